@@ -1,0 +1,47 @@
+//! Who may call: `GET` needs scope `read`, everything else `admin`.
+
+use crate::Host;
+use crate::http_error::HttpError;
+use crate::store::Scope;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The name of the token from the environment.
+const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
+
+/// Who calls, for the audit trail.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub String);
+
+pub(super) async fn check(
+    State(host): State<Arc<Host>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, HttpError> {
+    let (name, scope) = caller(&host, request.headers()).await?;
+    if scope == Scope::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(HttpError::Forbidden);
+    }
+    request.extensions_mut().insert(Caller(name));
+    Ok(next.run(request).await)
+}
+
+async fn caller(host: &Host, headers: &HeaderMap) -> Result<(String, Scope), HttpError> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let token = token.ok_or(HttpError::Unauthorized)?;
+    if let Some(admin) = &host.admin_token {
+        if bool::from(admin.as_bytes().ct_eq(token.as_bytes())) {
+            return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
+        }
+    }
+    let found = host.store.token(token).await?.ok_or(HttpError::Unauthorized)?;
+    Ok((found.name, found.scope))
+}

@@ -1,0 +1,107 @@
+//! `/api/incidents`.
+
+use super::authorize::Caller;
+use super::parameters::Parameters;
+use super::{List, body, shown};
+use crate::Host;
+use crate::http_error::HttpError;
+use crate::incident::{Patch, Severity, Status};
+use crate::store::{AuditEntry, IncidentFilter, IncidentKey, PatchRefusal};
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const TITLE_BYTES_MAX: usize = 512;
+const TAG_BYTES_MAX: usize = 128;
+
+pub(super) async fn list(
+    State(host): State<Arc<Host>>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<List>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
+    let filter = IncidentFilter {
+        status: parameters.words("status", &statuses)?,
+        severity: parameters.words("severity", &severities)?,
+        source: parameters.all("source"),
+        source_ref: parameters.all("source_ref"),
+        tag: parameters.all("tag"),
+        observable: parameters.all("observable"),
+        q: parameters.one("q")?,
+        created_after: parameters.time("created_after")?,
+        created_before: parameters.time("created_before")?,
+        updated_after: parameters.time("updated_after")?,
+    };
+    let (limit, before) = parameters.page()?;
+    parameters.end()?;
+    let page = host.store.incidents(filter, before, limit).await?;
+    Ok(shown(page, |row| json!(row.view())))
+}
+
+pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
+    let row = host.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+    Ok(Json(json!(row.view())))
+}
+
+pub(super) async fn audit(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    let entries: Vec<AuditEntry> =
+        host.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+    Ok(Json(json!({"data": entries, "next_cursor": null})))
+}
+
+pub(super) async fn patch(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+    Extension(Caller(by)): Extension<Caller>,
+    bytes: Bytes,
+) -> Result<Json<Value>, HttpError> {
+    let patch: Patch = body(&bytes)?;
+    check(&patch)?;
+    let request_id = host.store.new_id().to_string();
+    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id).await?;
+    host.deliverer.wake();
+    match patched {
+        Ok(row) => Ok(Json(json!(row.view()))),
+        Err(PatchRefusal::NotFound) => Err(not_found(&which)),
+        Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
+            "the incident has changed and is at revision {revision}; read it again and repeat the change"
+        ))),
+    }
+}
+
+pub(super) async fn delete(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+) -> Result<StatusCode, HttpError> {
+    let request_id = host.store.new_id().to_string();
+    let deleted = host.store.delete(incident_key(&which)?, request_id).await?;
+    host.deliverer.wake();
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
+}
+
+fn check(patch: &Patch) -> Result<(), HttpError> {
+    let bounded = |what: &str, text: &str, max: usize| match text.len() {
+        length if (1..=max).contains(&length) => Ok(()),
+        length => Err(HttpError::InvalidRequest(format!("{what} has {length} bytes; 1 to {max} are taken"))),
+    };
+    if let Some(title) = &patch.title {
+        bounded("`title`", title, TITLE_BYTES_MAX)?;
+    }
+    patch.tags.iter().flatten().try_for_each(|tag| bounded("a tag", tag, TAG_BYTES_MAX))
+}
+
+fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {
+    let by_number = text.parse().map(IncidentKey::Number).ok();
+    by_number.or_else(|| text.parse().map(IncidentKey::Id).ok()).ok_or_else(|| not_found(text))
+}
+
+fn not_found(which: &str) -> HttpError {
+    HttpError::NotFound(format!("incident `{which}`"))
+}

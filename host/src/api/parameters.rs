@@ -1,0 +1,94 @@
+//! The parameters of lists: filters that may repeat, a limit and a cursor.
+
+use crate::http_error::HttpError;
+use jiff::Timestamp;
+use std::str::FromStr;
+use uuid::Uuid;
+
+const LIMIT: usize = 50;
+const LIMIT_MAX: usize = 1000;
+
+/// A query's parameters, taken one by one; what is left over is not known.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    pub fn new(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// Every value of a parameter.
+    pub fn all(&mut self, name: &str) -> Vec<String> {
+        let taken = self.0.extract_if(.., |(known, _)| known == name);
+        taken.map(|(_, value)| value).collect()
+    }
+
+    /// Every value, each one of the allowed words.
+    pub fn words(&mut self, name: &str, allowed: &[&str]) -> Result<Vec<String>, HttpError> {
+        let words = self.all(name);
+        match words.iter().find(|word| !allowed.contains(&word.as_str())) {
+            Some(word) => Err(invalid(name, word, &format!("it is one of: {}", allowed.join(", ")))),
+            None => Ok(words),
+        }
+    }
+
+    /// Every value as an id.
+    pub fn ids(&mut self, name: &str) -> Result<Vec<Uuid>, HttpError> {
+        self.all(name).iter().map(|text| text.parse().map_err(|_| invalid(name, text, "it is a UUID"))).collect()
+    }
+
+    /// The only value.
+    pub fn one(&mut self, name: &str) -> Result<Option<String>, HttpError> {
+        let mut values = self.all(name);
+        match values.len() {
+            0 | 1 => Ok(values.pop()),
+            _ => Err(HttpError::InvalidRequest(format!("`{name}` may stand once"))),
+        }
+    }
+
+    /// The only value, as a time.
+    pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, HttpError> {
+        self.parsed(name, "it is a time such as 2026-01-31T08:00:00Z")
+    }
+
+    /// How many rows, and the key after which they begin.
+    pub fn page(&mut self) -> Result<(usize, Option<i64>), HttpError> {
+        let limit: Option<usize> = self.parsed("limit", "it is a number from 1 to 1000")?;
+        if limit == Some(0) {
+            return Err(invalid("limit", "0", "it is a number from 1 to 1000"));
+        }
+        let before = match self.one("cursor")? {
+            Some(text) => Some(i64::from_str_radix(&text, 36).map_err(|_| {
+                invalid("cursor", &text, "it is the `next_cursor` of the answer before")
+            })?),
+            None => None,
+        };
+        Ok((limit.unwrap_or(LIMIT).min(LIMIT_MAX), before))
+    }
+
+    /// Refuses what nobody took.
+    pub fn end(self) -> Result<(), HttpError> {
+        match self.0.first() {
+            Some((name, _)) => Err(HttpError::InvalidRequest(format!("there is no parameter `{name}` here"))),
+            None => Ok(()),
+        }
+    }
+
+    fn parsed<T: FromStr>(&mut self, name: &str, help: &str) -> Result<Option<T>, HttpError> {
+        let text = self.one(name)?;
+        text.map(|text| text.parse().map_err(|_| invalid(name, &text, help))).transpose()
+    }
+}
+
+/// A key as a cursor: opaque, and safe in a URL.
+pub(super) fn cursor(mut key: i64) -> String {
+    let mut digits = Vec::new();
+    while key > 0 {
+        digits.extend(char::from_digit((key % 36) as u32, 36));
+        key /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+fn invalid(name: &str, value: &str, help: &str) -> HttpError {
+    HttpError::InvalidRequest(format!("`{name}` cannot be `{value}`: {help}"))
+}

@@ -1,0 +1,109 @@
+//! `/api/plugins`.
+
+use super::body;
+use crate::Host;
+use crate::event::{Event, Identity, Mapped, NamedValue, Verdict};
+use crate::http_error::HttpError;
+use crate::id::unix_ms;
+use crate::map;
+use crate::source::Source;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
+    let (plugins, states) = (host.loaded.plugins(), host.loaded.states());
+    let shown = states.iter().map(|(name, state)| {
+        let live = plugins.get(name);
+        json!({
+            "name": name,
+            "kind": "mapper",
+            "api_version": live.map(|plugin| &plugin.api_version),
+            "version": live.map(|plugin| &plugin.version.version),
+            "summary": live.map(|plugin| &plugin.description.summary),
+            "scheme": live.and_then(|plugin| plugin.description.scheme.as_ref()),
+            "sha256": live.map(|plugin| &plugin.version.sha256),
+            "state": if live.is_some() { "loaded" } else { "refused" },
+            "loaded_at": state.loaded_at,
+            "error": state.error,
+        })
+    });
+    Json(json!({"data": shown.collect::<Vec<_>>(), "next_cursor": null}))
+}
+
+/// What to map on trial.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    /// The payload as JSON…
+    payload: Option<Value>,
+    /// … or as text, byte for byte.
+    body: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// Whose settings to use.
+    source: Option<String>,
+}
+
+pub(super) async fn run(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, HttpError> {
+    let run: Run = body(&bytes)?;
+    let plugin = host.loaded.plugins().get(&name).cloned();
+    let plugin = plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?;
+    let payload = match (run.payload, run.body) {
+        (Some(payload), None) => payload.to_string(),
+        (None, Some(text)) => text,
+        _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
+    };
+    let source = match run.source {
+        Some(name) => host.sources.get(name.as_str()).cloned().ok_or(HttpError::UnknownSource(name))?,
+        None => Arc::new(Source::unregistered(name)),
+    };
+    let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    let event = trial_event(&host, &source, headers, payload.into());
+    let (verdict, trace) = map::run(&plugin, &event, &source).await;
+    let outcome = outcome(&verdict);
+    let preview = host.store.preview(Mapped { event, source, verdict, tried: Vec::new() }).await?;
+    Ok(Json(json!({
+        "plugin": *plugin.version,
+        "outcome": outcome,
+        "incidents": preview.incidents,
+        "deliveries": preview.deliveries,
+        "log": trace.log,
+        "duration_us": trace.duration.as_micros() as u64,
+        "memory_bytes": trace.memory_bytes,
+    })))
+}
+
+fn trial_event(host: &Host, source: &Source, headers: Vec<NamedValue>, body: Bytes) -> Event {
+    Event {
+        id: host.store.new_id(),
+        source: source.name.clone(),
+        received_at: unix_ms(),
+        content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
+        headers,
+        context: Vec::new(),
+        digest: Sha256::digest(&body).into(),
+        body,
+        identity: Identity::Body,
+    }
+}
+
+fn outcome(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Read { observations, skipped, problems, .. } => {
+            json!({"incidents": observations.len(), "skipped": skipped, "problems": problems})
+        }
+        Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),
+        Verdict::Wait(reason) => json!({"error": {"code": "queued", "message": reason}}),
+        Verdict::NotMapped => json!(null),
+    }
+}

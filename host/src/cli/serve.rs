@@ -1,0 +1,52 @@
+//! `hookmill serve`.
+
+use crate::config::Config;
+use crate::serve::start;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The configuration file; `hookmill config` prints a commented default
+    #[arg(long, default_value = "hookmill.yaml")]
+    config: PathBuf,
+    /// How to write the log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "HOOKMILL_LOG_FORMAT")]
+    log_format: LogFormat,
+    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill::deliver=debug`
+    #[arg(long, default_value = "info", env = "HOOKMILL_LOG")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<()> {
+        let filter = EnvFilter::try_new(&self.log)?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().flatten_event(true).init(),
+        }
+        let config = Config::load(&self.config)?;
+        let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+            let (mut interrupt, mut terminate) =
+                (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            let running = start(config, admin_token).await?;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            running.stop().await;
+            Ok(())
+        })
+    }
+}

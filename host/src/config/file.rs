@@ -1,0 +1,311 @@
+//! The configuration file's own shape: every key, every leaf with its type.
+
+use super::CallLimits;
+use crate::deliver::{Destination, RetrySchedule, SigningSecret};
+use crate::incident::Severity;
+use crate::source::{OnUnmappable, PluginChoice};
+use anyhow::{Result, anyhow};
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct File {
+    pub listen: Option<Leaf<SocketAddr>>,
+    pub admin_listen: Option<Leaf<SocketAddr>>,
+    pub data_dir: Option<Leaf<PathBuf>>,
+    pub plugins_dir: Option<Leaf<PathBuf>>,
+    pub limits: Limits,
+    pub plugins: BTreeMap<Name, Call>,
+    pub dedup_retention: Option<Leaf<Period>>,
+    pub dedup_window: Option<Leaf<Period>>,
+    pub reopen_within: Option<Leaf<Period>>,
+    pub drain_timeout: Option<Leaf<Period>>,
+    pub sources: BTreeMap<Name, Source>,
+    pub webhooks: BTreeMap<Name, Webhook>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub payload_mib: Option<Leaf<Mib>>,
+    pub instances: Option<Leaf<NonZeroU32>>,
+    pub store_queue: Option<Leaf<NonZeroUsize>>,
+    deadline_ms: Option<Leaf<NonZeroU32>>,
+    memory_mib: Option<Leaf<Mib>>,
+    output_mib: Option<Leaf<Mib>>,
+    incidents: Option<Leaf<NonZeroUsize>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Call {
+    deadline_ms: Option<Leaf<NonZeroU32>>,
+    memory_mib: Option<Leaf<Mib>>,
+    output_mib: Option<Leaf<Mib>>,
+    incidents: Option<Leaf<NonZeroUsize>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Source {
+    pub secret: Option<Leaf<String>>,
+    pub scheme: Option<Leaf<String>>,
+    pub plugin: Option<PluginWords>,
+    pub auto_triage: Option<Leaf<bool>>,
+    pub playbook: Option<Leaf<Name>>,
+    pub severity_mapping: BTreeMap<String, Leaf<Severity>>,
+    pub settings: BTreeMap<String, Leaf<String>>,
+    pub payload_mib: Option<Leaf<Mib>>,
+    pub on_unmappable: Option<Leaf<OnUnmappable>>,
+}
+
+/// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum PluginWords {
+    One(Leaf<Name>),
+    Several(Vec<Leaf<Name>>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    url: Leaf<reqwest::Url>,
+    secret: Option<Leaf<SigningSecret>>,
+    #[serde(default)]
+    allow_networks: Vec<Leaf<IpNet>>,
+    retry_schedule: Option<Vec<Leaf<Period>>>,
+    timeout: Option<Leaf<Period>>,
+    concurrency: Option<Leaf<NonZeroUsize>>,
+}
+
+impl File {
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| anyhow!("{error}"))
+    }
+}
+
+impl Limits {
+    pub fn call(&self) -> Call {
+        Call {
+            deadline_ms: self.deadline_ms.clone(),
+            memory_mib: self.memory_mib.clone(),
+            output_mib: self.output_mib.clone(),
+            incidents: self.incidents.clone(),
+        }
+    }
+}
+
+impl Call {
+    /// What is set here, the rest as in `base`.
+    pub fn over(&self, base: &CallLimits) -> CallLimits {
+        CallLimits {
+            deadline: self.deadline_ms.as_ref().map_or(base.deadline, |ms| Duration::from_millis(ms.0.get().into())),
+            memory_bytes: self.memory_mib.as_ref().map(|mib| mib.0.bytes()).or(base.memory_bytes),
+            output_bytes: self.output_mib.as_ref().map_or(base.output_bytes, |mib| mib.0.bytes()),
+            incidents: self.incidents.as_ref().map_or(base.incidents, |count| count.0.get()),
+        }
+    }
+}
+
+impl From<PluginWords> for PluginChoice {
+    fn from(words: PluginWords) -> Self {
+        match words {
+            PluginWords::One(Leaf(name)) if name.0 == "auto" => Self::Auto,
+            PluginWords::One(Leaf(name)) if name.0 == "none" => Self::None,
+            PluginWords::One(Leaf(name)) => Self::Named(vec![name.0]),
+            PluginWords::Several(names) => Self::Named(names.into_iter().map(|name| name.0.0).collect()),
+        }
+    }
+}
+
+impl Webhook {
+    pub fn into_destination(self, name: &str) -> Result<Destination> {
+        Destination::new(
+            name.to_owned(),
+            self.url.0,
+            self.secret.map(|secret| secret.0),
+            self.allow_networks.into_iter().map(|network| network.0).collect(),
+            self.retry_schedule.map_or(RetrySchedule::default(), |waits| {
+                RetrySchedule::new(waits.into_iter().map(|wait| wait.0.into()).collect())
+            }),
+            self.timeout.map(|timeout| timeout.0.into()),
+            self.concurrency.map(|count| count.0.get()),
+        )
+    }
+}
+
+/// A value that is written as text, interpolated from the environment and then parsed.
+#[derive(Clone)]
+pub(super) struct Leaf<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Leaf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LeafVisitor<T>(PhantomData<T>);
+
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for LeafVisitor<T> {
+            type Value = Leaf<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a single value")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                let text = interpolate(text, |name| std::env::var(name).ok()).map_err(E::custom)?;
+                text.parse().map(Leaf).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(LeafVisitor(PhantomData))
+    }
+}
+
+/// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
+fn interpolate(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dollar) = rest.find("${") {
+        if let Some(escaped) = rest[..dollar].strip_suffix('$') {
+            result.push_str(escaped);
+            result.push_str("${");
+            rest = &rest[dollar + 2..];
+            continue;
+        }
+        result.push_str(&rest[..dollar]);
+        let (reference, after) =
+            rest[dollar + 2..].split_once('}').ok_or("`${` without `}`; write `$${` for a literal one")?;
+        let (name, default) = match reference.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (reference, None),
+        };
+        let value = variable(name).filter(|value| default.is_none() || !value.is_empty());
+        result.push_str(&value.or(default.map(str::to_owned)).ok_or_else(|| {
+            format!("the environment variable {name} is not set; set it, or write `${{{name}:-default}}`")
+        })?);
+        rest = after;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+/// The name of a source, plugin or destination.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name(String);
+
+impl Name {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if crate::source::is_name(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("`{text}` is no name: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+/// A number of MiB.
+#[derive(Clone, Copy)]
+pub(super) struct Mib(NonZeroU32);
+
+impl Mib {
+    pub fn bytes(self) -> usize {
+        self.0.get() as usize * super::MIB
+    }
+}
+
+impl FromStr for Mib {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<NonZeroU32>() {
+            Ok(mib) if mib.get() <= 4096 => Ok(Self(mib)),
+            _ => Err(format!("`{text}` is not a whole number of MiB from 1 to 4096")),
+        }
+    }
+}
+
+/// A length of time: `30s`, `5m`, `2h`, `7d`.
+#[derive(Clone, Copy)]
+pub(super) struct Period(Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let problem = || format!("`{text}` is not a length of time; write `30s`, `5m`, `2h` or `7d`");
+        let span: jiff::Span = text.parse().map_err(|_| problem())?;
+        let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())?;
+        Duration::try_from(length).map(Self).map_err(|_| problem())
+    }
+}
+
+impl From<Period> for Duration {
+    fn from(period: Period) -> Self {
+        period.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interpolate;
+
+    #[test]
+    fn the_environment_is_read_where_it_is_named() {
+        let environment = |name: &str| match name {
+            "SET" => Some("value".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        for (text, expected) in [
+            ("plain", Ok("plain")),
+            ("a ${SET} b", Ok("a value b")),
+            ("${SET}${SET}", Ok("valuevalue")),
+            ("${UNSET:-default}", Ok("default")),
+            ("${EMPTY:-default}", Ok("default")),
+            ("${EMPTY}", Ok("")),
+            ("$${SET} $5 $", Ok("${SET} $5 $")),
+            ("${UNSET}", Err(())),
+            ("${SET", Err(())),
+        ] {
+            let result = interpolate(text, environment).map_err(drop);
+            assert_eq!(result.as_deref(), expected.as_deref().map_err(|()| &()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Delivers audit entries to destinations: signed, retried until they arrive or are dead, every attempt recorded.
+//!
+//! Each destination has a task of its own, so that a slow receiver holds up nobody else. What to deliver stands in the
+//! store; the task only looks there for what is due.
+
+mod address_guard;
+mod signature;
+
+pub use signature::SigningSecret;
+
+use crate::id::unix_ms;
+use crate::metrics::Metrics;
+use crate::store::{Attempt, DueDelivery, Next, Store};
+use address_guard::AddressGuard;
+use anyhow::{Context, Result, ensure};
+use ipnet::IpNet;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
+use reqwest::{Client, StatusCode, Url};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// How long one attempt may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Attempts that one destination has under way at once.
+const CONCURRENCY: usize = 8;
+/// The longest wait that a receiver can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
+const JITTER: f64 = 0.1;
+/// How much of a refusal's body is kept with the attempt.
+const ANSWER_BYTES_MAX: usize = 512;
+/// How long to wait when the store cannot be read.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where audit entries go.
+#[derive(Debug)]
+pub struct Destination {
+    name: String,
+    url: Url,
+    secret: Option<SigningSecret>,
+    retry_schedule: RetrySchedule,
+    concurrency: usize,
+    guard: Arc<AddressGuard>,
+    client: Client,
+}
+
+/// The waits between attempts; one attempt more than waits, and it is dead.
+#[derive(Clone, Debug)]
+pub struct RetrySchedule(Vec<Duration>);
+
+impl RetrySchedule {
+    /// These waits.
+    pub fn new(waits: Vec<Duration>) -> Self {
+        Self(waits)
+    }
+}
+
+impl Default for RetrySchedule {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        let seconds = [5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+        Self(seconds.into_iter().map(Duration::from_secs).collect())
+    }
+}
+
+impl Destination {
+    /// A destination with what is configured of it.
+    ///
+    /// # Errors
+    /// When the URL is no HTTP URL.
+    pub fn new(
+        name: String,
+        url: Url,
+        secret: Option<SigningSecret>,
+        allow_networks: Vec<IpNet>,
+        retry_schedule: RetrySchedule,
+        timeout: Option<Duration>,
+        concurrency: Option<usize>,
+    ) -> Result<Self> {
+        ensure!(matches!(url.scheme(), "http" | "https"), "`url` begins with `{}:`; http: and https: are taken", url.scheme());
+        // The provider is the process's; whoever comes second finds it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let guard = Arc::new(AddressGuard::new(allow_networks));
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(guard.clone())
+            .timeout(timeout.unwrap_or(TIMEOUT))
+            .build()
+            .context("cannot set up an HTTP client")?;
+        let concurrency = concurrency.unwrap_or(CONCURRENCY);
+        Ok(Self { name, url, secret, retry_schedule, concurrency, guard, client })
+    }
+
+    /// Its name and URL.
+    pub fn name_and_url(&self) -> (String, String) {
+        (self.name.clone(), self.url.to_string())
+    }
+}
+
+/// The tasks of all destinations.
+#[derive(Debug)]
+pub struct Deliverer {
+    wakers: BTreeMap<String, Arc<Notify>>,
+    stop: watch::Sender<bool>,
+    tasks: std::sync::Mutex<JoinSet<()>>,
+}
+
+impl Deliverer {
+    /// Starts a task for each destination.
+    pub fn start(destinations: Vec<Destination>, store: &Arc<Store>, metrics: &Arc<Metrics>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut wakers = BTreeMap::new();
+        let mut tasks = JoinSet::new();
+        for destination in destinations {
+            let waker = Arc::new(Notify::new());
+            wakers.insert(destination.name.clone(), waker.clone());
+            let worker =
+                Worker { destination: Arc::new(destination), store: store.clone(), metrics: metrics.clone(), waker };
+            tasks.spawn(worker.run(stopped.clone()));
+        }
+        Self { wakers, stop, tasks: tasks.into() }
+    }
+
+    /// Says that there may be something new for every destination.
+    pub fn wake(&self) {
+        self.wakers.values().for_each(|waker| waker.notify_one());
+    }
+
+    /// Begins no further attempt and waits for those under way.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// The task of one destination.
+struct Worker {
+    destination: Arc<Destination>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    waker: Arc<Notify>,
+}
+
+impl Worker {
+    async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut under_way = HashSet::new();
+        let mut attempts = JoinSet::new();
+        while !*stopped.borrow() {
+            let wait = match self.begin(&mut under_way, &mut attempts).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                Some(done) = attempts.join_next() => {
+                    if let Ok(id) = done {
+                        under_way.remove(&id);
+                    }
+                }
+                () = self.waker.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+        while attempts.join_next().await.is_some() {}
+    }
+
+    /// Begins what is due, as far as there is room, and says how long until there is more.
+    async fn begin(&self, under_way: &mut HashSet<Uuid>, attempts: &mut JoinSet<Uuid>) -> Result<Duration> {
+        let name = &self.destination.name;
+        let (now, room) = (unix_ms(), self.destination.concurrency - under_way.len());
+        if room > 0 {
+            let due = self.store.due_deliveries(name.clone(), now, room + under_way.len()).await?;
+            let new = due.into_iter().filter(|delivery| !under_way.contains(&delivery.id)).take(room);
+            for delivery in new.collect::<Vec<_>>() {
+                under_way.insert(delivery.id);
+                let (destination, store, metrics) = (self.destination.clone(), self.store.clone(), self.metrics.clone());
+                attempts.spawn(async move {
+                    let id = delivery.id;
+                    if let Err(error) = attempt(&destination, delivery, &store, &metrics).await {
+                        warn!(destination = destination.name, delivery = %id, "an attempt was not recorded: {error:#}");
+                        tokio::time::sleep(STORE_PAUSE).await;
+                    }
+                    id
+                });
+            }
+        }
+        let (next_at, depth) = self.store.next_delivery(name.clone()).await?;
+        self.metrics.set_delivery_queue(name, depth);
+        // What is due and under way is waited for by its end, which wakes this task.
+        let until_next = next_at.map_or(RETRY_AFTER_MAX, |at| Duration::from_millis((at - now).max(0).unsigned_abs()));
+        let full_or_due = under_way.len() == self.destination.concurrency || until_next.is_zero();
+        Ok(if full_or_due { STORE_PAUSE } else { until_next.min(RETRY_AFTER_MAX) })
+    }
+}
+
+/// Makes one attempt and records it.
+async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store, metrics: &Metrics) -> Result<()> {
+    let (at, started) = (unix_ms(), Instant::now());
+    let answer = send(destination, &delivery).await;
+    let duration_ms = started.elapsed().as_millis() as i64;
+    let (http_status, next, error) = match answer {
+        Ok(Answer { status, .. }) if status.is_success() => (Some(status), Next::Delivered, None),
+        Ok(Answer { status, text, .. }) if is_final(status) => {
+            (Some(status), Next::Dead, Some(format!("the receiver answered {status}: {text}")))
+        }
+        Ok(Answer { status, text, retry_after }) => {
+            let next = next_attempt(destination, delivery.attempts, retry_after);
+            (Some(status), next, Some(format!("the receiver answered {status}: {text}")))
+        }
+        Err(error) => (None, next_attempt(destination, delivery.attempts, None), Some(format!("{error:#}"))),
+    };
+    metrics.delivery(
+        &destination.name,
+        match next {
+            Next::Delivered => "delivered",
+            Next::Retry(_) => "retry",
+            Next::Dead => "dead",
+        },
+    );
+    info!(destination = destination.name, delivery = %delivery.id, attempt = delivery.attempts + 1,
+        next = ?next, "delivery attempt: {}", error.as_deref().unwrap_or("delivered"));
+    let attempt = Attempt { at, duration_ms, http_status: http_status.map(|status| status.as_u16()), error };
+    store.attempted(delivery.id, attempt, next).await?;
+    if http_status == Some(StatusCode::GONE) {
+        let reason = "the receiver answered 410 Gone, which asks not to be called again".to_owned();
+        warn!(destination = destination.name, "destination disabled: {reason}; change its url or retry a delivery");
+        store.disable_destination(destination.name.clone(), destination.url.to_string(), reason).await?;
+    } else if next == Next::Delivered {
+        store.enable_destination(destination.name.clone()).await?;
+    }
+    Ok(())
+}
+
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    text: String,
+}
+
+async fn send(destination: &Destination, delivery: &DueDelivery) -> Result<Answer> {
+    destination.guard.check_literal(&destination.url)?;
+    let (id, timestamp) = (delivery.id.to_string(), unix_ms() / 1000);
+    let mut request = destination
+        .client
+        .post(destination.url.clone())
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, concat!("Hookmill/", env!("CARGO_PKG_VERSION")))
+        .header("webhook-id", &id)
+        .header("webhook-timestamp", timestamp);
+    if let Some(secret) = &destination.secret {
+        request = request.header("webhook-signature", secret.sign(&id, timestamp, delivery.body.as_bytes()));
+    }
+    let mut response = request.body(delivery.body.clone()).send().await.map_err(without_url)?;
+    let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    let mut text = Vec::new();
+    if !status.is_success() {
+        while let (true, Ok(Some(chunk))) = (text.len() < ANSWER_BYTES_MAX, response.chunk().await) {
+            text.extend_from_slice(&chunk);
+        }
+        text.truncate(ANSWER_BYTES_MAX);
+    }
+    Ok(Answer { status, retry_after, text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+/// A URL may hold a secret; the attempt is about its destination anyway.
+fn without_url(error: reqwest::Error) -> anyhow::Error {
+    if error.is_timeout() {
+        return anyhow::anyhow!("the receiver did not answer in time");
+    }
+    error.without_url().into()
+}
+
+/// Answers after which another attempt would be answered the same.
+fn is_final(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 405 | 410 | 413 | 415 | 422)
+}
+
+fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>) -> Next {
+    let Some(wait) = destination.retry_schedule.0.get(attempts as usize) else { return Next::Dead };
+    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
+    let wait = wait.mul_f64(1.0 + JITTER * share).max(retry_after.unwrap_or_default());
+    Next::Retry(unix_ms() + wait.as_millis() as i64)
+}
+
+/// Seconds or an HTTP date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()?,
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}

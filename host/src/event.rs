@@ -1,0 +1,154 @@
+//! Events: payloads as they were received, and what became of them.
+
+use crate::incident::{Observation, PluginVersion};
+use crate::source::Source;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A header, query parameter or setting.
+pub type NamedValue = (String, String);
+
+/// One payload as received.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its id.
+    pub id: Uuid,
+    /// The registered name of its sender.
+    pub source: Arc<str>,
+    /// When it came, in milliseconds since the Unix epoch.
+    pub received_at: i64,
+    /// Its `Content-Type`.
+    pub content_type: Option<String>,
+    /// Its headers without what is secret.
+    pub headers: Vec<NamedValue>,
+    /// What else is known of the delivery.
+    pub context: Vec<NamedValue>,
+    /// SHA-256 of the body.
+    pub digest: [u8; 32],
+    /// The body.
+    pub body: Bytes,
+    /// How a repeat is told.
+    pub identity: Identity,
+}
+
+/// What, beside source and body, tells a repeat from a new event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The time of signing in Unix seconds.
+    SignedAt(i64),
+    /// Nothing: the same body within the window.
+    Body,
+}
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant),* }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word that stands for it everywhere outside.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            /// The value of a word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().find(|value| value.as_str() == word).copied()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+codes!(
+    /// What became of an event.
+    EventStatus {
+        /// It made or changed incidents.
+        Mapped = "mapped",
+        /// Nothing in it makes an incident.
+        Ignored = "ignored",
+        /// Some of it could not be mapped.
+        Partial = "partial",
+        /// The host will map it by itself.
+        Queued = "queued",
+        /// Mapping was tried and failed.
+        Quarantined = "quarantined",
+        /// Somebody decided that it will not be mapped.
+        Discarded = "discarded",
+    }
+);
+
+codes!(
+    /// Why mapping failed.
+    FailureCode {
+        /// It took longer than `deadline_ms`.
+        DeadlineExceeded = "deadline_exceeded",
+        /// It wanted more than `memory_mib`.
+        MemoryExceeded = "memory_exceeded",
+        /// It returned more than `output_mib` or `incidents`.
+        OutputTooLarge = "output_too_large",
+        /// It trapped.
+        Trapped = "trapped",
+        /// The mapper says that the payload is broken.
+        Malformed = "malformed",
+        /// The mapper says that the payload is not of its kind.
+        Unsupported = "unsupported",
+        /// It returned an incident that cannot be.
+        InvalidIncident = "invalid_incident",
+    }
+);
+
+/// Why an event was not mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of reason.
+    pub code: FailureCode,
+    /// What happened, with the plugin's name and version.
+    pub message: String,
+}
+
+/// What mapping an event came to.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// A mapper read it.
+    Read {
+        /// The mapper.
+        plugin: PluginVersion,
+        /// What it says of incidents, each source-ref once.
+        observations: Vec<Observation>,
+        /// Why parts of it rightly make no incident.
+        skipped: Vec<String>,
+        /// Parts that should have made one and could not.
+        problems: Vec<String>,
+    },
+    /// It has to wait, and why.
+    Wait(String),
+    /// It failed.
+    Failed(Failure),
+    /// The source has `plugin: none`.
+    NotMapped,
+}
+
+/// An event with what mapping it came to, ready to be stored.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The event.
+    pub event: Event,
+    /// Its sender.
+    pub source: Arc<Source>,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// The plugin versions that were tried, as `NAME@SHA256`.
+    pub tried: Vec<String>,
+}

@@ -1,0 +1,117 @@
+//! Why a request is refused: one word for programs, one sentence for people, one status.
+
+use crate::store::StoreError;
+use crate::verify::Distrust;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// How long a client that came at a bad time should wait, in seconds.
+const RETRY_AFTER_S: &str = "1";
+
+/// A refusal. Its text is what the client is told.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The signature is missing or wrong.
+    #[error("Webhook signature verification failed")]
+    InvalidSignature,
+    /// The signature is too old.
+    #[error("Webhook timestamp is too old (>5 minutes)")]
+    TimestampExpired,
+    /// The signature is from a time to come.
+    #[error("Webhook timestamp is in the future (>5 minutes)")]
+    TimestampFuture,
+    /// Nobody registered this source.
+    #[error("Webhook source '{0}' is not registered")]
+    UnknownSource(String),
+    /// The body is too large.
+    #[error("the payload is larger than {bytes_max} bytes")]
+    PayloadTooLarge {
+        /// The largest that is taken.
+        bytes_max: usize,
+    },
+    /// Too much waits already.
+    #[error("too much is waiting; try again")]
+    Overloaded,
+    /// No token, or one that is not valid.
+    #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
+    Unauthorized,
+    /// The token is valid for less.
+    #[error("this token has scope `read`; a change needs scope `admin`")]
+    Forbidden,
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// It does not fit what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// It cannot be understood.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The host failed. The cause goes to the log.
+    #[error("something failed inside; the log says what")]
+    Internal(anyhow::Error),
+}
+
+impl HttpError {
+    /// The word that stands for it.
+    pub fn code(&self) -> &'static str {
+        self.status_and_code().1
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidSignature => (StatusCode::UNAUTHORIZED, "invalid_signature"),
+            Self::TimestampExpired | Self::TimestampFuture => (StatusCode::UNAUTHORIZED, "timestamp_expired"),
+            Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
+            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            tracing::error!("a request failed: {cause:#}");
+        }
+        let (status, code) = self.status_and_code();
+        let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => (status, [(header::RETRY_AFTER, RETRY_AFTER_S)], body).into_response(),
+            _ => (status, body).into_response(),
+        }
+    }
+}
+
+impl From<Distrust> for HttpError {
+    fn from(distrust: Distrust) -> Self {
+        match distrust {
+            Distrust::Signature => Self::InvalidSignature,
+            Distrust::Expired => Self::TimestampExpired,
+            Distrust::Future => Self::TimestampFuture,
+        }
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
+        }
+    }
+}
+
+impl From<anyhow::Error> for HttpError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}

@@ -1,0 +1,71 @@
+//! Hookmill: receives security vendors' webhooks, maps them to incidents with WebAssembly plugins, stores them durably
+//! and delivers what changed.
+//!
+//! The pipeline is [`Host::accept`]; `ARCHITECTURE.md` has the map of the code.
+
+pub mod api;
+pub mod cli;
+pub mod compiled_cache;
+pub mod config;
+pub mod deliver;
+pub mod event;
+pub mod http_error;
+pub mod id;
+pub mod incident;
+pub mod map;
+pub mod metrics;
+pub mod plugin;
+pub mod plugin_dir;
+pub mod receive;
+pub mod remap;
+pub mod sandbox;
+pub mod serve;
+pub mod source;
+pub mod store;
+pub mod timestamp;
+pub mod verify;
+
+use deliver::Deliverer;
+use event::EventStatus;
+use http_error::HttpError;
+use map::Mappers;
+use metrics::Metrics;
+use plugin_dir::Loaded;
+use receive::Unverified;
+use source::Source;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{Recorded, Store};
+use tokio::sync::Notify;
+
+/// Everything that a request needs.
+#[derive(Debug)]
+pub struct Host {
+    sources: BTreeMap<Arc<str>, Arc<Source>>,
+    mappers: Mappers,
+    store: Arc<Store>,
+    deliverer: Deliverer,
+    loaded: Arc<Loaded>,
+    metrics: Arc<Metrics>,
+    admin_token: Option<String>,
+    waiting: Notify,
+}
+
+impl Host {
+    /// The pipeline: receive → verify → map → store → deliver.
+    ///
+    /// # Errors
+    /// Why the payload is not taken. Nothing is stored then.
+    pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
+        let verified = verify::verify(unverified)?;
+        let mapped = self.mappers.map(verified, 1).await;
+        let recorded = self.store.record(mapped).await?;
+        if recorded.delivers {
+            self.deliverer.wake();
+        }
+        if recorded.state.status == EventStatus::Queued {
+            self.waiting.notify_one();
+        }
+        Ok(recorded)
+    }
+}

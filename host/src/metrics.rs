@@ -1,0 +1,146 @@
+//! What the host counts, in Prometheus' text format.
+//!
+//! Label values come from registered names only; anything else is `unknown`.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::time::Duration;
+
+/// Stands for whatever was not registered.
+pub const UNKNOWN: &str = "unknown";
+
+macro_rules! labels {
+    ($($name:ident { $($label:ident),* })*) => {$(
+        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+        struct $name { $($label: String),* }
+    )*};
+}
+
+labels! {
+    SourceLabel { source }
+    ErrorLabels { source, code }
+    PluginLabel { plugin }
+    ReloadLabels { plugin, result }
+    PluginInfoLabels { plugin, version, sha256 }
+    DeliveryLabels { destination, result }
+    DestinationLabel { destination }
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every metric of the host.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    received: Family<SourceLabel, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    mapping_duration: Histograms<PluginLabel>,
+    reloads: Family<ReloadLabels, Counter>,
+    plugin_info: Family<PluginInfoLabels, Gauge>,
+    quarantined_events: Gauge,
+    deliveries: Family<DeliveryLabels, Counter>,
+    delivery_queue_depth: Family<DestinationLabel, Gauge>,
+    commit_batch_size: Histogram,
+    commit_duration: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mapping = || Histogram::new([5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 1.0]);
+        let mut metrics = Self {
+            registry: Registry::default(),
+            received: Family::default(),
+            errors: Family::default(),
+            mapping_duration: Family::new_with_constructor(mapping),
+            reloads: Family::default(),
+            plugin_info: Family::default(),
+            quarantined_events: Gauge::default(),
+            deliveries: Family::default(),
+            delivery_queue_depth: Family::default(),
+            commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
+            commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
+        };
+        let registry = &mut metrics.registry;
+        // A counter's registered name has no `_total`: the text format adds it.
+        registry.register("webhook_received", "Payloads that arrived", metrics.received.clone());
+        registry.register("webhook_errors", "Payloads that were refused or not mapped", metrics.errors.clone());
+        registry.register("mapping_duration_seconds", "Time of one mapper call", metrics.mapping_duration.clone());
+        registry.register("plugin_reloads", "Plugin files that were loaded or refused", metrics.reloads.clone());
+        registry.register("plugin_info", "The plugins that are loaded", metrics.plugin_info.clone());
+        registry.register("quarantined_events", "Events in quarantine", metrics.quarantined_events.clone());
+        registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
+        registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
+        registry.register("store_commit_batch_size", "Writes in one commit", metrics.commit_batch_size.clone());
+        registry.register("store_commit_duration_seconds", "Time of one durable commit", metrics.commit_duration.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A payload arrived for a registered source, or for [`UNKNOWN`].
+    pub fn received(&self, source: &str) {
+        self.received.get_or_create(&SourceLabel { source: source.to_owned() }).inc();
+    }
+
+    /// A payload was refused or not mapped.
+    pub fn error(&self, source: &str, code: &str) {
+        self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    /// A mapper was called.
+    pub fn mapping_duration(&self, plugin: &str, duration: Duration) {
+        self.mapping_duration
+            .get_or_create(&PluginLabel { plugin: plugin.to_owned() })
+            .observe(duration.as_secs_f64());
+    }
+
+    /// A plugin file was looked at: `loaded`, `refused` or `removed`.
+    pub fn reload(&self, plugin: &str, result: &str) {
+        self.reloads.get_or_create(&ReloadLabels { plugin: plugin.to_owned(), result: result.to_owned() }).inc();
+    }
+
+    /// The plugins that are loaded, as name, version and digest.
+    pub fn set_plugins<'a>(&self, plugins: impl Iterator<Item = (&'a str, &'a str, &'a str)>) {
+        self.plugin_info.clear();
+        for (plugin, version, sha256) in plugins {
+            let labels =
+                PluginInfoLabels { plugin: plugin.to_owned(), version: version.to_owned(), sha256: sha256.to_owned() };
+            self.plugin_info.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// How many events are in quarantine.
+    pub fn set_quarantined(&self, events: i64) {
+        self.quarantined_events.set(events);
+    }
+
+    /// A delivery was attempted: `delivered`, `retry` or `dead`.
+    pub fn delivery(&self, destination: &str, result: &str) {
+        let labels = DeliveryLabels { destination: destination.to_owned(), result: result.to_owned() };
+        self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// How many deliveries a destination waits for.
+    pub fn set_delivery_queue(&self, destination: &str, depth: i64) {
+        self.delivery_queue_depth.get_or_create(&DestinationLabel { destination: destination.to_owned() }).set(depth);
+    }
+
+    /// The store committed.
+    pub fn commit(&self, writes: usize, duration: Duration) {
+        self.commit_batch_size.observe(writes as f64);
+        self.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! One plugin: a compiled component with its name, its digest and its limits, and how it is called.
+
+use crate::compiled_cache::CompiledCache;
+use crate::config::CallLimits;
+use crate::event::{Event, NamedValue};
+use crate::incident::PluginVersion;
+use crate::sandbox::{Guest, LogLine, MemoryExceeded, Sandbox, Walls};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Store, Trap};
+
+#[allow(missing_docs, reason = "generated from wit/plugin.wit, where every item is described")]
+pub(crate) mod wit {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "mapper-plugin",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        exports: { default: async },
+    });
+}
+
+pub(crate) use wit::hookmill::plugin::types as shapes;
+use wit::hookmill::plugin::log;
+
+/// A plugin file larger than this is not looked at.
+pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
+/// The interface that this host calls.
+const INTERFACE: &str = "hookmill:plugin/mapper";
+const API_VERSION: &str = "0.1.0";
+const MIB: usize = 1024 * 1024;
+const MEMORY_BYTES: usize = 64 * MIB;
+/// For plugins that import WASI or start with more than [`SMALL_START_BYTES`]: interpreters.
+const MEMORY_BYTES_LARGE: usize = 256 * MIB;
+const SMALL_START_BYTES: u64 = 8 * MIB as u64;
+/// For the trial call of `describe`, where an interpreter starts for the first time.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(5);
+const DESCRIPTION_BYTES_MAX: usize = 4096;
+
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
+    log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    Ok(())
+}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String) {
+        let level = match level {
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        self.write_log(level, &message);
+    }
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// A name for people.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it maps.
+    pub summary: String,
+    /// The scheme that its vendor signs with.
+    pub scheme: Option<String>,
+}
+
+/// A plugin that is ready to be called.
+pub struct Plugin {
+    /// Name, version and digest.
+    pub version: Arc<PluginVersion>,
+    /// What it says of itself.
+    pub description: Description,
+    /// The version of the interface that it was built for.
+    pub api_version: String,
+    limits: CallLimits,
+    memory_bytes: usize,
+    sandbox: Arc<Sandbox>,
+    mapper: wit::MapperPluginPre<Guest>,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Call<T> {
+    /// Its result, or why there is none.
+    pub result: Result<T, CallError>,
+    /// What the plugin wrote.
+    pub log: Vec<LogLine>,
+    /// From instantiation to the end of the call.
+    pub duration: Duration,
+    /// The most linear memory that it had.
+    pub memory_bytes: usize,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It took too long.
+    #[error("it took longer than {} ms", .0.as_millis())]
+    Deadline(Duration),
+    /// It wanted too much memory.
+    #[error("{0}")]
+    Memory(String),
+    /// It returned too much.
+    #[error("{0}")]
+    Output(String),
+    /// It trapped.
+    #[error("{0}")]
+    Trap(String),
+}
+
+impl Plugin {
+    /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
+    ///
+    /// # Errors
+    /// What is wrong with the file and how to mend it.
+    pub async fn load(
+        name: &str,
+        bytes: Vec<u8>,
+        sandbox: Arc<Sandbox>,
+        limits: CallLimits,
+        cache: Option<Arc<CompiledCache>>,
+    ) -> Result<Self> {
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let component = tokio::task::spawn_blocking({
+            let (name, sha256, sandbox) = (name.to_owned(), sha256.clone(), sandbox.clone());
+            move || compile(&name, &sha256, &bytes, &sandbox, cache.as_deref())
+        })
+        .await??;
+        let api_version = check_exports(&sandbox, &component)?;
+        let instance = sandbox.linker().instantiate_pre(&component).map_err(|error| {
+            anyhow!("it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
+        })?;
+        let memory_bytes = limits.memory_bytes.unwrap_or_else(|| default_memory(&sandbox, &instance));
+        let mapper = wit::MapperPluginPre::new(instance)?;
+        let version = PluginVersion { name: name.to_owned(), version: String::new(), sha256 };
+        let description =
+            Description { name: String::new(), version: String::new(), summary: String::new(), scheme: None };
+        let mut plugin =
+            Self { version: Arc::new(version), description, api_version, limits, memory_bytes, sandbox, mapper };
+        plugin.description = plugin.describe().await?;
+        plugin.version =
+            Arc::new(PluginVersion { version: plugin.description.version.clone(), ..(*plugin.version).clone() });
+        Ok(plugin)
+    }
+
+    async fn describe(&self) -> Result<Description> {
+        let walls = Walls::without_event(self.memory_bytes, self.limits.output_bytes);
+        let call = self
+            .call(walls, TRIAL_DEADLINE, async |store, mapper| {
+                mapper.hookmill_plugin_mapper().call_describe(store).await
+            })
+            .await;
+        let described = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
+        let description = Description {
+            name: described.name,
+            version: described.version,
+            summary: described.summary,
+            scheme: described.scheme,
+        };
+        let bytes = description.name.len() + description.version.len() + description.summary.len();
+        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        Ok(description)
+    }
+
+    /// Maps one event in an instance of its own.
+    pub async fn to_incidents(
+        &self,
+        event: &Event,
+        settings: &[NamedValue],
+    ) -> Call<Result<shapes::Outcome, shapes::MappingError>> {
+        let walls = Walls {
+            clock_ms: event.received_at,
+            seed: event.id,
+            memory_bytes: self.memory_bytes,
+            output_bytes: self.limits.output_bytes,
+        };
+        let mut id = uuid::Uuid::encode_buffer();
+        let id = event.id.hyphenated().encode_lower(&mut id);
+        let (headers, context, settings) = (fields(&event.headers), fields(&event.context), fields(settings));
+        let argument = shapes::Event {
+            id,
+            source: &event.source,
+            received_at: event.received_at.unsigned_abs(),
+            content_type: event.content_type.as_deref(),
+            headers: &headers,
+            context: &context,
+            settings: &settings,
+            body: &event.body,
+        };
+        self.call(walls, self.limits.deadline, async |store, mapper| {
+            mapper.hookmill_plugin_mapper().call_to_incidents(store, argument).await
+        })
+        .await
+    }
+
+    /// Runs one call in a fresh instance that is gone afterwards.
+    async fn call<T>(
+        &self,
+        walls: Walls,
+        deadline: Duration,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &wit::MapperPlugin) -> wasmtime::Result<T>,
+    ) -> Call<T> {
+        let slot = self.sandbox.slot().await;
+        let started = Instant::now();
+        let mut store = self.sandbox.store(walls);
+        let called = tokio::time::timeout(deadline, async {
+            let mapper = self.mapper.instantiate_async(&mut store).await?;
+            run(&mut store, &mapper).await
+        })
+        .await;
+        let result = match called {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(explain(&error)),
+            Err(_) => Err(CallError::Deadline(deadline)),
+        };
+        let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
+        drop((store, slot));
+        Call { result, log, duration: started.elapsed(), memory_bytes }
+    }
+
+    /// The largest number of incidents that one outcome may have.
+    pub fn incidents_max(&self) -> usize {
+        self.limits.incidents
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Plugin").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+fn compile(
+    name: &str,
+    sha256: &str,
+    bytes: &[u8],
+    sandbox: &Sandbox,
+    cache: Option<&CompiledCache>,
+) -> Result<Component> {
+    let cached = cache.and_then(|cache| cache.get(name, sha256, sandbox));
+    if let Some(component) = cached.and_then(|compiled| sandbox.restore(&compiled)) {
+        return Ok(component);
+    }
+    let component = sandbox.compile(&to_component(bytes)?)?;
+    if let Some(cache) = cache {
+        cache.put(name, sha256, sandbox, &component.serialize()?);
+    }
+    Ok(component)
+}
+
+/// Makes a component of a core module that carries its component type; leaves a component as it is.
+///
+/// # Errors
+/// When it is neither.
+pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
+    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+    if bytes.starts_with(&COMPONENT) {
+        return Ok(bytes.into());
+    }
+    if !bytes.starts_with(&CORE) {
+        bail!("it is not a WebAssembly binary; text format is not taken, build it with `hookmill plugin build`");
+    }
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(bytes)
+        .context("it is a core module without a component type; build it against wit/plugin.wit")?;
+    let component = encoder.encode().context("its core module does not fit the component type that it carries")?;
+    Ok(component.into())
+}
+
+fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
+    values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+}
+
+/// Finds the interface that the plugin was built for.
+fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<String> {
+    let mut seen = Vec::new();
+    for (name, item) in component.component_type().exports(sandbox.engine()) {
+        if let (ComponentItem::ComponentInstance(_), Some((interface, version))) = (&item.ty, name.split_once('@')) {
+            if interface == INTERFACE && version == API_VERSION {
+                return Ok(version.to_owned());
+            }
+            if interface == INTERFACE {
+                bail!("it was built for {INTERFACE}@{version} and this host has {API_VERSION}; build it anew");
+            }
+        }
+        seen.push(name.to_owned());
+    }
+    let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
+    bail!("it exports {seen} and not {INTERFACE}@{API_VERSION}; use the SDK's export macro")
+}
+
+fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
+    let component = instance.component();
+    let component_type = component.component_type();
+    let imports_wasi =
+        component_type.imports(sandbox.engine()).any(|(name, _)| name.starts_with("wasi:"));
+    let starts_large = component
+        .resources_required()
+        .is_none_or(|needs| needs.max_initial_memory_size.is_some_and(|bytes| bytes > SMALL_START_BYTES));
+    if imports_wasi || starts_large { MEMORY_BYTES_LARGE } else { MEMORY_BYTES }
+}
+
+/// Tells from an error which wall the instance ran into.
+fn explain(error: &wasmtime::Error) -> CallError {
+    if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
+        return CallError::Memory(exceeded.to_string());
+    }
+    let text = format!("{:#}", error);
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return CallError::Output("it passes more than output_mib to the host".into());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => CallError::Trap("its stack overflowed".into()),
+        Some(trap) => CallError::Trap(trap.to_string()),
+        None => CallError::Trap(text),
+    }
+}

@@ -1,0 +1,352 @@
+//! The plugins folder: one task owns what is loaded from it.
+//!
+//! The file system's notices are hints; the task looks for itself, also after a watch failed and on a slow timer. A
+//! file is read when it has been still for a while, compiled aside, called once on trial, and only then put in the
+//! place of the version before it, which calls in flight finish on. A file that is refused changes nothing.
+
+use crate::compiled_cache::CompiledCache;
+use crate::config::{CallLimits, Config};
+use crate::id::unix_ms;
+use crate::metrics::Metrics;
+use crate::plugin::{FILE_BYTES_MAX, Plugin};
+use crate::sandbox::Sandbox;
+use crate::source::is_name;
+use crate::store::refuse_writable_by_others;
+use anyhow::{Context, Result, ensure};
+use arc_swap::{ArcSwap, Guard};
+use jiff::Timestamp;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+/// How long a file must be still before it is read, so that one that is being written is left alone.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How long a file must be gone before its plugin is.
+const GONE: Duration = Duration::from_secs(2);
+/// How often the task looks while something is unsettled, and when nothing is.
+const LOOK_SOON: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is loaded; read by everybody, written by the folder's task alone.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    plugins: ArcSwap<Plugins>,
+    states: ArcSwap<BTreeMap<String, PluginState>>,
+    settled: AtomicBool,
+}
+
+/// The loaded plugins by name.
+pub type Plugins = BTreeMap<String, Arc<Plugin>>;
+
+/// A plugin file as it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct PluginState {
+    /// When the version that is live was loaded.
+    pub loaded_at: Option<Timestamp>,
+    /// Why the file that was last refused was.
+    pub error: Option<String>,
+}
+
+impl Loaded {
+    /// The plugins that are live now.
+    pub fn plugins(&self) -> Guard<Arc<Plugins>> {
+        self.plugins.load()
+    }
+
+    /// Every plugin file that was seen.
+    pub fn states(&self) -> Arc<BTreeMap<String, PluginState>> {
+        self.states.load_full()
+    }
+
+    /// Whether every file that was there at start has been loaded or refused.
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+}
+
+/// What one look says of a file, to tell whether it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    inode: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { bytes: metadata.len(), inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+
+    /// Whether the file was last written long enough ago.
+    fn is_old(&self) -> bool {
+        let (seconds, nanos) = self.modified;
+        let age_ms = unix_ms() - (seconds * 1000 + nanos / 1_000_000);
+        age_ms >= SETTLE.as_millis() as i64
+    }
+}
+
+/// What the task knows of one file.
+#[derive(Debug)]
+struct Watched {
+    stamp: Stamp,
+    since: Instant,
+    handled: Option<Stamp>,
+    gone_since: Option<Instant>,
+}
+
+impl Watched {
+    fn is_settled(&self) -> bool {
+        self.handled == Some(self.stamp) && self.gone_since.is_none()
+    }
+}
+
+/// The task that owns what is loaded.
+#[derive(Debug)]
+pub struct PluginDir {
+    path: PathBuf,
+    limits: BTreeMap<String, CallLimits>,
+    default_limits: CallLimits,
+    sandbox: Arc<Sandbox>,
+    cache: Arc<CompiledCache>,
+    metrics: Arc<Metrics>,
+    loaded: Arc<Loaded>,
+    changed: watch::Sender<()>,
+    files: BTreeMap<String, Watched>,
+    loading: JoinSet<(String, Stamp, Result<Plugin>)>,
+    in_flight: usize,
+    watched_inode: Option<u64>,
+}
+
+impl PluginDir {
+    /// Prepares to watch the configured folder.
+    ///
+    /// # Errors
+    /// When the folder is there and other users can write in it.
+    pub fn new(
+        config: &Config,
+        sandbox: Arc<Sandbox>,
+        cache: Arc<CompiledCache>,
+        metrics: Arc<Metrics>,
+        loaded: Arc<Loaded>,
+        changed: watch::Sender<()>,
+    ) -> Result<Self> {
+        if config.plugins_dir.exists() {
+            refuse_writable_by_others(&config.plugins_dir)?;
+        } else {
+            warn!("the plugins folder {} is not there yet; events wait until it is", config.plugins_dir.display());
+        }
+        Ok(Self {
+            path: config.plugins_dir.clone(),
+            limits: config.plugin_limits.clone(),
+            default_limits: config.limits.call.clone(),
+            sandbox,
+            cache,
+            metrics,
+            loaded,
+            changed,
+            files: BTreeMap::new(),
+            loading: JoinSet::new(),
+            in_flight: 0,
+            watched_inode: None,
+        })
+    }
+
+    /// Watches until the process ends.
+    pub async fn run(mut self) {
+        let (hints, mut hinted) = mpsc::channel::<()>(1);
+        let mut watcher = notify::recommended_watcher(move |_event| {
+            // A full channel already says that there is something to look at.
+            let _ = hints.try_send(());
+        })
+        .inspect_err(|error| warn!("no file system notices, looking every {} s: {error}", LOOK.as_secs()))
+        .ok();
+        loop {
+            self.watch(watcher.as_mut());
+            self.look();
+            if !self.loaded.is_settled() && self.files.values().all(Watched::is_settled) && self.in_flight == 0 {
+                self.loaded.settled.store(true, Ordering::Release);
+                self.changed.send_replace(());
+            }
+            let unsettled = self.files.values().any(|file| !file.is_settled());
+            let pause = if unsettled { LOOK_SOON } else { LOOK };
+            tokio::select! {
+                Some(finished) = self.loading.join_next(), if self.in_flight > 0 => {
+                    self.in_flight -= 1;
+                    match finished {
+                        Ok((name, stamp, result)) => self.publish(&name, stamp, result),
+                        Err(error) => error!("loading a plugin ended abruptly: {error}"),
+                    }
+                }
+                Some(()) = hinted.recv(), if watcher.is_some() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Watches the folder that is at the path now: it may have come late or been replaced.
+    fn watch(&mut self, watcher: Option<&mut RecommendedWatcher>) {
+        let Some(watcher) = watcher else { return };
+        let inode = std::fs::metadata(&self.path).ok().map(|metadata| metadata.ino());
+        if inode == self.watched_inode {
+            return;
+        }
+        let _ = watcher.unwatch(&self.path);
+        self.watched_inode = inode.filter(|_| {
+            let watched = watcher.watch(&self.path, RecursiveMode::NonRecursive);
+            watched.inspect_err(|error| warn!("cannot watch {}: {error}", self.path.display())).is_ok()
+        });
+    }
+
+    fn look(&mut self) {
+        let found = match self.list() {
+            Ok(found) => found,
+            Err(error) => {
+                // Not every failed look is an empty folder: what is loaded stays.
+                if self.path.exists() {
+                    warn!("cannot look into the plugins folder: {error:#}");
+                    return;
+                }
+                BTreeMap::new()
+            }
+        };
+        let now = Instant::now();
+        for (name, stamp) in &found {
+            let watched = Watched { stamp: *stamp, since: now, handled: None, gone_since: None };
+            let file = self.files.entry(name.clone()).or_insert(watched);
+            file.gone_since = None;
+            if file.stamp != *stamp {
+                (file.stamp, file.since) = (*stamp, now);
+            }
+            if file.handled != Some(*stamp) && (stamp.is_old() || now - file.since >= SETTLE) {
+                file.handled = Some(*stamp);
+                self.load(name.clone(), *stamp);
+            }
+        }
+        let mut gone = Vec::new();
+        for (name, file) in &mut self.files {
+            if !found.contains_key(name) && now - *file.gone_since.get_or_insert(now) >= GONE {
+                gone.push(name.clone());
+            }
+        }
+        for name in gone {
+            self.unload(&name);
+        }
+    }
+
+    /// The plugin files that are there.
+    fn list(&self) -> Result<BTreeMap<String, Stamp>> {
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let Some(name) = plugin_name(&path) else { continue };
+            // A file may go between the two calls.
+            if let Ok(metadata) = std::fs::metadata(&path) {
+                if metadata.is_file() {
+                    found.insert(name.to_owned(), Stamp::of(&metadata));
+                }
+            }
+        }
+        if !found.is_empty() {
+            refuse_writable_by_others(&self.path)?;
+        }
+        Ok(found)
+    }
+
+    fn load(&mut self, name: String, stamp: Stamp) {
+        let path = self.path.join(format!("{name}.wasm"));
+        let limits = self.limits.get(&name).unwrap_or(&self.default_limits).clone();
+        let (sandbox, cache) = (self.sandbox.clone(), self.cache.clone());
+        self.in_flight += 1;
+        self.loading.spawn(async move {
+            let result = match read(&path, stamp).await {
+                Ok(bytes) => Plugin::load(&name, bytes, sandbox, limits, Some(cache)).await,
+                Err(error) => Err(error),
+            };
+            (name, stamp, result)
+        });
+    }
+
+    fn publish(&mut self, name: &str, stamp: Stamp, result: Result<Plugin>) {
+        let Some(file) = self.files.get(name) else { return };
+        if file.handled != Some(stamp) {
+            // A newer file is on its way.
+            return;
+        }
+        let mut states = BTreeMap::clone(&self.loaded.states());
+        let state = states.entry(name.to_owned()).or_default();
+        match result {
+            Ok(plugin) => {
+                let sha256 = plugin.version.sha256.clone();
+                let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());
+                state.error = None;
+                if live.as_ref() == Some(&sha256) {
+                    self.loaded.states.store(Arc::new(states));
+                    return;
+                }
+                info!(plugin = name, version = plugin.version.version, sha256, "plugin loaded");
+                state.loaded_at = Some(Timestamp::now());
+                self.metrics.reload(name, "loaded");
+                let mut plugins = Plugins::clone(&self.loaded.plugins());
+                plugins.insert(name.to_owned(), Arc::new(plugin));
+                self.swap(plugins, states);
+            }
+            Err(error) => {
+                let stays = if self.loaded.plugins().contains_key(name) { "; the version before it stays" } else { "" };
+                warn!(plugin = name, "{} refused{stays}: {error:#}", self.path.join(format!("{name}.wasm")).display());
+                state.error = Some(format!("{error:#}"));
+                self.metrics.reload(name, "refused");
+                self.loaded.states.store(Arc::new(states));
+            }
+        }
+    }
+
+    fn unload(&mut self, name: &str) {
+        self.files.remove(name);
+        let mut states = BTreeMap::clone(&self.loaded.states());
+        states.remove(name);
+        let mut plugins = Plugins::clone(&self.loaded.plugins());
+        if plugins.remove(name).is_some() {
+            info!(plugin = name, "plugin removed: its file is gone");
+            self.metrics.reload(name, "removed");
+        }
+        self.swap(plugins, states);
+    }
+
+    fn swap(&self, plugins: Plugins, states: BTreeMap<String, PluginState>) {
+        let info = plugins.values().map(|plugin| {
+            let version = &plugin.version;
+            (version.name.as_str(), version.version.as_str(), version.sha256.as_str())
+        });
+        self.metrics.set_plugins(info);
+        self.loaded.states.store(Arc::new(states));
+        self.loaded.plugins.store(Arc::new(plugins));
+        self.changed.send_replace(());
+    }
+}
+
+/// `NAME` of `…/NAME.wasm`, if that is a plugin's name.
+fn plugin_name(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".wasm")?;
+    is_name(name).then_some(name)
+}
+
+/// Reads a file that must still be the one that was looked at.
+async fn read(path: &Path, stamp: Stamp) -> Result<Vec<u8>> {
+    ensure!(
+        stamp.bytes <= FILE_BYTES_MAX,
+        "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}",
+        stamp.bytes
+    );
+    let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
+    let now = Stamp::of(&tokio::fs::metadata(path).await.context("it is gone")?);
+    ensure!(now == stamp && bytes.len() as u64 == stamp.bytes, "it changed while it was read; it will be read again");
+    Ok(bytes)
+}

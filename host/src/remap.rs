@@ -1,0 +1,116 @@
+//! Maps events that wait: those that came before their plugin, took too long, or failed on a version that has been
+//! replaced since.
+
+use crate::Host;
+use crate::event::{EventStatus, FailureCode, Mapped, Verdict};
+use crate::id::key;
+use crate::source::PluginChoice;
+use crate::store::{EventRow, Recorded, StoreError};
+use crate::verify::Verified;
+use anyhow::Result;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// Events read from the store at once.
+const CHUNK: usize = 64;
+/// How often to look without being told, for what was missed.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Why an event was not mapped again.
+#[derive(Debug, thiserror::Error)]
+pub enum RemapError {
+    /// Its source is no longer registered.
+    #[error("its source is not registered any more")]
+    NoSource,
+    /// It changed meanwhile.
+    #[error("it was changed by somebody else at the same time; look at it again")]
+    Changed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Host {
+    /// Maps a stored event once more and records what comes of it.
+    ///
+    /// # Errors
+    /// Why it was not.
+    pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
+        let Some(source) = self.sources.get(&*row.event.source).cloned() else { return Err(RemapError::NoSource) };
+        let (was, attempt) = (row.state.status, row.attempts + 1);
+        let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
+        if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
+            // Nobody was there to try it: that is no attempt.
+            mapped.tried = row.tried;
+            return self.commit_again(mapped, was, row.attempts).await;
+        }
+        self.commit_again(mapped, was, attempt).await
+    }
+
+    async fn commit_again(&self, mapped: Mapped, was: EventStatus, attempt: u32) -> Result<Recorded, RemapError> {
+        let recorded = self.store.record_again(mapped, was, attempt).await?.ok_or(RemapError::Changed)?;
+        if recorded.delivers {
+            self.deliverer.wake();
+        }
+        Ok(recorded)
+    }
+
+    /// Maps what waits whenever a plugin changes, until told to stop.
+    pub async fn remap_waiting(self: Arc<Self>, mut changed: watch::Receiver<()>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if self.loaded.is_settled() {
+                if let Err(error) = self.remap_all(&stop).await {
+                    warn!("cannot map the events that wait: {error:#}");
+                }
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = self.waiting.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    async fn remap_all(&self, stop: &watch::Receiver<bool>) -> Result<()> {
+        for status in [EventStatus::Queued, EventStatus::Quarantined] {
+            let mut after = 0;
+            loop {
+                let rows = self.store.events_in(status, after, CHUNK).await?;
+                let Some(last) = rows.last() else { break };
+                after = key(last.state.id);
+                for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
+                    if *stop.borrow() {
+                        return Ok(());
+                    }
+                    let id = row.state.id;
+                    match self.remap(row).await {
+                        Ok(recorded) => info!(request_id = %id, "event mapped again: {}", recorded.state.status),
+                        Err(RemapError::Changed) => {}
+                        Err(error) => warn!(request_id = %id, "event not mapped again: {error}"),
+                    }
+                }
+            }
+        }
+        self.metrics.set_quarantined(self.store.count_events(EventStatus::Quarantined).await?);
+        Ok(())
+    }
+
+    /// Whether mapping could come to something else than before.
+    fn is_worth_trying(&self, row: &EventRow) -> bool {
+        let Some(source) = self.sources.get(&*row.event.source) else { return false };
+        let candidates = self.mappers.candidate_versions(source);
+        if row.state.status == EventStatus::Queued {
+            return !candidates.is_empty() || source.settings.plugin == PluginChoice::None;
+        }
+        // Only a payload that its mapper left to others can be read by one that was not asked before.
+        let others = row.state.code == Some(FailureCode::Unsupported);
+        let was_asked = |version: &str| {
+            let name = |version: &str| version.split('@').next().map(str::to_owned);
+            row.tried.iter().any(|tried| name(tried) == name(version))
+        };
+        candidates.iter().any(|version| !row.tried.contains(version) && (others || was_asked(version)))
+    }
+}

@@ -1,0 +1,172 @@
+//! Keeps events, incidents, audit entries and deliveries, durably.
+//!
+//! One thread owns the only connection that writes. It takes all writes that wait, up to a bound, into one
+//! transaction; whoever asked for a write is answered after that is on disk. Reads have connections of their own.
+//! Nothing outside this folder names SQL.
+
+mod compiled;
+mod deliveries;
+mod events;
+mod incidents;
+mod read;
+mod tokens;
+mod writer;
+
+pub use deliveries::{Attempt, AttemptRow, AuditEntry, DeliveryFilter, DeliveryRow, DueDelivery, Next, Operation};
+pub use events::{EventFilter, EventRow, EventState, IncidentRef, Preview, Recorded};
+pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, PatchRefusal};
+pub use read::Page;
+pub use tokens::{Scope, TokenRow, Tokens};
+
+use crate::config::Dedup;
+use crate::id::{self, IdSource};
+use crate::metrics::Metrics;
+use anyhow::{Context, Result, bail, ensure};
+use arc_swap::ArcSwap;
+use read::Readers;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use writer::Writer;
+
+const SCHEMA: &str = include_str!("store/schema.sql");
+const SCHEMA_VERSION: i64 = 1;
+/// Another process, such as `hookmill token create`, may hold the database for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of the log may pile up before it is copied into the database, in pages.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+/// Why a write was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many writes wait already.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The database said no: a full disk, a broken file.
+    #[error("the store failed: {0:#}")]
+    Failed(Arc<anyhow::Error>),
+}
+
+/// What the store does with what it is given.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How repeats are told.
+    pub dedup: Dedup,
+    /// How long after its end an incident can be opened again by its vendor.
+    pub reopen_within: Duration,
+}
+
+/// The database of one host.
+#[derive(Debug)]
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    ids: Arc<IdSource>,
+    destinations: Arc<ArcSwap<Vec<writer::DestinationState>>>,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the database in a data folder, which only one host at a time may do, and makes both if missing.
+    ///
+    /// # Errors
+    /// What is wrong with the folder or the database.
+    pub fn open(data_dir: &Path, queue: usize, policy: Policy, metrics: Arc<Metrics>) -> Result<Self> {
+        private_folder(data_dir)?;
+        let lock = private_file(&data_dir.join("lock"))?;
+        if lock.try_lock().is_err() {
+            bail!("the data folder {} is in use by another hookmill; stop that first", data_dir.display());
+        }
+        let path = data_dir.join("hookmill.db");
+        let connection = open_database(&path)?;
+        let ids = Arc::new(IdSource::after(last_key(&connection)?));
+        let destinations = Arc::new(ArcSwap::default());
+        let writer = Writer::start(connection, queue, policy, ids.clone(), destinations.clone(), metrics)?;
+        Ok(Self { writer, readers: Readers::new(path), ids, destinations, _lock: lock })
+    }
+
+    /// A new id.
+    pub fn new_id(&self) -> uuid::Uuid {
+        self.ids.next()
+    }
+
+    /// Finishes every write that waits and closes the database.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+}
+
+/// Makes a folder that only its owner can enter.
+///
+/// # Errors
+/// When it is there and other users can write in it.
+pub fn private_folder(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))?;
+    refuse_writable_by_others(path)
+}
+
+/// # Errors
+/// When other users can write in the folder: they could replace what is run.
+pub fn refuse_writable_by_others(path: &Path) -> Result<()> {
+    let mode = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.mode();
+    ensure!(
+        mode & 0o022 == 0,
+        "other users can write in {} (mode {:03o}); run `chmod go-w {}`",
+        path.display(),
+        mode & 0o777,
+        path.display()
+    );
+    Ok(())
+}
+
+/// Opens a file for reading and writing, made if missing, that only its owner can read.
+fn private_file(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn open_database(path: &Path) -> Result<Connection> {
+    private_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).with_context(|| format!("cannot open {}", path.display()))?;
+    prepare(&connection).with_context(|| format!("the database {} cannot be used", path.display()))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        0 => {
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"))?;
+        }
+        SCHEMA_VERSION => {}
+        newer => bail!("it has version {newer} and this hookmill knows {SCHEMA_VERSION}; use the hookmill that wrote it"),
+    }
+    Ok(())
+}
+
+/// The largest key of any table, so that new ids come after all that there is.
+fn last_key(connection: &Connection) -> Result<i64> {
+    let mut last = 0;
+    for table in ["events", "incidents", "audit", "deliveries"] {
+        let key: Option<i64> = connection.query_row(&format!("SELECT max(key) FROM {table}"), [], |row| row.get(0))?;
+        last = last.max(key.unwrap_or(0));
+    }
+    Ok(last.min(id::key_at(i64::MAX)))
+}

@@ -1,0 +1,478 @@
+//! Events in the store: each change of an event, with all that follows from it, is one write.
+
+use super::incidents::{IncidentKey, apply, find, uuid};
+use super::writer::Tx;
+use super::{Page, Store, StoreError};
+use crate::event::{Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
+use crate::id::{key, key_ms, unix_ms};
+use crate::incident::{Number, Origin};
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Rows of the table of repeats that one purge removes.
+const PURGE_ROWS: i64 = 1000;
+
+/// An incident that an event made or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentRef {
+    /// Its id.
+    pub id: Uuid,
+    /// Its number, `INC-2026-0001`.
+    pub number: String,
+    /// Whether the event made it.
+    pub created: bool,
+}
+
+/// What became of an event: what its sender is told.
+#[derive(Clone, Debug)]
+pub struct EventState {
+    /// The event.
+    pub id: Uuid,
+    /// What became of it.
+    pub status: EventStatus,
+    /// Why it is not mapped, where it is not.
+    pub code: Option<FailureCode>,
+    /// The reason in words.
+    pub message: Option<String>,
+    /// The incidents that it made or changed.
+    pub incidents: Vec<IncidentRef>,
+}
+
+/// What came of recording an event.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The event; of a repeat the one that it repeats.
+    pub state: EventState,
+    /// Whether it was known already, so that nothing changed.
+    pub duplicate: bool,
+    /// Whether there is something new to deliver.
+    pub delivers: bool,
+}
+
+/// What recording an event would make.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The incidents as they would be.
+    pub incidents: Vec<serde_json::Value>,
+    /// The destinations that would be told.
+    pub deliveries: Vec<String>,
+}
+
+/// An event as it is shown.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// What became of it.
+    pub state: EventState,
+    /// The event itself; in lists without its body.
+    pub event: Event,
+    /// How often mapping was tried.
+    pub attempts: u32,
+    /// The plugin versions that were tried, as `NAME@SHA256`.
+    pub tried: Vec<String>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the API's query parameters")]
+pub struct EventFilter {
+    pub source: Vec<String>,
+    pub status: Vec<String>,
+    pub code: Vec<String>,
+    pub incident: Vec<Uuid>,
+    pub created_after: Option<Timestamp>,
+}
+
+impl Store {
+    /// Records a new event with all that follows from it, unless it is a repeat.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when too much waits.
+    pub async fn record(&self, mapped: Mapped) -> Result<Recorded, StoreError> {
+        let row = Columns::of(&mapped);
+        self.writer.try_write(move |tx| record(tx, &mapped, &row)).await
+    }
+
+    /// Records what mapping a stored event again came to, if it still is as it was when it was read.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn record_again(
+        &self,
+        mapped: Mapped,
+        was: EventStatus,
+        attempt: u32,
+    ) -> Result<Option<Recorded>, StoreError> {
+        self.writer
+            .write(move |tx| {
+                if status_of(tx, mapped.event.id)? != Some(was) {
+                    return Ok(None);
+                }
+                let settled = settle(tx, &mapped)?;
+                update_event(tx, mapped.event.id, &settled.state, attempt, &mapped.tried)?;
+                Ok(Some(settled))
+            })
+            .await
+    }
+
+    /// What recording an event would make, without making it.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub async fn preview(&self, mapped: Mapped) -> Result<Preview, StoreError> {
+        self.writer
+            .write(move |tx| {
+                let destinations = tx.destinations.iter().map(|destination| destination.name.clone());
+                let destinations: Vec<String> = destinations.collect();
+                let number = tx.last_number();
+                tx.connection.execute_batch("SAVEPOINT preview")?;
+                let settled = settle(tx, &mapped)?;
+                let mut incidents = Vec::new();
+                for incident in &settled.state.incidents {
+                    incidents.extend(find(tx.connection, IncidentKey::Id(incident.id))?);
+                }
+                tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
+                tx.set_last_number(number);
+                let incidents = incidents.iter().map(|row| serde_json::to_value(row.view())).collect::<Result<_, _>>()?;
+                Ok(Preview { incidents, deliveries: if settled.delivers { destinations } else { Vec::new() } })
+            })
+            .await
+    }
+
+    /// Decides that an event will not be mapped. `None` when there is no such event, `Some(false)` when it is in a
+    /// state that needs no decision.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn discard(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
+        self.writer
+            .write(move |tx| {
+                let Some(status) = status_of(tx, id)? else { return Ok(None) };
+                if !matches!(status, EventStatus::Queued | EventStatus::Quarantined | EventStatus::Partial) {
+                    return Ok(Some(false));
+                }
+                tx.connection
+                    .prepare_cached("UPDATE events SET status = 'discarded' WHERE key = ?")?
+                    .execute([key(id)])?;
+                Ok(Some(true))
+            })
+            .await
+    }
+
+    /// An event with its body.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn event(&self, id: Uuid) -> Result<Option<EventRow>> {
+        self.read(move |connection| {
+            let mut query = connection.prepare_cached(&format!("{SELECT} WHERE key = ? AND id = ?"))?;
+            query.query_row(params![key(id), id.as_bytes()], event_row).optional().map_err(Into::into)
+        })
+        .await
+    }
+
+    /// Events, the newest first, without their bodies.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
+        self.read(move |connection| list(connection, &filter, before, limit)).await
+    }
+
+    /// Events in one status, the oldest first, with their bodies.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn events_in(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
+        self.read(move |connection| {
+            let sql = format!("{SELECT} WHERE status = ? AND key > ? ORDER BY key LIMIT ?");
+            let mut query = connection.prepare_cached(&sql)?;
+            let rows = query.query_map(params![status.as_str(), after, limit as u64], event_row)?;
+            rows.collect::<Result<_, _>>().map_err(Into::into)
+        })
+        .await
+    }
+
+    /// How many events are in one status that is not an end.
+    ///
+    /// # Errors
+    /// When they cannot be counted.
+    pub async fn count_events(&self, status: EventStatus) -> Result<i64> {
+        self.read(move |connection| {
+            let mut query = connection.prepare_cached("SELECT count(*) FROM events WHERE status = ?")?;
+            Ok(query.query_row([status.as_str()], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Forgets repeats that are too old to be told. Returns whether there is more to forget.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn purge_repeats(&self) -> Result<bool, StoreError> {
+        self.writer
+            .write(|tx| {
+                let oldest = unix_ms() - tx.policy.dedup.retention.max(tx.policy.dedup.window * 2).as_millis() as i64;
+                let sql = "DELETE FROM repeats WHERE (at, source, digest) IN \
+                           (SELECT at, source, digest FROM repeats WHERE at < ? LIMIT ?)";
+                Ok(tx.connection.prepare_cached(sql)?.execute([oldest, PURGE_ROWS])? as i64 == PURGE_ROWS)
+            })
+            .await
+    }
+}
+
+/// What of an event's row does not depend on the transaction.
+struct Columns {
+    tried: String,
+    headers: String,
+    context: String,
+}
+
+impl Columns {
+    fn of(mapped: &Mapped) -> Self {
+        Self {
+            tried: json(&mapped.tried),
+            headers: json(&mapped.event.headers),
+            context: json(&mapped.event.context),
+        }
+    }
+}
+
+fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
+    if let Some(known) = remember(tx, &mapped.event)? {
+        let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
+        return Ok(Recorded { state, duplicate: true, delivers: false });
+    }
+    let recorded = settle(tx, mapped)?;
+    let (event, state) = (&mapped.event, &recorded.state);
+    let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
+               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let signed_at = match event.identity {
+        Identity::SignedAt(seconds) => Some(seconds),
+        Identity::Body => None,
+    };
+    tx.connection.prepare_cached(sql)?.execute(params![
+        key(event.id),
+        event.id.as_bytes(),
+        &*event.source,
+        state.status.as_str(),
+        event.received_at,
+        state.code.map(FailureCode::as_str),
+        state.message,
+        columns.tried,
+        json(&state.incidents),
+        event.content_type,
+        columns.headers,
+        columns.context,
+        signed_at,
+        event.digest,
+        &*event.body,
+    ])?;
+    Ok(recorded)
+}
+
+/// Remembers an event for its repeats; returns the event that it repeats, if it does.
+fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
+    let window_ms = tx.policy.dedup.window.as_millis().max(1) as i64;
+    let at = match event.identity {
+        Identity::SignedAt(seconds) => seconds.saturating_mul(1000),
+        Identity::Body => event.received_at - event.received_at.rem_euclid(window_ms),
+    };
+    if event.identity == Identity::Body {
+        for at in [at - window_ms, at] {
+            let known = known(tx, event, at)?.filter(|known| event.received_at - key_ms(*known) < window_ms);
+            if known.is_some() {
+                return Ok(known);
+            }
+        }
+        let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
+        tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
+        return Ok(None);
+    }
+    let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
+    let added =
+        tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
+    if added == 1 { Ok(None) } else { known(tx, event, at) }
+}
+
+fn known(tx: &Tx, event: &Event, at: i64) -> Result<Option<i64>> {
+    let sql = "SELECT event FROM repeats WHERE at = ? AND source = ? AND digest = ?";
+    let mut query = tx.connection.prepare_cached(sql)?;
+    Ok(query.query_row(params![at, &*event.source, event.digest], |row| row.get(0)).optional()?)
+}
+
+/// Applies a verdict: makes and changes incidents, with their audit entries and deliveries.
+fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
+    let mut state = EventState {
+        id: mapped.event.id,
+        status: EventStatus::Ignored,
+        code: None,
+        message: None,
+        incidents: Vec::new(),
+    };
+    let mut delivers = false;
+    match &mapped.verdict {
+        Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
+        Verdict::Wait(reason) => {
+            state.status = EventStatus::Queued;
+            state.message = Some(reason.clone());
+        }
+        Verdict::Failed(Failure { code, message }) => {
+            state.status = EventStatus::Quarantined;
+            state.code = Some(*code);
+            state.message = Some(message.clone());
+        }
+        Verdict::Read { plugin, observations, skipped, problems } => {
+            let origin = Origin {
+                event_id: mapped.event.id,
+                source: mapped.event.source.to_string(),
+                received_at: Timestamp::from_millisecond(mapped.event.received_at)?,
+                plugin: plugin.clone(),
+                playbook: mapped.source.settings.playbook.clone(),
+            };
+            for observation in observations {
+                let applied = apply(tx, observation, &origin)?;
+                delivers |= applied.audited;
+                state.incidents.push(applied.incident);
+            }
+            let notes = if problems.is_empty() { skipped } else { problems };
+            state.message = (!notes.is_empty()).then(|| notes.join("; "));
+            state.status = match (problems.is_empty(), observations.is_empty()) {
+                (false, _) => EventStatus::Partial,
+                (true, false) => EventStatus::Mapped,
+                (true, true) => EventStatus::Ignored,
+            };
+        }
+    }
+    Ok(Recorded { state, duplicate: false, delivers })
+}
+
+fn update_event(tx: &Tx, id: Uuid, state: &EventState, attempt: u32, tried: &[String]) -> Result<()> {
+    let sql = "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ? WHERE key = ?";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        state.status.as_str(),
+        attempt,
+        state.code.map(FailureCode::as_str),
+        state.message,
+        json(tried),
+        json(&state.incidents),
+        key(id),
+    ])?;
+    Ok(())
+}
+
+fn status_of(tx: &Tx, id: Uuid) -> Result<Option<EventStatus>> {
+    let mut query = tx.connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
+    let word: Option<String> = query.query_row(params![key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(word.as_deref().and_then(EventStatus::from_word))
+}
+
+fn state_of(connection: &Connection, key: i64) -> Result<Option<EventState>> {
+    let sql = "SELECT id, status, code, message, incidents FROM events WHERE key = ?";
+    Ok(connection.prepare_cached(sql)?.query_row([key], event_state).optional()?)
+}
+
+const SELECT: &str = "SELECT id, status, code, message, incidents, source, received_at, attempts, tried, content_type, \
+                      headers, context, signed_at, digest, body FROM events";
+const SELECT_WITHOUT_BODY: &str = "SELECT id, status, code, message, incidents, source, received_at, attempts, tried, \
+                                   content_type, headers, context, signed_at, digest, x'' FROM events";
+
+fn event_state(row: &Row) -> rusqlite::Result<EventState> {
+    let (status, code): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+    Ok(EventState {
+        id: uuid(row, 0)?,
+        status: EventStatus::from_word(&status).ok_or(rusqlite::Error::InvalidQuery)?,
+        code: code.as_deref().and_then(FailureCode::from_word),
+        message: row.get(3)?,
+        incidents: from_json(row, 4)?,
+    })
+}
+
+fn event_row(row: &Row) -> rusqlite::Result<EventRow> {
+    let state = event_state(row)?;
+    let (source, body): (String, Vec<u8>) = (row.get(5)?, row.get(14)?);
+    let headers: Vec<NamedValue> = from_json(row, 10)?;
+    let signed_at: Option<i64> = row.get(12)?;
+    let event = Event {
+        id: state.id,
+        source: Arc::from(source),
+        received_at: row.get(6)?,
+        content_type: row.get(9)?,
+        headers,
+        context: from_json(row, 11)?,
+        digest: row.get(13)?,
+        body: body.into(),
+        identity: signed_at.map_or(Identity::Body, Identity::SignedAt),
+    };
+    Ok(EventRow { state, event, attempts: row.get(7)?, tried: from_json(row, 8)? })
+}
+
+fn list(connection: &Connection, filter: &EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
+    let mut conditions = Conditions::default();
+    conditions.one_of("source", &filter.source);
+    conditions.one_of("status", &filter.status);
+    conditions.one_of("code", &filter.code);
+    if !filter.incident.is_empty() {
+        let ids = filter.incident.iter().map(|id| Value::Text(id.to_string()));
+        let any = vec!["instr(incidents, ?) > 0"; filter.incident.len()].join(" OR ");
+        conditions.add(&format!("({any})"), ids);
+    }
+    if let Some(time) = filter.created_after {
+        conditions.add("received_at > ?", [Value::Integer(time.as_millisecond())]);
+    }
+    if let Some(before) = before {
+        conditions.add("key < ?", [Value::Integer(before)]);
+    }
+    let sql = format!("{SELECT_WITHOUT_BODY} {} ORDER BY key DESC LIMIT {}", conditions.sql(), limit + 1);
+    let mut query = connection.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(conditions.values), event_row)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::new(rows, limit, |row| key(row.state.id)))
+}
+
+/// The conditions of a list, with their values.
+#[derive(Default)]
+pub(super) struct Conditions {
+    sql: Vec<String>,
+    pub values: Vec<Value>,
+}
+
+impl Conditions {
+    pub fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
+        self.sql.push(sql.to_owned());
+        self.values.extend(values);
+    }
+
+    /// Nothing to choose from means no condition.
+    pub fn one_of(&mut self, column: &str, words: &[String]) {
+        if !words.is_empty() {
+            let marks = vec!["?"; words.len()].join(", ");
+            self.add(&format!("{column} IN ({marks})"), words.iter().cloned().map(Value::Text));
+        }
+    }
+
+    pub fn sql(&self) -> String {
+        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
+    }
+}
+
+pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
+    // Only maps with keys that are no strings and failing `Serialize` implementations have no JSON; there are none.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub(super) fn from_json<T: for<'a> Deserialize<'a>>(row: &Row, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+impl IncidentRef {
+    pub(super) fn new(id: Uuid, number: Number, created: bool) -> Self {
+        Self { id, number: number.to_string(), created }
+    }
+}

@@ -1,0 +1,228 @@
+//! The thread that owns the writing connection and commits in groups.
+
+use super::{Policy, StoreError};
+use crate::id::IdSource;
+use crate::incident::Number;
+use crate::metrics::Metrics;
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+/// Writes in one transaction: enough that the disk's latency is shared by all that wait, few enough that nobody waits
+/// long for the others.
+const BATCH_MAX: usize = 256;
+
+/// A destination of audit entries, as the writer needs it.
+#[derive(Clone, Debug)]
+pub struct DestinationState {
+    /// Its name.
+    pub name: String,
+    /// Why it gets nothing, when it is disabled.
+    pub disabled: Option<String>,
+}
+
+/// One write's view of the transaction that it is part of.
+pub(super) struct Tx<'a> {
+    pub connection: &'a Connection,
+    pub ids: &'a IdSource,
+    pub policy: &'a Policy,
+    pub destinations: &'a [DestinationState],
+    last_number: &'a mut Option<Number>,
+}
+
+impl Tx<'_> {
+    /// The next incident number of a year. Written to the database once per transaction.
+    pub fn next_number(&mut self, year: i16) -> Result<Number> {
+        let last = match self.last_number {
+            Some(number) if number.year == year => number.count,
+            _ => {
+                self.save_number()?;
+                let query = "SELECT last FROM numbers WHERE year = ?";
+                self.connection.prepare_cached(query)?.query_row([year], |row| row.get(0)).optional()?.unwrap_or(0)
+            }
+        };
+        let number = Number { year, count: last + 1 };
+        *self.last_number = Some(number);
+        Ok(number)
+    }
+
+    /// The number that was given last in this transaction, if one was.
+    pub fn last_number(&self) -> Option<Number> {
+        *self.last_number
+    }
+
+    /// Goes back to a number, after what took the later ones was undone.
+    pub fn set_last_number(&mut self, number: Option<Number>) {
+        *self.last_number = number;
+    }
+
+    fn save_number(&mut self) -> Result<()> {
+        if let Some(number) = self.last_number.take() {
+            let query = "INSERT INTO numbers (year, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last";
+            self.connection.prepare_cached(query)?.execute(params![number.year, number.count])?;
+        }
+        Ok(())
+    }
+}
+
+/// Something to write. It may run twice: when another write of its group fails, each is tried alone.
+trait Write: Send {
+    fn run(&mut self, tx: &mut Tx) -> Result<()>;
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Job<F, T> {
+    run: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F: FnMut(&mut Tx) -> Result<T> + Send, T: Send> Write for Job<F, T> {
+    fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        self.result = Some((self.run)(tx)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        // Whoever asked may have gone; what was written stays written.
+        let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Overloaded)));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Box<dyn Write>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub fn start(
+        connection: Connection,
+        queue: usize,
+        policy: Policy,
+        ids: Arc<IdSource>,
+        destinations: Arc<ArcSwap<Vec<DestinationState>>>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(queue);
+        let group = Group { connection, policy, ids, destinations, metrics };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes, or says at once that too much waits already.
+    pub async fn try_write<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let sent = self.sender().map(|queue| queue.try_send(job));
+        match sent {
+            Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Overloaded)),
+            Some(Err(_)) | None => Err(StoreError::Overloaded),
+        }
+    }
+
+    /// Writes, and waits for a place in the queue.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let Some(queue) = self.sender() else { return Err(StoreError::Overloaded) };
+        queue.send(job).await.map_err(|_| StoreError::Overloaded)?;
+        drop(queue);
+        answer.await.unwrap_or(Err(StoreError::Overloaded))
+    }
+
+    /// Writes from a thread that may block.
+    pub fn write_blocking<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let queue = self.sender().ok_or(StoreError::Overloaded)?;
+        queue.blocking_send(job).map_err(|_| StoreError::Overloaded)?;
+        drop(queue);
+        answer.blocking_recv().unwrap_or(Err(StoreError::Overloaded))
+    }
+
+    /// Finishes what waits and ends the thread.
+    pub fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn sender(&self) -> Option<mpsc::Sender<Box<dyn Write>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn job<T: Send + 'static>(
+    run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+) -> (Box<dyn Write>, oneshot::Receiver<Result<T, StoreError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Job { run, result: None, reply }), answer)
+}
+
+struct Group {
+    connection: Connection,
+    policy: Policy,
+    ids: Arc<IdSource>,
+    destinations: Arc<ArcSwap<Vec<DestinationState>>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Group {
+    fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            let started = Instant::now();
+            match self.commit(&mut batch) {
+                Ok(()) => {
+                    self.metrics.commit(batch.len(), started.elapsed());
+                    batch.drain(..).for_each(|write| write.answer(Ok(())));
+                }
+                Err(_) => batch.drain(..).for_each(|write| self.commit_alone(write)),
+            }
+        }
+    }
+
+    /// A write must not fail because of its neighbours.
+    fn commit_alone(&mut self, write: Box<dyn Write>) {
+        let mut alone = vec![write];
+        let result = self.commit(&mut alone).map_err(|error| {
+            tracing::error!("cannot write to the database: {error:#}");
+            StoreError::Failed(Arc::new(error))
+        });
+        if let Some(write) = alone.pop() {
+            write.answer(result);
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<()> {
+        let destinations = self.destinations.load();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut last_number = None;
+        let mut tx = Tx {
+            connection: &transaction,
+            ids: &self.ids,
+            policy: &self.policy,
+            destinations: &destinations,
+            last_number: &mut last_number,
+        };
+        for write in batch.iter_mut() {
+            write.run(&mut tx)?;
+        }
+        tx.save_number()?;
+        transaction.commit().context("cannot commit")?;
+        Ok(())
+    }
+}

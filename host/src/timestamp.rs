@@ -1,0 +1,103 @@
+//! Reads the points in time that vendors write.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Between 1601, where Windows starts counting, and 1970, in steps of 100 ns.
+const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
+
+/// Parses RFC 3339 with any offset and any number of fractional digits, or digits that count from the Unix epoch in
+/// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).
+///
+/// The units are told apart by size: below 10¹¹ seconds (the year 5138), below 10¹⁴ ms, below 10¹⁷ µs, below 10¹⁸
+/// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Seconds may have a fraction.
+///
+/// # Errors
+/// A sentence that says what is wrong with it; years before 1970 and after 9999 are.
+pub fn parse(text: &str) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let parsed = match text.split_once('.') {
+        None if digits(text) => from_digits(text),
+        Some((seconds, fraction)) if digits(seconds) && digits(fraction) && seconds.len() <= 11 => {
+            from_digits(seconds).and_then(|whole| {
+                let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
+                Timestamp::new(whole.as_second(), nanos).ok()
+            })
+        }
+        _ => shortened(text).parse().ok(),
+    };
+    match parsed {
+        Some(time) if (1970..=9999).contains(&year(time)) => Ok(time),
+        Some(_) => Err(format!("`{text}` is not between the years 1970 and 9999")),
+        None => Err(format!("`{}` is neither RFC 3339 nor a number of seconds, ms, µs, ns or FILETIME", clip(text))),
+    }
+}
+
+/// The year in UTC.
+pub fn year(time: Timestamp) -> i16 {
+    TimeZone::UTC.to_datetime(time).year()
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn from_digits(text: &str) -> Option<Timestamp> {
+    let count: i128 = text.parse().ok()?;
+    let nanos = match count {
+        ..100_000_000_000 => count.checked_mul(1_000_000_000)?,
+        ..100_000_000_000_000 => count.checked_mul(1_000_000)?,
+        ..100_000_000_000_000_000 => count.checked_mul(1_000)?,
+        ..1_000_000_000_000_000_000 => (count - FILETIME_EPOCH).checked_mul(100)?,
+        _ => count,
+    };
+    Timestamp::from_nanosecond(nanos).ok()
+}
+
+/// Cuts a fraction to the nine digits that can be kept.
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    let Some(dot) = text.find('.') else { return text.into() };
+    let fraction = text[dot + 1..].bytes().take_while(u8::is_ascii_digit).count();
+    if fraction <= 9 {
+        return text.into();
+    }
+    format!("{}{}", &text[..dot + 10], &text[dot + 1 + fraction..]).into()
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn every_spelling_of_a_time() {
+        let cases = [
+            ("2024-01-15T10:00:00Z", "2024-01-15T10:00:00Z"),
+            ("2024-01-15T12:00:00+02:00", "2024-01-15T10:00:00Z"),
+            ("2021-04-27T12:19:27.7211305Z", "2021-04-27T12:19:27.7211305Z"),
+            ("2019-05-17T15:31:56.7466090461234Z", "2019-05-17T15:31:56.746609046Z"),
+            ("1705320000", "2024-01-15T12:00:00Z"),
+            ("1581517935.25", "2020-02-12T14:32:15.25Z"),
+            ("1705320000000", "2024-01-15T12:00:00Z"),
+            ("1705320000000000", "2024-01-15T12:00:00Z"),
+            ("1705320000000000000", "2024-01-15T12:00:00Z"),
+            ("133497936000000000", "2024-01-15T12:00:00Z"),
+            ("0", "1970-01-01T00:00:00Z"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text).map(|time| time.to_string()), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "yesterday", "2024-01-15", "-5", "1601-01-01T00:00:00Z", "+012345-01-01T00:00:00Z", "1e9",
+            "99999999999999999999999999", "2024-13-01T00:00:00Z", "100000000000000000"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

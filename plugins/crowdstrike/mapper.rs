@@ -1,0 +1,298 @@
+//! CrowdStrike Falcon: detections of the Event Streams API and of FDR, which nests them without `metadata`.
+
+use hookmill_sdk::{
+    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
+};
+use serde::Deserialize;
+
+const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, or FDR's `event.ExternalApiType`";
+
+struct CrowdStrike;
+
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+    event: Option<Detection<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    event_type: Text<'a>,
+    event_creation_time: Text<'a>,
+}
+
+/// What is used of all kinds of event; the kinds name the same things differently.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Detection<'a> {
+    #[serde(borrow)]
+    external_api_type: Text<'a>,
+    composite_id: Text<'a>,
+    detect_id: Text<'a>,
+    identity_protection_incident_id: Text<'a>,
+    mobile_detection_id: Text<'a>,
+    falcon_host_link: Text<'a>,
+    detect_name: Text<'a>,
+    name: Text<'a>,
+    incident_type: Text<'a>,
+    detect_description: Text<'a>,
+    description: Text<'a>,
+    incident_description: Text<'a>,
+    severity_name: Text<'a>,
+    severity: Text<'a>,
+    state: Text<'a>,
+
+    start_time: Text<'a>,
+    incident_start_time: Text<'a>,
+    context_time_stamp: Text<'a>,
+    #[serde(rename = "UTCTimestamp")]
+    utc_timestamp: Text<'a>,
+
+    computer_name: Text<'a>,
+    hostname: Text<'a>,
+    hostname_field: Text<'a>,
+    endpoint_name: Text<'a>,
+    source_endpoint_host_name: Text<'a>,
+    #[serde(rename = "LocalIP")]
+    local_ip: Text<'a>,
+    endpoint_ip: Text<'a>,
+    source_endpoint_ip_address: Text<'a>,
+    #[serde(rename = "MACAddress")]
+    mac_address: Text<'a>,
+    user_name: Text<'a>,
+    source_account_name: Text<'a>,
+    target_account_name: Text<'a>,
+
+    #[serde(rename = "IOCType")]
+    ioc_type: Text<'a>,
+    #[serde(rename = "IOCValue")]
+    ioc_value: Text<'a>,
+    #[serde(rename = "SHA256String")]
+    sha256: Text<'a>,
+    #[serde(rename = "SHA1String")]
+    sha1: Text<'a>,
+    #[serde(rename = "MD5String")]
+    md5: Text<'a>,
+    file_name: Text<'a>,
+    network_accesses: List<Activity<'a>>,
+    dns_requests: List<Activity<'a>>,
+    files_written: List<Activity<'a>>,
+    executables_written: List<Activity<'a>>,
+
+    tactic: Text<'a>,
+    technique: Text<'a>,
+    technique_id: Text<'a>,
+    technique_ids: List<Text<'a>>,
+    mitre_attack: List<Attack<'a>>,
+
+    objective: Text<'a>,
+    pattern_disposition_description: Text<'a>,
+    command_line: Text<'a>,
+    file_path: Text<'a>,
+    parent_image_file_name: Text<'a>,
+    parent_command_line: Text<'a>,
+    grand_parent_command_line: Text<'a>,
+    agent_id: Text<'a>,
+    agent_id_string: Text<'a>,
+    sensor_id: Text<'a>,
+
+    operation_name: Text<'a>,
+    user_id: Text<'a>,
+    audit_key_values: List<AuditField<'a>>,
+}
+
+/// Something that the process did; which field is there says what.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Activity<'a> {
+    #[serde(borrow)]
+    remote_address: Text<'a>,
+    domain_name: Text<'a>,
+    file_name: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attack<'a> {
+    #[serde(borrow)]
+    tactic: Text<'a>,
+    #[serde(rename = "TechniqueID")]
+    technique_id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AuditField<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
+    value_string: Text<'a>,
+}
+
+impl Mapper for CrowdStrike {
+    fn describe() -> Description {
+        hookmill_sdk::description!(
+            "CrowdStrike Falcon",
+            "Detections of Falcon's event stream and FDR, and their closing",
+            "crowdstrike"
+        )
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let payload: Payload = event.json(EXPECTED)?;
+        let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+        let detection = payload.event.as_ref().ok_or_else(unsupported)?;
+        let kind = payload.metadata.as_ref().and_then(|metadata| metadata.event_type.get());
+        let kind = kind.or(detection.external_api_type.get()).ok_or_else(unsupported)?;
+        let kind = kind.strip_prefix("Event_").unwrap_or(kind);
+        let sent_at = payload.metadata.as_ref().and_then(|metadata| metadata.event_creation_time.time());
+        let sent_at = sent_at.or_else(|| detection.utc_timestamp.time());
+        if kind == "UserActivityAuditEvent" {
+            return Ok(detection.audit(sent_at));
+        }
+        match detection.id() {
+            Some(id) => Ok(detection.incident(id, kind, sent_at).into()),
+            None if kind.contains("Detection") => Err(MappingError::Malformed(format!("{kind} without an id"))),
+            None => Ok(Outcome::skip(format!("{kind} is no detection"))),
+        }
+    }
+}
+
+impl Detection<'_> {
+    /// Incident summaries have no other id than their link; what follows its `?` is not part of it.
+    fn id(&self) -> Option<&str> {
+        let ids =
+            [&self.composite_id, &self.detect_id, &self.identity_protection_incident_id, &self.mobile_detection_id];
+        first(ids).or_else(|| self.falcon_host_link.get()?.split('?').next())
+    }
+
+    fn incident(&self, id: &str, kind: &str, sent_at: Option<String>) -> Incident {
+        let mut incident = Incident::new(id);
+        incident.set_title(first([&self.detect_name, &self.name, &self.incident_type]).or(Some(kind)));
+        incident.description =
+            first([&self.detect_description, &self.description, &self.incident_description]).map(str::to_owned);
+        incident.vendor_severity = first([&self.severity_name, &self.severity]).map(str::to_owned);
+        incident.severity = self.read_severity();
+        incident.state = self.state.get().and_then(read_state);
+        let started_at = [&self.start_time, &self.incident_start_time, &self.context_time_stamp];
+        incident.occurred_at = started_at.into_iter().find_map(Text::time).or_else(|| sent_at.clone());
+        incident.changed_at = sent_at;
+        incident.external_link = self.falcon_host_link.owned();
+        self.observe(&mut incident);
+        self.classify(&mut incident);
+        let details = [
+            ("Objective", self.objective.get()),
+            ("PatternDispositionDescription", self.pattern_disposition_description.get()),
+            ("CommandLine", self.command_line.get()),
+            ("FilePath", self.file_path.get()),
+            ("ParentImageFileName", self.parent_image_file_name.get()),
+            ("ParentCommandLine", self.parent_command_line.get()),
+            ("GrandParentCommandLine", self.grand_parent_command_line.get()),
+            ("AgentId", first([&self.agent_id, &self.agent_id_string, &self.sensor_id])),
+        ];
+        details.into_iter().for_each(|(name, value)| incident.detail(name, value));
+        incident
+    }
+
+    /// By name where there is one. The number is on a scale of 1 to 5 or of 0 to 100, and the kind of event does not
+    /// tell which: FDR has 1 to 5 in kinds that the stream has in hundreds.
+    fn read_severity(&self) -> Option<Severity> {
+        let named = self.severity_name.get().and_then(Severity::parse);
+        named.or_else(|| match self.severity.number()? {
+            5.0 | 80.0.. => Some(Severity::Critical),
+            4.0 | 60.0.. => Some(Severity::High),
+            3.0 | 40.0.. => Some(Severity::Medium),
+            2.0 | 20.0.. => Some(Severity::Low),
+            _ => Some(Severity::Informational),
+        })
+    }
+
+    fn observe(&self, incident: &mut Incident) {
+        let names = [&self.computer_name, &self.hostname, &self.hostname_field, &self.endpoint_name];
+        for name in names.into_iter().chain([&self.source_endpoint_host_name]) {
+            incident.observe("hostname", name.get(), "affected host");
+        }
+        for ip in [&self.local_ip, &self.endpoint_ip, &self.source_endpoint_ip_address] {
+            incident.observe_ip(ip.get(), "affected host");
+        }
+        incident.observe("mac", self.mac_address.get(), "affected host");
+        incident.observe_user(first([&self.user_name, &self.source_account_name]), "user");
+        incident.observe_user(self.target_account_name.get(), "target account");
+        // Before the same value is seen in another role.
+        let indicator = match (self.ioc_type.get().unwrap_or_default(), self.ioc_value.get()) {
+            (_, None) => None,
+            ("domain", value) => incident.observe("domain", value, "indicator"),
+            ("ipv4" | "ipv6", value) => incident.observe_ip(value, "indicator"),
+            ("filename", value) => incident.observe("filename", value, "indicator"),
+            ("registry_key", value) => incident.observe("registry", value, "indicator"),
+            (kind, value) if kind.contains("md5") || kind.contains("sha") => incident.observe_hash(value, "indicator"),
+            (_, value) => incident.observe("other", value, "indicator"),
+        };
+        indicator.map(Observable::ioc);
+        for hash in [&self.sha256, &self.sha1, &self.md5] {
+            incident.observe_hash(hash.get(), "process image");
+        }
+        incident.observe("filename", self.file_name.get(), "process image");
+        let activities = self.network_accesses.iter().chain(&self.dns_requests);
+        for activity in activities.chain(&self.files_written).chain(&self.executables_written) {
+            incident.observe_ip(activity.remote_address.get(), "contacted");
+            incident.observe("domain", activity.domain_name.get(), "looked up");
+            incident.observe("filename", activity.file_name.get(), "written");
+        }
+    }
+
+    /// Tactic and technique are names, which make tags, and only sometimes ATT&CK's ids.
+    fn classify(&self, incident: &mut Incident) {
+        for name in [&self.tactic, &self.technique] {
+            incident.tag(name.get().unwrap_or_default());
+        }
+        for attack in &self.mitre_attack {
+            incident.attack(attack.technique_id.get().unwrap_or_default(), attack.tactic.get());
+        }
+        for id in self.technique_ids.iter().chain([&self.technique_id]) {
+            incident.attack(id.get().unwrap_or_default(), self.tactic.get());
+        }
+    }
+
+    /// What an analyst did in Falcon's console: only the closing and reopening of a detection matters.
+    fn audit(&self, sent_at: Option<String>) -> Outcome {
+        let value = |name| self.audit_key_values.iter().find(|field| field.key.get() == Some(name))?.value_string.get();
+        let id = value("detection_id").or_else(|| value("composite_id"));
+        let (Some(id), Some(state)) = (id, value("new_state").and_then(read_state)) else {
+            let operation = self.operation_name.get().unwrap_or("an unnamed operation");
+            return Outcome::skip(format!("UserActivityAuditEvent: {operation} opens or closes no detection"));
+        };
+        let mut incident = Incident::new(id);
+        incident.state = Some(state);
+        incident.changed_at = sent_at;
+        incident.detail("new_state", value("new_state"));
+        incident.detail("new_state_by", self.user_id.get());
+        incident.into()
+    }
+}
+
+fn read_state(word: &str) -> Option<State> {
+    match word.to_ascii_lowercase().as_str() {
+        "true_positive" | "ignored" | "dismiss" | "auto_resolved" => Some(State::Resolved),
+        word => State::parse(word),
+    }
+}
+
+fn first<'t, const N: usize>(texts: [&'t Text<'_>; N]) -> Option<&'t str> {
+    texts.into_iter().find_map(Text::get)
+}
+
+hookmill_sdk::export!(CrowdStrike);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::CrowdStrike>("payloads");
+        testing::check_refuses_nonsense::<super::CrowdStrike>();
+    }
+}

@@ -1,0 +1,263 @@
+//! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting, and mail events of Office 365.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text};
+use hookmill_sdk::{sentence, timestamp};
+use serde::Deserialize;
+
+const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Advanced Hunting AlertInfo or AlertEvidence \
+                        row (or several in `records`), or a mail event with `eventType`, `id` and `creationTime`";
+
+// The names in Graph's evidence, in AlertEvidence and its AdditionalFields, and in mail events.
+const IPS: [&str; 7] = ["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"];
+const HASHES: [&str; 7] =
+    ["fileDetails.sha256", "fileDetails.sha1", "imageFile.sha256", "imageFile.sha1", "SHA256", "SHA1", "MD5"];
+const OTHERS: [(&str, &str); 21] = [
+    ("hostname", "deviceDnsName"),
+    ("hostname", "DeviceName"),
+    ("url", "url"),
+    ("url", "urls"),
+    ("url", "RemoteUrl"),
+    ("url", "Url"),
+    ("filename", "fileDetails.fileName"),
+    ("filename", "imageFile.fileName"),
+    ("filename", "FileName"),
+    ("registry", "RegistryKey"),
+    ("mail", "p1Sender.emailAddress"),
+    ("mail", "p2Sender.emailAddress"),
+    ("mail", "recipientEmailAddress"),
+    ("mail", "primaryAddress"),
+    ("mail", "sender"),
+    ("mail", "recipients"),
+    ("mail", "Sender"),
+    ("mail", "Recipient"),
+    ("mail-subject", "subject"),
+    ("mail-subject", "EmailSubject"),
+    ("mail-subject", "Subject"),
+];
+/// One user's names, the best first.
+const USER: [&str; 4] = ["userAccount.userPrincipalName", "userAccount.accountName", "AccountUpn", "AccountName"];
+/// What a verdict of `malicious` is about. It may fall on a process whose image is harmless, or on a mail's recipient.
+const JUDGED: [&str; 4] = ["ipAddress", "url", "fileDetails.sha256", "fileDetails.sha1"];
+
+/// The categories that are ATT&CK's tactics.
+const TACTICS: [&str; 14] = [
+    "Reconnaissance",
+    "ResourceDevelopment",
+    "InitialAccess",
+    "Execution",
+    "Persistence",
+    "PrivilegeEscalation",
+    "DefenseEvasion",
+    "CredentialAccess",
+    "Discovery",
+    "LateralMovement",
+    "Collection",
+    "CommandAndControl",
+    "Exfiltration",
+    "Impact",
+];
+
+struct Defender;
+
+#[derive(Deserialize)]
+struct Several<'a> {
+    #[serde(borrow)]
+    value: Option<List<Item<'a>>>,
+    records: Option<List<Item<'a>>>,
+}
+
+/// An alert, a row or a mail event.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    title: Text<'a>,
+    description: Text<'a>,
+    category: Text<'a>,
+    severity: Text<'a>,
+    status: Text<'a>,
+    first_activity_date_time: Text<'a>,
+    created_date_time: Text<'a>,
+    last_update_date_time: Text<'a>,
+    alert_web_url: Text<'a>,
+    system_tags: List<Text<'a>>,
+    mitre_techniques: List<Text<'a>>,
+    evidence: List<Fields<'a>>,
+    incident_id: Text<'a>,
+    service_source: Text<'a>,
+    detection_source: Text<'a>,
+    classification: Text<'a>,
+    determination: Text<'a>,
+    threat_display_name: Text<'a>,
+    actor_display_name: Text<'a>,
+    recommended_actions: Text<'a>,
+    /// Of a row of Advanced Hunting.
+    properties: Option<Fields<'a>>,
+    /// Of a mail event, like the three below.
+    data: Option<Fields<'a>>,
+    event_type: Text<'a>,
+    creation_time: Text<'a>,
+    entity_type: Text<'a>,
+}
+
+impl Mapper for Defender {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Microsoft Defender", "Alerts of Defender XDR and of Defender for Office 365")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let several: Several = event.json(EXPECTED)?;
+        let mut outcome = Outcome::default();
+        let Some(items) = several.value.or(several.records) else {
+            event.json::<Item>(EXPECTED)?.map(&mut outcome)?;
+            return Ok(outcome);
+        };
+        for (number, item) in (1..).zip(&items) {
+            if let Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) = item.map(&mut outcome) {
+                outcome.problems.push(format!("item {number}: {text}"));
+            }
+        }
+        match outcome.problems.first() {
+            Some(text) if outcome.incidents.is_empty() && outcome.skipped.is_empty() => {
+                Err(MappingError::Unsupported(text.clone()))
+            }
+            None if items.is_empty() => Ok(Outcome::skip("an empty list")),
+            _ => Ok(outcome),
+        }
+    }
+}
+
+impl Item<'_> {
+    fn map(&self, outcome: &mut Outcome) -> Result<(), MappingError> {
+        let table = self.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
+        let incident = match (table, &self.properties) {
+            (Some("AlertInfo" | "AlertEvidence"), Some(row)) => row_incident(row)?,
+            (Some(table), _) => {
+                outcome.skipped.push(format!("{table} is no table of alerts"));
+                return Ok(());
+            }
+            (None, _) if self.event_type.get().is_some() && self.creation_time.get().is_some() => self.mail()?,
+            (None, _) if self.service_source.get().or(self.created_date_time.get()).is_some() => self.alert()?,
+            (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
+        };
+        outcome.incidents.push(incident);
+        Ok(())
+    }
+
+    /// What alerts and mail events have in common.
+    fn incident(&self) -> Result<Incident, MappingError> {
+        let id = self.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
+        let mut incident = Incident::new(id);
+        incident.set_title(self.title.get());
+        incident.description = self.description.owned();
+        incident.category = self.category.get().map(|name| if name == "Phish" { "phishing" } else { name }.to_owned());
+        set_severity(&mut incident, self.severity.get());
+        incident.state = self.status.get().and_then(State::parse);
+        Ok(incident)
+    }
+
+    fn alert(&self) -> Result<Incident, MappingError> {
+        let mut incident = self.incident()?;
+        incident.occurred_at = self.first_activity_date_time.time().or_else(|| self.created_date_time.time());
+        incident.changed_at = self.last_update_date_time.time();
+        incident.external_link = self.alert_web_url.owned();
+        self.system_tags.iter().filter_map(Text::get).for_each(|tag| incident.tag(tag));
+        let tactic = self.category.get().filter(|category| TACTICS.contains(category));
+        self.mitre_techniques.iter().filter_map(Text::get).for_each(|id| incident.attack(id, tactic));
+        for evidence in &self.evidence {
+            observe(&mut incident, evidence);
+            incident.detail("processCommandLine", evidence.first(&["processCommandLine"]));
+        }
+        // An incident of Microsoft's groups alerts; it does not identify this one.
+        incident.detail("incidentId", self.incident_id.get());
+        incident.detail("serviceSource", self.service_source.get());
+        incident.detail("detectionSource", self.detection_source.get());
+        incident.detail("classification", self.classification.get());
+        incident.detail("determination", self.determination.get());
+        incident.detail("threatDisplayName", self.threat_display_name.get());
+        incident.detail("actorDisplayName", self.actor_display_name.get());
+        incident.detail("recommendedActions", self.recommended_actions.get());
+        Ok(incident)
+    }
+
+    fn mail(&self) -> Result<Incident, MappingError> {
+        let mut incident = self.incident()?;
+        let kind = sentence(self.event_type.get().unwrap_or_default());
+        let subject = self.data.as_ref().and_then(|data| data.first(&["subject"]));
+        incident.set_title(Some(&subject.map_or_else(|| kind.clone(), |subject| format!("{kind}: {subject}"))));
+        incident.occurred_at = self.creation_time.time();
+        if let Some(data) = &self.data {
+            observe(&mut incident, data);
+        }
+        incident.detail("eventType", self.event_type.get());
+        incident.detail("entityType", self.entity_type.get());
+        Ok(incident)
+    }
+}
+
+/// A row of AlertInfo, or one of AlertEvidence, of which there is one per entity: both repeat what the alert is, as it
+/// was at `Timestamp`, so either may come first and an older row changes nothing.
+fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
+    let id = row.first(&["AlertId"]).ok_or_else(|| MappingError::Malformed("`properties.AlertId` is absent".into()))?;
+    let mut incident = Incident::new(id);
+    incident.set_title(row.first(&["Title"]));
+    set_severity(&mut incident, row.first(&["Severity"]));
+    incident.occurred_at = row.first(&["Timestamp"]).and_then(timestamp);
+    incident.changed_at.clone_from(&incident.occurred_at);
+    // `Categories` and `AttackTechniques` are JSON in a text.
+    let category = row.first(&["Category", "Categories"]).map(|text| text.trim_matches(['[', ']', '"']));
+    incident.category = category.filter(|category| !category.is_empty()).map(str::to_owned);
+    let tactic = category.filter(|category| TACTICS.contains(category));
+    incident.attack(row.first(&["AttackTechniques"]).unwrap_or_default(), tactic);
+    observe(&mut incident, row);
+    if let Some(Ok(more)) = row.first(&["AdditionalFields"]).map(serde_json::from_str::<Fields>) {
+        observe(&mut incident, &more);
+    }
+    for name in ["ServiceSource", "DetectionSource", "ProcessCommandLine"] {
+        incident.detail(name, row.first(&[name]));
+    }
+    Ok(incident)
+}
+
+fn set_severity(incident: &mut Incident, word: Option<&str>) {
+    incident.vendor_severity = word.map(str::to_owned);
+    incident.severity = word.and_then(Severity::parse);
+}
+
+fn observe(incident: &mut Incident, entity: &Fields) {
+    let role = entity.first(&["EvidenceRole", "roles", "detailedRoles"]);
+    let malicious = entity.first(&["verdict"]) == Some("malicious");
+    let ips = IPS.iter().map(|name| ("ip", *name));
+    let hashes = HASHES.iter().map(|name| ("hash", *name));
+    for (data_type, name) in ips.chain(hashes).chain(OTHERS) {
+        for value in entity.all(name) {
+            let message = role.unwrap_or(name);
+            let observable = match data_type {
+                "ip" => incident.observe_ip(Some(value), message),
+                "hash" => incident.observe_hash(Some(value), message),
+                _ => incident.observe(data_type, Some(value), message),
+            };
+            if let Some(observable) = observable.filter(|_| malicious && JUDGED.contains(&name)) {
+                observable.ioc();
+            }
+        }
+    }
+    incident.observe_user(entity.first(&USER), role.unwrap_or("user"));
+    if let (Some(hive), Some(key)) = (entity.first(&["registryHive"]), entity.first(&["registryKey"])) {
+        incident.observe("registry", Some(&format!("{hive}\\{key}")), role.unwrap_or("registryKey"));
+    }
+}
+
+hookmill_sdk::export!(Defender);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::Defender>("payloads");
+        testing::check_refuses_nonsense::<super::Defender>();
+    }
+}

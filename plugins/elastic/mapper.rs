@@ -1,0 +1,211 @@
+//! Elastic Security: alerts as search hits, as flat fields, or in a body that a user wrote for Kibana's webhook.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text};
+use hookmill_sdk::{fingerprint, timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+const EXPECTED: &str = "an Elastic Security alert with `kibana.alert.rule.name`, alone or in `context.alerts`";
+
+// `signal.` is what `kibana.alert.` was called before 8.0; alerts may carry either or both. The last names are what
+// stands beside `context.alerts`.
+const RULE: [&str; 4] = ["kibana.alert.rule.name", "signal.rule.name", "context.rule.name", "rule.name"];
+const SEVERITY: [&str; 5] = [
+    "kibana.alert.severity",
+    "kibana.alert.rule.severity",
+    "signal.rule.severity",
+    "context.rule.severity",
+    "rule.severity",
+];
+const DESCRIPTION: [&str; 3] = ["kibana.alert.rule.description", "signal.rule.description", "kibana.alert.reason"];
+const TIME: [&str; 3] = ["kibana.alert.original_time", "signal.original_time", "@timestamp"];
+const CHANGED: [&str; 2] = ["kibana.alert.workflow_status_updated_at", "@timestamp"];
+const THREAT: [&str; 3] = ["kibana.alert.rule.threat", "kibana.alert.rule.parameters.threat", "signal.rule.threat"];
+
+const IPS: [&str; 4] = ["host.ip", "source.ip", "destination.ip", "client.ip"];
+const USERS: [&str; 2] = ["user.name", "user.target.name"];
+const HASHES: [&str; 6] = [
+    "process.hash.sha256",
+    "process.hash.sha1",
+    "process.hash.md5",
+    "file.hash.sha256",
+    "file.hash.sha1",
+    "file.hash.md5",
+];
+const OTHERS: [(&str, &str); 8] = [
+    ("hostname", "host.name"),
+    ("mail", "user.email"),
+    ("domain", "destination.domain"),
+    ("domain", "dns.question.name"),
+    ("url", "url.full"),
+    ("user-agent", "user_agent.original"),
+    ("registry", "registry.path"),
+    ("filename", "file.name"),
+];
+const DETAILS: [&str; 8] = [
+    "kibana.alert.reason",
+    "kibana.alert.risk_score",
+    "kibana.alert.rule.uuid",
+    "event.action",
+    "event.dataset",
+    "process.name",
+    "process.executable",
+    "process.command_line",
+];
+
+struct Elastic;
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    _id: Text<'a>,
+    fields: Option<Fields<'a>>,
+    _source: Option<Fields<'a>>,
+    alerts: Option<&'a RawValue>,
+    context: Option<Context<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Context<'a> {
+    #[serde(borrow)]
+    alerts: Option<&'a RawValue>,
+}
+
+impl Mapper for Elastic {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Elastic Security", "Detection alerts of Elastic Security")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let around: Fields = event.json(EXPECTED)?;
+        let body: Body = event.json(EXPECTED)?;
+        if let Some(alert) = body.fields.as_ref().or(body._source.as_ref()) {
+            return outcome([incident(alert, &around, body._id.get())]);
+        }
+        let Some(alerts) = body.context.and_then(|context| context.alerts).or(body.alerts) else {
+            return outcome([incident(&around, &around, None)]);
+        };
+        // In quotes a template gives several alerts as `{…},{…}`.
+        let text: Option<String> = serde_json::from_str(alerts.get()).ok();
+        let json = text.as_ref().map_or(Cow::Borrowed(alerts.get()), |text| Cow::Owned(format!("[{text}]")));
+        match (serde_json::from_str::<List<Fields>>(&json), &text) {
+            (Ok(alerts), _) => outcome(alerts.iter().map(|alert| incident(alert, &around, alert.first(&["_id"])))),
+            (Err(_), Some(text)) => outcome([incident_of_text(text, &around)]),
+            (Err(_), None) => outcome([]),
+        }
+    }
+}
+
+/// Some alerts may be unreadable; when all are, it is another vendor's payload.
+fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outcome, MappingError> {
+    let mut outcome = Outcome::default();
+    for (number, incident) in (1..).zip(incidents) {
+        match incident {
+            Some(incident) => outcome.incidents.push(incident),
+            None => outcome.problems.push(format!("alert {number} names no rule")),
+        }
+    }
+    if outcome.incidents.is_empty() {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+    }
+    Ok(outcome)
+}
+
+/// What one alert says; `around` is the body that it stands in. None when it is no alert of a detection rule.
+fn incident(alert: &Fields, around: &Fields, id: Option<&str>) -> Option<Incident> {
+    let rule =
+        alert.first(&RULE[..2]).or_else(|| around.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some()))?;
+    let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(rule, alert), str::to_owned);
+    let mut incident = Incident::new(id);
+    incident.set_title(Some(rule));
+    incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
+    read_severity(&mut incident, alert.first(&SEVERITY).or_else(|| around.first(&SEVERITY)));
+    incident.state = alert.first(&["kibana.alert.workflow_status", "signal.status"]).and_then(State::parse);
+    incident.occurred_at = TIME.iter().find_map(|name| timestamp(alert.first(&[name])?));
+    incident.changed_at = CHANGED.iter().find_map(|name| timestamp(alert.first(&[name])?));
+    incident.external_link = alert.first(&["kibana.alert.url"]).map(str::to_owned);
+    for tag in alert.all("kibana.alert.rule.tags").chain(alert.all("signal.rule.tags")) {
+        incident.tag(tag);
+    }
+    observe(&mut incident, alert);
+    classify(&mut incident, alert);
+    for name in DETAILS {
+        let value = alert.first(&[name]).filter(|value| incident.description.as_deref() != Some(value));
+        incident.detail(name, value);
+    }
+    Some(incident)
+}
+
+/// Where the template made prose of `context.alerts`, only the rule beside it is known.
+fn incident_of_text(text: &str, around: &Fields) -> Option<Incident> {
+    let rule = around.first(&RULE)?;
+    let mut incident = Incident::new(fingerprint([rule, text]));
+    incident.set_title(Some(rule));
+    incident.description = Some(text.to_owned());
+    read_severity(&mut incident, around.first(&SEVERITY));
+    Some(incident)
+}
+
+fn derive_id(rule: &str, alert: &Fields) -> String {
+    let facts = [&["host.name"][..], &["kibana.alert.reason"], &TIME];
+    fingerprint([rule].into_iter().chain(facts.into_iter().map(|names| alert.first(names).unwrap_or_default())))
+}
+
+fn read_severity(incident: &mut Incident, word: Option<&str>) {
+    incident.vendor_severity = word.map(str::to_owned);
+    incident.severity = word.and_then(Severity::parse);
+}
+
+fn observe(incident: &mut Incident, alert: &Fields) {
+    for (data_type, name) in OTHERS {
+        alert.all(name).for_each(|value| drop(incident.observe(data_type, Some(value), name)));
+    }
+    for name in IPS {
+        alert.all(name).for_each(|value| drop(incident.observe_ip(Some(value), name)));
+    }
+    for name in USERS {
+        alert.all(name).for_each(|value| drop(incident.observe_user(Some(value), name)));
+    }
+    for name in HASHES {
+        alert.all(name).for_each(|value| drop(incident.observe_hash(Some(value), name)));
+    }
+    if alert.first(&IPS).is_none() {
+        // `… source 192.0.2.1:42202, destination …`
+        for word in alert.first(&["kibana.alert.reason"]).unwrap_or_default().split([' ', ',']) {
+            let address =
+                word.parse::<IpAddr>().map_or_else(|_| word.rsplit_once(':').map_or("", |(ip, _)| ip), |_| word);
+            incident.observe_ip(Some(address), "kibana.alert.reason");
+        }
+    }
+}
+
+/// Sub-techniques stand for their techniques. Which tactic a technique serves is only known when there is one.
+fn classify(incident: &mut Incident, alert: &Fields) {
+    let all = |name: &'static str| THREAT.iter().flat_map(move |threat| alert.all(format!("{threat}.{name}")));
+    let tactic = all("tactic.id").next().filter(|first| all("tactic.id").all(|id| id == *first));
+    all("technique.subtechnique.id").for_each(|id| incident.attack(id, tactic));
+    for id in all("technique.id").chain(all("technique.reference")) {
+        let id = id.trim_end_matches('/').rsplit('/').next().unwrap_or(id);
+        if !incident.techniques.iter().any(|known| known.id.split('.').next() == Some(id)) {
+            incident.attack(id, tactic);
+        }
+    }
+    if tactic.is_none() || incident.techniques.is_empty() {
+        all("tactic.id").for_each(|id| incident.attack(id, None));
+    }
+}
+
+hookmill_sdk::export!(Elastic);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::Elastic>("payloads");
+        testing::check_refuses_nonsense::<super::Elastic>();
+    }
+}

@@ -1,0 +1,135 @@
+//! Any sender that can post `{"event_type": …, "data": {…}}`: the shape to use where there is no mapper yet.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
+use hookmill_sdk::{sentence, timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+const EXPECTED: &str = "an object with `event_type`, and what is known of the event in `data`";
+
+/// What the last part of a field's name says that its value is.
+const OBSERVABLES: [(&str, &[&str]); 10] = [
+    (
+        "ip",
+        &["ip", "ip_address", "src_ip", "source_ip", "dest_ip", "dst_ip", "destination_ip", "client_ip", "remote_ip"],
+    ),
+    ("url", &["url", "uri"]),
+    ("domain", &["domain"]),
+    ("hostname", &["hostname", "host", "host_name", "device", "device_name", "computer_name"]),
+    ("user-account", &["user", "username", "user_name", "account"]),
+    ("mail", &["email", "mail", "sender", "recipient", "recipients"]),
+    ("mail-subject", &["subject"]),
+    ("hash", &["hash", "md5", "sha1", "sha256", "sha512", "file_hash"]),
+    ("filename", &["filename", "file_name"]),
+    ("mac", &["mac", "mac_address"]),
+];
+
+/// Fields of `data` that have a place of their own in an incident.
+const READ: [&str; 11] = [
+    "alert_id",
+    "title",
+    "name",
+    "description",
+    "message",
+    "severity",
+    "category",
+    "status",
+    "tags",
+    "link",
+    "details",
+];
+
+struct Generic;
+
+/// The body a second time, for what is kept in its own shape.
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+type Object<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+impl Mapper for Generic {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Generic", "Any JSON object with `event_type`")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let fields: Fields = event.json(EXPECTED)?;
+        let Some(event_type) = fields.first(&["event_type"]) else {
+            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        };
+        let id = fields.first(&["data.alert_id"]).map_or_else(|| event.digest(), str::to_owned);
+        let mut incident = Incident::new(id);
+        let title = fields.first(&["data.title", "title", "data.name", "name"]);
+        incident.set_title(title.or(Some(&sentence(event_type))));
+        incident.description =
+            fields.first(&["data.description", "description", "data.message", "message"]).map(str::to_owned);
+        incident.category = fields.first(&["data.category", "category"]).or(Some(event_type)).map(str::to_owned);
+        incident.vendor_severity = fields.first(&["data.severity", "severity"]).map(str::to_owned);
+        incident.severity = incident.vendor_severity.as_deref().and_then(Severity::parse);
+        incident.state = fields.first(&["data.status", "status"]).and_then(State::parse);
+        incident.occurred_at = fields.first(&["timestamp", "data.timestamp"]).and_then(timestamp);
+        incident.external_link = fields.first(&["data.link", "link"]).map(str::to_owned);
+        for tag in fields.all("data.tags").chain(fields.all("tags")) {
+            incident.tag(tag);
+        }
+        for (path, value) in fields.iter().filter(|(path, _)| path.starts_with("data.")) {
+            observe(&mut incident, path.rsplit('.').next().unwrap_or(path), value);
+        }
+        keep(&mut incident, event)?;
+        Ok(incident.into())
+    }
+}
+
+fn observe(incident: &mut Incident, name: &str, value: &str) {
+    let name = name.to_ascii_lowercase();
+    let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name.as_str())) else { return };
+    match *data_type {
+        "ip" => incident.observe_ip(Some(value), &name),
+        "hash" => incident.observe_hash(Some(value), &name),
+        "user-account" => incident.observe_user(Some(value), &name),
+        "mail" if !value.contains('@') => None,
+        data_type => incident.observe(data_type, Some(value), &name),
+    };
+}
+
+/// `data.details` as they are, and beside them what else `data` has.
+fn keep(incident: &mut Incident, event: &Event) -> Result<(), MappingError> {
+    let Some(data) = event.json::<Payload>(EXPECTED)?.data else { return Ok(()) };
+    let data = keep_fields(incident, "data", data, &READ);
+    if let Some(details) = data.get("details") {
+        keep_fields(incident, "details", details, &[]);
+    }
+    Ok(())
+}
+
+/// Keeps the fields of an object, except those named, or under its own name a value that is none.
+fn keep_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, except: &[&str]) -> Object<'a> {
+    let Ok(object) = serde_json::from_str::<Object>(value.get()) else {
+        incident.detail(name, Some(value.get()));
+        return Object::new();
+    };
+    for (name, value) in &object {
+        if !matches!(value.get(), "null" | "\"\"") && !except.contains(&name.as_ref()) {
+            incident.detail(name, Some(value.get()));
+        }
+    }
+    object
+}
+
+hookmill_sdk::export!(Generic);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::Generic>("payloads");
+        testing::check_refuses_nonsense::<super::Generic>();
+    }
+}

@@ -1,0 +1,191 @@
+//! Splunk: the webhook alert action, and notables of Enterprise Security, as fields or as text in `_raw`.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
+use hookmill_sdk::{fingerprint, timestamp};
+use std::net::IpAddr;
+
+const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
+
+const IPS: [&str; 9] = ["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"];
+const HASHES: [&str; 5] = ["file_hash", "hash", "sha256", "sha1", "md5"];
+/// The Common Information Model lets these be an address or a name.
+const ENDPOINTS: [&str; 5] = ["src", "dest", "dvc", "src_host", "dest_host"];
+const USERS: [&str; 5] = ["user", "username", "src_user", "target_user", "dest_user"];
+const OTHERS: [(&str, &str); 8] = [
+    ("url", "url"),
+    ("url", "URL"),
+    ("domain", "domain"),
+    ("user-agent", "user_agent"),
+    ("user-agent", "http_user_agent"),
+    ("mail", "sender"),
+    ("filename", "file_name"),
+    ("mac", "src_mac"),
+];
+const DETAILS: [&str; 14] = [
+    "app",
+    "owner",
+    "source",
+    "sourcetype",
+    "index",
+    "count",
+    "EventCode",
+    "signature",
+    "action",
+    "security_domain",
+    "search_name",
+    "status_label",
+    "risk_score",
+    "orig_sourcetype",
+];
+
+struct Splunk;
+
+/// A payload's fields: those of the result, of the body around it, and of `_raw` where that is a notable.
+struct Alert<'a> {
+    body: &'a Fields<'a>,
+    raw: Vec<(&'a str, &'a str)>,
+}
+
+impl Mapper for Splunk {
+    fn describe() -> Description {
+        hookmill_sdk::description!(
+            "Splunk",
+            "Alerts of the webhook action and Enterprise Security notables",
+            "url-token"
+        )
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let body: Fields = event.json(EXPECTED)?;
+        let raw = body.first(&["result._raw", "_raw"]).filter(|raw| is_notable_text(raw));
+        let alert = Alert { body: &body, raw: raw.map(key_values).unwrap_or_default() };
+        let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
+        Ok(alert.incident(id).into())
+    }
+}
+
+impl Alert<'_> {
+    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let raw = self.raw.iter().filter(move |(key, value)| *key == name && !value.is_empty());
+        self.body.all(format!("result.{name}")).chain(self.body.all(name)).chain(raw.map(|(_, value)| *value))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    fn first(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    /// A notable's id is per event, in spite of the name `rule_id`. A `sid` is per run of the search.
+    fn id(&self) -> Option<String> {
+        let notable = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name)).find(|id| id.contains("@@"));
+        if let Some(id) = notable.or_else(|| self.body.first(&["sid"])) {
+            return Some(id.to_owned());
+        }
+        let search = self.get("search_name")?;
+        let result = self.body.iter().filter(|(path, _)| path.starts_with("result."));
+        let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]);
+        let parts =
+            [search, time.unwrap_or_default()].into_iter().chain(result.flat_map(|(path, value)| [path, value]));
+        Some(fingerprint(parts))
+    }
+
+    fn is_notable(&self) -> bool {
+        !self.raw.is_empty() || self.get("index") == Some("notable") || self.get("rule_title").is_some()
+    }
+
+    fn incident(&self, id: String) -> Incident {
+        let mut incident = Incident::new(id);
+        let title = self.first(&["rule_title", "search_name", "rule_name"]).map(str::to_owned);
+        let title = title.or_else(|| Some(format!("Splunk alert {}", incident.source_ref)));
+        incident.set_title(title.as_deref());
+        incident.description = self.first(&["rule_description", "description"]).map(str::to_owned);
+        incident.category = self.get("security_domain").map(str::to_owned);
+        // `urgency` is severity and priority weighed up. A word that is no severity, as `unknown`, is passed over.
+        let severities = ["urgency", "severity", "priority"].map(|name| self.get(name));
+        let severity = severities.into_iter().flatten().find_map(|word| Some((word, Severity::parse(word)?)));
+        incident.vendor_severity =
+            severity.map(|(word, _)| word).or(severities[0].or(severities[1])).map(str::to_owned);
+        incident.severity = severity.map(|(_, severity)| severity);
+        incident.state = self.first(&["status_label", "status_group"]).and_then(State::parse);
+        incident.occurred_at =
+            ["orig_time", "_time", "trigger_time"].iter().find_map(|name| self.get(name).and_then(timestamp));
+        incident.external_link = self.body.first(&["results_link"]).map(str::to_owned);
+        self.observe(&mut incident);
+        for name in ["mitre_technique_id", "annotations.mitre_attack", "annotations.mitre_attack.mitre_technique_id"] {
+            self.all(name).for_each(|id| incident.attack(id, None));
+        }
+        DETAILS.iter().for_each(|name| incident.detail(name, self.get(name)));
+        if incident.occurred_at.as_deref() != self.get("_time") {
+            incident.detail("_time", self.get("_time"));
+        }
+        incident
+    }
+
+    fn observe(&self, incident: &mut Incident) {
+        // A notable's `host` is the search head that wrote it.
+        let host = if self.is_notable() { "orig_host" } else { "host" };
+        for (name, value) in
+            ENDPOINTS.iter().chain([&host]).flat_map(|name| self.all(name).map(move |value| (name, value)))
+        {
+            if value.parse::<IpAddr>().is_ok() {
+                incident.observe_ip(Some(value), name);
+            } else {
+                incident.observe("hostname", Some(value), name);
+            }
+        }
+        for name in IPS {
+            self.all(name).for_each(|value| drop(incident.observe_ip(Some(value), name)));
+        }
+        for name in USERS {
+            self.all(name).for_each(|value| drop(incident.observe_user(Some(value), name)));
+        }
+        for name in HASHES {
+            self.all(name).for_each(|value| drop(incident.observe_hash(Some(value), name)));
+        }
+        for (data_type, name) in OTHERS {
+            self.all(name).for_each(|value| drop(incident.observe(data_type, Some(value), name)));
+        }
+    }
+}
+
+/// Whether it is a notable as its search wrote it: time, then the search. A log line that merely holds such pairs is
+/// somebody else's, perhaps an attacker's.
+fn is_notable_text(raw: &str) -> bool {
+    let (time, pairs) = raw.split_once(", ").unwrap_or_default();
+    timestamp(time).is_some() && pairs.starts_with("search_name=\"")
+}
+
+/// Reads `key="value"` pairs. A quoted value may hold anything, `\"` included.
+fn key_values(text: &str) -> Vec<(&str, &str)> {
+    let mut pairs = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("=\"") {
+        let end = (0..after.len()).find(|&at| after.as_bytes()[at] == b'"' && !before_is_escape(after, at));
+        let end = end.unwrap_or(after.len());
+        let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
+        pairs.push((key, after[..end].trim()));
+        rest = after.get(end + 1..).unwrap_or_default();
+    }
+    pairs
+}
+
+/// Whether an odd number of backslashes stands before the byte `at`.
+fn before_is_escape(text: &str, at: usize) -> bool {
+    text.as_bytes()[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+}
+
+hookmill_sdk::export!(Splunk);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::Splunk>("payloads");
+        testing::check_refuses_nonsense::<super::Splunk>();
+    }
+}

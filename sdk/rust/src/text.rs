@@ -1,0 +1,180 @@
+//! A vendor's scalar, however it was spelled.
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A scalar of a payload as text: a string, a number or a boolean; of an array its first element.
+///
+/// Vendors spell "nothing" in many ways; `null`, an empty or blank string, `N/A`, `null` and `-` as text, an empty
+/// array and an object all read as absent. So does a missing field, without `#[serde(default)]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text<'a>(
+    /// Trimmed, and empty when absent.
+    Cow<'a, str>,
+);
+
+impl<'a> Text<'a> {
+    /// The text, unless absent.
+    pub fn get(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&*self.0)
+    }
+
+    /// The text as an owned string, unless absent.
+    pub fn owned(&self) -> Option<String> {
+        self.get().map(str::to_owned)
+    }
+
+    /// The text as a time for the host, unless it is none: see [`timestamp`](crate::timestamp).
+    pub fn time(&self) -> Option<String> {
+        crate::timestamp(self.get()?)
+    }
+
+    /// The text as a number, unless absent or not a number.
+    pub fn number(&self) -> Option<f64> {
+        self.get()?.parse().ok()
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(present(text).unwrap_or_default()))
+    }
+}
+
+/// `text` without surrounding white space, unless it is one of the ways to say nothing.
+pub(crate) fn present(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let absent = matches!(text, "" | "-") || text.eq_ignore_ascii_case("n/a") || text.eq_ignore_ascii_case("null");
+    (!absent).then_some(text)
+}
+
+/// A vendor's name for something as a title: `login_failed` and `LoginFailed` are `Login failed`.
+pub fn sentence(name: &str) -> String {
+    let mut sentence = String::with_capacity(name.len() + 8);
+    let mut after_lower = false;
+    for letter in name.chars() {
+        let starts_word = letter.is_uppercase() && after_lower;
+        after_lower = letter.is_lowercase();
+        match letter {
+            '_' | '-' | '.' => sentence.push(' '),
+            _ if starts_word => sentence.extend([' '].into_iter().chain(letter.to_lowercase())),
+            _ if sentence.is_empty() => sentence.extend(letter.to_uppercase()),
+            _ => sentence.push(letter),
+        }
+    }
+    sentence
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As an option, because serde reads only options from fields that are missing.
+        deserializer.deserialize_option(TextVisitor).map(Self)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a string, a number, a boolean or an array of them")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(present(text).unwrap_or_default()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(present(text).map_or(Cow::Borrowed(""), |text| Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(if value { "true" } else { "false" }))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let first: Option<Text<'de>> = elements.next_element()?;
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first.map_or(Cow::Borrowed(""), |text| text.0))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cow::Borrowed(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Text, sentence};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn scalars_read_as_text() {
+        let texts: BTreeMap<String, Text> = serde_json::from_str(
+            r#"{"s": " x ", "e": "a\nb", "u": 18446744073709551615, "i": -3, "f": 2.5, "b": true, "a": [["7"], 8],
+                "null": null, "na": "N/A", "empty": [], "o": {"x": 1}, "blank": "  "}"#,
+        )
+        .unwrap();
+        let seen: Vec<(&str, Option<&str>)> = texts.iter().map(|(name, text)| (name.as_str(), text.get())).collect();
+        let expected = [
+            ("a", Some("7")),
+            ("b", Some("true")),
+            ("blank", None),
+            ("e", Some("a\nb")),
+            ("empty", None),
+            ("f", Some("2.5")),
+            ("i", Some("-3")),
+            ("na", None),
+            ("null", None),
+            ("o", None),
+            ("s", Some("x")),
+            ("u", Some("18446744073709551615")),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn missing_fields_read_as_absent() {
+        #[derive(serde::Deserialize)]
+        struct Alert<'a> {
+            #[serde(borrow)]
+            name: Text<'a>,
+            ports: crate::List<Text<'a>>,
+        }
+        let alert: Alert = serde_json::from_str("{}").unwrap();
+        assert_eq!((alert.name.get(), alert.ports.len()), (None, 0));
+    }
+
+    #[test]
+    fn names_become_sentences() {
+        let names = ["login_failed", "LoginFailed", "disk.full", "IAMChange", "Plain words", ""].map(sentence);
+        assert_eq!(names, ["Login failed", "Login failed", "Disk full", "IAMChange", "Plain words", ""]);
+    }
+}
