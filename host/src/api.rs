@@ -8,6 +8,7 @@ mod parameters;
 mod plugins;
 
 use crate::Host;
+use crate::event::EventStatus;
 use crate::http_error::HttpError;
 use crate::store::Page;
 use axum::body::Bytes;
@@ -64,8 +65,9 @@ async fn readyz(State(host): State<Arc<Host>>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(host): State<Arc<Host>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode())
+async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
+    host.metrics.set_quarantined(host.store.count_events(EventStatus::Quarantined).await?);
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
 }
 
 #[derive(Serialize)]

@@ -237,7 +237,7 @@ async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store
         let reason = "the receiver answered 410 Gone, which asks not to be called again".to_owned();
         warn!(destination = destination.name, "destination disabled: {reason}; change its url or retry a delivery");
         store.disable_destination(destination.name.clone(), destination.url.to_string(), reason).await?;
-    } else if next == Next::Delivered {
+    } else if next == Next::Delivered && store.is_disabled(&destination.name) {
         store.enable_destination(destination.name.clone()).await?;
     }
     Ok(())

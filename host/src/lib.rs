@@ -41,9 +41,12 @@ use tokio::sync::Notify;
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Host {
-    sources: BTreeMap<Arc<str>, Arc<Source>>,
-    mappers: Mappers,
-    store: Arc<Store>,
+    /// The senders by name.
+    pub sources: BTreeMap<Arc<str>, Arc<Source>>,
+    /// Maps with what is loaded.
+    pub mappers: Mappers,
+    /// Keeps everything.
+    pub store: Arc<Store>,
     deliverer: Deliverer,
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,

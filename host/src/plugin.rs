@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Store, Trap};
@@ -82,6 +83,7 @@ pub struct Plugin {
     limits: CallLimits,
     memory_bytes: usize,
     sandbox: Arc<Sandbox>,
+    share: Semaphore,
     mapper: wit::MapperPluginPre<Guest>,
 }
 
@@ -142,8 +144,9 @@ impl Plugin {
         let version = PluginVersion { name: name.to_owned(), version: String::new(), sha256 };
         let description =
             Description { name: String::new(), version: String::new(), summary: String::new(), scheme: None };
-        let mut plugin =
-            Self { version: Arc::new(version), description, api_version, limits, memory_bytes, sandbox, mapper };
+        let share = sandbox.share_of_slots();
+        let version = Arc::new(version);
+        let mut plugin = Self { version, description, api_version, limits, memory_bytes, sandbox, share, mapper };
         plugin.description = plugin.describe().await?;
         plugin.version =
             Arc::new(PluginVersion { version: plugin.description.version.clone(), ..(*plugin.version).clone() });
@@ -207,7 +210,8 @@ impl Plugin {
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &wit::MapperPlugin) -> wasmtime::Result<T>,
     ) -> Call<T> {
-        let slot = self.sandbox.slot().await;
+        let share = self.share.acquire().await;
+        let slot = self.sandbox.slots().acquire().await;
         let started = Instant::now();
         let mut store = self.sandbox.store(walls);
         let called = tokio::time::timeout(deadline, async {
@@ -221,7 +225,7 @@ impl Plugin {
             Err(_) => Err(CallError::Deadline(deadline)),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
-        drop((store, slot));
+        drop((store, slot, share));
         Call { result, log, duration: started.elapsed(), memory_bytes }
     }
 

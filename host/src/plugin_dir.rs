@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 /// How long a file must be still before it is read, so that one that is being written is left alone.
-const SETTLE: Duration = Duration::from_millis(200);
+const SETTLE: Duration = Duration::from_millis(100);
 /// How long a file must be gone before its plugin is.
 const GONE: Duration = Duration::from_secs(2);
 /// How often the task looks while something is unsettled, and when nothing is.

@@ -4,6 +4,7 @@
 use crate::Host;
 use crate::event::{EventStatus, FailureCode, Mapped, Verdict};
 use crate::id::key;
+use crate::map::ATTEMPTS;
 use crate::source::PluginChoice;
 use crate::store::{EventRow, Recorded, StoreError};
 use crate::verify::Verified;
@@ -11,10 +12,13 @@ use anyhow::Result;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 /// Events read from the store at once.
 const CHUNK: usize = 64;
+/// Events that are mapped again at once, so that one that takes long does not hold up the others.
+const CONCURRENCY: usize = 8;
 /// How often to look without being told, for what was missed.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -74,7 +78,8 @@ impl Host {
         }
     }
 
-    async fn remap_all(&self, stop: &watch::Receiver<bool>) -> Result<()> {
+    async fn remap_all(self: &Arc<Self>, stop: &watch::Receiver<bool>) -> Result<()> {
+        let mut under_way = JoinSet::new();
         for status in [EventStatus::Queued, EventStatus::Quarantined] {
             let mut after = 0;
             loop {
@@ -85,17 +90,29 @@ impl Host {
                     if *stop.borrow() {
                         return Ok(());
                     }
-                    let id = row.state.id;
-                    match self.remap(row).await {
-                        Ok(recorded) => info!(request_id = %id, "event mapped again: {}", recorded.state.status),
-                        Err(RemapError::Changed) => {}
-                        Err(error) => warn!(request_id = %id, "event not mapped again: {error}"),
+                    if under_way.len() == CONCURRENCY {
+                        under_way.join_next().await;
                     }
+                    under_way.spawn(self.clone().remap_one(row));
                 }
             }
         }
-        self.metrics.set_quarantined(self.store.count_events(EventStatus::Quarantined).await?);
+        under_way.join_all().await;
         Ok(())
+    }
+
+    async fn remap_one(self: Arc<Self>, row: EventRow) {
+        let (id, attempts) = (row.state.id, row.attempts + 1);
+        match self.remap(row).await {
+            Ok(recorded) => {
+                info!(request_id = %id, "event mapped again: {}", recorded.state.status);
+                if recorded.state.status == EventStatus::Queued && attempts < ATTEMPTS {
+                    self.waiting.notify_one();
+                }
+            }
+            Err(RemapError::Changed) => {}
+            Err(error) => warn!(request_id = %id, "event not mapped again: {error}"),
+        }
     }
 
     /// Whether mapping could come to something else than before.

@@ -12,7 +12,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{
@@ -42,26 +42,41 @@ const LOG_LINES_MAX: usize = 100;
 const LOG_BYTES_MAX: usize = 16 * 1024;
 const STREAM_WRITE_BYTES_MAX: usize = 4096;
 
+/// Where an instance's memory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// From slots that are made once and kept.
+    Pooled,
+    /// From the system, for each instance anew.
+    OnDemand,
+}
+
 /// Where plugins are compiled and run.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
+    instances: u32,
     slots: Semaphore,
 }
 
 impl Sandbox {
-    /// An engine that can run `instances` plugins at once.
+    /// An engine that can run `instances` plugins at once; with a pool where the machine has the address space.
     ///
     /// # Errors
     /// When the machine cannot run WebAssembly.
     pub fn new(instances: u32) -> Result<Self> {
-        let engine = match Engine::new(&engine_config(Some(instances))) {
-            Ok(engine) => engine,
-            Err(error) => {
-                tracing::warn!("no pool for plugin instances, each will map its own memory (slower): {error:#}");
-                Engine::new(&engine_config(None))?
-            }
-        };
+        Self::with_allocation(Allocation::Pooled, instances).or_else(|error| {
+            tracing::warn!("no pool for plugin instances, each will map its own memory (slower): {error:#}");
+            Self::with_allocation(Allocation::OnDemand, instances)
+        })
+    }
+
+    /// An engine whose instances get their memory in this way.
+    ///
+    /// # Errors
+    /// When the machine cannot do so.
+    pub fn with_allocation(allocation: Allocation, instances: u32) -> Result<Self> {
+        let engine = Engine::new(&engine_config(allocation, instances))?;
         let ticker = engine.weak();
         std::thread::Builder::new().name("epoch".into()).spawn(move || {
             while let Some(engine) = ticker.upgrade() {
@@ -73,7 +88,7 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         crate::plugin::add_to_linker(&mut linker)?;
-        Ok(Self { engine, linker, slots: Semaphore::new(instances as usize) })
+        Ok(Self { engine, linker, instances, slots: Semaphore::new(instances as usize) })
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -96,9 +111,14 @@ impl Sandbox {
         unsafe { Component::deserialize(&self.engine, compiled) }.ok()
     }
 
-    /// A place for one instance; waits while all are taken.
-    pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>> {
-        Ok(self.slots.acquire().await?)
+    /// Places for instances in all.
+    pub(crate) fn slots(&self) -> &Semaphore {
+        &self.slots
+    }
+
+    /// Places that one plugin may take: half of all, so that a plugin whose calls do not end leaves some to others.
+    pub(crate) fn share_of_slots(&self) -> Semaphore {
+        Semaphore::new(self.instances.div_ceil(2) as usize)
     }
 
     /// A store for one instance, with its walls up.
@@ -108,6 +128,7 @@ impl Sandbox {
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(output_bytes);
         store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
         store
     }
 
@@ -126,7 +147,7 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-fn engine_config(pooled_instances: Option<u32>) -> Config {
+fn engine_config(allocation: Allocation, instances: u32) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.concurrency_support(false);
@@ -135,7 +156,7 @@ fn engine_config(pooled_instances: Option<u32>) -> Config {
     config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(TASK_STACK_BYTES);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
-    if let Some(instances) = pooled_instances {
+    if allocation == Allocation::Pooled {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))

@@ -106,6 +106,11 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
 }
 
 impl Running {
+    /// What requests are given.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
     /// Whether every plugin file found at start has been loaded or refused.
     pub fn is_ready(&self) -> bool {
         self.host.loaded.is_settled()

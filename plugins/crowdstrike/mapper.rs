@@ -215,29 +215,28 @@ impl Detection<'_> {
             incident.observe("hostname", name.get(), "affected host");
         }
         for ip in [&self.local_ip, &self.endpoint_ip, &self.source_endpoint_ip_address] {
-            incident.observe_ip(ip.get(), "affected host");
+            incident.observe("ip", ip.get(), "affected host");
         }
         incident.observe("mac", self.mac_address.get(), "affected host");
-        incident.observe_user(first([&self.user_name, &self.source_account_name]), "user");
-        incident.observe_user(self.target_account_name.get(), "target account");
-        // Before the same value is seen in another role.
-        let indicator = match (self.ioc_type.get().unwrap_or_default(), self.ioc_value.get()) {
-            (_, None) => None,
-            ("domain", value) => incident.observe("domain", value, "indicator"),
-            ("ipv4" | "ipv6", value) => incident.observe_ip(value, "indicator"),
-            ("filename", value) => incident.observe("filename", value, "indicator"),
-            ("registry_key", value) => incident.observe("registry", value, "indicator"),
-            (kind, value) if kind.contains("md5") || kind.contains("sha") => incident.observe_hash(value, "indicator"),
-            (_, value) => incident.observe("other", value, "indicator"),
+        incident.observe("user-account", first([&self.user_name, &self.source_account_name]), "user");
+        incident.observe("user-account", self.target_account_name.get(), "target account");
+        // First, because that is its most telling role.
+        let indicator_type = match self.ioc_type.get().unwrap_or_default() {
+            "domain" => "domain",
+            "ipv4" | "ipv6" => "ip",
+            "filename" => "filename",
+            "registry_key" => "registry",
+            "hash_sha256" | "hash_sha1" | "hash_md5" | "sha256" | "sha1" | "md5" => "hash",
+            _ => "other",
         };
-        indicator.map(Observable::ioc);
+        incident.observe(indicator_type, self.ioc_value.get(), "indicator").map(Observable::ioc);
         for hash in [&self.sha256, &self.sha1, &self.md5] {
-            incident.observe_hash(hash.get(), "process image");
+            incident.observe("hash", hash.get(), "process image");
         }
         incident.observe("filename", self.file_name.get(), "process image");
         let activities = self.network_accesses.iter().chain(&self.dns_requests);
         for activity in activities.chain(&self.files_written).chain(&self.executables_written) {
-            incident.observe_ip(activity.remote_address.get(), "contacted");
+            incident.observe("ip", activity.remote_address.get(), "contacted");
             incident.observe("domain", activity.domain_name.get(), "looked up");
             incident.observe("filename", activity.file_name.get(), "written");
         }

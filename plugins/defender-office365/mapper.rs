@@ -1,6 +1,8 @@
 //! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting, and mail events of Office 365.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text};
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
+};
 use hookmill_sdk::{sentence, timestamp};
 use serde::Deserialize;
 
@@ -8,31 +10,30 @@ const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Adva
                         row (or several in `records`), or a mail event with `eventType`, `id` and `creationTime`";
 
 // The names in Graph's evidence, in AlertEvidence and its AdditionalFields, and in mail events.
-const IPS: [&str; 7] = ["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"];
-const HASHES: [&str; 7] =
-    ["fileDetails.sha256", "fileDetails.sha1", "imageFile.sha256", "imageFile.sha1", "SHA256", "SHA1", "MD5"];
-const OTHERS: [(&str, &str); 21] = [
-    ("hostname", "deviceDnsName"),
-    ("hostname", "DeviceName"),
-    ("url", "url"),
-    ("url", "urls"),
-    ("url", "RemoteUrl"),
-    ("url", "Url"),
-    ("filename", "fileDetails.fileName"),
-    ("filename", "imageFile.fileName"),
-    ("filename", "FileName"),
-    ("registry", "RegistryKey"),
-    ("mail", "p1Sender.emailAddress"),
-    ("mail", "p2Sender.emailAddress"),
-    ("mail", "recipientEmailAddress"),
-    ("mail", "primaryAddress"),
-    ("mail", "sender"),
-    ("mail", "recipients"),
-    ("mail", "Sender"),
-    ("mail", "Recipient"),
-    ("mail-subject", "subject"),
-    ("mail-subject", "EmailSubject"),
-    ("mail-subject", "Subject"),
+const OBSERVABLES: [(&str, &[&str]); 8] = [
+    ("hostname", &["deviceDnsName", "DeviceName"]),
+    ("ip", &["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"]),
+    ("url", &["url", "urls", "RemoteUrl", "Url"]),
+    (
+        "hash",
+        &["fileDetails.sha256", "fileDetails.sha1", "imageFile.sha256", "imageFile.sha1", "SHA256", "SHA1", "MD5"],
+    ),
+    ("filename", &["fileDetails.fileName", "imageFile.fileName", "FileName"]),
+    ("registry", &["RegistryKey"]),
+    (
+        "mail",
+        &[
+            "sender",
+            "recipients",
+            "p1Sender.emailAddress",
+            "p2Sender.emailAddress",
+            "recipientEmailAddress",
+            "primaryAddress",
+            "Sender",
+            "Recipient",
+        ],
+    ),
+    ("mail-subject", &["subject", "EmailSubject", "Subject"]),
 ];
 /// One user's names, the best first.
 const USER: [&str; 4] = ["userAccount.userPrincipalName", "userAccount.accountName", "AccountUpn", "AccountName"];
@@ -138,11 +139,16 @@ impl Item<'_> {
                 return Ok(());
             }
             (None, _) if self.event_type.get().is_some() && self.creation_time.get().is_some() => self.mail()?,
-            (None, _) if self.service_source.get().or(self.created_date_time.get()).is_some() => self.alert()?,
+            (None, _) if self.is_alert() => self.alert()?,
             (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
         };
         outcome.incidents.push(incident);
         Ok(())
+    }
+
+    /// Much of Graph has an id and a date; only alerts have a severity too.
+    fn is_alert(&self) -> bool {
+        self.severity.get().is_some() && self.service_source.get().or(self.created_date_time.get()).is_some()
     }
 
     /// What alerts and mail events have in common.
@@ -205,10 +211,12 @@ fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     set_severity(&mut incident, row.first(&["Severity"]));
     incident.occurred_at = row.first(&["Timestamp"]).and_then(timestamp);
     incident.changed_at.clone_from(&incident.occurred_at);
-    // `Categories` and `AttackTechniques` are JSON in a text.
-    let category = row.first(&["Category", "Categories"]).map(|text| text.trim_matches(['[', ']', '"']));
-    incident.category = category.filter(|category| !category.is_empty()).map(str::to_owned);
-    let tactic = category.filter(|category| TACTICS.contains(category));
+    // `Categories` and `AttackTechniques` are JSON in a text. Which of several tactics a technique serves is not said.
+    let categories = row.first(&["Category", "Categories"]).unwrap_or_default();
+    let mut categories = categories.split(['[', ']', '"', ',']).filter(|category| !category.trim().is_empty());
+    let category = categories.next();
+    incident.category = category.map(str::to_owned);
+    let tactic = category.filter(|category| TACTICS.contains(category) && categories.next().is_none());
     incident.attack(row.first(&["AttackTechniques"]).unwrap_or_default(), tactic);
     observe(&mut incident, row);
     if let Some(Ok(more)) = row.first(&["AdditionalFields"]).map(serde_json::from_str::<Fields>) {
@@ -228,22 +236,15 @@ fn set_severity(incident: &mut Incident, word: Option<&str>) {
 fn observe(incident: &mut Incident, entity: &Fields) {
     let role = entity.first(&["EvidenceRole", "roles", "detailedRoles"]);
     let malicious = entity.first(&["verdict"]) == Some("malicious");
-    let ips = IPS.iter().map(|name| ("ip", *name));
-    let hashes = HASHES.iter().map(|name| ("hash", *name));
-    for (data_type, name) in ips.chain(hashes).chain(OTHERS) {
-        for value in entity.all(name) {
-            let message = role.unwrap_or(name);
-            let observable = match data_type {
-                "ip" => incident.observe_ip(Some(value), message),
-                "hash" => incident.observe_hash(Some(value), message),
-                _ => incident.observe(data_type, Some(value), message),
-            };
-            if let Some(observable) = observable.filter(|_| malicious && JUDGED.contains(&name)) {
-                observable.ioc();
+    for (data_type, names) in OBSERVABLES {
+        for (name, value) in names.iter().flat_map(|name| entity.all(name).map(move |value| (name, value))) {
+            let observable = incident.observe(data_type, Some(value), role.unwrap_or(name));
+            if malicious && JUDGED.contains(name) {
+                observable.map(Observable::ioc);
             }
         }
     }
-    incident.observe_user(entity.first(&USER), role.unwrap_or("user"));
+    incident.observe("user-account", entity.first(&USER), role.unwrap_or("user"));
     if let (Some(hive), Some(key)) = (entity.first(&["registryHive"]), entity.first(&["registryKey"])) {
         incident.observe("registry", Some(&format!("{hive}\\{key}")), role.unwrap_or("registryKey"));
     }

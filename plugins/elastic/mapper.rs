@@ -25,24 +25,17 @@ const CHANGED: [&str; 2] = ["kibana.alert.workflow_status_updated_at", "@timesta
 const THREAT: [&str; 3] = ["kibana.alert.rule.threat", "kibana.alert.rule.parameters.threat", "signal.rule.threat"];
 
 const IPS: [&str; 4] = ["host.ip", "source.ip", "destination.ip", "client.ip"];
-const USERS: [&str; 2] = ["user.name", "user.target.name"];
-const HASHES: [&str; 6] = [
-    "process.hash.sha256",
-    "process.hash.sha1",
-    "process.hash.md5",
-    "file.hash.sha256",
-    "file.hash.sha1",
-    "file.hash.md5",
-];
-const OTHERS: [(&str, &str); 8] = [
-    ("hostname", "host.name"),
-    ("mail", "user.email"),
-    ("domain", "destination.domain"),
-    ("domain", "dns.question.name"),
-    ("url", "url.full"),
-    ("user-agent", "user_agent.original"),
-    ("registry", "registry.path"),
-    ("filename", "file.name"),
+const OBSERVABLES: [(&str, &[&str]); 10] = [
+    ("hostname", &["host.name"]),
+    ("ip", &IPS),
+    ("user-account", &["user.name", "user.target.name"]),
+    ("mail", &["user.email"]),
+    ("hash", &["process.hash.sha256", "process.hash.sha1", "process.hash.md5"]),
+    ("hash", &["file.hash.sha256", "file.hash.sha1", "file.hash.md5"]),
+    ("filename", &["file.name"]),
+    ("domain", &["destination.domain", "dns.question.name"]),
+    ("url", &["url.full"]),
+    ("registry", &["registry.path"]),
 ];
 const DETAILS: [&str; 8] = [
     "kibana.alert.reason",
@@ -82,10 +75,10 @@ impl Mapper for Elastic {
         let around: Fields = event.json(EXPECTED)?;
         let body: Body = event.json(EXPECTED)?;
         if let Some(alert) = body.fields.as_ref().or(body._source.as_ref()) {
-            return outcome([incident(alert, &around, body._id.get())]);
+            return outcome([incident(alert, &Fields::default(), body._id.get())]);
         }
         let Some(alerts) = body.context.and_then(|context| context.alerts).or(body.alerts) else {
-            return outcome([incident(&around, &around, None)]);
+            return outcome([incident(&around, &Fields::default(), None)]);
         };
         // In quotes a template gives several alerts as `{…},{…}`.
         let text: Option<String> = serde_json::from_str(alerts.get()).ok();
@@ -159,24 +152,17 @@ fn read_severity(incident: &mut Incident, word: Option<&str>) {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    for (data_type, name) in OTHERS {
-        alert.all(name).for_each(|value| drop(incident.observe(data_type, Some(value), name)));
-    }
-    for name in IPS {
-        alert.all(name).for_each(|value| drop(incident.observe_ip(Some(value), name)));
-    }
-    for name in USERS {
-        alert.all(name).for_each(|value| drop(incident.observe_user(Some(value), name)));
-    }
-    for name in HASHES {
-        alert.all(name).for_each(|value| drop(incident.observe_hash(Some(value), name)));
+    for (data_type, names) in OBSERVABLES {
+        for (name, value) in names.iter().flat_map(|name| alert.all(name).map(move |value| (name, value))) {
+            incident.observe(data_type, Some(value), name);
+        }
     }
     if alert.first(&IPS).is_none() {
         // `… source 192.0.2.1:42202, destination …`
         for word in alert.first(&["kibana.alert.reason"]).unwrap_or_default().split([' ', ',']) {
             let address =
                 word.parse::<IpAddr>().map_or_else(|_| word.rsplit_once(':').map_or("", |(ip, _)| ip), |_| word);
-            incident.observe_ip(Some(address), "kibana.alert.reason");
+            incident.observe("ip", Some(address), "kibana.alert.reason");
         }
     }
 }

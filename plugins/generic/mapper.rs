@@ -88,13 +88,9 @@ impl Mapper for Generic {
 fn observe(incident: &mut Incident, name: &str, value: &str) {
     let name = name.to_ascii_lowercase();
     let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name.as_str())) else { return };
-    match *data_type {
-        "ip" => incident.observe_ip(Some(value), &name),
-        "hash" => incident.observe_hash(Some(value), &name),
-        "user-account" => incident.observe_user(Some(value), &name),
-        "mail" if !value.contains('@') => None,
-        data_type => incident.observe(data_type, Some(value), &name),
-    };
+    if *data_type != "mail" || value.contains('@') {
+        incident.observe(data_type, Some(value), &name);
+    }
 }
 
 /// `data.details` as they are, and beside them what else `data` has.
@@ -110,12 +106,12 @@ fn keep(incident: &mut Incident, event: &Event) -> Result<(), MappingError> {
 /// Keeps the fields of an object, except those named, or under its own name a value that is none.
 fn keep_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, except: &[&str]) -> Object<'a> {
     let Ok(object) = serde_json::from_str::<Object>(value.get()) else {
-        incident.detail(name, Some(value.get()));
+        incident.detail_json(name, &value);
         return Object::new();
     };
     for (name, value) in &object {
         if !matches!(value.get(), "null" | "\"\"") && !except.contains(&name.as_ref()) {
-            incident.detail(name, Some(value.get()));
+            incident.detail_json(name, &value);
         }
     }
     object

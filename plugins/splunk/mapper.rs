@@ -6,20 +6,17 @@ use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
 
-const IPS: [&str; 9] = ["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"];
-const HASHES: [&str; 5] = ["file_hash", "hash", "sha256", "sha1", "md5"];
-/// The Common Information Model lets these be an address or a name.
-const ENDPOINTS: [&str; 5] = ["src", "dest", "dvc", "src_host", "dest_host"];
-const USERS: [&str; 5] = ["user", "username", "src_user", "target_user", "dest_user"];
-const OTHERS: [(&str, &str); 8] = [
-    ("url", "url"),
-    ("url", "URL"),
-    ("domain", "domain"),
-    ("user-agent", "user_agent"),
-    ("user-agent", "http_user_agent"),
-    ("mail", "sender"),
-    ("filename", "file_name"),
-    ("mac", "src_mac"),
+/// What a field of a result is. The Common Information Model lets `src`, `dest` and `dvc` be an address or a name.
+const OBSERVABLES: [(&str, &[&str]); 9] = [
+    ("hostname", &["src", "dest", "dvc", "src_host", "dest_host"]),
+    ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
+    ("user-account", &["user", "username", "src_user", "target_user", "dest_user"]),
+    ("hash", &["file_hash", "hash", "sha256", "sha1", "md5"]),
+    ("url", &["url", "URL"]),
+    ("domain", &["domain"]),
+    ("user-agent", &["user_agent", "http_user_agent"]),
+    ("mail", &["sender", "recipient"]),
+    ("filename", &["file_name"]),
 ];
 const DETAILS: [&str; 14] = [
     "app",
@@ -81,10 +78,11 @@ impl Alert<'_> {
     /// A notable's id is per event, in spite of the name `rule_id`. A `sid` is per run of the search.
     fn id(&self) -> Option<String> {
         let notable = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name)).find(|id| id.contains("@@"));
-        if let Some(id) = notable.or_else(|| self.body.first(&["sid"])) {
+        let is_webhook = self.body.iter().any(|(path, _)| path == "results_link" || path.starts_with("result."));
+        if let Some(id) = notable.or_else(|| self.body.first(&["sid"]).filter(|_| is_webhook)) {
             return Some(id.to_owned());
         }
-        let search = self.get("search_name")?;
+        let search = self.get("search_name").filter(|_| is_webhook || self.is_notable())?;
         let result = self.body.iter().filter(|(path, _)| path.starts_with("result."));
         let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]);
         let parts =
@@ -127,26 +125,11 @@ impl Alert<'_> {
     fn observe(&self, incident: &mut Incident) {
         // A notable's `host` is the search head that wrote it.
         let host = if self.is_notable() { "orig_host" } else { "host" };
-        for (name, value) in
-            ENDPOINTS.iter().chain([&host]).flat_map(|name| self.all(name).map(move |value| (name, value)))
-        {
-            if value.parse::<IpAddr>().is_ok() {
-                incident.observe_ip(Some(value), name);
-            } else {
-                incident.observe("hostname", Some(value), name);
+        for (data_type, names) in [("hostname", &[host][..])].into_iter().chain(OBSERVABLES) {
+            for (name, value) in names.iter().flat_map(|name| self.all(name).map(move |value| (name, value))) {
+                let is_address = data_type == "hostname" && value.parse::<IpAddr>().is_ok();
+                incident.observe(if is_address { "ip" } else { data_type }, Some(value), name);
             }
-        }
-        for name in IPS {
-            self.all(name).for_each(|value| drop(incident.observe_ip(Some(value), name)));
-        }
-        for name in USERS {
-            self.all(name).for_each(|value| drop(incident.observe_user(Some(value), name)));
-        }
-        for name in HASHES {
-            self.all(name).for_each(|value| drop(incident.observe_hash(Some(value), name)));
-        }
-        for (data_type, name) in OTHERS {
-            self.all(name).for_each(|value| drop(incident.observe(data_type, Some(value), name)));
         }
     }
 }

@@ -193,6 +193,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a destination asked not to be called again.
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.destinations.load().iter().any(|state| state.name == name && state.disabled.is_some())
+    }
+
     fn update_destination(&self, name: &str, disabled: Option<String>) {
         self.destinations.rcu(|states| {
             let mut states = Vec::clone(states);

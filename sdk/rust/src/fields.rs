@@ -14,7 +14,7 @@ pub struct Fields<'a>(Vec<(String, Cow<'a, str>)>);
 
 impl Fields<'_> {
     /// Every present value at `path`, in the payload's order.
-    pub fn all<'s>(&'s self, path: impl AsRef<str>) -> impl Iterator<Item = &'s str> {
+    pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(name, _)| name == path.as_ref()).filter_map(|(_, value)| present(value))
     }
 

@@ -3,11 +3,15 @@
 use crate::text::present;
 use crate::{Field, Incident, Observable, Outcome, Severity, State, Technique};
 use serde::Serialize;
+use serde::de::IgnoredAny;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The host's limits, `wit/plugin.wit`.
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
+/// The host keeps no more than these, and finding repeats among many would cost a mapper its deadline.
+const OBSERVABLES_COMPARED_MAX: usize = 1000;
 
 impl Incident {
     /// An incident of which nothing is known but the vendor's id.
@@ -38,58 +42,34 @@ impl Incident {
         }
     }
 
-    /// Adds an observable, unless there is no value or the same one is there already. Returns it for further
-    /// settings, such as [`Observable::ioc`].
+    /// Adds an observable once, unless its value is absent or says nothing. Returns it, whether new or there already,
+    /// for further settings, such as [`Observable::ioc`].
+    ///
+    /// An `ip` says nothing when it is no address, or unspecified, loopback, link-local, multicast or broadcast; a `hash`
+    /// when it is no hexadecimal digest or has only zeros; a `user-account` when it is one of Windows' own, such as
+    /// `NT AUTHORITY\SYSTEM`. Hashes are kept in lower case.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
-        if self.observables.iter().any(|known| known.data_type == data_type && known.value == value) {
-            return None;
+        let value = match data_type {
+            "ip" if !is_telling_ip(value) => return None,
+            "hash" if !is_telling_hash(value) => return None,
+            "user-account" if !is_telling_user(value) => return None,
+            "hash" => Cow::Owned(value.to_ascii_lowercase()),
+            _ => Cow::Borrowed(value),
+        };
+        let mut candidates = self.observables.iter().take(OBSERVABLES_COMPARED_MAX);
+        let known = candidates.position(|known| known.data_type == data_type && known.value == value);
+        if let Some(known) = known {
+            return self.observables.get_mut(known);
         }
         self.observables.push(Observable {
             data_type: data_type.to_owned(),
-            value: value.to_owned(),
+            value: value.into_owned(),
             message: (!message.is_empty()).then(|| message.to_owned()),
             tags: Vec::new(),
             ioc: false,
         });
         self.observables.last_mut()
-    }
-
-    /// Adds an `ip`, unless it is no address or one that says nothing of anybody: unspecified, loopback, link-local,
-    /// multicast, broadcast. The cloud's metadata address is kept: who asks it matters.
-    pub fn observe_ip(&mut self, value: Option<&str>, message: &str) -> Option<&mut Observable> {
-        let value = value?.trim();
-        let useless = match value.parse::<IpAddr>().ok()?.to_canonical() {
-            IpAddr::V4(ip) => {
-                let link_local = ip.is_link_local() && ip != Ipv4Addr::new(169, 254, 169, 254);
-                ip.octets()[0] == 0 || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast() || link_local
-            }
-            IpAddr::V6(ip) => {
-                ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_unicast_link_local()
-            }
-        };
-        if useless { None } else { self.observe("ip", Some(value), message) }
-    }
-
-    /// Adds a `hash` in lower case, unless it is no MD5, SHA-1, SHA-256 or SHA-512 or has only zeros.
-    pub fn observe_hash(&mut self, value: Option<&str>, message: &str) -> Option<&mut Observable> {
-        let value = value?.trim();
-        let hex = matches!(value.len(), 32 | 40 | 64 | 128) && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !hex || value.bytes().all(|byte| byte == b'0') {
-            return None;
-        }
-        self.observe("hash", Some(&value.to_ascii_lowercase()), message)
-    }
-
-    /// Adds a `user-account`, unless it is one of Windows' own, such as `NT AUTHORITY\\SYSTEM`.
-    pub fn observe_user(&mut self, value: Option<&str>, message: &str) -> Option<&mut Observable> {
-        let value = value?.trim();
-        let (domain, name) = value.rsplit_once('\\').unwrap_or(("", value));
-        let built_in = ["SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"].iter().any(|own| own.eq_ignore_ascii_case(name));
-        if built_in || domain.eq_ignore_ascii_case("NT AUTHORITY") || name.is_empty() {
-            return None;
-        }
-        self.observe("user-account", Some(value), message)
     }
 
     /// Adds a tag once, cut to what the host takes.
@@ -112,10 +92,13 @@ impl Incident {
         }
     }
 
-    /// Keeps a vendor's field, unless it is absent.
+    /// Keeps a vendor's field as text, unless it is absent. Text that could be read as JSON, such as an id with twenty
+    /// digits, stays text.
     pub fn detail(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.details.push(Field { name: name.to_owned(), value: value.to_owned() });
+        let Some(value) = value else { return };
+        match serde_json::from_str::<IgnoredAny>(value) {
+            Ok(_) => self.detail_json(name, &value),
+            Err(_) => self.details.push(Field { name: name.to_owned(), value: value.to_owned() }),
         }
     }
 
@@ -125,6 +108,31 @@ impl Incident {
             self.details.push(Field { name: name.to_owned(), value });
         }
     }
+}
+
+/// The cloud's metadata address is link-local and telling: it matters who asks it.
+fn is_telling_ip(value: &str) -> bool {
+    match value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => {
+            let link_local = ip.is_link_local() && ip != Ipv4Addr::new(169, 254, 169, 254);
+            !(ip.octets()[0] == 0 || ip.is_loopback() || link_local || ip.is_multicast() || ip.is_broadcast())
+        }
+        Ok(IpAddr::V6(ip)) => {
+            !(ip.is_unspecified() || ip.is_loopback() || ip.is_unicast_link_local() || ip.is_multicast())
+        }
+        Err(_) => false,
+    }
+}
+
+/// MD5 is the shortest.
+fn is_telling_hash(value: &str) -> bool {
+    value.len() >= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) && value.bytes().any(|byte| byte != b'0')
+}
+
+fn is_telling_user(value: &str) -> bool {
+    let (domain, name) = value.rsplit_once('\\').unwrap_or(("", value));
+    let built_in = ["", "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"].iter().any(|own| own.eq_ignore_ascii_case(name));
+    !built_in && !domain.eq_ignore_ascii_case("NT AUTHORITY")
 }
 
 /// The longest beginning of `text` with at most `bytes_max` bytes that ends between two characters.
@@ -151,9 +159,11 @@ impl Observable {
         self
     }
 
-    /// Adds a label.
+    /// Adds a label once.
     pub fn tag(&mut self, tag: &str) -> &mut Self {
-        self.tags.push(tag.to_owned());
+        if !self.tags.iter().any(|known| known == tag) {
+            self.tags.push(tag.to_owned());
+        }
         self
     }
 }
@@ -191,6 +201,7 @@ impl State {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the type is generated from WIT")]
 impl Default for Outcome {
     fn default() -> Self {
         Self { incidents: Vec::new(), skipped: Vec::new(), problems: Vec::new() }
@@ -227,20 +238,40 @@ mod tests {
     fn values_that_say_nothing_are_not_observed() {
         let mut incident = Incident::new("x");
         for ip in ["0.0.0.0", "127.0.0.1", "224.0.0.251", "255.255.255.255", "169.254.7.7", "::1", "::ffff:127.0.0.1"] {
-            incident.observe_ip(Some(ip), "");
+            incident.observe("ip", Some(ip), "");
         }
         for ip in ["fe80::1", "ff02::fb", "::", "xxx", "192.0.2.1", " 192.0.2.1 ", "169.254.169.254", "2001:db8::1"] {
-            incident.observe_ip(Some(ip), "");
+            incident.observe("ip", Some(ip), "");
         }
         for hash in ["0".repeat(40), "AB".repeat(16), "ab".repeat(16), "ab".repeat(15), "x".repeat(32)] {
-            incident.observe_hash(Some(&hash), "");
+            incident.observe("hash", Some(&hash), "");
         }
         for user in ["NT AUTHORITY\\SYSTEM", "system", "NT AUTHORITY\\NETWORK SERVICE", "CORP\\", "N/A", "CORP\\ann"] {
-            incident.observe_user(Some(user), "");
+            incident.observe("user-account", Some(user), "");
         }
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
         let md5 = "ab".repeat(16);
         assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann"]);
+    }
+
+    #[test]
+    fn the_same_observable_is_kept_once_and_can_still_be_marked() {
+        let mut incident = Incident::new("x");
+        incident.observe("url", Some("http://a.example"), "seen");
+        incident.observe("url", Some("http://a.example"), "judged").map(Observable::ioc);
+        let known = &incident.observables[0];
+        assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("seen")));
+    }
+
+    #[test]
+    fn details_stay_what_they_were() {
+        let mut incident = Incident::new("x");
+        incident.detail("id", Some("12345678901234567890123"));
+        incident.detail("command", Some("\"a.exe\""));
+        incident.detail("words", Some("plain"));
+        incident.detail_json("list", &[1, 2]);
+        let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
+        assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
     }
 
     #[test]

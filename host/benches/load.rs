@@ -1,0 +1,129 @@
+//! A load of signed, distinct webhooks over kept-alive connections, and what came of it.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Connections that the load keeps busy at once.
+pub const CONNECTIONS: usize = 64;
+/// Threads that keep them busy.
+const THREADS: usize = 2;
+/// The secret of the source that is posted to.
+pub const SECRET: &str = "a-benchmark-secret-of-32-bytes!!";
+
+/// What came of a load.
+#[derive(Default)]
+pub struct Report {
+    /// Requests that were answered with 202.
+    pub accepted: usize,
+    /// Requests that were answered otherwise, or not.
+    pub failed: usize,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+    /// How long each request took, in order of size.
+    pub latencies: Vec<Duration>,
+}
+
+impl Report {
+    /// Accepted requests per second.
+    pub fn rate(&self) -> f64 {
+        self.accepted as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// The latency that this share of the requests stayed under.
+    pub fn percentile(&self, share: f64) -> Duration {
+        let index = (self.latencies.len() as f64 * share) as usize;
+        self.latencies.get(index.min(self.latencies.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+}
+
+/// Whole requests to `/api/webhooks/crowdstrike`, signed now; each with its own detection id from `first` on.
+pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) -> Arc<Vec<Vec<u8>>> {
+    let timestamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let request = |index: usize| {
+        let body = payload.replace(placeholder, &format!("{placeholder}{index}"));
+        let mut mac = keyed.clone();
+        mac.update(format!("{timestamp}.{body}").as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        format!(
+            "POST /api/webhooks/crowdstrike HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: \
+             application/json\r\nx-webhook-timestamp: {timestamp}\r\nx-webhook-signature: sha256={signature}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    };
+    Arc::new((first..first + count).map(request).collect())
+}
+
+/// Sends every request once and waits for every answer.
+pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> Report {
+    let next = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let (next, requests) = (next.clone(), requests.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut connections = tokio::task::JoinSet::new();
+                    for _ in 0..CONNECTIONS / THREADS {
+                        connections.spawn(connection(address, next.clone(), requests.clone()));
+                    }
+                    connections.join_all().await
+                })
+            })
+        })
+        .collect();
+    let mut report = Report::default();
+    for part in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
+        report.accepted += part.accepted;
+        report.failed += part.failed;
+        report.latencies.extend(part.latencies);
+    }
+    report.elapsed = started.elapsed();
+    report.latencies.sort_unstable();
+    report
+}
+
+async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> Report {
+    let mut report = Report::default();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = vec![0; 16 * 1024];
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let sent = Instant::now();
+        if stream.write_all(request).await.is_ok() && accepted(&mut stream, &mut buffer).await {
+            report.accepted += 1;
+        } else {
+            report.failed += 1;
+            stream = TcpStream::connect(address).await.unwrap();
+        }
+        report.latencies.push(sent.elapsed());
+    }
+    report
+}
+
+/// Reads one answer; whether it was a 202.
+async fn accepted(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
+    let mut filled = 0;
+    loop {
+        let Ok(read) = stream.read(&mut buffer[filled..]).await else { return false };
+        if read == 0 {
+            return false;
+        }
+        filled += read;
+        let Some(head) = buffer[..filled].windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
+        let text = std::str::from_utf8(&buffer[..head]).unwrap_or_default();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if filled >= head + 4 + length.unwrap_or(0) {
+            return text.starts_with("HTTP/1.1 202");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! How much of a bare HTTP server's rate the pipeline keeps, stage by stage, and what a reload under load costs.
+//!
+//! Every figure stands beside its baseline of the same run: a server that reads the body and answers, with the same
+//! framework, the same load and the same two cores.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+
+mod load;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use hookmill::Host;
+use hookmill::config::Config;
+use hookmill::receive::Unverified;
+use load::{Report, SECRET, requests};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const SMALL: &str = include_str!("../../plugins/crowdstrike/payloads/small.json");
+const LARGE: &str = include_str!("../../plugins/crowdstrike/payloads/large.json");
+/// What makes each payload another detection.
+const SMALL_ID: &str = "ldt:";
+const LARGE_ID: &str = "ldt:";
+const ROUNDS: usize = 3;
+const REQUESTS: usize = 150_000;
+const LARGE_REQUESTS: usize = 60_000;
+const RELOAD_EVERY: Duration = Duration::from_millis(200);
+const RELOADS: u32 = 50;
+const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.iter().position(|argument| argument == "serve") {
+        Some(index) => serve(&arguments[index + 1], Path::new(&arguments[index + 2])),
+        None => measure(),
+    }
+}
+
+/// A server of this benchmark, in a process of its own.
+#[tokio::main(flavor = "multi_thread")]
+async fn serve(kind: &str, folder: &Path) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let path = "/api/webhooks/crowdstrike";
+    let router = match kind {
+        "bare" => Router::new().route(path, post(bare)),
+        _ => {
+            let config = Config::load(&folder.join("hookmill.yaml")).unwrap();
+            let running = hookmill::serve::start(config, None).await.unwrap();
+            while !running.is_ready() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let host = running.host().clone();
+            std::mem::forget(running);
+            Router::new().route(path, post(mapped)).with_state(host)
+        }
+    };
+    eprintln!("listens on http://{address}");
+    axum::serve(listener, router).await.unwrap();
+}
+
+async fn bare(body: Bytes) -> (StatusCode, String) {
+    (StatusCode::ACCEPTED, format!("{{\"status\":\"accepted\",\"bytes\":{}}}", body.len()))
+}
+
+/// Verify and map, and keep nothing.
+async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let source = host.sources["crowdstrike"].clone();
+    let received_at = hookmill::id::unix_ms();
+    let unverified = Unverified { id: host.store.new_id(), received_at, source, headers, query: None, body };
+    let Ok(verified) = hookmill::verify::verify(unverified) else { return StatusCode::UNAUTHORIZED };
+    match host.mappers.map(verified, 1).await.verdict {
+        hookmill::event::Verdict::Read { .. } => StatusCode::ACCEPTED,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A server with its folder; ends with this.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn bench(kind: &str) -> Self {
+        let folder = folder();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["serve", kind]).arg(folder.path());
+        Self::start(command, folder)
+    }
+
+    fn hookmill() -> Self {
+        let folder = folder();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
+        command.arg("serve").arg("--config").arg(folder.path().join("hookmill.yaml"));
+        let server = Self::start(command, folder);
+        while !get(server.address, "/readyz").contains(" 200 ") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = lines.find_map(|line| line.unwrap().split_once("listens on http://").map(|(_, at)| at.to_owned()));
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: listening.unwrap().trim().parse().unwrap(), folder }
+    }
+
+    /// The most memory that the process has had, in MiB.
+    fn peak_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn plugin_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/plugins/{name}.wasm"))
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    for name in PLUGINS {
+        std::fs::copy(plugin_file(name), folder.path().join(format!("plugins/{name}.wasm")))
+            .unwrap_or_else(|error| panic!("{name}.wasm: {error}; run `make mappers` first"));
+    }
+    let config = format!("listen: 127.0.0.1:0\nsources: {{ crowdstrike: {{ secret: \"{SECRET}\" }} }}\n");
+    std::fs::write(folder.path().join("hookmill.yaml"), config).unwrap();
+    folder
+}
+
+/// The best of some rounds, each against all servers in turn, so that all see the same machine.
+fn rates(servers: &[&Server], payload: &str, id: &str, count: usize) -> Vec<f64> {
+    let mut best = vec![0.0_f64; servers.len()];
+    for round in 0..ROUNDS {
+        let requests = requests(payload, id, round * count, count);
+        for (server, best) in servers.iter().zip(&mut best) {
+            let report = load::run(server.address, &requests);
+            assert_eq!(report.failed, 0, "some requests failed");
+            *best = best.max(report.rate());
+        }
+    }
+    best
+}
+
+fn measure() {
+    let (bare, mapped, whole) = (Server::bench("bare"), Server::bench("mapped"), Server::hookmill());
+    let servers = [&bare, &mapped, &whole];
+    let names = ["bare handler", "verify, map in a fresh instance", "… and commit durably (fsync)"];
+    let goals = ["", "at least 0.55", "at least 0.35, goal 0.5"];
+    for (title, payload, id, count) in
+        [("200-byte payload", SMALL, SMALL_ID, REQUESTS), ("6 KB payload", LARGE, LARGE_ID, LARGE_REQUESTS)]
+    {
+        println!("\n{title}, {} connections, {count} requests a round, best of {ROUNDS}", load::CONNECTIONS);
+        let rates = rates(&servers, payload, id, count);
+        for ((name, rate), goal) in names.iter().zip(&rates).zip(goals) {
+            println!("  {name:<34} {rate:>9.0} /s  {:>5.2} of bare  {goal}", rate / rates[0]);
+        }
+    }
+    println!("\npeak memory of the host under this load, five mappers loaded: {:.0} MiB (at most 150)", whole.peak_mib());
+    drop((bare, mapped, whole));
+    reload();
+}
+
+/// The same load for ten seconds without and with a reload every 200 ms.
+fn reload() {
+    println!("\nreload every {} ms under load, {RELOADS} times", RELOAD_EVERY.as_millis());
+    for reloads in [0, RELOADS] {
+        let server = Server::hookmill();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (address, stopped) = (server.address, stop.clone());
+        let sender = std::thread::spawn(move || {
+            let mut total = Report::default();
+            let mut round = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let report = load::run(address, &requests(SMALL, SMALL_ID, round * 20_000, 20_000));
+                total.accepted += report.accepted;
+                total.failed += report.failed;
+                total.latencies.extend(report.latencies);
+                round += 1;
+            }
+            total.latencies.sort_unstable();
+            total
+        });
+        let live = replace_repeatedly(&server, reloads);
+        stop.store(true, Ordering::Relaxed);
+        let report = sender.join().unwrap();
+        println!(
+            "  {reloads:>3} replacements: {} accepted, {} failed, p50 {:?}, p99 {:?}, max {:?}{live}",
+            report.accepted,
+            report.failed,
+            report.percentile(0.5),
+            report.percentile(0.99),
+            report.percentile(1.0),
+        );
+        assert_eq!(report.failed, 0, "a reload lost requests");
+        let stored = stored_events(&server);
+        assert_eq!(stored, report.accepted, "the store does not hold what was accepted");
+    }
+}
+
+/// Puts a new version in place again and again; as many bytes as before, each time another digest.
+fn replace_repeatedly(server: &Server, reloads: u32) -> String {
+    let bytes = std::fs::read(plugin_file("crowdstrike")).unwrap();
+    let folder = server.folder.path().join("plugins");
+    let started = Instant::now();
+    for round in 0..RELOADS {
+        if round < reloads {
+            let mut version = bytes.clone();
+            version.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);
+            let last = version.len() - 1;
+            version[last] = round as u8;
+            std::fs::write(folder.join(".new"), &version).unwrap();
+            std::fs::rename(folder.join(".new"), folder.join("crowdstrike.wasm")).unwrap();
+        }
+        std::thread::sleep((started + RELOAD_EVERY * (round + 1)).saturating_duration_since(Instant::now()));
+    }
+    let metrics = get(server.address, "/metrics");
+    let loaded = metrics.lines().find(|line| line.starts_with("plugin_reloads_total{plugin=\"crowdstrike\",result=\"loaded\"}"));
+    format!(", {} versions went live", loaded.and_then(|line| line.split(' ').next_back()).unwrap_or("0"))
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn stored_events(server: &Server) -> usize {
+    let database = rusqlite::Connection::open(server.folder.path().join("data/hookmill.db")).unwrap();
+    let sql = "SELECT count(*) FROM events WHERE status = 'mapped'";
+    database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize
+}
