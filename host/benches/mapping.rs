@@ -9,7 +9,7 @@ mod reused;
 
 use hookmill::config::CallLimits;
 use hookmill::event::{Event, Identity};
-use hookmill::plugin::Plugin;
+use hookmill::plugin::{Plugin, to_component};
 use hookmill::sandbox::{Allocation, Sandbox};
 use hookmill_sdk::Mapper;
 use std::hint::black_box;
@@ -17,35 +17,40 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+const PAYLOADS: &[(&str, &str)] = &[
+    ("200-byte payload", include_str!("../../plugins/crowdstrike/payloads/small.json")),
+    ("6 KB payload", include_str!("../../plugins/crowdstrike/payloads/large.json")),
+];
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);
 
+/// `cargo bench --bench mapping -- WORD` runs only what has the word in its name, for a profiler.
 fn main() {
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let fresh = runtime.block_on(plugin(Allocation::Pooled));
+    let pooled = runtime.block_on(plugin(Allocation::Pooled));
     let on_demand = runtime.block_on(plugin(Allocation::OnDemand));
-    let payloads = [
-        ("200-byte payload", include_str!("../../plugins/crowdstrike/payloads/small.json")),
-        ("6 KB payload", include_str!("../../plugins/crowdstrike/payloads/large.json")),
-    ];
-    for (title, payload) in payloads {
-        let event = event(payload);
-        let native_event = hookmill_sdk::Event::new(payload);
-        let native = time(|| drop(black_box(crowdstrike::CrowdStrike::map(black_box(&native_event)).unwrap())));
+    for (title, payload) in PAYLOADS {
         println!("\n{title} ({} bytes), median of {ROUNDS} rounds", payload.len());
-        println!("  {:<42} {:>8.2} µs", "native, no isolation", micros(native));
-        for (name, plugin) in [("fresh instance, pooled", &fresh), ("fresh instance, memory mapped on demand", &on_demand)] {
-            let isolated = time(|| {
-                let call = runtime.block_on(plugin.to_incidents(black_box(&event), &[]));
-                drop(black_box(call.result.unwrap().unwrap()));
-            });
-            let (over, ratio) = (micros(isolated) - micros(native), micros(isolated) / micros(native));
-            println!("  {name:<42} {:>8.2} µs  {over:+.2} µs  {ratio:.1} × native", micros(isolated));
+        let (event, native_event) = (event(payload), hookmill_sdk::Event::new(*payload));
+        let mut native = || drop(black_box(crowdstrike::CrowdStrike::map(black_box(&native_event)).unwrap()));
+        let isolated = |plugin: &Plugin| {
+            let call = runtime.block_on(plugin.to_incidents(black_box(&event), &[]));
+            drop(black_box(call.result.unwrap().unwrap()));
+        };
+        let mut instance = reused::Instance::new(&to_component(&plugin_bytes()).unwrap());
+        let mut cases: [(&str, &mut dyn FnMut()); 4] = [
+            ("native, no isolation", &mut native),
+            ("fresh instance, pooled", &mut || isolated(&pooled)),
+            ("fresh instance, memory mapped on demand", &mut || isolated(&on_demand)),
+            ("instance reused", &mut || drop(black_box(instance.map(black_box(payload))))),
+        ];
+        let mut baseline = None;
+        for (name, run) in cases.iter_mut().filter(|(name, _)| name.contains(&only)) {
+            let time = time(run);
+            let native = *baseline.get_or_insert(time);
+            println!("  {name:<42} {time:>8.2} µs  {:>+7.2} µs  {:>5.1} × the first", time - native, time / native);
         }
-        let mut instance = reused::Instance::new(&plugin_bytes());
-        let reused = time(|| drop(black_box(instance.map(black_box(payload)))));
-        let (over, ratio) = (micros(reused) - micros(native), micros(reused) / micros(native));
-        println!("  {:<42} {:>8.2} µs  {over:+.2} µs  {ratio:.1} × native", "instance reused", micros(reused));
     }
 }
 
@@ -74,22 +79,18 @@ fn event(payload: &str) -> Event {
     }
 }
 
-/// The median time of one run.
-fn time(mut run: impl FnMut()) -> Duration {
-    let mut rounds: Vec<Duration> = (0..ROUNDS)
+/// The median time of one run, in microseconds.
+fn time(run: &mut dyn FnMut()) -> f64 {
+    let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let (started, mut runs) = (Instant::now(), 0);
             while started.elapsed() < ROUND {
                 (0..100).for_each(|_| run());
                 runs += 100;
             }
-            started.elapsed() / runs
+            started.elapsed().as_secs_f64() * 1e6 / f64::from(runs)
         })
         .collect();
-    rounds.sort_unstable();
+    rounds.sort_unstable_by(f64::total_cmp);
     rounds[ROUNDS / 2]
-}
-
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
 }

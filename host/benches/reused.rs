@@ -4,10 +4,13 @@
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, Store};
 
-wasmtime::component::bindgen!({ path: "../wit", world: "mapper-plugin" });
+mod wit {
+    wasmtime::component::bindgen!({ path: "../wit", world: "mapper-plugin" });
+}
 
-use hookmill::plugin::log::{Host, Level};
-use hookmill::plugin::types::{Event, Outcome};
+use wit::hookmill::plugin::log::{Host, Level, add_to_linker};
+use wit::hookmill::plugin::types::{Event, Outcome};
+use wit::{MapperPlugin, MapperPluginPre};
 
 const CALLS: usize = 1000;
 
@@ -28,7 +31,7 @@ impl Instance {
     pub fn new(bytes: &[u8]) -> Self {
         let engine = Engine::new(&Config::new()).unwrap();
         let mut linker = Linker::new(&engine);
-        hookmill::plugin::log::add_to_linker::<_, HasSelf<Quiet>>(&mut linker, |quiet| quiet).unwrap();
+        add_to_linker::<_, HasSelf<Quiet>>(&mut linker, |quiet| quiet).unwrap();
         let component = Component::from_binary(&engine, bytes).unwrap();
         let pre = MapperPluginPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
         Self { engine, pre, live: None, calls: 0 }

@@ -23,6 +23,7 @@ pub mod serve;
 pub mod source;
 pub mod store;
 pub mod timestamp;
+pub mod toolchain;
 pub mod verify;
 
 use deliver::Deliverer;

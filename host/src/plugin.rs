@@ -229,6 +229,12 @@ impl Plugin {
         Call { result, log, duration: started.elapsed(), memory_bytes }
     }
 
+    /// The interfaces that it imports.
+    pub fn imports(&self) -> Vec<String> {
+        let component_type = self.mapper.instance_pre().component().component_type();
+        component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// The largest number of incidents that one outcome may have.
     pub fn incidents_max(&self) -> usize {
         self.limits.incidents
@@ -326,6 +332,7 @@ fn explain(error: &wasmtime::Error) -> CallError {
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => CallError::Trap("its stack overflowed".into()),
         Some(trap) => CallError::Trap(trap.to_string()),
-        None => CallError::Trap(text),
+        // What stands before the cause is the guest's backtrace, over several lines.
+        None => CallError::Trap(error.root_cause().to_string()),
     }
 }

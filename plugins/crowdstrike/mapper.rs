@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, or FDR's `event.ExternalApiType`";
 
-struct CrowdStrike;
+pub struct CrowdStrike;
 
 #[derive(Deserialize)]
 struct Payload<'a> {

@@ -1,0 +1,141 @@
+//! What was acknowledged is never lost, and nothing happens twice: SPEC section 2, guarantees 1 to 3.
+
+use crate::guest::{echo, guest};
+use crate::host::{Folder, Host, SECRET, send, signed};
+use crate::load::{Load, Sent};
+use crate::receiver::Receiver;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ROUNDS: usize = 4;
+
+fn configuration(receiver: &Receiver) -> String {
+    format!(
+        "sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}
+webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], concurrency: 4 }} }}",
+        receiver.url
+    )
+}
+
+/// Every acknowledged event is there with its incident, and nothing is there that was not sent.
+async fn check(host: &Host, sent: &[Sent]) {
+    let by_id = |rows: Vec<Value>| -> BTreeMap<String, Value> {
+        rows.into_iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row)).collect()
+    };
+    let events = by_id(host.list("/api/events?limit=1000").await);
+    let incidents = by_id(host.list("/api/incidents?limit=1000").await);
+    for sent in sent {
+        let Some(answer) = &sent.answer else { continue };
+        let event = events.get(answer.event_id()).unwrap_or_else(|| panic!("{answer:?} is lost"));
+        assert_eq!(event["status"], "mapped", "{event}");
+        let incident = &incidents[answer.body["incident_id"].as_str().unwrap()];
+        assert_eq!(incident["number"], answer.body["incident_number"]);
+        assert_eq!((&incident["source_ref"], &incident["occurrences"]), (&json!(sent.body), &json!(1)));
+        assert_eq!(incident["event_ids"], json!([answer.event_id()]));
+    }
+    // One event, one incident, one number, without gaps.
+    assert_eq!(events.len(), incidents.len());
+    assert!(events.len() <= sent.len());
+    let numbers: BTreeSet<&str> = incidents.values().map(|incident| incident["number"].as_str().unwrap()).collect();
+    assert_eq!(numbers.len(), incidents.len());
+    let last = numbers.last().map_or(0, |number| number[9..].parse().unwrap());
+    assert_eq!(last, incidents.len(), "{:?}", numbers.last());
+}
+
+#[tokio::test]
+async fn kill_at_any_moment() {
+    let receiver = Receiver::start([]).await;
+    let folder = Folder::new(&configuration(&receiver)).with("echo", &echo("1.0"));
+    let mut sent = Vec::new();
+    for round in 0..ROUNDS {
+        let host = folder.start().await;
+        check(&host, &sent).await;
+        let load = Load::start(&host, "lab", &format!("round-{round}"));
+        load.pass(150 + 170 * round).await;
+        host.kill();
+        sent.extend(load.end().await);
+    }
+    let host = folder.start().await;
+    check(&host, &sent).await;
+    let lost = sent.iter().filter(|sent| sent.answer.is_none()).count();
+    assert!(lost > 0, "no request was under way when the host was killed");
+
+    // Senders that heard nothing send again, as do some that did: each payload has one effect.
+    for again in &mut sent {
+        if again.answer.is_some() && !again.body.ends_with('7') {
+            continue;
+        }
+        let answer = send(signed(host.webhook("lab"), again.at, again.body.clone())).await.unwrap();
+        assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{answer:?}");
+        if let Some(former) = &again.answer {
+            assert_eq!((answer.event_id(), &answer.body["duplicate"]), (former.event_id(), &json!(true)));
+        }
+        again.answer = Some(answer);
+    }
+    check(&host, &sent).await;
+    assert_eq!(host.list("/api/incidents?limit=1000").await.len(), sent.len());
+
+    // Every creation arrives at least once, a second time only with the id of the first.
+    crate::host::eventually("every delivery", async || {
+        host.list("/api/deliveries?status=pending").await.is_empty().then_some(())
+    })
+    .await;
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for received in receiver.received() {
+        assert_eq!(received.body["operation"], "Creation");
+        let incident = received.body["object"]["source_ref"].as_str().unwrap().to_owned();
+        told.entry(incident).or_default().insert(received.header("webhook-id").to_owned());
+    }
+    assert_eq!(told.len(), sent.len());
+    assert!(told.values().all(|ids| ids.len() == 1));
+}
+
+#[tokio::test]
+async fn the_end_is_graceful_under_load() {
+    let receiver = Receiver::start([]).await;
+    let folder = Folder::new(&configuration(&receiver)).with("echo", &echo("1.0"));
+    let mut host = folder.start().await;
+    let load = Load::start(&host, "lab", "x");
+    load.pass(300).await;
+    host.terminate();
+    assert_eq!(host.end().await.code(), Some(0), "{}", host.log());
+    let sent = load.end().await;
+    for sent in sent.iter().filter_map(|sent| sent.answer.as_ref()) {
+        assert!(matches!(sent.status, 202 | 503), "{sent:?}");
+    }
+    assert!(host.log().lines().last().unwrap().ends_with("stopped"), "{}", host.log());
+    let sent: Vec<Sent> = sent
+        .into_iter()
+        .filter(|sent| sent.answer.as_ref().is_none_or(|answer| answer.status == 202))
+        .collect();
+    let host = folder.start().await;
+    check(&host, &sent).await;
+}
+
+/// An event that waits is on disk too, with what it needs for being mapped later.
+#[tokio::test]
+async fn what_waits_is_mapped_by_the_next_host() {
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: late }, trap: { scheme: none, plugin: trap } }")
+        .with("trap", &guest("traps"));
+    let host = folder.start().await;
+    let queued = host.post("lab", "queued").await;
+    let quarantined = host.post("trap", "quarantined").await;
+    host.kill();
+    folder.put("late", &guest("echo"));
+    folder.put("trap", &guest("echo"));
+    let host = folder.start().await;
+    for event in [queued, quarantined] {
+        host.event_when(event.event_id(), |event| event["status"] == "mapped").await;
+    }
+    assert_eq!(host.list("/api/incidents").await.len(), 2);
+}
+
+#[tokio::test]
+async fn one_host_per_data_folder() {
+    let folder = Folder::new("");
+    let host = folder.start().await;
+    let refusal = folder.refusal();
+    assert!(refusal.contains("in use by another hookmill"), "{refusal}");
+    host.kill();
+    folder.start().await;
+}

@@ -1,0 +1,10 @@
+;; Keeps a count of its calls; the source-ref is how many there were before.
+(global $calls (mut i32) (i32.const 48)) ;; "0"
+(func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (i32.store8 (i32.const 2048) (global.get $calls))
+  (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+  (i32.store (i32.const 1028) (i32.const 1100))
+  (i32.store (i32.const 1032) (i32.const 1))
+  (i32.store (i32.const 1100) (i32.const 2048))
+  (i32.store (i32.const 1104) (i32.const 1))
+  (i32.const 1024))

@@ -1,0 +1,8 @@
+;; Grows its memory by a MiB for each byte of the body, and is otherwise good.
+(func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (drop (memory.grow (i32.mul (local.get 15) (i32.const 16))))
+  (i32.store (i32.const 1028) (i32.const 1100))
+  (i32.store (i32.const 1032) (i32.const 1))
+  (i32.store (i32.const 1100) (local.get 14))
+  (i32.store (i32.const 1104) (local.get 15))
+  (i32.const 1024))

@@ -1,0 +1,12 @@
+;; What a guest has that is not special about it.
+(type $to-incidents (func (param i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+(memory (export "memory") 64)
+(global $free (mut i32) (i32.const 8192))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+  (local $at i32)
+  (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+  (global.set $free (i32.add (local.get $at) (local.get 3)))
+  (local.get $at))
+(data (i32.const 16) "guest" "1.0" "a guest")
+(data (i32.const 64) "\10\00\00\00\05\00\00\00" "\15\00\00\00\03\00\00\00" "\18\00\00\00\07\00\00\00")
+(func (export "hookmill:plugin/mapper@0.1.0#describe") (result i32) (i32.const 64))

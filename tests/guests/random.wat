@@ -1,0 +1,15 @@
+;; The source-ref is a random number's low 32 bits, as letters.
+(import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
+(func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (local $number i64) (local $at i32)
+  (local.set $number (call $random))
+  (loop $next
+    (i32.store8 (i32.add (local.get $at) (i32.const 2048))
+      (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (local.get $number)) (i32.const 15))))
+    (local.set $number (i64.shr_u (local.get $number) (i64.const 4)))
+    (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 8))))
+  (i32.store (i32.const 1028) (i32.const 1100))
+  (i32.store (i32.const 1032) (i32.const 1))
+  (i32.store (i32.const 1100) (i32.const 2048))
+  (i32.store (i32.const 1104) (i32.const 8))
+  (i32.const 1024))

@@ -1,0 +1,2 @@
+;; Has no `to-incidents`.
+(type $unused (func))

@@ -1,0 +1,306 @@
+//! A real host: `hookmill serve` as a child process in a folder of its own.
+
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use sha2::Sha256;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+pub const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
+/// The secret of every source in the tests that has one.
+pub const SECRET: &str = "a-secret-of-the-tests-only";
+/// Far more than anything here takes, so that a busy machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the probe finds what it looks for.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A folder with a configuration, plugins and data, in which one host after the other runs.
+pub struct Folder {
+    temp: TempDir,
+}
+
+impl Folder {
+    /// A folder with this configuration, beside an address on port 0 and, unless it sets limits itself, a deadline that
+    /// a busy machine keeps.
+    pub fn new(config: &str) -> Self {
+        let folder = Self { temp: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(folder.path("plugins")).unwrap();
+        folder.configure(config);
+        folder
+    }
+
+    /// Replaces the configuration.
+    pub fn configure(&self, config: &str) {
+        let limits = if config.contains("limits:") { "" } else { "limits: { deadline_ms: 20000 }\n" };
+        std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{limits}{config}")).unwrap();
+    }
+
+    /// Puts a plugin in, or in the place of the one that is there, in one step.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let aside = self.path(&format!("plugins/.{name}"));
+        std::fs::write(&aside, bytes).unwrap();
+        std::fs::rename(aside, self.plugin(name)).unwrap();
+    }
+
+    /// The same, for putting a folder together.
+    pub fn with(self, name: &str, bytes: &[u8]) -> Self {
+        self.put(name, bytes);
+        self
+    }
+
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.path(&format!("plugins/{name}.wasm"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.temp.path().join(name)
+    }
+
+    /// `hookmill` in this folder and in an environment that has nothing else.
+    pub fn hookmill(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
+        command.args(arguments).current_dir(self.temp.path()).env_clear().env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `hookmill` to its end: whether it succeeded, its output and its errors.
+    pub fn run(&self, arguments: &[&str]) -> (bool, String, String) {
+        let output = self.hookmill(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Starts a host and waits until it is ready.
+    pub async fn start(&self) -> Host {
+        let host = self.start_listening().await;
+        host.ready().await;
+        host
+    }
+
+    /// Starts a host and waits until it listens.
+    pub async fn start_listening(&self) -> Host {
+        let mut command = self.hookmill(&["serve"]);
+        let mut child = command.env("HOOKMILL_ADMIN_TOKEN", ADMIN_TOKEN).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        std::thread::spawn({
+            let (log, stderr) = (log.clone(), child.stderr.take().unwrap());
+            move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    *log.lock().unwrap() += &(line + "\n");
+                }
+            }
+        });
+        let mut host = Host { child, log, url: String::new(), client: client() };
+        host.url = eventually("the host listens", async || {
+            let log = host.log();
+            if let Some(status) = host.child.try_wait().unwrap() {
+                panic!("the host ended at its start with {status}: {log}");
+            }
+            let rest = log.split_once("hookmill listens on ")?.1;
+            Some(rest.split_whitespace().next()?.to_owned())
+        })
+        .await;
+        host
+    }
+
+    /// Starts a host that cannot run, and returns what it says.
+    pub fn refusal(&self) -> String {
+        let (success, _, errors) = self.run(&["serve"]);
+        assert!(!success, "the host ran to its end");
+        errors
+    }
+}
+
+/// A client without proxies, that follows nothing.
+pub fn client() -> reqwest::Client {
+    // Without a provider there is no client, even for plain HTTP; the second test finds the first one's.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let redirects = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().no_proxy().redirect(redirects).timeout(PATIENCE).build().unwrap()
+}
+
+/// A running host; killed when it is dropped.
+pub struct Host {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    pub url: String,
+    pub client: reqwest::Client,
+}
+
+/// What a request is answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub retry_after: Option<String>,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn status_word(&self) -> &str {
+        self.body["status"].as_str().unwrap_or_else(|| panic!("no status in {self:?}"))
+    }
+
+    pub fn event_id(&self) -> &str {
+        let id = self.body["event_id"].as_str().or(self.body["error"]["event_id"].as_str());
+        id.unwrap_or_else(|| panic!("no event id in {self:?}"))
+    }
+
+    pub fn error_code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_else(|| panic!("no error in {self:?}"))
+    }
+}
+
+impl Host {
+    pub async fn ready(&self) {
+        eventually("the host is ready", async || (self.get_open("/readyz").await.0 == 200).then_some(())).await;
+    }
+
+    /// What the host has written so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// A request to this host with the admin's token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN)
+    }
+
+    /// What the API answers.
+    pub async fn call(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        send(self.request(method, path).body(body)).await.unwrap()
+    }
+
+    /// What the API shows, which must be there.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.call(Method::GET, path, "").await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.body
+    }
+
+    /// The rows of a list, all pages of it.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
+        let mut next = path.to_owned();
+        loop {
+            let page = self.get(&next).await;
+            rows.extend(page["data"].as_array().unwrap().iter().cloned());
+            let Some(cursor) = page["next_cursor"].as_str() else { return rows };
+            next = format!("{path}{}cursor={cursor}", if path.contains('?') { '&' } else { '?' });
+        }
+    }
+
+    /// What is there for everyone: status and text.
+    pub async fn get_open(&self, path: &str) -> (u16, String) {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// A request to a source, to which the sender's headers are to be added.
+    pub fn webhook(&self, source: &str) -> RequestBuilder {
+        self.client.post(format!("{}/api/webhooks/{source}", self.url))
+    }
+
+    /// Sends an unsigned payload.
+    pub async fn post(&self, source: &str, body: impl Into<Vec<u8>>) -> Answer {
+        send(self.webhook(source).body(body.into())).await.unwrap()
+    }
+
+    /// Sends a payload signed now.
+    pub async fn signed(&self, source: &str, body: impl Into<Vec<u8>>) -> Answer {
+        send(signed(self.webhook(source), unix_s(), body)).await.unwrap()
+    }
+
+    /// One event, once it is as wanted.
+    pub async fn event_when(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/api/events/{id}");
+        eventually(&format!("event {id}"), async || Some(self.get(&path).await).filter(&wanted)).await
+    }
+
+    /// One plugin, once it is as wanted.
+    pub async fn plugin_when(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("plugin {name}"), async || {
+            let plugins = self.list("/api/plugins").await;
+            plugins.into_iter().find(|plugin| plugin["name"] == name).filter(&wanted)
+        })
+        .await
+    }
+
+    /// The value of a metric, 0 when it is not there yet.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.get_open("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end of the process.
+    pub async fn end(&mut self) -> ExitStatus {
+        eventually("the host ends", async || self.child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the host's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
+
+/// Sends a request, whose answer is JSON or empty.
+pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+    let bytes = response.bytes().await?;
+    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+    Ok(Answer { status, retry_after, body })
+}
+
+/// Signs a payload at a time, as SPEC section 4 says.
+pub fn signed(request: RequestBuilder, at: u64, body: impl Into<Vec<u8>>) -> RequestBuilder {
+    let (at, body) = (at.to_string(), body.into());
+    let signature = format!("sha256={}", signature(at.as_bytes(), &body));
+    request.header("x-webhook-timestamp", at).header("x-webhook-signature", signature).body(body)
+}
+
+/// HMAC-SHA256(secret, `{timestamp}.{body}`) in hexadecimal.
+pub fn signature(timestamp: &[u8], body: &[u8]) -> String {
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(SECRET.as_bytes()).unwrap();
+    [timestamp, b".", body].iter().for_each(|part| mac.update(part));
+    hex::encode(mac.finalize().into_bytes())
+}
+
+pub fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

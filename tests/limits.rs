@@ -1,0 +1,313 @@
+//! What plugins cannot do, with a guest for each: SPEC section 2, guarantee 4, and section 3.
+
+use crate::guest::{component, guest, guest_for, guest_in, module, text, wit};
+use crate::host::{Folder, eventually};
+use crate::outcome::{incident, returns};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs::File;
+
+/// A guest, its source's body, the code that its event ends with, and words that its message has.
+const FAILURES: &[(&str, &str, &str, &str)] = &[
+    ("loops", "x", "deadline_exceeded", "longer than 300 ms"),
+    ("sleeps", "x", "deadline_exceeded", "longer than 300 ms"),
+    ("grows", "a body of more than sixty bytes, so that four MiB and these are more than 64", "memory_exceeded", "64 MiB"),
+    ("talks", "17 * 64 KiB, long", "output_too_large", "output_mib"),
+    ("traps", "x", "trapped", "unreachable"),
+    ("recurses", "x", "trapped", "stack"),
+    ("exits", "x", "trapped", "exit"),
+    ("hoards", "x", "trapped", "exceeds limit"),
+];
+
+/// The guest of a row of [`FAILURES`].
+fn failing(name: &str) -> Vec<u8> {
+    match name {
+        "sleeps" | "exits" | "hoards" => guest_in(name, "wasi"),
+        _ => guest(name),
+    }
+}
+
+#[tokio::test]
+async fn every_limit_has_its_code() {
+    let sources: String = FAILURES.iter().map(|(name, ..)| format!("  {name}: {{ scheme: none }}\n")).collect();
+    let mut folder = Folder::new(&format!("limits: {{ deadline_ms: 300 }}\nsources:\n{sources}"));
+    for (name, ..) in FAILURES {
+        folder = folder.with(name, &failing(name));
+    }
+    let host = folder.start().await;
+    for &(name, body, code, words) in FAILURES {
+        let answer = host.post(name, body).await;
+        assert_eq!((answer.status, answer.status_word()), (202, "queued"), "{name}: {answer:?}");
+        let message = answer.body["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("{name} 1.0: ")), "{message}");
+        if code == "deadline_exceeded" {
+            assert!(message.ends_with("attempt 1 of 3"), "{message}");
+        }
+        let event = host.event_when(answer.event_id(), |event| event["status"] == "quarantined").await;
+        assert_eq!(event["error"]["code"], code, "{name}: {event}");
+        assert!(event["error"]["message"].as_str().unwrap().contains(words), "{name}: {event}");
+        assert_eq!(event["attempts"], if code == "deadline_exceeded" { 3 } else { 1 }, "{name}");
+        let listed = host.list(&format!("/api/events?status=quarantined&code={code}&source={name}")).await;
+        assert_eq!(listed.len(), 1, "{name}: {listed:?}");
+    }
+    eventually("the metric", async || (host.metric("quarantined_events").await == 8.0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_plugin_can_have_limits_of_its_own() {
+    let folder = Folder::new(
+        "limits: { deadline_ms: 20000, incidents: 3 }
+plugins:
+  brisk: { deadline_ms: 50 }
+  small: { memory_mib: 16 }
+  wide: { memory_mib: 200 }
+  brief: { output_mib: 2 }
+  few: { incidents: 2 }
+  many: { incidents: 101 }
+sources:
+  lab: { scheme: none }
+  brisk: { scheme: none }
+  small: { scheme: none }
+  usual: { scheme: none }
+  wide: { scheme: none }
+  brief: { scheme: none }
+  few: { scheme: none }
+  three: { scheme: none }
+  many: { scheme: none }",
+    )
+    .with("brisk", &guest("loops"))
+    .with("small", &guest("grows"))
+    .with("usual", &guest("grows"))
+    .with("wide", &guest("grows"))
+    .with("brief", &guest("talks"))
+    .with("few", &guest("returns"))
+    .with("three", &guest("returns"))
+    .with("many", &guest("returns"));
+    let host = folder.start().await;
+    let bytes = |count: usize| vec![b'x'; count];
+    let incidents = |count: usize| {
+        let incidents: Vec<Value> = (0..count).map(|index| json!({"source-ref": index.to_string()})).collect();
+        returns(&json!({"incidents": incidents}))
+    };
+    for (source, body, expected) in [
+        ("brisk", bytes(1), "deadline_exceeded: brisk 1.0: it took longer than 50 ms"),
+        ("small", bytes(12), "mapped"),
+        ("small", bytes(13), "memory_exceeded: small 1.0: it needs more than 16 MiB of memory"),
+        ("usual", bytes(60), "mapped"),
+        ("usual", bytes(61), "memory_exceeded: usual 1.0: it needs more than 64 MiB of memory"),
+        ("wide", bytes(196), "mapped"),
+        ("wide", bytes(197), "memory_exceeded: wide 1.0: it needs more than 200 MiB of memory"),
+        ("brief", bytes(24), "mapped"),
+        ("brief", bytes(33), "output_too_large: brief 1.0: it passes more than output_mib to the host"),
+        ("few", incidents(2), "mapped"),
+        ("few", incidents(3), "output_too_large: few 1.0: it returned 3 incidents; at most 2 are taken"),
+        ("three", incidents(3), "mapped"),
+        ("three", incidents(4), "output_too_large: three 1.0: it returned 4 incidents; at most 3 are taken"),
+        ("many", incidents(101), "mapped"),
+    ] {
+        let answer = host.post(source, body).await;
+        let event = host.event_when(answer.event_id(), |event| event["status"] != "queued").await;
+        let came_to = match event["error"].as_object() {
+            None => event["status"].as_str().unwrap().to_owned(),
+            Some(error) => format!("{}: {}", error["code"].as_str().unwrap(), error["message"].as_str().unwrap()),
+        };
+        assert_eq!(came_to, expected, "{source}");
+    }
+}
+
+/// What no incident can be, and what no honest mapper returns.
+#[tokio::test]
+async fn what_comes_back_is_checked() {
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let observable = |kind: &str, value: &str| json!({"source-ref": "a", "observables": [{"data-type": kind, "value": value}]});
+    let long = |bytes: usize| "x".repeat(bytes);
+    let cases = [
+        (json!({"source-ref": ""}), "invalid_incident", "source-ref"),
+        (json!({"source-ref": long(512)}), "", ""),
+        (json!({"source-ref": long(513)}), "invalid_incident", "source-ref has 513 bytes"),
+        (json!({"source-ref": "a", "title": ""}), "invalid_incident", "title"),
+        (json!({"source-ref": "a", "title": long(512)}), "", ""),
+        (json!({"source-ref": "a", "title": long(513)}), "invalid_incident", "title"),
+        (json!({"source-ref": "a", "tags": [""]}), "invalid_incident", "tag"),
+        (json!({"source-ref": "a", "tags": [long(128)]}), "", ""),
+        (json!({"source-ref": "a", "tags": [long(129)]}), "invalid_incident", "tag"),
+        (observable("", "10.0.0.1"), "invalid_incident", "data-type"),
+        (observable("IP", "10.0.0.1"), "invalid_incident", "data-type"),
+        (observable("ip", ""), "invalid_incident", "empty value"),
+        (observable("made_up-1", "10.0.0.1"), "", ""),
+        (json!({"source-ref": "a", "occurred-at": "yesterday"}), "invalid_incident", "occurred-at"),
+        (json!({"source-ref": "a", "changed-at": "1969-12-31T23:59:59Z"}), "invalid_incident", "changed-at"),
+        (json!({"source-ref": "a", "occurred-at": "1970-01-01T00:00:00Z"}), "", ""),
+        // The boundary itself: bytes that are no text, words that are none, places that are not there.
+        (json!({"source-ref": [0x20_0000 - 64, 4]}), "", ""),
+        (json!({"source-ref": "a", "severity": 5}), "trapped", "discriminant"),
+        (json!({"source-ref": "a", "tlp": 200}), "trapped", "discriminant"),
+        (json!({"source-ref": [0x40_0000, 4]}), "trapped", "out of bounds"),
+        (json!({"source-ref": [0xffff_fff0_u32, 0xffff_u32]}), "trapped", "out of bounds"),
+        (json!({"source-ref": "a", "title": [0, 0x4000_0000]}), "trapped", "out of bounds"),
+    ];
+    for (said, code, words) in cases {
+        let answer = host.post("lab", incident(said.clone())).await;
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        assert_eq!(event["error"]["code"].as_str().unwrap_or_default(), code, "{said}: {event}");
+        assert!(event["message"].as_str().unwrap_or_default().contains(words), "{said}: {event}");
+    }
+    // Text that is not UTF-8, and a list that is longer than the memory.
+    let mut body = incident(json!({"source-ref": "a", "title": "@@@@"}));
+    let at = body.windows(4).position(|bytes| bytes == b"@@@@").unwrap();
+    body[at] = 0xff;
+    let mut endless = incident(json!({"source-ref": "a"}));
+    endless[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut result_of_no_kind = returns(&json!({}));
+    result_of_no_kind[0] = 7;
+    for (body, words) in [(body, "utf-8"), (endless, ""), (result_of_no_kind, "discriminant")] {
+        let answer = host.post("lab", body).await;
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        assert_eq!(event["error"]["code"], "trapped", "{event}");
+        assert!(event["message"].as_str().unwrap().contains(words), "{event}");
+    }
+    // One incident that cannot be refuses the whole payload: there is no half of an event.
+    let mixed = returns(&json!({"incidents": [{"source-ref": "good"}, {"source-ref": ""}]}));
+    assert_eq!(host.post("lab", mixed).await.status_word(), "queued");
+    assert!(host.list("/api/incidents?source_ref=good").await.is_empty());
+}
+
+#[tokio::test]
+async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
+    let folder = Folder::new(
+        "sources:
+           counts: { scheme: none }
+           random: { scheme: none }
+           floods: { scheme: none }",
+    )
+    .with("counts", &guest("counts"))
+    .with("random", &guest_in("random", "wasi"))
+    .with("floods", &guest("floods"));
+    let host = folder.start().await;
+    for index in 0..5 {
+        let answer = host.post("counts", format!("event {index}")).await;
+        assert_eq!(answer.body["incidents"][0]["created"], index == 0, "each instance counts from 0: {answer:?}");
+    }
+    assert_eq!(host.get("/api/incidents?source=counts").await["data"][0]["source_ref"], "0");
+
+    // Random numbers come from the event's id: mapped again it gives the same incident, another event another one.
+    let answer = host.post("random", "x").await;
+    let replayed = host.call(Method::POST, &format!("/api/events/{}/replay", answer.event_id()), "").await;
+    assert_eq!(replayed.body["incidents"][0]["id"], answer.body["incident_id"], "{replayed:?}");
+    assert_eq!(replayed.body["incidents"][0]["created"], false);
+    assert_ne!(host.post("random", "y").await.body["incident_id"], answer.body["incident_id"]);
+
+    // A log is cut, not the event.
+    assert_eq!(host.post("floods", "x").await.status_word(), "accepted");
+    eventually("the log", async || host.log().contains("9900 further lines were dropped").then_some(())).await;
+    assert_eq!(host.log().matches(" a guest").count(), 100);
+}
+
+/// However many calls of some plugins hang, another's events are mapped meanwhile.
+#[tokio::test]
+async fn bad_plugins_harm_no_other() {
+    let folder = Folder::new(
+        "plugins: { loops: { deadline_ms: 1000 }, sleeps: { deadline_ms: 1000 } }
+limits: { instances: 8, deadline_ms: 20000 }
+sources:
+  good: { scheme: none, plugin: echo }
+  loops: { scheme: none }
+  sleeps: { scheme: none }",
+    )
+    .with("echo", &guest("echo"))
+    .with("loops", &guest("loops"))
+    .with("sleeps", &guest_in("sleeps", "wasi"));
+    let host = folder.start().await;
+    let mut bad = tokio::task::JoinSet::new();
+    for index in 0..16 {
+        for source in ["loops", "sleeps"] {
+            bad.spawn(crate::host::send(host.webhook(source).body(format!("{index}"))));
+        }
+    }
+    let mut good = 0;
+    while !bad.is_empty() {
+        let answer = host.post("good", format!("{good}")).await;
+        assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{answer:?}");
+        good += 1;
+        while let Some(answer) = bad.try_join_next() {
+            let answer = answer.unwrap().unwrap();
+            assert_eq!((answer.status, answer.status_word()), (202, "queued"), "{answer:?}");
+        }
+    }
+    // 32 calls of a second each; good events that had to queue behind them would be as few as they are.
+    assert!(good > 64, "only {good} good events while the bad ones hung");
+    assert_eq!(host.list("/api/incidents").await.len(), good);
+}
+
+/// What is wrong with a plugin file is said when it is loaded, with how to mend it, and keeps nothing else from working.
+#[tokio::test]
+async fn plugin_files_that_are_refused() {
+    let old_shape = wit().replace("    tags: list<string>,\n    /// True when", "    /// True when");
+    let newer = wit().replace("plugin@0.1.0", "plugin@0.2.0");
+    assert!(old_shape != wit() && newer != wit());
+    let mapper = "hookmill:plugin/mapper-plugin";
+    let newer = guest_for("echo", &newer, &format!("{mapper}@0.2.0"));
+    let other_shape = guest_for("echo", &old_shape, &format!("{mapper}@0.1.0"));
+    let half = guest("echo");
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        ("text", text("echo").into_bytes(), &["text format", "hookmill plugin build"]),
+        ("text-component", b"(component)".to_vec(), &["text format"]),
+        ("empty-file", Vec::new(), &["not a WebAssembly binary"]),
+        ("half", half[..half.len() / 2].to_vec(), &[]),
+        ("bare", module("echo"), &["exports nothing", "SDK"]),
+        ("silent", guest("silent"), &["to-incidents"]),
+        ("newer", newer, &["0.2.0", "0.1.0"]),
+        ("empty", component(&guest_in("empty", "empty")), &["hookmill:plugin/mapper@0.1.0"]),
+        ("other-shape", other_shape, &["trial"]),
+        ("reaches", guest_in("reaches", "reaching"), &["hookmill:guests/disk"]),
+        ("shy", guest("shy"), &["trial", "unreachable"]),
+    ];
+    let mut folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
+        .with("echo", &guest("echo"))
+        .with("whole", &component(&guest("echo")));
+    for (name, bytes, _) in &cases {
+        folder = folder.with(name, bytes);
+    }
+    File::create(folder.plugin("huge")).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
+    std::fs::write(folder.path("plugins/.hidden.wasm"), b"never looked at").unwrap();
+    std::fs::write(folder.path("plugins/notes.txt"), b"not a plugin").unwrap();
+    let host = folder.start().await;
+    let plugins = host.list("/api/plugins").await;
+    let find = |name: &str| plugins.iter().find(|plugin| plugin["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+    let refused = cases.iter().map(|(name, _, words)| (*name, *words)).chain([("huge", &["67108864"][..])]);
+    for (name, words) in refused {
+        let plugin = find(name);
+        assert_eq!((&plugin["state"], &plugin["sha256"]), (&json!("refused"), &Value::Null), "{plugin}");
+        let error = plugin["error"].as_str().unwrap();
+        for word in words {
+            assert!(error.contains(word), "{name}: {error}");
+        }
+        assert!(host.log().contains(&format!("{name}.wasm refused: ")), "{name}");
+        assert_eq!(host.metric(&format!("plugin_reloads_total{{plugin=\"{name}\",result=\"refused\"}}")).await, 1.0);
+    }
+    for name in ["echo", "whole"] {
+        let plugin = find(name);
+        assert_eq!((&plugin["state"], &plugin["error"]), (&json!("loaded"), &Value::Null), "{plugin}");
+        assert_eq!((&plugin["api_version"], &plugin["version"]), (&json!("0.1.0"), &json!("1.0")));
+    }
+    assert_eq!(plugins.len(), cases.len() + 3);
+    assert_eq!(host.post("good", "x").await.status_word(), "accepted");
+}
+
+/// A plugin that never says who it is keeps the host from being ready for as long as it is tried, and no longer.
+#[tokio::test]
+async fn readiness_waits_for_every_plugin_file() {
+    let folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
+        .with("echo", &guest("echo"))
+        .with("slow", &guest("slow"));
+    let host = folder.start_listening().await;
+    host.plugin_when("echo", |plugin| plugin["state"] == "loaded").await;
+    let (status, text) = host.get_open("/readyz").await;
+    assert_eq!((status, text.as_str()), (503, r#"{"status":"loading plugins"}"#));
+    assert_eq!(host.get_open("/healthz").await.0, 200);
+    assert_eq!(host.post("good", "meanwhile").await.status_word(), "accepted");
+    host.ready().await;
+    let slow = host.plugin_when("slow", |plugin| !plugin["error"].is_null()).await;
+    assert!(slow["error"].as_str().unwrap().contains("longer than"), "{slow}");
+}

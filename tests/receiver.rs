@@ -1,0 +1,93 @@
+//! A receiver of audit webhooks on loopback, that answers as it is told and keeps what it got.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+/// What the receiver answers to one request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Status(u16),
+    /// With this header.
+    With(u16, &'static str, String),
+    /// Nothing, for longer than anybody waits.
+    Never,
+}
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub at: Instant,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub bytes: Bytes,
+    pub body: Value,
+}
+
+impl Received {
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
+        value.to_str().unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    replies: Mutex<VecDeque<Reply>>,
+    received: Mutex<Vec<Received>>,
+}
+
+/// A receiver that listens.
+pub struct Receiver {
+    pub url: String,
+    script: Arc<Script>,
+}
+
+impl Receiver {
+    /// Answers with these in order and with 200 afterwards.
+    pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let script = Arc::new(Script { replies: Mutex::new(replies.into_iter().collect()), ..Script::default() });
+        let router = Router::new().fallback(any(answer)).with_state(script.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, script }
+    }
+
+    /// What came so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.script.received.lock().unwrap().clone()
+    }
+
+    /// What came, once it is this much.
+    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        crate::host::eventually(&format!("{count} deliveries"), async || {
+            Some(self.received()).filter(|received| received.len() >= count)
+        })
+        .await
+    }
+}
+
+async fn answer(State(script): State<Arc<Script>>, uri: axum::http::Uri, headers: HeaderMap, bytes: Bytes) -> Response {
+    let body = serde_json::from_slice(&bytes).unwrap_or_default();
+    let received = Received { at: Instant::now(), path: uri.path().to_owned(), headers, bytes, body };
+    script.received.lock().unwrap().push(received);
+    let reply = script.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
+    let status = |status| StatusCode::from_u16(status).unwrap();
+    match reply {
+        Reply::Status(code) => status(code).into_response(),
+        Reply::With(code, name, value) => (status(code), [(name, value)]).into_response(),
+        Reply::Never => {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            StatusCode::OK.into_response()
+        }
+    }
+}

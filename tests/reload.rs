@@ -1,0 +1,243 @@
+//! Plugins that come, change, break and go while the host runs: SPEC section 2, guarantee 5, and section 3.
+
+use crate::guest::{echo, guest};
+use crate::host::{Folder, SECRET};
+use crate::load::Load;
+use reqwest::Method;
+use serde_json::json;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+fn lab() -> Folder {
+    Folder::new(&format!("sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}"))
+}
+
+#[tokio::test]
+async fn a_plugin_replaced_under_load_loses_nothing() {
+    let folder = lab().with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let load = Load::start(&host, "lab", "x");
+    for round in 0..12 {
+        let version = format!("{}.{}", 1 + round / 10, (1 + round) % 10);
+        if round % 3 == 2 {
+            // Written over in place, in pieces, and half of one for a while.
+            let bytes = echo(&version);
+            let mut file = File::create(folder.plugin("echo")).unwrap();
+            for piece in bytes.chunks(bytes.len() / 4 + 1) {
+                file.write_all(piece).unwrap();
+                load.pass(40).await;
+            }
+        } else {
+            folder.put("echo", &echo(&version));
+        }
+        host.plugin_when("echo", |plugin| plugin["version"] == version.as_str() && plugin["error"].is_null()).await;
+        load.pass(100).await;
+    }
+    let sent = load.end().await;
+    for sent in &sent {
+        let answer = sent.answer.as_ref().unwrap();
+        assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{}: {answer:?}", sent.body);
+    }
+    let incidents = host.list("/api/incidents?limit=1000").await;
+    assert_eq!(incidents.len(), sent.len());
+    let mut versions: Vec<&str> =
+        incidents.iter().map(|incident| incident["plugin"]["version"].as_str().unwrap()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    assert!(versions.len() >= 12, "only {versions:?} mapped anything");
+}
+
+#[tokio::test]
+async fn a_broken_version_does_not_replace_a_working_one() {
+    let folder = lab().with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let live = host.plugin_when("echo", |plugin| plugin["state"] == "loaded").await;
+    let newer = echo("1.1");
+    for (broken, words) in [
+        (&b"not a plugin"[..], "not a WebAssembly binary"),
+        (&newer[..newer.len() - 10], ""),
+        (&guest("shy")[..], "unreachable"),
+        (&[][..], "not a WebAssembly binary"),
+    ] {
+        folder.put("echo", broken);
+        let refused =
+            host.plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words))).await;
+        let of_live = |name: &str| (refused[name].clone(), live[name].clone());
+        for name in ["state", "version", "sha256", "loaded_at"] {
+            let (now, before) = of_live(name);
+            assert_eq!(now, before, "{name}: {refused}");
+        }
+        assert_eq!(host.signed("lab", format!("under {words} {}", broken.len())).await.status_word(), "accepted");
+        // The next broken one has another error, or an error that is there because of it.
+        folder.put("echo", &echo("1.0"));
+        host.plugin_when("echo", |plugin| plugin["error"].is_null()).await;
+    }
+    assert!(host.log().contains("echo.wasm refused; the version before it stays: "), "{}", host.log());
+    folder.put("echo", &newer);
+    host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
+}
+
+/// Gone for a moment is not gone; gone for longer is, and then events wait.
+#[tokio::test]
+async fn a_plugin_that_goes_and_comes_back() {
+    let folder = lab().with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let aside = folder.path("aside");
+    for index in 0..20 {
+        fs::rename(folder.plugin("echo"), &aside).unwrap();
+        assert_eq!(host.signed("lab", format!("meanwhile {index}")).await.status_word(), "accepted");
+        fs::rename(&aside, folder.plugin("echo")).unwrap();
+    }
+    assert_eq!(host.metric("plugin_reloads_total{plugin=\"echo\",result=\"removed\"}").await, 0.0);
+
+    fs::rename(folder.plugin("echo"), &aside).unwrap();
+    crate::host::eventually("the plugin is unloaded", async || {
+        host.list("/api/plugins").await.is_empty().then_some(())
+    })
+    .await;
+    let waiting = host.signed("lab", "waiting").await;
+    assert_eq!(waiting.body["message"], "plugin `echo` is not loaded");
+    fs::rename(&aside, folder.plugin("echo")).unwrap();
+    let event = host.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
+    assert_eq!((&event["attempts"], &event["error"]), (&json!(1), &json!(null)), "waiting is no attempt: {event}");
+}
+
+#[tokio::test]
+async fn a_folder_that_comes_late_and_is_replaced() {
+    let folder = lab();
+    fs::remove_dir(folder.path("plugins")).unwrap();
+    let host = folder.start().await;
+    let early = host.signed("lab", "early").await;
+    assert_eq!(early.status_word(), "queued");
+
+    fs::create_dir(folder.path("plugins")).unwrap();
+    folder.put("echo", &echo("1.0"));
+    host.event_when(early.event_id(), |event| event["status"] == "mapped").await;
+
+    fs::create_dir(folder.path("next")).unwrap();
+    fs::write(folder.path("next/echo.wasm"), echo("1.1")).unwrap();
+    fs::rename(folder.path("plugins"), folder.path("former")).unwrap();
+    fs::rename(folder.path("next"), folder.path("plugins")).unwrap();
+    host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
+    folder.put("echo", &echo("1.2"));
+    host.plugin_when("echo", |plugin| plugin["version"] == "1.2").await;
+}
+
+/// What a plugin failed on is mapped as soon as a repaired one is there, and its sender's repeat is told so.
+#[tokio::test]
+async fn a_repaired_plugin_maps_what_waits_in_quarantine() {
+    let folder = Folder::new(
+        "sources:
+           lab: { scheme: none, plugin: mender }
+           chain: { scheme: none, plugin: [returns, mender] }
+           refused: { scheme: none, plugin: returns }",
+    )
+    .with("mender", &guest("traps"))
+    .with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let trapped = host.post("lab", "to be mended").await;
+    let unsupported = crate::outcome::returns(&json!({"unsupported": "not mine"}));
+    let passed_on = host.post("chain", unsupported.clone()).await;
+    let refused = host.post("refused", unsupported).await;
+    let discarded = host.post("lab", "to be discarded").await;
+    let discarding = host.call(Method::POST, &format!("/api/events/{}/discard", discarded.event_id()), "").await;
+    assert_eq!(discarding.status_word(), "discarded");
+    assert_eq!((trapped.status_word(), passed_on.status_word(), refused.status), ("queued", "queued", 422));
+
+    folder.put("mender", &guest("echo"));
+    for event in [&trapped, &passed_on] {
+        let event = host.event_when(event.event_id(), |event| event["status"] == "mapped").await;
+        assert_eq!((&event["error"], &event["attempts"]), (&json!(null), &json!(2)));
+    }
+    let repeat = host.post("lab", "to be mended").await;
+    assert_eq!((repeat.status_word(), &repeat.body["duplicate"]), ("accepted", &json!(true)), "{repeat:?}");
+    assert_eq!(host.get(&format!("/api/events/{}", refused.event_id())).await["attempts"], 1, "nothing new for it");
+    assert_eq!(host.get(&format!("/api/events/{}", discarded.event_id())).await["status"], "discarded");
+    let replayed = host.call(Method::POST, &format!("/api/events/{}/replay", discarded.event_id()), "").await;
+    assert_eq!(replayed.status, 409);
+}
+
+/// `plugin: auto`: the plugin of the source's name, else whoever reads it, `generic` last, the one that fitted first.
+#[tokio::test]
+async fn the_mapper_that_fits_is_found() {
+    let folder = Folder::new("sources: { lab: { scheme: none }, named: { scheme: none } }")
+        .with("a-returns", &guest("returns"))
+        .with("generic", &guest("echo"))
+        .with("named", &guest("echo"))
+        .with("z-returns", &guest("returns"));
+    let host = folder.start().await;
+    let mapped_by = async |source: &str, outcome| {
+        let answer = host.post(source, crate::outcome::returns(&outcome)).await;
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        let tried: Vec<String> = event["tried"].as_array().unwrap().iter().map(|tried| {
+            tried.as_str().unwrap().split_once('@').unwrap().0.to_owned()
+        }).collect();
+        tried
+    };
+    assert_eq!(mapped_by("named", json!({})).await, ["named"]);
+    assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "named"]);
+    assert_eq!(mapped_by("lab", json!({})).await, ["named"], "the one that fitted last is asked first");
+    fs::remove_file(folder.plugin("named")).unwrap();
+    crate::host::eventually("the plugin is unloaded", async || {
+        (host.list("/api/plugins").await.len() == 3).then_some(())
+    })
+    .await;
+    assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "z-returns", "generic"]);
+}
+
+/// What others could replace is not run; what the host makes is its own.
+#[tokio::test]
+async fn folders_that_others_can_write() {
+    let mode = |folder: &Folder, path: &str, mode: u32| {
+        fs::set_permissions(folder.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (path, bits) in [("plugins", 0o770), ("plugins", 0o707), ("data", 0o770), ("data", 0o777)] {
+        let folder = lab().with("echo", &echo("1.0"));
+        fs::create_dir_all(folder.path(path)).unwrap();
+        mode(&folder, path, bits);
+        let refusal = folder.refusal();
+        assert!(refusal.contains("other users can write in") && refusal.contains("chmod go-w"), "{refusal}");
+    }
+    let folder = lab().with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let bits = |path: &str| fs::metadata(folder.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((bits("data"), bits("data/compiled")), (0o700, 0o700));
+    for entry in fs::read_dir(folder.path("data")).unwrap().chain(fs::read_dir(folder.path("data/compiled")).unwrap()) {
+        let path = entry.unwrap().path();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert!(path.is_dir() || mode & 0o777 == 0o600, "{} has mode {mode:o}", path.display());
+    }
+    // A folder that becomes writable keeps what is loaded and takes nothing new.
+    mode(&folder, "plugins", 0o777);
+    folder.put("echo", &echo("6.6"));
+    crate::host::eventually("the warning", async || {
+        host.log().contains("other users can write in").then_some(())
+    })
+    .await;
+    assert_eq!(host.list("/api/plugins").await[0]["version"], "1.0");
+    mode(&folder, "plugins", 0o700);
+    host.plugin_when("echo", |plugin| plugin["version"] == "6.6").await;
+}
+
+/// Compiled code is used again after a restart, and not when somebody changed it.
+#[tokio::test]
+async fn compiled_plugins_are_kept_and_checked() {
+    let folder = lab().with("echo", &echo("1.0"));
+    folder.start().await.kill();
+    let entry = fs::read_dir(folder.path("data/compiled")).unwrap().next().unwrap().unwrap().path();
+    let compiled = fs::read(&entry).unwrap();
+
+    folder.start().await.kill();
+    assert_eq!(fs::read(&entry).unwrap(), compiled);
+    OpenOptions::new().append(true).open(&entry).unwrap().write_all(b"more").unwrap();
+    let host = folder.start().await;
+    assert_eq!(host.signed("lab", "x").await.status_word(), "accepted");
+    assert_eq!(fs::read(&entry).unwrap(), compiled, "what was changed was compiled anew");
+
+    // Only the newest version of a plugin is kept.
+    folder.put("echo", &echo("1.1"));
+    host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
+    crate::host::eventually("the former entry is gone", async || (!entry.exists()).then_some(())).await;
+    assert_eq!(fs::read_dir(folder.path("data/compiled")).unwrap().count(), 1);
+}
