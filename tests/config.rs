@@ -1,1 +1,132 @@
-//! (to come)
+//! What a configuration that cannot work is told: SPEC sections 2 (guarantee 6) and 6.
+
+use crate::host::Folder;
+use std::fs;
+use std::net::TcpListener;
+
+#[test]
+fn every_mistake_is_named_with_what_is_allowed() {
+    let source = |keys: &str| format!("sources:\n  edr: {{ {keys} }}\n");
+    let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
+    let secret = "secret: hunter2hunter2hunter2hunter2";
+    let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
+    // Nobody could mend it without these words.
+    let cases: Vec<(String, &[&str])> = vec![
+        ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
+        ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
+        (with_secret("secrets: x"), &["line 2", "`secrets`", "expected one of secret, scheme"]),
+        ("destinations: {}".into(), &["line 1", "`destinations`", "webhooks"]),
+        ("listen: localhost".into(), &["line 1", "`listen`", "`localhost`", "127.0.0.1:8080"]),
+        ("limits: { deadline_ms: 0 }".into(), &["line 1", "`deadline_ms`", "whole number from 1"]),
+        ("limits: { payload_mib: 5000 }".into(), &["line 1", "`payload_mib`", "MiB from 1 to 4096"]),
+        ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 4096"]),
+        ("dedup_window: soon".into(), &["line 1", "`dedup_window`", "`soon`", "`5m`"]),
+        ("drain_timeout: -5s".into(), &["line 1", "`drain_timeout`", "`5m`"]),
+        (source("secret: \"${NO_SUCH}\""), &["line 2", "`secret`", "NO_SUCH is not set", "${NO_SUCH:-default}"]),
+        (source("secret: \"${NO_SUCH\""), &["line 2", "`secret`", "`${` without `}`"]),
+        (source("secret: hunter2"), &["sources.edr", "7 bytes", "at least"]),
+        (source("secret: [hunter2hunter2]"), &["line 2", "`secret`"]),
+        (source(""), &["sources.edr", "needs a `secret`", "`scheme: none`"]),
+        (with_secret("scheme: none"), &["sources.edr", "`scheme: none`", "remove the secret"]),
+        (with_secret("scheme: hookmil"), &["sources.edr", "`hookmil`", "known are hookmill"]),
+        (with_secret("on_unmappable: maybe"), &["line 2", "`on_unmappable`", "reject, accept"]),
+        (with_secret("auto_triage: perhaps"), &["line 2", "`auto_triage`", "true or false"]),
+        (
+            with_secret("severity_mapping: { urgent: awful }"),
+            &["line 2", "`urgent`", "informational, low, medium, high, critical"],
+        ),
+        (with_secret("plugin: ../x"), &["line 2", "`plugin`", "`../x`", "A-Z a-z 0-9"]),
+        (with_secret("plugin: [good, .bad]"), &["line 2", "`plugin`", "`.bad`"]),
+        (with_secret("plugin: { a: b }"), &["line 2", "`plugin`", "a list of names"]),
+        ("sources: { e/dr: { scheme: none } }".into(), &["line 1", "`e/dr`", "A-Z a-z 0-9"]),
+        (format!("sources: {{ {}: {{ scheme: none }} }}", "x".repeat(65)), &["line 1", "1 to 64"]),
+        ("sources:\n  edr: { scheme: none }\n  edr: { scheme: none }".into(), &["line 3", "duplicate", "edr"]),
+        ("sources: [edr]".into(), &["line 1", "`sources`"]),
+        ("sources: {".into(), &["line 1"]),
+        (
+            "webhooks: { soc: { secret: whsec_aHVudGVyMg== } }".into(),
+            &["line 1", "`secret`", "7 bytes", "openssl rand"],
+        ),
+        ("webhooks: { soc: {} }".into(), &["line 1", "url"]),
+        ("webhooks: { soc: { url: \"ftp://soc.example\" } }".into(), &["webhooks.soc", "`ftp:`", "https:"]),
+        ("webhooks: { soc: { url: soc } }".into(), &["line 1", "`url`", "https://soc.example/hook"]),
+        (webhook("secret: hunter2hunter2"), &["line 2", "`secret`", "whsec_", "openssl rand"]),
+        (webhook("secret: whsec_hunter2%"), &["line 2", "`secret`", "base64", "openssl rand"]),
+        (webhook("allow_networks: [10.0.0.0/33]"), &["line 2", "`allow_networks`", "10.20.0.0/16"]),
+        (webhook("retry_schedule: [5s, later]"), &["line 2", "`retry_schedule`", "`later`", "`5m`"]),
+        (webhook("concurrency: 0"), &["line 2", "`concurrency`", "from 1"]),
+    ];
+    let folder = Folder::new("");
+    for (config, words) in cases {
+        fs::write(folder.path("hookmill.yaml"), &config).unwrap();
+        let refusal = folder.refusal();
+        for word in words.iter().chain(&["hookmill.yaml"]) {
+            assert!(refusal.contains(word), "no `{word}` in: {refusal}\nfor: {config}");
+        }
+        assert!(!refusal.contains("hunter2"), "a secret is shown: {refusal}\nfor: {config}");
+        assert!(!folder.path("data").exists(), "nothing is made before the configuration is known to work");
+    }
+}
+
+#[test]
+fn what_else_keeps_a_host_from_starting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::new("");
+    fs::write(folder.path("hookmill.yaml"), format!("listen: {address}")).unwrap();
+    let refusal = folder.refusal();
+    assert!(refusal.contains(&format!("cannot listen on {address}")), "{refusal}");
+
+    fs::remove_file(folder.path("hookmill.yaml")).unwrap();
+    let refusal = folder.refusal();
+    assert!(refusal.contains("cannot read the configuration hookmill.yaml"), "{refusal}");
+    assert!(refusal.contains("`hookmill config`"), "{refusal}");
+
+    let folder = Folder::new("");
+    let output = folder.hookmill(&["serve"]).env("HOOKMILL_ADMIN_TOKEN", "hunter2").output().unwrap();
+    let refusal = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(refusal.contains("HOOKMILL_ADMIN_TOKEN has 7 characters; use at least 24"), "{refusal}");
+    assert!(!refusal.contains("hunter2"));
+}
+
+/// `hookmill config` prints what the tests of the host's own code parse.
+#[tokio::test]
+async fn the_default_is_printed_and_runs() {
+    let folder = Folder::new("");
+    let (success, text, _) = folder.run(&["config"]);
+    assert!(success);
+    fs::write(folder.path("hookmill.yaml"), text.replace("127.0.0.1:8080", "127.0.0.1:0")).unwrap();
+    folder.start().await;
+}
+
+/// The seed documents' `sources:` map is valid as it stands, with secrets from the environment; a short one is a
+/// warning; the API can stand apart.
+#[tokio::test]
+async fn a_configuration_with_everything() {
+    let folder = Folder::new(
+        "admin_listen: 127.0.0.1:0
+sources:
+  email-gateway:
+    secret: \"${EMAIL_GATEWAY_SECRET:-short-one}\"
+    auto_triage: true
+    playbook: phishing_triage
+    severity_mapping: { critical: critical, high: high, medium: medium, low: low }
+    settings: { team: soc }",
+    );
+    let host = folder.start_listening().await;
+    crate::host::eventually("the warning", async || {
+        host.log().contains("the secret of source `email-gateway` has 9 bytes; use at least 24").then_some(())
+    })
+    .await;
+    assert!(!host.log().contains("short-one"));
+    let log = host.log();
+    let admin = log.split_once("admin_address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    for (path, inbound, apart) in
+        [("/healthz", 200, 200), ("/readyz", 404, 200), ("/metrics", 404, 200), ("/api/incidents", 404, 401)]
+    {
+        let status = async |url: String| host.client.get(url).send().await.unwrap().status().as_u16();
+        assert_eq!(status(format!("{}{path}", host.url)).await, inbound, "{path}");
+        assert_eq!(status(format!("http://{admin}{path}")).await, apart, "{path}");
+    }
+}

@@ -104,10 +104,8 @@ async fn the_end_is_graceful_under_load() {
         assert!(matches!(sent.status, 202 | 503), "{sent:?}");
     }
     assert!(host.log().lines().last().unwrap().ends_with("stopped"), "{}", host.log());
-    let sent: Vec<Sent> = sent
-        .into_iter()
-        .filter(|sent| sent.answer.as_ref().is_none_or(|answer| answer.status == 202))
-        .collect();
+    let sent: Vec<Sent> =
+        sent.into_iter().filter(|sent| sent.answer.as_ref().is_none_or(|answer| answer.status == 202)).collect();
     let host = folder.start().await;
     check(&host, &sent).await;
 }

@@ -4,7 +4,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use sha2::Sha256;
-use std::io::{BufRead, BufReader};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,12 @@ impl Folder {
     pub fn configure(&self, config: &str) {
         let limits = if config.contains("limits:") { "" } else { "limits: { deadline_ms: 20000 }\n" };
         std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{limits}{config}")).unwrap();
+    }
+
+    /// Adds to the configuration.
+    pub fn append(&self, config: &str) {
+        let mut file = OpenOptions::new().append(true).open(self.path("hookmill.yaml")).unwrap();
+        write!(file, "\n{config}").unwrap();
     }
 
     /// Puts a plugin in, or in the place of the one that is there, in one step.

@@ -42,8 +42,7 @@ async fn every_answer_and_the_answer_to_its_repeat() {
     let unmappable =
         |message: &str| json!({"error": {"code": "unmappable_payload", "message": message, "event_id": "ID"}});
     let kept = |status: &str, message: &str| json!({"status": status, "event_id": "ID", "message": message});
-    let queued =
-        |message: &str| json!({"status": "queued", "event_id": "ID", "queue_id": "ID", "message": message});
+    let queued = |message: &str| json!({"status": "queued", "event_id": "ID", "queue_id": "ID", "message": message});
     let one = json!({"incidents": [{"source-ref": "one"}]});
     let cases = [
         ("edr", one.clone(), 202, accepted(json!([incident(true)]))),
@@ -54,7 +53,12 @@ async fn every_answer_and_the_answer_to_its_repeat() {
             202,
             accepted(json!([incident(false), incident(true)])),
         ),
-        ("edr", json!({"skipped": ["an audit record", "a heartbeat"]}), 202, kept("ignored", "an audit record; a heartbeat")),
+        (
+            "edr",
+            json!({"skipped": ["an audit record", "a heartbeat"]}),
+            202,
+            kept("ignored", "an audit record; a heartbeat"),
+        ),
         ("edr", json!({}), 202, json!({"status": "ignored", "event_id": "ID"})),
         ("stored", json!({}), 202, kept("ignored", "the source has `plugin: none`")),
         ("edr", json!({"malformed": "no id"}), 422, unmappable("returns 1.0: no id")),
@@ -62,12 +66,7 @@ async fn every_answer_and_the_answer_to_its_repeat() {
         ("vendor", json!({"malformed": "no id"}), 202, kept("quarantined", "returns 1.0: no id")),
         ("vendor", json!({"unsupported": "another kind"}), 202, kept("quarantined", "returns 1.0: another kind")),
         ("waiting", json!({}), 202, queued("plugin `missing` is not loaded")),
-        (
-            "broken",
-            json!({}),
-            202,
-            queued("traps 1.0: wasm trap: wasm `unreachable` instruction executed"),
-        ),
+        ("broken", json!({}), 202, queued("traps 1.0: wasm trap: wasm `unreachable` instruction executed")),
     ];
     for (source, outcome, status, expected) in cases {
         let (body, at) = (returns(&outcome), unix_s());
@@ -102,8 +101,8 @@ fn spelled(timestamp: &str, body: &str) -> Vec<Header> {
 
 #[tokio::test]
 async fn who_is_believed() {
-    let folder = Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}"))
-        .with("echo", &guest("echo"));
+    let folder =
+        Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &guest("echo"));
     let host = folder.start().await;
     let now = unix_s();
     let at = |offset: i64| now.checked_add_signed(offset).unwrap().to_string();
@@ -305,8 +304,8 @@ async fn a_failure_inside_is_told_to_the_log_only() {
 #[tokio::test]
 async fn secrets_are_kept_nowhere() {
     const CANARY: &str = "canary-that-nobody-may-keep";
-    let folder = Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}"))
-        .with("echo", &guest("echo"));
+    let folder =
+        Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &guest("echo"));
     let host = folder.start().await;
     let mut request = host.client.post(format!("{}/api/webhooks/edr?token={CANARY}&team=soc", host.url));
     for name in [
@@ -381,8 +380,8 @@ async fn repeats_at_once_have_one_effect() {
 /// Without a signed time, a body is a repeat only within `dedup_window`.
 #[tokio::test]
 async fn a_body_comes_again_after_the_window() {
-    let folder = Folder::new("dedup_window: 1s\nsources: { lab: { scheme: none, plugin: echo } }")
-        .with("echo", &echo("1.1"));
+    let folder =
+        Folder::new("dedup_window: 1s\nsources: { lab: { scheme: none, plugin: echo } }").with("echo", &echo("1.1"));
     let host = folder.start().await;
     let first = host.post("lab", "again and again").await;
     let second = crate::host::eventually("the window ends", async || {

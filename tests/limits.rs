@@ -11,7 +11,12 @@ use std::fs::File;
 const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("loops", "x", "deadline_exceeded", "longer than 300 ms"),
     ("sleeps", "x", "deadline_exceeded", "longer than 300 ms"),
-    ("grows", "a body of more than sixty bytes, so that four MiB and these are more than 64", "memory_exceeded", "64 MiB"),
+    (
+        "grows",
+        "a body of more than sixty bytes, so that four MiB and these are more than 64",
+        "memory_exceeded",
+        "64 MiB",
+    ),
     ("talks", "17 * 64 KiB, long", "output_too_large", "output_mib"),
     ("traps", "x", "trapped", "unreachable"),
     ("recurses", "x", "trapped", "stack"),
@@ -30,7 +35,8 @@ fn failing(name: &str) -> Vec<u8> {
 #[tokio::test]
 async fn every_limit_has_its_code() {
     let sources: String = FAILURES.iter().map(|(name, ..)| format!("  {name}: {{ scheme: none }}\n")).collect();
-    let mut folder = Folder::new(&format!("limits: {{ deadline_ms: 300 }}\nsources:\n{sources}"));
+    let brief = "{ deadline_ms: 300 }";
+    let mut folder = Folder::new(&format!("plugins: {{ loops: {brief}, sleeps: {brief} }}\nsources:\n{sources}"));
     for (name, ..) in FAILURES {
         folder = folder.with(name, &failing(name));
     }
@@ -120,7 +126,8 @@ sources:
 async fn what_comes_back_is_checked() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
     let host = folder.start().await;
-    let observable = |kind: &str, value: &str| json!({"source-ref": "a", "observables": [{"data-type": kind, "value": value}]});
+    let observable =
+        |kind: &str, value: &str| json!({"source-ref": "a", "observables": [{"data-type": kind, "value": value}]});
     let long = |bytes: usize| "x".repeat(bytes);
     let cases = [
         (json!({"source-ref": ""}), "invalid_incident", "source-ref"),
@@ -179,10 +186,12 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
         "sources:
            counts: { scheme: none }
            random: { scheme: none }
+           clock: { scheme: none }
            floods: { scheme: none }",
     )
     .with("counts", &guest("counts"))
     .with("random", &guest_in("random", "wasi"))
+    .with("clock", &guest_in("clock", "wasi"))
     .with("floods", &guest("floods"));
     let host = folder.start().await;
     for index in 0..5 {
@@ -191,12 +200,30 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
     }
     assert_eq!(host.get("/api/incidents?source=counts").await["data"][0]["source_ref"], "0");
 
-    // Random numbers come from the event's id: mapped again it gives the same incident, another event another one.
-    let answer = host.post("random", "x").await;
-    let replayed = host.call(Method::POST, &format!("/api/events/{}/replay", answer.event_id()), "").await;
-    assert_eq!(replayed.body["incidents"][0]["id"], answer.body["incident_id"], "{replayed:?}");
-    assert_eq!(replayed.body["incidents"][0]["created"], false);
-    assert_ne!(host.post("random", "y").await.body["incident_id"], answer.body["incident_id"]);
+    // The clock shows when the event was received, and random numbers come from its id.
+    for source in ["clock", "random"] {
+        let answer = host.post(source, "x").await;
+        let another = eventually("another result", async || {
+            let another = host.post(source, crate::outcome::returns(&json!({}))).await;
+            (another.body["incident_id"] != answer.body["incident_id"]).then_some(another)
+        })
+        .await;
+        for answer in [answer, another] {
+            let replayed = host.call(Method::POST, &format!("/api/events/{}/replay", answer.event_id()), "").await;
+            assert_eq!(replayed.body["incidents"][0]["id"], answer.body["incident_id"], "{source}: {replayed:?}");
+            assert_eq!(replayed.body["incidents"][0]["created"], false);
+            if source == "clock" {
+                let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+                let received_at: jiff::Timestamp = event["received_at"].as_str().unwrap().parse().unwrap();
+                let incident =
+                    host.get(&format!("/api/incidents/{}", answer.body["incident_id"].as_str().unwrap())).await;
+                // The guest spells the seconds as letters, the lowest four bits first.
+                let spelled = incident["source_ref"].as_str().unwrap().bytes().rev();
+                let seconds = spelled.fold(0, |seconds, letter| seconds << 4 | i64::from(letter - b'a'));
+                assert_eq!(seconds, received_at.as_second());
+            }
+        }
+    }
 
     // A log is cut, not the event.
     assert_eq!(host.post("floods", "x").await.status_word(), "accepted");

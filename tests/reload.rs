@@ -61,8 +61,9 @@ async fn a_broken_version_does_not_replace_a_working_one() {
         (&[][..], "not a WebAssembly binary"),
     ] {
         folder.put("echo", broken);
-        let refused =
-            host.plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words))).await;
+        let refused = host
+            .plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words)))
+            .await;
         let of_live = |name: &str| (refused[name].clone(), live[name].clone());
         for name in ["state", "version", "sha256", "loaded_at"] {
             let (now, before) = of_live(name);
@@ -170,9 +171,12 @@ async fn the_mapper_that_fits_is_found() {
     let mapped_by = async |source: &str, outcome| {
         let answer = host.post(source, crate::outcome::returns(&outcome)).await;
         let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
-        let tried: Vec<String> = event["tried"].as_array().unwrap().iter().map(|tried| {
-            tried.as_str().unwrap().split_once('@').unwrap().0.to_owned()
-        }).collect();
+        let tried: Vec<String> = event["tried"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tried| tried.as_str().unwrap().split_once('@').unwrap().0.to_owned())
+            .collect();
         tried
     };
     assert_eq!(mapped_by("named", json!({})).await, ["named"]);
@@ -211,10 +215,8 @@ async fn folders_that_others_can_write() {
     // A folder that becomes writable keeps what is loaded and takes nothing new.
     mode(&folder, "plugins", 0o777);
     folder.put("echo", &echo("6.6"));
-    crate::host::eventually("the warning", async || {
-        host.log().contains("other users can write in").then_some(())
-    })
-    .await;
+    crate::host::eventually("the warning", async || host.log().contains("other users can write in").then_some(()))
+        .await;
     assert_eq!(host.list("/api/plugins").await[0]["version"], "1.0");
     mode(&folder, "plugins", 0o700);
     host.plugin_when("echo", |plugin| plugin["version"] == "6.6").await;

@@ -1,6 +1,13 @@
 //! The command line.
 
+mod client;
+mod deliveries;
+mod demo;
+mod events;
+mod incidents;
+mod plugin;
 mod serve;
+mod text;
 mod token;
 
 use anyhow::Result;
@@ -20,6 +27,20 @@ enum Command {
     Serve(serve::Serve),
     /// Print the commented default configuration
     Config,
+    /// Run a throw-away host with the bundled mappers, feed it with signed samples and show what comes of them
+    Demo(demo::Demo),
+    /// List and show the incidents of a running host
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
+    /// List, show, replay and discard the events of a running host
+    #[command(subcommand)]
+    Events(events::Events),
+    /// List and retry the deliveries of a running host
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
+    /// Build, check, try and list plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Make, list and revoke tokens of the API; opens the data folder itself, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
@@ -36,6 +57,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
             print!("{}", crate::config::DEFAULT);
             Ok(())
         }
+        Command::Demo(demo) => demo.run(),
+        Command::Incidents(incidents) => incidents.run(),
+        Command::Events(events) => events.run(),
+        Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Plugin(plugin) => plugin.run(),
         Command::Token(token) => token.run(),
     }
 }

@@ -12,7 +12,7 @@ use crate::plugin::{FILE_BYTES_MAX, Plugin};
 use crate::sandbox::Sandbox;
 use crate::source::is_name;
 use crate::store::refuse_writable_by_others;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 /// How long a file must be still before it is read, so that one that is being written is left alone.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -99,12 +99,13 @@ struct Watched {
     stamp: Stamp,
     since: Instant,
     handled: Option<Stamp>,
+    loading: bool,
     gone_since: Option<Instant>,
 }
 
 impl Watched {
     fn is_settled(&self) -> bool {
-        self.handled == Some(self.stamp) && self.gone_since.is_none()
+        self.handled == Some(self.stamp) && !self.loading && self.gone_since.is_none()
     }
 }
 
@@ -120,8 +121,7 @@ pub struct PluginDir {
     loaded: Arc<Loaded>,
     changed: watch::Sender<()>,
     files: BTreeMap<String, Watched>,
-    loading: JoinSet<(String, Stamp, Result<Plugin>)>,
-    in_flight: usize,
+    loading: JoinSet<(String, Result<Option<Plugin>>)>,
     watched_inode: Option<u64>,
 }
 
@@ -154,7 +154,6 @@ impl PluginDir {
             changed,
             files: BTreeMap::new(),
             loading: JoinSet::new(),
-            in_flight: 0,
             watched_inode: None,
         })
     }
@@ -162,29 +161,25 @@ impl PluginDir {
     /// Watches until the process ends.
     pub async fn run(mut self) {
         let (hints, mut hinted) = mpsc::channel::<()>(1);
-        let mut watcher = notify::recommended_watcher(move |_event| {
-            // A full channel already says that there is something to look at.
-            let _ = hints.try_send(());
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Looking opens the folder, which is noticed too. A full channel already says that there is something.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = hints.try_send(());
+            }
         })
         .inspect_err(|error| warn!("no file system notices, looking every {} s: {error}", LOOK.as_secs()))
         .ok();
         loop {
             self.watch(watcher.as_mut());
             self.look();
-            if !self.loaded.is_settled() && self.files.values().all(Watched::is_settled) && self.in_flight == 0 {
+            let settled = self.files.values().all(Watched::is_settled);
+            if settled && !self.loaded.is_settled() {
                 self.loaded.settled.store(true, Ordering::Release);
                 self.changed.send_replace(());
             }
-            let unsettled = self.files.values().any(|file| !file.is_settled());
-            let pause = if unsettled { LOOK_SOON } else { LOOK };
+            let pause = if settled { LOOK } else { LOOK_SOON };
             tokio::select! {
-                Some(finished) = self.loading.join_next(), if self.in_flight > 0 => {
-                    self.in_flight -= 1;
-                    match finished {
-                        Ok((name, stamp, result)) => self.publish(&name, stamp, result),
-                        Err(error) => error!("loading a plugin ended abruptly: {error}"),
-                    }
-                }
+                Some(Ok((name, result))) = self.loading.join_next() => self.publish(&name, result),
                 Some(()) = hinted.recv(), if watcher.is_some() => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -219,14 +214,16 @@ impl PluginDir {
         };
         let now = Instant::now();
         for (name, stamp) in &found {
-            let watched = Watched { stamp: *stamp, since: now, handled: None, gone_since: None };
+            let watched = Watched { stamp: *stamp, since: now, handled: None, loading: false, gone_since: None };
             let file = self.files.entry(name.clone()).or_insert(watched);
             file.gone_since = None;
             if file.stamp != *stamp {
                 (file.stamp, file.since) = (*stamp, now);
             }
-            if file.handled != Some(*stamp) && (stamp.is_old() || now - file.since >= SETTLE) {
-                file.handled = Some(*stamp);
+            // One version at a time: where files follow each other quickly, each that was begun goes live.
+            let still = stamp.is_old() || now - file.since >= SETTLE;
+            if file.handled != Some(*stamp) && !file.loading && still {
+                (file.handled, file.loading) = (Some(*stamp), true);
                 self.load(name.clone(), *stamp);
             }
         }
@@ -264,26 +261,30 @@ impl PluginDir {
         let path = self.path.join(format!("{name}.wasm"));
         let limits = self.limits.get(&name).unwrap_or(&self.default_limits).clone();
         let (sandbox, cache) = (self.sandbox.clone(), self.cache.clone());
-        self.in_flight += 1;
+        let load = tokio::spawn({
+            let name = name.clone();
+            async move {
+                match read(&path, stamp).await? {
+                    Some(bytes) => Plugin::load(&name, bytes, sandbox, limits, Some(cache)).await.map(Some),
+                    None => Ok(None),
+                }
+            }
+        });
         self.loading.spawn(async move {
-            let result = match read(&path, stamp).await {
-                Ok(bytes) => Plugin::load(&name, bytes, sandbox, limits, Some(cache)).await,
-                Err(error) => Err(error),
-            };
-            (name, stamp, result)
+            let result = load.await.unwrap_or_else(|error| Err(anyhow!("loading it ended abruptly: {error}")));
+            (name, result)
         });
     }
 
-    fn publish(&mut self, name: &str, stamp: Stamp, result: Result<Plugin>) {
-        let Some(file) = self.files.get(name) else { return };
-        if file.handled != Some(stamp) {
-            // A newer file is on its way.
-            return;
-        }
+    fn publish(&mut self, name: &str, result: Result<Option<Plugin>>) {
+        // A file that went while it was loaded is gone.
+        let Some(file) = self.files.get_mut(name) else { return };
+        file.loading = false;
         let mut states = BTreeMap::clone(&self.loaded.states());
         let state = states.entry(name.to_owned()).or_default();
         match result {
-            Ok(plugin) => {
+            Ok(None) => {}
+            Ok(Some(plugin)) => {
                 let sha256 = plugin.version.sha256.clone();
                 let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());
                 state.error = None;
@@ -338,15 +339,14 @@ fn plugin_name(path: &Path) -> Option<&str> {
     is_name(name).then_some(name)
 }
 
-/// Reads a file that must still be the one that was looked at.
-async fn read(path: &Path, stamp: Stamp) -> Result<Vec<u8>> {
+/// Reads a file; nothing when it is no longer the one that was looked at, and will be looked at again.
+async fn read(path: &Path, stamp: Stamp) -> Result<Option<Vec<u8>>> {
     ensure!(
         stamp.bytes <= FILE_BYTES_MAX,
         "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}",
         stamp.bytes
     );
     let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
-    let now = Stamp::of(&tokio::fs::metadata(path).await.context("it is gone")?);
-    ensure!(now == stamp && bytes.len() as u64 == stamp.bytes, "it changed while it was read; it will be read again");
-    Ok(bytes)
+    let now = tokio::fs::metadata(path).await.ok().map(|metadata| Stamp::of(&metadata));
+    Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))
 }

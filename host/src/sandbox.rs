@@ -9,6 +9,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,7 @@ const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Stack of the guest, and of the task it runs on, which holds the host functions' frames too.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 const TASK_STACK_BYTES: usize = 1024 * 1024;
+const COMPILER_NICENESS: i32 = 10;
 const RANDOM_BYTES_PER_CALL: u64 = 1024 * 1024;
 const RESOURCES_MAX: usize = 10_000;
 const LOG_LINES_MAX: usize = 100;
@@ -55,6 +57,7 @@ pub enum Allocation {
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
+    compiler: ThreadPool,
     instances: u32,
     slots: Semaphore,
 }
@@ -88,7 +91,7 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         crate::plugin::add_to_linker(&mut linker)?;
-        Ok(Self { engine, linker, instances, slots: Semaphore::new(instances as usize) })
+        Ok(Self { engine, linker, compiler: compiler()?, instances, slots: Semaphore::new(instances as usize) })
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -101,7 +104,7 @@ impl Sandbox {
 
     /// Compiles a component. Takes up to seconds: not for a task that others wait for.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
-        Ok(Component::from_binary(&self.engine, bytes)?)
+        Ok(self.compiler.install(|| Component::from_binary(&self.engine, bytes))?)
     }
 
     /// Takes back what [`Component::serialize`] gave; `None` when it is of another engine.
@@ -116,9 +119,12 @@ impl Sandbox {
         &self.slots
     }
 
-    /// Places that one plugin may take: half of all, so that a plugin whose calls do not end leaves some to others.
+    /// Places that one plugin may take: as many as can run at once and an eighth of all, but never more than half, so
+    /// that several plugins whose calls do not end leave some to others.
     pub(crate) fn share_of_slots(&self) -> Semaphore {
-        Semaphore::new(self.instances.div_ceil(2) as usize)
+        let instances = self.instances as usize;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Semaphore::new(cores.max(instances / 8).min(instances.div_ceil(2)))
     }
 
     /// A store for one instance, with its walls up.
@@ -145,6 +151,20 @@ impl fmt::Debug for Sandbox {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.debug_struct("Sandbox").finish_non_exhaustive()
     }
+}
+
+/// Threads that compile: on half of the cores and with less claim to them than those that serve.
+fn compiler() -> Result<ThreadPool> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(cores.div_ceil(2))
+        .thread_name(|index| format!("compile-{index}"))
+        .start_handler(|_| {
+            // On Linux this is the thread's own; where it is refused, compiling is merely less polite.
+            let _ = rustix::process::nice(COMPILER_NICENESS);
+        })
+        .build()?;
+    Ok(pool)
 }
 
 fn engine_config(allocation: Allocation, instances: u32) -> Config {

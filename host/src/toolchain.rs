@@ -61,10 +61,11 @@ impl Toolchain {
     /// What is missing and how to get it.
     pub fn find() -> Result<Self> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        if print(&rustc, &["--print", "target-libdir", "--target", TARGET]).is_some_and(|dir| has_std(Path::new(&dir))) {
-            return Ok(Self::Ready { version: print(&rustc, &["--version"]).unwrap_or_default() });
+        if print(&rustc, &["--print", "target-libdir", "--target", TARGET]).is_some_and(|dir| has_std(Path::new(&dir)))
+        {
+            return Ok(Self::Ready { version: version(&rustc).unwrap_or_default() });
         }
-        let version = print(DEBIAN_RUSTC, &["--version"]);
+        let version = version(DEBIAN_RUSTC);
         let library = print(DEBIAN_RUSTC, &["--print", "sysroot"])
             .map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
             .filter(|library| library.join("std/Cargo.toml").is_file());
@@ -91,7 +92,9 @@ impl Toolchain {
         for folder in folders {
             let (root, target_dir, package) = self.package(folder)?;
             let workspace = workspaces.entry(root).or_insert(Workspace { target_dir, packages: Vec::new() });
-            workspace.packages.push(package);
+            if workspace.packages.iter().all(|known| known.id != package.id) {
+                workspace.packages.push(package);
+            }
         }
         let mut built = Vec::new();
         for (root, workspace) in workspaces {
@@ -157,7 +160,8 @@ impl Toolchain {
         let status = running.wait()?;
         ensure!(status.success(), "cargo did not build the plugins of {}; its messages are above", root.display());
         let built = workspace.packages.into_iter().map(|package| {
-            let module = modules.remove(&package.id).with_context(|| format!("cargo built no module of {}", package.name))?;
+            let module =
+                modules.remove(&package.id).with_context(|| format!("cargo built no module of {}", package.name))?;
             Ok(Built { name: package.name, module })
         });
         built.collect()
@@ -235,6 +239,12 @@ fn print(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// `rustc 1.96.0`, without the commit and the date.
+fn version(rustc: impl AsRef<OsStr>) -> Option<String> {
+    let line = print(rustc, &["--version"])?;
+    Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+}
+
 fn has_std(folder: &Path) -> bool {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.map(|file| file.file_name()).any(|name| name.to_string_lossy().starts_with("libstd-"))
@@ -252,7 +262,12 @@ fn find_linker(rustc: &OsStr) -> Option<PathBuf> {
 }
 
 fn missing(rustc: bool, library: bool, linker: bool) -> String {
-    let parts = [("rustc-web", rustc), ("cargo-web", Path::new(DEBIAN_CARGO).is_file()), ("rust-web-src", library), ("lld", linker)];
+    let parts = [
+        ("rustc-web", rustc),
+        ("cargo-web", Path::new(DEBIAN_CARGO).is_file()),
+        ("rust-web-src", library),
+        ("lld", linker),
+    ];
     let missing: Vec<&str> = parts.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
     format!("{} {}", missing.join(", "), if missing.len() == 1 { "is" } else { "are" })
 }

@@ -38,8 +38,7 @@ impl Serve {
         let config = Config::load(&self.config)?;
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-            let (mut interrupt, mut terminate) =
-                (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let running = start(config, admin_token).await?;
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -1,11 +1,13 @@
 //! `hookmill token`.
 
+use super::text::{plain, table, time};
 use crate::config::Config;
 use crate::id::unix_ms;
-use crate::store::{Scope, Tokens};
+use crate::store::{Scope, TokenRow, Tokens};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,9 @@ pub(super) enum Token {
     },
     /// List the tokens
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         folder: Folder,
     },
@@ -65,17 +70,29 @@ impl Token {
                 ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
                 println!("{}", folder.open()?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
-            Self::List { folder } => {
-                for token in folder.open()?.list()? {
-                    let time = |ms| Timestamp::from_millisecond(ms).map_or("?".to_owned(), |time| time.to_string());
-                    let end = token.expires_at.map_or("never".to_owned(), time);
-                    println!("{}\t{}\tmade {}\texpires {end}", token.name, token.scope, time(token.created_at));
-                }
-            }
+            Self::List { json, folder } => print(&folder.open()?.list()?, json),
             Self::Revoke { name, folder } => {
                 ensure!(folder.open()?.revoke(&name)?, "there is no token `{name}`");
             }
         }
         Ok(())
     }
+}
+
+fn print(tokens: &[TokenRow], json: bool) {
+    let at = |ms| json!(Timestamp::from_millisecond(ms).ok());
+    let tokens = tokens.iter().map(|token| {
+        let (made, end) = (at(token.created_at), token.expires_at.map(at));
+        json!({"name": token.name, "scope": token.scope, "created_at": made, "expires_at": end})
+    });
+    let tokens: Vec<Value> = tokens.collect();
+    if json {
+        println!("{:#}", json!({"data": tokens}));
+        return;
+    }
+    let rows = tokens.iter().map(|token| {
+        let end = if token["expires_at"].is_null() { "never".to_owned() } else { time(&token["expires_at"]) };
+        [plain(&token["name"]), plain(&token["scope"]), time(&token["created_at"]), end]
+    });
+    println!("{}", table(["NAME", "SCOPE", "MADE (UTC)", "EXPIRES (UTC)"], rows.collect()));
 }

@@ -7,7 +7,7 @@ use crate::source::{OnUnmappable, PluginChoice};
 use anyhow::{Result, anyhow};
 use ipnet::IpNet;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Visitor};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -71,11 +71,36 @@ pub(super) struct Source {
 }
 
 /// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(super) enum PluginWords {
-    One(Leaf<Name>),
-    Several(Vec<Leaf<Name>>),
+    One(Name),
+    Several(Vec<Name>),
+}
+
+impl<'de> Deserialize<'de> for PluginWords {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordsVisitor;
+
+        impl<'de> Visitor<'de> for WordsVisitor {
+            type Value = PluginWords;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("`auto`, `none`, a plugin's name or a list of names")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                read(text).map(PluginWords::One).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut names = Vec::new();
+                while let Some(Leaf(name)) = items.next_element()? {
+                    names.push(name);
+                }
+                Ok(PluginWords::Several(names))
+            }
+        }
+        deserializer.deserialize_any(WordsVisitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -95,8 +120,26 @@ impl File {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
-        serde_saphyr::from_str(text).map_err(|error| anyhow!("{error}"))
+        // A snippet of the file could show a secret.
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let key = error.location().and_then(|place| key_before(text, place.line(), place.column()));
+            let key = key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+            let problem = error.to_string();
+            anyhow!("{key}{}", problem.replace(", set DuplicateKeyPolicy in Options if acceptable", ""))
+        })
     }
+}
+
+/// The key whose value begins at a place, which counts from 1.
+fn key_before(text: &str, line: u64, column: u64) -> Option<&str> {
+    let lines = text.split_inclusive('\n').take(line.saturating_sub(1).try_into().ok()?);
+    let (start, column) = (lines.map(str::len).sum::<usize>(), column.saturating_sub(1).try_into().ok()?);
+    let place = text[start..].char_indices().nth(column).map_or(text.len(), |(at, _)| start + at);
+    let before = text[..place].trim_end_matches(|char: char| char.is_whitespace() || "[-\"'".contains(char));
+    // The place of what is wrong with a key is that key itself, and the text says which.
+    let key = before.strip_suffix(':').or_else(|| before.rsplit_once(": [").map(|(key, _)| key))?;
+    key.rsplit(|char: char| char.is_whitespace() || "{,\"'".contains(char)).next().filter(|key| !key.is_empty())
 }
 
 impl Limits {
@@ -125,10 +168,10 @@ impl Call {
 impl From<PluginWords> for PluginChoice {
     fn from(words: PluginWords) -> Self {
         match words {
-            PluginWords::One(Leaf(name)) if name.0 == "auto" => Self::Auto,
-            PluginWords::One(Leaf(name)) if name.0 == "none" => Self::None,
-            PluginWords::One(Leaf(name)) => Self::Named(vec![name.0]),
-            PluginWords::Several(names) => Self::Named(names.into_iter().map(|name| name.0.0).collect()),
+            PluginWords::One(name) if name.0 == "auto" => Self::Auto,
+            PluginWords::One(name) if name.0 == "none" => Self::None,
+            PluginWords::One(name) => Self::Named(vec![name.0]),
+            PluginWords::Several(names) => Self::Named(names.into_iter().map(|name| name.0).collect()),
         }
     }
 }
@@ -153,11 +196,11 @@ impl Webhook {
 #[derive(Clone)]
 pub(super) struct Leaf<T>(pub T);
 
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Leaf<T> {
+impl<'de, T: Word> Deserialize<'de> for Leaf<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct LeafVisitor<T>(PhantomData<T>);
 
-        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for LeafVisitor<T> {
+        impl<T: Word> Visitor<'_> for LeafVisitor<T> {
             type Value = Leaf<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -165,11 +208,57 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Leaf<T> {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                let text = interpolate(text, |name| std::env::var(name).ok()).map_err(E::custom)?;
-                text.parse().map(Leaf).map_err(E::custom)
+                read(text).map(Leaf).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(LeafVisitor(PhantomData))
+    }
+}
+
+fn read<T: Word>(text: &str) -> Result<T, String> {
+    T::read(&interpolate(text, |name| std::env::var(name).ok())?)
+}
+
+/// What the text of a leaf can stand for.
+pub(super) trait Word: Sized {
+    /// Its value, or what is wrong with it and what is allowed.
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! words {
+    ($($word:ty $(: $allowed:literal)?),* $(,)?) => {$(
+        impl Word for $word {
+            fn read(text: &str) -> Result<Self, String> {
+                words!(@read text $($allowed)?)
+            }
+        }
+    )*};
+    (@read $text:ident) => { $text.parse() };
+    (@read $text:ident $allowed:literal) => {
+        $text.parse().map_err(|_| format!("`{}` is not {}", $text, $allowed))
+    };
+}
+
+words! {
+    SocketAddr: "an address and port such as 127.0.0.1:8080",
+    IpNet: "a network such as 10.20.0.0/16",
+    NonZeroU32: "a whole number from 1 on",
+    NonZeroUsize: "a whole number from 1 on",
+    bool: "true or false",
+    String: "text",
+    PathBuf: "a path",
+    Severity,
+    OnUnmappable,
+    SigningSecret,
+    Name,
+    Mib,
+    Period,
+}
+
+impl Word for reqwest::Url {
+    /// A URL may hold a secret and is not shown.
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("it is no URL such as https://soc.example/hook: {error}"))
     }
 }
 
@@ -284,7 +373,23 @@ impl From<Period> for Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::interpolate;
+    use super::{interpolate, key_before};
+
+    #[test]
+    fn the_key_of_a_place() {
+        let text = "listen: x\nwebhooks:\n  soc: { url: \"u\", allow_networks: [a, b] }\n  two:\n    allow_networks:\n      - c\n";
+        for (line, column, key) in [
+            (1, 9, Some("listen")),
+            (3, 15, Some("url")),
+            (3, 37, Some("allow_networks")),
+            (3, 40, Some("allow_networks")),
+            (6, 9, Some("allow_networks")),
+            (1, 1, None),
+            (99, 99, None),
+        ] {
+            assert_eq!(key_before(text, line, column), key, "{line}:{column}");
+        }
+    }
 
     #[test]
     fn the_environment_is_read_where_it_is_named() {

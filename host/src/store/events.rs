@@ -250,7 +250,7 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
     let recorded = settle(tx, mapped)?;
     let (event, state) = (&mapped.event, &recorded.state);
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.identity {
         Identity::SignedAt(seconds) => Some(seconds),
         Identity::Body => None,
@@ -261,6 +261,8 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
         &*event.source,
         state.status.as_str(),
         event.received_at,
+        // Waiting for a plugin is no attempt.
+        i64::from(!mapped.tried.is_empty()),
         state.code.map(FailureCode::as_str),
         state.message,
         columns.tried,

@@ -1,0 +1,178 @@
+//! Talks to a running host over its API.
+
+use super::text::list;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How many rows one page of a list has when all are wanted: the most that the API gives.
+const PAGE: &str = "1000";
+
+/// Which host, as whom, and what to print.
+#[derive(Debug, Args)]
+pub(super) struct Connection {
+    /// Where the host's API is
+    #[arg(long, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8080")]
+    url: Url,
+    /// A token of its API; `hookmill token create` makes one
+    #[arg(long, env = "HOOKMILL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which part of a list.
+#[derive(Debug, Args)]
+pub(super) struct Part {
+    /// How many rows, at most 1000 [default: 50]
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Where to go on: the `next_cursor` of the list before
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+/// The parameters of a list, in the API's names.
+pub(super) type Query = Vec<(&'static str, String)>;
+
+impl Part {
+    pub fn add_to(self, query: &mut Query) {
+        query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
+        query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
+    }
+}
+
+/// Every value of a filter.
+pub(super) fn each(name: &'static str, values: Vec<String>) -> impl Iterator<Item = (&'static str, String)> {
+    values.into_iter().map(move |value| (name, value))
+}
+
+/// Prints an answer for programs or for people.
+pub(super) fn print(json: bool, answer: &Value, text: impl FnOnce(&Value) -> String) {
+    if json {
+        println!("{answer:#}");
+        return;
+    }
+    println!("{}", text(answer).trim_end());
+    if let Some(cursor) = answer["next_cursor"].as_str() {
+        eprintln!("there are more: narrow the list, or add --cursor {cursor}");
+    }
+}
+
+impl Connection {
+    /// A client of this host. Nothing is sent yet.
+    pub fn open(&self) -> Result<Client> {
+        Client::new(self.url.clone(), self.token.clone())
+    }
+}
+
+/// A host's API.
+pub(super) struct Client {
+    http: reqwest::Client,
+    runtime: Runtime,
+    url: Url,
+    token: Option<String>,
+}
+
+impl Client {
+    pub fn new(url: Url, token: Option<String>) -> Result<Self> {
+        // The provider is the process's; whoever comes second finds it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().context("cannot set up an HTTP client")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { http, runtime, url, token })
+    }
+
+    /// Every row of a list, page after page.
+    pub fn all(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut cursor = None;
+        loop {
+            let mut query: Vec<(&str, String)> =
+                filter.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            query.push(("limit", PAGE.to_owned()));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let page = self.get(&[name], &query)?;
+            rows.extend_from_slice(list(&page["data"]));
+            match &page["next_cursor"] {
+                Value::String(next) => cursor = Some(next.clone()),
+                _ => return Ok(rows),
+            }
+        }
+    }
+
+    /// `GET /api/…`.
+    pub fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+        self.call(Method::GET, path, query)
+    }
+
+    /// `POST /api/…` without a body.
+    pub fn post(&self, path: &[&str]) -> Result<Value> {
+        self.call(Method::POST, path, &[])
+    }
+
+    fn call(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
+        segments.pop_if_empty().push("api").extend(path);
+        drop(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let (status, body) = self
+            .runtime
+            .block_on(async {
+                let response = request.send().await?;
+                let status = response.status();
+                Ok((status, response.bytes().await?))
+            })
+            .map_err(|error: reqwest::Error| self.unreachable(&error))?;
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        match answer {
+            Some(answer) if status.is_success() => Ok(answer),
+            answer => self.refused(status, answer.as_ref()),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        anyhow!(
+            "no answer from a host at {}: {cause}; start one with `hookmill serve`, or say where it is with --url or \
+             HOOKMILL_URL",
+            self.url
+        )
+    }
+
+    fn refused(&self, status: StatusCode, answer: Option<&Value>) -> Result<Value> {
+        let Some(message) = answer.and_then(|answer| answer["error"]["message"].as_str()) else {
+            bail!("{} answered {status} and not as a Hookmill host does; is it one?", self.url);
+        };
+        match (status, &self.token) {
+            (StatusCode::UNAUTHORIZED, None) => bail!(
+                "the host at {} wants a token; make one with `hookmill token create --scope read` and give it with \
+                 --token or HOOKMILL_TOKEN",
+                self.url
+            ),
+            (StatusCode::UNAUTHORIZED, Some(_)) => bail!(
+                "the host at {} does not know this token, or it has expired; make one with `hookmill token create \
+                 --scope read` in that host's data folder",
+                self.url
+            ),
+            (StatusCode::FORBIDDEN, _) => bail!("{message}; make one with `hookmill token create --scope admin`"),
+            _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `hookmill plugin`: builds, checks and tries plugin files without a host, and lists those of a running one.
+
+mod build;
+mod check;
+mod list;
+mod run;
+
+use crate::config::CallLimits;
+use crate::plugin::{FILE_BYTES_MAX, Plugin};
+use crate::sandbox::Sandbox;
+use crate::source::is_name;
+use anyhow::{Context, Result, ensure};
+use clap::Subcommand;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Build Rust plugin crates to NAME.wasm, ready for a plugins folder
+    Build(build::Build),
+    /// Say what plugin files are, and whether a host would take them
+    Check(check::Check),
+    /// Map a payload file with a plugin file, without a host: nothing is stored
+    Run(run::Run),
+    /// List the plugins of a running host
+    List(list::List),
+}
+
+impl PluginCommand {
+    pub fn run(self) -> Result<()> {
+        match self {
+            Self::Build(build) => build.run(),
+            Self::Check(check) => check.run(),
+            Self::Run(run) => run.run(),
+            Self::List(list) => list.run(),
+        }
+    }
+}
+
+/// Loads plugin files as a host does.
+struct Loader {
+    sandbox: Arc<Sandbox>,
+}
+
+/// A plugin file that was loaded.
+struct Loaded {
+    plugin: Arc<Plugin>,
+    bytes: u64,
+}
+
+impl Loader {
+    fn new() -> Result<Self> {
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1)?) })
+    }
+
+    /// # Errors
+    /// Why a host would not take the file.
+    async fn load(&self, file: &Path) -> Result<Loaded> {
+        let bytes = std::fs::metadata(file).context("it cannot be read")?.len();
+        ensure!(bytes <= FILE_BYTES_MAX, "it has {bytes} bytes; a plugin file may have {FILE_BYTES_MAX}");
+        let content = std::fs::read(file).context("it cannot be read")?;
+        let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm")).unwrap_or_default();
+        ensure!(
+            is_name(name),
+            "its name is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename it"
+        );
+        let plugin = Plugin::load(name, content, self.sandbox.clone(), CallLimits::default(), None).await?;
+        Ok(Loaded { plugin: Arc::new(plugin), bytes })
+    }
+}

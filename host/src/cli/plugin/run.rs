@@ -1,0 +1,142 @@
+//! `hookmill plugin run`.
+
+use super::Loader;
+use crate::cli::text::{bytes, clean, fields, incident};
+use crate::event::{Event, Identity, NamedValue, Verdict};
+use crate::id::{IdSource, unix_ms};
+use crate::incident::{Incident, Origin};
+use crate::map::{self, Trace};
+use crate::source::Source;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Run {
+    /// The plugin file
+    #[arg(value_name = "FILE")]
+    plugin: PathBuf,
+    /// A file with the payload
+    #[arg(long, value_name = "FILE")]
+    payload: PathBuf,
+    /// The name of the source that it is said to come from [default: the plugin's name]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// A header that it is said to come with; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<NamedValue>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub fn run(self) -> Result<()> {
+        let body = std::fs::read(&self.payload)
+            .with_context(|| format!("cannot read the payload {}", self.payload.display()))?;
+        let size = body.len();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let loaded = runtime
+            .block_on(async { Loader::new()?.load(&self.plugin).await })
+            .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
+        let plugin = loaded.plugin;
+        let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
+        let event = event(&source, self.headers, body);
+        let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
+        let incidents = incidents(&event, &source, &verdict);
+        if self.json {
+            println!("{:#}", as_json(&verdict, &incidents, &trace));
+        } else {
+            println!("{} mapped by {}", self.payload.display(), self.plugin.display());
+            print!("{}", as_text(&verdict, &incidents, &trace, size));
+        }
+        match verdict {
+            Verdict::Failed(failure) => bail!("the payload was not mapped: {}", failure.code),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn header(text: &str) -> Result<NamedValue, String> {
+    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    Ok((name.trim().to_lowercase(), value.trim().to_owned()))
+}
+
+fn event(source: &Source, headers: Vec<NamedValue>, body: Vec<u8>) -> Event {
+    Event {
+        id: IdSource::after(0).next(),
+        source: source.name.clone(),
+        received_at: unix_ms(),
+        content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
+        headers,
+        context: Vec::new(),
+        digest: Sha256::digest(&body).into(),
+        body: body.into(),
+        identity: Identity::Body,
+    }
+}
+
+/// The incidents that an empty store would make of it.
+fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
+    let Verdict::Read { plugin, observations, .. } = verdict else { return Vec::new() };
+    let now = Timestamp::now();
+    let origin = Origin {
+        event_id: event.id,
+        source: source.name.to_string(),
+        received_at: Timestamp::from_millisecond(event.received_at).unwrap_or(now),
+        plugin: plugin.clone(),
+        playbook: None,
+    };
+    observations.iter().map(|observation| json!(Incident::create(observation.clone(), &origin, now).0)).collect()
+}
+
+/// As the API's `POST /api/plugins/NAME/run` answers.
+fn as_json(verdict: &Verdict, incidents: &[Value], trace: &Trace) -> Value {
+    let outcome = match verdict {
+        Verdict::Read { skipped, problems, .. } => {
+            json!({"incidents": incidents.len(), "skipped": skipped, "problems": problems})
+        }
+        Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),
+        Verdict::Wait(_) | Verdict::NotMapped => Value::Null,
+    };
+    json!({
+        "plugin": *trace.plugin.version,
+        "outcome": outcome,
+        "incidents": incidents,
+        "log": trace.log,
+        "duration_us": trace.duration.as_micros() as u64,
+        "memory_bytes": trace.memory_bytes,
+    })
+}
+
+fn as_text(verdict: &Verdict, incidents: &[Value], trace: &Trace, payload_bytes: usize) -> String {
+    let mut text = String::new();
+    for (index, shown) in incidents.iter().enumerate() {
+        text += &format!("\nincident {} of {}, as it would be stored\n{}", index + 1, incidents.len(), incident(shown));
+    }
+    match verdict {
+        Verdict::Read { skipped, problems, .. } => {
+            if incidents.is_empty() {
+                text += "\nno incident\n";
+            }
+            text += &fields(skipped.iter().map(|line| ("skipped", clean(line))));
+            text += &fields(problems.iter().map(|line| ("problem", clean(line))));
+        }
+        Verdict::Failed(failure) => {
+            let why = clean(&failure.message);
+            text += &format!("\nnot mapped\n{}", fields([("code", failure.code.to_string()), ("reason", why)]));
+        }
+        Verdict::Wait(_) | Verdict::NotMapped => {}
+    }
+    if !trace.log.is_empty() {
+        text += "\nlog\n";
+        text += &fields(trace.log.iter().map(|line| (line.level, clean(&line.message))));
+    }
+    let milliseconds = trace.duration.as_secs_f64() * 1000.0;
+    let memory = bytes(trace.memory_bytes as u64);
+    text + &format!("\ntook {milliseconds:.2} ms and {memory} of memory for {}\n", bytes(payload_bytes as u64))
+}

@@ -1,0 +1,168 @@
+//! How things look on a terminal: tables without borders, named fields, and payloads' text without what could
+//! reach the terminal itself.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde_json::Value;
+
+/// The longest cell of a table. What is longer is for `show`.
+const CELL_CHARS_MAX: usize = 72;
+/// How far the values of named fields stand from the left.
+const NAME_CHARS: usize = 14;
+
+/// Rows under a header.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| shorten(&cell))));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+/// A line per named value; empty ones are left out, further lines of a value stand under its first.
+pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let mut name = name;
+        for line in value.lines().filter(|line| !line.is_empty()) {
+            text += &format!("  {name:NAME_CHARS$}{line}\n");
+            name = "";
+        }
+    }
+    text
+}
+
+/// Text from outside without control characters, which could move the cursor, and without characters that turn the
+/// direction of writing. Line ends stay.
+pub(super) fn clean(text: &str) -> String {
+    let harmful = |letter: char| {
+        letter.is_control() && letter != '\n' || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if harmful(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+/// A JSON value as text: strings without quotes, null as nothing.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
+    }
+}
+
+/// A time of the API to the second, with a space for the `T`.
+pub(super) fn time(value: &Value) -> String {
+    let text = plain(value);
+    match text.get(..19) {
+        Some(second) if text.ends_with('Z') => second.replace('T', " "),
+        _ => text,
+    }
+}
+
+/// Kibibytes where that reads better.
+pub(super) fn bytes(count: u64) -> String {
+    match count {
+        0..10_000 => format!("{count} bytes"),
+        10_000..10_000_000 => format!("{} KiB", count / 1024),
+        _ => format!("{} MiB", count / (1024 * 1024)),
+    }
+}
+
+/// The first digits of a digest.
+pub(super) fn short(sha256: &Value) -> String {
+    plain(sha256).chars().take(12).collect()
+}
+
+/// An incident in full, with or without what the store adds.
+pub(super) fn incident(incident: &Value) -> String {
+    let text = |name: &str| plain(&incident[name]);
+    let version = |plugin: &Value| match plugin.is_null() {
+        true => String::new(),
+        false => format!("{} {} ({})", plain(&plugin["name"]), plain(&plugin["version"]), short(&plugin["sha256"])),
+    };
+    let lines = |name: &str, line: &dyn Fn(&Value) -> String| {
+        list(&incident[name]).iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let details = incident["details"].as_object().into_iter().flatten();
+    let details: Vec<String> = details.map(|(name, value)| format!("{}: {}", clean(name), plain(value))).collect();
+    let technique = |technique: &Value| join(&[plain(&technique["id"]), plain(&technique["tactic"])], " ");
+    fields([
+        ("number", text("number")),
+        ("id", text("id")),
+        ("title", text("title")),
+        ("severity", text("severity")),
+        ("status", text("status")),
+        ("assignee", text("assignee")),
+        ("category", text("category")),
+        ("tlp", text("tlp")),
+        ("source", text("source")),
+        ("source ref", text("source_ref")),
+        ("occurred", text("occurred_at")),
+        ("created", text("created_at")),
+        ("updated", text("updated_at")),
+        ("revision", text("revision")),
+        ("occurrences", text("occurrences")),
+        ("truncated", text("truncated").trim_start_matches('0').to_owned()),
+        ("link", text("external_link")),
+        ("playbook", text("playbook")),
+        ("plugin", version(&incident["plugin"])),
+        ("description", text("description")),
+        ("tags", lines("tags", &plain)),
+        ("observables", lines("observables", &observable)),
+        ("techniques", lines("techniques", &technique)),
+        ("details", details.join("\n")),
+        (
+            "notes",
+            lines("notes", &|note| format!("{} {}: {}", time(&note["at"]), plain(&note["by"]), plain(&note["text"]))),
+        ),
+        ("events", lines("event_ids", &plain)),
+    ])
+}
+
+fn observable(observable: &Value) -> String {
+    let ioc = if observable["ioc"] == true { "[ioc]".to_owned() } else { String::new() };
+    let message = plain(&observable["message"]);
+    let message = if message.is_empty() { message } else { format!("({message})") };
+    join(&[plain(&observable["data_type"]), plain(&observable["value"]), ioc, message], " ")
+}
+
+/// A JSON list, or none.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What is not empty, with a separator between.
+pub(super) fn join(parts: &[String], separator: &str) -> String {
+    parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(separator)
+}
+
+/// One line that is not too long.
+fn shorten(text: &str) -> String {
+    let line = text.replace('\n', " ");
+    if line.chars().count() <= CELL_CHARS_MAX {
+        return line;
+    }
+    line.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn text_from_outside_cannot_reach_the_terminal() {
+        assert_eq!(clean("a\u{1b}[31mb\u{202e}c\r\nd"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}\nd");
+        assert_eq!(plain(&json!(["\u{7}"])), r#"["\u0007"]"#);
+        let shown = incident(&json!({"title": "one\u{9b}two", "observables": [{"data_type": "ip", "value": "\u{8}"}]}));
+        assert_eq!(shown, "  title         one\u{fffd}two\n  observables   ip \u{fffd}\n");
+    }
+
+    #[test]
+    fn cells_are_one_line_of_bounded_length() {
+        let text = table(["A", "B"], vec![["x\ny".into(), "ä".repeat(100)]]);
+        assert_eq!(text, format!("A    B\nx y  {}…", "ä".repeat(71)));
+    }
+}

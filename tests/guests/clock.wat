@@ -1,0 +1,16 @@
+;; The source-ref is the time in seconds, as letters.
+(import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32)))
+(func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (local $number i64) (local $at i32)
+  (call $now (i32.const 4096))
+  (local.set $number (i64.load (i32.const 4096)))
+  (loop $next
+    (i32.store8 (i32.add (local.get $at) (i32.const 2048))
+      (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (local.get $number)) (i32.const 15))))
+    (local.set $number (i64.shr_u (local.get $number) (i64.const 4)))
+    (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 16))))
+  (i32.store (i32.const 1028) (i32.const 1100))
+  (i32.store (i32.const 1032) (i32.const 1))
+  (i32.store (i32.const 1100) (i32.const 2048))
+  (i32.store (i32.const 1104) (i32.const 16))
+  (i32.const 1024))
