@@ -24,7 +24,8 @@ fn refs(incidents: &[Value]) -> String {
 
 #[tokio::test]
 async fn incidents_are_listed_by_every_filter_and_in_pages() {
-    let host = folder().start().await;
+    let folder = folder();
+    let host = folder.start().await;
     for (source, said) in [
         (
             "edr",

@@ -115,10 +115,7 @@ sources:
     settings: { team: soc }",
     );
     let host = folder.start_listening().await;
-    crate::host::eventually("the warning", async || {
-        host.log().contains("the secret of source `email-gateway` has 9 bytes; use at least 24").then_some(())
-    })
-    .await;
+    host.logs("the secret of source `email-gateway` has 9 bytes; use at least 24").await;
     assert!(!host.log().contains("short-one"));
     let log = host.log();
     let admin = log.split_once("admin_address=").unwrap().1.split_whitespace().next().unwrap().to_owned();

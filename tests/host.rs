@@ -93,14 +93,14 @@ impl Folder {
     }
 
     /// Starts a host and waits until it is ready.
-    pub async fn start(&self) -> Host {
+    pub async fn start(&self) -> Host<'_> {
         let host = self.start_listening().await;
         host.ready().await;
         host
     }
 
     /// Starts a host and waits until it listens.
-    pub async fn start_listening(&self) -> Host {
+    pub async fn start_listening(&self) -> Host<'_> {
         let mut command = self.hookmill(&["serve"]);
         let mut child = command.env("HOOKMILL_ADMIN_TOKEN", ADMIN_TOKEN).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -112,7 +112,7 @@ impl Folder {
                 }
             }
         });
-        let mut host = Host { child, log, url: String::new(), client: client() };
+        let mut host = Host { _folder: self, child, log, url: String::new(), client: client() };
         host.url = eventually("the host listens", async || {
             let log = host.log();
             if let Some(status) = host.child.try_wait().unwrap() {
@@ -141,8 +141,9 @@ pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().redirect(redirects).timeout(PATIENCE).build().unwrap()
 }
 
-/// A running host; killed when it is dropped.
-pub struct Host {
+/// A running host, for as long as its folder is there; killed when it is dropped.
+pub struct Host<'f> {
+    _folder: &'f Folder,
     child: Child,
     log: Arc<Mutex<String>>,
     pub url: String,
@@ -172,7 +173,7 @@ impl Answer {
     }
 }
 
-impl Host {
+impl Host<'_> {
     pub async fn ready(&self) {
         eventually("the host is ready", async || (self.get_open("/readyz").await.0 == 200).then_some(())).await;
     }
@@ -180,6 +181,11 @@ impl Host {
     /// What the host has written so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log says this.
+    pub async fn logs(&self, text: &str) {
+        eventually(&format!("`{text}` in the log"), async || self.log().contains(text).then_some(())).await;
     }
 
     /// A request to this host with the admin's token.
@@ -272,7 +278,7 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for Host<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -34,7 +34,7 @@ sources:
 
 /// Takes the steps on an incident whose source-ref is the rule's name, and compares what is there afterwards: the
 /// members that `expected` has, and the operations in the audit trail.
-async fn check(host: &Host, rule: &str, steps: Vec<Step>, expected: Value, operations: &[&str]) {
+async fn check(host: &Host<'_>, rule: &str, steps: Vec<Step>, expected: Value, operations: &[&str]) {
     let mut id = String::new();
     for step in steps {
         let mut said = match step {
@@ -64,7 +64,8 @@ async fn check(host: &Host, rule: &str, steps: Vec<Step>, expected: Value, opera
 
 #[tokio::test]
 async fn rules_of_creation_and_update() {
-    let host = folder("").start().await;
+    let folder = folder("");
+    let host = folder.start().await;
     let seen = |kind: &str, value: &str| json!({"data-type": kind, "value": value});
     let shown = |kind: &str, value: &str, tags: Value, ioc: bool| json!({"data_type": kind, "value": value, "tags": tags, "ioc": ioc});
     let rules: Vec<(&str, Vec<Step>, Value, &[&str])> = vec![
@@ -298,7 +299,8 @@ async fn rules_of_creation_and_update() {
 
 #[tokio::test]
 async fn what_is_open_again_too_late_is_another_incident() {
-    let host = folder("reopen_within: 1ms").start().await;
+    let folder = folder("reopen_within: 1ms");
+    let host = folder.start().await;
     let say = async |said: Value| host.post("lab", incident(said)).await.body["incidents"][0].clone();
     let first = say(json!({"source-ref": "a", "state": "resolved", "title": "first"})).await;
     let later = crate::host::eventually("it is too late", async || {

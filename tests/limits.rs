@@ -227,7 +227,7 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
 
     // A log is cut, not the event.
     assert_eq!(host.post("floods", "x").await.status_word(), "accepted");
-    eventually("the log", async || host.log().contains("9900 further lines were dropped").then_some(())).await;
+    host.logs("9900 further lines were dropped").await;
     assert_eq!(host.log().matches(" a guest").count(), 100);
 }
 
@@ -262,8 +262,8 @@ sources:
             assert_eq!((answer.status, answer.status_word()), (202, "queued"), "{answer:?}");
         }
     }
-    // 32 calls of a second each; good events that had to queue behind them would be as few as they are.
-    assert!(good > 64, "only {good} good events while the bad ones hung");
+    // 32 calls of a second each; good events that had to queue behind them would be about ten.
+    assert!(good > 20, "only {good} good events while the bad ones hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }
 
@@ -310,7 +310,7 @@ async fn plugin_files_that_are_refused() {
         for word in words {
             assert!(error.contains(word), "{name}: {error}");
         }
-        assert!(host.log().contains(&format!("{name}.wasm refused: ")), "{name}");
+        host.logs(&format!("{name}.wasm refused: ")).await;
         assert_eq!(host.metric(&format!("plugin_reloads_total{{plugin=\"{name}\",result=\"refused\"}}")).await, 1.0);
     }
     for name in ["echo", "whole"] {

@@ -25,7 +25,7 @@ pub struct Load {
 
 impl Load {
     /// Posts bodies that begin with `name` and are all different.
-    pub fn start(host: &Host, source: &str, name: &str) -> Self {
+    pub fn start(host: &Host<'_>, source: &str, name: &str) -> Self {
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut senders = JoinSet::new();
         for sender in 0..SENDERS {

@@ -105,7 +105,7 @@ async fn audit_entries_arrive_as_thehive_shapes_them() {
 }
 
 /// The only delivery to a destination, once it is in this state.
-async fn delivery(host: &Host, destination: &str, status: &str) -> Value {
+async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
     eventually(&format!("{destination} is {status}"), async || {
         host.list(&format!("/api/deliveries?destination={destination}&status={status}")).await.pop()
     })
@@ -184,7 +184,7 @@ async fn gone_means_disabled() {
     let host = folder.start().await;
     host.post("lab", incident(json!({"source-ref": "a"}))).await;
     delivery(&host, "gone", "dead").await;
-    eventually("it is disabled", async || host.log().contains("destination disabled").then_some(())).await;
+    host.logs("destination disabled").await;
     host.kill();
 
     let host = folder.start().await;
@@ -253,7 +253,7 @@ async fn a_slow_receiver_delays_nobody_else() {
     // Nor does it delay the end for longer than `drain_timeout`.
     host.terminate();
     assert_eq!(host.end().await.code(), Some(0));
-    assert!(host.log().contains("still in flight"), "{}", host.log());
+    host.logs("still in flight").await;
 }
 
 /// Nothing that is not globally routable is called, unless the destination says so, however it is named.

@@ -3,7 +3,7 @@
 use crate::host::{Folder, Host, client, send};
 use reqwest::Method;
 
-async fn status(host: &Host, method: Method, path: &str, authorization: Option<&str>) -> (u16, String) {
+async fn status(host: &Host<'_>, method: Method, path: &str, authorization: Option<&str>) -> (u16, String) {
     let mut request = client().request(method, format!("{}{path}", host.url)).body("{}");
     if let Some(value) = authorization {
         request = request.header("authorization", value);

@@ -59,7 +59,7 @@ pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) ->
         )
         .into_bytes()
     };
-    Arc::new((first..first + count).map(request).collect())
+    Arc::new((first..first + count).map(|index| request(1_000_000 + index)).collect())
 }
 
 /// Sends every request once and waits for every answer.

@@ -137,12 +137,10 @@ impl Config {
         }
         let mut webhooks = Vec::new();
         for (name, webhook) in file.webhooks {
-            let destination =
-                webhook.into_destination(name.as_str()).with_context(|| format!("webhooks.{name}"))?;
+            let destination = webhook.into_destination(name.as_str()).with_context(|| format!("webhooks.{name}"))?;
             webhooks.push(destination);
         }
-        let plugin_limits =
-            file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect();
+        let plugin_limits = file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect();
         Ok(Self {
             listen: file.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 8080)), |address| address.0),
             admin_listen: file.admin_listen.map(|address| address.0),
@@ -181,7 +179,10 @@ fn source_settings(
     };
     if let Some(secret) = &secret {
         let bytes = secret.len();
-        ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones");
+        ensure!(
+            bytes >= SECRET_BYTES_MIN,
+            "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones"
+        );
         if bytes < SECRET_BYTES_GOOD {
             warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
         }

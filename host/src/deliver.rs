@@ -83,7 +83,11 @@ impl Destination {
         timeout: Option<Duration>,
         concurrency: Option<usize>,
     ) -> Result<Self> {
-        ensure!(matches!(url.scheme(), "http" | "https"), "`url` begins with `{}:`; http: and https: are taken", url.scheme());
+        ensure!(
+            matches!(url.scheme(), "http" | "https"),
+            "`url` begins with `{}:`; http: and https: are taken",
+            url.scheme()
+        );
         // The provider is the process's; whoever comes second finds it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Arc::new(AddressGuard::new(allow_networks));
@@ -136,8 +140,7 @@ impl Deliverer {
     /// Begins no further attempt and waits for those under way.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         while tasks.join_next().await.is_some() {}
     }
 }
@@ -185,7 +188,8 @@ impl Worker {
             let new = due.into_iter().filter(|delivery| !under_way.contains(&delivery.id)).take(room);
             for delivery in new.collect::<Vec<_>>() {
                 under_way.insert(delivery.id);
-                let (destination, store, metrics) = (self.destination.clone(), self.store.clone(), self.metrics.clone());
+                let (destination, store, metrics) =
+                    (self.destination.clone(), self.store.clone(), self.metrics.clone());
                 attempts.spawn(async move {
                     let id = delivery.id;
                     if let Err(error) = attempt(&destination, delivery, &store, &metrics).await {
@@ -235,8 +239,8 @@ async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store
     store.attempted(delivery.id, attempt, next).await?;
     if http_status == Some(StatusCode::GONE) {
         let reason = "the receiver answered 410 Gone, which asks not to be called again".to_owned();
+        store.disable_destination(destination.name.clone(), destination.url.to_string(), reason.clone()).await?;
         warn!(destination = destination.name, "destination disabled: {reason}; change its url or retry a delivery");
-        store.disable_destination(destination.name.clone(), destination.url.to_string(), reason).await?;
     } else if next == Next::Delivered && store.is_disabled(&destination.name) {
         store.enable_destination(destination.name.clone()).await?;
     }

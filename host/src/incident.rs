@@ -278,8 +278,7 @@ impl Incident {
             Some(State::Resolved) => Status::Resolved,
             Some(State::Open) | None => Status::New,
         };
-        let guard =
-            Guard { changed_at: observation.changed_at.unwrap_or(origin.received_at), pinned: BTreeSet::new() };
+        let guard = Guard { changed_at: observation.changed_at.unwrap_or(origin.received_at), pinned: BTreeSet::new() };
         let mut incident = Self {
             source: origin.source.clone(),
             title: observation.title.unwrap_or_else(|| observation.source_ref.clone()),
@@ -428,8 +427,10 @@ impl Incident {
             }
         }
         for seen in observables {
-            let known =
-                self.observables.iter_mut().find(|known| known.data_type == seen.data_type && known.value == seen.value);
+            let known = self
+                .observables
+                .iter_mut()
+                .find(|known| known.data_type == seen.data_type && known.value == seen.value);
             match known {
                 Some(known) => {
                     known.ioc |= seen.ioc;

@@ -56,7 +56,7 @@ impl Mappers {
 
     /// Maps an event; `attempt` counts from 1.
     pub async fn map(&self, verified: Verified, attempt: u32) -> Mapped {
-        let Verified { event, source, .. } = verified;
+        let (event, source) = verified.into_parts();
         let candidates = match self.candidates(&source) {
             Candidates::Nobody => {
                 return Mapped { event, source, verdict: Verdict::NotMapped, tried: Vec::new() };
@@ -137,7 +137,8 @@ impl Mappers {
             return;
         }
         let name = &*plugin.version.name;
-        if self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).map(|name| &**name) == Some(name)
+        if self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).map(|name| &**name)
+            == Some(name)
         {
             return;
         }

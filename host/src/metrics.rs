@@ -50,7 +50,8 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mapping = || Histogram::new([5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 1.0]);
+        let mapping =
+            || Histogram::new([5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 1.0]);
         let mut metrics = Self {
             registry: Registry::default(),
             received: Family::default(),
@@ -75,7 +76,11 @@ impl Default for Metrics {
         registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
         registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
         registry.register("store_commit_batch_size", "Writes in one commit", metrics.commit_batch_size.clone());
-        registry.register("store_commit_duration_seconds", "Time of one durable commit", metrics.commit_duration.clone());
+        registry.register(
+            "store_commit_duration_seconds",
+            "Time of one durable commit",
+            metrics.commit_duration.clone(),
+        );
         metrics
     }
 }
@@ -93,9 +98,7 @@ impl Metrics {
 
     /// A mapper was called.
     pub fn mapping_duration(&self, plugin: &str, duration: Duration) {
-        self.mapping_duration
-            .get_or_create(&PluginLabel { plugin: plugin.to_owned() })
-            .observe(duration.as_secs_f64());
+        self.mapping_duration.get_or_create(&PluginLabel { plugin: plugin.to_owned() }).observe(duration.as_secs_f64());
     }
 
     /// A plugin file was looked at: `loaded`, `refused` or `removed`.

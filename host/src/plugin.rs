@@ -25,8 +25,8 @@ pub(crate) mod wit {
     });
 }
 
-pub(crate) use wit::hookmill::plugin::types as shapes;
 use wit::hookmill::plugin::log;
+pub(crate) use wit::hookmill::plugin::types as shapes;
 
 /// A plugin file larger than this is not looked at.
 pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
@@ -137,7 +137,9 @@ impl Plugin {
         .await??;
         let api_version = check_exports(&sandbox, &component)?;
         let instance = sandbox.linker().instantiate_pre(&component).map_err(|error| {
-            anyhow!("it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
+            anyhow!(
+                "it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
+            )
         })?;
         let memory_bytes = limits.memory_bytes.unwrap_or_else(|| default_memory(&sandbox, &instance));
         let mapper = wit::MapperPluginPre::new(instance)?;
@@ -312,8 +314,7 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<String> {
 fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
     let component = instance.component();
     let component_type = component.component_type();
-    let imports_wasi =
-        component_type.imports(sandbox.engine()).any(|(name, _)| name.starts_with("wasi:"));
+    let imports_wasi = component_type.imports(sandbox.engine()).any(|(name, _)| name.starts_with("wasi:"));
     let starts_large = component
         .resources_required()
         .is_none_or(|needs| needs.max_initial_memory_size.is_some_and(|bytes| bytes > SMALL_START_BYTES));

@@ -245,10 +245,8 @@ impl PluginDir {
             let path = entry?.path();
             let Some(name) = plugin_name(&path) else { continue };
             // A file may go between the two calls.
-            if let Ok(metadata) = std::fs::metadata(&path) {
-                if metadata.is_file() {
-                    found.insert(name.to_owned(), Stamp::of(&metadata));
-                }
+            if let Some(metadata) = std::fs::metadata(&path).ok().filter(Metadata::is_file) {
+                found.insert(name.to_owned(), Stamp::of(&metadata));
             }
         }
         if !found.is_empty() {
@@ -341,11 +339,7 @@ fn plugin_name(path: &Path) -> Option<&str> {
 
 /// Reads a file; nothing when it is no longer the one that was looked at, and will be looked at again.
 async fn read(path: &Path, stamp: Stamp) -> Result<Option<Vec<u8>>> {
-    ensure!(
-        stamp.bytes <= FILE_BYTES_MAX,
-        "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}",
-        stamp.bytes
-    );
+    ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
     let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| Stamp::of(&metadata));
     Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))

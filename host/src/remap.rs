@@ -64,10 +64,10 @@ impl Host {
     /// Maps what waits whenever a plugin changes, until told to stop.
     pub async fn remap_waiting(self: Arc<Self>, mut changed: watch::Receiver<()>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            if self.loaded.is_settled() {
-                if let Err(error) = self.remap_all(&stop).await {
-                    warn!("cannot map the events that wait: {error:#}");
-                }
+            if self.loaded.is_settled()
+                && let Err(error) = self.remap_all(&stop).await
+            {
+                warn!("cannot map the events that wait: {error:#}");
             }
             tokio::select! {
                 _ = changed.changed() => {}

@@ -153,10 +153,13 @@ fn prepare(connection: &Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         0 => {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"))?;
+            connection
+                .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"))?;
         }
         SCHEMA_VERSION => {}
-        newer => bail!("it has version {newer} and this hookmill knows {SCHEMA_VERSION}; use the hookmill that wrote it"),
+        newer => {
+            bail!("it has version {newer} and this hookmill knows {SCHEMA_VERSION}; use the hookmill that wrote it")
+        }
     }
     Ok(())
 }

@@ -5,6 +5,11 @@ use jiff::tz::TimeZone;
 
 /// Between 1601, where Windows starts counting, and 1970, in steps of 100 ns.
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
+/// Counts below these are in these units.
+const SECONDS: i128 = 100_000_000_000;
+const MILLISECONDS: i128 = 100_000_000_000_000;
+const MICROSECONDS: i128 = 100_000_000_000_000_000;
+const FILETIMES: i128 = 1_000_000_000_000_000_000;
 
 /// Parses RFC 3339 with any offset and any number of fractional digits, or digits that count from the Unix epoch in
 /// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).
@@ -18,12 +23,11 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     let parsed = match text.split_once('.') {
         None if digits(text) => from_digits(text),
-        Some((seconds, fraction)) if digits(seconds) && digits(fraction) && seconds.len() <= 11 => {
-            from_digits(seconds).and_then(|whole| {
+        Some((seconds, fraction)) if digits(seconds) && digits(fraction) && seconds.len() <= 11 => from_digits(seconds)
+            .and_then(|whole| {
                 let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
                 Timestamp::new(whole.as_second(), nanos).ok()
-            })
-        }
+            }),
         _ => shortened(text).parse().ok(),
     };
     match parsed {
@@ -45,10 +49,10 @@ fn digits(text: &str) -> bool {
 fn from_digits(text: &str) -> Option<Timestamp> {
     let count: i128 = text.parse().ok()?;
     let nanos = match count {
-        ..100_000_000_000 => count.checked_mul(1_000_000_000)?,
-        ..100_000_000_000_000 => count.checked_mul(1_000_000)?,
-        ..100_000_000_000_000_000 => count.checked_mul(1_000)?,
-        ..1_000_000_000_000_000_000 => (count - FILETIME_EPOCH).checked_mul(100)?,
+        0..SECONDS => count.checked_mul(1_000_000_000)?,
+        SECONDS..MILLISECONDS => count.checked_mul(1_000_000)?,
+        MILLISECONDS..MICROSECONDS => count.checked_mul(1_000)?,
+        MICROSECONDS..FILETIMES => (count - FILETIME_EPOCH).checked_mul(100)?,
         _ => count,
     };
     Timestamp::from_nanosecond(nanos).ok()
@@ -94,9 +98,18 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "yesterday", "2024-01-15", "-5", "1601-01-01T00:00:00Z", "+012345-01-01T00:00:00Z", "1e9",
-            "99999999999999999999999999", "2024-13-01T00:00:00Z", "100000000000000000"]
-        {
+        for text in [
+            "",
+            "yesterday",
+            "2024-01-15",
+            "-5",
+            "1601-01-01T00:00:00Z",
+            "+012345-01-01T00:00:00Z",
+            "1e9",
+            "99999999999999999999999999",
+            "2024-13-01T00:00:00Z",
+            "100000000000000000",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -51,17 +51,19 @@ pub enum Distrust {
 /// A payload whose sender is known. What follows takes nothing less.
 #[derive(Debug)]
 pub struct Verified {
-    /// What was received.
-    pub event: Event,
-    /// Who sent it.
-    pub source: Arc<Source>,
-    _checked: (),
+    event: Event,
+    source: Arc<Source>,
 }
 
 impl Verified {
     /// An event that was verified when it was stored, for mapping it again.
     pub fn again(event: Event, source: Arc<Source>) -> Self {
-        Self { event, source, _checked: () }
+        Self { event, source }
+    }
+
+    /// What was received, and who sent it.
+    pub fn into_parts(self) -> (Event, Arc<Source>) {
+        (self.event, self.source)
     }
 }
 
@@ -90,7 +92,7 @@ pub fn verify(unverified: Unverified) -> Result<Verified, Distrust> {
         body,
         identity,
     };
-    Ok(Verified { event, source, _checked: () })
+    Ok(Verified { event, source })
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, or FDR's `event.ExternalApiType`";
 
+/// Reads what Falcon sends.
 pub struct CrowdStrike;
 
 #[derive(Deserialize)]

@@ -37,10 +37,9 @@ async fn caller(host: &Host, headers: &HeaderMap) -> Result<(String, Scope), Htt
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let token = token.ok_or(HttpError::Unauthorized)?;
-    if let Some(admin) = &host.admin_token {
-        if bool::from(admin.as_bytes().ct_eq(token.as_bytes())) {
-            return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
-        }
+    let is_token = |admin: &String| bool::from(admin.as_bytes().ct_eq(token.as_bytes()));
+    if host.admin_token.as_ref().is_some_and(is_token) {
+        return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
     }
     let found = host.store.token(token).await?.ok_or(HttpError::Unauthorized)?;
     Ok((found.name, found.scope))

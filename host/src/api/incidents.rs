@@ -47,12 +47,8 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String
     Ok(Json(json!(row.view())))
 }
 
-pub(super) async fn audit(
-    State(host): State<Arc<Host>>,
-    Path(which): Path<String>,
-) -> Result<Json<Value>, HttpError> {
-    let entries: Vec<AuditEntry> =
-        host.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+pub(super) async fn audit(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
+    let entries: Vec<AuditEntry> = host.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
     Ok(Json(json!({"data": entries, "next_cursor": null})))
 }
 
@@ -76,10 +72,7 @@ pub(super) async fn patch(
     }
 }
 
-pub(super) async fn delete(
-    State(host): State<Arc<Host>>,
-    Path(which): Path<String>,
-) -> Result<StatusCode, HttpError> {
+pub(super) async fn delete(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<StatusCode, HttpError> {
     let request_id = host.store.new_id().to_string();
     let deleted = host.store.delete(incident_key(&which)?, request_id).await?;
     host.deliverer.wake();

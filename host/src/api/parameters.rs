@@ -57,9 +57,10 @@ impl Parameters {
             return Err(invalid("limit", "0", "it is a number from 1 to 1000"));
         }
         let before = match self.one("cursor")? {
-            Some(text) => Some(i64::from_str_radix(&text, 36).map_err(|_| {
-                invalid("cursor", &text, "it is the `next_cursor` of the answer before")
-            })?),
+            Some(text) => Some(
+                i64::from_str_radix(&text, 36)
+                    .map_err(|_| invalid("cursor", &text, "it is the `next_cursor` of the answer before"))?,
+            ),
             None => None,
         };
         Ok((limit.unwrap_or(LIMIT).min(LIMIT_MAX), before))

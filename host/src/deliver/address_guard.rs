@@ -92,8 +92,12 @@ impl Resolve for AddressGuard {
 
 fn check(allow: &[IpNet], address: IpAddr) -> Result<()> {
     let address = as_reached(address);
-    if SPECIAL.iter().any(|network| network.contains(&address)) && !allow.iter().any(|network| network.contains(&address)) {
-        bail!("{address} is not globally routable; if it is meant, list its network in the destination's allow_networks");
+    if SPECIAL.iter().any(|network| network.contains(&address))
+        && !allow.iter().any(|network| network.contains(&address))
+    {
+        bail!(
+            "{address} is not globally routable; if it is meant, list its network in the destination's allow_networks"
+        );
     }
     Ok(())
 }
@@ -143,7 +147,8 @@ mod tests {
     #[test]
     fn spellings_of_loopback() {
         let guard = AddressGuard::new(Vec::new());
-        for url in ["http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]/", "http://0177.0.0.1/"] {
+        for url in ["http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]/", "http://0177.0.0.1/"]
+        {
             assert!(guard.check_literal(&url.parse().unwrap()).is_err(), "{url}");
         }
     }

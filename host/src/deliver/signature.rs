@@ -30,7 +30,8 @@ impl FromStr for SigningSecret {
     /// `whsec_` and the key in base64. The text itself is never in the error.
     fn from_str(text: &str) -> Result<Self, String> {
         let help = "write `whsec_` and 24 to 64 random bytes in base64: `echo whsec_$(openssl rand -base64 32)`";
-        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| format!("the secret does not begin with whsec_; {help}"))?;
+        let encoded =
+            text.strip_prefix(PREFIX).ok_or_else(|| format!("the secret does not begin with whsec_; {help}"))?;
         let key = STANDARD.decode(encoded).map_err(|_| format!("the secret is not base64 after whsec_; {help}"))?;
         if !KEY_BYTES.contains(&key.len()) {
             return Err(format!("the secret has {} bytes; {help}", key.len()));

@@ -41,11 +41,7 @@ pub(super) fn check(
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Checked {
-        observations: merge_repeats(observations),
-        skipped: outcome.skipped,
-        problems: outcome.problems,
-    })
+    Ok(Checked { observations: merge_repeats(observations), skipped: outcome.skipped, problems: outcome.problems })
 }
 
 fn observation(

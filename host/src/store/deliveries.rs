@@ -168,9 +168,11 @@ impl Store {
             .write({
                 let (name, reason) = (name.clone(), reason.clone());
                 move |tx| {
-                    let sql = "INSERT OR REPLACE INTO disabled_destinations (name, url, at, reason) VALUES (?, ?, ?, ?)";
+                    let sql =
+                        "INSERT OR REPLACE INTO disabled_destinations (name, url, at, reason) VALUES (?, ?, ?, ?)";
                     tx.connection.execute(sql, params![name, url, unix_ms(), reason])?;
-                    let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
+                    let sql =
+                        "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
                     tx.connection.execute(sql, [&reason, &name])?;
                     Ok(())
                 }
@@ -295,7 +297,12 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Result<Page<DeliveryRow>> {
+    pub async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>> {
         self.read(move |connection| list(connection, &filter, before, limit)).await
     }
 
@@ -369,9 +376,8 @@ fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let sql = "SELECT operation, at, request_id, details, object, incident FROM audit WHERE key = ?";
     let mut query = connection.prepare_cached(sql)?;
     type Columns = (String, i64, String, Option<String>, Option<String>, i64);
-    let (operation, at, request_id, details, object, incident): Columns = query.query_row([audit], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-    })?;
+    let (operation, at, request_id, details, object, incident): Columns = query
+        .query_row([audit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
     let object: Value = match object {
         Some(object) => serde_json::from_str(&object)?,
         None => {

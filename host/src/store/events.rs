@@ -137,7 +137,8 @@ impl Store {
                 }
                 tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
                 tx.set_last_number(number);
-                let incidents = incidents.iter().map(|row| serde_json::to_value(row.view())).collect::<Result<_, _>>()?;
+                let incidents =
+                    incidents.iter().map(|row| serde_json::to_value(row.view())).collect::<Result<_, _>>()?;
                 Ok(Preview { incidents, deliveries: if settled.delivers { destinations } else { Vec::new() } })
             })
             .await
@@ -234,11 +235,7 @@ struct Columns {
 
 impl Columns {
     fn of(mapped: &Mapped) -> Self {
-        Self {
-            tried: json(&mapped.tried),
-            headers: json(&mapped.event.headers),
-            context: json(&mapped.event.context),
-        }
+        Self { tried: json(&mapped.tried), headers: json(&mapped.event.headers), context: json(&mapped.event.context) }
     }
 }
 
@@ -296,8 +293,7 @@ fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
         return Ok(None);
     }
     let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-    let added =
-        tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
+    let added = tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
     if added == 1 { Ok(None) } else { known(tx, event, at) }
 }
 
@@ -354,7 +350,8 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
 }
 
 fn update_event(tx: &Tx, id: Uuid, state: &EventState, attempt: u32, tried: &[String]) -> Result<()> {
-    let sql = "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ? WHERE key = ?";
+    let sql =
+        "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ? WHERE key = ?";
     tx.connection.prepare_cached(sql)?.execute(params![
         state.status.as_str(),
         attempt,

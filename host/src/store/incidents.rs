@@ -151,7 +151,8 @@ impl Store {
         self.writer
             .write(move |tx| {
                 let Some(row) = find(tx.connection, which)? else { return Ok(false) };
-                let audit = append(tx, &row, Some(row.newest_audit), Operation::Delete, Some(&Details::new()), &request_id)?;
+                let audit =
+                    append(tx, &row, Some(row.newest_audit), Operation::Delete, Some(&Details::new()), &request_id)?;
                 keep_object(tx, &row)?;
                 let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
                 tx.connection.prepare_cached(sql)?.execute(params![audit, key(row.id)])?;
@@ -183,9 +184,7 @@ pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> 
 
 /// The incident that an observation speaks of, unless it makes a new one.
 fn open_row(tx: &Tx, observation: &Observation, origin: &Origin) -> Result<Option<IncidentRow>> {
-    let sql = format!(
-        "{SELECT} WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1"
-    );
+    let sql = format!("{SELECT} WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1");
     let mut query = tx.connection.prepare_cached(&sql)?;
     let row = query.query_row(params![origin.source, observation.source_ref], incident_row).optional()?;
     let within_ms = tx.policy.reopen_within.as_millis() as i64;
@@ -258,7 +257,8 @@ fn keep_object(tx: &Tx, row: &IncidentRow) -> Result<()> {
     Ok(())
 }
 
-const SELECT: &str = "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit FROM incidents";
+const SELECT: &str =
+    "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit FROM incidents";
 
 pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<IncidentRow>> {
     let row = match which {
@@ -302,7 +302,8 @@ fn list(
     conditions.one_of("source_ref", &filter.source_ref);
     let marks = |count: usize| vec!["?"; count].join(", ");
     if !filter.tag.is_empty() {
-        let sql = format!("EXISTS (SELECT 1 FROM json_each(record, '$.tags') WHERE value IN ({}))", marks(filter.tag.len()));
+        let sql =
+            format!("EXISTS (SELECT 1 FROM json_each(record, '$.tags') WHERE value IN ({}))", marks(filter.tag.len()));
         conditions.add(&sql, filter.tag.iter().cloned().map(Value::Text));
     }
     if !filter.observable.is_empty() {
