@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
 
 #[path = "../../plugins/crowdstrike/mapper.rs"]
-#[allow(dead_code, unsafe_code, reason = "the mapper as its plugin has it")]
+#[allow(dead_code, unsafe_code, unused_imports, reason = "the mapper as its plugin has it")]
 mod crowdstrike;
 mod reused;
 

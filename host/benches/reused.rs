@@ -39,7 +39,7 @@ impl Instance {
 
     pub fn map(&mut self, payload: &str) -> Outcome {
         self.calls += 1;
-        if self.calls % CALLS == 0 {
+        if self.calls.is_multiple_of(CALLS) {
             self.live = None;
         }
         let (store, mapper) = self.live.get_or_insert_with(|| {

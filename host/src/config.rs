@@ -216,7 +216,9 @@ mod tests {
     /// Every key that the reference shows, also the ones that it shows commented out, is known.
     #[test]
     fn the_default_with_every_key_in_force_is_valid() {
+        // What is empty by default has its members below it.
         let in_force: String = DEFAULT
+            .replace(": {}\n", ":\n")
             .lines()
             .map(|line| match line.trim_start().strip_prefix("#:") {
                 Some(rest) => format!("{}{rest}\n", &line[..line.len() - line.trim_start().len()]),

@@ -135,10 +135,14 @@ impl File {
 fn key_before(text: &str, line: u64, column: u64) -> Option<&str> {
     let lines = text.split_inclusive('\n').take(line.saturating_sub(1).try_into().ok()?);
     let (start, column) = (lines.map(str::len).sum::<usize>(), column.saturating_sub(1).try_into().ok()?);
+    if start == text.len() {
+        return None;
+    }
     let place = text[start..].char_indices().nth(column).map_or(text.len(), |(at, _)| start + at);
     let before = text[..place].trim_end_matches(|char: char| char.is_whitespace() || "[-\"'".contains(char));
     // The place of what is wrong with a key is that key itself, and the text says which.
-    let key = before.strip_suffix(':').or_else(|| before.rsplit_once(": [").map(|(key, _)| key))?;
+    let in_list = || before.rsplit_once(": [").filter(|(_, items)| !items.contains(']')).map(|(key, _)| key);
+    let key = before.strip_suffix(':').or_else(in_list)?;
     key.rsplit(|char: char| char.is_whitespace() || "{,\"'".contains(char)).next().filter(|key| !key.is_empty())
 }
 
@@ -384,6 +388,7 @@ mod tests {
             (3, 37, Some("allow_networks")),
             (3, 40, Some("allow_networks")),
             (6, 9, Some("allow_networks")),
+            (4, 3, None),
             (1, 1, None),
             (99, 99, None),
         ] {
