@@ -36,21 +36,23 @@ const RELOAD_EVERY: Duration = Duration::from_millis(200);
 const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
-/// `cargo bench --bench pipeline -- durable` runs the whole pipeline alone, for a profiler.
+/// `cargo bench --bench pipeline -- mapped` or `-- durable` runs one stage alone, for a profiler.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, folder] => serve(kind, Path::new(folder)),
-        ["durable"] => {
-            let rates = rates(&[&Server::hookmill()], SMALL, SMALL_ID, REQUESTS);
-            println!("{:.0} /s, {:.1} µs of CPU", rates[0].0, rates[0].1);
-        }
+        ["mapped"] => stage(&Server::bench("mapped")),
+        ["durable"] => stage(&Server::hookmill()),
         _ => {
             stages();
             reload();
         }
     }
 }
+
+/// As in the program itself, for the baseline too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A server of this benchmark, in a process of its own.
 #[tokio::main(flavor = "multi_thread")]
@@ -179,6 +181,11 @@ fn rates(servers: &[&Server], payload: &str, id: &str, count: usize) -> Vec<(f64
         }
     }
     best
+}
+
+fn stage(server: &Server) {
+    let rates = rates(&[server], SMALL, SMALL_ID, REQUESTS);
+    println!("{:.0} /s, {:.1} µs of CPU", rates[0].0, rates[0].1);
 }
 
 fn stages() {

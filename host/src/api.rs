@@ -59,6 +59,9 @@ async fn healthz() -> Json<Value> {
 }
 
 async fn readyz(State(host): State<Arc<Host>>) -> impl IntoResponse {
+    if !host.store.is_open() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "the store is closed"})));
+    }
     match host.loaded.is_settled() {
         true => (StatusCode::OK, Json(json!({"status": "ready"}))),
         false => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "loading plugins"}))),
@@ -67,6 +70,9 @@ async fn readyz(State(host): State<Arc<Host>>) -> impl IntoResponse {
 
 async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
     host.metrics.set_quarantined(host.store.count_events(EventStatus::Quarantined).await?);
+    for (destination, pending) in host.store.pending_deliveries().await? {
+        host.metrics.set_delivery_queue(&destination, pending);
+    }
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
 }
 

@@ -34,6 +34,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const JITTER: f64 = 0.1;
 /// How much of a refusal's body is kept with the attempt.
 const ANSWER_BYTES_MAX: usize = 512;
+/// How often to look without being told: the clock that says what is due may be set.
+const LOOK: Duration = Duration::from_secs(60);
 /// How long to wait when the store cannot be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -200,18 +202,18 @@ impl Worker {
                 });
             }
         }
-        let (next_at, depth) = self.store.next_delivery(name.clone()).await?;
-        self.metrics.set_delivery_queue(name, depth);
+        let next_at = self.store.next_delivery(name.clone()).await?;
         // What is due and under way is waited for by its end, which wakes this task.
-        let until_next = next_at.map_or(RETRY_AFTER_MAX, |at| Duration::from_millis((at - now).max(0).unsigned_abs()));
+        let until_next = next_at.map_or(LOOK, |at| Duration::from_millis((at - now).max(0).unsigned_abs()));
         let full_or_due = under_way.len() == self.destination.concurrency || until_next.is_zero();
-        Ok(if full_or_due { STORE_PAUSE } else { until_next.min(RETRY_AFTER_MAX) })
+        Ok(if full_or_due { STORE_PAUSE } else { until_next.min(LOOK) })
     }
 }
 
 /// Makes one attempt and records it.
 async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store, metrics: &Metrics) -> Result<()> {
     let (at, started) = (unix_ms(), Instant::now());
+    let was_disabled = store.is_disabled(&destination.name);
     let answer = send(destination, &delivery).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (http_status, next, error) = match answer {
@@ -233,7 +235,7 @@ async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store
             Next::Dead => "dead",
         },
     );
-    info!(destination = destination.name, delivery = %delivery.id, attempt = delivery.attempts + 1,
+    info!(request_id = delivery.request_id, destination = destination.name, delivery = %delivery.id, attempt = delivery.attempts + 1,
         next = ?next, "delivery attempt: {}", error.as_deref().unwrap_or("delivered"));
     let attempt = Attempt { at, duration_ms, http_status: http_status.map(|status| status.as_u16()), error };
     store.attempted(delivery.id, attempt, next).await?;
@@ -241,7 +243,7 @@ async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store
         let reason = "the receiver answered 410 Gone, which asks not to be called again".to_owned();
         store.disable_destination(destination.name.clone(), destination.url.to_string(), reason.clone()).await?;
         warn!(destination = destination.name, "destination disabled: {reason}; change its url or retry a delivery");
-    } else if next == Next::Delivered && store.is_disabled(&destination.name) {
+    } else if next == Next::Delivered && was_disabled {
         store.enable_destination(destination.name.clone()).await?;
     }
     Ok(())

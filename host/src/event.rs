@@ -140,6 +140,18 @@ pub enum Verdict {
     NotMapped,
 }
 
+impl Verdict {
+    /// Why nothing was read, in words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Wait(reason) => reason,
+            Self::Failed(failure) => &failure.message,
+            Self::Read { .. } => "it was read",
+            Self::NotMapped => "the source has `plugin: none`",
+        }
+    }
+}
+
 /// An event with what mapping it came to, ready to be stored.
 #[derive(Debug)]
 pub struct Mapped {

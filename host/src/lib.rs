@@ -63,11 +63,12 @@ impl Host {
     pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
         let verified = verify::verify(unverified)?;
         let mapped = self.mappers.map(verified, 1).await;
+        let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;
         if recorded.delivers {
             self.deliverer.wake();
         }
-        if recorded.state.status == EventStatus::Queued {
+        if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();
         }
         Ok(recorded)

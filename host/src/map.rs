@@ -73,11 +73,14 @@ impl Mappers {
                     return Mapped { event, source, verdict, tried };
                 }
             };
-            tried.push(version_name(&plugin));
             let (verdict, trace) = run(&plugin, &event, &source).await;
+            if matches!(verdict, Verdict::Wait(_)) {
+                return Mapped { event, source, verdict, tried };
+            }
+            tried.push(version_name(&plugin));
             self.metrics.mapping_duration(&plugin.version.name, trace.duration);
             for line in &trace.log {
-                info!(plugin = %plugin.version.name, request_id = %event.id, level = line.level, "{}", line.message);
+                info!(request_id = %event.id, plugin = plugin.version.name, plugin_level = line.level, said = line.message);
             }
             match verdict {
                 Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => refusals.push(failure.message),
@@ -120,6 +123,10 @@ impl Mappers {
             PluginChoice::Auto => {
                 if let Some(own) = loaded.get(&*source.name) {
                     return Candidates::Plugins(vec![Ok(own.clone())]);
+                }
+                // A source's own plugin that is there and broken is waited for, not worked around.
+                if self.loaded.states().contains_key(&*source.name) {
+                    return Candidates::Plugins(vec![Err(source.name.to_string())]);
                 }
                 if !self.loaded.is_settled() {
                     return Candidates::Plugins(Vec::new());
@@ -179,6 +186,7 @@ fn judge(plugin: &Plugin, source: &Source, returned: Returned) -> Verdict {
         Ok(Err(shapes::MappingError::Unsupported(text))) => (FailureCode::Unsupported, text),
         Err(error) => {
             let code = match &error {
+                CallError::Busy => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
                 CallError::Deadline(_) => FailureCode::DeadlineExceeded,
                 CallError::Memory(_) => FailureCode::MemoryExceeded,
                 CallError::Output(_) => FailureCode::OutputTooLarge,

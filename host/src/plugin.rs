@@ -40,6 +40,8 @@ const MEMORY_BYTES_LARGE: usize = 256 * MIB;
 const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 /// For the trial call of `describe`, where an interpreter starts for the first time.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a call waits for a place. Places are taken for microseconds, unless a plugin hangs.
+const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
@@ -103,6 +105,9 @@ pub struct Call<T> {
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    /// Its instances are all taken; nothing was called.
+    #[error("all its instances are busy")]
+    Busy,
     /// It took too long.
     #[error("it took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
@@ -169,7 +174,8 @@ impl Plugin {
             summary: described.summary,
             scheme: described.scheme,
         };
-        let bytes = description.name.len() + description.version.len() + description.summary.len();
+        let scheme_bytes = description.scheme.as_ref().map_or(0, String::len);
+        let bytes = description.name.len() + description.version.len() + description.summary.len() + scheme_bytes;
         ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
         Ok(description)
     }
@@ -212,8 +218,12 @@ impl Plugin {
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &wit::MapperPlugin) -> wasmtime::Result<T>,
     ) -> Call<T> {
-        let share = self.share.acquire().await;
-        let slot = self.sandbox.slots().acquire().await;
+        let started = Instant::now();
+        let places = async { (self.share.acquire().await, self.sandbox.slots().acquire().await) };
+        let Ok(places) = tokio::time::timeout(PLACE_TIMEOUT, places).await else {
+            let (log, duration) = (Vec::new(), started.elapsed());
+            return Call { result: Err(CallError::Busy), log, duration, memory_bytes: 0 };
+        };
         let started = Instant::now();
         let mut store = self.sandbox.store(walls);
         let called = tokio::time::timeout(deadline, async {
@@ -227,7 +237,7 @@ impl Plugin {
             Err(_) => Err(CallError::Deadline(deadline)),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
-        drop((store, slot, share));
+        drop((store, places));
         Call { result, log, duration: started.elapsed(), memory_bytes }
     }
 

@@ -78,11 +78,17 @@ struct Stamp {
     bytes: u64,
     inode: u64,
     modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Self { bytes: metadata.len(), inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        Self {
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 
     /// Whether the file was last written long enough ago.
@@ -281,7 +287,7 @@ impl PluginDir {
         let mut states = BTreeMap::clone(&self.loaded.states());
         let state = states.entry(name.to_owned()).or_default();
         match result {
-            Ok(None) => {}
+            Ok(None) => file.handled = None,
             Ok(Some(plugin)) => {
                 let sha256 = plugin.version.sha256.clone();
                 let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());

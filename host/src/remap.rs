@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
 /// Events read from the store at once.
 const CHUNK: usize = 64;
 /// Events that are mapped again at once, so that one that takes long does not hold up the others.
@@ -28,6 +29,9 @@ pub enum RemapError {
     /// Its source is no longer registered.
     #[error("its source is not registered any more")]
     NoSource,
+    /// It was mapped before and would not be now.
+    #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
+    Worse(Verdict),
     /// It changed meanwhile.
     #[error("it was changed by somebody else at the same time; look at it again")]
     Changed,
@@ -45,6 +49,10 @@ impl Host {
         let Some(source) = self.sources.get(&*row.event.source).cloned() else { return Err(RemapError::NoSource) };
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
+        let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
+        if done && !matches!(mapped.verdict, Verdict::Read { .. } | Verdict::NotMapped) {
+            return Err(RemapError::Worse(mapped.verdict));
+        }
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
             // Nobody was there to try it: that is no attempt.
             mapped.tried = row.tried;
@@ -63,24 +71,26 @@ impl Host {
 
     /// Maps what waits whenever a plugin changes, until told to stop.
     pub async fn remap_waiting(self: Arc<Self>, mut changed: watch::Receiver<()>, mut stop: watch::Receiver<bool>) {
+        let mut statuses: &[EventStatus] = &UNFINISHED;
         while !*stop.borrow() {
             if self.loaded.is_settled()
-                && let Err(error) = self.remap_all(&stop).await
+                && let Err(error) = self.remap_all(statuses, &stop).await
             {
                 warn!("cannot map the events that wait: {error:#}");
             }
-            tokio::select! {
-                _ = changed.changed() => {}
-                () = self.waiting.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
-                _ = stop.changed() => {}
-            }
+            // What failed can only come to something else with another plugin.
+            statuses = tokio::select! {
+                _ = changed.changed() => &UNFINISHED,
+                () = self.waiting.notified() => &UNFINISHED[..1],
+                () = tokio::time::sleep(LOOK) => &UNFINISHED[..1],
+                _ = stop.changed() => return,
+            };
         }
     }
 
-    async fn remap_all(self: &Arc<Self>, stop: &watch::Receiver<bool>) -> Result<()> {
+    async fn remap_all(self: &Arc<Self>, statuses: &[EventStatus], stop: &watch::Receiver<bool>) -> Result<()> {
         let mut under_way = JoinSet::new();
-        for status in [EventStatus::Queued, EventStatus::Quarantined] {
+        for &status in statuses {
             let mut after = 0;
             loop {
                 let rows = self.store.events_in(status, after, CHUNK).await?;
@@ -103,6 +113,12 @@ impl Host {
 
     async fn remap_one(self: Arc<Self>, row: EventRow) {
         let (id, attempts) = (row.state.id, row.attempts + 1);
+        // Lists have no bodies: only what is mapped now is held in memory.
+        let row = match self.store.event(id).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return,
+            Err(error) => return warn!(request_id = %id, "event not read: {error:#}"),
+        };
         match self.remap(row).await {
             Ok(recorded) => {
                 info!(request_id = %id, "event mapped again: {}", recorded.state.status);
@@ -119,8 +135,11 @@ impl Host {
     fn is_worth_trying(&self, row: &EventRow) -> bool {
         let Some(source) = self.sources.get(&*row.event.source) else { return false };
         let candidates = self.mappers.candidate_versions(source);
+        let is_new = |version: &String| !row.tried.contains(version);
         if row.state.status == EventStatus::Queued {
-            return !candidates.is_empty() || source.settings.plugin == PluginChoice::None;
+            let again = row.tried.is_empty() || row.attempts < ATTEMPTS;
+            let some = candidates.iter().any(|version| again || is_new(version));
+            return some || source.settings.plugin == PluginChoice::None;
         }
         // Only a payload that its mapper left to others can be read by one that was not asked before.
         let others = row.state.code == Some(FailureCode::Unsupported);
@@ -128,6 +147,6 @@ impl Host {
             let name = |version: &str| version.split('@').next().map(str::to_owned);
             row.tried.iter().any(|tried| name(tried) == name(version))
         };
-        candidates.iter().any(|version| !row.tried.contains(version) && (others || was_asked(version)))
+        candidates.iter().any(|version| is_new(version) && (others || was_asked(version)))
     }
 }

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::ArcSwap;
 use read::Readers;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -37,10 +38,10 @@ const SCHEMA_VERSION: i64 = 1;
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of the log may pile up before it is copied into the database, in pages.
-const CHECKPOINT_PAGES: u32 = 4000;
+const CHECKPOINT_PAGES: u32 = 8000;
 
 /// Why a write was not made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too many writes wait already.
     #[error("the store is overloaded")]
@@ -93,6 +94,11 @@ impl Store {
         self.ids.next()
     }
 
+    /// Whether it takes writes.
+    pub fn is_open(&self) -> bool {
+        self.writer.is_open()
+    }
+
     /// Finishes every write that waits and closes the database.
     pub fn close(&self) {
         self.writer.close();
@@ -115,7 +121,14 @@ pub fn private_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// When other users can write in the folder: they could replace what is run.
 pub fn refuse_writable_by_others(path: &Path) -> Result<()> {
-    let mode = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.mode();
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    let (mode, owner, own) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
+    ensure!(
+        owner == own || owner == 0,
+        "{} belongs to user {owner}, who can write in it; run `chown {own} {}`",
+        path.display(),
+        path.display()
+    );
     ensure!(
         mode & 0o022 == 0,
         "other users can write in {} (mode {:03o}); run `chmod go-w {}`",
@@ -145,6 +158,8 @@ fn open_database(path: &Path) -> Result<Connection> {
 fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Or else statements on tables with partial indexes are planned anew whenever a parameter has another value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

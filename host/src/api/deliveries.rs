@@ -35,7 +35,9 @@ pub(super) async fn list(
 pub(super) async fn retry(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
     let not_found = || HttpError::NotFound(format!("delivery `{id}`"));
     let parsed = id.parse().map_err(|_| not_found())?;
-    let destination = host.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
+    let retried = host.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
+    let destination =
+        retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
     host.deliverer.wake();
     Ok(Json(json!({"id": parsed, "destination": destination, "status": "pending"})))
 }

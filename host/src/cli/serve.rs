@@ -37,7 +37,8 @@ impl Serve {
         }
         let config = Config::load(&self.config)?;
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let running = start(config, admin_token).await?;
             tokio::select! {
@@ -46,6 +47,9 @@ impl Serve {
             }
             running.stop().await;
             Ok(())
-        })
+        });
+        // A plugin that is being compiled is not waited for.
+        runtime.shutdown_background();
+        result
     }
 }

@@ -3,6 +3,7 @@
 use super::CallLimits;
 use crate::deliver::{Destination, RetrySchedule, SigningSecret};
 use crate::incident::Severity;
+use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice};
 use anyhow::{Result, anyhow};
 use ipnet::IpNet;
@@ -42,7 +43,7 @@ pub(super) struct Limits {
     pub instances: Option<Leaf<NonZeroU32>>,
     pub store_queue: Option<Leaf<NonZeroUsize>>,
     deadline_ms: Option<Leaf<NonZeroU32>>,
-    memory_mib: Option<Leaf<Mib>>,
+    memory_mib: Option<Leaf<MemoryMib>>,
     output_mib: Option<Leaf<Mib>>,
     incidents: Option<Leaf<NonZeroUsize>>,
 }
@@ -51,7 +52,7 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Call {
     deadline_ms: Option<Leaf<NonZeroU32>>,
-    memory_mib: Option<Leaf<Mib>>,
+    memory_mib: Option<Leaf<MemoryMib>>,
     output_mib: Option<Leaf<Mib>>,
     incidents: Option<Leaf<NonZeroUsize>>,
 }
@@ -256,6 +257,7 @@ words! {
     SigningSecret,
     Name,
     Mib,
+    MemoryMib,
     Period,
 }
 
@@ -340,6 +342,27 @@ pub(super) struct Mib(NonZeroU32);
 impl Mib {
     pub fn bytes(self) -> usize {
         self.0.get() as usize * super::MIB
+    }
+}
+
+/// A number of MiB that an instance's memory can have.
+#[derive(Clone, Copy)]
+pub(super) struct MemoryMib(Mib);
+
+impl MemoryMib {
+    pub fn bytes(self) -> usize {
+        self.0.bytes()
+    }
+}
+
+impl FromStr for MemoryMib {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<Mib>() {
+            Ok(mib) if mib.bytes() <= MEMORY_BYTES_MAX => Ok(Self(mib)),
+            _ => Err(format!("`{text}` is not a whole number of MiB from 1 to {}", MEMORY_BYTES_MAX / super::MIB)),
+        }
     }
 }
 

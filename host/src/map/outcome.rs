@@ -56,10 +56,7 @@ fn observation(
     let severity = incident.severity.map(severity);
     let word = incident.vendor_severity.or(severity.map(|severity| severity.to_string()));
     let mapped = word.and_then(|word| severity_mapping.get(&word.to_lowercase()).copied());
-    let details = incident.details.into_iter().map(|field| {
-        let value = serde_json::from_str(&field.value).unwrap_or(Value::String(field.value));
-        (field.name, value)
-    });
+    let details = incident.details.into_iter().map(|field| (field.name, detail(field.value)));
     Ok(Observation {
         source_ref: incident.source_ref,
         title: incident.title,
@@ -83,6 +80,15 @@ fn observation(
             .collect(),
         details: details.collect(),
     })
+}
+
+/// JSON where the text is that; a number only when it stays as it was written: `7.10` is a version.
+fn detail(text: String) -> Value {
+    match serde_json::from_str(&text) {
+        Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
+        Ok(value) => value,
+        Err(_) => Value::String(text),
+    }
 }
 
 fn observable(observable: shapes::Observable) -> Result<Observable, String> {

@@ -66,6 +66,8 @@ pub struct DueDelivery {
     pub attempts: u32,
     /// What to deliver.
     pub body: String,
+    /// The request that it tells of.
+    pub request_id: String,
 }
 
 /// What an attempt came to.
@@ -152,6 +154,10 @@ impl Store {
                     let disabled = tx.connection.query_row(sql, [name], |row| row.get(0)).optional()?;
                     states.push(DestinationState { name: name.clone(), disabled });
                 }
+                let names: Vec<&str> = destinations.iter().map(|(name, _)| name.as_str()).collect();
+                let sql = "UPDATE deliveries SET status = 'dead', error = 'its destination is not configured any more' \
+                           WHERE status = 'pending' AND destination NOT IN (SELECT value FROM json_each(?))";
+                tx.connection.execute(sql, [json(&names)])?;
                 Ok(states)
             })
             .await?;
@@ -224,21 +230,39 @@ impl Store {
             })?;
             rows.map(|row| {
                 let (id, attempts, audit) = row?;
-                Ok(DueDelivery { id, attempts, body: json(&entry(connection, audit)?) })
+                let entry = entry(connection, audit)?;
+                Ok(DueDelivery { id, attempts, body: json(&entry), request_id: entry.request_id })
             })
             .collect()
         })
         .await
     }
 
-    /// When the next delivery of a destination is due, and how many wait, in milliseconds since the Unix epoch.
+    /// When the next delivery of a destination is due, in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn next_delivery(&self, destination: String) -> Result<(Option<i64>, i64)> {
+    pub async fn next_delivery(&self, destination: String) -> Result<Option<i64>> {
         self.read(move |connection| {
-            let sql = "SELECT min(next_at), count(*) FROM deliveries WHERE destination = ? AND status = 'pending'";
-            Ok(connection.prepare_cached(sql)?.query_row([destination], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending'";
+            Ok(connection.prepare_cached(sql)?.query_row([destination], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// How many deliveries wait, for each configured destination.
+    ///
+    /// # Errors
+    /// When they cannot be counted.
+    pub async fn pending_deliveries(&self) -> Result<Vec<(String, i64)>> {
+        let destinations = self.destinations.load_full();
+        self.read(move |connection| {
+            let sql = "SELECT count(*) FROM deliveries WHERE destination = ? AND status = 'pending'";
+            let mut query = connection.prepare_cached(sql)?;
+            let counts = destinations.iter().map(|destination| {
+                Ok((destination.name.clone(), query.query_row([&destination.name], |row| row.get(0))?))
+            });
+            counts.collect()
         })
         .await
     }
@@ -255,8 +279,10 @@ impl Store {
                     Next::Retry(at) => ("pending", at),
                     Next::Dead => ("dead", attempt.at),
                 };
-                let sql = "UPDATE deliveries SET status = ?, attempts = attempts + 1, next_at = ?, error = ? \
-                           WHERE key = ? RETURNING attempts";
+                // What was under way while its destination asked not to be called again is not tried again either.
+                let sql = "UPDATE deliveries SET status = CASE WHEN ?1 = 'pending' AND EXISTS ( \
+                               SELECT 1 FROM disabled_destinations WHERE name = destination) THEN 'dead' ELSE ?1 END, \
+                           attempts = attempts + 1, next_at = ?2, error = ?3 WHERE key = ?4 RETURNING attempts";
                 let number: Option<u32> = tx
                     .connection
                     .prepare_cached(sql)?
@@ -279,16 +305,29 @@ impl Store {
             .await
     }
 
-    /// Makes a dead or pending delivery due now. Returns its destination; `None` when there is no such delivery.
+    /// Makes a dead or pending delivery due now. Returns its destination, or why it stays as it is; `None` when there is
+    /// no such delivery.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn retry_delivery(&self, id: Uuid) -> Result<Option<String>, StoreError> {
+    pub async fn retry_delivery(&self, id: Uuid) -> Result<Option<Result<String, String>>, StoreError> {
         self.writer
             .write(move |tx| {
-                let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ? AND id = ? RETURNING destination";
+                let sql = "SELECT destination, status FROM deliveries WHERE key = ? AND id = ?";
                 let mut query = tx.connection.prepare_cached(sql)?;
-                Ok(query.query_row(params![unix_ms(), key(id), id.as_bytes()], |row| row.get(0)).optional()?)
+                let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+                let found: Option<(String, String)> =
+                    query.query_row(params![key(id), id.as_bytes()], row).optional()?;
+                let Some((destination, status)) = found else { return Ok(None) };
+                if status == "delivered" {
+                    return Ok(Some(Err("it was delivered".into())));
+                }
+                if !tx.destinations.iter().any(|known| known.name == destination) {
+                    return Ok(Some(Err(format!("destination `{destination}` is not configured any more"))));
+                }
+                let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
+                tx.connection.prepare_cached(sql)?.execute(params![unix_ms(), key(id)])?;
+                Ok(Some(Ok(destination)))
             })
             .await
     }

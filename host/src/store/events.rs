@@ -184,15 +184,15 @@ impl Store {
         self.read(move |connection| list(connection, &filter, before, limit)).await
     }
 
-    /// Events in one status, the oldest first, with their bodies.
+    /// Events in one status, the oldest first, without their bodies.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn events_in(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
         self.read(move |connection| {
-            let sql = format!("{SELECT} WHERE status = ? AND key > ? ORDER BY key LIMIT ?");
+            let sql = format!("{SELECT_WITHOUT_BODY} WHERE status = '{status}' AND key > ? ORDER BY key LIMIT ?");
             let mut query = connection.prepare_cached(&sql)?;
-            let rows = query.query_map(params![status.as_str(), after, limit as u64], event_row)?;
+            let rows = query.query_map(params![after, limit as u64], event_row)?;
             rows.collect::<Result<_, _>>().map_err(Into::into)
         })
         .await
@@ -204,8 +204,8 @@ impl Store {
     /// When they cannot be counted.
     pub async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.read(move |connection| {
-            let mut query = connection.prepare_cached("SELECT count(*) FROM events WHERE status = ?")?;
-            Ok(query.query_row([status.as_str()], |row| row.get(0))?)
+            let sql = format!("SELECT count(*) FROM events WHERE status = '{status}'");
+            Ok(connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
         })
         .await
     }
@@ -282,8 +282,10 @@ fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
         Identity::Body => event.received_at - event.received_at.rem_euclid(window_ms),
     };
     if event.identity == Identity::Body {
-        for at in [at - window_ms, at] {
-            let known = known(tx, event, at)?.filter(|known| event.received_at - key_ms(*known) < window_ms);
+        // Writes do not come in the order of arrival: the other one may lie in the window after.
+        for at in [at - window_ms, at, at + window_ms] {
+            let near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
+            let known = known(tx, event, at)?.filter(near);
             if known.is_some() {
                 return Ok(known);
             }

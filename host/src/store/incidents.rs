@@ -228,8 +228,8 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
 
 /// Writes a changed row, with an audit entry when `details` says that something changed.
 fn save(tx: &mut Tx, before: &IncidentRow, row: &mut IncidentRow, details: Details, request_id: &str) -> Result<()> {
+    keep_object(tx, before)?;
     if !details.is_empty() {
-        keep_object(tx, before)?;
         let previous = Some(before.newest_audit);
         row.newest_audit = append(tx, row, previous, Operation::Update, Some(&details), request_id)?;
     }
@@ -250,9 +250,9 @@ fn save(tx: &mut Tx, before: &IncidentRow, row: &mut IncidentRow, details: Detai
     Ok(())
 }
 
-/// Gives the newest audit entry its own copy of the object, before the incident moves on from it.
+/// Gives the newest audit entry its own copy of the object, unless it has one, before the incident moves on from it.
 fn keep_object(tx: &Tx, row: &IncidentRow) -> Result<()> {
-    let sql = "UPDATE audit SET object = ? WHERE key = ?";
+    let sql = "UPDATE audit SET object = ? WHERE key = ? AND object IS NULL";
     tx.connection.prepare_cached(sql)?.execute(params![json(&row.view()), row.newest_audit])?;
     Ok(())
 }
@@ -316,7 +316,8 @@ fn list(
     if let Some(text) = &filter.q {
         let sql = "(instr(lower(record ->> 'title'), ?) OR instr(lower(record ->> 'description'), ?) \
                    OR instr(lower(source_ref), ?))";
-        conditions.add(sql, vec![Value::Text(text.to_lowercase()); 3]);
+        // SQLite's `lower` knows ASCII only.
+        conditions.add(sql, vec![Value::Text(text.to_ascii_lowercase()); 3]);
     }
     let times = [
         ("created_at > ?", filter.created_after),

@@ -20,7 +20,9 @@ CREATE TABLE events (
     body BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX events_unfinished ON events (status, key) WHERE status IN ('queued', 'quarantined', 'partial');
+-- One for each status that is looked for; a query must name the status in its text to use one.
+CREATE INDEX events_queued ON events (key) WHERE status = 'queued';
+CREATE INDEX events_quarantined ON events (key) WHERE status = 'quarantined';
 
 -- What makes a repeat: `at` is the time of signing in milliseconds, or else the start of the window that the event
 -- fell into. It comes first so that old rows lie together and new ones are added at the end.
@@ -32,7 +34,7 @@ CREATE TABLE repeats (
     PRIMARY KEY (at, source, digest)
 ) STRICT, WITHOUT ROWID;
 
--- `record` is the state after the newest audit entry; what is counted without an entry stands in columns.
+-- `record` is the present state; what is counted without an audit entry stands in columns.
 CREATE TABLE incidents (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
@@ -54,8 +56,8 @@ CREATE TABLE incidents (
 
 CREATE INDEX incidents_ref ON incidents (source, source_ref, key);
 
--- An incident's entries form a list from the newest back. `object` is null while it equals the incident's record, that
--- is in the newest entry; `details` is null in a Creation, where they are the object's attributes.
+-- An incident's entries form a list from the newest back. `object` is null while the incident has not changed in any way
+-- since, which can only be in its newest entry; `details` is null in a Creation, where they are the object's attributes.
 CREATE TABLE audit (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL,

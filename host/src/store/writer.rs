@@ -4,13 +4,14 @@ use super::{Policy, StoreError};
 use crate::id::IdSource;
 use crate::incident::Number;
 use crate::metrics::Metrics;
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use arc_swap::ArcSwap;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Writes in one transaction: enough that the disk's latency is shared by all that wait, few enough that nobody waits
 /// long for the others.
@@ -109,7 +110,7 @@ impl Writer {
         destinations: Arc<ArcSwap<Vec<DestinationState>>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
-        let (sender, receiver) = mpsc::channel(queue);
+        let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
         let group = Group { connection, policy, ids, destinations, metrics };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
@@ -152,6 +153,11 @@ impl Writer {
         answer.blocking_recv().unwrap_or(Err(StoreError::Overloaded))
     }
 
+    /// Whether the thread is there.
+    pub fn is_open(&self) -> bool {
+        self.sender().is_some_and(|queue| !queue.is_closed())
+    }
+
     /// Finishes what waits and ends the thread.
     pub fn close(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -190,24 +196,24 @@ impl Group {
                     self.metrics.commit(batch.len(), started.elapsed());
                     batch.drain(..).for_each(|write| write.answer(Ok(())));
                 }
-                Err(_) => batch.drain(..).for_each(|write| self.commit_alone(write)),
+                Err(Broken::Write(_)) if batch.len() > 1 => {
+                    // A write must not fail because of its neighbours.
+                    for write in std::mem::take(&mut batch) {
+                        let mut alone = [write];
+                        let result = self.commit(&mut alone);
+                        let [write] = alone;
+                        write.answer(result.map_err(StoreError::from));
+                    }
+                }
+                Err(broken) => {
+                    let error = StoreError::from(broken);
+                    batch.drain(..).for_each(|write| write.answer(Err(error.clone())));
+                }
             }
         }
     }
 
-    /// A write must not fail because of its neighbours.
-    fn commit_alone(&mut self, write: Box<dyn Write>) {
-        let mut alone = vec![write];
-        let result = self.commit(&mut alone).map_err(|error| {
-            tracing::error!("cannot write to the database: {error:#}");
-            StoreError::Failed(Arc::new(error))
-        });
-        if let Some(write) = alone.pop() {
-            write.answer(result);
-        }
-    }
-
-    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<()> {
+    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
         let destinations = self.destinations.load();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut last_number = None;
@@ -219,10 +225,35 @@ impl Group {
             last_number: &mut last_number,
         };
         for write in batch.iter_mut() {
-            write.run(&mut tx)?;
+            let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut tx)));
+            run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
         }
-        tx.save_number()?;
-        transaction.commit().context("cannot commit")?;
-        Ok(())
+        tx.save_number().map_err(Broken::Write)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+/// Why a group was not committed.
+enum Broken {
+    /// One of its writes failed.
+    Write(anyhow::Error),
+    /// The database failed.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Broken> for StoreError {
+    fn from(broken: Broken) -> Self {
+        let error = match broken {
+            Broken::Write(error) => error,
+            Broken::Database(error) => error.into(),
+        };
+        tracing::error!("cannot write to the database: {error:#}");
+        Self::Failed(Arc::new(error))
     }
 }

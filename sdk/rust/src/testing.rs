@@ -125,7 +125,11 @@ fn observable_json(observable: &Observable) -> Value {
 }
 
 fn detail_json(detail: &Field) -> (String, Value) {
-    let value = serde_json::from_str(&detail.value).unwrap_or_else(|_| json!(detail.value));
+    let value = match serde_json::from_str(&detail.value) {
+        Ok(Value::Number(number)) if number.to_string() != detail.value => json!(detail.value),
+        Ok(value) => value,
+        Err(_) => json!(detail.value),
+    };
     (detail.name.clone(), value)
 }
 
