@@ -19,7 +19,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         ("listen: localhost".into(), &["line 1", "`listen`", "`localhost`", "127.0.0.1:8080"]),
         ("limits: { deadline_ms: 0 }".into(), &["line 1", "`deadline_ms`", "whole number from 1"]),
         ("limits: { payload_mib: 5000 }".into(), &["line 1", "`payload_mib`", "MiB from 1 to 4096"]),
-        ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 4096"]),
+        ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 1024"]),
         ("dedup_window: soon".into(), &["line 1", "`dedup_window`", "`soon`", "`5m`"]),
         ("drain_timeout: -5s".into(), &["line 1", "`drain_timeout`", "`5m`"]),
         (source("secret: \"${NO_SUCH}\""), &["line 2", "`secret`", "NO_SUCH is not set", "${NO_SUCH:-default}"]),

@@ -228,7 +228,7 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
     // A log is cut, not the event.
     assert_eq!(host.post("floods", "x").await.status_word(), "accepted");
     host.logs("9900 further lines were dropped").await;
-    assert_eq!(host.log().matches(" a guest").count(), 100);
+    assert_eq!(host.log().matches("a guest").count(), 100);
 }
 
 /// However many calls of some plugins hang, another's events are mapped meanwhile.
@@ -262,7 +262,7 @@ sources:
             assert_eq!((answer.status, answer.status_word()), (202, "queued"), "{answer:?}");
         }
     }
-    // 32 calls of a second each; good events that had to queue behind them would be about ten.
+    // The hanging calls take a second or two; good events that had to wait for them would be a handful.
     assert!(good > 20, "only {good} good events while the bad ones hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }

@@ -11,18 +11,24 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
+    UpdateDeadline,
+};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// How often a running plugin gives way to others.
 const TICK: Duration = Duration::from_millis(2);
+/// After so many ticks it also rests for a tick each time: a thread that is never idle seldom looks at the network.
+const PATIENCE_TICKS: u32 = 10;
 /// What stays resident of a pool slot's memory and tables. More is given back to the system after the event.
 const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
@@ -131,7 +137,16 @@ impl Sandbox {
         let mut store = Store::new(&self.engine, Guest::new(walls));
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(output_bytes);
-        store.epoch_deadline_async_yield_and_update(1);
+        let mut ticks = 0;
+        store.epoch_deadline_callback(move |_| {
+            ticks += 1;
+            let others: Pin<Box<dyn Future<Output = ()> + Send>> = if ticks < PATIENCE_TICKS {
+                Box::pin(tokio::task::yield_now())
+            } else {
+                Box::pin(tokio::time::sleep(TICK))
+            };
+            Ok(UpdateDeadline::YieldCustom(1, others))
+        });
         store.set_epoch_deadline(1);
         store
     }
