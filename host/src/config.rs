@@ -92,7 +92,7 @@ pub struct CallLimits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { call: CallLimits::default(), payload_bytes: MIB, instances: 64, store_queue: 4096 }
+        Self { call: CallLimits::default(), payload_bytes: MIB, instances: 16, store_queue: 4096 }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::incident::{Observation, PluginVersion};
 use crate::source::Source;
+use crate::words::words;
 use bytes::Bytes;
-use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -42,36 +42,7 @@ pub enum Identity {
     Body,
 }
 
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$variant_doc])* $variant),* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The word that stands for it everywhere outside.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-
-            /// The value of a word.
-            pub fn from_word(word: &str) -> Option<Self> {
-                Self::ALL.iter().find(|value| value.as_str() == word).copied()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-codes!(
+words!(
     /// What became of an event.
     EventStatus {
         /// It made or changed incidents.
@@ -89,7 +60,7 @@ codes!(
     }
 );
 
-codes!(
+words!(
     /// Why mapping failed.
     FailureCode {
         /// It took longer than `deadline_ms`.

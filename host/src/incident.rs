@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of plugins, HTTP or the database.
 
+use crate::words::words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,50 +11,15 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
+/// Bytes of a title, from 1.
+pub const TITLE_BYTES_MAX: usize = 512;
+/// Bytes of a tag, from 1.
+pub const TAG_BYTES_MAX: usize = 128;
 const OBSERVABLES_MAX: usize = 1_000;
 const TAGS_MAX: usize = 200;
 const TECHNIQUES_MAX: usize = 100;
 /// How many of the newest event ids an incident lists.
 pub const EVENT_IDS_MAX: usize = 100;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[allow(missing_docs, reason = "the words are the contract's own")]
-        pub enum $name { $(#[serde(rename = $word)] $variant),* }
-
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The word that stands for it everywhere outside.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = String;
-
-            fn from_str(word: &str) -> Result<Self, String> {
-                let lower = word.trim().to_ascii_lowercase();
-                Self::ALL.iter().find(|value| value.as_str() == lower).copied().ok_or_else(|| {
-                    let allowed: Vec<&str> = Self::ALL.iter().map(|value| value.as_str()).collect();
-                    format!("`{word}` is not one of: {}", allowed.join(", "))
-                })
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-pub(crate) use words;
 
 words!(
     /// How bad it is.
@@ -474,6 +440,17 @@ fn changes(before: &Incident, after: &Incident) -> Details {
     compare!(title description category severity status assignee tlp occurred_at external_link tags observables
         techniques details notes);
     changes
+}
+
+/// Checks that a text has 1 to `max` bytes.
+///
+/// # Errors
+/// A sentence that says how many it has.
+pub fn check_length(what: &str, text: &str, max: usize) -> Result<(), String> {
+    match text.len() {
+        length if (1..=max).contains(&length) => Ok(()),
+        length => Err(format!("{what} has {length} bytes; 1 to {max} are taken")),
+    }
 }
 
 /// Merges what one payload says twice of the same incident: the later word wins, as if it had come later.

@@ -25,6 +25,7 @@ pub mod store;
 pub mod timestamp;
 pub mod toolchain;
 pub mod verify;
+mod words;
 
 use deliver::Deliverer;
 use event::EventStatus;

@@ -129,6 +129,7 @@ pub struct PluginDir {
     files: BTreeMap<String, Watched>,
     loading: JoinSet<(String, Result<Option<Plugin>>)>,
     watched_inode: Option<u64>,
+    problem: Option<String>,
 }
 
 impl PluginDir {
@@ -161,6 +162,7 @@ impl PluginDir {
             files: BTreeMap::new(),
             loading: JoinSet::new(),
             watched_inode: None,
+            problem: None,
         })
     }
 
@@ -200,10 +202,13 @@ impl PluginDir {
             return;
         }
         let _ = watcher.unwatch(&self.path);
-        self.watched_inode = inode.filter(|_| {
-            let watched = watcher.watch(&self.path, RecursiveMode::NonRecursive);
-            watched.inspect_err(|error| warn!("cannot watch {}: {error}", self.path.display())).is_ok()
-        });
+        self.watched_inode = None;
+        if inode.is_some() {
+            match watcher.watch(&self.path, RecursiveMode::NonRecursive) {
+                Ok(()) => self.watched_inode = inode,
+                Err(error) => self.complain(format!("cannot watch {}: {error}", self.path.display())),
+            }
+        }
     }
 
     fn look(&mut self) {
@@ -212,7 +217,7 @@ impl PluginDir {
             Err(error) => {
                 // Not every failed look is an empty folder: what is loaded stays.
                 if self.path.exists() {
-                    warn!("cannot look into the plugins folder: {error:#}");
+                    self.complain(format!("cannot look into the plugins folder: {error:#}"));
                     return;
                 }
                 BTreeMap::new()
@@ -241,6 +246,14 @@ impl PluginDir {
         }
         for name in gone {
             self.unload(&name);
+        }
+    }
+
+    /// Logs a problem that every look meets, once.
+    fn complain(&mut self, problem: String) {
+        if self.problem.as_ref() != Some(&problem) {
+            warn!("{problem}");
+            self.problem = Some(problem);
         }
     }
 

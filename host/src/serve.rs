@@ -116,6 +116,14 @@ impl Running {
         self.host.loaded.is_settled()
     }
 
+    /// Ends when a part of the host ends that should not before it is stopped.
+    pub async fn broken(&mut self) {
+        tokio::select! {
+            Some(_) = self.tasks.join_next() => {}
+            Some(_) = self.servers.join_next() => {}
+        }
+    }
+
     /// Stops accepting, finishes what is in flight, closes the store.
     pub async fn stop(mut self) {
         info!("stopping: no new connections, {} s for what is in flight", self.drain_timeout.as_secs());

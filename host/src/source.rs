@@ -2,8 +2,8 @@
 
 use crate::incident::Severity;
 use crate::verify::Scheme;
+use crate::words::words;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::sync::Arc;
 
 /// One sender.
@@ -47,26 +47,15 @@ pub enum PluginChoice {
     Named(Vec<String>),
 }
 
-/// How a payload that its mapper refuses is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnmappable {
-    /// 422, so that the sender knows.
-    Reject,
-    /// 202, for senders that disable an endpoint which refuses.
-    Accept,
-}
-
-impl FromStr for OnUnmappable {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "reject" => Ok(Self::Reject),
-            "accept" => Ok(Self::Accept),
-            _ => Err(format!("`{word}` is not one of: reject, accept")),
-        }
+words!(
+    /// How a payload that its mapper refuses is answered.
+    OnUnmappable {
+        /// 422, so that the sender knows.
+        Reject = "reject",
+        /// 202, for senders that disable an endpoint which refuses.
+        Accept = "accept",
     }
-}
+);
 
 impl Source {
     /// A sender of this name.

@@ -9,6 +9,7 @@ mod deliveries;
 mod events;
 mod incidents;
 mod read;
+mod sql;
 mod tokens;
 mod writer;
 

@@ -5,7 +5,7 @@ use super::parameters::Parameters;
 use super::{List, body, shown};
 use crate::Host;
 use crate::http_error::HttpError;
-use crate::incident::{Patch, Severity, Status};
+use crate::incident::{Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
 use crate::store::{AuditEntry, IncidentFilter, IncidentKey, PatchRefusal};
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -13,9 +13,6 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-const TITLE_BYTES_MAX: usize = 512;
-const TAG_BYTES_MAX: usize = 128;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -80,14 +77,9 @@ pub(super) async fn delete(State(host): State<Arc<Host>>, Path(which): Path<Stri
 }
 
 fn check(patch: &Patch) -> Result<(), HttpError> {
-    let bounded = |what: &str, text: &str, max: usize| match text.len() {
-        length if (1..=max).contains(&length) => Ok(()),
-        length => Err(HttpError::InvalidRequest(format!("{what} has {length} bytes; 1 to {max} are taken"))),
-    };
-    if let Some(title) = &patch.title {
-        bounded("`title`", title, TITLE_BYTES_MAX)?;
-    }
-    patch.tags.iter().flatten().try_for_each(|tag| bounded("a tag", tag, TAG_BYTES_MAX))
+    let title = patch.title.iter().try_for_each(|title| check_length("`title`", title, TITLE_BYTES_MAX));
+    let tags = || patch.tags.iter().flatten().try_for_each(|tag| check_length("a tag", tag, TAG_BYTES_MAX));
+    title.and_then(|()| tags()).map_err(HttpError::InvalidRequest)
 }
 
 fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::serve::start;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,12 +40,14 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let running = start(config, admin_token).await?;
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            let mut running = start(config, admin_token).await?;
+            let broken = tokio::select! {
+                _ = interrupt.recv() => false,
+                _ = terminate.recv() => false,
+                () = running.broken() => true,
+            };
             running.stop().await;
+            ensure!(!broken, "a part of the host ended abruptly; the log says why, and starting it again is safe");
             Ok(())
         });
         // A plugin that is being compiled is not waited for.

@@ -1,7 +1,10 @@
 //! From what a mapper returned to what the domain can take.
 
 use crate::event::{Failure, FailureCode};
-use crate::incident::{Observable, Observation, Severity, State, Technique, Tlp, merge_repeats};
+use crate::incident::{
+    Observable, Observation, Severity, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique, Tlp, check_length,
+    merge_repeats,
+};
 use crate::plugin::shapes;
 use crate::timestamp;
 use jiff::Timestamp;
@@ -9,8 +12,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const SOURCE_REF_BYTES_MAX: usize = 512;
-const TITLE_BYTES_MAX: usize = 512;
-const TAG_BYTES_MAX: usize = 128;
 
 /// An outcome that was checked.
 pub(super) struct Checked {
@@ -48,9 +49,9 @@ fn observation(
     incident: shapes::Incident,
     severity_mapping: &BTreeMap<String, Severity>,
 ) -> Result<Observation, String> {
-    length("source-ref", &incident.source_ref, SOURCE_REF_BYTES_MAX)?;
+    check_length("source-ref", &incident.source_ref, SOURCE_REF_BYTES_MAX)?;
     if let Some(title) = &incident.title {
-        length("title", title, TITLE_BYTES_MAX)?;
+        check_length("title", title, TITLE_BYTES_MAX)?;
     }
     tags(&incident.tags)?;
     let severity = incident.severity.map(severity);
@@ -111,14 +112,7 @@ fn observable(observable: shapes::Observable) -> Result<Observable, String> {
 }
 
 fn tags(tags: &[String]) -> Result<(), String> {
-    tags.iter().try_for_each(|tag| length("a tag", tag, TAG_BYTES_MAX))
-}
-
-fn length(what: &str, text: &str, max: usize) -> Result<(), String> {
-    if (1..=max).contains(&text.len()) {
-        return Ok(());
-    }
-    Err(format!("{what} has {} bytes; 1 to {max} are taken", text.len()))
+    tags.iter().try_for_each(|tag| check_length("a tag", tag, TAG_BYTES_MAX))
 }
 
 fn time(what: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {

@@ -1,11 +1,12 @@
 //! The audit trail and its way to the destinations.
 
-use super::events::{Conditions, json};
-use super::incidents::{IncidentKey, IncidentRow, incident_row, uuid};
+use super::incidents::{IncidentKey, IncidentRow, incident_row};
+use super::sql::{Conditions, json, uuid};
 use super::writer::{DestinationState, Tx};
 use super::{Page, Store, StoreError};
 use crate::id::{key, unix_ms};
 use crate::incident::Details;
+use crate::words::words;
 use anyhow::Result;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -14,24 +15,10 @@ use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What was done to an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the words say it")]
-pub enum Operation {
-    Creation,
-    Update,
-    Delete,
-}
-
-impl Operation {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Creation => "Creation",
-            Self::Update => "Update",
-            Self::Delete => "Delete",
-        }
-    }
-}
+words!(
+    /// What was done to an incident.
+    Operation { Creation = "Creation", Update = "Update", Delete = "Delete" }
+);
 
 /// One change of an incident, in the shape of TheHive's webhooks.
 #[derive(Clone, Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! Events in the store: each change of an event, with all that follows from it, is one write.
 
-use super::incidents::{IncidentKey, apply, find, uuid};
+use super::incidents::{IncidentKey, apply, find};
+use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
 use crate::event::{Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
@@ -369,7 +370,7 @@ fn update_event(tx: &Tx, id: Uuid, state: &EventState, attempt: u32, tried: &[St
 fn status_of(tx: &Tx, id: Uuid) -> Result<Option<EventStatus>> {
     let mut query = tx.connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
     let word: Option<String> = query.query_row(params![key(id), id.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(word.as_deref().and_then(EventStatus::from_word))
+    Ok(word.and_then(|word| word.parse().ok()))
 }
 
 fn state_of(connection: &Connection, key: i64) -> Result<Option<EventState>> {
@@ -386,8 +387,8 @@ fn event_state(row: &Row) -> rusqlite::Result<EventState> {
     let (status, code): (String, Option<String>) = (row.get(1)?, row.get(2)?);
     Ok(EventState {
         id: uuid(row, 0)?,
-        status: EventStatus::from_word(&status).ok_or(rusqlite::Error::InvalidQuery)?,
-        code: code.as_deref().and_then(FailureCode::from_word),
+        status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        code: code.and_then(|word| word.parse().ok()),
         message: row.get(3)?,
         incidents: from_json(row, 4)?,
     })
@@ -432,44 +433,6 @@ fn list(connection: &Connection, filter: &EventFilter, before: Option<i64>, limi
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), event_row)?.collect::<Result<Vec<_>, _>>()?;
     Ok(Page::new(rows, limit, |row| key(row.state.id)))
-}
-
-/// The conditions of a list, with their values.
-#[derive(Default)]
-pub(super) struct Conditions {
-    sql: Vec<String>,
-    pub values: Vec<Value>,
-}
-
-impl Conditions {
-    pub fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
-        self.sql.push(sql.to_owned());
-        self.values.extend(values);
-    }
-
-    /// Nothing to choose from means no condition.
-    pub fn one_of(&mut self, column: &str, words: &[String]) {
-        if !words.is_empty() {
-            let marks = vec!["?"; words.len()].join(", ");
-            self.add(&format!("{column} IN ({marks})"), words.iter().cloned().map(Value::Text));
-        }
-    }
-
-    pub fn sql(&self) -> String {
-        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
-    }
-}
-
-pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
-    // Only maps with keys that are no strings and failing `Serialize` implementations have no JSON; there are none.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-pub(super) fn from_json<T: for<'a> Deserialize<'a>>(row: &Row, column: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
-    })
 }
 
 impl IncidentRef {

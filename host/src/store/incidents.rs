@@ -1,7 +1,8 @@
 //! Incidents in the store, each change with its audit entry and deliveries.
 
 use super::deliveries::{Operation, append};
-use super::events::{Conditions, IncidentRef, from_json, json};
+use super::events::IncidentRef;
+use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
 use crate::id::key;
@@ -340,9 +341,4 @@ fn list(
 
 fn event_id_bytes(ids: &[Uuid]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.into_bytes()).collect()
-}
-
-pub(super) fn uuid(row: &Row, column: usize) -> rusqlite::Result<Uuid> {
-    let bytes: [u8; 16] = row.get(column)?;
-    Ok(Uuid::from_bytes(bytes))
 }

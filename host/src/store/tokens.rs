@@ -2,12 +2,13 @@
 
 use super::Store;
 use crate::id::unix_ms;
+use crate::words::words;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-crate::incident::words!(
+words!(
     /// What a token may do.
     Scope { Read = "read", Admin = "admin" }
 );
