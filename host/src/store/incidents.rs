@@ -2,7 +2,7 @@
 
 use super::deliveries::{Operation, append};
 use super::events::IncidentRef;
-use super::sql::{Conditions, from_json, json, uuid};
+use super::sql::{Conditions, from_json, json, nanoseconds, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
 use crate::id::key;
@@ -215,8 +215,8 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
         row.incident.source_ref,
         row.incident.status.as_str(),
         row.incident.severity.as_str(),
-        row.incident.created_at.as_millisecond(),
-        row.incident.updated_at.as_millisecond(),
+        nanoseconds(row.incident.created_at),
+        nanoseconds(row.incident.updated_at),
         row.guard.changed_at.as_microsecond(),
         json(&row.guard.pinned),
         row.occurrences,
@@ -239,7 +239,7 @@ fn save(tx: &mut Tx, before: &IncidentRow, row: &mut IncidentRow, details: Detai
     tx.connection.prepare_cached(sql)?.execute(params![
         row.incident.status.as_str(),
         row.incident.severity.as_str(),
-        row.incident.updated_at.as_millisecond(),
+        nanoseconds(row.incident.updated_at),
         row.guard.changed_at.as_microsecond(),
         json(&row.guard.pinned),
         row.occurrences,
@@ -327,7 +327,7 @@ fn list(
     ];
     for (sql, time) in times {
         if let Some(time) = time {
-            conditions.add(sql, [Value::Integer(time.as_millisecond())]);
+            conditions.add(sql, [Value::Integer(nanoseconds(time))]);
         }
     }
     if let Some(before) = before {

@@ -43,7 +43,7 @@ CREATE TABLE incidents (
     source_ref TEXT NOT NULL,
     status TEXT NOT NULL,
     severity TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,   -- nanoseconds, as updated_at
     updated_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,   -- microseconds: the newest state that was applied
     pinned TEXT NOT NULL,          -- JSON: fields that payloads leave alone

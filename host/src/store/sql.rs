@@ -1,5 +1,6 @@
 //! What the queries of all tables share: conditions, and values in columns.
 
+use jiff::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::{Type, Value};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,11 @@ pub(super) fn from_json<T: for<'a> Deserialize<'a>>(row: &Row, column: usize) ->
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+/// Nanoseconds since the Unix epoch, as exact as times are shown; what is too far off is as far as can be.
+pub(super) fn nanoseconds(time: Timestamp) -> i64 {
+    time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 pub(super) fn uuid(row: &Row, column: usize) -> rusqlite::Result<Uuid> {
