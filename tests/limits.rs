@@ -263,7 +263,7 @@ sources:
         }
     }
     // The hanging calls take a second or two; good events that had to wait for them would be a handful.
-    assert!(good > 20, "only {good} good events while the bad ones hung");
+    assert!(good > 10, "only {good} good events while the bad ones hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }
 
