@@ -1,9 +1,11 @@
 //! Events: payloads as they were received, and what became of them.
 
+use crate::id::unix_ms;
 use crate::incident::{Observation, PluginVersion};
 use crate::source::Source;
 use crate::words::words;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -31,6 +33,23 @@ pub struct Event {
     pub body: Bytes,
     /// How a repeat is told.
     pub identity: Identity,
+}
+
+impl Event {
+    /// An event that nobody sent, received now, for trying a mapper.
+    pub fn trial(id: Uuid, source: Arc<str>, headers: Vec<NamedValue>, body: Bytes) -> Self {
+        Self {
+            id,
+            source,
+            received_at: unix_ms(),
+            content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
+            headers,
+            context: Vec::new(),
+            digest: Sha256::digest(&body).into(),
+            body,
+            identity: Identity::Body,
+        }
+    }
 }
 
 /// What, beside source and body, tells a repeat from a new event.

@@ -2,9 +2,8 @@
 
 use super::body;
 use crate::Host;
-use crate::event::{Event, Identity, Mapped, NamedValue, Verdict};
+use crate::event::{Event, Mapped, Verdict};
 use crate::http_error::HttpError;
-use crate::id::unix_ms;
 use crate::map;
 use crate::source::Source;
 use axum::Json;
@@ -12,7 +11,6 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,7 +66,7 @@ pub(super) async fn run(
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = trial_event(&host, &source, headers, payload.into());
+    let event = Event::trial(host.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
     let outcome = outcome(&verdict);
     let preview = host.store.preview(Mapped { event, source, verdict, tried: Vec::new() }).await?;
@@ -81,20 +79,6 @@ pub(super) async fn run(
         "duration_us": trace.duration.as_micros() as u64,
         "memory_bytes": trace.memory_bytes,
     })))
-}
-
-fn trial_event(host: &Host, source: &Source, headers: Vec<NamedValue>, body: Bytes) -> Event {
-    Event {
-        id: host.store.new_id(),
-        source: source.name.clone(),
-        received_at: unix_ms(),
-        content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
-        headers,
-        context: Vec::new(),
-        digest: Sha256::digest(&body).into(),
-        body,
-        identity: Identity::Body,
-    }
 }
 
 fn outcome(verdict: &Verdict) -> Value {

@@ -41,9 +41,24 @@ pub(super) struct Part {
 pub(super) type Query = Vec<(&'static str, String)>;
 
 impl Part {
-    pub fn add_to(self, query: &mut Query) {
+    fn add_to(self, query: &mut Query) {
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
+    }
+}
+
+impl Connection {
+    /// Fetches one part of a list and prints it.
+    pub fn print_list(
+        &self,
+        path: &str,
+        mut query: Query,
+        part: Part,
+        text: impl FnOnce(&Value) -> String,
+    ) -> Result<()> {
+        part.add_to(&mut query);
+        print(self.json, &self.open()?.get(&[path], &query)?, text);
+        Ok(())
     }
 }
 

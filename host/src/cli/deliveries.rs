@@ -58,13 +58,10 @@ impl List {
         query.extend(each("destination", self.destination));
         query.extend(each("status", self.status));
         query.extend(each("incident", self.incident));
-        self.part.add_to(&mut query);
-        let answer = self.connection.open()?.get(&["deliveries"], &query)?;
-        print(self.connection.json, &answer, |answer| {
+        self.connection.print_list("deliveries", query, self.part, |answer| {
             let rows = list(&answer["data"]).iter().map(row).collect();
             table(["ID", "DESTINATION", "OPERATION", "STATUS", "ATTEMPTS", "LAST OR NEXT (UTC)", "ERROR"], rows)
-        });
-        Ok(())
+        })
     }
 }
 

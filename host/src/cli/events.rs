@@ -76,9 +76,7 @@ impl List {
         query.extend(each("code", self.code));
         query.extend(each("source", self.source));
         query.extend(each("incident", self.incident));
-        self.part.add_to(&mut query);
-        let answer = self.connection.open()?.get(&["events"], &query)?;
-        print(self.connection.json, &answer, |answer| {
+        self.connection.print_list("events", query, self.part, |answer| {
             let rows = list(&answer["data"]).iter().map(|event| {
                 let what = join(&[incidents(event), plain(&event["message"])], "; ");
                 [
@@ -91,8 +89,7 @@ impl List {
                 ]
             });
             table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows.collect())
-        });
-        Ok(())
+        })
     }
 }
 

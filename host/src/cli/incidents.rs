@@ -66,9 +66,7 @@ impl List {
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
-        self.part.add_to(&mut query);
-        let answer = self.connection.open()?.get(&["incidents"], &query)?;
-        print(self.connection.json, &answer, |answer| {
+        self.connection.print_list("incidents", query, self.part, |answer| {
             let rows = list(&answer["data"]).iter().map(|incident| {
                 [
                     plain(&incident["number"]),
@@ -81,7 +79,6 @@ impl List {
                 ]
             });
             table(["NUMBER", "SEVERITY", "STATUS", "SOURCE", "UPDATED (UTC)", "SEEN", "TITLE"], rows.collect())
-        });
-        Ok(())
+        })
     }
 }

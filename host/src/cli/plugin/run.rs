@@ -2,8 +2,8 @@
 
 use super::Loader;
 use crate::cli::text::{bytes, clean, fields, incident};
-use crate::event::{Event, Identity, NamedValue, Verdict};
-use crate::id::{IdSource, unix_ms};
+use crate::event::{Event, NamedValue, Verdict};
+use crate::id::IdSource;
 use crate::incident::{Incident, Origin};
 use crate::map::{self, Trace};
 use crate::source::Source;
@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,7 +44,7 @@ impl Run {
             .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
         let plugin = loaded.plugin;
         let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
-        let event = event(&source, self.headers, body);
+        let event = Event::trial(IdSource::after(0).next(), source.name.clone(), self.headers, body.into());
         let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
         let incidents = incidents(&event, &source, &verdict);
         if self.json {
@@ -64,20 +63,6 @@ impl Run {
 fn header(text: &str) -> Result<NamedValue, String> {
     let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
     Ok((name.trim().to_lowercase(), value.trim().to_owned()))
-}
-
-fn event(source: &Source, headers: Vec<NamedValue>, body: Vec<u8>) -> Event {
-    Event {
-        id: IdSource::after(0).next(),
-        source: source.name.clone(),
-        received_at: unix_ms(),
-        content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
-        headers,
-        context: Vec::new(),
-        digest: Sha256::digest(&body).into(),
-        body: body.into(),
-        identity: Identity::Body,
-    }
 }
 
 /// The incidents that an empty store would make of it.
