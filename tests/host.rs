@@ -268,7 +268,12 @@ impl Host<'_> {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -309,7 +314,12 @@ pub fn signed(request: RequestBuilder, at: u64, body: impl Into<Vec<u8>>) -> Req
 
 /// HMAC-SHA256(secret, `{timestamp}.{body}`) in hexadecimal.
 pub fn signature(timestamp: &[u8], body: &[u8]) -> String {
-    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(SECRET.as_bytes()).unwrap();
+    signature_with(SECRET, timestamp, body)
+}
+
+/// The same with another secret.
+pub fn signature_with(secret: &str, timestamp: &[u8], body: &[u8]) -> String {
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).unwrap();
     [timestamp, b".", body].iter().for_each(|part| mac.update(part));
     hex::encode(mac.finalize().into_bytes())
 }

@@ -6,6 +6,7 @@ mod events;
 mod incidents;
 mod parameters;
 mod plugins;
+mod sources;
 
 use crate::Host;
 use crate::event::EventStatus;
@@ -40,6 +41,10 @@ pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
         .route("/api/events/{id}", get(events::show))
         .route("/api/events/{id}/replay", post(events::replay))
         .route("/api/events/{id}/discard", post(events::discard))
+        .route("/api/webhooks", post(sources::register))
+        .route("/api/sources", get(sources::list))
+        .route("/api/sources/{name}", get(sources::show).patch(sources::change).delete(sources::remove))
+        .route("/api/sources/{name}/rotate", post(sources::rotate))
         .route("/api/plugins", get(plugins::list))
         .route("/api/plugins/{name}/run", post(plugins::run))
         .route("/api/deliveries", get(deliveries::list))

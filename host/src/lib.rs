@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod plugin;
 pub mod plugin_dir;
 pub mod receive;
+pub mod registry;
+pub mod reload;
 pub mod remap;
 pub mod sandbox;
 pub mod serve;
@@ -24,27 +26,30 @@ pub mod source;
 pub mod store;
 pub mod timestamp;
 pub mod toolchain;
+pub mod vault;
 pub mod verify;
 mod words;
 
-use deliver::Deliverer;
+use anyhow::Result;
+use config::Config;
+use deliver::{Deliverer, Destination};
 use event::EventStatus;
 use http_error::HttpError;
 use map::Mappers;
 use metrics::Metrics;
 use plugin_dir::Loaded;
 use receive::Unverified;
-use source::Source;
-use std::collections::BTreeMap;
+use registry::Registry;
 use std::sync::Arc;
 use store::{Recorded, Store};
 use tokio::sync::Notify;
+use tracing::warn;
 
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Host {
-    /// The senders by name.
-    pub sources: BTreeMap<Arc<str>, Arc<Source>>,
+    /// The senders.
+    pub sources: Registry,
     /// Maps with what is loaded.
     pub mappers: Mappers,
     /// Keeps everything.
@@ -57,6 +62,18 @@ pub struct Host {
 }
 
 impl Host {
+    /// Goes on with the sources and destinations of another configuration.
+    ///
+    /// # Errors
+    /// When it does not fit what is registered; then nothing has changed.
+    pub async fn reconfigure(&self, config: Config) -> Result<()> {
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        self.sources.reconfigure(config.sources).await?;
+        self.store.set_destinations(config.webhooks.iter().map(Destination::name_and_url).collect()).await?;
+        self.deliverer.replace(config.webhooks).await;
+        Ok(())
+    }
+
     /// The pipeline: receive → verify → map → store → deliver.
     ///
     /// # Errors

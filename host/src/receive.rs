@@ -5,7 +5,7 @@ use crate::event::{EventStatus, FailureCode};
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::metrics::UNKNOWN;
-use crate::source::{OnUnmappable, Source};
+use crate::source::{LastError, OnUnmappable, Source, Tally};
 use crate::store::{EventState, IncidentRef, Recorded};
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -48,16 +48,17 @@ pub async fn webhook(
 ) -> Response {
     let id = host.store.new_id();
     let span = debug_span!("webhook", request_id = %id);
-    let Some(source) = host.sources.get(name.as_str()).cloned() else {
+    let Some(source) = host.sources.get(&name) else {
         host.metrics.received(UNKNOWN);
-        return refuse(&host, UNKNOWN, id, HttpError::UnknownSource(name));
+        return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
     host.metrics.received(&source.name);
+    source.tally.count(|tally| tally.received += 1);
     async {
         let taken = take(&host, id, &source, headers, query, body).await;
         match taken {
             Ok(recorded) => answer(&host, &source, recorded),
-            Err(error) => refuse(&host, &source.name, id, error),
+            Err(error) => refuse(&host, Some(&source), id, error),
         }
     }
     .instrument(span)
@@ -96,9 +97,16 @@ fn is_too_long(error: &axum::Error) -> bool {
     source.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
 }
 
-fn refuse(host: &Host, source: &str, id: Uuid, error: HttpError) -> Response {
-    host.metrics.error(source, error.code());
-    info!(request_id = %id, source, code = error.code(), "webhook refused: {error}");
+fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
+    let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
+    host.metrics.error(name, code);
+    if let Some(source) = source {
+        source.tally.count(|tally| {
+            tally.refused += 1;
+            tally.last_error = Some(last_error(code, &error.to_string()));
+        });
+    }
+    info!(request_id = %id, source = name, code, "webhook refused: {error}");
     error.into_response()
 }
 
@@ -137,6 +145,7 @@ struct UnmappableError<'a> {
 /// What the sender of a stored event is told.
 fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
     let Recorded { state, duplicate, .. } = recorded;
+    source.tally.count(|tally| count(tally, &state, duplicate));
     if let Some(code) = state.code {
         host.metrics.error(&source.name, code.as_str());
         info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
@@ -149,6 +158,25 @@ fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(Unmappable { error, duplicate })).into_response();
     }
     (StatusCode::ACCEPTED, Json(accepted(&state, refused, duplicate))).into_response()
+}
+
+fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
+    if duplicate {
+        tally.duplicates += 1;
+        return;
+    }
+    tally.accepted += 1;
+    match (state.status, state.code) {
+        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(unix_ms()),
+        (_, Some(code)) => {
+            tally.last_error = Some(last_error(code.as_str(), state.message.as_deref().unwrap_or_default()));
+        }
+        _ => {}
+    }
+}
+
+fn last_error(code: &str, message: &str) -> LastError {
+    LastError { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
 }
 
 fn accepted(state: &EventState, refused: bool, duplicate: bool) -> Accepted<'_> {

@@ -46,7 +46,7 @@ impl Host {
     /// # Errors
     /// Why it was not.
     pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
-        let Some(source) = self.sources.get(&*row.event.source).cloned() else { return Err(RemapError::NoSource) };
+        let Some(source) = self.sources.get(&*row.event.source) else { return Err(RemapError::NoSource) };
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
         let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
@@ -133,8 +133,8 @@ impl Host {
 
     /// Whether mapping could come to something else than before.
     fn is_worth_trying(&self, row: &EventRow) -> bool {
-        let Some(source) = self.sources.get(&*row.event.source) else { return false };
-        let candidates = self.mappers.candidate_versions(source);
+        let Some(source) = self.sources.get(&row.event.source) else { return false };
+        let candidates = self.mappers.candidate_versions(&source);
         let is_new = |version: &String| !row.tried.contains(version);
         if row.state.status == EventStatus::Queued {
             let again = row.tried.is_empty() || row.attempts < ATTEMPTS;

@@ -2,18 +2,21 @@
 
 use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
-use crate::deliver::Deliverer;
+use crate::deliver::{Deliverer, Destination};
 use crate::map::Mappers;
 use crate::metrics::Metrics;
 use crate::plugin_dir::{Loaded, PluginDir};
+use crate::registry::Registry;
+use crate::reload::Reloader;
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
+use crate::vault::Vault;
 use crate::{Host, api};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -25,6 +28,8 @@ use tracing::{info, warn};
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// How often what sources have sent is written down.
+const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 
 /// A host that listens.
 #[derive(Debug)]
@@ -37,7 +42,8 @@ pub struct Running {
     servers: JoinSet<std::io::Result<()>>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    drain_timeout: Duration,
+    /// What it was started with, without sources and destinations.
+    config: Arc<Config>,
 }
 
 /// Opens the store, loads the plugins aside and listens.
@@ -62,14 +68,16 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let (changed, plugins_changed) = watch::channel(());
     let plugin_dir = PluginDir::new(&config, sandbox, cache, metrics.clone(), loaded.clone(), changed)?;
 
+    let vault = Vault::open(&config.data_dir)?;
+    let sources = Registry::open(store.clone(), vault, std::mem::take(&mut config.sources), config.limits.clone()).await?;
     let webhooks = std::mem::take(&mut config.webhooks);
-    store.set_destinations(webhooks.iter().map(|destination| destination.name_and_url()).collect()).await?;
-    let sources: BTreeMap<_, _> =
-        config.sources.into_iter().map(|source| (source.name.clone(), Arc::new(source))).collect();
+    store.set_destinations(webhooks.iter().map(Destination::name_and_url).collect()).await?;
+    let deliverer = Deliverer::new(store.clone(), metrics.clone());
+    deliverer.replace(webhooks).await;
     let host = Arc::new(Host {
         sources,
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
-        deliverer: Deliverer::start(webhooks, &store, &metrics),
+        deliverer,
         store,
         loaded,
         metrics,
@@ -81,6 +89,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let mut tasks = JoinSet::new();
     tasks.spawn(host.clone().remap_waiting(plugins_changed, stopped.clone()));
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
+    tasks.spawn(save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(until_stopped(plugin_dir.run(), stopped.clone()));
 
     let mut servers = JoinSet::new();
@@ -102,7 +111,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         }
     };
     info!(%address, %admin_address, "hookmill listens on http://{address}");
-    Ok(Running { address, admin_address, host, servers, tasks, stop, drain_timeout: config.drain_timeout })
+    Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
 }
 
 impl Running {
@@ -116,6 +125,12 @@ impl Running {
         self.host.loaded.is_settled()
     }
 
+    /// Takes changes of the configuration file over from now on.
+    pub fn follow(&mut self, path: PathBuf) {
+        let reloader = Reloader::new(self.host.clone(), path, self.config.clone());
+        self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
+    }
+
     /// Ends when a part of the host ends that should not before it is stopped.
     pub async fn broken(&mut self) {
         tokio::select! {
@@ -126,16 +141,17 @@ impl Running {
 
     /// Stops accepting, finishes what is in flight, closes the store.
     pub async fn stop(mut self) {
-        info!("stopping: no new connections, {} s for what is in flight", self.drain_timeout.as_secs());
+        info!("stopping: no new connections, {} s for what is in flight", self.config.drain_timeout.as_secs());
         self.stop.send_replace(true);
         let finished = async {
             while self.servers.join_next().await.is_some() {}
             self.host.deliverer.stop().await;
             while self.tasks.join_next().await.is_some() {}
         };
-        if tokio::time::timeout(self.drain_timeout, finished).await.is_err() {
+        if tokio::time::timeout(self.config.drain_timeout, finished).await.is_err() {
             warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
         }
+        self.host.sources.save_tallies().await;
         let store = self.host.store.clone();
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         info!("stopped");
@@ -174,5 +190,13 @@ async fn forget_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         while let Ok(true) = host.store.purge_repeats().await {}
+    }
+}
+
+async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let stopped = stopped.wait_for(|stopped| *stopped);
+    tokio::pin!(stopped);
+    while tokio::time::timeout(SAVE_TALLIES_EVERY, &mut stopped).await.is_err() {
+        host.sources.save_tallies().await;
     }
 }

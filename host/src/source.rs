@@ -4,15 +4,101 @@ use crate::incident::Severity;
 use crate::verify::Scheme;
 use crate::words::words;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One sender.
 #[derive(Debug)]
 pub struct Source {
     /// The name in its URL.
     pub name: Arc<str>,
-    /// Everything else.
+    /// Who made it known.
+    pub origin: Origin,
+    /// How it is verified, mapped and read.
     pub settings: SourceSettings,
+    /// What it has sent.
+    pub tally: Arc<LiveTally>,
+}
+
+/// Who made a source known, and so where it is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration file.
+    Configured,
+    /// Somebody through the API.
+    Registered {
+        /// When, in milliseconds since the Unix epoch.
+        created_at: i64,
+        /// Its secrets, the newest last.
+        secrets: Vec<SecretNote>,
+    },
+}
+
+/// What is shown of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretNote {
+    /// Counts from 1 within the source.
+    pub id: i64,
+    /// When it was given, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// When it ends to be valid, likewise.
+    pub not_after: Option<i64>,
+}
+
+/// What a source has sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Payloads that arrived.
+    pub received: u64,
+    /// Payloads that were stored as new events.
+    pub accepted: u64,
+    /// Payloads that repeated an event.
+    pub duplicates: u64,
+    /// Payloads that were refused.
+    pub refused: u64,
+    /// When an event was last mapped, in milliseconds since the Unix epoch.
+    pub last_success: Option<i64>,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+}
+
+/// Why a payload was refused or could not be mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// When, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// The code of the refusal or failure.
+    pub code: String,
+    /// The same in words.
+    pub message: String,
+}
+
+/// A tally that grows.
+#[derive(Debug, Default)]
+pub struct LiveTally(Mutex<(Tally, bool)>);
+
+impl LiveTally {
+    /// Goes on from here.
+    pub fn new(tally: Tally) -> Self {
+        Self(Mutex::new((tally, false)))
+    }
+
+    /// Counts something.
+    pub fn count(&self, count: impl FnOnce(&mut Tally)) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut held.0);
+        held.1 = true;
+    }
+
+    /// How it stands.
+    pub fn now(&self) -> Tally {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// How it stands, if anything was counted since this was called last.
+    pub fn news(&self) -> Option<Tally> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut held.1).then(|| held.0.clone())
+    }
 }
 
 /// What is known of a sender.
@@ -58,9 +144,9 @@ words!(
 );
 
 impl Source {
-    /// A sender of this name.
-    pub fn new(name: String, settings: SourceSettings) -> Self {
-        Self { name: name.into(), settings }
+    /// A sender of this name that has sent nothing yet.
+    pub fn new(name: String, origin: Origin, settings: SourceSettings) -> Self {
+        Self { name: name.into(), origin, settings, tally: Arc::default() }
     }
 
     /// A sender that nobody registered, for trying a plugin.
@@ -75,7 +161,7 @@ impl Source {
             payload_bytes_max: usize::MAX,
             on_unmappable: OnUnmappable::Reject,
         };
-        Self::new(name, settings)
+        Self::new(name, Origin::Configured, settings)
     }
 }
 

@@ -9,6 +9,7 @@ mod deliveries;
 mod events;
 mod incidents;
 mod read;
+mod sources;
 mod sql;
 mod tokens;
 mod writer;
@@ -17,6 +18,7 @@ pub use deliveries::{Attempt, AttemptRow, AuditEntry, DeliveryFilter, DeliveryRo
 pub use events::{EventFilter, EventRow, EventState, IncidentRef, Preview, Recorded};
 pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, PatchRefusal};
 pub use read::Page;
+pub use sources::{SecretRow, SourceRow};
 pub use tokens::{Scope, TokenRow, Tokens};
 
 use crate::config::Dedup;
@@ -34,8 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use writer::Writer;
 
-const SCHEMA: &str = include_str!("store/schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+/// What makes each version of the database of the one before. A version that was released is never edited.
+const SCHEMA: [&str; 2] = [include_str!("store/schema/1.sql"), include_str!("store/schema/2.sql")];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of the log may pile up before it is copied into the database, in pages.
@@ -166,16 +168,14 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        0 => {
-            connection
-                .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"))?;
-        }
-        SCHEMA_VERSION => {}
-        newer => {
-            bail!("it has version {newer} and this hookmill knows {SCHEMA_VERSION}; use the hookmill that wrote it")
-        }
+    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = SCHEMA.len();
+    ensure!(
+        version <= known,
+        "it has version {version} and this hookmill knows {known}; use the hookmill that wrote it"
+    );
+    for (step, sql) in SCHEMA.iter().enumerate().skip(version) {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT", step + 1))?;
     }
     Ok(())
 }

@@ -37,6 +37,10 @@ impl Scheme {
     }
 }
 
+impl Scheme {
+    /// SHIM
+    pub fn name(&self) -> &str { "x" }
+}
 /// Why a payload is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrust {

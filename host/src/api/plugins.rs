@@ -62,7 +62,7 @@ pub(super) async fn run(
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
     let source = match run.source {
-        Some(name) => host.sources.get(name.as_str()).cloned().ok_or(HttpError::UnknownSource(name))?,
+        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();

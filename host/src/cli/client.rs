@@ -124,15 +124,25 @@ impl Client {
 
     /// `GET /api/…`.
     pub fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        self.call(Method::GET, path, query)
+        self.call(Method::GET, path, query, None)
     }
 
     /// `POST /api/…` without a body.
     pub fn post(&self, path: &[&str]) -> Result<Value> {
-        self.call(Method::POST, path, &[])
+        self.call(Method::POST, path, &[], None)
     }
 
-    fn call(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+    /// `POST /api/…` with this body.
+    pub fn post_json(&self, path: &[&str], body: &Value) -> Result<Value> {
+        self.call(Method::POST, path, &[], Some(body))
+    }
+
+    /// `DELETE /api/…`.
+    pub fn delete(&self, path: &[&str]) -> Result<Value> {
+        self.call(Method::DELETE, path, &[], None)
+    }
+
+    fn call(&self, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>) -> Result<Value> {
         let mut url = self.url.clone();
         let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
         segments.pop_if_empty().push("api").extend(path);
@@ -144,6 +154,9 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
         let (status, body) = self
             .runtime
             .block_on(async {
@@ -152,7 +165,7 @@ impl Client {
                 Ok((status, response.bytes().await?))
             })
             .map_err(|error: reqwest::Error| self.unreachable(&error))?;
-        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        let answer = if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() };
         match answer {
             Some(answer) if status.is_success() => Ok(answer),
             answer => self.refused(status, answer.as_ref()),

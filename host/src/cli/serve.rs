@@ -41,6 +41,7 @@ impl Serve {
         let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let mut running = start(config, admin_token).await?;
+            running.follow(self.config);
             let broken = tokio::select! {
                 _ = interrupt.recv() => false,
                 _ = terminate.recv() => false,

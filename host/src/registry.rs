@@ -1,0 +1,262 @@
+//! The sources that are known: those of the configuration file and those that were registered while the host runs.
+//!
+//! Changes are made here, one after the other; everybody else sees the whole set before a change or the whole set after.
+
+use crate::config::{Declaration, GivenSecret, Limits};
+use crate::http_error::HttpError;
+use crate::id::unix_ms;
+use crate::source::{LiveTally, Origin, SecretNote, Source};
+use crate::store::{SecretRow, SourceRow, Store};
+use crate::vault::Vault;
+use anyhow::{Context, Result, anyhow, ensure};
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+/// Secrets that one source may have at once.
+const SECRETS_MAX: usize = 8;
+
+/// Every source by its name.
+pub type Sources = BTreeMap<Arc<str>, Arc<Source>>;
+
+/// The sources, and the only way to change them.
+#[derive(Debug)]
+pub struct Registry {
+    published: ArcSwap<Sources>,
+    /// Held by whoever changes something.
+    changing: Mutex<()>,
+    /// What a source that does not say otherwise is limited to.
+    limits: Limits,
+    store: Arc<Store>,
+    vault: Vault,
+}
+
+/// A source that was registered or given another secret.
+#[derive(Debug)]
+pub struct Issued {
+    /// The source as it is now.
+    pub source: Arc<Source>,
+    /// Its new secret, when it was made here: it is shown this once.
+    pub secret: Option<String>,
+}
+
+impl Registry {
+    /// The sources of the configuration beside those that are registered.
+    ///
+    /// # Errors
+    /// When one name is in both, or a registered source cannot be used.
+    pub async fn open(store: Arc<Store>, vault: Vault, configured: Vec<Source>, limits: Limits) -> Result<Self> {
+        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, store, vault };
+        registry.reconfigure(configured).await?;
+        Ok(registry)
+    }
+
+    /// A source by its name.
+    pub fn get(&self, name: &str) -> Option<Arc<Source>> {
+        self.published.load().get(name).cloned()
+    }
+
+    /// Every source.
+    pub fn all(&self) -> Arc<Sources> {
+        self.published.load_full()
+    }
+
+    /// Replaces the sources of the configuration.
+    ///
+    /// # Errors
+    /// As [`Registry::open`]; then nothing has changed.
+    pub async fn reconfigure(&self, configured: Vec<Source>) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let sources = self.beside_registered(configured).await?;
+        self.published.store(Arc::new(sources));
+        Ok(())
+    }
+
+    /// Makes a source known from now on. Without a secret one is made, where the scheme needs one.
+    ///
+    /// # Errors
+    /// When there is a source of this name, or what is declared cannot be.
+    pub async fn register(
+        &self,
+        name: String,
+        declaration: Map<String, Value>,
+        secret: Option<String>,
+    ) -> Result<Issued, HttpError> {
+        let _changing = self.changing.lock().await;
+        is_name(&name).map_err(HttpError::InvalidRequest)?;
+        if self.get(&name).is_some() {
+            return Err(HttpError::Conflict(format!("there is a source `{name}` already")));
+        }
+        let scheme = Declaration::from_json(declaration.clone()).map_err(invalid)?;
+        let (secret, made) = match secret {
+            Some(secret) => (Some(secret), None),
+            None => {
+                let made = scheme.new_secret()?;
+                (made.clone(), made)
+            }
+        };
+        let created_at = unix_ms();
+        let mut row = SourceRow { name, declaration, created_at, secrets: Vec::new() };
+        if let Some(secret) = secret {
+            row.secrets.push(self.seal(&row, &secret, created_at)?);
+        }
+        let source = self.put(row).await?;
+        Ok(Issued { source, secret: made })
+    }
+
+    /// Changes what is declared of a registered source: keys that are given, or `null` to take one back.
+    ///
+    /// # Errors
+    /// When it is not registered, or cannot be so.
+    pub async fn change(&self, name: &str, changes: Map<String, Value>) -> Result<Arc<Source>, HttpError> {
+        let _changing = self.changing.lock().await;
+        let mut row = self.registered(name).await?;
+        for (key, value) in changes {
+            match value {
+                Value::Null => drop(row.declaration.remove(&key)),
+                value => drop(row.declaration.insert(key, value)),
+            }
+        }
+        self.put(row).await
+    }
+
+    /// Gives a registered source another secret, a new one unless one is given, and ends the former ones after
+    /// `overlap`.
+    ///
+    /// # Errors
+    /// When it is not registered, or has no use for the secret.
+    pub async fn rotate(&self, name: &str, secret: Option<String>, overlap: Duration) -> Result<Issued, HttpError> {
+        let _changing = self.changing.lock().await;
+        let mut row = self.registered(name).await?;
+        let (secret, made) = match secret {
+            Some(secret) => (secret, None),
+            None => {
+                let made = Declaration::from_json(row.declaration.clone()).map_err(invalid)?.new_secret()?;
+                let made = made.ok_or_else(|| HttpError::Conflict(format!("the scheme of `{name}` has no secret")))?;
+                (made.clone(), Some(made))
+            }
+        };
+        let now = unix_ms();
+        row.secrets.retain(|secret| secret.not_after.is_none_or(|end| end > now));
+        let end = now.saturating_add(overlap.as_millis().try_into().unwrap_or(i64::MAX));
+        for former in &mut row.secrets {
+            former.not_after = Some(former.not_after.map_or(end, |before| before.min(end)));
+        }
+        if row.secrets.len() >= SECRETS_MAX {
+            return Err(HttpError::Conflict(format!("`{name}` has {SECRETS_MAX} secrets that are still valid")));
+        }
+        row.secrets.push(self.seal(&row, &secret, now)?);
+        let source = self.put(row).await?;
+        Ok(Issued { source, secret: made })
+    }
+
+    /// Forgets a registered source. What it has sent stays.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub async fn remove(&self, name: &str) -> Result<(), HttpError> {
+        let _changing = self.changing.lock().await;
+        self.registered(name).await?;
+        self.store.remove_source(name.to_owned()).await?;
+        let mut sources = Sources::clone(&self.published.load());
+        sources.remove(name);
+        self.published.store(Arc::new(sources));
+        info!(source = name, "source removed");
+        Ok(())
+    }
+
+    /// Writes down what sources have sent since this was called last.
+    pub async fn save_tallies(&self) {
+        let news = |source: &Arc<Source>| source.tally.news().map(|tally| (source.name.clone(), tally));
+        let tallies: Vec<_> = self.published.load().values().filter_map(news).collect();
+        if !tallies.is_empty()
+            && let Err(error) = self.store.put_tallies(tallies).await
+        {
+            warn!("cannot write down what sources have sent: {error:#}");
+        }
+    }
+
+    async fn beside_registered(&self, configured: Vec<Source>) -> Result<Sources> {
+        let mut sources = Sources::new();
+        for source in configured {
+            sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
+        }
+        for row in self.store.registered_sources().await? {
+            let name = row.name.clone();
+            ensure!(
+                !sources.contains_key(name.as_str()),
+                "source `{name}` is registered and stands in the configuration file too; take it out of the file, or \
+                 start without it there and run `hookmill webhook remove {name}`"
+            );
+            let source = self.build(&row).with_context(|| format!("registered source `{name}`"))?;
+            sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
+        }
+        Ok(sources)
+    }
+
+    /// The source with what it has sent so far.
+    async fn with_tally(&self, mut source: Source) -> Result<Source> {
+        source.tally = match self.get(&source.name) {
+            Some(present) => present.tally.clone(),
+            None => Arc::new(LiveTally::new(self.store.tally(source.name.clone()).await?)),
+        };
+        Ok(source)
+    }
+
+    async fn registered(&self, name: &str) -> Result<SourceRow, HttpError> {
+        let source = self.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))?;
+        if source.origin == Origin::Configured {
+            let help = "change it there: the host takes it over at once";
+            return Err(HttpError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
+        }
+        let rows = self.store.registered_sources().await?;
+        let row = rows.into_iter().find(|row| row.name == name);
+        row.ok_or_else(|| HttpError::Internal(anyhow!("source `{name}` is not in the store")))
+    }
+
+    /// Writes a row that makes a source, and publishes it.
+    async fn put(&self, row: SourceRow) -> Result<Arc<Source>, HttpError> {
+        let source = self.build(&row).map_err(invalid)?;
+        let source = Arc::new(self.with_tally(source).await?);
+        self.store.put_source(row).await?;
+        let mut sources = Sources::clone(&self.published.load());
+        sources.insert(source.name.clone(), source.clone());
+        self.published.store(Arc::new(sources));
+        info!(source = %source.name, "source registered or changed");
+        Ok(source)
+    }
+
+    fn build(&self, row: &SourceRow) -> Result<Source> {
+        let mut given = Vec::new();
+        for secret in &row.secrets {
+            let plain = self.vault.unseal(&label(&row.name, secret.id), &secret.sealed)?;
+            given.push(GivenSecret { secret: String::from_utf8(plain)?, not_after: secret.not_after });
+        }
+        let mut warnings = Vec::new();
+        let settings =
+            Declaration::from_json(row.declaration.clone())?.into_settings(&row.name, given, &self.limits, &mut warnings)?;
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
+        let secrets = row.secrets.iter().map(note).collect();
+        Ok(Source::new(row.name.clone(), Origin::Registered { created_at: row.created_at, secrets }, settings))
+    }
+
+    fn seal(&self, row: &SourceRow, secret: &str, created_at: i64) -> Result<SecretRow> {
+        let id = row.secrets.last().map_or(1, |last| last.id + 1);
+        let sealed = self.vault.seal(&label(&row.name, id), secret.as_bytes())?;
+        Ok(SecretRow { id, sealed, created_at, not_after: None })
+    }
+}
+
+/// What binds a sealed secret to its place.
+fn label(source: &str, id: i64) -> String {
+    format!("source {source} secret {id}")
+}
+
+fn invalid(error: anyhow::Error) -> HttpError {
+    HttpError::InvalidRequest(format!("{error:#}"))
+}

@@ -1,0 +1,106 @@
+//! Encrypts what must not be read from the database alone: the secrets of sources.
+//!
+//! AES-256-GCM with a key from the environment or a key file. What is sealed is bound to a label, so that it cannot be
+//! moved to another place in the database.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The variable that holds the key, if it is not in a file.
+pub const KEY_VARIABLE: &str = "HOOKMILL_SECRET_KEY";
+const KEY_FILE: &str = "secret.key";
+const KEY_BYTES: usize = 32;
+
+/// Seals and opens with one key.
+pub struct Vault {
+    key: LessSafeKey,
+}
+
+impl Vault {
+    /// With the key of [`KEY_VARIABLE`], or else of the key file in the data folder, which is made if missing.
+    ///
+    /// # Errors
+    /// When the key cannot be used, and what to do about it.
+    pub fn open(data_dir: &Path) -> Result<Self> {
+        match std::env::var(KEY_VARIABLE) {
+            Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),
+            Err(_) => Self::with_file(&data_dir.join(KEY_FILE)),
+        }
+    }
+
+    fn with_file(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(path)?,
+            Err(error) => return Err(error).with_context(|| format!("cannot read the key file {shown}")),
+        };
+        let mode = std::fs::metadata(path)?.mode();
+        ensure!(mode & 0o077 == 0, "other users can read the key file {shown}; run `chmod 600 {shown}`");
+        Self::with_key(&text).with_context(|| format!("in the key file {shown}"))
+    }
+
+    fn with_key(text: &str) -> Result<Self> {
+        let help = || anyhow!("a key is {KEY_BYTES} random bytes in base64; `openssl rand -base64 {KEY_BYTES}` makes one");
+        let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| help())?;
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| help())?;
+        Ok(Self { key: LessSafeKey::new(key) })
+    }
+
+    /// Encrypts `plain`; only a call of [`Vault::unseal`] with the same label reads it.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub fn seal(&self, label: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce)?;
+        let mut sealed = plain.to_vec();
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(label), &mut sealed)
+            .map_err(|_| anyhow!("cannot encrypt"))?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Decrypts what was sealed with this label.
+    ///
+    /// # Errors
+    /// When the key is another one, or what is stored was changed.
+    pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).context("it is too short")?;
+        let mut plain = sealed.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| anyhow!("it is too short"))?;
+        match self.key.open_in_place(nonce, Aad::from(label), &mut plain) {
+            Ok(opened) => Ok(opened.to_vec()),
+            Err(_) => bail!("it was sealed with another key than the present one; put the former {KEY_FILE} or {KEY_VARIABLE} back"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Vault").finish_non_exhaustive()
+    }
+}
+
+/// A new key, on disk before anything is sealed with it.
+fn make_key(path: &Path) -> Result<String> {
+    let mut key = [0; KEY_BYTES];
+    getrandom::fill(&mut key)?;
+    let text = BASE64_STANDARD.encode(key);
+    let make = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        writeln!(file, "{text}")?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        // The name of a file is on disk only when its folder is.
+        anyhow::Ok(std::fs::File::open(folder)?.sync_all()?)
+    };
+    make().with_context(|| format!("cannot make the key file {}", path.display()))?;
+    Ok(text)
+}
