@@ -4,18 +4,22 @@
 //! The pipeline is [`Host::accept`]; `ARCHITECTURE.md` has the map of the code.
 
 pub mod api;
+pub mod bodies;
 pub mod cli;
 pub mod compiled_cache;
 pub mod config;
 pub mod deliver;
 pub mod event;
+pub mod extract;
 pub mod http_error;
 pub mod id;
 pub mod incident;
+pub mod listen;
 pub mod map;
 pub mod metrics;
 pub mod plugin;
 pub mod plugin_dir;
+pub mod rate_limit;
 pub mod receive;
 pub mod remap;
 pub mod sandbox;
@@ -27,12 +31,14 @@ pub mod toolchain;
 pub mod verify;
 mod words;
 
+use bodies::Bodies;
 use deliver::Deliverer;
 use event::EventStatus;
 use http_error::HttpError;
 use map::Mappers;
 use metrics::Metrics;
 use plugin_dir::Loaded;
+use rate_limit::RateLimit;
 use receive::Unverified;
 use source::Source;
 use std::collections::BTreeMap;
@@ -54,6 +60,9 @@ pub struct Host {
     metrics: Arc<Metrics>,
     admin_token: Option<String>,
     waiting: Notify,
+    /// Of all webhooks together.
+    rate_limit: RateLimit,
+    bodies: Bodies,
 }
 
 impl Host {
@@ -63,6 +72,8 @@ impl Host {
     /// Why the payload is not taken. Nothing is stored then.
     pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
         let verified = verify::verify(unverified)?;
+        // After the signature, so that strangers cannot use up a sender's share.
+        verified.source().settings.rate_limit.check()?;
         let mapped = self.mappers.map(verified, 1).await;
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;

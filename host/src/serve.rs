@@ -1,11 +1,14 @@
 //! Puts a host together from its configuration, runs it and ends it without leaving anything half done.
 
+use crate::bodies::Bodies;
 use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
 use crate::deliver::Deliverer;
+use crate::listen::{Bounds, Listener, LiveTls, TlsFiles};
 use crate::map::Mappers;
 use crate::metrics::Metrics;
 use crate::plugin_dir::{Loaded, PluginDir};
+use crate::rate_limit::RateLimit;
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
 use crate::{Host, api};
@@ -16,13 +19,14 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 /// Below this an admin token could be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
+/// How many connections an `admin_listen` of its own takes: few work there, and no webhook takes their place.
+const ADMIN_CONNECTIONS: usize = 256;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 
@@ -34,10 +38,12 @@ pub struct Running {
     /// Where the API listens; the same unless it is kept apart.
     pub admin_address: SocketAddr,
     host: Arc<Host>,
-    servers: JoinSet<std::io::Result<()>>,
+    servers: JoinSet<()>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     drain_timeout: Duration,
+    tls: LiveTls,
+    admin_tls: LiveTls,
 }
 
 /// Opens the store, loads the plugins aside and listens.
@@ -53,6 +59,8 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
             token.len()
         );
     }
+    let tls = LiveTls::new(config.tls.as_ref()).context("`tls`")?;
+    let admin_tls = LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?;
     let metrics = Arc::new(Metrics::default());
     let policy = Policy { dedup: config.dedup, reopen_within: config.reopen_within };
     let store = Arc::new(Store::open(&config.data_dir, config.limits.store_queue, policy, metrics.clone())?);
@@ -75,6 +83,8 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         metrics,
         admin_token,
         waiting: Notify::new(),
+        rate_limit: RateLimit::per_second(config.limits.requests_per_second),
+        bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
     });
 
     let (stop, stopped) = watch::channel(false);
@@ -86,23 +96,37 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let mut servers = JoinSet::new();
     let inbound = api::inbound_routes();
     let admin = api::admin_routes(&host);
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr()?;
+    let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
+    let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
+    let listener = Listener::bind(config.listen, tls.clone(), bounds).await?;
+    let address = listener.address()?;
     let admin_address = match config.admin_listen {
         None => {
-            servers.spawn(serve(listener, inbound.merge(admin), host.clone(), stopped));
+            servers.spawn(listener.serve(router(inbound.merge(admin), &host), stopped));
             address
         }
         Some(admin_listen) => {
-            let admin_listener = listen(admin_listen).await?;
-            let admin_address = admin_listener.local_addr()?;
-            servers.spawn(serve(listener, inbound.clone(), host.clone(), stopped.clone()));
-            servers.spawn(serve(admin_listener, inbound.merge(admin), host.clone(), stopped));
+            let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS, ..bounds };
+            let admin_listener = Listener::bind(admin_listen, admin_tls.clone(), admin_bounds).await?;
+            let admin_address = admin_listener.address()?;
+            servers.spawn(listener.serve(router(inbound.clone(), &host), stopped.clone()));
+            servers.spawn(admin_listener.serve(router(inbound.merge(admin), &host), stopped));
             admin_address
         }
     };
-    info!(%address, %admin_address, "hookmill listens on http://{address}");
-    Ok(Running { address, admin_address, host, servers, tasks, stop, drain_timeout: config.drain_timeout })
+    let protocol = if config.tls.is_some() { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    Ok(Running {
+        address,
+        admin_address,
+        host,
+        servers,
+        tasks,
+        stop,
+        drain_timeout: config.drain_timeout,
+        tls,
+        admin_tls,
+    })
 }
 
 impl Running {
@@ -114,6 +138,18 @@ impl Running {
     /// Whether every plugin file found at start has been loaded or refused.
     pub fn is_ready(&self) -> bool {
         self.host.loaded.is_settled()
+    }
+
+    /// Takes the certificates and keys of a configuration for connections from now on: those of both listeners or none.
+    ///
+    /// # Errors
+    /// Which file cannot be used. What was in use stays.
+    pub fn reload_tls(&self, config: &Config) -> Result<()> {
+        let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
+        let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
+        self.tls.replace(tls);
+        self.admin_tls.replace(admin_tls);
+        Ok(())
     }
 
     /// Ends when a part of the host ends that should not before it is stopped.
@@ -142,22 +178,9 @@ impl Running {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}; is another program there?"))
-}
-
-async fn serve(
-    listener: TcpListener,
-    routes: Router<Arc<Host>>,
-    host: Arc<Host>,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let router = routes.fallback(api::fallback).method_not_allowed_fallback(api::fallback).with_state(host);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
-        .await
+fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
+    let routes = routes.fallback(api::fallback).method_not_allowed_fallback(api::method_not_allowed);
+    routes.with_state(host.clone())
 }
 
 async fn until_stopped(task: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {
