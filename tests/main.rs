@@ -20,5 +20,7 @@ mod incidents;
 mod limits;
 mod mappers;
 mod outbound;
+mod pressure;
 mod reload;
+mod tls;
 mod tokens;

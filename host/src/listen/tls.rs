@@ -1,6 +1,6 @@
 //! TLS of a listener: read from files, replaceable while it serves.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::ArcSwapOption;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
@@ -77,43 +77,34 @@ impl TlsFiles {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+    CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unreadable(path, "a certificate", "-----BEGIN CERTIFICATE-----", error))?;
-    ensure!(
-        !certificates.is_empty(),
-        "{} holds no certificate; a PEM file with `-----BEGIN CERTIFICATE-----` is needed",
-        path.display()
-    );
-    Ok(certificates)
+        .and_then(|found: Vec<_>| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
+        .map_err(|error| unreadable(path, "certificate", error))
 }
 
 /// A key that everybody on the machine can read is no secret. A group may: that is how a service that is not root is
 /// commonly given one.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    let key = PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| unreadable(path, "a private key", "-----BEGIN PRIVATE KEY-----", error))?;
+    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, "private key", error))?;
     let mode =
         std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode();
-    if mode & 0o007 != 0 {
-        bail!(
-            "every user can read or change the key {} (mode {:03o}); run `chmod o= {}`",
-            path.display(),
-            mode & 0o777,
-            path.display()
-        );
-    }
+    ensure!(
+        mode & 0o007 == 0,
+        "every user can read or change the key {} (mode {:03o}); run `chmod o= {}`",
+        path.display(),
+        mode & 0o777,
+        path.display()
+    );
     Ok(key)
 }
 
 /// Names the file; what is in it is never quoted.
-fn unreadable(path: &Path, wanted: &str, begin: &str, error: pem::Error) -> anyhow::Error {
-    let path = path.display();
+fn unreadable(path: &Path, wanted: &str, error: pem::Error) -> anyhow::Error {
+    let (path, begin) = (path.display(), format!("-----BEGIN {}-----", wanted.to_uppercase()));
     match error {
-        pem::Error::Io(error) => anyhow::anyhow!("cannot read {path}: {error}"),
-        pem::Error::NoItemsFound => {
-            anyhow::anyhow!("{path} holds no {}; a PEM file with `{begin}` is needed", &wanted[2..])
-        }
-        _ => anyhow::anyhow!("{path} is not a PEM file with {wanted}; one with `{begin}` is needed"),
+        pem::Error::Io(error) => anyhow!("cannot read {path}: {error}"),
+        pem::Error::NoItemsFound => anyhow!("{path} holds no {wanted}; a PEM file with `{begin}` is needed"),
+        _ => anyhow!("{path} is damaged; a PEM file with `{begin}` and a whole {wanted} is needed"),
     }
 }
