@@ -260,6 +260,13 @@ impl Host<'_> {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// How much memory the process has.
+    pub fn resident_bytes(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -248,12 +248,7 @@ async fn what_is_not_there() {
     let answer = host.post("x", "").await;
     let expected = json!({"error": {"code": "unknown_source", "message": "Webhook source 'x' is not registered"}});
     assert_eq!((answer.status, answer.body), (404, expected));
-    for (method, path) in [
-        (Method::GET, "/api/webhooks/known"),
-        (Method::POST, "/api/webhooks/known/deeper/still"),
-        (Method::GET, "/nowhere"),
-        (Method::DELETE, "/api/events"),
-    ] {
+    for (method, path) in [(Method::POST, "/api/webhooks/known/deeper/still"), (Method::GET, "/nowhere")] {
         let answer = host.call(method.clone(), path, "").await;
         assert_eq!((answer.status, answer.error_code()), (404, "not_found"), "{method} {path}: {answer:?}");
     }

@@ -20,6 +20,8 @@ mod incidents;
 mod limits;
 mod mappers;
 mod outbound;
+mod pressure;
 mod reload;
 mod sources;
+mod tls;
 mod tokens;

@@ -13,7 +13,7 @@ use crate::event::EventStatus;
 use crate::http_error::HttpError;
 use crate::store::Page;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -22,9 +22,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// The largest body of a call.
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What senders reach.
 pub fn inbound_routes() -> Router<Arc<Host>> {
@@ -49,7 +46,6 @@ pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
         .route("/api/plugins/{name}/run", post(plugins::run))
         .route("/api/deliveries", get(deliveries::list))
         .route("/api/deliveries/{id}/retry", post(deliveries::retry))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
     Router::new().route("/readyz", get(readyz)).route("/metrics", get(metrics)).merge(guarded)
 }
@@ -57,6 +53,11 @@ pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
 /// What is not there, in the shape of every other refusal.
 pub async fn fallback() -> HttpError {
     HttpError::NotFound("such path".into())
+}
+
+/// What is there for other methods.
+pub async fn method_not_allowed() -> HttpError {
+    HttpError::MethodNotAllowed
 }
 
 async fn healthz() -> Json<Value> {

@@ -6,11 +6,14 @@
 mod file;
 
 use crate::deliver::Destination;
+use crate::listen::TlsFiles;
+use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, Origin, PluginChoice, Source, SourceSettings};
 use crate::verify::Scheme;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +36,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the API listens, when it is kept apart.
     pub admin_listen: Option<SocketAddr>,
+    /// The certificate and key of `listen`.
+    pub tls: Option<TlsFiles>,
+    /// Those of `admin_listen`.
+    pub admin_tls: Option<TlsFiles>,
     /// The folder of the database and the compiled plugins.
     pub data_dir: PathBuf,
     /// The folder of the plugins.
@@ -75,6 +82,16 @@ pub struct Limits {
     pub instances: u32,
     /// How many writes may wait for the store before events are answered `overloaded`.
     pub store_queue: usize,
+    /// How many connections may be open at once.
+    pub connections: usize,
+    /// How long a connection may stay without sending the whole head of a request.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How much memory the bodies of all requests may take.
+    pub body_memory_bytes: usize,
+    /// How many payloads of all sources are taken in a second.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// What one call of a plugin may use.
@@ -92,7 +109,17 @@ pub struct CallLimits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { call: CallLimits::default(), payload_bytes: MIB, instances: 16, store_queue: 4096 }
+        Self {
+            call: CallLimits::default(),
+            payload_bytes: MIB,
+            instances: 16,
+            store_queue: 4096,
+            connections: 10_000,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            body_memory_bytes: 256 * MIB,
+            requests_per_second: None,
+        }
     }
 }
 
@@ -137,20 +164,39 @@ impl Config {
     /// As [`Config::load`], without the file's name.
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let file = file::File::parse(text)?;
-        let call = file.limits.call().over(&CallLimits::default());
-        let limits = Limits {
-            payload_bytes: file.limits.payload_mib.map_or(MIB, |mib| mib.0.bytes()),
-            instances: file.limits.instances.map_or(Limits::default().instances, |count| count.0.get()),
-            store_queue: file.limits.store_queue.map_or(Limits::default().store_queue, |count| count.0.get()),
-            call,
-        };
+        let limits = limits(file.limits);
+        let listen = file.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 8080)), |address| address.0);
+        let admin_listen = file.admin_listen.map(|address| address.0);
+        ensure!(
+            admin_listen.is_some() || file.admin_tls.is_none(),
+            "`admin_tls` is for `admin_listen`, which is not set; set it, or use `tls`"
+        );
         let mut warnings = Vec::new();
+        for (key, address, tls_key, has_tls) in [
+            ("listen", Some(listen), "tls", file.tls.is_some()),
+            ("admin_listen", admin_listen, "admin_tls", file.admin_tls.is_some()),
+        ] {
+            if let Some(address) = address.filter(|address| !address.ip().is_loopback() && !has_tls) {
+                warnings.push(format!(
+                    "`{key}` {address} is reached from elsewhere and has no TLS: what is sent there can be read and \
+                     changed on its way; set `{tls_key}`, or listen on 127.0.0.1 behind a proxy that has it"
+                ));
+            }
+        }
         let mut sources = Vec::new();
         for (name, source) in file.sources {
             let settings = source_settings(name.as_str(), source, &limits, &mut warnings)
                 .with_context(|| format!("sources.{name}"))?;
             sources.push(Source::new(name.into(), Origin::Configured, settings));
         }
+        let largest =
+            sources.iter().map(|source| source.settings.payload_bytes_max).fold(limits.payload_bytes, usize::max);
+        ensure!(
+            largest <= limits.body_memory_bytes,
+            "`limits.body_memory_mib` is {}, which no payload of `payload_mib` {} fits in; raise it or lower that",
+            limits.body_memory_bytes / MIB,
+            largest / MIB
+        );
         let mut webhooks = Vec::new();
         for (name, webhook) in file.webhooks {
             let destination = webhook.into_destination(name.as_str()).with_context(|| format!("webhooks.{name}"))?;
@@ -158,8 +204,10 @@ impl Config {
         }
         let plugin_limits = file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect();
         Ok(Self {
-            listen: file.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 8080)), |address| address.0),
-            admin_listen: file.admin_listen.map(|address| address.0),
+            listen,
+            admin_listen,
+            tls: file.tls.map(|tls| tls.files(folder)),
+            admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugin_limits,
@@ -202,6 +250,21 @@ impl Declaration {
     }
 }
 
+fn limits(file: file::Limits) -> Limits {
+    let (call, default) = (file.call().over(&CallLimits::default()), Limits::default());
+    Limits {
+        call,
+        payload_bytes: file.payload_mib.map_or(default.payload_bytes, |mib| mib.0.bytes()),
+        instances: file.instances.map_or(default.instances, |count| count.0.get()),
+        store_queue: file.store_queue.map_or(default.store_queue, |count| count.0.get()),
+        connections: file.connections.map_or(default.connections, |count| count.0.get() as usize),
+        head_timeout: file.head_timeout.map_or(default.head_timeout, |time| time.0.into()),
+        body_timeout: file.body_timeout.map_or(default.body_timeout, |time| time.0.into()),
+        body_memory_bytes: file.body_memory_mib.map_or(default.body_memory_bytes, |mib| mib.0.bytes()),
+        requests_per_second: file.requests_per_second.map(|count| count.0),
+    }
+}
+
 fn source_settings(
     name: &str,
     source: file::Source,
@@ -238,6 +301,7 @@ fn source_settings(
         severity_mapping,
         settings: source.settings.into_iter().map(|(name, value)| (name, value.0)).collect(),
         payload_bytes_max: source.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes()),
+        rate_limit: RateLimit::per_second(source.requests_per_second.map(|count| count.0)),
         on_unmappable: source.on_unmappable.map_or(OnUnmappable::Reject, |answer| answer.0),
     })
 }

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::time::Duration;
 
 /// How long a client that came at a bad time should wait, in seconds.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: u64 = 1;
 
 /// A refusal. Its text is what the client is told.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,15 @@ pub enum HttpError {
         /// The largest that is taken.
         bytes_max: usize,
     },
+    /// The body does not come.
+    #[error("the body took longer than {0:?}")]
+    BodyTimeout(Duration),
+    /// More came than is taken in a second.
+    #[error("too many requests; try again in {retry_after_s} s")]
+    RateLimited {
+        /// When one will be taken again.
+        retry_after_s: u64,
+    },
     /// Too much waits already.
     #[error("too much is waiting; try again")]
     Overloaded,
@@ -43,6 +53,9 @@ pub enum HttpError {
     /// There is no such thing.
     #[error("there is no {0}")]
     NotFound(String),
+    /// The path is there, for other methods. Which ones, the router says.
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
     /// It does not fit what is there.
     #[error("{0}")]
     Conflict(String),
@@ -66,10 +79,13 @@ impl HttpError {
             Self::TimestampExpired | Self::TimestampFuture => (StatusCode::UNAUTHORIZED, "timestamp_expired"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -84,10 +100,13 @@ impl IntoResponse for HttpError {
         }
         let (status, code) = self.status_and_code();
         let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => (status, [(header::RETRY_AFTER, RETRY_AFTER_S)], body).into_response(),
-            _ => (status, body).into_response(),
-        }
+        let retry_after_s = match self {
+            Self::Overloaded => Some(RETRY_AFTER_S),
+            Self::RateLimited { retry_after_s } => Some(retry_after_s),
+            _ => None,
+        };
+        let retry_after = retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        (status, retry_after, body).into_response()
     }
 }
 

@@ -4,18 +4,22 @@
 //! The pipeline is [`Host::accept`]; `ARCHITECTURE.md` has the map of the code.
 
 pub mod api;
+pub mod bodies;
 pub mod cli;
 pub mod compiled_cache;
 pub mod config;
 pub mod deliver;
 pub mod event;
+pub mod extract;
 pub mod http_error;
 pub mod id;
 pub mod incident;
+pub mod listen;
 pub mod map;
 pub mod metrics;
 pub mod plugin;
 pub mod plugin_dir;
+pub mod rate_limit;
 pub mod receive;
 pub mod registry;
 pub mod reload;
@@ -30,14 +34,17 @@ pub mod vault;
 pub mod verify;
 mod words;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use bodies::Bodies;
 use config::Config;
 use deliver::{Deliverer, Destination};
 use event::EventStatus;
 use http_error::HttpError;
+use listen::{LiveTls, TlsFiles};
 use map::Mappers;
 use metrics::Metrics;
 use plugin_dir::Loaded;
+use rate_limit::RateLimit;
 use receive::Unverified;
 use registry::Registry;
 use std::sync::Arc;
@@ -59,16 +66,25 @@ pub struct Host {
     metrics: Arc<Metrics>,
     admin_token: Option<String>,
     waiting: Notify,
+    tls: LiveTls,
+    admin_tls: LiveTls,
+    /// Of all webhooks together.
+    rate_limit: RateLimit,
+    bodies: Bodies,
 }
 
 impl Host {
-    /// Goes on with the sources and destinations of another configuration.
+    /// Goes on with the sources, destinations and certificates of another configuration.
     ///
     /// # Errors
-    /// When it does not fit what is registered; then nothing has changed.
+    /// When a certificate cannot be used, or a source is registered too; then nothing has changed.
     pub async fn reconfigure(&self, config: Config) -> Result<()> {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
+        let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
         self.sources.reconfigure(config.sources).await?;
+        self.tls.replace(tls);
+        self.admin_tls.replace(admin_tls);
         self.store.set_destinations(config.webhooks.iter().map(Destination::name_and_url).collect()).await?;
         self.deliverer.replace(config.webhooks).await;
         Ok(())
@@ -80,6 +96,8 @@ impl Host {
     /// Why the payload is not taken. Nothing is stored then.
     pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
         let verified = verify::verify(unverified)?;
+        // After the signature, so that strangers cannot use up a sender's share.
+        verified.source().settings.rate_limit.check()?;
         let mapped = self.mappers.map(verified, 1).await;
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;

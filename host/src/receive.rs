@@ -2,6 +2,7 @@
 
 use crate::Host;
 use crate::event::{EventStatus, FailureCode};
+use crate::extract::Path;
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::metrics::UNKNOWN;
@@ -9,17 +10,13 @@ use crate::source::{LastError, OnUnmappable, Source, Tally};
 use crate::store::{EventState, IncidentRef, Recorded};
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::Duration;
 use tracing::{Instrument, debug_span, info};
 use uuid::Uuid;
-
-/// How long a sender may take for a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A payload of a known source that nobody has checked.
 #[derive(Debug)]
@@ -74,27 +71,11 @@ async fn take(
     body: Body,
 ) -> Result<Recorded, HttpError> {
     let received_at = unix_ms();
-    let body = read_body(&headers, body, source.settings.payload_bytes_max).await?;
+    host.rate_limit.check()?;
+    // Its memory is its own until it is answered.
+    let read = host.bodies.read(&headers, body, source.settings.payload_bytes_max).await?;
+    let body = read.bytes.clone();
     host.accept(Unverified { id, received_at, source: source.clone(), headers, query, body }).await
-}
-
-async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, HttpError> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > bytes_max) {
-        return Err(HttpError::PayloadTooLarge { bytes_max });
-    }
-    let reading = axum::body::to_bytes(body, bytes_max);
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_too_long(&error) => Err(HttpError::PayloadTooLarge { bytes_max }),
-        Ok(Err(_)) => Err(HttpError::InvalidRequest("the body ended before it was complete".into())),
-        Err(_) => Err(HttpError::InvalidRequest(format!("the body took longer than {} s", BODY_TIMEOUT.as_secs()))),
-    }
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
 }
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {

@@ -1,11 +1,14 @@
 //! Puts a host together from its configuration, runs it and ends it without leaving anything half done.
 
+use crate::bodies::Bodies;
 use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
 use crate::deliver::{Deliverer, Destination};
+use crate::listen::{Bounds, Listener, LiveTls};
 use crate::map::Mappers;
 use crate::metrics::Metrics;
 use crate::plugin_dir::{Loaded, PluginDir};
+use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::reload::Reloader;
 use crate::sandbox::Sandbox;
@@ -19,13 +22,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 /// Below this an admin token could be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
+/// How many connections an `admin_listen` of its own takes: few work there, and no webhook takes their place.
+const ADMIN_CONNECTIONS: usize = 256;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often what sources have sent is written down.
@@ -39,7 +43,7 @@ pub struct Running {
     /// Where the API listens; the same unless it is kept apart.
     pub admin_address: SocketAddr,
     host: Arc<Host>,
-    servers: JoinSet<std::io::Result<()>>,
+    servers: JoinSet<()>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     /// What it was started with, without sources and destinations.
@@ -83,6 +87,10 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         metrics,
         admin_token,
         waiting: Notify::new(),
+        tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
+        admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
+        rate_limit: RateLimit::per_second(config.limits.requests_per_second),
+        bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
     });
 
     let (stop, stopped) = watch::channel(false);
@@ -95,22 +103,26 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let mut servers = JoinSet::new();
     let inbound = api::inbound_routes();
     let admin = api::admin_routes(&host);
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr()?;
+    let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
+    let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
+    let listener = Listener::bind(config.listen, host.tls.clone(), bounds).await?;
+    let address = listener.address()?;
     let admin_address = match config.admin_listen {
         None => {
-            servers.spawn(serve(listener, inbound.merge(admin), host.clone(), stopped));
+            servers.spawn(listener.serve(router(inbound.merge(admin), &host), stopped));
             address
         }
         Some(admin_listen) => {
-            let admin_listener = listen(admin_listen).await?;
-            let admin_address = admin_listener.local_addr()?;
-            servers.spawn(serve(listener, inbound.clone(), host.clone(), stopped.clone()));
-            servers.spawn(serve(admin_listener, inbound.merge(admin), host.clone(), stopped));
+            let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS, ..bounds };
+            let admin_listener = Listener::bind(admin_listen, host.admin_tls.clone(), admin_bounds).await?;
+            let admin_address = admin_listener.address()?;
+            servers.spawn(listener.serve(router(inbound.clone(), &host), stopped.clone()));
+            servers.spawn(admin_listener.serve(router(inbound.merge(admin), &host), stopped));
             admin_address
         }
     };
-    info!(%address, %admin_address, "hookmill listens on http://{address}");
+    let protocol = if config.tls.is_some() { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
     Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
 }
 
@@ -158,22 +170,9 @@ impl Running {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}; is another program there?"))
-}
-
-async fn serve(
-    listener: TcpListener,
-    routes: Router<Arc<Host>>,
-    host: Arc<Host>,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let router = routes.fallback(api::fallback).method_not_allowed_fallback(api::fallback).with_state(host);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
-        .await
+fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
+    let routes = routes.fallback(api::fallback).method_not_allowed_fallback(api::method_not_allowed);
+    routes.with_state(host.clone())
 }
 
 async fn until_stopped(task: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {

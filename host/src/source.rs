@@ -1,6 +1,7 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
 use crate::incident::Severity;
+use crate::rate_limit::RateLimit;
 use crate::verify::Scheme;
 use crate::words::words;
 use std::collections::BTreeMap;
@@ -118,6 +119,8 @@ pub struct SourceSettings {
     pub settings: Vec<(String, String)>,
     /// The largest body it may send.
     pub payload_bytes_max: usize,
+    /// How many of its payloads are taken in a second.
+    pub rate_limit: RateLimit,
     /// How a payload that its mapper refuses is answered.
     pub on_unmappable: OnUnmappable,
 }
@@ -159,6 +162,7 @@ impl Source {
             severity_mapping: BTreeMap::new(),
             settings: Vec::new(),
             payload_bytes_max: usize::MAX,
+            rate_limit: RateLimit::NONE,
             on_unmappable: OnUnmappable::Reject,
         };
         Self::new(name, Origin::Configured, settings)

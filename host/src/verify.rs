@@ -65,6 +65,11 @@ impl Verified {
         Self { event, source }
     }
 
+    /// Who sent it.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What was received, and who sent it.
     pub fn into_parts(self) -> (Event, Arc<Source>) {
         (self.event, self.source)

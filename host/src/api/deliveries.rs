@@ -3,10 +3,11 @@
 use super::parameters::Parameters;
 use super::{List, shown, time};
 use crate::Host;
+use crate::extract::{Path, Query};
 use crate::http_error::HttpError;
 use crate::store::DeliveryFilter;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -4,11 +4,11 @@ use super::authorize::Caller;
 use super::parameters::Parameters;
 use super::{List, body, shown};
 use crate::Host;
+use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
 use crate::incident::{Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
 use crate::store::{AuditEntry, IncidentFilter, IncidentKey, PatchRefusal};
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub(super) async fn patch(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
     Extension(Caller(by)): Extension<Caller>,
-    bytes: Bytes,
+    Bytes(bytes): Bytes,
 ) -> Result<Json<Value>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;

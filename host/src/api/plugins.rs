@@ -3,12 +3,12 @@
 use super::body;
 use crate::Host;
 use crate::event::{Event, Mapped, Verdict};
+use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
 use crate::map;
 use crate::source::Source;
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ struct Run {
 pub(super) async fn run(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
-    bytes: Bytes,
+    Bytes(bytes): Bytes,
 ) -> Result<Json<Value>, HttpError> {
     let run: Run = body(&bytes)?;
     let plugin = host.loaded.plugins().get(&name).cloned();

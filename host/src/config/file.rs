@@ -3,6 +3,7 @@
 use super::CallLimits;
 use crate::deliver::{Destination, RetrySchedule, SigningSecret};
 use crate::incident::Severity;
+use crate::listen::TlsFiles;
 use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice};
 use anyhow::{Result, anyhow};
@@ -14,7 +15,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub(super) struct File {
     pub listen: Option<Leaf<SocketAddr>>,
     pub admin_listen: Option<Leaf<SocketAddr>>,
+    pub tls: Option<Tls>,
+    pub admin_tls: Option<Tls>,
     pub data_dir: Option<Leaf<PathBuf>>,
     pub plugins_dir: Option<Leaf<PathBuf>>,
     pub limits: Limits,
@@ -36,12 +39,25 @@ pub(super) struct File {
     pub webhooks: BTreeMap<Name, Webhook>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    certificate: Leaf<PathBuf>,
+    key: Leaf<PathBuf>,
+    client_ca: Option<Leaf<PathBuf>>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
     pub payload_mib: Option<Leaf<Mib>>,
     pub instances: Option<Leaf<NonZeroU32>>,
     pub store_queue: Option<Leaf<NonZeroUsize>>,
+    pub connections: Option<Leaf<NonZeroU32>>,
+    pub head_timeout: Option<Leaf<Period>>,
+    pub body_timeout: Option<Leaf<Period>>,
+    pub body_memory_mib: Option<Leaf<Mib>>,
+    pub requests_per_second: Option<Leaf<NonZeroU32>>,
     deadline_ms: Option<Leaf<NonZeroU32>>,
     memory_mib: Option<Leaf<MemoryMib>>,
     output_mib: Option<Leaf<Mib>>,
@@ -68,6 +84,7 @@ pub(super) struct Source {
     pub severity_mapping: BTreeMap<String, Leaf<Severity>>,
     pub settings: BTreeMap<String, Leaf<String>>,
     pub payload_mib: Option<Leaf<Mib>>,
+    pub requests_per_second: Option<Leaf<NonZeroU32>>,
     pub on_unmappable: Option<Leaf<OnUnmappable>>,
 }
 
@@ -145,6 +162,17 @@ fn key_before(text: &str, line: u64, column: u64) -> Option<&str> {
     let in_list = || before.rsplit_once(": [").filter(|(_, items)| !items.contains(']')).map(|(key, _)| key);
     let key = before.strip_suffix(':').or_else(in_list)?;
     key.rsplit(|char: char| char.is_whitespace() || "{,\"'".contains(char)).next().filter(|key| !key.is_empty())
+}
+
+impl Tls {
+    /// The files, of which relative ones are in `folder`.
+    pub fn files(self, folder: &Path) -> TlsFiles {
+        TlsFiles {
+            certificate: folder.join(self.certificate.0),
+            key: folder.join(self.key.0),
+            client_ca: self.client_ca.map(|path| folder.join(path.0)),
+        }
+    }
 }
 
 impl Limits {

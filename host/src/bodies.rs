@@ -1,0 +1,97 @@
+//! Reads the bodies of requests within bounds: each in size and time, all of them together in memory.
+
+use crate::http_error::HttpError;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// As much of a body's length as is believed before it came.
+const RESERVED_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body waits for memory that others hold.
+const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the bodies of all requests may use together.
+#[derive(Debug)]
+pub struct Bodies {
+    memory: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// A body that was read, and its part of the memory for as long as its request goes on.
+#[derive(Debug)]
+pub struct ReadBody {
+    /// What was sent.
+    pub bytes: Bytes,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    /// At most so much memory for all, so much time for each.
+    pub fn new(memory_bytes: usize, timeout: Duration) -> Self {
+        Self { memory: Arc::new(Semaphore::new(memory_bytes)), timeout }
+    }
+
+    /// Reads a body to its end.
+    ///
+    /// It takes memory as its bytes come and not for what it says that will: a promise costs its sender nothing, and a
+    /// few that are not kept would use up everybody's.
+    ///
+    /// # Errors
+    /// When it is larger than `bytes_max`, comes too slowly or not whole, or there is no memory for it.
+    pub async fn read(&self, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<ReadBody, HttpError> {
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > bytes_max) {
+            return Err(HttpError::PayloadTooLarge { bytes_max });
+        }
+        match tokio::time::timeout(self.timeout, self.collect(body, declared.unwrap_or(0), bytes_max)).await {
+            Ok(result) => result,
+            Err(_) => Err(HttpError::BodyTimeout(self.timeout)),
+        }
+    }
+
+    async fn collect(&self, mut body: Body, declared: usize, bytes_max: usize) -> Result<ReadBody, HttpError> {
+        let mut memory: Option<OwnedSemaphorePermit> = None;
+        let mut first = Bytes::new();
+        let mut whole = BytesMut::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| HttpError::InvalidRequest("the body ended before it was complete".into()))?;
+            let Ok(chunk) = frame.into_data() else { continue };
+            length += chunk.len();
+            if length > bytes_max {
+                return Err(HttpError::PayloadTooLarge { bytes_max });
+            }
+            let more = self.take_memory(chunk.len()).await?;
+            match &mut memory {
+                Some(memory) => memory.merge(more),
+                None => memory = Some(more),
+            }
+            // Most bodies come in one piece and are taken as they are.
+            if length == chunk.len() {
+                first = chunk;
+                continue;
+            }
+            if whole.is_empty() {
+                whole.reserve(declared.min(RESERVED_BYTES_MAX).max(length));
+                whole.extend_from_slice(&std::mem::take(&mut first));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        let bytes = if whole.is_empty() { first } else { whole.freeze() };
+        Ok(ReadBody { bytes, _memory: memory })
+    }
+
+    async fn take_memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let taking = self.memory.clone().acquire_many_owned(permits);
+        match tokio::time::timeout(MEMORY_PATIENCE, taking).await {
+            Ok(Ok(memory)) => Ok(memory),
+            _ => Err(HttpError::Overloaded),
+        }
+    }
+}

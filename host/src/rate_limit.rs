@@ -1,0 +1,47 @@
+//! How many payloads are taken in a second.
+
+use crate::http_error::HttpError;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota};
+use std::num::NonZeroU32;
+
+/// So many in a second and no more, or any number. What was not used of one second's worth can come at once.
+#[derive(Debug)]
+pub struct RateLimit(Option<DefaultDirectRateLimiter>);
+
+impl RateLimit {
+    /// Takes any number.
+    pub const NONE: Self = Self(None);
+
+    /// Takes so many in a second, any number without a number.
+    pub fn per_second(requests: Option<NonZeroU32>) -> Self {
+        Self(requests.map(|requests| DefaultDirectRateLimiter::direct(Quota::per_second(requests))))
+    }
+
+    /// Counts one.
+    ///
+    /// # Errors
+    /// When it is one too many, with how long to wait.
+    pub fn check(&self) -> Result<(), HttpError> {
+        let Some(limiter) = &self.0 else { return Ok(()) };
+        limiter.check().map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            HttpError::RateLimited { retry_after_s: wait.as_secs() + 1 }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_s_worth_can_come_at_once() {
+        let limit = RateLimit::per_second(NonZeroU32::new(3));
+        for _ in 0..3 {
+            limit.check().unwrap();
+        }
+        assert!(matches!(limit.check(), Err(HttpError::RateLimited { retry_after_s: 1 })));
+        assert!((0..1000).all(|_| RateLimit::NONE.check().is_ok()));
+    }
+}

@@ -1,0 +1,196 @@
+//! TLS and mutual TLS on the listeners, with certificates made here.
+
+use crate::host::{ADMIN_TOKEN, Folder, Host};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// A certificate authority of this test.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// What it has signed, as files have it and as a client uses it.
+struct Signed {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn sign(&self, name: &str) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        Signed { certificate: params.signed_by(&key, &self.0).unwrap(), key }
+    }
+
+    /// A client that believes this authority and shows a certificate if it has one.
+    fn client(&self, shown: Option<&Signed>) -> ClientConfig {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        match shown {
+            None => config.with_no_client_auth(),
+            Some(shown) => {
+                let key = PrivateKeyDer::Pkcs8(shown.key.serialize_der().into());
+                config.with_client_auth_cert(vec![shown.certificate.der().clone()], key).unwrap()
+            }
+        }
+    }
+}
+
+impl Signed {
+    fn write(&self, folder: &Folder, name: &str) {
+        std::fs::write(folder.path(&format!("{name}.pem")), self.certificate.pem()).unwrap();
+        let key = folder.path(&format!("{name}.key"));
+        std::fs::write(&key, self.key.serialize_pem()).unwrap();
+        std::fs::set_permissions(key, Permissions::from_mode(0o640)).unwrap();
+    }
+}
+
+fn client(config: ClientConfig) -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config).build().unwrap()
+}
+
+async fn status(client: &reqwest::Client, url: &str) -> Result<u16, reqwest::Error> {
+    Ok(client.get(format!("{url}/healthz")).send().await?.status().as_u16())
+}
+
+#[tokio::test]
+async fn webhooks_over_tls() {
+    let authority = Authority::new();
+    let folder = Folder::new(
+        "limits: { head_timeout: 1s }
+tls: { certificate: host.pem, key: host.key }
+sources: { lab: { scheme: none, plugin: none } }",
+    );
+    authority.sign("127.0.0.1").write(&folder, "host");
+    let mut host = folder.start_listening().await;
+    assert!(host.url.starts_with("https://"), "{}", host.url);
+    host.client = client(authority.client(None));
+    host.ready().await;
+    assert_eq!(host.post("lab", "over TLS").await.status, 202);
+    // Large ones and kept connections too.
+    assert_eq!(host.post("lab", vec![b'x'; 1024 * 1024]).await.status, 202);
+    assert_eq!(host.post("lab", vec![b'x'; 1024 * 1024 + 1]).await.error_code(), "payload_too_large");
+
+    // Who does not speak TLS, speaks it to another host, or does not go on with it.
+    let plain = host.url.replace("https", "http");
+    status(&client(authority.client(None)), &plain).await.unwrap_err();
+    status(&client(Authority::new().client(None)), &host.url).await.unwrap_err();
+    let slow = TcpStream::connect(plain.strip_prefix("http://").unwrap()).await.unwrap();
+    slow.writable().await.unwrap();
+    slow.try_write(b"\x16\x03\x01").unwrap();
+    crate::host::eventually("the handshake is given up", async || {
+        (!matches!(slow.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)).then_some(())
+    })
+    .await;
+    host.terminate();
+    assert_eq!(host.end().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn only_clients_with_a_certificate() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let folder = Folder::new(
+        "admin_listen: 127.0.0.1:0
+tls: { certificate: host.pem, key: host.key, client_ca: clients.pem }
+admin_tls: { certificate: host.pem, key: host.key }",
+    );
+    authority.sign("127.0.0.1").write(&folder, "host");
+    std::fs::write(folder.path("clients.pem"), clients.0.pem()).unwrap();
+    let host = folder.start_listening().await;
+    let (known, unknown) = (clients.sign("sender"), authority.sign("stranger"));
+    assert_eq!(status(&client(authority.client(Some(&known))), &host.url).await.unwrap(), 200);
+    for stranger in [None, Some(&unknown)] {
+        status(&client(authority.client(stranger)), &host.url).await.unwrap_err();
+    }
+    // The other listener has its own rules.
+    let admin = format!("https://{}", admin_address(&host));
+    let incidents = client(authority.client(None)).get(format!("{admin}/api/incidents")).bearer_auth(ADMIN_TOKEN);
+    assert_eq!(incidents.send().await.unwrap().status(), 200);
+}
+
+fn admin_address(host: &Host<'_>) -> String {
+    host.log().split_once("admin_address=").unwrap().1.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn files_that_cannot_be_used() {
+    let authority = Authority::new();
+    let folder = Folder::new("");
+    authority.sign("127.0.0.1").write(&folder, "host");
+    authority.sign("127.0.0.1").write(&folder, "other");
+    std::fs::write(folder.path("empty.pem"), "").unwrap();
+    std::fs::write(folder.path("binary.pem"), [0xff; 100]).unwrap();
+    std::fs::write(folder.path("half.pem"), "-----BEGIN CERTIFICATE-----\nhunter2\n").unwrap();
+    std::fs::copy(folder.path("host.key"), folder.path("open.key")).unwrap();
+    std::fs::set_permissions(folder.path("open.key"), Permissions::from_mode(0o644)).unwrap();
+    for (certificate, key, more, words) in [
+        ("none.pem", "host.key", "", &["`tls`", "none.pem", "No such file"][..]),
+        ("empty.pem", "host.key", "", &["empty.pem", "no certificate", "BEGIN CERTIFICATE"]),
+        ("binary.pem", "host.key", "", &["binary.pem", "BEGIN CERTIFICATE"]),
+        ("half.pem", "host.key", "", &["half.pem", "BEGIN CERTIFICATE"]),
+        ("host.pem", "none.key", "", &["none.key", "No such file"]),
+        ("host.pem", "host.pem", "", &["host.pem", "no private key", "BEGIN PRIVATE KEY"]),
+        ("host.pem", "open.key", "", &["open.key", "every user", "chmod o= "]),
+        ("host.pem", "other.key", "", &["other.key", "does not go with", "host.pem"]),
+        ("host.pem", "host.key", ", client_ca: host.key", &["host.key", "no certificate"]),
+        ("host.pem", "host.key", ", ca: host.pem", &["`ca`", "certificate, key, client_ca"]),
+        (
+            "host.pem",
+            "host.key",
+            "}\nadmin_tls: { certificate: host.pem, key: host.key",
+            &["`admin_tls`", "admin_listen"],
+        ),
+    ] {
+        folder.configure(&format!("tls: {{ certificate: {certificate}, key: {key}{more} }}"));
+        let refusal = folder.refusal();
+        for word in words {
+            assert!(refusal.contains(word), "no `{word}` in: {refusal}");
+        }
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_address_without_tls_is_a_warning() {
+    let folder = Folder::new("");
+    std::fs::write(folder.path("hookmill.yaml"), "listen: 0.0.0.0:0").unwrap();
+    folder.start_listening().await.logs("has no TLS").await;
+}
+
+/// What connections over TLS cost the host's memory, and that a sender is served beside them.
+#[tokio::test]
+async fn a_thousand_idle_connections() {
+    const MANY: usize = 1000;
+    let authority = Authority::new();
+    let folder = Folder::new("limits: { head_timeout: 10m }\ntls: { certificate: host.pem, key: host.key }");
+    authority.sign("127.0.0.1").write(&folder, "host");
+    let host = folder.start_listening().await;
+    let http = client(authority.client(None));
+    assert_eq!(status(&http, &host.url).await.unwrap(), 200);
+    let before = host.resident_bytes();
+    let connector = TlsConnector::from(Arc::new(authority.client(None)));
+    let mut idle = Vec::new();
+    for _ in 0..MANY {
+        let tcp = TcpStream::connect(host.url.strip_prefix("https://").unwrap()).await.unwrap();
+        idle.push(connector.connect("127.0.0.1".try_into().unwrap(), tcp).await.unwrap());
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(5), status(&http, &host.url)).await;
+    assert_eq!(answer.unwrap().unwrap(), 200);
+    let each = (host.resident_bytes() - before) / MANY as f64;
+    eprintln!("a connection over TLS costs {each:.0} bytes");
+    assert!(each < 96.0 * 1024.0, "{each}");
+}
