@@ -3,12 +3,17 @@
 use crate::store::StoreError;
 use crate::verify::Distrust;
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::sync::Arc;
 
 /// How long a client that came at a bad time should wait, in seconds.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+
+/// Why the host failed at a request, on the answer that does not say it.
+#[derive(Clone, Debug)]
+pub struct Cause(pub Arc<anyhow::Error>);
 
 /// A refusal. Its text is what the client is told.
 #[derive(Debug, thiserror::Error)]
@@ -79,15 +84,19 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        if let Self::Internal(cause) = &self {
-            tracing::error!("a request failed: {cause:#}");
-        }
         let (status, code) = self.status_and_code();
         let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => (status, [(header::RETRY_AFTER, RETRY_AFTER_S)], body).into_response(),
-            _ => (status, body).into_response(),
+        let mut response = (status, body).into_response();
+        match self {
+            Self::Overloaded => {
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            }
+            Self::Internal(cause) => {
+                response.extensions_mut().insert(Cause(Arc::new(cause)));
+            }
+            _ => {}
         }
+        response
     }
 }
 

@@ -5,13 +5,14 @@ use crate::event::{EventStatus, FailureCode};
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::metrics::UNKNOWN;
+use crate::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
 use crate::store::{EventState, IncidentRef, Recorded};
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,11 +43,11 @@ pub struct Unverified {
 pub async fn webhook(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
+    Extension(RequestId(id)): Extension<RequestId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let id = host.store.new_id();
     let span = debug_span!("webhook", request_id = %id);
     let Some(source) = host.sources.get(name.as_str()).cloned() else {
         host.metrics.received(UNKNOWN);

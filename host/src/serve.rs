@@ -8,9 +8,10 @@ use crate::metrics::Metrics;
 use crate::plugin_dir::{Loaded, PluginDir};
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
-use crate::{Host, api};
+use crate::{Host, api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -152,7 +153,11 @@ async fn serve(
     host: Arc<Host>,
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let router = routes.fallback(api::fallback).method_not_allowed_fallback(api::fallback).with_state(host);
+    let router = routes
+        .fallback(api::fallback)
+        .method_not_allowed_fallback(api::fallback)
+        .layer(from_fn_with_state(host.clone(), request_id::identify))
+        .with_state(host);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
