@@ -4,6 +4,7 @@ mod authorize;
 mod deliveries;
 mod events;
 mod incidents;
+mod logs;
 mod parameters;
 mod plugins;
 mod sources;
@@ -23,31 +24,61 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+const OPENAPI: &str = include_str!("api/openapi.json");
+
+/// A function that makes a router, and for the tests the list of what is in it.
+macro_rules! routes {
+    ($name:ident, $list:ident; $($path:literal => $method:ident($handler:path)$(.$more:ident($more_handler:path))*;)*) => {
+        fn $name() -> Router<Arc<Host>> {
+            Router::new()$(.route($path, $method($handler)$(.$more($more_handler))*))*
+        }
+
+        #[cfg(test)]
+        const $list: &[(&str, &[&str])] = &[$(($path, &[stringify!($method) $(, stringify!($more))*])),*];
+    };
+}
+
+routes! { senders, SENDERS;
+    "/api/webhooks/{source}" => post(crate::receive::webhook);
+    "/healthz" => get(healthz);
+}
+
+routes! { open, OPEN;
+    "/readyz" => get(readyz);
+    "/metrics" => get(metrics);
+    "/openapi.json" => get(openapi);
+}
+
+routes! { guarded, GUARDED;
+    "/api/incidents" => get(incidents::list);
+    "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
+    "/api/incidents/{id}/audit" => get(incidents::audit);
+    "/api/events" => get(events::list);
+    "/api/events/{id}" => get(events::show);
+    "/api/events/{id}/replay" => post(events::replay);
+    "/api/events/{id}/discard" => post(events::discard);
+    "/api/webhooks" => post(sources::register);
+    "/api/sources" => get(sources::list);
+    "/api/sources/{name}" => get(sources::show).patch(sources::change).delete(sources::remove);
+    "/api/sources/{name}/rotate" => post(sources::rotate);
+    "/api/sources/{name}/test" => post(sources::test);
+    "/api/plugins" => get(plugins::list);
+    "/api/plugins/{name}/run" => post(plugins::run);
+    "/api/deliveries" => get(deliveries::list);
+    "/api/deliveries/{id}/retry" => post(deliveries::retry);
+    "/api/logs" => get(logs::list);
+}
+
 /// What senders reach.
 pub fn inbound_routes() -> Router<Arc<Host>> {
-    Router::new().route("/api/webhooks/{source}", post(crate::receive::webhook)).route("/healthz", get(healthz))
+    senders()
 }
 
 /// What operators reach.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
-    let guarded = Router::new()
-        .route("/api/incidents", get(incidents::list))
-        .route("/api/incidents/{id}", get(incidents::show).patch(incidents::patch).delete(incidents::delete))
-        .route("/api/incidents/{id}/audit", get(incidents::audit))
-        .route("/api/events", get(events::list))
-        .route("/api/events/{id}", get(events::show))
-        .route("/api/events/{id}/replay", post(events::replay))
-        .route("/api/events/{id}/discard", post(events::discard))
-        .route("/api/webhooks", post(sources::register))
-        .route("/api/sources", get(sources::list))
-        .route("/api/sources/{name}", get(sources::show).patch(sources::change).delete(sources::remove))
-        .route("/api/sources/{name}/rotate", post(sources::rotate))
-        .route("/api/plugins", get(plugins::list))
-        .route("/api/plugins/{name}/run", post(plugins::run))
-        .route("/api/deliveries", get(deliveries::list))
-        .route("/api/deliveries/{id}/retry", post(deliveries::retry))
+    let guarded = guarded()
         .route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
-    Router::new().route("/readyz", get(readyz)).route("/metrics", get(metrics)).merge(guarded)
+    open().merge(guarded)
 }
 
 /// What is not there, in the shape of every other refusal.
@@ -72,6 +103,11 @@ async fn readyz(State(host): State<Arc<Host>>) -> impl IntoResponse {
         true => (StatusCode::OK, Json(json!({"status": "ready"}))),
         false => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "loading plugins"}))),
     }
+}
+
+/// The document that describes all of this for programs.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
 async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
@@ -102,4 +138,25 @@ fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, HttpError> {
 /// A point in time as the API shows it.
 fn time(unix_ms: i64) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(unix_ms).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_describes_exactly_these_routes() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let documented: BTreeSet<(&str, &str)> = paths
+            .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| (path.as_str(), &**method)))
+            .filter(|(_, method)| *method != "parameters")
+            .collect();
+        let lists = [SENDERS, OPEN, GUARDED].into_iter().flatten();
+        let routed: BTreeSet<(&str, &str)> =
+            lists.flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method))).collect();
+        assert_eq!(documented, routed);
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }

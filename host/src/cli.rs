@@ -5,6 +5,7 @@ mod deliveries;
 mod demo;
 mod events;
 mod incidents;
+mod logs;
 mod plugin;
 mod serve;
 mod text;
@@ -39,6 +40,8 @@ enum Command {
     /// List and retry the deliveries of a running host
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// Show the newest lines of a running host's log
+    Logs(logs::Logs),
     /// Build, check, try and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -65,6 +68,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Incidents(incidents) => incidents.run(),
         Command::Events(events) => events.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Logs(logs) => logs.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Token(token) => token.run(),

@@ -6,10 +6,15 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a client that came at a bad time should wait, in seconds.
 const RETRY_AFTER_S: u64 = 1;
+
+/// Why the host failed at a request, on the answer that does not say it.
+#[derive(Clone, Debug)]
+pub struct Cause(pub Arc<anyhow::Error>);
 
 /// A refusal. Its text is what the client is told.
 #[derive(Debug, thiserror::Error)]
@@ -95,18 +100,19 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        if let Self::Internal(cause) = &self {
-            tracing::error!("a request failed: {cause:#}");
-        }
         let (status, code) = self.status_and_code();
         let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
-        let retry_after_s = match self {
+        let retry_after_s = match &self {
             Self::Overloaded => Some(RETRY_AFTER_S),
-            Self::RateLimited { retry_after_s } => Some(retry_after_s),
+            Self::RateLimited { retry_after_s } => Some(*retry_after_s),
             _ => None,
         };
         let retry_after = retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-        (status, retry_after, body).into_response()
+        let mut response = (status, retry_after, body).into_response();
+        if let Self::Internal(cause) = self {
+            response.extensions_mut().insert(Cause(Arc::new(cause)));
+        }
+        response
     }
 }
 

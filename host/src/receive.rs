@@ -6,13 +6,14 @@ use crate::extract::Path;
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::metrics::UNKNOWN;
+use crate::request_id::RequestId;
 use crate::source::{LastError, OnUnmappable, Source, Tally};
 use crate::store::{EventState, IncidentRef, Recorded};
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use std::sync::Arc;
 use tracing::{Instrument, debug_span, info};
@@ -39,11 +40,11 @@ pub struct Unverified {
 pub async fn webhook(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
+    Extension(RequestId(id)): Extension<RequestId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let id = host.store.new_id();
     let span = debug_span!("webhook", request_id = %id);
     let Some(source) = host.sources.get(&name) else {
         host.metrics.received(UNKNOWN);

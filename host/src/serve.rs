@@ -14,9 +14,10 @@ use crate::reload::Reloader;
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
 use crate::vault::Vault;
-use crate::{Host, api};
+use crate::{Host, api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -171,8 +172,11 @@ impl Running {
 }
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
-    let routes = routes.fallback(api::fallback).method_not_allowed_fallback(api::method_not_allowed);
-    routes.with_state(host.clone())
+    routes
+        .fallback(api::fallback)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(from_fn_with_state(host.clone(), request_id::identify))
+        .with_state(host.clone())
 }
 
 async fn until_stopped(task: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {

@@ -7,6 +7,7 @@ use crate::Host;
 use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
 use crate::incident::{Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
+use crate::request_id::RequestId;
 use crate::store::{AuditEntry, IncidentFilter, IncidentKey, PatchRefusal};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -53,12 +54,12 @@ pub(super) async fn patch(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
     Extension(Caller(by)): Extension<Caller>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<Value>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
-    let request_id = host.store.new_id().to_string();
-    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id).await?;
+    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
     host.deliverer.wake();
     match patched {
         Ok(row) => Ok(Json(json!(row.view()))),
@@ -69,9 +70,12 @@ pub(super) async fn patch(
     }
 }
 
-pub(super) async fn delete(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<StatusCode, HttpError> {
-    let request_id = host.store.new_id().to_string();
-    let deleted = host.store.delete(incident_key(&which)?, request_id).await?;
+pub(super) async fn delete(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+) -> Result<StatusCode, HttpError> {
+    let deleted = host.store.delete(incident_key(&which)?, request_id.to_string()).await?;
     host.deliverer.wake();
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
 }

@@ -2,6 +2,7 @@
 
 use crate::http_error::HttpError;
 use jiff::Timestamp;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use uuid::Uuid;
 
@@ -52,10 +53,7 @@ impl Parameters {
 
     /// How many rows, and the key after which they begin.
     pub fn page(&mut self) -> Result<(usize, Option<i64>), HttpError> {
-        let limit: Option<usize> = self.parsed("limit", "it is a number from 1 to 1000")?;
-        if limit == Some(0) {
-            return Err(invalid("limit", "0", "it is a number from 1 to 1000"));
-        }
+        let limit = self.count("limit", LIMIT, LIMIT_MAX)?;
         let before = match self.one("cursor")? {
             Some(text) => Some(
                 i64::from_str_radix(&text, 36)
@@ -63,7 +61,14 @@ impl Parameters {
             ),
             None => None,
         };
-        Ok((limit.unwrap_or(LIMIT).min(LIMIT_MAX), before))
+        Ok((limit, before))
+    }
+
+    /// The only value, as a number from 1; what is larger than `max` is `max`.
+    pub fn count(&mut self, name: &str, default: usize, max: usize) -> Result<usize, HttpError> {
+        let help = format!("it is a number from 1 to {max}");
+        let count: Option<NonZeroUsize> = self.parsed(name, &help)?;
+        Ok(count.map_or(default, |count| count.get().min(max)))
     }
 
     /// Refuses what nobody took.

@@ -7,7 +7,7 @@ use crate::http_error::HttpError;
 use crate::registry::Issued;
 use crate::source::{Origin, PluginChoice, SecretNote, Source};
 use axum::Json;
-use axum::body::Bytes;
+use crate::extract::{Bytes, Path};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;

@@ -1,12 +1,15 @@
 //! `hookmill serve`.
 
 use crate::config::Config;
+use crate::recent_log;
 use crate::serve::start;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -30,11 +33,12 @@ enum LogFormat {
 impl Serve {
     pub fn run(self) -> Result<()> {
         let filter = EnvFilter::try_new(&self.log)?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Text => log.init(),
-            LogFormat::Json => log.json().flatten_event(true).init(),
-        }
+        let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let log = match self.log_format {
+            LogFormat::Text => log.boxed(),
+            LogFormat::Json => log.json().flatten_event(true).boxed(),
+        };
+        tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
         let config = Config::load(&self.config)?;
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
