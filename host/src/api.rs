@@ -10,6 +10,7 @@ mod plugins;
 use crate::Host;
 use crate::event::EventStatus;
 use crate::http_error::HttpError;
+use crate::receive;
 use crate::store::Page;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -27,7 +28,10 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What senders reach.
 pub fn inbound_routes() -> Router<Arc<Host>> {
-    Router::new().route("/api/webhooks/{source}", post(crate::receive::webhook)).route("/healthz", get(healthz))
+    Router::new()
+        .route("/api/webhooks/{source}", post(receive::webhook).get(receive::challenge))
+        .route("/api/webhooks/{source}/{token}", post(receive::webhook))
+        .route("/healthz", get(healthz))
 }
 
 /// What operators reach.

@@ -4,11 +4,12 @@
 //! this module turns it into [`Config`] and refuses what cannot work, with a sentence that says what to do.
 
 mod file;
+pub mod source;
 
 use crate::deliver::Destination;
-use crate::source::{OnUnmappable, PluginChoice, Source, SourceSettings};
-use crate::verify::Scheme;
-use anyhow::{Context, Result, bail, ensure};
+use crate::source::Source;
+use anyhow::{Context, Result};
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ pub struct Config {
     pub reopen_within: Duration,
     /// How long the end waits for what is in flight.
     pub drain_timeout: Duration,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
     /// The senders.
     pub sources: Vec<Source>,
     /// The receivers of audit entries.
@@ -131,7 +134,8 @@ impl Config {
         let mut warnings = Vec::new();
         let mut sources = Vec::new();
         for (name, source) in file.sources {
-            let settings = source_settings(name.as_str(), source, &limits, &mut warnings)
+            let settings = source
+                .into_settings(name.as_str(), &limits, folder, &mut warnings)
                 .with_context(|| format!("sources.{name}"))?;
             sources.push(Source::new(name.into(), settings));
         }
@@ -153,6 +157,7 @@ impl Config {
             },
             reopen_within: file.reopen_within.map_or(30 * DAY, |time| time.0.into()),
             drain_timeout: file.drain_timeout.map_or(Duration::from_secs(30), |time| time.0.into()),
+            trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             limits,
             sources,
             webhooks,
@@ -162,46 +167,6 @@ impl Config {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn source_settings(
-    name: &str,
-    source: file::Source,
-    limits: &Limits,
-    warnings: &mut Vec<String>,
-) -> Result<SourceSettings> {
-    let scheme_name = source.scheme.map_or("hookmill".to_owned(), |scheme| scheme.0);
-    let secret = source.secret.map(|secret| secret.0);
-    let scheme = match (scheme_name.as_str(), &secret) {
-        ("none", None) => Scheme::None,
-        ("none", Some(_)) => bail!("`scheme: none` checks nothing; remove the secret or choose a scheme"),
-        (name, None) => bail!("scheme `{name}` needs a `secret`; only `scheme: none` takes unsigned payloads"),
-        (name, Some(secret)) => Scheme::preset(name, secret.as_bytes())?,
-    };
-    if let Some(secret) = &secret {
-        let bytes = secret.len();
-        ensure!(
-            bytes >= SECRET_BYTES_MIN,
-            "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones"
-        );
-        if bytes < SECRET_BYTES_GOOD {
-            warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
-        }
-    }
-    let mut severity_mapping = BTreeMap::new();
-    for (word, severity) in source.severity_mapping {
-        severity_mapping.insert(word.to_lowercase(), severity.0);
-    }
-    Ok(SourceSettings {
-        scheme,
-        plugin: source.plugin.map_or(PluginChoice::Auto, PluginChoice::from),
-        auto_triage: source.auto_triage.is_some_and(|flag| flag.0),
-        playbook: source.playbook.map(|name| name.0.into()),
-        severity_mapping,
-        settings: source.settings.into_iter().map(|(name, value)| (name, value.0)).collect(),
-        payload_bytes_max: source.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes()),
-        on_unmappable: source.on_unmappable.map_or(OnUnmappable::Reject, |answer| answer.0),
-    })
-}
 
 #[cfg(test)]
 mod tests {

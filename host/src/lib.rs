@@ -4,16 +4,19 @@
 //! The pipeline is [`Host::accept`]; `ARCHITECTURE.md` has the map of the code.
 
 pub mod api;
+pub mod aws;
 pub mod cli;
 pub mod compiled_cache;
 pub mod config;
 pub mod deliver;
 pub mod event;
+pub mod handshake;
 pub mod http_error;
 pub mod id;
 pub mod incident;
 pub mod map;
 pub mod metrics;
+pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
 pub mod receive;
@@ -27,11 +30,14 @@ pub mod toolchain;
 pub mod verify;
 mod words;
 
+use aws::Aws;
+use axum::response::Response;
 use deliver::Deliverer;
 use event::EventStatus;
 use http_error::HttpError;
 use map::Mappers;
 use metrics::Metrics;
+use peer::TrustedProxies;
 use plugin_dir::Loaded;
 use receive::Unverified;
 use source::Source;
@@ -45,6 +51,10 @@ use tokio::sync::Notify;
 pub struct Host {
     /// The senders by name.
     pub sources: BTreeMap<Arc<str>, Arc<Source>>,
+    /// Who may say for whom a request is.
+    pub trusted_proxies: TrustedProxies,
+    /// Fetches what Amazon's messages name.
+    pub aws: Aws,
     /// Maps with what is loaded.
     pub mappers: Mappers,
     /// Keeps everything.
@@ -56,13 +66,25 @@ pub struct Host {
     waiting: Notify,
 }
 
+/// What came of a payload that was taken.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is an event, and stored.
+    Recorded(Recorded),
+    /// It asked whether anybody is here, and this is the answer.
+    Handshake(Response),
+}
+
 impl Host {
     /// The pipeline: receive → verify → map → store → deliver.
     ///
     /// # Errors
     /// Why the payload is not taken. Nothing is stored then.
-    pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
-        let verified = verify::verify(unverified)?;
+    pub async fn accept(&self, unverified: Unverified) -> Result<Taken, HttpError> {
+        let verified = verify::verify(unverified, &self.aws).await?;
+        if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
+            return Ok(Taken::Handshake(answer));
+        }
         let mapped = self.mappers.map(verified, 1).await;
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;
@@ -72,6 +94,6 @@ impl Host {
         if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();
         }
-        Ok(recorded)
+        Ok(Taken::Recorded(recorded))
     }
 }

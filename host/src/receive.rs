@@ -1,18 +1,20 @@
 //! Takes payloads in over HTTP and answers their senders.
 
-use crate::Host;
+use crate::api::fallback;
 use crate::event::{EventStatus, FailureCode};
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::metrics::UNKNOWN;
 use crate::source::{OnUnmappable, Source};
 use crate::store::{EventState, IncidentRef, Recorded};
-use axum::Json;
+use crate::{Host, Taken, handshake};
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, debug_span, info};
@@ -30,33 +32,49 @@ pub struct Unverified {
     pub received_at: i64,
     /// The source in its URL.
     pub source: Arc<Source>,
+    /// Where it came from, as far as that is known.
+    pub peer: Option<IpAddr>,
     /// Its headers.
     pub headers: HeaderMap,
+    /// What its URL has after the source's name: a secret, as likely as not.
+    pub token: Option<String>,
     /// The query of its URL.
     pub query: Option<String>,
-    /// Its body.
+    /// Its body, as it came over the wire.
     pub body: Bytes,
 }
 
-/// `POST /api/webhooks/{source}`.
+/// What a webhook's URL names.
+#[derive(Deserialize)]
+pub struct Target {
+    source: String,
+    token: Option<String>,
+}
+
+/// `POST /api/webhooks/{source}` and `POST /api/webhooks/{source}/{token}`.
 pub async fn webhook(
     State(host): State<Arc<Host>>,
-    Path(name): Path<String>,
+    Path(target): Path<Target>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let id = host.store.new_id();
     let span = debug_span!("webhook", request_id = %id);
-    let Some(source) = host.sources.get(name.as_str()).cloned() else {
+    let Some(source) = host.sources.get(target.source.as_str()).cloned() else {
         host.metrics.received(UNKNOWN);
-        return refuse(&host, UNKNOWN, id, HttpError::UnknownSource(name));
+        return refuse(&host, UNKNOWN, id, HttpError::UnknownSource(target.source));
     };
     host.metrics.received(&source.name);
+    let peer = host.trusted_proxies.sender(connection, &headers);
     async {
-        let taken = take(&host, id, &source, headers, query, body).await;
-        match taken {
-            Ok(recorded) => answer(&host, &source, recorded),
+        match take(&host, Arrived { id, source: &source, peer, token: target.token, query, headers, body }).await {
+            Ok(Taken::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(Taken::Handshake(answer)) => {
+                info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
+                answer
+            }
             Err(error) => refuse(&host, &source.name, id, error),
         }
     }
@@ -64,17 +82,43 @@ pub async fn webhook(
     .await
 }
 
-async fn take(
-    host: &Host,
-    id: Uuid,
-    source: &Arc<Source>,
+/// `GET /api/webhooks/{source}`: Okta asks so whether the endpoint is its customer's. For others there is nothing here.
+pub async fn challenge(
+    State(host): State<Arc<Host>>,
+    Path(target): Path<Target>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
+) -> Response {
+    let peer = host.trusted_proxies.sender(connection, &headers);
+    let source = host.sources.get(target.source.as_str()).filter(|source| source.settings.admits(peer));
+    match source.and_then(|source| Some((source, handshake::okta(source, &headers)?))) {
+        Some((source, answer)) => {
+            info!(source = %source.name, "handshake answered with {}", answer.status());
+            answer
+        }
+        None => fallback().await.into_response(),
+    }
+}
+
+/// A request before its body was read.
+struct Arrived<'s> {
+    id: Uuid,
+    source: &'s Arc<Source>,
+    peer: Option<IpAddr>,
+    token: Option<String>,
     query: Option<String>,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Recorded, HttpError> {
+}
+
+async fn take(host: &Host, arrived: Arrived<'_>) -> Result<Taken, HttpError> {
+    let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = unix_ms();
+    if let Some(answer) = handshake::graph(source, peer, query.as_deref())? {
+        return Ok(Taken::Handshake(answer));
+    }
     let body = read_body(&headers, body, source.settings.payload_bytes_max).await?;
-    host.accept(Unverified { id, received_at, source: source.clone(), headers, query, body }).await
+    host.accept(Unverified { id, received_at, source: source.clone(), peer, headers, token, query, body }).await
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, HttpError> {

@@ -1,10 +1,12 @@
 //! Puts a host together from its configuration, runs it and ends it without leaving anything half done.
 
+use crate::aws::Aws;
 use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
+use crate::peer::TrustedProxies;
 use crate::plugin_dir::{Loaded, PluginDir};
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
@@ -68,6 +70,8 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         config.sources.into_iter().map(|source| (source.name.clone(), Arc::new(source))).collect();
     let host = Arc::new(Host {
         sources,
+        trusted_proxies: TrustedProxies::new(config.trusted_proxies),
+        aws: Aws::new()?,
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
         deliverer: Deliverer::start(webhooks, &store, &metrics),
         store,
@@ -153,7 +157,7 @@ async fn serve(
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let router = routes.fallback(api::fallback).method_not_allowed_fallback(api::fallback).with_state(host);
-    axum::serve(listener, router)
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         })

@@ -1,9 +1,11 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
 use crate::incident::Severity;
-use crate::verify::Scheme;
 use crate::words::words;
+use hookmill_signatures::Scheme;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One sender.
@@ -20,6 +22,8 @@ pub struct Source {
 pub struct SourceSettings {
     /// How its payloads are signed.
     pub scheme: Scheme,
+    /// The networks that it may send from; all where there is none.
+    pub allow_ips: Vec<IpNet>,
     /// Which mapper reads them.
     pub plugin: PluginChoice,
     /// Whether the playbook runs on its incidents.
@@ -66,7 +70,8 @@ impl Source {
     /// A sender that nobody registered, for trying a plugin.
     pub fn unregistered(name: String) -> Self {
         let settings = SourceSettings {
-            scheme: Scheme::None,
+            scheme: Scheme::none(),
+            allow_ips: Vec::new(),
             plugin: PluginChoice::Auto,
             auto_triage: false,
             playbook: None,
@@ -76,6 +81,14 @@ impl Source {
             on_unmappable: OnUnmappable::Reject,
         };
         Self::new(name, settings)
+    }
+}
+
+impl SourceSettings {
+    /// Whether payloads are taken from an address, as far as it is known.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));
+        self.allow_ips.is_empty() || address.is_some_and(is_in)
     }
 }
 
