@@ -132,7 +132,9 @@ async fn a_source_changes_and_goes() {
     assert_eq!(change(json!({"plugin": "echo", "playbook": "x"})).await.body["playbook"], "x");
     host.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
     assert_eq!(change(json!({"playbook": null})).await.body["playbook"], Value::Null);
-    for wrong in [json!({"plugin": "../x"}), json!({"name": "x"}), json!({"colour": "red"}), json!({"secret": "y"}), json!([])] {
+    for wrong in
+        [json!({"plugin": "../x"}), json!({"name": "x"}), json!({"colour": "red"}), json!({"secret": "y"}), json!([])]
+    {
         assert_eq!(change(wrong.clone()).await.error_code(), "invalid_request", "{wrong}");
     }
     assert_eq!(host.call(Method::DELETE, "/api/sources/lab", "").await.status, 204);
@@ -161,8 +163,11 @@ async fn what_cannot_be_registered_is_refused_with_a_reason() {
         assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
     // The environment belongs to the configuration file, not to callers of the API.
-    let (status, answer) = register(&host, json!({"source": "env", "secret": "${HOOKMILL_ADMIN_TOKEN}-and-more",
-        "settings": {"a": "${HOOKMILL_ADMIN_TOKEN}"}}))
+    let (status, answer) = register(
+        &host,
+        json!({"source": "env", "secret": "${HOOKMILL_ADMIN_TOKEN}-and-more",
+        "settings": {"a": "${HOOKMILL_ADMIN_TOKEN}"}}),
+    )
     .await;
     assert_eq!((status, &answer["settings"]["a"]), (201, &json!("${HOOKMILL_ADMIN_TOKEN}")), "{answer}");
     for (method, path) in [

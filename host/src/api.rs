@@ -12,6 +12,7 @@ mod sources;
 use crate::Host;
 use crate::event::EventStatus;
 use crate::http_error::HttpError;
+use crate::receive;
 use crate::store::Page;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -39,7 +40,8 @@ macro_rules! routes {
 }
 
 routes! { senders, SENDERS;
-    "/api/webhooks/{source}" => post(crate::receive::webhook);
+    "/api/webhooks/{source}" => post(receive::webhook).get(receive::challenge);
+    "/api/webhooks/{source}/{token}" => post(receive::webhook);
     "/healthz" => get(healthz);
 }
 
@@ -76,8 +78,7 @@ pub fn inbound_routes() -> Router<Arc<Host>> {
 
 /// What operators reach.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
-    let guarded = guarded()
-        .route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
+    let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
     open().merge(guarded)
 }
 
@@ -150,7 +151,9 @@ mod tests {
         let document: Value = serde_json::from_str(OPENAPI).unwrap();
         let paths = document["paths"].as_object().unwrap().iter();
         let documented: BTreeSet<(&str, &str)> = paths
-            .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| (path.as_str(), &**method)))
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |method| (path.as_str(), &**method))
+            })
             .filter(|(_, method)| *method != "parameters")
             .collect();
         let lists = [SENDERS, OPEN, GUARDED].into_iter().flatten();

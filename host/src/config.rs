@@ -4,13 +4,13 @@
 //! this module turns it into [`Config`] and refuses what cannot work, with a sentence that says what to do.
 
 mod file;
+pub mod source;
 
 use crate::deliver::Destination;
 use crate::listen::TlsFiles;
-use crate::rate_limit::RateLimit;
-use crate::source::{OnUnmappable, Origin, PluginChoice, Source, SourceSettings};
-use crate::verify::Scheme;
-use anyhow::{Context, Result, bail, ensure};
+use crate::source::{Origin, Source};
+use anyhow::{Context, Result, ensure};
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -54,6 +54,8 @@ pub struct Config {
     pub reopen_within: Duration,
     /// How long the end waits for what is in flight.
     pub drain_timeout: Duration,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
     /// The senders.
     pub sources: Vec<Source>,
     /// The receivers of audit entries.
@@ -141,6 +143,7 @@ impl Config {
             ("plugins", self.plugin_limits != other.plugin_limits),
             ("dedup_window or dedup_retention", self.dedup != other.dedup),
             ("reopen_within", self.reopen_within != other.reopen_within),
+            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
             ("drain_timeout", self.drain_timeout != other.drain_timeout),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
@@ -185,18 +188,11 @@ impl Config {
         }
         let mut sources = Vec::new();
         for (name, source) in file.sources {
-            let settings = source_settings(name.as_str(), source, &limits, &mut warnings)
+            let settings = source
+                .into_settings(name.as_str(), &limits, folder, &mut warnings)
                 .with_context(|| format!("sources.{name}"))?;
             sources.push(Source::new(name.into(), Origin::Configured, settings));
         }
-        let largest =
-            sources.iter().map(|source| source.settings.payload_bytes_max).fold(limits.payload_bytes, usize::max);
-        ensure!(
-            largest <= limits.body_memory_bytes,
-            "`limits.body_memory_mib` is {}, which no payload of `payload_mib` {} fits in; raise it or lower that",
-            limits.body_memory_bytes / MIB,
-            largest / MIB
-        );
         let mut webhooks = Vec::new();
         for (name, webhook) in file.webhooks {
             let destination = webhook.into_destination(name.as_str()).with_context(|| format!("webhooks.{name}"))?;
@@ -217,6 +213,7 @@ impl Config {
             },
             reopen_within: file.reopen_within.map_or(30 * DAY, |time| time.0.into()),
             drain_timeout: file.drain_timeout.map_or(Duration::from_secs(30), |time| time.0.into()),
+            trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             limits,
             sources,
             webhooks,
@@ -235,21 +232,6 @@ pub fn period(text: &str) -> Result<Duration, String> {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// SHIM
-pub struct Declaration(file::Source);
-/// A secret that is not part of a declaration.
-pub struct GivenSecret { pub secret: String, pub not_after: Option<i64> }
-impl Declaration {
-    pub fn from_json(map: serde_json::Map<String, serde_json::Value>) -> Result<Self> {
-        Ok(Self(serde_json::from_value(serde_json::Value::Object(map))?))
-    }
-    pub fn new_secret(&self) -> Result<Option<String>, anyhow::Error> { Ok(Some("0123456789012345678901234567890123456789".into())) }
-    pub fn into_settings(mut self, name: &str, given: Vec<GivenSecret>, limits: &Limits, warnings: &mut Vec<String>) -> Result<SourceSettings> {
-        self.0.secret = given.into_iter().next_back().map(|g| file::Leaf(g.secret));
-        source_settings(name, self.0, limits, warnings)
-    }
-}
-
 fn limits(file: file::Limits) -> Limits {
     let (call, default) = (file.call().over(&CallLimits::default()), Limits::default());
     Limits {
@@ -263,47 +245,6 @@ fn limits(file: file::Limits) -> Limits {
         body_memory_bytes: file.body_memory_mib.map_or(default.body_memory_bytes, |mib| mib.0.bytes()),
         requests_per_second: file.requests_per_second.map(|count| count.0),
     }
-}
-
-fn source_settings(
-    name: &str,
-    source: file::Source,
-    limits: &Limits,
-    warnings: &mut Vec<String>,
-) -> Result<SourceSettings> {
-    let scheme_name = source.scheme.map_or("hookmill".to_owned(), |scheme| scheme.0);
-    let secret = source.secret.map(|secret| secret.0);
-    let scheme = match (scheme_name.as_str(), &secret) {
-        ("none", None) => Scheme::None,
-        ("none", Some(_)) => bail!("`scheme: none` checks nothing; remove the secret or choose a scheme"),
-        (name, None) => bail!("scheme `{name}` needs a `secret`; only `scheme: none` takes unsigned payloads"),
-        (name, Some(secret)) => Scheme::preset(name, secret.as_bytes())?,
-    };
-    if let Some(secret) = &secret {
-        let bytes = secret.len();
-        ensure!(
-            bytes >= SECRET_BYTES_MIN,
-            "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones"
-        );
-        if bytes < SECRET_BYTES_GOOD {
-            warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
-        }
-    }
-    let mut severity_mapping = BTreeMap::new();
-    for (word, severity) in source.severity_mapping {
-        severity_mapping.insert(word.to_lowercase(), severity.0);
-    }
-    Ok(SourceSettings {
-        scheme,
-        plugin: source.plugin.map_or(PluginChoice::Auto, PluginChoice::from),
-        auto_triage: source.auto_triage.is_some_and(|flag| flag.0),
-        playbook: source.playbook.map(|name| name.0.into()),
-        severity_mapping,
-        settings: source.settings.into_iter().map(|(name, value)| (name, value.0)).collect(),
-        payload_bytes_max: source.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes()),
-        rate_limit: RateLimit::per_second(source.requests_per_second.map(|count| count.0)),
-        on_unmappable: source.on_unmappable.map_or(OnUnmappable::Reject, |answer| answer.0),
-    })
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 mod address_guard;
 mod signature;
 
+pub use address_guard::AddressGuard;
 pub use signature::SigningSecret;
 
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
 use crate::store::{Attempt, DueDelivery, Next, Store};
-use address_guard::AddressGuard;
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -91,16 +91,8 @@ impl Destination {
             "`url` begins with `{}:`; http: and https: are taken",
             url.scheme()
         );
-        // The provider is the process's; whoever comes second finds it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Arc::new(AddressGuard::new(allow_networks));
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(guard.clone())
-            .timeout(timeout.unwrap_or(TIMEOUT))
-            .build()
-            .context("cannot set up an HTTP client")?;
+        let client = guarded_client(&guard, timeout.unwrap_or(TIMEOUT))?;
         let concurrency = concurrency.unwrap_or(CONCURRENCY);
         Ok(Self { name, url, secret, retry_schedule, concurrency, guard, client })
     }
@@ -109,6 +101,18 @@ impl Destination {
     pub fn name_and_url(&self) -> (String, String) {
         (self.name.clone(), self.url.to_string())
     }
+}
+
+/// A client that goes where its guard lets it and nowhere else: no redirect, no proxy.
+///
+/// # Errors
+/// When there is no way to set it up.
+pub fn guarded_client(guard: &Arc<AddressGuard>, timeout: Duration) -> Result<Client> {
+    // The provider is the process's; whoever comes second finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let redirects = reqwest::redirect::Policy::none();
+    let client = Client::builder().redirect(redirects).no_proxy().dns_resolver(guard.clone()).timeout(timeout);
+    client.build().context("cannot set up an HTTP client")
 }
 
 /// The tasks of all destinations.

@@ -5,12 +5,16 @@ use crate::incident::{Observation, PluginVersion};
 use crate::source::Source;
 use crate::words::words;
 use bytes::Bytes;
+pub use hookmill_signatures::Identity;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// A header, query parameter or setting.
 pub type NamedValue = (String, String);
+
+/// The name under which the sender's own id of a delivery stands in the context.
+pub const DELIVERY_ID: &str = "delivery-id";
 
 /// One payload as received.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub struct Event {
     pub context: Vec<NamedValue>,
     /// SHA-256 of the body.
     pub digest: [u8; 32],
-    /// The body.
+    /// The body, unpacked if it came compressed.
     pub body: Bytes,
     /// How a repeat is told.
     pub identity: Identity,
@@ -50,15 +54,6 @@ impl Event {
             identity: Identity::Body,
         }
     }
-}
-
-/// What, beside source and body, tells a repeat from a new event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// The time of signing in Unix seconds.
-    SignedAt(i64),
-    /// Nothing: the same body within the window.
-    Body,
 }
 
 words!(

@@ -1,10 +1,10 @@
 //! Why a request is refused: one word for programs, one sentence for people, one status.
 
 use crate::store::StoreError;
-use crate::verify::Distrust;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hookmill_signatures::Distrust;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,23 @@ pub enum HttpError {
     #[error("Webhook signature verification failed")]
     InvalidSignature,
     /// The signature is too old.
-    #[error("Webhook timestamp is too old (>5 minutes)")]
-    TimestampExpired,
+    #[error("Webhook timestamp is too old (>{})", length(*.tolerance_s))]
+    TimestampExpired {
+        /// How old it may be.
+        tolerance_s: i64,
+    },
     /// The signature is from a time to come.
-    #[error("Webhook timestamp is in the future (>5 minutes)")]
-    TimestampFuture,
+    #[error("Webhook timestamp is in the future (>{})", length(*.tolerance_s))]
+    TimestampFuture {
+        /// How far ahead it may be.
+        tolerance_s: i64,
+    },
+    /// It came from an address that its source does not send from.
+    #[error("this source does not take webhooks from your address")]
+    AddressRefused,
+    /// What signed it could not be fetched.
+    #[error("the sender's certificate could not be fetched; try again")]
+    CertificateUnavailable,
     /// Nobody registered this source.
     #[error("Webhook source '{0}' is not registered")]
     UnknownSource(String),
@@ -81,14 +93,16 @@ impl HttpError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::InvalidSignature => (StatusCode::UNAUTHORIZED, "invalid_signature"),
-            Self::TimestampExpired | Self::TimestampFuture => (StatusCode::UNAUTHORIZED, "timestamp_expired"),
+            Self::TimestampExpired { .. } | Self::TimestampFuture { .. } => {
+                (StatusCode::UNAUTHORIZED, "timestamp_expired")
+            }
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Overloaded | Self::CertificateUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Forbidden | Self::AddressRefused => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
@@ -116,12 +130,18 @@ impl IntoResponse for HttpError {
     }
 }
 
+/// A length of time in words.
+fn length(seconds: i64) -> String {
+    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
+}
+
 impl From<Distrust> for HttpError {
     fn from(distrust: Distrust) -> Self {
         match distrust {
             Distrust::Signature => Self::InvalidSignature,
-            Distrust::Expired => Self::TimestampExpired,
-            Distrust::Future => Self::TimestampFuture,
+            Distrust::Expired(tolerance_s) => Self::TimestampExpired { tolerance_s },
+            Distrust::Future(tolerance_s) => Self::TimestampFuture { tolerance_s },
+            Distrust::CertificateMissing(_) => Self::CertificateUnavailable,
         }
     }
 }

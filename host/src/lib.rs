@@ -4,6 +4,7 @@
 //! The pipeline is [`Host::accept`]; `ARCHITECTURE.md` has the map of the code.
 
 pub mod api;
+pub mod aws;
 pub mod bodies;
 pub mod cli;
 pub mod compiled_cache;
@@ -11,12 +12,14 @@ pub mod config;
 pub mod deliver;
 pub mod event;
 pub mod extract;
+pub mod handshake;
 pub mod http_error;
 pub mod id;
 pub mod incident;
 pub mod listen;
 pub mod map;
 pub mod metrics;
+pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
 pub mod rate_limit;
@@ -32,11 +35,14 @@ pub mod source;
 pub mod store;
 pub mod timestamp;
 pub mod toolchain;
+pub mod trial;
 pub mod vault;
 pub mod verify;
 mod words;
 
 use anyhow::{Context, Result};
+use aws::Aws;
+use axum::response::Response;
 use bodies::Bodies;
 use config::Config;
 use deliver::{Deliverer, Destination};
@@ -45,6 +51,7 @@ use http_error::HttpError;
 use listen::{LiveTls, TlsFiles};
 use map::Mappers;
 use metrics::Metrics;
+use peer::TrustedProxies;
 use plugin_dir::Loaded;
 use rate_limit::RateLimit;
 use receive::Unverified;
@@ -59,6 +66,10 @@ use tracing::warn;
 pub struct Host {
     /// The senders.
     pub sources: Registry,
+    /// Who may say for whom a request is.
+    pub trusted_proxies: TrustedProxies,
+    /// Fetches what Amazon's messages name.
+    pub aws: Aws,
     /// Maps with what is loaded.
     pub mappers: Mappers,
     /// Keeps everything.
@@ -73,6 +84,15 @@ pub struct Host {
     /// Of all webhooks together.
     rate_limit: RateLimit,
     bodies: Bodies,
+}
+
+/// What came of a payload that was taken.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is an event, and stored.
+    Recorded(Recorded),
+    /// It asked whether anybody is here, and this is the answer.
+    Handshake(Response),
 }
 
 impl Host {
@@ -96,8 +116,11 @@ impl Host {
     ///
     /// # Errors
     /// Why the payload is not taken. Nothing is stored then.
-    pub async fn accept(&self, unverified: Unverified) -> Result<Recorded, HttpError> {
-        let verified = verify::verify(unverified)?;
+    pub async fn accept(&self, unverified: Unverified) -> Result<Taken, HttpError> {
+        let verified = verify::verify(unverified, &self.aws).await?;
+        if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
+            return Ok(Taken::Handshake(answer));
+        }
         // After the signature, so that strangers cannot use up a sender's share.
         verified.source().settings.rate_limit.check()?;
         let mapped = self.mappers.map(verified, 1).await;
@@ -109,6 +132,6 @@ impl Host {
         if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();
         }
-        Ok(recorded)
+        Ok(Taken::Recorded(recorded))
     }
 }

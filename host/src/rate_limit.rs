@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 /// So many in a second and no more, or any number. What was not used of one second's worth can come at once.
 #[derive(Debug)]
-pub struct RateLimit(Option<DefaultDirectRateLimiter>);
+pub struct RateLimit(Option<(NonZeroU32, DefaultDirectRateLimiter)>);
 
 impl RateLimit {
     /// Takes any number.
@@ -15,7 +15,12 @@ impl RateLimit {
 
     /// Takes so many in a second, any number without a number.
     pub fn per_second(requests: Option<NonZeroU32>) -> Self {
-        Self(requests.map(|requests| DefaultDirectRateLimiter::direct(Quota::per_second(requests))))
+        Self(requests.map(|requests| (requests, DefaultDirectRateLimiter::direct(Quota::per_second(requests)))))
+    }
+
+    /// How many in a second, if there is a limit.
+    pub fn requests_per_second(&self) -> Option<NonZeroU32> {
+        self.0.as_ref().map(|(requests, _)| *requests)
     }
 
     /// Counts one.
@@ -23,7 +28,7 @@ impl RateLimit {
     /// # Errors
     /// When it is one too many, with how long to wait.
     pub fn check(&self) -> Result<(), HttpError> {
-        let Some(limiter) = &self.0 else { return Ok(()) };
+        let Some((_, limiter)) = &self.0 else { return Ok(()) };
         limiter.check().map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             HttpError::RateLimited { retry_after_s: wait.as_secs() + 1 }

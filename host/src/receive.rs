@@ -1,6 +1,7 @@
 //! Takes payloads in over HTTP and answers their senders.
 
-use crate::Host;
+use crate::api::fallback;
+use crate::bodies::ReadBody;
 use crate::event::{EventStatus, FailureCode};
 use crate::extract::Path;
 use crate::http_error::HttpError;
@@ -9,12 +10,15 @@ use crate::metrics::UNKNOWN;
 use crate::request_id::RequestId;
 use crate::source::{LastError, OnUnmappable, Source, Tally};
 use crate::store::{EventState, IncidentRef, Recorded};
+use crate::trial::{DryRun, Trial};
+use crate::{Host, Taken, handshake};
 use axum::body::{Body, Bytes};
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::{Instrument, debug_span, info};
 use uuid::Uuid;
@@ -28,34 +32,58 @@ pub struct Unverified {
     pub received_at: i64,
     /// The source in its URL.
     pub source: Arc<Source>,
+    /// Where it came from, as far as that is known.
+    pub peer: Option<IpAddr>,
     /// Its headers.
     pub headers: HeaderMap,
+    /// What its URL has after the source's name: a secret, as likely as not.
+    pub token: Option<String>,
     /// The query of its URL.
     pub query: Option<String>,
-    /// Its body.
+    /// Its body, as it came over the wire.
     pub body: Bytes,
 }
 
-/// `POST /api/webhooks/{source}`.
+/// What a webhook's URL names.
+#[derive(Deserialize)]
+pub struct Target {
+    source: String,
+    token: Option<String>,
+}
+
+/// `POST /api/webhooks/{source}` and `POST /api/webhooks/{source}/{token}`.
 pub async fn webhook(
     State(host): State<Arc<Host>>,
-    Path(name): Path<String>,
+    Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
+    dry_run: Option<Extension<DryRun>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let span = debug_span!("webhook", request_id = %id);
-    let Some(source) = host.sources.get(&name) else {
+    let Some(source) = host.sources.get(&target.source) else {
         host.metrics.received(UNKNOWN);
-        return refuse(&host, None, id, HttpError::UnknownSource(name));
+        return refuse(&host, None, id, HttpError::UnknownSource(target.source));
     };
+    let peer = host.trusted_proxies.sender(connection, &headers);
+    let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
+    if dry_run.is_some() {
+        return match try_out(&host, arrived).await {
+            Ok(trial) => Json(trial).into_response(),
+            Err(error) => error.into_response(),
+        };
+    }
     host.metrics.received(&source.name);
     source.tally.count(|tally| tally.received += 1);
     async {
-        let taken = take(&host, id, &source, headers, query, body).await;
-        match taken {
-            Ok(recorded) => answer(&host, &source, recorded),
+        match take(&host, arrived).await {
+            Ok(Taken::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(Taken::Handshake(answer)) => {
+                info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
+                answer
+            }
             Err(error) => refuse(&host, Some(&source), id, error),
         }
     }
@@ -63,20 +91,56 @@ pub async fn webhook(
     .await
 }
 
-async fn take(
-    host: &Host,
-    id: Uuid,
-    source: &Arc<Source>,
+/// `GET /api/webhooks/{source}`: Okta asks so whether the endpoint is its customer's. For others there is nothing here.
+pub async fn challenge(
+    State(host): State<Arc<Host>>,
+    Path(target): Path<Target>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
+) -> Response {
+    let peer = host.trusted_proxies.sender(connection, &headers);
+    let source = host.sources.get(&target.source).filter(|source| source.settings.admits(peer));
+    match source.and_then(|source| Some((handshake::okta(&source, &headers)?, source))) {
+        Some((answer, source)) => {
+            info!(source = %source.name, "handshake answered with {}", answer.status());
+            answer
+        }
+        None => fallback().await.into_response(),
+    }
+}
+
+/// A request before its body was read.
+struct Arrived<'s> {
+    id: Uuid,
+    source: &'s Arc<Source>,
+    peer: Option<IpAddr>,
+    token: Option<String>,
     query: Option<String>,
+    headers: HeaderMap,
     body: Body,
-) -> Result<Recorded, HttpError> {
-    let received_at = unix_ms();
+}
+
+async fn try_out(host: &Host, arrived: Arrived<'_>) -> Result<Trial, HttpError> {
+    let (unverified, _memory) = read(host, arrived).await?;
+    host.try_out(unverified).await
+}
+
+async fn take(host: &Host, arrived: Arrived<'_>) -> Result<Taken, HttpError> {
     host.rate_limit.check()?;
-    // Its memory is its own until it is answered.
+    if let Some(answer) = handshake::graph(arrived.source, arrived.peer, arrived.query.as_deref())? {
+        return Ok(Taken::Handshake(answer));
+    }
+    let (unverified, _memory) = read(host, arrived).await?;
+    host.accept(unverified).await
+}
+
+/// Reads the body. Its memory is its own until the second part is dropped.
+async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
+    let Arrived { id, source, peer, token, query, headers, body } = arrived;
+    let received_at = unix_ms();
     let read = host.bodies.read(&headers, body, source.settings.payload_bytes_max).await?;
     let body = read.bytes.clone();
-    host.accept(Unverified { id, received_at, source: source.clone(), headers, query, body }).await
+    Ok((Unverified { id, received_at, source: source.clone(), peer, headers, token, query, body }, read))
 }
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {

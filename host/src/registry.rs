@@ -2,16 +2,19 @@
 //!
 //! Changes are made here, one after the other; everybody else sees the whole set before a change or the whole set after.
 
-use crate::config::{Declaration, GivenSecret, Limits};
+use crate::config::Limits;
+use crate::config::source::Declaration;
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
-use crate::source::{LiveTally, Origin, SecretNote, Source};
+use crate::source::{LiveTally, Origin, SecretNote, Source, check_name};
 use crate::store::{SecretRow, SourceRow, Store};
 use crate::vault::Vault;
 use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::ArcSwap;
+use hookmill_signatures::Secret;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -31,6 +34,8 @@ pub struct Registry {
     changing: Mutex<()>,
     /// What a source that does not say otherwise is limited to.
     limits: Limits,
+    /// Where relative paths start.
+    folder: PathBuf,
     store: Arc<Store>,
     vault: Vault,
 }
@@ -49,8 +54,9 @@ impl Registry {
     ///
     /// # Errors
     /// When one name is in both, or a registered source cannot be used.
-    pub async fn open(store: Arc<Store>, vault: Vault, configured: Vec<Source>, limits: Limits) -> Result<Self> {
-        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, store, vault };
+    pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
+        let (vault, folder) = (Vault::open(data_dir)?, data_dir.to_owned());
+        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, folder, store, vault };
         registry.reconfigure(configured).await?;
         Ok(registry)
     }
@@ -87,18 +93,15 @@ impl Registry {
         secret: Option<String>,
     ) -> Result<Issued, HttpError> {
         let _changing = self.changing.lock().await;
-        is_name(&name).map_err(HttpError::InvalidRequest)?;
+        check_name(&name).map_err(HttpError::InvalidRequest)?;
         if self.get(&name).is_some() {
             return Err(HttpError::Conflict(format!("there is a source `{name}` already")));
         }
-        let scheme = Declaration::from_json(declaration.clone()).map_err(invalid)?;
-        let (secret, made) = match secret {
-            Some(secret) => (Some(secret), None),
-            None => {
-                let made = scheme.new_secret()?;
-                (made.clone(), made)
-            }
+        let made = match secret {
+            Some(_) => None,
+            None => new_secret(&declaration)?,
         };
+        let secret = secret.or_else(|| made.clone());
         let created_at = unix_ms();
         let mut row = SourceRow { name, declaration, created_at, secrets: Vec::new() };
         if let Some(secret) = secret {
@@ -132,14 +135,12 @@ impl Registry {
     pub async fn rotate(&self, name: &str, secret: Option<String>, overlap: Duration) -> Result<Issued, HttpError> {
         let _changing = self.changing.lock().await;
         let mut row = self.registered(name).await?;
-        let (secret, made) = match secret {
-            Some(secret) => (secret, None),
-            None => {
-                let made = Declaration::from_json(row.declaration.clone()).map_err(invalid)?.new_secret()?;
-                let made = made.ok_or_else(|| HttpError::Conflict(format!("the scheme of `{name}` has no secret")))?;
-                (made.clone(), Some(made))
-            }
+        let made = match secret {
+            Some(_) => None,
+            None => new_secret(&row.declaration)?,
         };
+        let no_secret = || HttpError::Conflict(format!("the scheme of `{name}` has no secret"));
+        let secret = secret.or_else(|| made.clone()).ok_or_else(no_secret)?;
         let now = unix_ms();
         row.secrets.retain(|secret| secret.not_after.is_none_or(|end| end > now));
         let end = now.saturating_add(overlap.as_millis().try_into().unwrap_or(i64::MAX));
@@ -220,6 +221,11 @@ impl Registry {
 
     /// Writes a row that makes a source, and publishes it.
     async fn put(&self, row: SourceRow) -> Result<Arc<Source>, HttpError> {
+        // They would lie in the database as they are.
+        if let Some(key) = ["secret", "secrets"].into_iter().find(|key| row.declaration.contains_key(*key)) {
+            let help = "a source is registered with one `secret`, and gets others by `rotate`";
+            return Err(HttpError::InvalidRequest(format!("`{key}` is not taken here; {help}")));
+        }
         let source = self.build(&row).map_err(invalid)?;
         let source = Arc::new(self.with_tally(source).await?);
         self.store.put_source(row).await?;
@@ -234,11 +240,12 @@ impl Registry {
         let mut given = Vec::new();
         for secret in &row.secrets {
             let plain = self.vault.unseal(&label(&row.name, secret.id), &secret.sealed)?;
-            given.push(GivenSecret { secret: String::from_utf8(plain)?, not_after: secret.not_after });
+            let plain = Secret::new(String::from_utf8(plain)?);
+            given.push(secret.not_after.map_or(plain.clone(), |end| plain.until(end)));
         }
         let mut warnings = Vec::new();
-        let settings =
-            Declaration::from_json(row.declaration.clone())?.into_settings(&row.name, given, &self.limits, &mut warnings)?;
+        let declaration = declared(&row.declaration)?.with_secrets(given);
+        let settings = declaration.into_settings(&row.name, &self.limits, &self.folder, &mut warnings)?;
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
         let secrets = row.secrets.iter().map(note).collect();
@@ -255,6 +262,14 @@ impl Registry {
 /// What binds a sealed secret to its place.
 fn label(source: &str, id: i64) -> String {
     format!("source {source} secret {id}")
+}
+
+fn declared(declaration: &Map<String, Value>) -> Result<Declaration> {
+    Declaration::from_json(Value::Object(declaration.clone()))
+}
+
+fn new_secret(declaration: &Map<String, Value>) -> Result<Option<String>, HttpError> {
+    declared(declaration).and_then(|declaration| declaration.new_secret()).map_err(invalid)
 }
 
 fn invalid(error: anyhow::Error) -> HttpError {

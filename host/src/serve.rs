@@ -1,5 +1,6 @@
 //! Puts a host together from its configuration, runs it and ends it without leaving anything half done.
 
+use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
@@ -7,13 +8,13 @@ use crate::deliver::{Deliverer, Destination};
 use crate::listen::{Bounds, Listener, LiveTls};
 use crate::map::Mappers;
 use crate::metrics::Metrics;
+use crate::peer::TrustedProxies;
 use crate::plugin_dir::{Loaded, PluginDir};
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::reload::Reloader;
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
-use crate::vault::Vault;
 use crate::{Host, api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
@@ -73,14 +74,16 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let (changed, plugins_changed) = watch::channel(());
     let plugin_dir = PluginDir::new(&config, sandbox, cache, metrics.clone(), loaded.clone(), changed)?;
 
-    let vault = Vault::open(&config.data_dir)?;
-    let sources = Registry::open(store.clone(), vault, std::mem::take(&mut config.sources), config.limits.clone()).await?;
+    let configured = std::mem::take(&mut config.sources);
+    let sources = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
     let webhooks = std::mem::take(&mut config.webhooks);
     store.set_destinations(webhooks.iter().map(Destination::name_and_url).collect()).await?;
     let deliverer = Deliverer::new(store.clone(), metrics.clone());
     deliverer.replace(webhooks).await;
     let host = Arc::new(Host {
         sources,
+        trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+        aws: Aws::new()?,
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
         deliverer,
         store,

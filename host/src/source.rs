@@ -2,9 +2,11 @@
 
 use crate::incident::Severity;
 use crate::rate_limit::RateLimit;
-use crate::verify::Scheme;
 use crate::words::words;
+use hookmill_signatures::Scheme;
+use ipnet::IpNet;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One sender.
@@ -107,6 +109,8 @@ impl LiveTally {
 pub struct SourceSettings {
     /// How its payloads are signed.
     pub scheme: Scheme,
+    /// The networks that it may send from; all where there is none.
+    pub allow_ips: Vec<IpNet>,
     /// Which mapper reads them.
     pub plugin: PluginChoice,
     /// Whether the playbook runs on its incidents.
@@ -155,7 +159,8 @@ impl Source {
     /// A sender that nobody registered, for trying a plugin.
     pub fn unregistered(name: String) -> Self {
         let settings = SourceSettings {
-            scheme: Scheme::None,
+            scheme: Scheme::none(),
+            allow_ips: Vec::new(),
             plugin: PluginChoice::Auto,
             auto_triage: false,
             playbook: None,
@@ -167,6 +172,23 @@ impl Source {
         };
         Self::new(name, Origin::Configured, settings)
     }
+}
+
+impl SourceSettings {
+    /// Whether payloads are taken from an address, as far as it is known.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));
+        self.allow_ips.is_empty() || address.is_some_and(is_in)
+    }
+}
+
+/// # Errors
+/// When `name` cannot name a source, a plugin or a destination, with what can.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(format!("`{name}` is no name: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"))
 }
 
 /// Whether `text` can name a source, a plugin or a destination: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.

@@ -46,7 +46,8 @@ impl Vault {
     }
 
     fn with_key(text: &str) -> Result<Self> {
-        let help = || anyhow!("a key is {KEY_BYTES} random bytes in base64; `openssl rand -base64 {KEY_BYTES}` makes one");
+        let help =
+            || anyhow!("a key is {KEY_BYTES} random bytes in base64; `openssl rand -base64 {KEY_BYTES}` makes one");
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| help())?;
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| help())?;
         Ok(Self { key: LessSafeKey::new(key) })
@@ -76,7 +77,9 @@ impl Vault {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| anyhow!("it is too short"))?;
         match self.key.open_in_place(nonce, Aad::from(label), &mut plain) {
             Ok(opened) => Ok(opened.to_vec()),
-            Err(_) => bail!("it was sealed with another key than the present one; put the former {KEY_FILE} or {KEY_VARIABLE} back"),
+            Err(_) => bail!(
+                "it was sealed with another key than the present one; put the former {KEY_FILE} or {KEY_VARIABLE} back"
+            ),
         }
     }
 }

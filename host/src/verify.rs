@@ -1,73 +1,48 @@
-//! Checks who sent a payload. The only way from [`Unverified`] to [`Verified`], and the only place that names
-//! signature headers.
+//! Checks who sent a payload: the only way from [`Unverified`] to [`Verified`].
+//!
+//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: the addresses that a source sends from,
+//! unpacking what came compressed, and leaving out of the event what nobody may keep.
 
-mod hmac_scheme;
+mod unpack;
 
-use crate::event::{Event, Identity, NamedValue};
+use crate::aws::Aws;
+use crate::event::{DELIVERY_ID, Event, Identity, NamedValue};
+use crate::http_error::HttpError;
 use crate::receive::Unverified;
 use crate::source::Source;
-use anyhow::{Result, bail};
-use axum::http::HeaderMap;
-use hmac_scheme::HmacScheme;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use hookmill_signatures::{Distrust, Proof, Request, Scheme};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-
-/// How a source's payloads are signed, with its key.
-#[derive(Debug)]
-pub enum Scheme {
-    /// Not at all; has to be said in so many words.
-    None,
-    /// With a keyed hash of what was sent.
-    Hmac(HmacScheme),
-}
-
-impl Scheme {
-    /// A scheme by its name.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn preset(name: &str, secret: &[u8]) -> Result<Self> {
-        match hmac_scheme::PRESETS.iter().find(|rule| rule.name == name) {
-            Some(rule) => Ok(Self::Hmac(HmacScheme::new(rule, secret))),
-            None => {
-                let names: Vec<&str> = hmac_scheme::PRESETS.iter().map(|rule| rule.name).collect();
-                bail!("unknown scheme `{name}`; known are {} and none", names.join(", "))
-            }
-        }
-    }
-}
-
-impl Scheme {
-    /// SHIM
-    pub fn name(&self) -> &str { "x" }
-}
-/// Why a payload is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distrust {
-    /// The signature is missing, unreadable or wrong.
-    Signature,
-    /// The signature is right and too old.
-    Expired,
-    /// The signature is right and from a time to come.
-    Future,
-}
 
 /// A payload whose sender is known. What follows takes nothing less.
 #[derive(Debug)]
 pub struct Verified {
     event: Event,
     source: Arc<Source>,
+    secret: usize,
 }
 
 impl Verified {
     /// An event that was verified when it was stored, for mapping it again.
     pub fn again(event: Event, source: Arc<Source>) -> Self {
-        Self { event, source }
+        Self { event, source, secret: 0 }
     }
 
     /// Who sent it.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Its body, unpacked.
+    pub fn body(&self) -> &Bytes {
+        &self.event.body
+    }
+
+    /// Which of the source's secrets its sender knew.
+    pub fn secret(&self) -> usize {
+        self.secret
     }
 
     /// What was received, and who sent it.
@@ -76,49 +51,64 @@ impl Verified {
     }
 }
 
-/// Checks a payload against its source's scheme.
-///
-/// The signature is checked before the age, so that only who holds the key learns of a wrong clock.
+/// Checks a payload against its source's addresses and scheme.
 ///
 /// # Errors
-/// Why it is not believed.
-pub fn verify(unverified: Unverified) -> Result<Verified, Distrust> {
-    let Unverified { id, received_at, source, headers, query, body } = unverified;
-    let identity = match &source.settings.scheme {
-        Scheme::None => Identity::Body,
-        Scheme::Hmac(scheme) => scheme.verify(&headers, &body, received_at)?,
-    };
+/// Why it is not believed, or cannot be read.
+pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpError> {
+    let Unverified { id, received_at, source, peer, mut headers, token, query, body } = unverified;
+    let settings = &source.settings;
+    if !settings.admits(peer) {
+        return Err(HttpError::AddressRefused);
+    }
+    let token = token.as_deref();
+    let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
+    let Proof { identity, secret } = prove(&settings.scheme, request, aws).await?;
+
+    let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
     let query = query.unwrap_or_default();
-    let context = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_secret(name));
+    let query = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_secret(name));
+    let mut context: Vec<NamedValue> =
+        query.map(|(name, value)| (format!("query.{name}"), value.into_owned())).collect();
+    if let Identity::Delivery(id) = &identity {
+        context.push((DELIVERY_ID.to_owned(), id.clone()));
+    }
     let event = Event {
         id,
         source: source.name.clone(),
         received_at,
-        content_type: text(&headers, "content-type"),
-        headers: public_headers(&headers, &source.settings.scheme),
-        context: context.map(|(name, value)| (format!("query.{name}"), value.into_owned())).collect(),
+        content_type: headers.get(header::CONTENT_TYPE).map(|value| text(value.as_bytes())),
+        headers: public_headers(&headers, &settings.scheme),
+        context,
         digest: Sha256::digest(&body).into(),
         body,
         identity,
     };
-    Ok(Verified { event, source })
+    Ok(Verified { event, source, secret })
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+/// Fetches the certificate that a request asks for, if it may ask.
+async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Proof, HttpError> {
+    match scheme.verify(&request) {
+        Err(Distrust::CertificateMissing(url)) => {
+            let certificate = aws.certificate(&url).await?;
+            Ok(scheme.verify(&Request { certificate: Some(&certificate), ..request })?)
+        }
+        proof => Ok(proof?),
+    }
 }
 
 /// The headers that may be stored and shown to plugins.
 fn public_headers(headers: &HeaderMap, scheme: &Scheme) -> Vec<NamedValue> {
-    let signing = match scheme {
-        Scheme::None => None,
-        Scheme::Hmac(scheme) => Some(scheme.signature_header()),
-    };
     headers
         .iter()
-        .filter(|(name, _)| Some(name.as_str()) != signing && !is_secret(name.as_str()))
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .filter(|(name, _)| !scheme.hides(name) && !is_secret(name.as_str()))
+        .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
         .collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Whether a header or query parameter of this name carries a secret, by its name alone.

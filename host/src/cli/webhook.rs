@@ -103,7 +103,8 @@ impl Webhook {
                 let answer = connection.open()?.post_json(&["sources", &name, "rotate"], &body)?;
                 print(connection.json, &answer, |answer| {
                     let former = list(&answer["secrets"]).iter().rev().nth(1);
-                    let until = former.map(|secret| format!("; the former one is valid until {} UTC", time(&secret["not_after"])));
+                    let until = former
+                        .map(|secret| format!("; the former one is valid until {} UTC", time(&secret["not_after"])));
                     format!("{name} has a new secret{}\n{}", until.unwrap_or_default(), made(answer))
                 });
                 Ok(())

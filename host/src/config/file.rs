@@ -1,13 +1,16 @@
 //! The configuration file's own shape: every key, every leaf with its type.
 
 use super::CallLimits;
+use super::source::Declaration;
 use crate::deliver::{Destination, RetrySchedule, SigningSecret};
 use crate::incident::Severity;
 use crate::listen::TlsFiles;
 use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice};
 use anyhow::{Result, anyhow};
+use hookmill_signatures::Words;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use std::collections::BTreeMap;
@@ -35,7 +38,8 @@ pub(super) struct File {
     pub dedup_window: Option<Leaf<Period>>,
     pub reopen_within: Option<Leaf<Period>>,
     pub drain_timeout: Option<Leaf<Period>>,
-    pub sources: BTreeMap<Name, Source>,
+    pub trusted_proxies: Vec<Leaf<IpNet>>,
+    pub sources: BTreeMap<Name, Declaration>,
     pub webhooks: BTreeMap<Name, Webhook>,
 }
 
@@ -71,21 +75,6 @@ pub(super) struct Call {
     memory_mib: Option<Leaf<MemoryMib>>,
     output_mib: Option<Leaf<Mib>>,
     incidents: Option<Leaf<NonZeroUsize>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Source {
-    pub secret: Option<Leaf<String>>,
-    pub scheme: Option<Leaf<String>>,
-    pub plugin: Option<PluginWords>,
-    pub auto_triage: Option<Leaf<bool>>,
-    pub playbook: Option<Leaf<Name>>,
-    pub severity_mapping: BTreeMap<String, Leaf<Severity>>,
-    pub settings: BTreeMap<String, Leaf<String>>,
-    pub payload_mib: Option<Leaf<Mib>>,
-    pub requests_per_second: Option<Leaf<NonZeroU32>>,
-    pub on_unmappable: Option<Leaf<OnUnmappable>>,
 }
 
 /// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
@@ -248,7 +237,45 @@ impl<'de, T: Word> Deserialize<'de> for Leaf<T> {
     }
 }
 
-fn read<T: Word>(text: &str) -> Result<T, String> {
+/// A text or a list of texts, where whoever asks knows what they stand for.
+pub(super) struct Scalar(pub Words);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a single value or a list of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                read(text).map(|text| Scalar(Words::One(text))).map_err(E::custom)
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+                Ok(Scalar(Words::One(flag.to_string())))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Scalar(Words::One(number.to_string())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Leaf(text)) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Scalar(Words::Several(texts)))
+            }
+        }
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+pub(super) fn read<T: Word>(text: &str) -> Result<T, String> {
     T::read(&interpolate(text, |name| std::env::var(name).ok())?)
 }
 
@@ -280,6 +307,7 @@ words! {
     bool: "true or false",
     String: "text",
     PathBuf: "a path",
+    Timestamp: "a time such as 2026-12-31T00:00:00Z",
     Severity,
     OnUnmappable,
     SigningSecret,
@@ -338,10 +366,7 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if crate::source::is_name(text) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(format!("`{text}` is no name: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"))
+        crate::source::check_name(text).map(|()| Self(text.to_owned()))
     }
 }
 

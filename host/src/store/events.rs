@@ -4,7 +4,7 @@ use super::incidents::{IncidentKey, apply, find};
 use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
-use crate::event::{Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
+use crate::event::{DELIVERY_ID, Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
 use crate::id::{key, key_ms, unix_ms};
 use crate::incident::{Number, Origin};
 use anyhow::{Context, Result};
@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Rows of the table of repeats that one purge removes.
@@ -218,7 +220,7 @@ impl Store {
     pub async fn purge_repeats(&self) -> Result<bool, StoreError> {
         self.writer
             .write(|tx| {
-                let oldest = unix_ms() - tx.policy.dedup.retention.max(tx.policy.dedup.window * 2).as_millis() as i64;
+                let oldest = unix_ms() - tx.policy.dedup.retention.max(tx.policy.dedup.window).as_millis() as i64;
                 let sql = "DELETE FROM repeats WHERE (at, source, digest) IN \
                            (SELECT at, source, digest FROM repeats WHERE at < ? LIMIT ?)";
                 Ok(tx.connection.prepare_cached(sql)?.execute([oldest, PURGE_ROWS])? as i64 == PURGE_ROWS)
@@ -250,8 +252,8 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
                content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.identity {
-        Identity::SignedAt(seconds) => Some(seconds),
-        Identity::Body => None,
+        Identity::SignedAt(ms) => Some(ms),
+        Identity::Delivery(_) | Identity::Body => None,
     };
     tx.connection.prepare_cached(sql)?.execute(params![
         key(event.id),
@@ -277,33 +279,51 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
 
 /// Remembers an event for its repeats; returns the event that it repeats, if it does.
 fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
-    let window_ms = tx.policy.dedup.window.as_millis().max(1) as i64;
-    let at = match event.identity {
-        Identity::SignedAt(seconds) => seconds.saturating_mul(1000),
-        Identity::Body => event.received_at - event.received_at.rem_euclid(window_ms),
-    };
-    if event.identity == Identity::Body {
-        // Writes do not come in the order of arrival: the other one may lie in the window after.
-        for at in [at - window_ms, at, at + window_ms] {
-            let near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
-            let known = known(tx, event, at)?.filter(near);
-            if known.is_some() {
-                return Ok(known);
+    let dedup = tx.policy.dedup;
+    match &event.identity {
+        Identity::SignedAt(at) => {
+            let known = known(tx, event, *at, &event.digest)?;
+            if known.is_none() {
+                add_known(tx, event, *at, &event.digest)?;
             }
+            Ok(known)
         }
-        let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-        tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
-        return Ok(None);
+        Identity::Delivery(id) => {
+            let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
+            remember_for(tx, event, dedup.retention, &digest)
+        }
+        Identity::Body => remember_for(tx, event, dedup.window, &event.digest),
     }
-    let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-    let added = tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, event.digest, key(event.id)])?;
-    if added == 1 { Ok(None) } else { known(tx, event, at) }
 }
 
-fn known(tx: &Tx, event: &Event, at: i64) -> Result<Option<i64>> {
+/// Remembers an event by the time at which it came.
+fn remember_for(tx: &Tx, event: &Event, window: Duration, digest: &[u8; 32]) -> Result<Option<i64>> {
+    let window_ms = (window.as_millis() as i64).max(1);
+    // The end of the window that it falls into, so that it is not forgotten before the last event of that window.
+    let at = event.received_at - event.received_at.rem_euclid(window_ms) + window_ms;
+    // Writes do not come in the order of arrival: the other one may lie in the window after.
+    for at in [at - window_ms, at, at + window_ms] {
+        let near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
+        let known = known(tx, event, at, digest)?.filter(near);
+        if known.is_some() {
+            return Ok(known);
+        }
+    }
+    add_known(tx, event, at, digest)?;
+    Ok(None)
+}
+
+fn known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32]) -> Result<Option<i64>> {
     let sql = "SELECT event FROM repeats WHERE at = ? AND source = ? AND digest = ?";
     let mut query = tx.connection.prepare_cached(sql)?;
-    Ok(query.query_row(params![at, &*event.source, event.digest], |row| row.get(0)).optional()?)
+    Ok(query.query_row(params![at, &*event.source, digest], |row| row.get(0)).optional()?)
+}
+
+/// What stands there already is too old to count.
+fn add_known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32]) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
+    tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, digest, key(event.id)])?;
+    Ok(())
 }
 
 /// Applies a verdict: makes and changes incidents, with their audit entries and deliveries.
@@ -399,16 +419,23 @@ fn event_row(row: &Row) -> rusqlite::Result<EventRow> {
     let (source, body): (String, Vec<u8>) = (row.get(5)?, row.get(14)?);
     let headers: Vec<NamedValue> = from_json(row, 10)?;
     let signed_at: Option<i64> = row.get(12)?;
+    let context: Vec<NamedValue> = from_json(row, 11)?;
+    let delivery = context.iter().find(|(name, _)| name == DELIVERY_ID).map(|(_, id)| id.clone());
+    let identity = match (delivery, signed_at) {
+        (Some(id), _) => Identity::Delivery(id),
+        (None, Some(at)) => Identity::SignedAt(at),
+        (None, None) => Identity::Body,
+    };
     let event = Event {
         id: state.id,
         source: Arc::from(source),
         received_at: row.get(6)?,
         content_type: row.get(9)?,
         headers,
-        context: from_json(row, 11)?,
+        context,
         digest: row.get(13)?,
         body: body.into(),
-        identity: signed_at.map_or(Identity::Body, Identity::SignedAt),
+        identity,
     };
     Ok(EventRow { state, event, attempts: row.get(7)?, tried: from_json(row, 8)? })
 }

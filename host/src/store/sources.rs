@@ -70,7 +70,8 @@ impl Store {
                 tx.connection.execute(sql, params![source.name, json(&source.declaration), source.created_at])?;
                 tx.connection.execute("DELETE FROM source_secrets WHERE source = ?", [&source.name])?;
                 for secret in &source.secrets {
-                    let sql = "INSERT INTO source_secrets (source, id, sealed, created_at, not_after) VALUES (?, ?, ?, ?, ?)";
+                    let sql =
+                        "INSERT INTO source_secrets (source, id, sealed, created_at, not_after) VALUES (?, ?, ?, ?, ?)";
                     let row = params![source.name, secret.id, secret.sealed, secret.created_at, secret.not_after];
                     tx.connection.execute(sql, row)?;
                 }

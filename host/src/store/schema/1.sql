@@ -15,7 +15,7 @@ CREATE TABLE events (
     content_type TEXT,
     headers TEXT NOT NULL,    -- JSON: pairs
     context TEXT NOT NULL,    -- JSON: pairs
-    signed_at INTEGER,
+    signed_at INTEGER,        -- milliseconds
     digest BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
@@ -24,8 +24,9 @@ CREATE TABLE events (
 CREATE INDEX events_queued ON events (key) WHERE status = 'queued';
 CREATE INDEX events_quarantined ON events (key) WHERE status = 'quarantined';
 
--- What makes a repeat: `at` is the time of signing in milliseconds, or else the start of the window that the event
--- fell into. It comes first so that old rows lie together and new ones are added at the end.
+-- What makes a repeat: `at` is the time of signing in milliseconds, or else the end of the window that the event fell
+-- into. It comes first so that old rows lie together and new ones are added at the end. `digest` is that of the body, or
+-- of that and the sender's id of the delivery.
 CREATE TABLE repeats (
     at INTEGER NOT NULL,
     source TEXT NOT NULL,

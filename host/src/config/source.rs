@@ -1,0 +1,218 @@
+//! A source as it is declared: in the configuration file, or in JSON by whoever registers one while the host runs.
+
+use super::file::{Leaf, Mib, Name, PluginWords, Scalar};
+use super::{Limits, SECRET_BYTES_GOOD, SECRET_BYTES_MIN};
+use crate::id::unix_ms;
+use crate::incident::Severity;
+use crate::rate_limit::RateLimit;
+use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
+use anyhow::{Context, Result, bail, ensure};
+use hookmill_signatures::{Declaration as SchemeDeclaration, Scheme, Secret, Words};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+const DEFAULT_SCHEME: &str = "hookmill";
+const PEM: &str = "-----BEGIN";
+
+/// Everything that can be said of a source besides its name.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Declaration {
+    secret: Option<Leaf<String>>,
+    secrets: Vec<SecretWords>,
+    scheme: SchemeWords,
+    allow_ips: Vec<Leaf<IpNet>>,
+    plugin: Option<PluginWords>,
+    auto_triage: Option<Leaf<bool>>,
+    playbook: Option<Leaf<Name>>,
+    severity_mapping: BTreeMap<String, Leaf<Severity>>,
+    settings: BTreeMap<String, Leaf<String>>,
+    payload_mib: Option<Leaf<Mib>>,
+    requests_per_second: Option<Leaf<NonZeroU32>>,
+    on_unmappable: Option<Leaf<OnUnmappable>>,
+}
+
+/// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretWords {
+    secret: Leaf<String>,
+    not_after: Option<Leaf<Timestamp>>,
+}
+
+/// `scheme: NAME` or `scheme: { type: NAME, … }`.
+struct SchemeWords(SchemeDeclaration);
+
+impl Declaration {
+    /// Reads a declaration from JSON, where text is taken as it stands: who may register a source may not read the
+    /// environment by it. Secrets can be left out and given to [`Declaration::with_secrets`].
+    ///
+    /// # Errors
+    /// What is wrong, and what is allowed. No secret is in the text.
+    pub fn from_json(declaration: Value) -> Result<Self> {
+        Ok(serde_json::from_value(as_text(declaration))?)
+    }
+
+    /// A new secret that fits its scheme; none for a scheme without one.
+    ///
+    /// # Errors
+    /// When there is no such scheme.
+    pub fn new_secret(&self) -> Result<Option<String>> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)?;
+        Ok(self.scheme.0.new_secret(&random)?)
+    }
+
+    /// Takes the secrets out, so that they can be kept apart from the rest.
+    ///
+    /// # Errors
+    /// When they are given in both ways.
+    pub fn take_secrets(&mut self) -> Result<Vec<Secret>> {
+        let (one, several) = (self.secret.take(), std::mem::take(&mut self.secrets));
+        if one.is_some() && !several.is_empty() {
+            bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+        }
+        let several = several.into_iter().map(|words| {
+            let secret = Secret::new(words.secret.0);
+            words.not_after.map_or(secret.clone(), |end| secret.until(end.0.as_millisecond()))
+        });
+        Ok(one.map(|text| Secret::new(text.0)).into_iter().chain(several).collect())
+    }
+
+    /// The same with these secrets in place of its own.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Vec<Secret>) -> Self {
+        let words = |secret: Secret| SecretWords {
+            not_after: secret.not_after_ms().and_then(|end| Timestamp::from_millisecond(end).ok()).map(Leaf),
+            secret: Leaf(secret.expose().to_owned()),
+        };
+        Self { secret: None, secrets: secrets.into_iter().map(words).collect(), ..self }
+    }
+
+    /// What the host works with. Relative paths start at `folder`; what works and should still be looked at goes to
+    /// `warnings`.
+    ///
+    /// # Errors
+    /// What cannot work, and what to do about it.
+    pub fn into_settings(
+        mut self,
+        name: &str,
+        limits: &Limits,
+        folder: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<SourceSettings> {
+        let secrets = self.take_secrets()?;
+        let scheme = Scheme::declare(&with_certificate(self.scheme.0, folder)?, &secrets)?;
+        if let Some(bytes) = scheme.shortest_secret() {
+            ensure!(
+                bytes >= SECRET_BYTES_MIN,
+                "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones"
+            );
+            if bytes < SECRET_BYTES_GOOD {
+                warnings
+                    .push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
+            }
+        }
+        let now = unix_ms();
+        if !secrets.is_empty() && !secrets.iter().any(|secret| secret.is_live(now)) {
+            warnings.push(format!("every secret of source `{name}` has passed its not_after: nobody is believed"));
+        }
+        let payload_bytes_max = self.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes());
+        ensure!(
+            payload_bytes_max <= limits.body_memory_bytes,
+            "its `payload_mib` is more than `limits.body_memory_mib`, so that no such payload fits in; lower it or raise \
+             that"
+        );
+        let on_unmappable = if scheme.is_vendors() { OnUnmappable::Accept } else { OnUnmappable::Reject };
+        Ok(SourceSettings {
+            scheme,
+            allow_ips: self.allow_ips.into_iter().map(|network| network.0).collect(),
+            plugin: self.plugin.map_or(PluginChoice::Auto, PluginChoice::from),
+            auto_triage: self.auto_triage.is_some_and(|flag| flag.0),
+            playbook: self.playbook.map(|name| name.0.into()),
+            severity_mapping: (self.severity_mapping.into_iter())
+                .map(|(word, severity)| (word.to_lowercase(), severity.0))
+                .collect(),
+            settings: self.settings.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            payload_bytes_max,
+            rate_limit: RateLimit::per_second(self.requests_per_second.map(|count| count.0)),
+            on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
+        })
+    }
+}
+
+impl fmt::Debug for Declaration {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("Declaration")
+    }
+}
+
+/// `certificate` is PEM, or the path of a file that holds it.
+fn with_certificate(mut scheme: SchemeDeclaration, folder: &Path) -> Result<SchemeDeclaration> {
+    if let Some(Words::One(certificate)) = scheme.keys.get_mut("certificate")
+        && !certificate.trim_start().starts_with(PEM)
+    {
+        let path = folder.join(&*certificate);
+        *certificate = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the `certificate` {}", path.display()))?;
+    }
+    Ok(scheme)
+}
+
+/// Every scalar as the text that the configuration file would have, but for references to the environment.
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace("${", "$${")),
+        Value::Bool(flag) => Value::String(flag.to_string()),
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(items) => items.into_iter().map(as_text).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, as_text(value))).collect(),
+        Value::Null => Value::Null,
+    }
+}
+
+impl Default for SchemeWords {
+    fn default() -> Self {
+        Self(SchemeDeclaration::preset(DEFAULT_SCHEME))
+    }
+}
+
+impl<'de> Deserialize<'de> for SchemeWords {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordsVisitor;
+
+        impl<'de> Visitor<'de> for WordsVisitor {
+            type Value = SchemeWords;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a scheme's name, or `{ type: NAME, … }`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                let name: String = super::file::read(text).map_err(E::custom)?;
+                Ok(SchemeWords(SchemeDeclaration::preset(&name)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut keys = BTreeMap::new();
+                while let Some((key, value)) = members.next_entry::<String, Scalar>()? {
+                    if keys.insert(key.clone(), value.0).is_some() {
+                        return Err(A::Error::custom(format!("`{key}` is there twice")));
+                    }
+                }
+                match keys.remove("type") {
+                    Some(Words::One(scheme)) => Ok(SchemeWords(SchemeDeclaration { scheme, keys })),
+                    _ => Err(A::Error::custom("it needs one `type`, such as { type: hmac, … }")),
+                }
+            }
+        }
+        deserializer.deserialize_any(WordsVisitor)
+    }
+}

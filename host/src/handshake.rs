@@ -1,0 +1,126 @@
+//! What vendors ask before, or while, they send: whether anybody is here who knows the secret, or wants the events.
+//!
+//! A handshake is answered by the host and stores no event. Those that carry a signature are answered after it was
+//! verified; Microsoft's and Okta's come without one, and tell nobody anything.
+
+use crate::aws::Aws;
+use crate::http_error::HttpError;
+use crate::source::Source;
+use crate::verify::Verified;
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hookmill_signatures::Subscription;
+use serde::Deserialize;
+use serde_json::json;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use tracing::{info, warn};
+
+/// A larger payload is no handshake and is not looked into.
+const BYTES_MAX: usize = 16 * 1024;
+const OKTA_CHALLENGE: &str = "x-okta-verification-challenge";
+const GRAPH_TOKEN: &str = "validationToken";
+
+#[derive(Deserialize)]
+struct SlackVerification<'b> {
+    #[serde(borrow)]
+    r#type: Cow<'b, str>,
+    #[serde(borrow)]
+    challenge: Cow<'b, str>,
+}
+
+#[derive(Deserialize)]
+struct ZoomValidation<'b> {
+    #[serde(borrow)]
+    event: Cow<'b, str>,
+    #[serde(borrow)]
+    payload: ZoomPayload<'b>,
+}
+
+#[derive(Deserialize)]
+struct ZoomPayload<'b> {
+    #[serde(borrow, rename = "plainToken")]
+    plain_token: Cow<'b, str>,
+}
+
+/// The answer to a verified payload that is a handshake.
+///
+/// # Errors
+/// When the host is asked to do something that fails.
+pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HttpError> {
+    let (source, body) = (verified.source(), verified.body());
+    if body.len() > BYTES_MAX {
+        return Ok(None);
+    }
+    match source.settings.scheme.name() {
+        "slack" => Ok(slack(body)),
+        "zoom" => Ok(zoom(verified)),
+        "aws-sns" => match source.settings.scheme.subscription(body) {
+            Some(subscription) => sns(&source.name, subscription, aws).await.map(Some),
+            None => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn slack(body: &[u8]) -> Option<Response> {
+    let asked: SlackVerification = serde_json::from_slice(body).ok()?;
+    (asked.r#type == "url_verification").then(|| plain_text(asked.challenge.into_owned()))
+}
+
+fn zoom(verified: &Verified) -> Option<Response> {
+    let asked: ZoomValidation = serde_json::from_slice(verified.body()).ok()?;
+    if asked.event != "endpoint.url_validation" {
+        return None;
+    }
+    let plain = asked.payload.plain_token;
+    let encrypted = verified.source().settings.scheme.keyed_hash(verified.secret(), plain.as_bytes())?;
+    Some(Json(json!({"plainToken": plain, "encryptedToken": encrypted})).into_response())
+}
+
+/// Confirms a subscription where that is allowed.
+async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HttpError> {
+    let Subscription { topic, url, allowed } = subscription;
+    let message = match url {
+        _ if !allowed => format!(
+            "{topic} asks to be confirmed, which this source is not set up to do; set `confirm: true` in its scheme, or confirm by hand"
+        ),
+        None => format!("{topic} asks to be confirmed at a place that is no host of Amazon SNS"),
+        Some(url) => match aws.confirm(&url).await {
+            Ok(()) => format!("the subscription to {topic} is confirmed"),
+            Err(error) => {
+                warn!(source, "cannot confirm the subscription to {topic}: {error:#}");
+                return Err(HttpError::Overloaded);
+            }
+        },
+    };
+    info!(source, "{message}");
+    Ok((StatusCode::ACCEPTED, Json(json!({"status": "ignored", "message": message}))).into_response())
+}
+
+/// Microsoft Graph's `POST …?validationToken=`, which has neither signature nor body.
+///
+/// # Errors
+/// When the address is none that the source sends from.
+pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HttpError> {
+    let Some(query) = query.filter(|_| source.settings.scheme.name() == "microsoft-graph") else { return Ok(None) };
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let Some((_, token)) = pairs.find(|(name, _)| name == GRAPH_TOKEN) else { return Ok(None) };
+    match source.settings.admits(peer) {
+        true => Ok(Some(plain_text(token.into_owned()))),
+        false => Err(HttpError::AddressRefused),
+    }
+}
+
+/// Okta's `GET` with a challenge in a header.
+pub fn okta(source: &Source, headers: &HeaderMap) -> Option<Response> {
+    let challenge = headers.get(OKTA_CHALLENGE).filter(|_| source.settings.scheme.name() == "okta")?;
+    Some(Json(json!({"verification": challenge.to_str().ok()?})).into_response())
+}
+
+/// What somebody sent, back to them, as text that no browser takes for anything else.
+fn plain_text(text: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, text).into_response()
+}

@@ -1,0 +1,117 @@
+//! Shows what would come of a payload, stage by stage, and leaves nothing behind.
+
+use crate::Host;
+use crate::event::{Mapped, Verdict};
+use crate::http_error::HttpError;
+use crate::receive::Unverified;
+use crate::verify::{Verified, verify};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Marks a request that the host makes itself. It cannot come over the network.
+#[derive(Clone, Copy, Debug)]
+pub struct DryRun;
+
+/// What would come of a payload.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Trial {
+    /// Whether it would get through all stages.
+    pub ok: bool,
+    /// The stages that it came through, and the one where it ended.
+    pub stages: Vec<Stage>,
+    /// The incidents as they would be.
+    pub incidents: Vec<Value>,
+    /// The destinations that would be told.
+    pub deliveries: Vec<String>,
+}
+
+/// One stage of the pipeline.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stage {
+    stage: String,
+    ok: bool,
+    detail: String,
+}
+
+impl Trial {
+    /// Adds a stage that was passed.
+    pub fn passed(&mut self, stage: &str, detail: impl Into<String>) {
+        self.ok = true;
+        self.stages.push(Stage { stage: stage.to_owned(), ok: true, detail: detail.into() });
+    }
+
+    /// Adds the stage where it ends.
+    pub fn failed(&mut self, stage: &str, detail: impl Into<String>) {
+        self.ok = false;
+        self.stages.push(Stage { stage: stage.to_owned(), ok: false, detail: detail.into() });
+    }
+
+    /// Goes on with the stages of another one.
+    pub fn go_on(&mut self, then: Self) {
+        let mut stages = std::mem::take(&mut self.stages);
+        stages.extend(then.stages);
+        *self = Self { stages, ..then };
+    }
+}
+
+impl Host {
+    /// The pipeline without its effects.
+    pub async fn try_out(&self, unverified: Unverified) -> Result<Trial, HttpError> {
+        let mut trial = Trial::default();
+        let source = unverified.source.clone();
+        trial.passed("receive", format!("{} bytes for source {}", unverified.body.len(), source.name));
+        match verify(unverified, &self.aws).await {
+            Ok(verified) => {
+                trial.passed("verify", format!("scheme {}", source.settings.scheme.name()));
+                self.try_mapping(verified, trial).await
+            }
+            Err(error) => {
+                trial.failed("verify", error.to_string());
+                Ok(trial)
+            }
+        }
+    }
+
+    /// What follows the verification.
+    pub async fn try_mapping(&self, verified: Verified, mut trial: Trial) -> Result<Trial, HttpError> {
+        let mapped = self.mappers.map(verified, 1).await;
+        let tried: Vec<&str> = mapped.tried.iter().filter_map(|version| version.split('@').next()).collect();
+        match &mapped.verdict {
+            Verdict::Read { observations, skipped, problems, .. } if problems.is_empty() => {
+                let skipped = if skipped.is_empty() { String::new() } else { format!("; {}", skipped.join("; ")) };
+                trial.passed("map", format!("{}: {} incidents{skipped}", tried.join(", "), observations.len()));
+            }
+            Verdict::Read { problems, .. } => trial.failed("map", problems.join("; ")),
+            Verdict::NotMapped => trial.passed("map", mapped.verdict.reason()),
+            verdict => trial.failed("map", verdict.reason()),
+        }
+        if trial.ok {
+            self.preview(mapped, &mut trial).await?;
+        }
+        Ok(trial)
+    }
+
+    async fn preview(&self, mapped: Mapped, trial: &mut Trial) -> Result<(), HttpError> {
+        let preview = self.store.preview(mapped).await?;
+        let words = |incident: &Value| {
+            let text = |key: &str| incident[key].as_str().unwrap_or_default().to_owned();
+            format!("{} ({}, {})", text("title"), text("severity"), text("source_ref"))
+        };
+        trial.passed(
+            "store",
+            match preview.incidents.len() {
+                0 => "no incident".to_owned(),
+                _ => preview.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
+            },
+        );
+        trial.passed(
+            "deliver",
+            match preview.deliveries.len() {
+                0 => "to nobody".to_owned(),
+                _ => format!("to {}", preview.deliveries.join(", ")),
+            },
+        );
+        (trial.incidents, trial.deliveries) = (preview.incidents, preview.deliveries);
+        Ok(())
+    }
+}

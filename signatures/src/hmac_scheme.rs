@@ -1,0 +1,171 @@
+//! A rule with a source's keys: verifies, and signs as the sender would. Verifying allocates nothing unless the sender
+//! names an id or signs with ed25519.
+
+use crate::declaration::Mistake;
+use crate::hmac_key::{HASH_BYTES_MAX, HmacKey, Key, Signable};
+use crate::hmac_rule::{Algorithm, Encoding, HeaderSet, HmacRule, Part};
+use crate::secret::Secret;
+use crate::value::{Few, ITEMS_MAX, Value};
+use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one};
+use http::HeaderValue;
+
+const ED25519_BYTES: usize = 64;
+
+pub(crate) struct HmacScheme {
+    pub rule: HmacRule,
+    keys: Vec<HmacKey>,
+}
+
+/// Signatures as bytes; those that cannot be read are left out.
+struct Decoded {
+    signatures: [[u8; HASH_BYTES_MAX]; ITEMS_MAX],
+    count: usize,
+    length: usize,
+}
+
+impl HmacScheme {
+    pub fn new(rule: HmacRule, secrets: &[Secret]) -> Result<Self, Mistake> {
+        let keys = secrets.iter().map(|secret| HmacKey::new(&rule, secret)).collect::<Result<_, _>>()?;
+        Ok(Self { rule, keys })
+    }
+
+    pub fn shortest_key(&self) -> Option<usize> {
+        self.keys.iter().filter_map(|key| key.secret_bytes).min()
+    }
+
+    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
+        let present = |set: &&HeaderSet| set.signatures.iter().any(|name| request.headers.contains_key(name));
+        let set = self.rule.header_sets.iter().find(present).ok_or(Distrust::Signature)?;
+        let mut value = Value::default();
+        for name in &set.signatures {
+            if let Some(text) = at_most_one(request.headers, name)? {
+                value.read(text, &self.rule.format)?;
+            }
+        }
+        if let Some(name) = &set.timestamp {
+            value.timestamp = at_most_one(request.headers, name)?;
+        }
+        let id = match &set.id {
+            Some(name) => at_most_one(request.headers, name)?.filter(|id| !id.is_empty()),
+            None => None,
+        };
+        if id.is_none() && self.rule.signs_id() {
+            return Err(Distrust::Signature);
+        }
+        let is_timed = set.timestamp.is_some() || self.rule.format.timestamp_prefix.is_some();
+        let timestamp = match (is_timed, value.timestamp) {
+            (true, None) => return Err(Distrust::Signature),
+            (true, timestamp) => timestamp,
+            (false, _) => None,
+        };
+        let signed =
+            Signable { timestamp: timestamp.unwrap_or_default(), id: id.unwrap_or_default(), body: request.body };
+        let secret = self.find_key(&value, signed, request.now_ms).ok_or(Distrust::Signature)?;
+        let signed_at = match timestamp {
+            Some(text) => Some(self.check_age(self.rule.unit.read(text).ok_or(Distrust::Signature)?, request.now_ms)?),
+            None => None,
+        };
+        let identity = match (id, signed_at) {
+            (Some(id), _) => Identity::Delivery(String::from_utf8_lossy(id).into_owned()),
+            (None, Some(at)) => Identity::SignedAt(at),
+            (None, None) => Identity::Body,
+        };
+        Ok(Proof { identity, secret })
+    }
+
+    /// The first live key that made one of the signatures.
+    fn find_key(&self, value: &Value, signed: Signable, now_ms: i64) -> Option<usize> {
+        let length = match self.rule.algorithm {
+            Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
+        };
+        let hashes = Decoded::new(&value.hashes, self.rule.encoding, length);
+        let ed25519 = Decoded::new(&value.ed25519, Encoding::Base64, ED25519_BYTES);
+        let mut found = None;
+        for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.is_live(now_ms)) {
+            let candidates = if matches!(key.key, Key::Ed25519(_)) { &ed25519 } else { &hashes };
+            if candidates.count == 0 {
+                continue;
+            }
+            let made_one = match &key.key {
+                Key::Ed25519(key) => {
+                    let parts: Vec<&[u8]> = self.rule.template.iter().map(|part| signed.part(part)).collect();
+                    let message = parts.concat();
+                    candidates.iter().any(|signature| key.verify(&message, signature).is_ok())
+                }
+                key => {
+                    let hash = key.hash(&self.rule.template, signed)?;
+                    // Every one is looked at, whatever came of the one before.
+                    candidates.iter().fold(false, |is_one, signature| is_one | hash.is(signature))
+                }
+            };
+            if made_one && found.is_none() {
+                found = Some(index);
+            }
+        }
+        found
+    }
+
+    fn check_age(&self, signed_at_ms: i64, now_ms: i64) -> Result<i64, Distrust> {
+        check_age(signed_at_ms, now_ms, self.rule.tolerance_s)
+    }
+
+    pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), CannotSign> {
+        let secret_keys = || self.keys.iter().filter(|key| key.secret_bytes.is_some());
+        let key = secret_keys().find(|key| key.is_live(now_ms));
+        let missing = if secret_keys().next().is_some() { CannotSign::Expired } else { CannotSign::NoKey };
+        let key = key.ok_or(missing)?;
+        let (rule, set) = (&self.rule, &self.rule.header_sets[0]);
+        let timestamp = rule.unit.write(now_ms);
+        let parts = Signable { timestamp: timestamp.as_bytes(), id: id.as_bytes(), body: &signed.body };
+        let hash = key.key.hash(&rule.template, parts).ok_or(CannotSign::NoKey)?;
+        let mut value = format!("{}{}", rule.format.prefixes[0], rule.encoding.encode(hash.bytes()));
+        if let (Some(prefix), Some(separator)) = (&rule.format.timestamp_prefix, &rule.format.separator) {
+            value = format!("{prefix}{timestamp}{separator}{value}");
+        }
+        let mut add = |name: &http::HeaderName, value: &str| {
+            let value = HeaderValue::from_str(value).map_err(|_| CannotSign::NoHeader)?;
+            signed.headers.insert(name, value);
+            Ok(())
+        };
+        add(&set.signatures[0], &value)?;
+        if let Some(name) = &set.timestamp {
+            add(name, &timestamp)?;
+        }
+        if let Some(name) = &set.id {
+            add(name, id)?;
+        }
+        Ok(())
+    }
+
+    pub fn keyed_hash(&self, secret: usize, text: &[u8]) -> Option<String> {
+        let signed = Signable { timestamp: b"", id: b"", body: text };
+        let hash = self.keys.get(secret)?.key.hash(&[Part::Body], signed)?;
+        Some(self.rule.encoding.encode(hash.bytes()))
+    }
+}
+
+/// A time of signing that is near enough to now. Whole seconds are compared: most senders write no more.
+pub(crate) fn check_age(signed_at_ms: i64, now_ms: i64, tolerance_s: i64) -> Result<i64, Distrust> {
+    let age_s = now_ms.div_euclid(1000).saturating_sub(signed_at_ms.div_euclid(1000));
+    match age_s {
+        age if age > tolerance_s => Err(Distrust::Expired(tolerance_s)),
+        age if age < -tolerance_s => Err(Distrust::Future(tolerance_s)),
+        _ => Ok(signed_at_ms),
+    }
+}
+
+impl Decoded {
+    fn new(items: &Few, encoding: Encoding, length: usize) -> Self {
+        let mut decoded = Self { signatures: [[0; HASH_BYTES_MAX]; ITEMS_MAX], count: 0, length };
+        for item in items.iter() {
+            let place = &mut decoded.signatures[decoded.count];
+            decoded.count += usize::from(encoding.decode(item, &mut place[..length]));
+        }
+        decoded
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.signatures[..self.count].iter().map(|signature| &signature[..self.length])
+    }
+}

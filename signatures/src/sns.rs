@@ -1,0 +1,203 @@
+//! Amazon SNS: an RSA signature in the body, over some of its members, with a certificate of AWS.
+//!
+//! The certificate is pinned, or fetched from where the message says, if that is one of AWS's own hosts. Since everybody
+//! can have AWS sign a message of a topic of theirs, the topics that count have to be listed.
+
+use crate::declaration::{Keys, Mistake};
+use crate::hmac_scheme::check_age;
+use crate::{Distrust, Identity, Proof, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
+use ring::signature::{UnparsedPublicKey, VerificationAlgorithm};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt;
+
+/// SNS itself tries for an hour to deliver over HTTP; a message may have waited before.
+const TOLERANCE_S: i64 = 2 * 60 * 60;
+const CONFIRMATION: &str = "SubscriptionConfirmation";
+
+pub(crate) struct Sns {
+    topics: Vec<String>,
+    certificate: Option<CertificateDer<'static>>,
+    confirm: bool,
+    tolerance_s: i64,
+}
+
+/// What a topic of Amazon SNS asks before it sends anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic.
+    pub topic: String,
+    /// Where to confirm, unless that is no host of AWS.
+    pub url: Option<AwsUrl>,
+    /// Whether the source may.
+    pub allowed: bool,
+}
+
+/// A URL at `https://sns.<region>.amazonaws.com` or `.com.cn`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AwsUrl(String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Message<'b> {
+    #[serde(borrow)]
+    r#type: Cow<'b, str>,
+    #[serde(borrow)]
+    message_id: Cow<'b, str>,
+    #[serde(borrow)]
+    topic_arn: Cow<'b, str>,
+    #[serde(borrow)]
+    message: Cow<'b, str>,
+    #[serde(borrow)]
+    timestamp: Cow<'b, str>,
+    #[serde(borrow)]
+    signature: Cow<'b, str>,
+    #[serde(borrow)]
+    signature_version: Cow<'b, str>,
+    #[serde(borrow, rename = "SigningCertURL")]
+    certificate_url: Cow<'b, str>,
+    #[serde(borrow, default)]
+    subject: Option<Cow<'b, str>>,
+    #[serde(borrow, default, rename = "SubscribeURL")]
+    subscribe_url: Option<Cow<'b, str>>,
+    #[serde(borrow, default)]
+    token: Option<Cow<'b, str>>,
+}
+
+impl Sns {
+    pub fn from_keys(keys: &Keys) -> Result<Self, Mistake> {
+        let topics: Vec<String> = keys.list("topics").into_iter().map(str::to_owned).collect();
+        if topics.is_empty() || topics.iter().any(|topic| !topic.starts_with("arn:")) {
+            return Err(Mistake::new(
+                "it needs `topics`, the ARNs that may send, such as [arn:aws:sns:eu-west-1:123456789012:alerts]",
+            ));
+        }
+        let certificate = match keys.text("certificate")? {
+            Some(pem) => Some(certificate(pem.as_bytes()).ok_or_else(|| {
+                Mistake::new("`certificate` is no X.509 certificate in PEM (-----BEGIN CERTIFICATE-----)")
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            topics,
+            certificate,
+            confirm: keys.word("confirm", &[("false", false), ("true", true)])?,
+            tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
+        })
+    }
+
+    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
+        let message: Message = serde_json::from_slice(request.body).map_err(|_| Distrust::Signature)?;
+        // Before anything is fetched for it.
+        if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
+            return Err(Distrust::Signature);
+        }
+        let algorithm = match &*message.signature_version {
+            "1" => &RSA_SHA1,
+            "2" => &RSA_SHA256,
+            _ => return Err(Distrust::Signature),
+        };
+        let signed = message.canonical().ok_or(Distrust::Signature)?;
+        let signature = STANDARD.decode(&*message.signature).map_err(|_| Distrust::Signature)?;
+        let fetched = request.certificate.and_then(certificate);
+        let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
+            let url = AwsUrl::certificate(&message.certificate_url).filter(|_| request.certificate.is_none());
+            return Err(url.map_or(Distrust::Signature, Distrust::CertificateMissing));
+        };
+        let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| Distrust::Signature)?;
+        certificate.verify_signature(algorithm, signed.as_bytes(), &signature).map_err(|_| Distrust::Signature)?;
+        let signed_at: jiff::Timestamp = message.timestamp.parse().map_err(|_| Distrust::Signature)?;
+        check_age(signed_at.as_millisecond(), request.now_ms, self.tolerance_s)?;
+        Ok(Proof { identity: Identity::Delivery(message.message_id.into_owned()), secret: 0 })
+    }
+
+    pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
+        let message: Message = serde_json::from_slice(body).ok()?;
+        (message.r#type == CONFIRMATION).then(|| Subscription {
+            topic: message.topic_arn.into_owned(),
+            url: message.subscribe_url.as_deref().and_then(AwsUrl::new),
+            allowed: self.confirm,
+        })
+    }
+}
+
+impl Message<'_> {
+    /// What is signed: the members that count, in their order, each as name and value on a line of its own.
+    fn canonical(&self) -> Option<String> {
+        let subject = self.subject.as_deref().map(|subject| ("Subject", subject));
+        let (start, end) = (("Message", &*self.message), ("TopicArn", &*self.topic_arn));
+        let (id, time, kind) =
+            (("MessageId", &*self.message_id), ("Timestamp", &*self.timestamp), ("Type", &*self.r#type));
+        let members = match kind.1 {
+            "Notification" => vec![Some(start), Some(id), subject, Some(time), Some(end), Some(kind)],
+            CONFIRMATION | "UnsubscribeConfirmation" => {
+                let url = ("SubscribeURL", self.subscribe_url.as_deref()?);
+                let token = ("Token", self.token.as_deref()?);
+                [start, id, url, time, token, end, kind].map(Some).to_vec()
+            }
+            _ => return None,
+        };
+        Some(members.into_iter().flatten().map(|(name, value)| format!("{name}\n{value}\n")).collect())
+    }
+}
+
+fn certificate(pem: &[u8]) -> Option<CertificateDer<'static>> {
+    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+    webpki::EndEntityCert::try_from(&certificate).is_ok().then(|| certificate.into_owned())
+}
+
+impl AwsUrl {
+    /// Takes one plain spelling only: nothing that another reader could take for another host.
+    pub fn new(text: &str) -> Option<Self> {
+        let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
+        let region = host.strip_prefix("sns.")?;
+        let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
+        let is_region = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\#\"<>".contains(&byte));
+        (is_region && is_path && text.len() <= 2048).then(|| Self(text.to_owned()))
+    }
+
+    /// The place of a certificate: `/SimpleNotificationService-<hexadecimal>.pem`.
+    fn certificate(text: &str) -> Option<Self> {
+        let file = text.rsplit('/').next()?.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem")?;
+        let plain = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        Self::new(text).filter(|_| plain && text.matches('/').count() == 3)
+    }
+
+    /// The URL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+static RSA_SHA1: Rsa = Rsa(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY);
+static RSA_SHA256: Rsa = Rsa(&RSA_PKCS1_2048_8192_SHA256);
+
+/// RSA with PKCS #1 v1.5. The certificates' reader knows it with SHA-256 only, and version 1 has SHA-1.
+struct Rsa(&'static RsaParameters);
+
+impl SignatureVerificationAlgorithm for Rsa {
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_PKCS1_SHA256
+    }
+
+    fn verify_signature(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        let algorithm: &'static dyn VerificationAlgorithm = self.0;
+        UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| InvalidSignature)
+    }
+}
+
+impl fmt::Debug for Rsa {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("Rsa")
+    }
+}

@@ -1,0 +1,117 @@
+//! Messages of Amazon SNS, signed with the key in `sns/`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+
+use hookmill_signatures::{AwsUrl, Declaration, Distrust, Identity, Request, Scheme};
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+
+const CERTIFICATE: &str = include_str!("sns/certificate.pem");
+const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fn messages() -> Map<String, Value> {
+    serde_json::from_str(include_str!("sns/messages.json")).unwrap()
+}
+
+fn scheme(keys: &[(&str, &str)]) -> Scheme {
+    let sns = Declaration::preset("aws-sns").with("topics", TOPIC);
+    Scheme::declare(&keys.iter().fold(sns, |sns, (key, value)| sns.with(key, value)), &[]).unwrap()
+}
+
+fn verify(scheme: &Scheme, message: &Value, certificate: Option<&str>, now_ms: i64) -> Result<Identity, Distrust> {
+    let (headers, body) = (HeaderMap::new(), message.to_string());
+    let certificate = certificate.map(str::as_bytes);
+    let request = Request { headers: &headers, body: body.as_bytes(), token: None, now_ms, certificate };
+    scheme.verify(&request).map(|proof| proof.identity)
+}
+
+#[test]
+fn both_versions_and_every_kind() {
+    let pinned = scheme(&[("certificate", CERTIFICATE)]);
+    for (name, message) in &messages() {
+        let id = Identity::Delivery(message["MessageId"].as_str().unwrap().into());
+        assert_eq!(verify(&pinned, message, None, NOW_MS), Ok(id.clone()), "{name}");
+        let missing = Distrust::CertificateMissing(AwsUrl::new(message["SigningCertURL"].as_str().unwrap()).unwrap());
+        assert_eq!(verify(&scheme(&[]), message, None, NOW_MS), Err(missing), "{name}");
+        assert_eq!(verify(&scheme(&[]), message, Some(CERTIFICATE), NOW_MS), Ok(id), "{name}");
+        assert_eq!(verify(&scheme(&[]), message, Some("not one"), NOW_MS), Err(Distrust::Signature), "{name}");
+        assert_eq!(verify(&pinned, message, None, NOW_MS + 7_201_000), Err(Distrust::Expired(7200)), "{name}");
+    }
+}
+
+#[test]
+fn what_was_changed_is_not_believed() {
+    let pinned = scheme(&[("certificate", CERTIFICATE)]);
+    for (name, message) in &messages() {
+        for (member, value) in [
+            ("Message", json!("another")),
+            ("MessageId", json!("another")),
+            ("Timestamp", json!("2023-11-14T22:13:21.000Z")),
+            ("TopicArn", json!("arn:aws:sns:us-west-2:123456789012:Another")),
+            ("Type", json!("UnsubscribeConfirmation")),
+            ("Subject", json!("another")),
+            ("SubscribeURL", json!("https://sns.us-west-2.amazonaws.com/?another")),
+            ("Signature", json!("AAAA")),
+            ("Signature", json!("")),
+            ("SignatureVersion", json!("3")),
+            ("SignatureVersion", Value::Null),
+        ] {
+            let counts = match member {
+                "Subject" => message["Type"] == "Notification",
+                "SubscribeURL" => message["Type"] != "Notification",
+                _ => true,
+            };
+            let mut changed = message.clone();
+            changed[member] = value;
+            let verified = verify(&pinned, &changed, None, NOW_MS);
+            assert_eq!(verified.is_err(), counts, "{name}: {member}: {verified:?}");
+        }
+    }
+}
+
+#[test]
+fn only_hosts_of_aws_are_asked() {
+    let message = &messages()["version 2"];
+    for (url, asked) in [
+        ("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", true),
+        ("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", true),
+        ("http://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.us-west-2.amazonaws.com.evil.example/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.evil.example#.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://evil.example/sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.x@evil.example:443.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.us-west-2.amazonaws.com:8443/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns..amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://s3.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.us-west-2.amazonaws.com/bucket/SimpleNotificationService-c6f8.pem", false),
+        ("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-../x.pem", false),
+        ("https://sns.us-west-2.amazonaws.com/other.pem", false),
+        ("", false),
+    ] {
+        let mut message = message.clone();
+        message["SigningCertURL"] = url.into();
+        let expected = match AwsUrl::new(url) {
+            Some(url) if asked => Distrust::CertificateMissing(url),
+            _ => Distrust::Signature,
+        };
+        assert_eq!(verify(&scheme(&[]), &message, None, NOW_MS), Err(expected), "{url}");
+        // A topic that is not listed makes nobody ask for anything.
+        message["TopicArn"] = "arn:aws:sns:us-west-2:123456789012:Another".into();
+        assert_eq!(verify(&scheme(&[]), &message, None, NOW_MS), Err(Distrust::Signature), "{url}");
+    }
+}
+
+#[test]
+fn what_asks_to_be_confirmed() {
+    let message = &messages()["confirmation"];
+    for (confirm, allowed) in [("true", true), ("false", false)] {
+        let subscription = scheme(&[("confirm", confirm)]).subscription(message.to_string().as_bytes()).unwrap();
+        assert_eq!((subscription.topic.as_str(), subscription.allowed), (TOPIC, allowed));
+        assert_eq!(subscription.url.unwrap().as_str(), message["SubscribeURL"].as_str().unwrap());
+    }
+    let mut message = message.clone();
+    message["SubscribeURL"] = "https://169.254.169.254/latest/meta-data".into();
+    assert_eq!(scheme(&[]).subscription(message.to_string().as_bytes()).unwrap().url, None);
+    assert_eq!(scheme(&[]).subscription(messages()["version 2"].to_string().as_bytes()), None);
+}
