@@ -58,7 +58,7 @@ const DESCRIPTORS_KEPT: u64 = 256;
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// How many may be open at once.
-    pub connections: usize,
+    pub connections: u32,
     /// How long one may stay without sending the whole head of a request, from its beginning or the last answer on.
     pub head_timeout: Duration,
 }
@@ -67,12 +67,12 @@ impl Bounds {
     /// The same, with no more connections than the process can open beside `others`. Its limit of file descriptors is
     /// raised as far as the system allows.
     #[must_use]
-    pub fn within_descriptors(self, others: usize) -> Self {
+    pub fn within_descriptors(self, others: u32) -> Self {
         let limit = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok();
         let Some(descriptors) = (if raised { limit.maximum } else { limit.current }) else { return self };
-        let room = descriptors.saturating_sub(DESCRIPTORS_KEPT + others as u64).max(1);
-        if room >= self.connections as u64 {
+        let room = descriptors.saturating_sub(DESCRIPTORS_KEPT + u64::from(others)).max(1);
+        if room >= u64::from(self.connections) {
             return self;
         }
         warn!(
@@ -80,7 +80,7 @@ impl Bounds {
              raise the limit (`ulimit -Hn`, `LimitNOFILE=` in systemd) or lower the key",
             self.connections
         );
-        Self { connections: room as usize, ..self }
+        Self { connections: room as u32, ..self }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The share of all connections that is closed at once to make room, so that the look for them is paid for by many.
-const SHARE_CLOSED: usize = 16;
+const SHARE_CLOSED: u32 = 16;
 /// How long to wait for room before looking again for connections that wait.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long the end waits for a connection without a request in flight: an answer may still be on its way out.
@@ -27,7 +27,7 @@ const WORKING: u64 = u64::MAX;
 /// The open connections of one listener.
 #[derive(Debug)]
 pub(super) struct Connections {
-    max: usize,
+    max: u32,
     room: Arc<Semaphore>,
     open: Mutex<OpenConnections>,
     clock: Instant,
@@ -71,11 +71,10 @@ pub(super) enum Close {
 
 impl Connections {
     /// None yet, and at most so many.
-    pub fn new(max: usize) -> Self {
-        let max = max.min(Semaphore::MAX_PERMITS);
+    pub fn new(max: u32) -> Self {
         Self {
             max,
-            room: Arc::new(Semaphore::new(max)),
+            room: Arc::new(Semaphore::new(max as usize)),
             open: Mutex::default(),
             clock: Instant::now(),
             ending: Arc::default(),
@@ -125,7 +124,7 @@ impl Connections {
         let mut waiting: Vec<(u64, &Arc<Connection>)> =
             open.by_age.values().map(|connection| (connection.note(), connection)).collect();
         waiting.retain(|(note, _)| *note != WORKING);
-        let count = (self.max / SHARE_CLOSED).max(1).min(waiting.len());
+        let count = ((self.max / SHARE_CLOSED).max(1) as usize).min(waiting.len());
         if count < waiting.len() {
             waiting.select_nth_unstable_by_key(count, |(note, _)| *note);
         }
@@ -136,12 +135,7 @@ impl Connections {
     pub async fn end(&self) {
         self.ending.store(true, Ordering::Release);
         self.lock().by_age.values().for_each(|connection| connection.close.notify_one());
-        let mut ended = 0;
-        while ended < self.max {
-            let Ok(room) = self.room.acquire().await else { return };
-            room.forget();
-            ended += 1;
-        }
+        let _ = self.room.acquire_many(self.max).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
