@@ -268,9 +268,9 @@ sources:
     .await;
 
     let answers = at_once(60, |index| host.webhook("other").body(format!("many {index}"))).await;
-    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
-    assert!(!taken.is_empty() && !refused.is_empty(), "{} were taken", taken.len());
-    refused.iter().for_each(limited);
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 202).collect();
+    assert!(!refused.is_empty());
+    refused.iter().for_each(|answer| limited(answer));
     let counted = host.metric("webhook_errors_total{source=\"other\",code=\"rate_limited\"}").await;
     assert_eq!(counted, refused.len() as f64);
     // The API has its own ways to be asked, which payloads do not use up.
@@ -369,7 +369,7 @@ async fn the_end_with_open_connections() {
 const MANY: usize = 10_000;
 /// What a connection may cost the host that was never used, and one that waits for its next request.
 const SILENT_BYTES_MAX: f64 = 8.0 * 1024.0;
-const KEPT_BYTES_MAX: f64 = 48.0 * 1024.0;
+const KEPT_BYTES_MAX: f64 = 40.0 * 1024.0;
 
 /// 10,000 connections that do nothing, then the same ones after a request each: a sender is served meanwhile, and the
 /// host's memory has its bound.

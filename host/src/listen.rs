@@ -185,8 +185,8 @@ async fn hold(tcp: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>, 
         readable = tcp.readable() => if readable.is_err() { return },
         _ = place.told_to_close() => return,
     }
-    let Some(tls) = tls else { return talk(tcp, peer, &router, &place).await };
-    // In a box, so that a connection without TLS is no larger for it.
+    // In boxes, so that a client that says nothing costs no room for what others need.
+    let Some(tls) = tls else { return Box::pin(talk(tcp, peer, &router, &place)).await };
     let handshake = Box::pin(TlsAcceptor::from(tls).accept(tcp));
     let encrypted = tokio::select! {
         encrypted = handshake => encrypted,
@@ -206,7 +206,10 @@ where
         let answering = router.clone().call(arrived(request, peer, connection));
         Answering { answering, turn: Some(Turn(connection.clone())) }
     });
-    let mut http = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(stream), answer);
+    let mut http = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), answer);
     let close = tokio::select! {
         result = poll_fn(|context| http.poll_without_shutdown(context)) => {
             if let Err(error) = result {
