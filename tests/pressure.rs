@@ -2,7 +2,7 @@
 //! sender that behaves is always served. The last test is the one with 10,000 connections.
 
 use crate::guest::{guest, guest_in};
-use crate::host::{Answer, Folder, Host, SECRET, eventually, send, signed, unix_s};
+use crate::host::{Answer, Folder, Host, SECRET, client, eventually, send, signed, unix_s};
 use reqwest::Method;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl Wire {
 
     /// Waits until the host has closed it.
     async fn closed(&mut self) {
-        let closed = async { while matches!(self.0.read_u8().await, Ok(_)) {} };
+        let closed = async { while self.0.read_u8().await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(60), closed).await.expect("the connection stays open");
     }
 
@@ -77,6 +77,11 @@ impl Wire {
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         }
     }
+}
+
+/// A request to a source over a connection of its own: one that is kept may be closed at any time.
+fn newcomer(host: &Host<'_>, source: &str) -> reqwest::RequestBuilder {
+    client().post(format!("{}/api/webhooks/{source}", host.url))
 }
 
 #[tokio::test]
@@ -200,7 +205,7 @@ async fn connections_that_wait_give_way() {
             let _ = wire.0.write_all(sent.as_bytes()).await;
         }
         let started = Instant::now();
-        assert_eq!(host.post("lab", format!("after {sent:?}")).await.status, 202);
+        assert_eq!(send(newcomer(&host, "lab").body(format!("after {sent:?}"))).await.unwrap().status, 202);
         assert!(started.elapsed() < Duration::from_secs(5), "{sent:?}: {:?}", started.elapsed());
         let open = idle.iter().filter(|wire| !wire.is_closed()).count();
         assert!((1..=16).contains(&open), "{sent:?}: {open} are open");
@@ -221,7 +226,7 @@ sources: { slow: { scheme: none, plugin: sleeps } }",
     let host = folder.start().await;
     let mut requests = JoinSet::new();
     for index in 0..12 {
-        requests.spawn(send(host.webhook("slow").body(format!("{index}"))));
+        requests.spawn(send(newcomer(&host, "slow").body(format!("{index}"))));
     }
     for answer in requests.join_all().await {
         let answer = answer.unwrap();
@@ -246,7 +251,7 @@ sources:
     for index in 0..5 {
         assert_eq!(host.post("slow", format!("stranger {index}")).await.error_code(), "invalid_signature");
     }
-    let answers = at_once(&host, 4, |index| signed(host.webhook("slow"), unix_s(), format!("sender {index}"))).await;
+    let answers = at_once(4, |index| signed(host.webhook("slow"), unix_s(), format!("sender {index}"))).await;
     let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
     assert!((2..=3).contains(&taken.len()), "{taken:?}");
     refused.iter().for_each(limited);
@@ -262,29 +267,27 @@ sources:
     })
     .await;
 
-    let answers = at_once(&host, 60, |index| host.webhook("other").body(format!("many {index}"))).await;
-    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
-    assert!(!taken.is_empty() && !refused.is_empty(), "{} were taken", taken.len());
-    refused.iter().for_each(limited);
+    let answers = at_once(60, |index| host.webhook("other").body(format!("many {index}"))).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 202).collect();
+    assert!(!refused.is_empty());
+    refused.iter().for_each(|answer| limited(answer));
     let counted = host.metric("webhook_errors_total{source=\"other\",code=\"rate_limited\"}").await;
     assert_eq!(counted, refused.len() as f64);
     // The API has its own ways to be asked, which payloads do not use up.
     assert!(!host.list("/api/events").await.is_empty());
 }
 
-async fn at_once(host: &Host<'_>, count: usize, request: impl Fn(usize) -> reqwest::RequestBuilder) -> Vec<Answer> {
+async fn at_once(count: usize, request: impl Fn(usize) -> reqwest::RequestBuilder) -> Vec<Answer> {
     let mut requests = JoinSet::new();
     (0..count).for_each(|index| drop(requests.spawn(send(request(index)))));
-    let answers: Vec<Answer> = requests.join_all().await.into_iter().map(Result::unwrap).collect();
-    assert!(!host.log().contains("panicked"));
-    answers
+    requests.join_all().await.into_iter().map(Result::unwrap).collect()
 }
 
 /// What finds no instance in time is stored and mapped later, and its sender hears so soon.
 #[tokio::test]
 async fn what_finds_no_instance_is_queued() {
     let folder = Folder::new(
-        "limits: { instances: 2 }
+        "limits: { instances: 2, deadline_ms: 20000 }
 plugins: { sleeps: { deadline_ms: 3000 } }
 sources: { slow: { scheme: none, plugin: sleeps }, good: { scheme: none, plugin: echo } }",
     )
@@ -299,7 +302,7 @@ sources: { slow: { scheme: none, plugin: sleeps }, good: { scheme: none, plugin:
     let first = slow.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!((first.status, first.status_word()), (202, "queued"));
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-    assert!(host.post("good", "meanwhile").await.status == 202);
+    assert_eq!(host.post("good", "meanwhile").await.status_word(), "accepted");
     for answer in slow.join_all().await {
         assert_eq!(answer.unwrap().status_word(), "queued");
     }
@@ -366,7 +369,7 @@ async fn the_end_with_open_connections() {
 const MANY: usize = 10_000;
 /// What a connection may cost the host that was never used, and one that waits for its next request.
 const SILENT_BYTES_MAX: f64 = 8.0 * 1024.0;
-const KEPT_BYTES_MAX: f64 = 48.0 * 1024.0;
+const KEPT_BYTES_MAX: f64 = 40.0 * 1024.0;
 
 /// 10,000 connections that do nothing, then the same ones after a request each: a sender is served meanwhile, and the
 /// host's memory has its bound.
@@ -378,7 +381,9 @@ async fn ten_thousand_idle_connections() {
         eprintln!("skipped: this machine lets a process open only {:?} files", limit.maximum);
         return;
     }
-    let folder = Folder::new("limits: { head_timeout: 10m }\nsources: { lab: { scheme: none, plugin: none } }");
+    let folder = Folder::new(
+        "limits: { head_timeout: 10m, connections: 11000 }\nsources: { lab: { scheme: none, plugin: none } }",
+    );
     let host = folder.start().await;
     assert_eq!(host.post("lab", "before").await.status, 202);
     let before = host.resident_bytes();
@@ -391,14 +396,11 @@ async fn ten_thousand_idle_connections() {
     let silent = each(host.resident_bytes());
 
     for wire in &mut wires {
-        // Some have had to give way to the sender and to this test's own questions.
-        let _ = wire.0.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        wire.send("GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").await;
     }
-    let mut open = 0;
     for wire in &mut wires {
-        open += usize::from(wire.0.read_u8().await.is_ok());
+        assert_eq!(wire.answer().await.status, 200);
     }
-    assert!(open > MANY * 9 / 10, "{open} are open");
     let started = Instant::now();
     assert_eq!(host.post("lab", "kept").await.status, 202);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());

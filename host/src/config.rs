@@ -85,7 +85,7 @@ pub struct Limits {
     /// How many writes may wait for the store before events are answered `overloaded`.
     pub store_queue: usize,
     /// How many connections may be open at once.
-    pub connections: usize,
+    pub connections: u32,
     /// How long a connection may stay without sending the whole head of a request.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
@@ -239,7 +239,7 @@ fn limits(file: file::Limits) -> Limits {
         payload_bytes: file.payload_mib.map_or(default.payload_bytes, |mib| mib.0.bytes()),
         instances: file.instances.map_or(default.instances, |count| count.0.get()),
         store_queue: file.store_queue.map_or(default.store_queue, |count| count.0.get()),
-        connections: file.connections.map_or(default.connections, |count| count.0.get() as usize),
+        connections: file.connections.map_or(default.connections, |count| count.0.get()),
         head_timeout: file.head_timeout.map_or(default.head_timeout, |time| time.0.into()),
         body_timeout: file.body_timeout.map_or(default.body_timeout, |time| time.0.into()),
         body_memory_bytes: file.body_memory_mib.map_or(default.body_memory_bytes, |mib| mib.0.bytes()),

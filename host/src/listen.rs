@@ -58,7 +58,7 @@ const DESCRIPTORS_KEPT: u64 = 256;
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// How many may be open at once.
-    pub connections: usize,
+    pub connections: u32,
     /// How long one may stay without sending the whole head of a request, from its beginning or the last answer on.
     pub head_timeout: Duration,
 }
@@ -67,12 +67,12 @@ impl Bounds {
     /// The same, with no more connections than the process can open beside `others`. Its limit of file descriptors is
     /// raised as far as the system allows.
     #[must_use]
-    pub fn within_descriptors(self, others: usize) -> Self {
+    pub fn within_descriptors(self, others: u32) -> Self {
         let limit = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok();
         let Some(descriptors) = (if raised { limit.maximum } else { limit.current }) else { return self };
-        let room = descriptors.saturating_sub(DESCRIPTORS_KEPT + others as u64).max(1);
-        if room >= self.connections as u64 {
+        let room = descriptors.saturating_sub(DESCRIPTORS_KEPT + u64::from(others)).max(1);
+        if room >= u64::from(self.connections) {
             return self;
         }
         warn!(
@@ -80,7 +80,7 @@ impl Bounds {
              raise the limit (`ulimit -Hn`, `LimitNOFILE=` in systemd) or lower the key",
             self.connections
         );
-        Self { connections: room as usize, ..self }
+        Self { connections: room as u32, ..self }
     }
 }
 
@@ -185,8 +185,8 @@ async fn hold(tcp: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>, 
         readable = tcp.readable() => if readable.is_err() { return },
         _ = place.told_to_close() => return,
     }
-    let Some(tls) = tls else { return talk(tcp, peer, &router, &place).await };
-    // In a box, so that a connection without TLS is no larger for it.
+    // In boxes, so that a client that says nothing costs no room for what others need.
+    let Some(tls) = tls else { return Box::pin(talk(tcp, peer, &router, &place)).await };
     let handshake = Box::pin(TlsAcceptor::from(tls).accept(tcp));
     let encrypted = tokio::select! {
         encrypted = handshake => encrypted,
@@ -206,7 +206,10 @@ where
         let answering = router.clone().call(arrived(request, peer, connection));
         Answering { answering, turn: Some(Turn(connection.clone())) }
     });
-    let mut http = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(stream), answer);
+    let mut http = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), answer);
     let close = tokio::select! {
         result = poll_fn(|context| http.poll_without_shutdown(context)) => {
             if let Err(error) = result {

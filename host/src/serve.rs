@@ -31,7 +31,7 @@ use tracing::{info, warn};
 /// Below this an admin token could be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
 /// How many connections an `admin_listen` of its own takes: few work there, and no webhook takes their place.
-const ADMIN_CONNECTIONS: usize = 256;
+const ADMIN_CONNECTIONS: u32 = 256;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often what sources have sent is written down.

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The share of all connections that is closed at once to make room, so that the look for them is paid for by many.
-const SHARE_CLOSED: usize = 16;
+const SHARE_CLOSED: u32 = 16;
+/// Nobody gives way before this: a client that has just connected, or is about to use its connection again, gets the time
+/// for it even when all others have work.
+const GRACE: Duration = Duration::from_millis(200);
 /// How long to wait for room before looking again for connections that wait.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long the end waits for a connection without a request in flight: an answer may still be on its way out.
@@ -27,7 +30,7 @@ const WORKING: u64 = u64::MAX;
 /// The open connections of one listener.
 #[derive(Debug)]
 pub(super) struct Connections {
-    max: usize,
+    max: u32,
     room: Arc<Semaphore>,
     open: Mutex<OpenConnections>,
     clock: Instant,
@@ -71,11 +74,10 @@ pub(super) enum Close {
 
 impl Connections {
     /// None yet, and at most so many.
-    pub fn new(max: usize) -> Self {
-        let max = max.min(Semaphore::MAX_PERMITS);
+    pub fn new(max: u32) -> Self {
         Self {
             max,
-            room: Arc::new(Semaphore::new(max)),
+            room: Arc::new(Semaphore::new(max as usize)),
             open: Mutex::default(),
             clock: Instant::now(),
             ending: Arc::default(),
@@ -124,8 +126,9 @@ impl Connections {
         let open = self.lock();
         let mut waiting: Vec<(u64, &Arc<Connection>)> =
             open.by_age.values().map(|connection| (connection.note(), connection)).collect();
-        waiting.retain(|(note, _)| *note != WORKING);
-        let count = (self.max / SHARE_CLOSED).max(1).min(waiting.len());
+        let before = now(self.clock).saturating_sub(GRACE.as_millis() as u64);
+        waiting.retain(|(note, _)| *note != WORKING && (*note & !BODY) < before);
+        let count = ((self.max / SHARE_CLOSED).max(1) as usize).min(waiting.len());
         if count < waiting.len() {
             waiting.select_nth_unstable_by_key(count, |(note, _)| *note);
         }
@@ -136,12 +139,7 @@ impl Connections {
     pub async fn end(&self) {
         self.ending.store(true, Ordering::Release);
         self.lock().by_age.values().for_each(|connection| connection.close.notify_one());
-        let mut ended = 0;
-        while ended < self.max {
-            let Ok(room) = self.room.acquire().await else { return };
-            room.forget();
-            ended += 1;
-        }
+        let _ = self.room.acquire_many(self.max).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
@@ -224,6 +222,11 @@ mod tests {
         places[1].awaits_body();
         places[2].awaits_head();
         assert!(connections.are_full());
+        connections.close_longest_waiting();
+        for place in &places {
+            assert_eq!(told(place).await, None, "{place:?} has just begun to wait");
+        }
+        tokio::time::sleep(GRACE * 2).await;
         for (given_up, kept) in [(3, &[0, 1, 2][..]), (2, &[0, 1]), (1, &[0])] {
             connections.close_longest_waiting();
             assert_eq!(told(&places[given_up]).await, Some(Close::Now));
@@ -245,6 +248,7 @@ mod tests {
     async fn who_began_a_request_meanwhile_is_not_cut_off() {
         let connections = Arc::new(Connections::new(1));
         let place = connections.open().await;
+        tokio::time::sleep(GRACE * 2).await;
         connections.close_longest_waiting();
         place.works();
         assert_eq!(told(&place).await, Some(Close::AfterAnswer));
