@@ -2,7 +2,7 @@
 
 HOOKMILL = target/release/hookmill
 
-.PHONY: demo test bench mappers build setup lint
+.PHONY: demo test outside bench mappers build setup lint
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -10,6 +10,12 @@ demo: mappers
 test: lint mappers
 	cargo test --release --workspace
 	cargo test --release --benches --no-run
+	$(MAKE) outside
+
+# The host beside signature libraries of others, and its API under schemathesis.
+outside: mappers
+	./setup outside
+	cd tests/outside && ../../target/outside/bin/python -m pytest -q -p no:cacheprovider
 
 bench: mappers
 	cargo bench -p hookmill

@@ -101,7 +101,11 @@ impl Folder {
 
     /// Starts a host and waits until it listens.
     pub async fn start_listening(&self) -> Host<'_> {
-        let mut command = self.hookmill(&["serve"]);
+        self.start_listening_by(&mut self.hookmill(&["serve"])).await
+    }
+
+    /// Starts a host by this command and waits until it listens.
+    pub async fn start_listening_by(&self, command: &mut Command) -> Host<'_> {
         let mut child = command.env("HOOKMILL_ADMIN_TOKEN", ADMIN_TOKEN).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         std::thread::spawn({
@@ -155,6 +159,7 @@ pub struct Host<'f> {
 pub struct Answer {
     pub status: u16,
     pub retry_after: Option<String>,
+    pub request_id: String,
     pub body: Value,
 }
 
@@ -306,10 +311,12 @@ impl Drop for Host<'_> {
 pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+    let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let retry_after = header("retry-after");
+    let request_id = header("x-request-id").unwrap();
     let bytes = response.bytes().await?;
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, request_id, body })
 }
 
 /// Signs a payload at a time, as SPEC section 4 says.

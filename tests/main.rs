@@ -18,6 +18,7 @@ mod durability;
 mod inbound;
 mod incidents;
 mod limits;
+mod logs;
 mod mappers;
 mod outbound;
 mod pressure;

@@ -5,6 +5,7 @@ use crate::Host;
 use crate::event::{Event, Mapped, Verdict};
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
+use crate::incident::given;
 use crate::map;
 use crate::source::Source;
 use axum::Json;
@@ -39,12 +40,15 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
 #[serde(deny_unknown_fields)]
 struct Run {
     /// The payload as JSON…
+    #[serde(default, deserialize_with = "given")]
     payload: Option<Value>,
     /// … or as text, byte for byte.
+    #[serde(default, deserialize_with = "given")]
     body: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// Whose settings to use.
+    #[serde(default, deserialize_with = "given")]
     source: Option<String>,
 }
 
