@@ -21,4 +21,5 @@ mod limits;
 mod mappers;
 mod outbound;
 mod reload;
+mod schemes;
 mod tokens;
