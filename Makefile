@@ -2,12 +2,15 @@
 
 HOOKMILL = target/release/hookmill
 
-.PHONY: demo test outside bench mappers build setup lint
+# How long each fuzz target runs.
+FUZZ_S = 30
+
+.PHONY: demo test outside bench fuzz mappers build setup lint
 
 demo: mappers
 	$(HOOKMILL) demo
 
-test: lint mappers
+test: lint mappers fuzz
 	cargo test --release --workspace
 	cargo test --release --benches --no-run
 	$(MAKE) outside
@@ -18,7 +21,17 @@ outside: mappers
 	cd tests/outside && ../../target/outside/bin/python -m pytest -q -p no:cacheprovider
 
 bench: mappers
-	cargo bench -p hookmill
+	cargo bench -p hookmill -p hookmill-signatures
+
+# Fuzzes signatures and their parsers, from the corpus that is kept; what is found on the way goes to the target folder. The
+# sanitizer is an unstable option, which the stable compiler takes when it is told to.
+fuzz:
+	./setup fuzz
+	for target in verify values; do \
+	  mkdir -p target/fuzz/corpus/$$target && \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir signatures/fuzz --target-dir target/fuzz $$target \
+	    target/fuzz/corpus/$$target signatures/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_S) -timeout=10 || exit 1; \
+	done
 
 # Every bundled mapper as target/plugins/NAME.wasm.
 mappers: build

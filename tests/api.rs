@@ -1,4 +1,4 @@
-//! The API that people and programs work with: SPEC sections 5 and 9.
+//! The API that people and programs work with.
 
 use crate::guest::{echo, guest};
 use crate::host::Folder;
@@ -291,7 +291,7 @@ async fn plugins_are_run_on_trial() {
     assert!(answer.body["incident_number"].as_str().unwrap().ends_with("-0001"));
 }
 
-/// The names of SPEC section 9, and no label that a sender chose.
+/// The documented names, and no label that a sender chose.
 #[tokio::test]
 async fn metrics() {
     let receiver = crate::receiver::Receiver::start([]).await;

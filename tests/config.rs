@@ -1,4 +1,4 @@
-//! What a configuration that cannot work is told: SPEC sections 2 (guarantee 6) and 6.
+//! What a configuration that cannot work is told.
 
 use crate::host::Folder;
 use std::fs;
@@ -14,7 +14,25 @@ fn every_mistake_is_named_with_what_is_allowed() {
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
         ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
-        (with_secret("secrets: x"), &["line 2", "`secrets`", "expected one of secret, scheme"]),
+        (with_secret("secretz: x"), &["line 2", "`secretz`", "expected one of secret, secrets, scheme"]),
+        (with_secret("secrets: x"), &["line 2", "`secrets`"]),
+        (with_secret("secrets: [{ secret: hunter2hunter2 }]"), &["sources.edr", "`secret` and `secrets`"]),
+        (source("secrets: [{ secret: hunter2 }]"), &["sources.edr", "7 bytes", "at least"]),
+        (source("secrets: [{ secret: hunter2hunter2, not_after: soon }]"), &["line 2", "`not_after`", "2026-12-31"]),
+        (with_secret("allow_ips: [10.0.0.0/33]"), &["line 2", "`allow_ips`", "10.20.0.0/16"]),
+        ("trusted_proxies: [proxy]".into(), &["line 1", "`trusted_proxies`", "10.20.0.0/16"]),
+        (with_secret("scheme: { header: x }"), &["line 2", "`type`", "type: hmac"]),
+        (with_secret("scheme: [github]"), &["line 2", "`scheme`", "{ type: NAME, … }"]),
+        (with_secret("scheme: { type: github, template: x }"), &["sources.edr", "`template`", "{body}"]),
+        (with_secret("scheme: { type: github, header: x }"), &["sources.edr", "`header`", "signature_header"]),
+        (with_secret("scheme: { type: hmac }"), &["sources.edr", "`signature_header`"]),
+        (with_secret("scheme: basic"), &["sources.edr", "user:password"]),
+        (source("scheme: basic, secret: \"soc:hunter2\""), &["sources.edr", "7 bytes"]),
+        (source("scheme: aws-sns"), &["sources.edr", "`topics`", "arn:aws:sns"]),
+        (
+            source("scheme: { type: aws-sns, topics: [\"arn:aws:sns:x:1:y\"], certificate: none.pem }"),
+            &["sources.edr", "`certificate`", "none.pem"],
+        ),
         ("destinations: {}".into(), &["line 1", "`destinations`", "webhooks"]),
         ("listen: localhost".into(), &["line 1", "`listen`", "`localhost`", "127.0.0.1:8080"]),
         ("limits: { deadline_ms: 0 }".into(), &["line 1", "`deadline_ms`", "whole number from 1"]),

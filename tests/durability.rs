@@ -1,4 +1,4 @@
-//! What was acknowledged is never lost, and nothing happens twice: SPEC section 2, guarantees 1 to 3.
+//! What was acknowledged is never lost, and nothing happens twice.
 
 use crate::guest::{echo, guest};
 use crate::host::{Folder, Host, SECRET, send, signed};

@@ -319,7 +319,7 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     Ok(Answer { status, retry_after, request_id, body })
 }
 
-/// Signs a payload at a time, as SPEC section 4 says.
+/// Signs a payload at a time with the scheme `hookmill`.
 pub fn signed(request: RequestBuilder, at: u64, body: impl Into<Vec<u8>>) -> RequestBuilder {
     let (at, body) = (at.to_string(), body.into());
     let signature = format!("sha256={}", signature(at.as_bytes(), &body));

@@ -1,4 +1,4 @@
-//! What senders are answered, who is believed, and what is kept: SPEC sections 2 and 4.
+//! What senders are answered, who is believed, and what is kept.
 
 use crate::guest::{echo, guest};
 use crate::host::{ADMIN_TOKEN, Answer, Folder, Host, SECRET, send, signature, signed, unix_s};

@@ -1,4 +1,4 @@
-//! How payloads and people change incidents: the rules of SPEC section 5, a row each.
+//! How payloads and people change incidents: a row for each rule.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host};

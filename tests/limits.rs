@@ -1,4 +1,4 @@
-//! What plugins cannot do, with a guest for each: SPEC section 2, guarantee 4, and section 3.
+//! What plugins cannot do, with a guest for each.
 
 use crate::guest::{component, guest, guest_for, guest_in, module, text, wit};
 use crate::host::{Folder, eventually};

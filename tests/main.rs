@@ -23,6 +23,7 @@ mod mappers;
 mod outbound;
 mod pressure;
 mod reload;
+mod schemes;
 mod sources;
 mod tls;
 mod tokens;

@@ -1,4 +1,4 @@
-//! What receivers get, and what happens when they do not take it: SPEC section 7.
+//! What receivers get, and what happens when they do not take it.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host, eventually, unix_s};

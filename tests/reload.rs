@@ -1,4 +1,4 @@
-//! Plugins that come, change, break and go while the host runs: SPEC section 2, guarantee 5, and section 3.
+//! Plugins that come, change, break and go while the host runs.
 
 use crate::guest::{echo, guest};
 use crate::host::{Folder, SECRET};

@@ -1,4 +1,4 @@
-//! Who may use the API: SPEC section 5.
+//! Who may use the API.
 
 use crate::host::{Folder, Host, client, send};
 use reqwest::Method;

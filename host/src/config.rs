@@ -270,7 +270,7 @@ mod tests {
             })
             .collect();
         let config = Config::parse(&in_force, Path::new("")).unwrap();
-        assert_eq!((config.sources.len(), config.webhooks.len()), (2, 1));
+        assert_eq!((config.sources.len(), config.webhooks.len()), (6, 1));
         assert!(config.admin_listen.is_some());
     }
 }

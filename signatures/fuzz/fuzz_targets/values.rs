@@ -1,0 +1,56 @@
+//! What is parsed before anything is compared: values of signature headers, times, declarations, URLs of AWS.
+//!
+//! An input is lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` of a declaration.
+
+#![no_main]
+
+use hookmill_signatures::timestamp::Unit;
+use hookmill_signatures::value::{Format, ITEMS_MAX, Value};
+use hookmill_signatures::{AwsUrl, Declaration, Scheme, Secret};
+use libfuzzer_sys::fuzz_target;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fuzz_target!(|input: &[u8]| {
+    let text = String::from_utf8_lossy(input);
+    let mut lines = text.split('\n');
+    let mut next = || lines.next().unwrap_or_default().to_owned();
+    let (separator, prefix, time) = (next(), next(), next());
+    let format = Format {
+        separator: Some(separator).filter(|separator| !separator.is_empty()),
+        prefixes: vec![prefix, "v1=".into()],
+        ed25519_prefix: Some("v1a,".into()),
+        timestamp_prefix: Some("t=".into()),
+    };
+    let mut value = Value::default();
+    if value.read(input, &format).is_ok() {
+        assert!(value.hashes.iter().count() <= ITEMS_MAX && value.ed25519.iter().count() <= ITEMS_MAX);
+    }
+    for unit in [Unit::Seconds, Unit::Milliseconds, Unit::Rfc3339] {
+        if let Some(ms) = unit.read(time.as_bytes()) {
+            // A time that is not far off is written as it can be read.
+            if (0..=4_000_000_000_000).contains(&ms) {
+                assert_eq!(unit.read(unit.write(ms).as_bytes()), Some(ms));
+            }
+        }
+    }
+    if let Some(url) = AwsUrl::new(&text) {
+        let host = url.as_str()["https://".len()..].split('/').next().unwrap_or_default();
+        assert!(host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
+    }
+    let mut declaration = Declaration::preset("hmac");
+    for line in lines {
+        let Some((key, value)) = line.split_once(": ") else { continue };
+        declaration = match key {
+            "type" => Declaration { scheme: value.to_owned(), ..declaration },
+            key => declaration.with(key, value),
+        };
+    }
+    if let Ok(scheme) = Scheme::declare(&declaration, &[Secret::new("soc:a-secret-of-this-target".into())])
+        && let Ok(signed) = scheme.sign(b"{\"value\": [{}]}", NOW_MS, "id-1")
+    {
+        let token = signed.token.as_deref();
+        let (headers, body) = (&signed.headers, &signed.body);
+        let _ = scheme.verify(&hookmill_signatures::Request { headers, body, token, now_ms: NOW_MS, certificate: None });
+    }
+});

@@ -1,0 +1,73 @@
+//! Any request to any scheme: nothing makes verification panic, what is signed rightly is believed, and what nobody signed
+//! is not.
+//!
+//! An input is a byte that chooses the scheme, a byte that says what to do, and lines: `NAME: VALUE` headers, an empty line,
+//! the body.
+
+#![no_main]
+
+use hookmill_signatures::{Declaration, Request, Scheme, Secret, names};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+
+const SECRET: &str = "soc:MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BASE64: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NOW_MS: i64 = 1_700_000_000_000;
+const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
+const CERTIFICATE: &str = include_str!("../../tests/sns/certificate.pem");
+
+fuzz_target!(|input: &[u8]| {
+    let [choice, what, rest @ ..] = input else { return };
+    let Some(name) = names().nth(usize::from(*choice)) else { return };
+    let scheme = scheme(name);
+    let (head, body) = split(rest);
+    let mut headers = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line[colon + 1..].trim_ascii())) {
+            headers.append(name, value);
+        }
+    }
+    let token = (what & 1 == 1).then_some("token");
+    let request = Request { headers: &headers, body, token, now_ms: NOW_MS, certificate: None };
+    let believed = scheme.verify(&request).is_ok();
+    let _ = scheme.subscription(body);
+    if name == "none" {
+        return;
+    }
+    // The secret is not in the corpus, so that nobody finds the way in by copying.
+    let contains = |haystack: &[u8]| haystack.windows(8).any(|bytes| bytes == &SECRET.as_bytes()[4..12]);
+    let text = headers.values().map(HeaderValue::as_bytes).any(contains) || contains(body);
+    assert!(!believed || text || name == "basic", "{name} believes what nobody signed");
+
+    if let Ok(signed) = scheme.sign(body, NOW_MS, "id-1") {
+        let token = signed.token.as_deref();
+        let request = Request { headers: &signed.headers, body: &signed.body, token, now_ms: NOW_MS, certificate: None };
+        assert!(scheme.verify(&request).is_ok(), "{name} does not believe what it signed");
+    }
+});
+
+fn scheme(name: &str) -> Scheme {
+    let preset = Declaration::preset(name);
+    let declaration = match name {
+        "hmac" => preset.with("signature_header", "x-sum"),
+        "static-header" => preset.with("header", "x-key"),
+        "aws-sns" => preset.with("topics", TOPIC).with("certificate", CERTIFICATE),
+        _ => preset,
+    };
+    let secrets = match name {
+        "none" | "aws-sns" => vec![],
+        "standard-webhooks" => vec![
+            Secret::new(BASE64.into()),
+            Secret::new("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".into()),
+        ],
+        _ => vec![Secret::new(SECRET.into())],
+    };
+    Scheme::declare(&declaration, &secrets).expect("a scheme that is rightly declared")
+}
+
+fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    let end = input.windows(2).position(|bytes| bytes == b"\n\n");
+    end.map_or((input, &[]), |end| (&input[..end], &input[end + 2..]))
+}

@@ -1,0 +1,368 @@
+//! Every vendor's way to sign, through a real host: who is believed, what is answered, what is kept.
+
+use crate::guest::guest;
+use crate::host::{Answer, Folder, Host, SECRET, send, unix_s};
+use crate::outcome::returns;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hookmill_signatures::{Declaration, Scheme, Secret, Signed};
+use reqwest::RequestBuilder;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use std::io::Write;
+use tokio::task::JoinSet;
+
+fn scheme(name: &str, secret: &str) -> Scheme {
+    let declaration = match name {
+        "hmac" => Declaration::preset(name).with("signature_header", "x-sum"),
+        "static-header" => Declaration::preset(name).with("header", "x-key"),
+        _ => Declaration::preset(name),
+    };
+    Scheme::declare(&declaration, &[Secret::new(secret.into())]).unwrap()
+}
+
+fn now_ms() -> i64 {
+    unix_s() as i64 * 1000
+}
+
+/// A request with what the scheme adds.
+fn request(host: &Host, source: &str, signed: &Signed) -> RequestBuilder {
+    let path = signed.token.as_ref().map_or(source.to_owned(), |token| format!("{source}/{token}"));
+    host.webhook(&path).headers(signed.headers.clone()).body(signed.body.clone())
+}
+
+async fn post(host: &Host<'_>, source: &str, scheme: &Scheme, body: impl AsRef<[u8]>, id: &str) -> Answer {
+    send(request(host, source, &scheme.sign(body.as_ref(), now_ms(), id).unwrap())).await.unwrap()
+}
+
+fn secret_of(name: &str) -> String {
+    if name == "basic" { format!("soc:{SECRET}") } else { SECRET.into() }
+}
+
+#[tokio::test]
+async fn every_scheme_once() {
+    // Of standard-webhooks and its like the secret is base64.
+    let written = |name: &str| match name {
+        "standard-webhooks" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
+        name => secret_of(name),
+    };
+    let names: Vec<&str> = hookmill_signatures::names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
+    let mut config = "sources:\n".to_owned();
+    for name in &names {
+        let scheme = match *name {
+            "hmac" => "{ type: hmac, signature_header: X-Sum }",
+            "static-header" => "{ type: static-header, header: X-Key }",
+            name => name,
+        };
+        config += &format!("  {name}: {{ scheme: {scheme}, secret: \"{}\", plugin: none }}\n", written(name));
+    }
+    let folder = Folder::new(&config);
+    let host = folder.start().await;
+    for name in names {
+        let sender = scheme(name, &written(name));
+        let answer = post(&host, name, &sender, r#"{"value": [{"id": "1"}]}"#, "id-1").await;
+        assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{name}: {answer:?}");
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        let headers = event["headers"].to_string();
+        assert!(!headers.contains(SECRET) && !headers.contains("signature"), "{name}: {headers}");
+        assert!(!headers.contains("x-sum") && !headers.contains("x-key"), "{name}: {headers}");
+
+        let stranger = scheme(name, &written(name).replace("MfKQ", "MfKR").replace("a-secret", "b-secret"));
+        let refused = post(&host, name, &stranger, r#"{"value": [{"id": "2"}]}"#, "id-2").await;
+        assert_eq!((refused.status, refused.error_code()), (401, "invalid_signature"), "{name}");
+        let refused = send(host.webhook(name).body("{}")).await.unwrap();
+        assert_eq!((refused.status, refused.error_code()), (401, "invalid_signature"), "{name}");
+    }
+}
+
+/// Vendors disable an endpoint that answers 4xx.
+#[tokio::test]
+async fn what_a_mapper_refuses_is_answered_as_the_sender_takes_it() {
+    let folder = Folder::new(&format!(
+        "sources:
+           own: {{ secret: {SECRET}, plugin: returns }}
+           custom: {{ secret: {SECRET}, plugin: returns, scheme: bearer }}
+           vendor: {{ secret: {SECRET}, plugin: returns, scheme: github }}
+           told: {{ secret: {SECRET}, plugin: returns, scheme: github, on_unmappable: reject }}"
+    ))
+    .with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let body = returns(&json!({"unsupported": "another kind"}));
+    for (source, name, status) in
+        [("own", "hookmill", 422), ("custom", "bearer", 422), ("vendor", "github", 202), ("told", "github", 422)]
+    {
+        assert_eq!(post(&host, source, &scheme(name, SECRET), &body, "id").await.status, status, "{source}");
+    }
+}
+
+async fn text(request: RequestBuilder) -> (u16, String, String) {
+    let response = request.send().await.unwrap();
+    let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+    (response.status().as_u16(), kind.unwrap_or_default(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn handshakes() {
+    let folder = Folder::new(&format!(
+        "sources:
+           slack: {{ scheme: slack, secret: {SECRET}, plugin: none }}
+           zoom: {{ scheme: zoom, secrets: [{{ secret: {SECRET}-old }}, {{ secret: {SECRET} }}], plugin: none }}
+           graph: {{ scheme: microsoft-graph, secret: {SECRET}, plugin: none }}
+           okta: {{ scheme: okta, secret: {SECRET}, plugin: none }}
+           elsewhere: {{ scheme: okta, secret: {SECRET}, plugin: none, allow_ips: [192.0.2.0/24] }}"
+    ));
+    let host = folder.start().await;
+    let signed = |name: &str, body: &str| scheme(name, SECRET).sign(body.as_bytes(), now_ms(), "id").unwrap();
+    let plain = "text/plain; charset=utf-8".to_owned();
+
+    let asked = r#"{"token": "x", "challenge": "3eZbrw1aBm", "type": "url_verification"}"#;
+    let answer = text(request(&host, "slack", &signed("slack", asked))).await;
+    assert_eq!(answer, (200, plain.clone(), "3eZbrw1aBm".into()));
+    assert_eq!(send(host.webhook("slack").body(asked)).await.unwrap().status, 401, "unsigned");
+
+    let asked = r#"{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}"#;
+    let answer = send(request(&host, "zoom", &signed("zoom", asked))).await.unwrap();
+    // HMAC-SHA256 of the token with the secret that signed the request.
+    let encrypted = scheme("zoom", SECRET).keyed_hash(0, b"qgg8vlvZRS6UYooatFL8Aw").unwrap();
+    assert_eq!(answer.body, json!({"plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": encrypted}));
+
+    let asked = host.webhook("graph?validationToken=Validation%3A+a%20%3Cb%3E");
+    assert_eq!(text(asked).await, (200, plain, "Validation: a <b>".into()));
+    assert_eq!(text(host.webhook("slack?validationToken=x")).await.0, 401);
+
+    let ask = |source: &str| {
+        let request = host.client.get(format!("{}/api/webhooks/{source}", host.url));
+        request.header("x-okta-verification-challenge", "its-value")
+    };
+    let answer = send(ask("okta")).await.unwrap();
+    assert_eq!((answer.status, answer.body), (200, json!({"verification": "its-value"})));
+    for nobody in ["slack", "elsewhere", "unknown"] {
+        let answer = send(ask(nobody)).await.unwrap();
+        assert_eq!((answer.status, answer.error_code()), (404, "not_found"), "{nobody}");
+    }
+    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake is no event");
+    host.logs("handshake answered").await;
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn compressed_payloads() {
+    let folder = Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: none }} }}"));
+    let host = folder.start().await;
+    let scheme = scheme("hookmill", SECRET);
+    let packed = gzip(b"{\"alert\": 1}");
+    let bomb = gzip(&vec![b' '; 1024 * 1024 + 1]);
+    for (encoding, body, status, code) in [
+        ("gzip", &packed, 202, None),
+        ("GZIP", &gzip(b"{\"alert\": 2}"), 202, None),
+        ("gzip", &bomb, 413, Some("payload_too_large")),
+        ("gzip", &b"{}".to_vec(), 400, Some("invalid_request")),
+        ("gzip", &[&packed[..], b"x"].concat(), 400, Some("invalid_request")),
+        ("br", &packed, 400, Some("invalid_request")),
+        ("gzip, gzip", &packed, 400, Some("invalid_request")),
+    ] {
+        let signed = scheme.sign(body, now_ms(), "id").unwrap();
+        let answer = send(request(&host, "edr", &signed).header("content-encoding", encoding)).await.unwrap();
+        assert_eq!(answer.status, status, "{encoding}: {answer:?}");
+        if let Some(code) = code {
+            assert_eq!(answer.error_code(), code, "{encoding}: {answer:?}");
+        }
+    }
+    // What is signed is what came over the wire.
+    let mut signed = scheme.sign(b"{\"alert\": 1}", now_ms(), "id").unwrap();
+    signed.body = packed;
+    let answer = send(request(&host, "edr", &signed).header("content-encoding", "gzip")).await.unwrap();
+    assert_eq!((answer.status, answer.error_code()), (401, "invalid_signature"));
+
+    let events = host.list("/api/events").await;
+    assert_eq!(events.len(), 2);
+    let event = host.get(&format!("/api/events/{}", events[1]["id"].as_str().unwrap())).await;
+    assert_eq!(event["body"], json!({"encoding": "utf-8", "data": "{\"alert\": 1}"}));
+    assert!(!event["headers"].to_string().contains("content-encoding"), "{event}");
+}
+
+#[tokio::test]
+async fn a_token_in_the_url_is_written_nowhere() {
+    const TOKEN: &str = "canary-in-the-url-of-a-webhook";
+    let folder = Folder::new(&format!(
+        "sources:
+           splunk: {{ scheme: url-token, secret: {TOKEN}, plugin: none }}
+           edr: {{ secret: {SECRET}, plugin: none }}
+           open: {{ scheme: none, plugin: none }}"
+    ));
+    let host = folder.start().await;
+    for (path, status, code) in [
+        (format!("splunk/{TOKEN}"), 202, ""),
+        (format!("splunk/{TOKEN}-not"), 401, "invalid_signature"),
+        ("splunk".into(), 401, "invalid_signature"),
+        (format!("edr/{TOKEN}"), 401, "invalid_signature"),
+        (format!("open/{TOKEN}"), 401, "invalid_signature"),
+        (format!("unknown/{TOKEN}"), 404, "unknown_source"),
+        (format!("splunk/{TOKEN}/more"), 404, "not_found"),
+    ] {
+        let answer = send(host.webhook(&path).body("{}")).await.unwrap();
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+        assert!(code.is_empty() || answer.error_code() == code, "{path}: {answer:?}");
+        assert!(!answer.body.to_string().contains(TOKEN), "{answer:?}");
+    }
+    let (_, metrics) = host.get_open("/metrics").await;
+    let mut kept = [host.log(), metrics].concat().into_bytes();
+    for entry in std::fs::read_dir(folder.path("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            kept.extend(std::fs::read(path).unwrap());
+        }
+    }
+    assert!(!kept.windows(TOKEN.len()).any(|bytes| bytes == TOKEN.as_bytes()));
+}
+
+#[tokio::test]
+async fn addresses() {
+    let folder = Folder::new(
+        "trusted_proxies: [127.0.0.0/8]
+sources:
+  here: { scheme: none, plugin: none, allow_ips: [127.0.0.1/32] }
+  there: { scheme: none, plugin: none, allow_ips: [192.0.2.0/24, \"2001:db8::/32\"] }",
+    );
+    let host = folder.start().await;
+    for (source, forwarded, status) in [
+        ("here", None, 202),
+        ("there", None, 403),
+        ("there", Some("192.0.2.7"), 202),
+        ("there", Some("2001:db8::7"), 202),
+        ("there", Some("192.0.2.7, 198.51.100.1"), 403),
+        ("there", Some("198.51.100.1, 192.0.2.7, 127.0.0.9"), 202),
+        ("there", Some("nonsense"), 403),
+        ("here", Some("192.0.2.7"), 403),
+    ] {
+        let mut request = host.webhook(source).body(format!("{forwarded:?}"));
+        if let Some(forwarded) = forwarded {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+        let answer = send(request).await.unwrap();
+        assert_eq!(answer.status, status, "{source} {forwarded:?}: {answer:?}");
+        if status == 403 {
+            assert_eq!(answer.error_code(), "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_that_rotate() {
+    let folder = Folder::new(
+        "sources:
+  edr:
+    plugin: none
+    secrets:
+      - { secret: the-one-that-has-passed-its-time, not_after: 2020-01-01T00:00:00Z }
+      - { secret: the-one-that-is-on-its-way-out, not_after: 2999-01-01T00:00:00Z }
+      - secret: the-one-that-is-to-be-used-now",
+    );
+    let host = folder.start().await;
+    for (secret, status) in [
+        ("the-one-that-has-passed-its-time", 401),
+        ("the-one-that-is-on-its-way-out", 202),
+        ("the-one-that-is-to-be-used-now", 202),
+        ("the-one-that-nobody-ever-set-up", 401),
+    ] {
+        let answer = post(&host, "edr", &scheme("hookmill", secret), secret, "id").await;
+        assert_eq!(answer.status, status, "{secret}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn repeats_by_the_senders_own_id() {
+    let folder = Folder::new(&format!(
+        "dedup_window: 1s
+sources:
+  github: {{ scheme: github, secret: {SECRET}, plugin: none }}
+  sentry: {{ scheme: sentry, secret: {SECRET}, plugin: none }}"
+    ));
+    let host = folder.start().await;
+    let github = scheme("github", SECRET);
+    let first = post(&host, "github", &github, "one", "a").await;
+    // A body is known for longer than the window, because its id is.
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    for (body, id, repeats) in [("one", "a", true), ("two", "a", false), ("one", "b", false)] {
+        let answer = post(&host, "github", &github, body, id).await;
+        assert_eq!(answer.body["duplicate"] == true, repeats, "{body} {id}: {answer:?}");
+        assert_eq!(answer.event_id() == first.event_id(), repeats, "{body} {id}");
+    }
+    let event = host.get(&format!("/api/events/{}", first.event_id())).await;
+    assert_eq!(event["context"], json!([{"name": "delivery-id", "value": "a"}]));
+
+    let mut requests = JoinSet::new();
+    for _ in 0..16 {
+        requests.spawn(send(request(&host, "github", &github.sign(b"at once", now_ms(), "c").unwrap())));
+    }
+    let answers: Vec<Answer> = requests.join_all().await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.body["duplicate"].is_null()).count(), 1, "{answers:?}");
+
+    // Neither id nor time: the body within the window.
+    let sentry = scheme("sentry", SECRET);
+    let first = post(&host, "sentry", &sentry, "one", "a").await;
+    assert_eq!(post(&host, "sentry", &sentry, "one", "b").await.event_id(), first.event_id());
+}
+
+const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
+const SNS_KEY: &str = include_str!("../signatures/tests/sns/key.pem");
+const SNS_CERTIFICATE: &str = include_str!("../signatures/tests/sns/certificate.pem");
+
+/// A message of Amazon SNS, signed now.
+fn sns(kind: &str, more: &Value) -> String {
+    let now = jiff::Timestamp::now().to_string();
+    let mut message = json!({"Type": kind, "MessageId": "22b80b92", "TopicArn": TOPIC, "Message": "Hello", "Timestamp": now,
+        "SignatureVersion": "2", "SigningCertURL": "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem"});
+    message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+    let signed = |name: &&str| message[*name].as_str().map(|value| format!("{name}\n{value}\n"));
+    let text: String = names.iter().filter_map(signed).collect();
+    let key = PrivatePkcs8KeyDer::from_pem_slice(SNS_KEY.as_bytes()).unwrap();
+    let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+    use base64::Engine;
+    message["Signature"] = base64::engine::general_purpose::STANDARD.encode(signature).into();
+    message.to_string()
+}
+
+#[tokio::test]
+async fn amazon_sns() {
+    let scheme = |more: &str| format!("{{ scheme: {{ type: aws-sns, topics: [\"{TOPIC}\"], {more} }}, plugin: none }}");
+    let folder = Folder::new(&format!(
+        "sources:
+           sns: {}
+           confirms: {}",
+        scheme("certificate: sns.pem"),
+        scheme("certificate: sns.pem, confirm: true"),
+    ));
+    std::fs::write(folder.path("sns.pem"), SNS_CERTIFICATE).unwrap();
+    let host = folder.start().await;
+    let message = sns("Notification", &json!({"Subject": "An alert"}));
+    let first = host.post("sns", message.clone()).await;
+    assert_eq!((first.status, first.status_word()), (202, "ignored"), "{first:?}");
+    let again = host.post("sns", message.clone()).await;
+    assert_eq!((again.event_id(), &again.body["duplicate"]), (first.event_id(), &json!(true)));
+    let changed = host.post("sns", message.replace("An alert", "Another")).await;
+    assert_eq!((changed.status, changed.error_code()), (401, "invalid_signature"));
+
+    let ask = |url: &str| sns("SubscriptionConfirmation", &json!({"Token": "x", "SubscribeURL": url}));
+    for (source, url, words) in [
+        ("sns", "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "`confirm: true`"),
+        ("confirms", "https://169.254.169.254/latest/meta-data", "no host of Amazon SNS"),
+        ("confirms", "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "no host of Amazon SNS"),
+    ] {
+        let answer = host.post(source, ask(url)).await;
+        assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{answer:?}");
+        assert!(answer.body["message"].as_str().unwrap().contains(words), "{answer:?}");
+    }
+    assert_eq!(host.list("/api/events").await.len(), 1, "what asks to be confirmed is no event");
+}
