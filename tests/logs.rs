@@ -1,4 +1,4 @@
-//! The newest lines of the log, over the API and the command line, and the ids that tie them to requests: SPEC section 5.
+//! The newest lines of the log, over the API and the command line, and the ids that tie them to requests.
 
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET, send, signed, unix_s};
