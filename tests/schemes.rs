@@ -3,6 +3,8 @@
 use crate::guest::guest;
 use crate::host::{Answer, Folder, Host, SECRET, send, unix_s};
 use crate::outcome::returns;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hookmill_signatures::{Declaration, Scheme, Secret, Signed};
@@ -319,8 +321,9 @@ const SNS_CERTIFICATE: &str = include_str!("../signatures/tests/sns/certificate.
 /// A message of Amazon SNS, signed now.
 fn sns(kind: &str, more: &Value) -> String {
     let now = jiff::Timestamp::now().to_string();
-    let mut message = json!({"Type": kind, "MessageId": "22b80b92", "TopicArn": TOPIC, "Message": "Hello", "Timestamp": now,
-        "SignatureVersion": "2", "SigningCertURL": "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem"});
+    let certificate = "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem";
+    let mut message = json!({"Type": kind, "MessageId": "22b80b92", "TopicArn": TOPIC, "Message": "Hello",
+        "Timestamp": now, "SignatureVersion": "2", "SigningCertURL": certificate});
     message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
     let signed = |name: &&str| message[*name].as_str().map(|value| format!("{name}\n{value}\n"));
@@ -329,8 +332,7 @@ fn sns(kind: &str, more: &Value) -> String {
     let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
-    use base64::Engine;
-    message["Signature"] = base64::engine::general_purpose::STANDARD.encode(signature).into();
+    message["Signature"] = STANDARD.encode(signature).into();
     message.to_string()
 }
 

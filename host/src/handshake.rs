@@ -84,7 +84,8 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
-            "{topic} asks to be confirmed, which this source is not set up to do; set `confirm: true` in its scheme, or confirm by hand"
+            "{topic} asks to be confirmed, which this source is not set up to do; set `confirm: true` in its scheme, \
+             or confirm by hand"
         ),
         None => format!("{topic} asks to be confirmed at a place that is no host of Amazon SNS"),
         Some(url) => match aws.confirm(&url).await {

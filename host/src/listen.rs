@@ -181,8 +181,9 @@ async fn hold(tcp: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>, 
     // What fails here is a connection that is gone, as reading will show.
     let _ = tcp.set_nodelay(true);
     // No buffer is made for a client that says nothing.
+    let mut first = [0];
     tokio::select! {
-        readable = tcp.readable() => if readable.is_err() { return },
+        came = tcp.peek(&mut first) => if !matches!(came, Ok(1)) { return },
         _ = place.told_to_close() => return,
     }
     // In boxes, so that a client that says nothing costs no room for what others need.

@@ -18,8 +18,8 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// Where a request came from: its peer, or, where that is a trusted proxy, the last address in `X-Forwarded-For` that
-    /// is none. What stands before that was written by whoever liked to.
+    /// Where a request came from: its peer, or, where that is a trusted proxy, the last address in `X-Forwarded-For`
+    /// that is none. What stands before that was written by whoever liked to.
     pub fn sender(
         &self,
         connection: Option<Extension<ConnectInfo<SocketAddr>>>,

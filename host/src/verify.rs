@@ -1,7 +1,7 @@
 //! Checks who sent a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: the addresses that a source sends from,
-//! unpacking what came compressed, and leaving out of the event what nobody may keep.
+//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: the addresses that a source sends
+//! from, unpacking what came compressed, and leaving out of the event what nobody may keep.
 
 mod unpack;
 

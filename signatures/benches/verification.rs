@@ -1,7 +1,7 @@
 //! What verifying costs beside the bare keyed hash of the same bytes: `cargo bench -p hookmill-signatures`.
 //!
-//! For each scheme and size both are measured in turns, so that a busy machine slows both; the median of the rounds counts.
-//! Schemes that send their secret are measured beside HMAC-SHA256 too, though they need none.
+//! For each scheme and size both are measured in turns, so that a busy machine slows both; the median of the rounds
+//! counts. Schemes that send their secret are measured beside HMAC-SHA256 too, though they need none.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails should say so and end")]
 

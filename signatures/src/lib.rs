@@ -1,12 +1,12 @@
 //! Signature schemes of webhooks: who sent a payload, and what a sender adds so that it is believed.
 //!
-//! A [`Scheme`] is declared once, by a name and a few keys ([`Declaration`]), with the [`Secret`]s of one source. From then
-//! on it verifies a [`Request`] into a [`Proof`] or says why it is not believed ([`Distrust`]), and signs as the sender
-//! would. Every vendor that signs with a keyed hash is a row of one table (`presets.rs`), written in the words that a
-//! configuration uses for a scheme of its own.
+//! A [`Scheme`] is declared once, by a name and a few keys ([`Declaration`]), with the [`Secret`]s of one source. From
+//! then on it verifies a [`Request`] into a [`Proof`] or says why it is not believed ([`Distrust`]), and signs as the
+//! sender would. Every vendor that signs with a keyed hash is a row of one table (`presets.rs`), written in the words
+//! that a configuration uses for a scheme of its own.
 //!
-//! Nothing here opens a connection, a file or a clock: a request brings its time, and a certificate that has to be fetched
-//! first is asked for ([`Distrust::CertificateMissing`]).
+//! Nothing here opens a connection, a file or a clock: a request brings its time, and a certificate that has to be
+//! fetched first is asked for ([`Distrust::CertificateMissing`]).
 //!
 //! ```
 //! use hookmill_signatures::{Declaration, Request, Scheme, Secret};
@@ -239,8 +239,8 @@ impl Scheme {
         Ok(signed)
     }
 
-    /// The bare keyed hash of a text with one secret, in the scheme's encoding: what Zoom asks for to see that a receiver
-    /// knows the secret.
+    /// The bare keyed hash of a text with one secret, in the scheme's encoding: what Zoom asks for to see that a
+    /// receiver knows the secret.
     pub fn keyed_hash(&self, secret: usize, text: &[u8]) -> Option<String> {
         match &self.rule {
             Rule::Hmac(scheme) => scheme.keyed_hash(secret, text),

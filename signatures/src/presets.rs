@@ -1,7 +1,7 @@
 //! Every scheme by its name, in the words that a configuration uses for one of its own. Data, no code of any vendor.
 //!
-//! What the keys mean is in `hmac_rule.rs`. Formats are those of the vendors' public documentation; where a vendor sends
-//! an id of its delivery that stays the same when it tries again, that tells repeats, signed or not.
+//! What the keys mean is in `hmac_rule.rs`. Formats are those of the vendors' public documentation; where a vendor
+//! sends an id of its delivery that stays the same when it tries again, that tells repeats, signed or not.
 
 /// What kind of scheme it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

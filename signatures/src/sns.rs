@@ -1,7 +1,7 @@
 //! Amazon SNS: an RSA signature in the body, over some of its members, with a certificate of AWS.
 //!
-//! The certificate is pinned, or fetched from where the message says, if that is one of AWS's own hosts. Since everybody
-//! can have AWS sign a message of a topic of theirs, the topics that count have to be listed.
+//! The certificate is pinned, or fetched from where the message says, if that is one of AWS's own hosts. Since
+//! everybody can have AWS sign a message of a topic of theirs, the topics that count have to be listed.
 
 use crate::declaration::{Keys, Mistake};
 use crate::hmac_scheme::check_age;

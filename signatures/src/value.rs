@@ -50,8 +50,8 @@ impl<'v> Few<'v> {
 }
 
 impl<'v> Value<'v> {
-    /// Adds what one header's value holds. Items with a prefix that is none of the format's belong to versions that are not
-    /// known here, and are passed over.
+    /// Adds what one header's value holds. Items with a prefix that is none of the format's belong to versions that are
+    /// not known here, and are passed over.
     ///
     /// # Errors
     /// When there is more than anybody would send, or two times of signing.

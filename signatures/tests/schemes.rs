@@ -1,4 +1,5 @@
-//! Schemes as senders and configurations meet them. The cases are data: published vectors in `vectors.json`, spellings in
+//! Schemes as senders and configurations meet them. The cases are data: published vectors in `vectors.json`, spellings
+//! in
 //! `parsing.json`, mistakes of declarations below.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]

@@ -1,12 +1,13 @@
 //! What is parsed before anything is compared: values of signature headers, times, declarations, URLs of AWS.
 //!
-//! An input is lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` of a declaration.
+//! An input is lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` of a
+//! declaration.
 
 #![no_main]
 
 use hookmill_signatures::timestamp::Unit;
 use hookmill_signatures::value::{Format, ITEMS_MAX, Value};
-use hookmill_signatures::{AwsUrl, Declaration, Scheme, Secret};
+use hookmill_signatures::{AwsUrl, Declaration, Request, Scheme, Secret};
 use libfuzzer_sys::fuzz_target;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -51,6 +52,6 @@ fuzz_target!(|input: &[u8]| {
     {
         let token = signed.token.as_deref();
         let (headers, body) = (&signed.headers, &signed.body);
-        let _ = scheme.verify(&hookmill_signatures::Request { headers, body, token, now_ms: NOW_MS, certificate: None });
+        let _ = scheme.verify(&Request { headers, body, token, now_ms: NOW_MS, certificate: None });
     }
 });

@@ -1,8 +1,8 @@
-//! Any request to any scheme: nothing makes verification panic, what is signed rightly is believed, and what nobody signed
-//! is not.
+//! Any request to any scheme: nothing makes verification panic, what is signed rightly is believed, and what nobody
+//! signed is not.
 //!
-//! An input is a byte that chooses the scheme, a byte that says what to do, and lines: `NAME: VALUE` headers, an empty line,
-//! the body.
+//! An input is a byte that chooses the scheme, a byte that says what to do, and lines: `NAME: VALUE` headers, an empty
+//! line, the body.
 
 #![no_main]
 
@@ -42,8 +42,8 @@ fuzz_target!(|input: &[u8]| {
     assert!(!believed || text || name == "basic", "{name} believes what nobody signed");
 
     if let Ok(signed) = scheme.sign(body, NOW_MS, "id-1") {
-        let token = signed.token.as_deref();
-        let request = Request { headers: &signed.headers, body: &signed.body, token, now_ms: NOW_MS, certificate: None };
+        let (headers, token) = (&signed.headers, signed.token.as_deref());
+        let request = Request { headers, body: &signed.body, token, ..request };
         assert!(scheme.verify(&request).is_ok(), "{name} does not believe what it signed");
     }
 });
