@@ -22,7 +22,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         (with_secret("allow_ips: [10.0.0.0/33]"), &["line 2", "`allow_ips`", "10.20.0.0/16"]),
         ("trusted_proxies: [proxy]".into(), &["line 1", "`trusted_proxies`", "10.20.0.0/16"]),
         (with_secret("scheme: { header: x }"), &["line 2", "`type`", "type: hmac"]),
-        (with_secret("scheme: [github]"), &["line 2", "`scheme`", "{ type: NAME, … }"]),
+        (with_secret("scheme: [github]"), &["line 2", "{ type: NAME, … }"]),
         (with_secret("scheme: { type: github, template: x }"), &["sources.edr", "`template`", "{body}"]),
         (with_secret("scheme: { type: github, header: x }"), &["sources.edr", "`header`", "signature_header"]),
         (with_secret("scheme: { type: hmac }"), &["sources.edr", "`signature_header`"]),

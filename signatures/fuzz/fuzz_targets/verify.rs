@@ -9,6 +9,7 @@
 use hookmill_signatures::{Declaration, Request, Scheme, Secret, names};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
 
 const SECRET: &str = "soc:MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BASE64: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -18,8 +19,9 @@ const CERTIFICATE: &str = include_str!("../../tests/sns/certificate.pem");
 
 fuzz_target!(|input: &[u8]| {
     let [choice, what, rest @ ..] = input else { return };
-    let Some(name) = names().nth(usize::from(*choice)) else { return };
-    let scheme = scheme(name);
+    static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| names().map(scheme).collect());
+    let Some(scheme) = SCHEMES.get(usize::from(*choice)) else { return };
+    let name = scheme.name();
     let (head, body) = split(rest);
     let mut headers = HeaderMap::new();
     for line in head.split(|byte| *byte == b'\n') {
