@@ -143,7 +143,7 @@ async fn incidents_are_changed_and_deleted() {
         (r#"{"title": ""}"#, 400, "invalid_request", "title"),
         (r#"{"severity": "awful"}"#, 400, "invalid_request", "critical"),
         (r#"{"title": null}"#, 400, "invalid_request", "null"),
-        (r#"{"status": null}"#, 400, "invalid_request", "null"),
+        (r#"{"status": null}"#, 400, "invalid_request", "column 12"),
         (r#"{"tags": [""]}"#, 400, "invalid_request", "tag"),
         (r#"{"tags": "a"}"#, 400, "invalid_request", "sequence"),
         (r#"{"title": "#, 400, "invalid_request", "body"),
