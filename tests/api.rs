@@ -90,6 +90,7 @@ async fn incidents_are_listed_by_every_filter_and_in_pages() {
         ("limit=0", "1000"),
         ("limit=many", "1000"),
         ("cursor=%00", "next_cursor"),
+        ("cursor=-5", "next_cursor"),
         ("created_after=yesterday", "2026-01-31T08:00:00Z"),
         ("q=a&q=b", "once"),
         ("colour=red", "colour"),
