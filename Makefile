@@ -18,7 +18,7 @@ test: lint mappers fuzz
 # The host beside signature libraries of others, and its API under schemathesis.
 outside: mappers
 	./setup outside
-	cd tests/outside && ../../target/outside/bin/python -m pytest -q -p no:cacheprovider
+	cd tests/outside && ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
 
 bench: mappers
 	cargo bench -p hookmill -p hookmill-signatures

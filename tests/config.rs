@@ -145,10 +145,12 @@ sources:
     assert!(!host.log().contains("short-one"));
     let log = host.log();
     let admin = log.split_once("admin_address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    let status = async |url: String| host.client.get(url).send().await.unwrap().status().as_u16();
+    let readyz = || format!("http://{admin}/readyz");
+    crate::host::eventually("the host is ready", async || (status(readyz()).await == 200).then_some(())).await;
     for (path, inbound, apart) in
         [("/healthz", 200, 200), ("/readyz", 404, 200), ("/metrics", 404, 200), ("/api/incidents", 404, 401)]
     {
-        let status = async |url: String| host.client.get(url).send().await.unwrap().status().as_u16();
         assert_eq!(status(format!("{}{path}", host.url)).await, inbound, "{path}");
         assert_eq!(status(format!("http://{admin}{path}")).await, apart, "{path}");
     }

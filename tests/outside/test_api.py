@@ -33,7 +33,7 @@ def test_the_api_is_as_its_document_says(start, tmp_path):
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{host.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {ADMIN_TOKEN}", "--checks", ",".join(CHECKS)),
         # The same on every machine, and in half a minute.
-        *("--seed", "1", "--max-examples", "10", "--generation-database", "none"),
+        *("--seed", "1", "--max-examples", "40", "--generation-database", "none"),
         *("--continue-on-failure", "--no-color", "--request-timeout", "30"),
     ]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -56,8 +56,7 @@ impl Parameters {
         let limit = self.count("limit", LIMIT, LIMIT_MAX)?;
         let before = match self.one("cursor")? {
             Some(text) => Some(
-                i64::from_str_radix(&text, 36)
-                    .map_err(|_| invalid("cursor", &text, "it is the `next_cursor` of the answer before"))?,
+                key(&text).ok_or_else(|| invalid("cursor", &text, "it is the `next_cursor` of the answer before"))?,
             ),
             None => None,
         };
@@ -93,6 +92,13 @@ pub(super) fn cursor(mut key: i64) -> String {
         key /= 36;
     }
     digits.iter().rev().collect()
+}
+
+/// The inverse of [`cursor`].
+fn key(text: &str) -> Option<i64> {
+    // A sign would be read too.
+    let is_cursor = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_cursor.then(|| i64::from_str_radix(text, 36).ok()).flatten()
 }
 
 fn invalid(name: &str, value: &str, help: &str) -> HttpError {
