@@ -83,7 +83,7 @@ async fn bare(body: Bytes) -> (StatusCode, String) {
 
 /// Verify and map, and keep nothing.
 async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let source = host.sources["crowdstrike"].clone();
+    let source = host.sources.get("crowdstrike").unwrap();
     let received_at = hookmill::id::unix_ms();
     let unverified = Unverified {
         id: host.store.new_id(),

@@ -1,6 +1,5 @@
 //! Takes payloads in over HTTP and answers their senders.
 
-use crate::api::fallback;
 use crate::bodies::ReadBody;
 use crate::event::{EventStatus, FailureCode};
 use crate::extract::Path;
@@ -13,7 +12,9 @@ use crate::store::{EventState, IncidentRef, Recorded};
 use crate::trial::{DryRun, Trial};
 use crate::{Host, Taken, handshake};
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::ALLOW;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -58,10 +59,10 @@ pub async fn webhook(
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     dry_run: Option<Extension<DryRun>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
+    let (Parts { headers, uri, .. }, body) = request.into_parts();
+    let query = uri.query().map(str::to_owned);
     let span = debug_span!("webhook", request_id = %id);
     let Some(source) = host.sources.get(&target.source) else {
         host.metrics.received(UNKNOWN);
@@ -105,7 +106,7 @@ pub async fn challenge(
             info!(source = %source.name, "handshake answered with {}", answer.status());
             answer
         }
-        None => fallback().await.into_response(),
+        None => ([(ALLOW, "POST")], HttpError::MethodNotAllowed).into_response(),
     }
 }
 

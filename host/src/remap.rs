@@ -46,7 +46,7 @@ impl Host {
     /// # Errors
     /// Why it was not.
     pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
-        let Some(source) = self.sources.get(&*row.event.source) else { return Err(RemapError::NoSource) };
+        let Some(source) = self.sources.get(&row.event.source) else { return Err(RemapError::NoSource) };
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
         let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);

@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
+use crate::incident::given;
 use crate::registry::Issued;
 use crate::request_id::RequestId;
 use crate::source::{Origin, PluginChoice, SecretNote, Source};
@@ -47,6 +48,7 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>
 #[derive(Deserialize)]
 struct Register {
     source: String,
+    #[serde(default, deserialize_with = "given")]
     secret: Option<String>,
     #[serde(flatten)]
     declaration: Map<String, Value>,
@@ -89,7 +91,9 @@ pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<Strin
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rotate {
+    #[serde(deserialize_with = "given")]
     secret: Option<String>,
+    #[serde(deserialize_with = "given")]
     overlap: Option<String>,
 }
 
@@ -108,7 +112,9 @@ pub(super) async fn rotate(
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Test {
+    #[serde(deserialize_with = "given")]
     payload: Option<Value>,
+    #[serde(deserialize_with = "given")]
     body: Option<String>,
 }
 

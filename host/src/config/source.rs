@@ -6,7 +6,7 @@ use crate::id::unix_ms;
 use crate::incident::Severity;
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_signatures::{Declaration as SchemeDeclaration, Scheme, Secret, Words};
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ const PEM: &str = "-----BEGIN";
 pub struct Declaration {
     secret: Option<Leaf<String>>,
     secrets: Vec<SecretWords>,
-    scheme: SchemeWords,
+    scheme: Option<SchemeWords>,
     allow_ips: Vec<Leaf<IpNet>>,
     plugin: Option<PluginWords>,
     auto_triage: Option<Leaf<bool>>,
@@ -57,7 +57,10 @@ impl Declaration {
     /// # Errors
     /// What is wrong, and what is allowed. No secret is in the text.
     pub fn from_json(declaration: Value) -> Result<Self> {
-        Ok(serde_json::from_value(as_text(declaration))?)
+        serde_path_to_error::deserialize(as_text(declaration)).map_err(|error| match error.path().iter().len() {
+            0 => anyhow!("{}", error.inner()),
+            _ => anyhow!("`{}`: {}", error.path(), error.inner()),
+        })
     }
 
     /// A new secret that fits its scheme; none for a scheme without one.
@@ -67,7 +70,7 @@ impl Declaration {
     pub fn new_secret(&self) -> Result<Option<String>> {
         let mut random = [0; 32];
         getrandom::fill(&mut random)?;
-        Ok(self.scheme.0.new_secret(&random)?)
+        Ok(self.scheme().new_secret(&random)?)
     }
 
     /// Takes the secrets out, so that they can be kept apart from the rest.
@@ -96,6 +99,10 @@ impl Declaration {
         Self { secret: None, secrets: secrets.into_iter().map(words).collect(), ..self }
     }
 
+    fn scheme(&self) -> SchemeDeclaration {
+        self.scheme.as_ref().map_or_else(|| SchemeDeclaration::preset(DEFAULT_SCHEME), |words| words.0.clone())
+    }
+
     /// What the host works with. Relative paths start at `folder`; what works and should still be looked at goes to
     /// `warnings`.
     ///
@@ -109,7 +116,7 @@ impl Declaration {
         warnings: &mut Vec<String>,
     ) -> Result<SourceSettings> {
         let secrets = self.take_secrets()?;
-        let scheme = Scheme::declare(&with_certificate(self.scheme.0, folder)?, &secrets)?;
+        let scheme = Scheme::declare(&with_certificate(self.scheme(), folder)?, &secrets)?;
         if let Some(bytes) = scheme.shortest_secret() {
             ensure!(
                 bytes >= SECRET_BYTES_MIN,
@@ -175,12 +182,6 @@ fn as_text(value: Value) -> Value {
         Value::Array(items) => items.into_iter().map(as_text).collect(),
         Value::Object(members) => members.into_iter().map(|(name, value)| (name, as_text(value))).collect(),
         Value::Null => Value::Null,
-    }
-}
-
-impl Default for SchemeWords {
-    fn default() -> Self {
-        Self(SchemeDeclaration::preset(DEFAULT_SCHEME))
     }
 }
 
