@@ -143,7 +143,7 @@ async fn handshakes() {
     assert_eq!((answer.status, answer.body), (200, json!({"verification": "its-value"})));
     for nobody in ["slack", "elsewhere", "unknown"] {
         let answer = send(ask(nobody)).await.unwrap();
-        assert_eq!((answer.status, answer.error_code()), (404, "not_found"), "{nobody}");
+        assert_eq!((answer.status, answer.error_code()), (405, "method_not_allowed"), "{nobody}");
     }
     assert_eq!(host.list("/api/events").await.len(), 0, "a handshake is no event");
     host.logs("handshake answered").await;

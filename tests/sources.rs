@@ -267,3 +267,45 @@ async fn the_command_line_manages_sources() {
     let answer = client().post(format!("{}/api/webhooks", host.url)).bearer_auth(read.trim()).body("{}");
     assert_eq!(send(answer).await.unwrap().status, 403);
 }
+
+#[tokio::test]
+async fn a_trial_goes_through_every_stage_and_leaves_nothing() {
+    let folder = Folder::new(&format!(
+        "sources:
+           lab: {{ secret: {SECRET}, plugin: echo }}
+           far: {{ scheme: url-token, secret: {SECRET}, plugin: echo, allow_ips: [192.0.2.0/24] }}
+           graph: {{ scheme: microsoft-graph, secret: {SECRET}, plugin: none }}
+           alone: {{ scheme: github, secret: {SECRET}, plugin: absent }}
+           late: {{ scheme: slack, secrets: [{{ secret: {SECRET}, not_after: 2001-01-01T00:00:00Z }}], plugin: echo }}
+           topic: {{ scheme: {{ type: aws-sns, topics: [\"arn:aws:sns:eu-west-1:123456789012:alerts\"] }}, plugin: echo }}"
+    ))
+    .with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let all = ["sign", "receive", "verify", "map", "store", "deliver"];
+    for (source, ok, stages) in [
+        ("lab", true, &all[..]),
+        ("far", true, &all),
+        ("graph", true, &all),
+        ("alone", false, &all[..4]),
+        ("late", false, &all[..1]),
+        ("topic", true, &["sign", "map", "store", "deliver"]),
+    ] {
+        let answer = host.call(Method::POST, &format!("/api/sources/{source}/test"), "{}").await.body;
+        let names: Vec<&str> =
+            answer["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+        assert_eq!((&answer["ok"], &names[..]), (&json!(ok), stages), "{source}: {answer}");
+        let (success, text, errors) = folder
+            .run(&[&["webhook", "test", source, "--url", &host.url, "--token", crate::host::ADMIN_TOKEN][..]].concat());
+        assert_eq!(success, ok, "{text}{errors}");
+        assert!(stages.iter().all(|stage| text.contains(stage)), "{text}");
+        assert_eq!(source_received(&host, source).await, 0);
+    }
+    assert!(host.list("/api/events").await.is_empty() && host.list("/api/incidents").await.is_empty());
+    let posted = host.post("graph", json!({"value": [{"clientState": SECRET, "id": "1"}]}).to_string()).await;
+    let event = host.get(&format!("/api/events/{}", posted.event_id())).await;
+    assert_eq!(event["body"]["data"], r#"{"value":[{"id":"1"}]}"#, "the secret in it is not kept");
+}
+
+async fn source_received(host: &Host<'_>, name: &str) -> u64 {
+    source(host, name).await["received"].as_u64().unwrap()
+}

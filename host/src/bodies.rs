@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// As much of a body's length as is believed before it came.
-const RESERVED_BYTES_MAX: usize = 1024 * 1024;
+const RESERVED_BYTES_MAX: usize = 16 * 1024;
 /// How long a body waits for memory that others hold.
 const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -26,7 +26,7 @@ pub struct Bodies {
 pub struct ReadBody {
     /// What was sent.
     pub bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
@@ -83,7 +83,20 @@ impl Bodies {
             whole.extend_from_slice(&chunk);
         }
         let bytes = if whole.is_empty() { first } else { whole.freeze() };
-        Ok(ReadBody { bytes, _memory: memory })
+        Ok(ReadBody { bytes, memory })
+    }
+
+    /// Takes memory for what becomes of a body: it unpacked.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), HttpError> {
+        let more = self.take_memory(bytes).await?;
+        match &mut body.memory {
+            Some(memory) => memory.merge(more),
+            None => body.memory = Some(more),
+        }
+        Ok(())
     }
 
     async fn take_memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {

@@ -143,6 +143,8 @@ impl Config {
             ("plugins", self.plugin_limits != other.plugin_limits),
             ("dedup_window or dedup_retention", self.dedup != other.dedup),
             ("reopen_within", self.reopen_within != other.reopen_within),
+            ("tls", presence(self.tls.as_ref()) != presence(other.tls.as_ref())),
+            ("admin_tls", presence(self.admin_tls.as_ref()) != presence(other.admin_tls.as_ref())),
             ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
             ("drain_timeout", self.drain_timeout != other.drain_timeout),
         ];
@@ -168,6 +170,12 @@ impl Config {
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let file = file::File::parse(text)?;
         let limits = limits(file.limits);
+        ensure!(
+            limits.payload_bytes <= limits.body_memory_bytes,
+            "`limits.body_memory_mib` is {}, which no payload of `payload_mib` {} fits in; raise it or lower that",
+            limits.body_memory_bytes / MIB,
+            limits.payload_bytes / MIB
+        );
         let listen = file.listen.map_or(SocketAddr::from(([127, 0, 0, 1], 8080)), |address| address.0);
         let admin_listen = file.admin_listen.map(|address| address.0);
         ensure!(
@@ -228,6 +236,11 @@ impl Config {
 /// What is allowed.
 pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<file::Period>().map(Duration::from)
+}
+
+/// Whether there is TLS, and with clients' certificates: the files may change, not what is asked of clients.
+fn presence(tls: Option<&TlsFiles>) -> Option<bool> {
+    tls.map(|files| files.client_ca.is_some())
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -117,7 +117,7 @@ impl IntoResponse for HttpError {
         let (status, code) = self.status_and_code();
         let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
         let retry_after_s = match &self {
-            Self::Overloaded => Some(RETRY_AFTER_S),
+            Self::Overloaded | Self::CertificateUnavailable => Some(RETRY_AFTER_S),
             Self::RateLimited { retry_after_s } => Some(*retry_after_s),
             _ => None,
         };

@@ -99,15 +99,15 @@ impl Host {
     /// Goes on with the sources, destinations and certificates of another configuration.
     ///
     /// # Errors
-    /// When a certificate cannot be used, or a source is registered too; then nothing has changed.
+    /// When a certificate cannot be used, a source is registered too, or the store fails; then nothing has changed.
     pub async fn reconfigure(&self, config: Config) -> Result<()> {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
         let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
-        self.sources.reconfigure(config.sources).await?;
+        let destinations = config.webhooks.iter().map(Destination::name_and_url).collect();
+        self.sources.reconfigure(config.sources, self.store.set_destinations(destinations)).await?;
         self.tls.replace(tls);
         self.admin_tls.replace(admin_tls);
-        self.store.set_destinations(config.webhooks.iter().map(Destination::name_and_url).collect()).await?;
         self.deliverer.replace(config.webhooks).await;
         Ok(())
     }
@@ -118,12 +118,13 @@ impl Host {
     /// Why the payload is not taken. Nothing is stored then.
     pub async fn accept(&self, unverified: Unverified) -> Result<Taken, HttpError> {
         let verified = verify::verify(unverified, &self.aws).await?;
+        // After the signature, so that strangers cannot use up a sender's share.
+        verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
             return Ok(Taken::Handshake(answer));
         }
-        // After the signature, so that strangers cannot use up a sender's share.
-        verified.source().settings.rate_limit.check()?;
         let mapped = self.mappers.map(verified, 1).await;
+        self.mappers.remember(&mapped);
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;
         if recorded.delivers {

@@ -89,9 +89,6 @@ impl Mappers {
                     return Mapped { event, source, verdict: Verdict::Wait(message), tried };
                 }
                 verdict => {
-                    if matches!(verdict, Verdict::Read { .. }) {
-                        self.remember(&source, &plugin);
-                    }
                     debug!(request_id = %event.id, plugin = %plugin.version.name, "mapped");
                     return Mapped { event, source, verdict, tried };
                 }
@@ -139,11 +136,13 @@ impl Mappers {
         }
     }
 
-    fn remember(&self, source: &Source, plugin: &Plugin) {
+    /// Asks the mapper that read an event first when the next one of its source comes.
+    pub fn remember(&self, mapped: &Mapped) {
+        let Mapped { source, verdict: Verdict::Read { plugin, .. }, .. } = mapped else { return };
         if source.settings.plugin != PluginChoice::Auto {
             return;
         }
-        let name = &*plugin.version.name;
+        let name = &*plugin.name;
         if self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).map(|name| &**name)
             == Some(name)
         {

@@ -13,7 +13,7 @@ use crate::trial::{DryRun, Trial};
 use crate::{Host, Taken, handshake};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::ALLOW;
+use axum::http::header::{ALLOW, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,8 +24,10 @@ use std::sync::Arc;
 use tracing::{Instrument, debug_span, info};
 use uuid::Uuid;
 
+/// As much of an unknown source's name is shown, which is more than a name can have.
+const SHOWN_CHARS_MAX: usize = 80;
+
 /// A payload of a known source that nobody has checked.
-#[derive(Debug)]
 pub struct Unverified {
     /// The id that its event will have.
     pub id: Uuid,
@@ -66,7 +68,9 @@ pub async fn webhook(
     let span = debug_span!("webhook", request_id = %id);
     let Some(source) = host.sources.get(&target.source) else {
         host.metrics.received(UNKNOWN);
-        return refuse(&host, None, id, HttpError::UnknownSource(target.source));
+        // A stranger's text: it could go on in another line of the log.
+        let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
+        return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
     let peer = host.trusted_proxies.sender(connection, &headers);
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
@@ -139,7 +143,15 @@ async fn take(host: &Host, arrived: Arrived<'_>) -> Result<Taken, HttpError> {
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = unix_ms();
-    let read = host.bodies.read(&headers, body, source.settings.payload_bytes_max).await?;
+    // Before its body takes memory.
+    if !source.settings.admits(peer) {
+        return Err(HttpError::AddressRefused);
+    }
+    let bytes_max = source.settings.payload_bytes_max;
+    let mut read = host.bodies.read(&headers, body, bytes_max).await?;
+    if headers.contains_key(CONTENT_ENCODING) {
+        host.bodies.make_room(&mut read, bytes_max).await?;
+    }
     let body = read.bytes.clone();
     Ok((Unverified { id, received_at, source: source.clone(), peer, headers, token, query, body }, read))
 }

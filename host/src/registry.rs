@@ -7,7 +7,7 @@ use crate::config::source::Declaration;
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
 use crate::source::{LiveTally, Origin, SecretNote, Source, check_name};
-use crate::store::{SecretRow, SourceRow, Store};
+use crate::store::{SecretRow, SourceRow, Store, StoreError};
 use crate::vault::Vault;
 use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::ArcSwap;
@@ -46,7 +46,7 @@ pub struct Issued {
     /// The source as it is now.
     pub source: Arc<Source>,
     /// Its new secret, when it was made here: it is shown this once.
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
 }
 
 impl Registry {
@@ -57,7 +57,7 @@ impl Registry {
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
         let (vault, folder) = (Vault::open(data_dir)?, data_dir.to_owned());
         let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, folder, store, vault };
-        registry.reconfigure(configured).await?;
+        registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
     }
 
@@ -71,13 +71,18 @@ impl Registry {
         self.published.load_full()
     }
 
-    /// Replaces the sources of the configuration.
+    /// Replaces the sources of the configuration, after what else has to succeed for that.
     ///
     /// # Errors
-    /// As [`Registry::open`]; then nothing has changed.
-    pub async fn reconfigure(&self, configured: Vec<Source>) -> Result<()> {
+    /// As [`Registry::open`], or why that did not succeed; then nothing has changed.
+    pub async fn reconfigure(
+        &self,
+        configured: Vec<Source>,
+        precondition: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<()> {
         let _changing = self.changing.lock().await;
         let sources = self.beside_registered(configured).await?;
+        precondition.await?;
         self.published.store(Arc::new(sources));
         Ok(())
     }
@@ -108,7 +113,7 @@ impl Registry {
             row.secrets.push(self.seal(&row, &secret, created_at)?);
         }
         let source = self.put(row).await?;
-        Ok(Issued { source, secret: made })
+        Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
     /// Changes what is declared of a registered source: keys that are given, or `null` to take one back.
@@ -152,7 +157,7 @@ impl Registry {
         }
         row.secrets.push(self.seal(&row, &secret, now)?);
         let source = self.put(row).await?;
-        Ok(Issued { source, secret: made })
+        Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
     /// Forgets a registered source. What it has sent stays.

@@ -49,6 +49,7 @@ impl Host {
         let Some(source) = self.sources.get(&row.event.source) else { return Err(RemapError::NoSource) };
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
+        self.mappers.remember(&mapped);
         let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
         if done && !matches!(mapped.verdict, Verdict::Read { .. } | Verdict::NotMapped) {
             return Err(RemapError::Worse(mapped.verdict));

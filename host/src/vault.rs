@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use std::env::VarError;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -29,7 +30,8 @@ impl Vault {
     pub fn open(data_dir: &Path) -> Result<Self> {
         match std::env::var(KEY_VARIABLE) {
             Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),
-            Err(_) => Self::with_file(&data_dir.join(KEY_FILE)),
+            Err(VarError::NotPresent) => Self::with_file(&data_dir.join(KEY_FILE)),
+            Err(error) => Err(error).with_context(|| format!("the environment variable {KEY_VARIABLE}")),
         }
     }
 

@@ -81,7 +81,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpE
         headers: public_headers(&headers, &settings.scheme),
         context,
         digest: Sha256::digest(&body).into(),
-        body,
+        body: settings.scheme.without_secrets(&body).map_or(body, Bytes::from),
         identity,
     };
     Ok(Verified { event, source, secret })

@@ -37,6 +37,15 @@ impl Graph {
         Ok(Proof { identity: Identity::Body, secret })
     }
 
+    /// The body without what proves its sender.
+    pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut body: Value = serde_json::from_slice(body).ok()?;
+        for item in body["value"].as_array_mut()? {
+            item.as_object_mut()?.remove("clientState");
+        }
+        serde_json::to_vec(&body).ok()
+    }
+
     /// A body that is no list of notifications becomes the only one of such a list.
     pub fn sign(&self, body: &[u8], now_ms: i64) -> Result<Vec<u8>, CannotSign> {
         let secret = self.secrets.live(now_ms)?;

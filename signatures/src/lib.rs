@@ -205,6 +205,14 @@ impl Scheme {
         }
     }
 
+    /// A verified body as it may be kept, where the scheme's secret stands in it.
+    pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
+        match &self.rule {
+            Rule::Graph(graph) => graph.without_secrets(body),
+            _ => None,
+        }
+    }
+
     /// Checks who sent a request. The signature is checked before the age, so that only who holds the key learns of a
     /// wrong clock.
     ///

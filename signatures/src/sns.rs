@@ -157,7 +157,8 @@ impl AwsUrl {
         let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
         let region = host.strip_prefix("sns.")?;
         let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
-        let is_region = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_region = !region.is_empty() && region.bytes().all(part);
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\#\"<>".contains(&byte));
         (is_region && is_path && text.len() <= 2048).then(|| Self(text.to_owned()))
     }

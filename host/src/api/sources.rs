@@ -3,7 +3,7 @@
 use super::{body, time};
 use crate::Host;
 use crate::config::period;
-use crate::event::Event;
+use crate::event::{Event, NamedValue};
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
 use crate::id::unix_ms;
@@ -17,13 +17,14 @@ use crate::verify::Verified;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use hookmill_signatures::Signed;
+use hookmill_signatures::{CannotSign, Signed};
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Url;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -48,8 +49,8 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>
 #[derive(Deserialize)]
 struct Register {
     source: String,
-    #[serde(default, deserialize_with = "given")]
-    secret: Option<String>,
+    #[serde(default)]
+    secret: GivenSecret,
     #[serde(flatten)]
     declaration: Map<String, Value>,
 }
@@ -60,7 +61,8 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<Value>), HttpError> {
     let Register { source, secret, declaration } = body(&bytes)?;
     let says_scheme = declaration.contains_key("scheme");
-    let issued = host.sources.register(source, declaration, secret).await?;
+    let registering = host.clone();
+    let issued = to_its_end(async move { registering.sources.register(source, declaration, secret.0).await }).await?;
     host.waiting.notify_one();
     let mut answer = with_secret(&issued);
     if !says_scheme && let Some(scheme) = vendors_scheme(&host, &issued.source) {
@@ -78,21 +80,21 @@ pub(super) async fn change(
     if let Some(key) = ["source", "name"].into_iter().find(|key| changes.contains_key(*key)) {
         return Err(HttpError::InvalidRequest(format!("`{key}` cannot be changed; remove the source and add another")));
     }
-    let source = host.sources.change(&name, changes).await?;
+    let changing = host.clone();
+    let source = to_its_end(async move { changing.sources.change(&name, changes).await }).await?;
     host.waiting.notify_one();
     Ok(Json(shown(&source)))
 }
 
 pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<StatusCode, HttpError> {
-    host.sources.remove(&name).await?;
+    to_its_end(async move { host.sources.remove(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rotate {
-    #[serde(deserialize_with = "given")]
-    secret: Option<String>,
+    secret: GivenSecret,
     #[serde(deserialize_with = "given")]
     overlap: Option<String>,
 }
@@ -104,7 +106,8 @@ pub(super) async fn rotate(
 ) -> Result<Json<Value>, HttpError> {
     let Rotate { secret, overlap } = if bytes.is_empty() { Rotate::default() } else { body(&bytes)? };
     let overlap = overlap.map(|text| period(&text).map_err(HttpError::InvalidRequest)).transpose()?;
-    let issued = host.sources.rotate(&name, secret, overlap.unwrap_or(OVERLAP)).await?;
+    let overlap = overlap.unwrap_or(OVERLAP);
+    let issued = to_its_end(async move { host.sources.rotate(&name, secret.0, overlap).await }).await?;
     Ok(Json(with_secret(&issued)))
 }
 
@@ -125,27 +128,32 @@ pub(super) async fn test(
 ) -> Result<Json<Trial>, HttpError> {
     let test = if bytes.is_empty() { Test::default() } else { body(&bytes)? };
     let source = host.sources.get(&name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))?;
-    let payload = match (test.payload, test.body) {
-        (Some(payload), None) => payload.to_string().into(),
-        (None, Some(text)) => text.into(),
-        (None, None) => newest_payload(&host, &name).await?.unwrap_or_else(|| sample(&source)),
+    let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
+    let (headers, payload) = match (test.payload, test.body) {
+        (Some(payload), None) => (json, payload.to_string().into()),
+        (None, Some(text)) => (json, text.into()),
+        (None, None) => newest_payload(&host, &name).await?.unwrap_or_else(|| (json, sample(&source))),
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
     let id = host.store.new_id();
     let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
         Ok(signed) => signed,
+        Err(CannotSign::NoKey) => {
+            let mut trial = Trial::default();
+            trial.passed("sign", format!("{}: what follows is tried as if it were signed", CannotSign::NoKey));
+            let event = Event::trial(id, source.name.clone(), headers, payload);
+            return Ok(Json(host.try_mapping(Verified::again(event, source), trial).await?));
+        }
         Err(cannot) => {
             let mut trial = Trial::default();
-            trial.failed("sign", format!("{cannot}; what follows is tried as if it were signed"));
-            let event = Event::trial(id, source.name.clone(), Vec::new(), payload);
-            let trial = host.try_mapping(Verified::again(event, source), trial).await?;
+            trial.failed("sign", cannot.to_string());
             return Ok(Json(trial));
         }
     };
     let names: Vec<&str> = signed.headers.keys().map(HeaderName::as_str).collect();
     let mut trial = Trial::default();
     trial.passed("sign", if names.is_empty() { "nothing to add".to_owned() } else { names.join(", ") });
-    let request = posted(&source, signed, id).map_err(HttpError::Internal)?;
+    let request = posted(&source, &headers, signed, id).map_err(HttpError::Internal)?;
     let Ok(response) = super::inbound_routes().with_state(host.clone()).oneshot(request).await;
     let status = response.status();
     let bytes = response.into_body().collect().await.map_err(|error| HttpError::Internal(error.into()))?.to_bytes();
@@ -159,10 +167,11 @@ pub(super) async fn test(
     Ok(Json(trial))
 }
 
-async fn newest_payload(host: &Host, source: &str) -> Result<Option<axum::body::Bytes>, HttpError> {
+/// Headers and body of the newest event of a source.
+async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedValue>, axum::body::Bytes)>, HttpError> {
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
     let Some(newest) = host.store.events(filter, None, 1).await?.rows.pop() else { return Ok(None) };
-    Ok(host.store.event(newest.state.id).await?.map(|row| row.event.body))
+    Ok(host.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
 }
 
 fn sample(source: &Source) -> axum::body::Bytes {
@@ -175,14 +184,17 @@ fn sample(source: &Source) -> axum::body::Bytes {
 }
 
 /// What its vendor would post, from an address that it may post from.
-fn posted(source: &Source, signed: Signed, id: Uuid) -> anyhow::Result<Request> {
+fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> anyhow::Result<Request> {
     let mut url = Url::parse("http://localhost/api/webhooks")?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.push(&source.name).extend(signed.token);
     }
     let mut request = Request::post(url.path()).body(Body::from(signed.body))?;
-    *request.headers_mut() = signed.headers;
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in headers.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
+        request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    // Of these there is one each, and they are of now.
+    request.headers_mut().extend(signed.headers);
     let address = source.settings.allow_ips.first().map_or(IpAddr::from([127, 0, 0, 1]), IpNet::addr);
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(SocketAddr::new(address, 0)));
@@ -191,11 +203,31 @@ fn posted(source: &Source, signed: Signed, id: Uuid) -> anyhow::Result<Request> 
     Ok(request)
 }
 
+/// Makes a change also when who asked for it hangs up meanwhile: half of one would be in the database alone.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, HttpError>> + Send + 'static,
+) -> Result<T, HttpError> {
+    tokio::spawn(change).await.map_err(|error| HttpError::Internal(error.into()))?
+}
+
+/// A secret that may be given. What is given instead of one is not quoted: it may be one.
+#[derive(Default)]
+struct GivenSecret(Option<String>);
+
+impl<'de> Deserialize<'de> for GivenSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self(Some(text))),
+            _ => Err(D::Error::custom("`secret` is text")),
+        }
+    }
+}
+
 /// A source, with its secret when that was made just now.
 fn with_secret(issued: &Issued) -> Value {
     let mut answer = shown(&issued.source);
     if let Some(secret) = &issued.secret {
-        answer["secret"] = secret.as_str().into();
+        answer["secret"] = secret.expose().into();
     }
     answer
 }

@@ -57,6 +57,11 @@ impl Declaration {
     /// # Errors
     /// What is wrong, and what is allowed. No secret is in the text.
     pub fn from_json(declaration: Value) -> Result<Self> {
+        let certificate = declaration["scheme"]["certificate"].as_str().unwrap_or(PEM);
+        ensure!(
+            certificate.trim_start().starts_with(PEM),
+            "`scheme.certificate` is PEM text here, not the path of a file"
+        );
         serde_path_to_error::deserialize(as_text(declaration)).map_err(|error| match error.path().iter().len() {
             0 => anyhow!("{}", error.inner()),
             _ => anyhow!("`{}`: {}", error.path(), error.inner()),

@@ -87,8 +87,8 @@ impl Store {
     pub async fn remove_source(&self, name: String) -> Result<(), StoreError> {
         self.writer
             .write(move |tx| {
-                for sql in ["DELETE FROM source_secrets WHERE source = ?", "DELETE FROM sources WHERE name = ?"] {
-                    tx.connection.execute(sql, [&name])?;
+                for (table, column) in [("source_secrets", "source"), ("tallies", "source"), ("sources", "name")] {
+                    tx.connection.execute(&format!("DELETE FROM {table} WHERE {column} = ?"), [&name])?;
                 }
                 Ok(())
             })
