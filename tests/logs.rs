@@ -21,7 +21,7 @@ async fn lines_are_found_by_text() {
     let refused = lines(&host, "?filter=WEBHOOK%20refused").await;
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].contains("INFO") && refused[0].contains("'first' is not registered"), "{refused:?}");
-    assert!(refused[1].contains("'second of two lines' is not registered"), "{refused:?}");
+    assert!(refused[1].contains("'second\\nof two lines' is not registered"), "{refused:?}");
     assert_eq!(lines(&host, "?tail=1&filter=webhook").await, refused[1..]);
     let all = lines(&host, "").await;
     assert!(all[0].contains("hookmill listens on"), "{all:?}");
