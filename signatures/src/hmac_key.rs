@@ -25,8 +25,11 @@ pub(crate) struct HmacKey {
 pub(crate) enum Key {
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
-    Ed25519(UnparsedPublicKey<Vec<u8>>),
+    Ed25519(PublicKey),
 }
+
+/// The public half of an ed25519 key.
+pub(crate) type PublicKey = UnparsedPublicKey<Vec<u8>>;
 
 /// What of a request is signed besides the rule's own text.
 #[derive(Clone, Copy)]

@@ -2,10 +2,10 @@
 //! names an id or signs with ed25519.
 
 use crate::declaration::Mistake;
-use crate::hmac_key::{HASH_BYTES_MAX, HmacKey, Key, Signable};
-use crate::hmac_rule::{Algorithm, Encoding, HeaderSet, HmacRule, Part};
+use crate::hmac_key::{HASH_BYTES_MAX, HmacKey, Key, PublicKey, Signable};
+use crate::hmac_rule::{Encoding, HeaderSet, HmacRule, Part};
 use crate::secret::Secret;
-use crate::value::{Few, ITEMS_MAX, Value};
+use crate::value::{Few, Value};
 use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one};
 use http::HeaderValue;
 
@@ -14,13 +14,6 @@ const ED25519_BYTES: usize = 64;
 pub(crate) struct HmacScheme {
     pub rule: HmacRule,
     keys: Vec<HmacKey>,
-}
-
-/// Signatures as bytes; those that cannot be read are left out.
-struct Decoded {
-    signatures: [[u8; HASH_BYTES_MAX]; ITEMS_MAX],
-    count: usize,
-    length: usize,
 }
 
 impl HmacScheme {
@@ -34,14 +27,20 @@ impl HmacScheme {
     }
 
     pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
-        let present = |set: &&HeaderSet| set.signatures.iter().any(|name| request.headers.contains_key(name));
-        let set = self.rule.header_sets.iter().find(present).ok_or(Distrust::Signature)?;
         let mut value = Value::default();
-        for name in &set.signatures {
-            if let Some(text) = at_most_one(request.headers, name)? {
-                value.read(text, &self.rule.format)?;
+        let mut present = None;
+        for set in &self.rule.header_sets {
+            for name in &set.signatures {
+                if let Some(text) = at_most_one(request.headers, name)? {
+                    value.read(text, &self.rule.format)?;
+                    present = Some(set);
+                }
+            }
+            if present.is_some() {
+                break;
             }
         }
+        let set: &HeaderSet = present.ok_or(Distrust::Signature)?;
         if let Some(name) = &set.timestamp {
             value.timestamp = at_most_one(request.headers, name)?;
         }
@@ -73,37 +72,34 @@ impl HmacScheme {
         Ok(Proof { identity, secret })
     }
 
-    /// The first live key that made one of the signatures.
+    /// The first live key that made one of the signatures. All keys and signatures are looked at, whatever came of those
+    /// before.
     fn find_key(&self, value: &Value, signed: Signable, now_ms: i64) -> Option<usize> {
-        let length = match self.rule.algorithm {
-            Algorithm::Sha256 => 32,
-            Algorithm::Sha512 => 64,
-        };
-        let hashes = Decoded::new(&value.hashes, self.rule.encoding, length);
-        let ed25519 = Decoded::new(&value.ed25519, Encoding::Base64, ED25519_BYTES);
         let mut found = None;
         for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.is_live(now_ms)) {
-            let candidates = if matches!(key.key, Key::Ed25519(_)) { &ed25519 } else { &hashes };
-            if candidates.count == 0 {
-                continue;
-            }
+            // Without a signature there is nothing to compute for.
             let made_one = match &key.key {
-                Key::Ed25519(key) => {
-                    let parts: Vec<&[u8]> = self.rule.template.iter().map(|part| signed.part(part)).collect();
-                    let message = parts.concat();
-                    candidates.iter().any(|signature| key.verify(&message, signature).is_ok())
-                }
-                key => {
-                    let hash = key.hash(&self.rule.template, signed)?;
-                    // Every one is looked at, whatever came of the one before.
-                    candidates.iter().fold(false, |is_one, signature| is_one | hash.is(signature))
-                }
+                Key::Ed25519(key) => !value.ed25519.is_empty() && self.made_with(key, &value.ed25519, signed),
+                key => !value.hashes.is_empty() && self.hashed_with(key, &value.hashes, signed),
             };
             if made_one && found.is_none() {
                 found = Some(index);
             }
         }
         found
+    }
+
+    fn hashed_with(&self, key: &Key, hashes: &Few, signed: Signable) -> bool {
+        let Some(hash) = key.hash(&self.rule.template, signed) else { return false };
+        let mut bytes = [0; HASH_BYTES_MAX];
+        let bytes = &mut bytes[..hash.bytes().len()];
+        hashes.iter().fold(false, |is_one, item| is_one | (self.rule.encoding.decode(item, bytes) && hash.is(bytes)))
+    }
+
+    fn made_with(&self, key: &PublicKey, signatures: &Few, signed: Signable) -> bool {
+        let message: Vec<u8> = self.rule.template.iter().flat_map(|part| signed.part(part)).copied().collect();
+        let mut bytes = [0; ED25519_BYTES];
+        signatures.iter().any(|item| Encoding::Base64.decode(item, &mut bytes) && key.verify(&message, &bytes).is_ok())
     }
 
     fn check_age(&self, signed_at_ms: i64, now_ms: i64) -> Result<i64, Distrust> {
@@ -152,20 +148,5 @@ pub(crate) fn check_age(signed_at_ms: i64, now_ms: i64, tolerance_s: i64) -> Res
         age if age > tolerance_s => Err(Distrust::Expired(tolerance_s)),
         age if age < -tolerance_s => Err(Distrust::Future(tolerance_s)),
         _ => Ok(signed_at_ms),
-    }
-}
-
-impl Decoded {
-    fn new(items: &Few, encoding: Encoding, length: usize) -> Self {
-        let mut decoded = Self { signatures: [[0; HASH_BYTES_MAX]; ITEMS_MAX], count: 0, length };
-        for item in items.iter() {
-            let place = &mut decoded.signatures[decoded.count];
-            decoded.count += usize::from(encoding.decode(item, &mut place[..length]));
-        }
-        decoded
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.signatures[..self.count].iter().map(|signature| &signature[..self.length])
     }
 }

@@ -43,6 +43,11 @@ impl<'v> Few<'v> {
         Ok(())
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = &'v [u8]> + '_ {
         self.items[..self.count].iter().copied()

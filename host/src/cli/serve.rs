@@ -5,6 +5,7 @@ use crate::recent_log;
 use crate::serve::start;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
@@ -33,7 +34,8 @@ enum LogFormat {
 impl Serve {
     pub fn run(self) -> Result<()> {
         let filter = EnvFilter::try_new(&self.log)?;
-        let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let log = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
         let log = match self.log_format {
             LogFormat::Text => log.boxed(),
             LogFormat::Json => log.json().flatten_event(true).boxed(),
