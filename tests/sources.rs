@@ -116,6 +116,11 @@ async fn secrets_rotate_with_an_overlap() {
     };
     assert_eq!((with(SECRET, "old").await, with(&made, "new").await), (202, 202));
 
+    for wrong in ["366d", "soon", "-1h"] {
+        let body = json!({"overlap": wrong}).to_string();
+        let answer = host.call(Method::POST, "/api/sources/lab/rotate", body).await;
+        assert_eq!(answer.error_code(), "invalid_request", "{wrong}");
+    }
     rotate(json!({"secret": "another-secret-of-the-tests", "overlap": "0s"})).await;
     assert_eq!((with(SECRET, "old again").await, with(&made, "new again").await), (401, 401));
     assert_eq!(with("another-secret-of-the-tests", "newest").await, 202);
@@ -155,6 +160,14 @@ async fn what_cannot_be_registered_is_refused_with_a_reason() {
         (json!({"source": "a", "secret": SECRET, "scheme": "none"}), 400, "none"),
         (json!({"source": "a", "secret": SECRET, "colour": "red"}), 400, "colour"),
         (json!({"source": "a", "secret": SECRET, "settings": {"a": {"b": 1}}}), 400, "settings"),
+        (json!({"source": "a", "secret": 123_456_789}), 400, "`secret` is text"),
+        (json!({"source": "a", "secrets": [{"secret": SECRET}], "secret": SECRET}), 400, "rotate"),
+        (
+            json!({"source": "a", "scheme": {"type": "aws-sns", "topics": ["arn:aws:sns:eu-west-1:1:a"],
+                "certificate": "/etc/hostname"}}),
+            400,
+            "not the path",
+        ),
         (json!({"source": "file", "secret": SECRET}), 409, "file"),
     ] {
         let (found, answer) = register(&host, body.clone()).await;

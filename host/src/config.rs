@@ -197,7 +197,11 @@ impl Config {
         let mut sources = Vec::new();
         for (name, source) in file.sources {
             let settings = source
-                .into_settings(name.as_str(), &limits, folder, &mut warnings)
+                .with_files(folder)
+                .and_then(|mut source| {
+                    let secrets = source.take_secrets()?;
+                    source.into_settings(name.as_str(), &secrets, &limits, &mut warnings)
+                })
                 .with_context(|| format!("sources.{name}"))?;
             sources.push(Source::new(name.into(), Origin::Configured, settings));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -16,7 +16,7 @@ pub const LINES_MAX: usize = 10_000;
 /// Bytes of a line; with [`LINES_MAX`], at most 10 MiB are kept.
 const LINE_BYTES_MAX: usize = 1024;
 
-static LINES: Mutex<VecDeque<Box<str>>> = Mutex::new(VecDeque::new());
+static LINES: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());
 
 /// Keeps what is logged at `info` and above, whatever else of the log goes where.
 pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
@@ -26,7 +26,8 @@ pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
 /// The newest lines that contain `filter`, without case; at most `tail`, the oldest first.
 pub fn lines(filter: &str, tail: usize) -> Vec<String> {
     let filter = filter.to_lowercase();
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    // Who logs does not wait until the lines were searched.
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let fitting = lines.iter().rev().filter(|line| line.to_lowercase().contains(&filter));
     let mut newest: Vec<String> = fitting.take(tail).map(|line| line.to_string()).collect();
     newest.reverse();
@@ -53,7 +54,7 @@ impl io::Write for Keeper {
 }
 
 /// An event as one line of bounded length. A sender's line feed begins no line that the host did not write.
-fn line(event: &str) -> Box<str> {
+fn line(event: &str) -> Arc<str> {
     const CUT: &str = "…";
     let event = event.trim_end();
     let mut line = event.replace(char::is_control, " ");

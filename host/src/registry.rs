@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use hookmill_signatures::Secret;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -34,8 +34,6 @@ pub struct Registry {
     changing: Mutex<()>,
     /// What a source that does not say otherwise is limited to.
     limits: Limits,
-    /// Where relative paths start.
-    folder: PathBuf,
     store: Arc<Store>,
     vault: Vault,
 }
@@ -55,8 +53,8 @@ impl Registry {
     /// # Errors
     /// When one name is in both, or a registered source cannot be used.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
-        let (vault, folder) = (Vault::open(data_dir)?, data_dir.to_owned());
-        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, folder, store, vault };
+        let vault = Vault::open(data_dir)?;
+        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
     }
@@ -249,8 +247,7 @@ impl Registry {
             given.push(secret.not_after.map_or(plain.clone(), |end| plain.until(end)));
         }
         let mut warnings = Vec::new();
-        let declaration = declared(&row.declaration)?.with_secrets(given);
-        let settings = declaration.into_settings(&row.name, &self.limits, &self.folder, &mut warnings)?;
+        let settings = declared(&row.declaration)?.into_settings(&row.name, &given, &self.limits, &mut warnings)?;
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
         let secrets = row.secrets.iter().map(note).collect();

@@ -34,6 +34,7 @@ use uuid::Uuid;
 
 /// How long a secret is valid beside its successor, unless said otherwise.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
     let sources = host.sources.all();
@@ -107,6 +108,9 @@ pub(super) async fn rotate(
     let Rotate { secret, overlap } = if bytes.is_empty() { Rotate::default() } else { body(&bytes)? };
     let overlap = overlap.map(|text| period(&text).map_err(HttpError::InvalidRequest)).transpose()?;
     let overlap = overlap.unwrap_or(OVERLAP);
+    if overlap > OVERLAP_MAX {
+        return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
+    }
     let issued = to_its_end(async move { host.sources.rotate(&name, secret.0, overlap).await }).await?;
     Ok(Json(with_secret(&issued)))
 }

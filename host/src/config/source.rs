@@ -52,7 +52,7 @@ struct SchemeWords(SchemeDeclaration);
 
 impl Declaration {
     /// Reads a declaration from JSON, where text is taken as it stands: who may register a source may not read the
-    /// environment by it. Secrets can be left out and given to [`Declaration::with_secrets`].
+    /// environment by it. Secrets are kept apart from it.
     ///
     /// # Errors
     /// What is wrong, and what is allowed. No secret is in the text.
@@ -94,34 +94,38 @@ impl Declaration {
         Ok(one.map(|text| Secret::new(text.0)).into_iter().chain(several).collect())
     }
 
-    /// The same with these secrets in place of its own.
-    #[must_use]
-    pub fn with_secrets(self, secrets: Vec<Secret>) -> Self {
-        let words = |secret: Secret| SecretWords {
-            not_after: secret.not_after_ms().and_then(|end| Timestamp::from_millisecond(end).ok()).map(Leaf),
-            secret: Leaf(secret.expose().to_owned()),
-        };
-        Self { secret: None, secrets: secrets.into_iter().map(words).collect(), ..self }
+    /// Reads the files that it names; relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// Which one cannot be read.
+    pub fn with_files(mut self, folder: &Path) -> Result<Self> {
+        let keys = self.scheme.as_mut().map(|words| &mut words.0.keys);
+        if let Some(Words::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
+            && !certificate.trim_start().starts_with(PEM)
+        {
+            let path = folder.join(&*certificate);
+            *certificate = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the `certificate` {}", path.display()))?;
+        }
+        Ok(self)
     }
 
     fn scheme(&self) -> SchemeDeclaration {
         self.scheme.as_ref().map_or_else(|| SchemeDeclaration::preset(DEFAULT_SCHEME), |words| words.0.clone())
     }
 
-    /// What the host works with. Relative paths start at `folder`; what works and should still be looked at goes to
-    /// `warnings`.
+    /// What the host works with, with these secrets. What works and should still be looked at goes to `warnings`.
     ///
     /// # Errors
     /// What cannot work, and what to do about it.
     pub fn into_settings(
-        mut self,
+        self,
         name: &str,
+        secrets: &[Secret],
         limits: &Limits,
-        folder: &Path,
         warnings: &mut Vec<String>,
     ) -> Result<SourceSettings> {
-        let secrets = self.take_secrets()?;
-        let scheme = Scheme::declare(&with_certificate(self.scheme(), folder)?, &secrets)?;
+        let scheme = Scheme::declare(&self.scheme(), secrets)?;
         if let Some(bytes) = scheme.shortest_secret() {
             ensure!(
                 bytes >= SECRET_BYTES_MIN,
@@ -164,18 +168,6 @@ impl fmt::Debug for Declaration {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("Declaration")
     }
-}
-
-/// `certificate` is PEM, or the path of a file that holds it.
-fn with_certificate(mut scheme: SchemeDeclaration, folder: &Path) -> Result<SchemeDeclaration> {
-    if let Some(Words::One(certificate)) = scheme.keys.get_mut("certificate")
-        && !certificate.trim_start().starts_with(PEM)
-    {
-        let path = folder.join(&*certificate);
-        *certificate = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read the `certificate` {}", path.display()))?;
-    }
-    Ok(scheme)
 }
 
 /// Every scalar as the text that the configuration file would have, but for references to the environment.
