@@ -27,10 +27,15 @@ bench: mappers
 # sanitizer is an unstable option, which the stable compiler takes when it is told to.
 fuzz:
 	./setup fuzz
+	RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir signatures/fuzz --target-dir target/fuzz
 	for target in verify values; do \
-	  mkdir -p target/fuzz/corpus/$$target && \
+	  log=target/fuzz/$$target.log; \
+	  echo "fuzzing $$target for $(FUZZ_S) s"; \
+	  mkdir -p target/fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir signatures/fuzz --target-dir target/fuzz $$target \
-	    target/fuzz/corpus/$$target signatures/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_S) -timeout=10 || exit 1; \
+	    target/fuzz/corpus/$$target signatures/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_S) -timeout=10 \
+	    >$$log 2>&1 || { cat $$log; exit 1; }; \
+	  tail -n 1 $$log; \
 	done
 
 # Every bundled mapper as target/plugins/NAME.wasm.
