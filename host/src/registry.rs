@@ -145,11 +145,11 @@ impl Registry {
         let no_secret = || HttpError::Conflict(format!("the scheme of `{name}` has no secret"));
         let secret = secret.or_else(|| made.clone()).ok_or_else(no_secret)?;
         let now = unix_ms();
-        row.secrets.retain(|secret| secret.not_after.is_none_or(|end| end > now));
         let end = now.saturating_add(overlap.as_millis().try_into().unwrap_or(i64::MAX));
         for former in &mut row.secrets {
             former.not_after = Some(former.not_after.map_or(end, |before| before.min(end)));
         }
+        row.secrets.retain(|secret| secret.not_after.is_none_or(|end| end > now));
         if row.secrets.len() >= SECRETS_MAX {
             return Err(HttpError::Conflict(format!("`{name}` has {SECRETS_MAX} secrets that are still valid")));
         }
