@@ -43,7 +43,7 @@ mappers: build
 	$(HOOKMILL) plugin build plugins/*
 
 build: setup
-	cargo build --release -p hookmill
+	cargo build --release --workspace --bins
 
 # Installs what is missing and says so.
 setup:

@@ -44,6 +44,10 @@ fn every_mistake_is_named_with_what_is_allowed() {
             &["`limits.body_memory_mib` is 1", "`payload_mib` 2"],
         ),
         ("tls: { certificate: host.pem }".into(), &["line 1", "key"]),
+        (
+            format!("dedup_retention: 9m\n{}", with_secret("scheme: slack")),
+            &["sources.edr", "`dedup_retention`", "600 s in all", "`tolerance`"],
+        ),
         (with_secret("requests_per_second: 0"), &["line 2", "`requests_per_second`", "whole number from 1"]),
         ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 1024"]),
         ("dedup_window: soon".into(), &["line 1", "`dedup_window`", "`soon`", "`5m`"]),

@@ -131,8 +131,15 @@ impl Folder {
 
     /// Starts a host that cannot run, and returns what it says.
     pub fn refusal(&self) -> String {
-        let (success, _, errors) = self.run(&["serve"]);
-        assert!(!success, "the host ran to its end");
+        let mut child = self.hookmill(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let end = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code().is_some_and(|code| code != 0), "the host runs: {errors}");
         errors
     }
 }

@@ -353,6 +353,9 @@ async fn amazon_sns() {
     assert_eq!((first.status, first.status_word()), (202, "ignored"), "{first:?}");
     let again = host.post("sns", message.clone()).await;
     assert_eq!((again.event_id(), &again.body["duplicate"]), (first.event_id(), &json!(true)));
+    // What is not signed makes no other message of it.
+    let spaced = host.post("sns", message.replace(",\"", ", \"")).await;
+    assert_eq!((spaced.event_id(), &spaced.body["duplicate"]), (first.event_id(), &json!(true)), "{spaced:?}");
     let changed = host.post("sns", message.replace("An alert", "Another")).await;
     assert_eq!((changed.status, changed.error_code()), (401, "invalid_signature"));
 

@@ -89,6 +89,55 @@ async fn what_a_source_has_sent_is_counted_and_kept() {
 }
 
 #[tokio::test]
+async fn a_source_that_cannot_be_used_any_more_costs_itself_only() {
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
+    let host = folder.start().await;
+    for name in ["rotates", "goes"] {
+        assert_eq!(register(&host, json!({"source": name, "secret": SECRET, "plugin": "none"})).await.0, 201);
+    }
+    host.kill();
+    // The key is lost.
+    fs::remove_file(folder.path("data/secret.key")).unwrap();
+    let host = folder.start().await;
+    assert_eq!(host.post("lab", "as ever").await.status, 202);
+    for name in ["rotates", "goes"] {
+        let refused = host.signed(name, "{}").await;
+        assert_eq!((refused.status, refused.error_code()), (500, "internal"));
+        let listed = host.list("/api/sources").await.into_iter().find(|source| source["name"] == name).unwrap();
+        assert_eq!(listed, source(&host, name).await);
+        assert_eq!(listed["last_error"]["code"], "unusable");
+        assert!(listed["last_error"]["message"].as_str().unwrap().contains("another key"), "{listed}");
+    }
+    assert_eq!(register(&host, json!({"source": "goes", "secret": SECRET})).await.0, 409);
+    assert_eq!(host.call(Method::DELETE, "/api/sources/goes", "").await.status, 204);
+    let with = |overlap: &str| json!({"secret": SECRET, "overlap": overlap}).to_string();
+    assert_eq!(host.call(Method::POST, "/api/sources/rotates/rotate", with("1h")).await.status, 400);
+    assert_eq!(host.call(Method::POST, "/api/sources/rotates/rotate", with("0s")).await.status, 200);
+    assert_eq!(host.signed("rotates", "{}").await.status, 202);
+    let names: Vec<Value> = host.list("/api/sources").await.iter().map(|source| source["name"].clone()).collect();
+    assert_eq!(names, ["lab", "rotates"]);
+}
+
+#[tokio::test]
+async fn a_source_gets_another_scheme() {
+    let folder = Folder::new("");
+    let host = folder.start().await;
+    register(&host, json!({"source": "lab", "secret": SECRET, "plugin": "none"})).await;
+    let change = async |changes: Value| host.call(Method::PATCH, "/api/sources/lab", changes.to_string()).await;
+    let alone = change(json!({"secret": SECRET})).await;
+    assert_eq!(alone.status, 400);
+    assert!(alone.body["error"]["message"].as_str().unwrap().contains("rotate"), "{alone:?}");
+    assert_eq!(change(json!({"scheme": "none"})).await.status, 200);
+    assert_eq!(host.post("lab", "unsigned").await.status, 202);
+    assert_eq!(source(&host, "lab").await["secrets"], json!([]));
+    assert_eq!(change(json!({"scheme": "gitlab"})).await.status, 400);
+    assert_eq!(change(json!({"scheme": "gitlab", "secret": SECRET})).await.status, 200);
+    assert_eq!(host.post("lab", "unsigned").await.status, 401);
+    let gitlab = host.webhook("lab").header("x-gitlab-token", SECRET).body("{}");
+    assert_eq!(send(gitlab).await.unwrap().status, 202);
+}
+
+#[tokio::test]
 async fn secrets_rotate_with_an_overlap() {
     let folder = Folder::new("");
     let host = folder.start().await;
@@ -197,9 +246,9 @@ async fn what_cannot_be_registered_is_refused_with_a_reason() {
     folder.configure("sources: { env: { scheme: none } }");
     assert!(folder.refusal().contains("registered and stands in the configuration file too"));
     folder.configure("");
-    fs::write(folder.path("data/secret.key"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    fs::write(folder.path("data/secret.key"), "AAAA\n").unwrap();
     let refusal = folder.refusal();
-    assert!(refusal.contains("another key") && refusal.contains("registered source `env`"), "{refusal}");
+    assert!(refusal.contains("secret.key") && refusal.contains("openssl rand -base64 32"), "{refusal}");
 }
 
 #[tokio::test]

@@ -165,6 +165,21 @@ fn files_that_cannot_be_used() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_was_renewed_is_taken_over() {
+    let (former, next) = (Authority::new(), Authority::new());
+    let folder = Folder::new("tls: { certificate: host.pem, key: host.key }");
+    former.sign("127.0.0.1").write(&folder, "host");
+    let host = folder.start_listening().await;
+    assert_eq!(status(&client(former.client(None)), &host.url).await.unwrap(), 200);
+    next.sign("127.0.0.1").write(&folder, "host");
+    crate::host::eventually("the new certificate is shown", async || {
+        status(&client(next.client(None)), &host.url).await.ok()
+    })
+    .await;
+    status(&client(former.client(None)), &host.url).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn an_open_address_without_tls_is_a_warning() {
     let folder = Folder::new("");
     std::fs::write(folder.path("hookmill.yaml"), "listen: 0.0.0.0:0").unwrap();

@@ -85,16 +85,8 @@ async fn bare(body: Bytes) -> (StatusCode, String) {
 async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let source = host.sources.get("crowdstrike").unwrap();
     let received_at = hookmill::id::unix_ms();
-    let unverified = Unverified {
-        id: host.store.new_id(),
-        received_at,
-        source,
-        peer: None,
-        headers,
-        token: None,
-        query: None,
-        body,
-    };
+    let unverified =
+        Unverified { id: host.store.new_id(), received_at, source, headers, token: None, query: None, body };
     let Ok(verified) = hookmill::verify::verify(unverified, &host.aws).await else { return StatusCode::UNAUTHORIZED };
     match host.mappers.map(verified, 1).await.verdict {
         hookmill::event::Verdict::Read { .. } => StatusCode::ACCEPTED,

@@ -63,7 +63,7 @@ routes! { guarded, GUARDED;
     "/api/sources" => get(sources::list);
     "/api/sources/{name}" => get(sources::show).patch(sources::change).delete(sources::remove);
     "/api/sources/{name}/rotate" => post(sources::rotate);
-    "/api/sources/{name}/test" => post(sources::test);
+    "/api/sources/{name}/test" => post(sources::trial::test);
     "/api/plugins" => get(plugins::list);
     "/api/plugins/{name}/run" => post(plugins::run);
     "/api/deliveries" => get(deliveries::list);
@@ -134,6 +134,11 @@ fn shown<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Json<List> {
 /// Reads a body as JSON whatever its type says it is.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, HttpError> {
     serde_json::from_slice(bytes).map_err(|error| HttpError::InvalidRequest(format!("the body: {error}")))
+}
+
+/// The same, where all of it may be left out.
+fn body_if_any<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, HttpError> {
+    if bytes.is_empty() { Ok(T::default()) } else { body(bytes) }
 }
 
 /// A point in time as the API shows it.

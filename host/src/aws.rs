@@ -5,7 +5,7 @@ use crate::deliver::{AddressGuard, guarded_client};
 use crate::http_error::HttpError;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use hookmill_signatures::AwsUrl;
+use hookmill_signatures::{AwsUrl, is_certificate};
 use reqwest::{Client, Response};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ impl Aws {
         })?;
         let mut certificates = certificates();
         if certificates.len() >= CERTIFICATES_MAX {
-            certificates.clear();
+            certificates.pop_first();
         }
         certificates.insert(url.clone(), fetched.clone());
         Ok(fetched)
@@ -75,6 +75,7 @@ impl Aws {
             bytes.extend_from_slice(&chunk);
             ensure!(bytes.len() <= CERTIFICATE_BYTES_MAX, "it is larger than {CERTIFICATE_BYTES_MAX} bytes");
         }
+        ensure!(is_certificate(&bytes), "it is no X.509 certificate in PEM");
         Ok(bytes.into())
     }
 

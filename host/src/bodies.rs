@@ -66,11 +66,7 @@ impl Bodies {
             if length > bytes_max {
                 return Err(HttpError::PayloadTooLarge { bytes_max });
             }
-            let more = self.take_memory(chunk.len()).await?;
-            match &mut memory {
-                Some(memory) => memory.merge(more),
-                None => memory = Some(more),
-            }
+            self.take_memory(&mut memory, chunk.len()).await?;
             // Most bodies come in one piece and are taken as they are.
             if length == chunk.len() {
                 first = chunk;
@@ -91,20 +87,19 @@ impl Bodies {
     /// # Errors
     /// When there is none.
     pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), HttpError> {
-        let more = self.take_memory(bytes).await?;
-        match &mut body.memory {
-            Some(memory) => memory.merge(more),
-            None => body.memory = Some(more),
-        }
-        Ok(())
+        self.take_memory(&mut body.memory, bytes).await
     }
 
-    async fn take_memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {
+    async fn take_memory(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpError> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let taking = self.memory.clone().acquire_many_owned(permits);
-        match tokio::time::timeout(MEMORY_PATIENCE, taking).await {
-            Ok(Ok(memory)) => Ok(memory),
-            _ => Err(HttpError::Overloaded),
+        let Ok(Ok(more)) = tokio::time::timeout(MEMORY_PATIENCE, taking).await else {
+            return Err(HttpError::Overloaded);
+        };
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
         }
+        Ok(())
     }
 }

@@ -48,8 +48,6 @@ pub struct Config {
     pub limits: Limits,
     /// Limits of single plugins.
     pub plugin_limits: BTreeMap<String, CallLimits>,
-    /// How repeats are told.
-    pub dedup: Dedup,
     /// How long after its end an incident can be opened again by its vendor.
     pub reopen_within: Duration,
     /// How long the end waits for what is in flight.
@@ -78,6 +76,8 @@ pub struct Dedup {
 pub struct Limits {
     /// What one call of a plugin may use.
     pub call: CallLimits,
+    /// How repeats are told: no source may believe a signature for longer than it is remembered.
+    pub dedup: Dedup,
     /// The largest payload of a source that does not set its own.
     pub payload_bytes: usize,
     /// How many plugin instances may live at once.
@@ -113,6 +113,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             call: CallLimits::default(),
+            dedup: Dedup { retention: 7 * DAY, window: Duration::from_secs(300) },
             payload_bytes: MIB,
             instances: 16,
             store_queue: 4096,
@@ -139,9 +140,9 @@ impl Config {
             ("admin_listen", self.admin_listen != other.admin_listen),
             ("data_dir", self.data_dir != other.data_dir),
             ("plugins_dir", self.plugins_dir != other.plugins_dir),
-            ("limits", self.limits != other.limits),
+            ("limits", self.limits != Limits { dedup: self.limits.dedup, ..other.limits.clone() }),
             ("plugins", self.plugin_limits != other.plugin_limits),
-            ("dedup_window or dedup_retention", self.dedup != other.dedup),
+            ("dedup_window or dedup_retention", self.limits.dedup != other.limits.dedup),
             ("reopen_within", self.reopen_within != other.reopen_within),
             ("tls", presence(self.tls.as_ref()) != presence(other.tls.as_ref())),
             ("admin_tls", presence(self.admin_tls.as_ref()) != presence(other.admin_tls.as_ref())),
@@ -149,6 +150,13 @@ impl Config {
             ("drain_timeout", self.drain_timeout != other.drain_timeout),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    /// The files that it is made of, its own path first.
+    pub fn files(&self, path: &Path) -> Vec<PathBuf> {
+        let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
+        let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
+        std::iter::once(path).chain(tls.flatten().map(PathBuf::as_path)).map(Path::to_owned).collect()
     }
 
     /// Reads and checks the file.
@@ -169,7 +177,12 @@ impl Config {
     /// As [`Config::load`], without the file's name.
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let file = file::File::parse(text)?;
-        let limits = limits(file.limits);
+        let mut limits = limits(file.limits);
+        let Dedup { retention, window } = limits.dedup;
+        limits.dedup = Dedup {
+            retention: file.dedup_retention.map_or(retention, |time| time.0.into()),
+            window: file.dedup_window.map_or(window, |time| time.0.into()),
+        };
         ensure!(
             limits.payload_bytes <= limits.body_memory_bytes,
             "`limits.body_memory_mib` is {}, which no payload of `payload_mib` {} fits in; raise it or lower that",
@@ -219,10 +232,6 @@ impl Config {
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugin_limits,
-            dedup: Dedup {
-                retention: file.dedup_retention.map_or(7 * DAY, |time| time.0.into()),
-                window: file.dedup_window.map_or(Duration::from_secs(300), |time| time.0.into()),
-            },
             reopen_within: file.reopen_within.map_or(30 * DAY, |time| time.0.into()),
             drain_timeout: file.drain_timeout.map_or(Duration::from_secs(30), |time| time.0.into()),
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
@@ -253,6 +262,7 @@ fn limits(file: file::Limits) -> Limits {
     let (call, default) = (file.call().over(&CallLimits::default()), Limits::default());
     Limits {
         call,
+        dedup: default.dedup,
         payload_bytes: file.payload_mib.map_or(default.payload_bytes, |mib| mib.0.bytes()),
         instances: file.instances.map_or(default.instances, |count| count.0.get()),
         store_queue: file.store_queue.map_or(default.store_queue, |count| count.0.get()),

@@ -47,6 +47,7 @@ use bodies::Bodies;
 use config::Config;
 use deliver::{Deliverer, Destination};
 use event::EventStatus;
+use hookmill_signatures::Secret;
 use http_error::HttpError;
 use listen::{LiveTls, TlsFiles};
 use map::Mappers;
@@ -77,12 +78,14 @@ pub struct Host {
     deliverer: Deliverer,
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
-    admin_token: Option<String>,
+    admin_token: Option<Secret>,
     waiting: Notify,
     tls: LiveTls,
     admin_tls: LiveTls,
     /// Of all webhooks together.
     rate_limit: RateLimit,
+    /// What is refused beyond this is counted and not logged.
+    logged_refusals: RateLimit,
     bodies: Bodies,
 }
 

@@ -11,6 +11,7 @@ use crate::source::{LastError, OnUnmappable, Source, Tally};
 use crate::store::{EventState, IncidentRef, Recorded};
 use crate::trial::{DryRun, Trial};
 use crate::{Host, Taken, handshake};
+use anyhow::anyhow;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ALLOW, CONTENT_ENCODING};
@@ -21,7 +22,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tracing::{Instrument, debug_span, info};
+use tracing::{Instrument, debug, debug_span, info};
 use uuid::Uuid;
 
 /// As much of an unknown source's name is shown, which is more than a name can have.
@@ -35,8 +36,6 @@ pub struct Unverified {
     pub received_at: i64,
     /// The source in its URL.
     pub source: Arc<Source>,
-    /// Where it came from, as far as that is known.
-    pub peer: Option<IpAddr>,
     /// Its headers.
     pub headers: HeaderMap,
     /// What its URL has after the source's name: a secret, as likely as not.
@@ -68,6 +67,14 @@ pub async fn webhook(
     let span = debug_span!("webhook", request_id = %id);
     let Some(source) = host.sources.get(&target.source) else {
         host.metrics.received(UNKNOWN);
+        if let Some(why) = host.sources.unusable().get(&target.source) {
+            return refuse(
+                &host,
+                None,
+                id,
+                HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
+            );
+        }
         // A stranger's text: it could go on in another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
@@ -153,7 +160,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
         host.bodies.make_room(&mut read, bytes_max).await?;
     }
     let body = read.bytes.clone();
-    Ok((Unverified { id, received_at, source: source.clone(), peer, headers, token, query, body }, read))
+    Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body }, read))
 }
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
@@ -165,7 +172,12 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
             tally.last_error = Some(last_error(code, &error.to_string()));
         });
     }
-    info!(request_id = %id, source = name, code, "webhook refused: {error}");
+    // Strangers must not push everything else out of the log.
+    if host.logged_refusals.check().is_ok() {
+        info!(request_id = %id, source = name, code, "webhook refused: {error}");
+    } else {
+        debug!(request_id = %id, source = name, code, "webhook refused: {error}");
+    }
     error.into_response()
 }
 

@@ -9,7 +9,7 @@ use crate::id::unix_ms;
 use crate::source::{LiveTally, Origin, SecretNote, Source, check_name};
 use crate::store::{SecretRow, SourceRow, Store, StoreError};
 use crate::vault::Vault;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use arc_swap::ArcSwap;
 use hookmill_signatures::Secret;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Secrets that one source may have at once.
 const SECRETS_MAX: usize = 8;
@@ -30,6 +30,8 @@ pub type Sources = BTreeMap<Arc<str>, Arc<Source>>;
 #[derive(Debug)]
 pub struct Registry {
     published: ArcSwap<Sources>,
+    /// Registered sources that cannot be used, each with the reason.
+    unusable: ArcSwap<BTreeMap<String, String>>,
     /// Held by whoever changes something.
     changing: Mutex<()>,
     /// What a source that does not say otherwise is limited to.
@@ -51,10 +53,11 @@ impl Registry {
     /// The sources of the configuration beside those that are registered.
     ///
     /// # Errors
-    /// When one name is in both, or a registered source cannot be used.
+    /// When one name is in both, or the store fails. A registered source that cannot be used is logged and left out.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
         let vault = Vault::open(data_dir)?;
-        let registry = Self { published: ArcSwap::default(), changing: Mutex::default(), limits, store, vault };
+        let (published, unusable) = (ArcSwap::default(), ArcSwap::default());
+        let registry = Self { published, unusable, changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
     }
@@ -69,6 +72,12 @@ impl Registry {
         self.published.load_full()
     }
 
+    /// Registered sources that cannot be used, each with the reason: removing one, or giving it a new secret without an
+    /// overlap, mends it.
+    pub fn unusable(&self) -> Arc<BTreeMap<String, String>> {
+        self.unusable.load_full()
+    }
+
     /// Replaces the sources of the configuration, after what else has to succeed for that.
     ///
     /// # Errors
@@ -79,9 +88,10 @@ impl Registry {
         precondition: impl Future<Output = Result<(), StoreError>>,
     ) -> Result<()> {
         let _changing = self.changing.lock().await;
-        let sources = self.beside_registered(configured).await?;
+        let (sources, unusable) = self.beside_registered(configured).await?;
         precondition.await?;
         self.published.store(Arc::new(sources));
+        self.unusable.store(Arc::new(unusable));
         Ok(())
     }
 
@@ -97,7 +107,7 @@ impl Registry {
     ) -> Result<Issued, HttpError> {
         let _changing = self.changing.lock().await;
         check_name(&name).map_err(HttpError::InvalidRequest)?;
-        if self.get(&name).is_some() {
+        if self.get(&name).is_some() || self.unusable.load().contains_key(&name) {
             return Err(HttpError::Conflict(format!("there is a source `{name}` already")));
         }
         let made = match secret {
@@ -114,18 +124,35 @@ impl Registry {
         Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
-    /// Changes what is declared of a registered source: keys that are given, or `null` to take one back.
+    /// Changes what is declared of a registered source: keys that are given, or `null` to take one back. Another scheme
+    /// may come with the secret that it needs, in place of all former ones.
     ///
     /// # Errors
     /// When it is not registered, or cannot be so.
-    pub async fn change(&self, name: &str, changes: Map<String, Value>) -> Result<Arc<Source>, HttpError> {
+    pub async fn change(
+        &self,
+        name: &str,
+        changes: Map<String, Value>,
+        secret: Option<String>,
+    ) -> Result<Arc<Source>, HttpError> {
         let _changing = self.changing.lock().await;
         let mut row = self.registered(name).await?;
+        let changes_scheme = changes.contains_key("scheme");
+        if secret.is_some() && !changes_scheme {
+            let help = format!("`hookmill webhook rotate {name}`, or POST /api/sources/{name}/rotate");
+            return Err(HttpError::InvalidRequest(format!("`secret` is changed here only with `scheme`; use {help}")));
+        }
         for (key, value) in changes {
             match value {
                 Value::Null => drop(row.declaration.remove(&key)),
                 value => drop(row.declaration.insert(key, value)),
             }
+        }
+        if changes_scheme && new_secret(&row.declaration)?.is_none() {
+            row.secrets.clear();
+        }
+        if let Some(secret) = secret {
+            row.secrets = vec![self.seal(&row, &secret, unix_ms())?];
         }
         self.put(row).await
     }
@@ -169,6 +196,7 @@ impl Registry {
         let mut sources = Sources::clone(&self.published.load());
         sources.remove(name);
         self.published.store(Arc::new(sources));
+        self.mended(name);
         info!(source = name, "source removed");
         Ok(())
     }
@@ -176,16 +204,20 @@ impl Registry {
     /// Writes down what sources have sent since this was called last.
     pub async fn save_tallies(&self) {
         let news = |source: &Arc<Source>| source.tally.news().map(|tally| (source.name.clone(), tally));
-        let tallies: Vec<_> = self.published.load().values().filter_map(news).collect();
-        if !tallies.is_empty()
-            && let Err(error) = self.store.put_tallies(tallies).await
-        {
-            warn!("cannot write down what sources have sent: {error:#}");
+        let sources = self.published.load_full();
+        let tallies: Vec<_> = sources.values().filter_map(news).collect();
+        if tallies.is_empty() {
+            return;
+        }
+        let names: Vec<_> = tallies.iter().map(|(name, _)| name.clone()).collect();
+        if let Err(error) = self.store.put_tallies(tallies).await {
+            warn!("cannot write down what sources have sent, will try again: {error:#}");
+            names.iter().filter_map(|name| sources.get(name)).for_each(|source| source.tally.count(|_| {}));
         }
     }
 
-    async fn beside_registered(&self, configured: Vec<Source>) -> Result<Sources> {
-        let mut sources = Sources::new();
+    async fn beside_registered(&self, configured: Vec<Source>) -> Result<(Sources, BTreeMap<String, String>)> {
+        let (mut sources, mut unusable) = (Sources::new(), BTreeMap::new());
         for source in configured {
             sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
         }
@@ -196,10 +228,17 @@ impl Registry {
                 "source `{name}` is registered and stands in the configuration file too; take it out of the file, or \
                  start without it there and run `hookmill webhook remove {name}`"
             );
-            let source = self.build(&row).with_context(|| format!("registered source `{name}`"))?;
-            sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
+            match self.build(&row) {
+                Ok(source) => {
+                    sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
+                }
+                Err(why) => {
+                    error!(source = name, "registered source cannot be used, its payloads are refused: {why:#}");
+                    unusable.insert(name, format!("{why:#}"));
+                }
+            }
         }
-        Ok(sources)
+        Ok((sources, unusable))
     }
 
     /// The source with what it has sent so far.
@@ -212,8 +251,11 @@ impl Registry {
     }
 
     async fn registered(&self, name: &str) -> Result<SourceRow, HttpError> {
-        let source = self.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))?;
-        if source.origin == Origin::Configured {
+        let source = self.get(name);
+        if source.is_none() && !self.unusable.load().contains_key(name) {
+            return Err(HttpError::NotFound(format!("source `{name}`")));
+        }
+        if source.is_some_and(|source| source.origin == Origin::Configured) {
             let help = "change it there: the host takes it over at once";
             return Err(HttpError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
         }
@@ -235,8 +277,16 @@ impl Registry {
         let mut sources = Sources::clone(&self.published.load());
         sources.insert(source.name.clone(), source.clone());
         self.published.store(Arc::new(sources));
+        self.mended(&source.name);
         info!(source = %source.name, "source registered or changed");
         Ok(source)
+    }
+
+    fn mended(&self, name: &str) {
+        let mut unusable = BTreeMap::clone(&self.unusable.load());
+        if unusable.remove(name).is_some() {
+            self.unusable.store(Arc::new(unusable));
+        }
     }
 
     fn build(&self, row: &SourceRow) -> Result<Source> {

@@ -4,6 +4,7 @@ use crate::Host;
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use notify::{RecursiveMode, Watcher};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,14 +24,42 @@ pub struct Reloader {
     path: PathBuf,
     /// What the host was started with; only what it may change without a restart differs since.
     started_with: Arc<Config>,
-    /// The file as it was taken over, or refused, last.
-    seen: Option<Vec<u8>>,
+    /// The files as they were taken over, or refused, last.
+    seen: Seen,
+}
+
+/// The configuration file and those of its certificates, by what was in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen(Vec<(PathBuf, Option<[u8; 32]>)>);
+
+impl Seen {
+    /// As they are now; `None` for what is not there.
+    pub fn now(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
+        Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
+    }
+
+    /// The same beside other files as they are now.
+    #[must_use]
+    pub fn beside(self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let known = self.0;
+        let others = paths.into_iter().filter(|path| known.iter().all(|(other, _)| other != path));
+        let others = Self::now(others.collect::<Vec<_>>());
+        Self(known.into_iter().chain(others.0).collect())
+    }
+
+    fn again(&self) -> Self {
+        Self::now(self.0.iter().map(|(path, _)| path.clone()))
+    }
+
+    fn is_whole(&self) -> bool {
+        self.0.iter().all(|(_, digest)| digest.is_some())
+    }
 }
 
 impl Reloader {
-    /// For a host that was started with what the file said.
-    pub fn new(host: Arc<Host>, path: PathBuf, started_with: Arc<Config>) -> Self {
-        let seen = std::fs::read(&path).ok();
+    /// For a host that was started with what the file said after it was seen so.
+    pub fn new(host: Arc<Host>, path: PathBuf, seen: Seen, started_with: Arc<Config>) -> Self {
         Self { host, path, started_with, seen }
     }
 
@@ -48,28 +77,32 @@ impl Reloader {
             Ok(hangup) => hangup,
             Err(error) => return error!("cannot be told to reload: {error}"),
         };
+        let mut told = false;
         loop {
-            let told = tokio::select! {
-                _ = hangup.recv() => true,
-                Some(()) = hints.recv() => false,
-                () = tokio::time::sleep(LOOK) => false,
-            };
             self.settle().await;
-            let text = tokio::fs::read(&self.path).await.ok();
+            let seen = self.seen.again();
             // A file that is away for a moment is being replaced; only who asks wants to hear of it.
-            if told || (text.is_some() && text != self.seen) {
-                self.seen = text;
+            if told || (seen.is_whole() && seen != self.seen) {
+                self.seen = seen;
                 match self.reload().await {
                     Ok(()) => info!("configuration {} taken over", self.path.display()),
                     Err(error) => error!("configuration not taken over, the former one stays: {error:#}"),
                 }
             }
+            told = tokio::select! {
+                _ = hangup.recv() => true,
+                Some(()) = hints.recv() => false,
+                () = tokio::time::sleep(LOOK) => false,
+            };
         }
     }
 
-    /// Waits until the file has not changed for a while.
+    /// Waits until the files have not changed for a while.
     async fn settle(&self) {
-        let stamp = || std::fs::metadata(&self.path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+        let stamp = || {
+            let files = self.seen.0.iter().map(|(path, _)| std::fs::metadata(path));
+            files.map(|file| file.and_then(|file| Ok((file.modified()?, file.len()))).ok()).collect::<Vec<_>>()
+        };
         loop {
             let before = stamp();
             tokio::time::sleep(SETTLE).await;
@@ -79,8 +112,12 @@ impl Reloader {
         }
     }
 
-    async fn reload(&self) -> Result<()> {
+    async fn reload(&mut self) -> Result<()> {
         let config = Config::load(&self.path)?;
+        let files = config.files(&self.path);
+        if self.seen.0.iter().map(|(path, _)| path).ne(&files) {
+            self.seen = Seen::now(files);
+        }
         let fixed = self.started_with.needs_restart(&config);
         if !fixed.is_empty() {
             bail!("{} takes effect only at a start; restart hookmill, or take that change back", fixed.join(", "));
@@ -90,7 +127,7 @@ impl Reloader {
 }
 
 /// Watches the folder: a file that is replaced by renaming would be lost.
-fn watch(path: &Path, hint: mpsc::Sender<()>) -> Result<impl Watcher> {
+fn watch(path: &Path, hint: mpsc::Sender<()>) -> Result<impl Watcher + use<>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading the file is noticed too. A full channel already says that there is something.

@@ -12,15 +12,17 @@ use crate::peer::TrustedProxies;
 use crate::plugin_dir::{Loaded, PluginDir};
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
-use crate::reload::Reloader;
+use crate::reload::{Reloader, Seen};
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
 use crate::{Host, api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use hookmill_signatures::Secret;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,8 @@ use tracing::{info, warn};
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
 /// How many connections an `admin_listen` of its own takes: few work there, and no webhook takes their place.
 const ADMIN_CONNECTIONS: u32 = 256;
+/// How many refusals are written to the log in a second.
+const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often what sources have sent is written down.
@@ -66,7 +70,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         );
     }
     let metrics = Arc::new(Metrics::default());
-    let policy = Policy { dedup: config.dedup, reopen_within: config.reopen_within };
+    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
     let store = Arc::new(Store::open(&config.data_dir, config.limits.store_queue, policy, metrics.clone())?);
     let sandbox = Arc::new(Sandbox::new(config.limits.instances)?);
     let cache = Arc::new(CompiledCache::open(&config.data_dir, store.clone())?);
@@ -89,10 +93,11 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         store,
         loaded,
         metrics,
-        admin_token,
+        admin_token: admin_token.map(Secret::new),
         waiting: Notify::new(),
         tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
+        logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
         rate_limit: RateLimit::per_second(config.limits.requests_per_second),
         bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
     });
@@ -141,9 +146,9 @@ impl Running {
         self.host.loaded.is_settled()
     }
 
-    /// Takes changes of the configuration file over from now on.
-    pub fn follow(&mut self, path: PathBuf) {
-        let reloader = Reloader::new(self.host.clone(), path, self.config.clone());
+    /// Takes changes of the configuration file over from now on, and those since it was seen so.
+    pub fn follow(&mut self, path: PathBuf, seen: Seen) {
+        let reloader = Reloader::new(self.host.clone(), path, seen, self.config.clone());
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 

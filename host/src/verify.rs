@@ -1,7 +1,7 @@
 //! Checks who sent a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: the addresses that a source sends
-//! from, unpacking what came compressed, and leaving out of the event what nobody may keep.
+//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: unpacking what came compressed, and
+//! leaving out of the event what nobody may keep.
 
 mod unpack;
 
@@ -51,16 +51,13 @@ impl Verified {
     }
 }
 
-/// Checks a payload against its source's addresses and scheme.
+/// Checks a payload against its source's scheme.
 ///
 /// # Errors
 /// Why it is not believed, or cannot be read.
 pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpError> {
-    let Unverified { id, received_at, source, peer, mut headers, token, query, body } = unverified;
+    let Unverified { id, received_at, source, mut headers, token, query, body } = unverified;
     let settings = &source.settings;
-    if !settings.admits(peer) {
-        return Err(HttpError::AddressRefused);
-    }
     let token = token.as_deref();
     let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
     let Proof { identity, secret } = prove(&settings.scheme, request, aws).await?;
@@ -73,6 +70,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpE
     if let Identity::Delivery(id) = &identity {
         context.push((DELIVERY_ID.to_owned(), id.clone()));
     }
+    let signed_text = settings.scheme.signed_text(&body);
     let event = Event {
         id,
         source: source.name.clone(),
@@ -80,7 +78,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpE
         content_type: headers.get(header::CONTENT_TYPE).map(|value| text(value.as_bytes())),
         headers: public_headers(&headers, &settings.scheme),
         context,
-        digest: Sha256::digest(&body).into(),
+        digest: Sha256::digest(signed_text.as_ref().map_or(&*body, String::as_bytes)).into(),
         body: settings.scheme.without_secrets(&body).map_or(body, Bytes::from),
         identity,
     };

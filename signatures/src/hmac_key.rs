@@ -3,10 +3,10 @@
 use crate::declaration::Mistake;
 use crate::hmac_rule::{Algorithm, Encoding, HmacRule, Part};
 use crate::secret::Secret;
+use constant_time_eq::constant_time_eq;
 use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::{Sha256, Sha512};
-use subtle::ConstantTimeEq;
 
 /// The longest keyed hash.
 pub(crate) const HASH_BYTES_MAX: usize = 64;
@@ -18,7 +18,8 @@ pub(crate) struct HmacKey {
     pub key: Key,
     /// What somebody who does not know it has to guess; nothing of a public key.
     pub secret_bytes: Option<usize>,
-    pub not_after_ms: Option<i64>,
+    /// The secret that it was made of.
+    secret: Secret,
 }
 
 #[allow(clippy::large_enum_variant, reason = "nearly all of them are of the larger kinds")]
@@ -47,7 +48,6 @@ pub(crate) struct Hash {
 
 impl HmacKey {
     pub fn new(rule: &HmacRule, secret: &Secret) -> Result<Self, Mistake> {
-        let not_after_ms = secret.not_after_ms();
         let public = secret.expose().strip_prefix(PUBLIC_KEY_PREFIX).filter(|_| rule.format.ed25519_prefix.is_some());
         if let Some(encoded) = public {
             let key = Encoding::Base64.key(encoded)?;
@@ -56,7 +56,7 @@ impl HmacKey {
                 return Err(Mistake::new(text));
             }
             let key = Key::Ed25519(UnparsedPublicKey::new(&ED25519, key));
-            return Ok(Self { key, secret_bytes: None, not_after_ms });
+            return Ok(Self { key, secret_bytes: None, secret: secret.clone() });
         }
         let text = secret.expose();
         let bytes = rule.key_encoding.key(text.strip_prefix(rule.key_prefix.as_str()).unwrap_or(text))?;
@@ -65,11 +65,11 @@ impl HmacKey {
             Algorithm::Sha256 => Key::Sha256(Hmac::new_from_slice(&bytes).map_err(impossible)?),
             Algorithm::Sha512 => Key::Sha512(Hmac::new_from_slice(&bytes).map_err(impossible)?),
         };
-        Ok(Self { key, secret_bytes: Some(bytes.len()), not_after_ms })
+        Ok(Self { key, secret_bytes: Some(bytes.len()), secret: secret.clone() })
     }
 
     pub fn is_live(&self, now_ms: i64) -> bool {
-        self.not_after_ms.is_none_or(|end| now_ms <= end)
+        self.secret.is_live(now_ms)
     }
 }
 
@@ -111,6 +111,6 @@ impl Hash {
 
     /// Compared in a time that tells nothing.
     pub fn is(&self, other: &[u8]) -> bool {
-        self.bytes().ct_eq(other).into()
+        constant_time_eq(self.bytes(), other)
     }
 }

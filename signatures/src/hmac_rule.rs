@@ -145,6 +145,11 @@ impl HmacRule {
         self.header_sets.iter().flat_map(|set| &set.signatures)
     }
 
+    /// Whether the time of signing is signed along.
+    pub fn is_timed(&self) -> bool {
+        self.template.contains(&Part::Timestamp)
+    }
+
     pub fn signs_id(&self) -> bool {
         self.template.contains(&Part::Id)
     }

@@ -6,7 +6,7 @@ use crate::hmac_key::{HASH_BYTES_MAX, HmacKey, Key, PublicKey, Signable};
 use crate::hmac_rule::{Encoding, HeaderSet, HmacRule, Part};
 use crate::secret::Secret;
 use crate::value::{Few, Value};
-use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one};
+use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one, delivery_id};
 use http::HeaderValue;
 
 const ED25519_BYTES: usize = 64;
@@ -45,14 +45,13 @@ impl HmacScheme {
             value.timestamp = at_most_one(request.headers, name)?;
         }
         let id = match &set.id {
-            Some(name) => at_most_one(request.headers, name)?.filter(|id| !id.is_empty()),
+            Some(name) => delivery_id(request.headers, name)?,
             None => None,
         };
         if id.is_none() && self.rule.signs_id() {
             return Err(Distrust::Signature);
         }
-        let is_timed = set.timestamp.is_some() || self.rule.format.timestamp_prefix.is_some();
-        let timestamp = match (is_timed, value.timestamp) {
+        let timestamp = match (self.rule.is_timed(), value.timestamp) {
             (true, None) => return Err(Distrust::Signature),
             (true, timestamp) => timestamp,
             (false, _) => None,
@@ -65,7 +64,7 @@ impl HmacScheme {
             None => None,
         };
         let identity = match (id, signed_at) {
-            (Some(id), _) => Identity::Delivery(String::from_utf8_lossy(id).into_owned()),
+            (Some(id), _) => Identity::delivery(id),
             (None, Some(at)) => Identity::SignedAt(at),
             (None, None) => Identity::Body,
         };

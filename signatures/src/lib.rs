@@ -34,7 +34,7 @@ pub mod value;
 pub use declaration::{Declaration, Mistake, Words};
 pub use presets::names;
 pub use secret::Secret;
-pub use sns::{AwsUrl, Subscription};
+pub use sns::{AwsUrl, Subscription, is_certificate};
 
 use graph::Graph;
 use hmac_rule::HmacRule;
@@ -79,6 +79,12 @@ pub enum Identity {
     SignedAt(i64),
     /// Nothing.
     Body,
+}
+
+impl Identity {
+    fn delivery(id: &[u8]) -> Self {
+        Self::Delivery(String::from_utf8_lossy(id).into_owned())
+    }
 }
 
 /// Why a request is not believed.
@@ -196,6 +202,15 @@ impl Scheme {
         }
     }
 
+    /// For how many seconds after it was signed a request is believed; none where that does not end.
+    pub fn tolerance_s(&self) -> Option<i64> {
+        match &self.rule {
+            Rule::Hmac(scheme) => scheme.rule.is_timed().then_some(scheme.rule.tolerance_s),
+            Rule::Sns(sns) => Some(sns.tolerance_s),
+            Rule::None | Rule::Shared(_) | Rule::Graph(_) => None,
+        }
+    }
+
     /// Whether a header carries this scheme's secret or signature, so that it must not be kept.
     pub fn hides(&self, header: &HeaderName) -> bool {
         match &self.rule {
@@ -209,6 +224,14 @@ impl Scheme {
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
         match &self.rule {
             Rule::Graph(graph) => graph.without_secrets(body),
+            _ => None,
+        }
+    }
+
+    /// What is signed of a verified body, where that is not all of it: two bodies that differ in the rest are the same.
+    pub fn signed_text(&self, body: &[u8]) -> Option<String> {
+        match &self.rule {
+            Rule::Sns(_) => sns::signed_text(body),
             _ => None,
         }
     }
@@ -282,7 +305,6 @@ fn at_most_one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&
 }
 
 /// The sender's id of a delivery; one that is empty is none.
-fn delivery_id(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Distrust> {
-    let id = at_most_one(headers, name)?.filter(|id| !id.is_empty());
-    Ok(id.map(|id| String::from_utf8_lossy(id).into_owned()))
+fn delivery_id<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Distrust> {
+    Ok(at_most_one(headers, name)?.filter(|id| !id.is_empty()))
 }

@@ -1,9 +1,9 @@
 //! What host and sender both know. Nothing here shows it.
 
 use crate::CannotSign;
+use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use subtle::ConstantTimeEq;
 
 /// A secret, and until when it is good.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Shared {
         let given = hash(given);
         let mut found = None;
         for (index, (secret, hash)) in self.secrets.iter().enumerate() {
-            if bool::from(hash.ct_eq(&given)) && secret.is_live(now_ms) && found.is_none() {
+            if constant_time_eq_32(hash, &given) && secret.is_live(now_ms) && found.is_none() {
                 found = Some(index);
             }
         }

@@ -86,7 +86,7 @@ impl SharedSecret {
             Some(name) => delivery_id(request.headers, name)?,
             None => None,
         };
-        Ok(Proof { identity: id.map_or(Identity::Body, Identity::Delivery), secret })
+        Ok(Proof { identity: id.map_or(Identity::Body, Identity::delivery), secret })
     }
 
     pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), CannotSign> {

@@ -24,7 +24,7 @@ pub(crate) struct Sns {
     topics: Vec<String>,
     certificate: Option<CertificateDer<'static>>,
     confirm: bool,
-    tolerance_s: i64,
+    pub tolerance_s: i64,
 }
 
 /// What a topic of Amazon SNS asks before it sends anything.
@@ -106,7 +106,10 @@ impl Sns {
         let signature = STANDARD.decode(&*message.signature).map_err(|_| Distrust::Signature)?;
         let fetched = request.certificate.and_then(certificate);
         let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
-            let url = AwsUrl::certificate(&message.certificate_url).filter(|_| request.certificate.is_none());
+            // Of the topic's own region: what is asked of whom does not lie with a stranger.
+            let url = AwsUrl::certificate(&message.certificate_url).filter(|url| {
+                request.certificate.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3)
+            });
             return Err(url.map_or(Distrust::Signature, Distrust::CertificateMissing));
         };
         let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| Distrust::Signature)?;
@@ -146,6 +149,16 @@ impl Message<'_> {
     }
 }
 
+/// What is signed of a body.
+pub(crate) fn signed_text(body: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Message>(body).ok()?.canonical()
+}
+
+/// Whether this is a certificate in PEM that can verify.
+pub fn is_certificate(pem: &[u8]) -> bool {
+    certificate(pem).is_some()
+}
+
 fn certificate(pem: &[u8]) -> Option<CertificateDer<'static>> {
     let certificate = CertificateDer::from_pem_slice(pem).ok()?;
     webpki::EndEntityCert::try_from(&certificate).is_ok().then(|| certificate.into_owned())
@@ -168,6 +181,11 @@ impl AwsUrl {
         let file = text.rsplit('/').next()?.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem")?;
         let plain = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_alphanumeric());
         Self::new(text).filter(|_| plain && text.matches('/').count() == 3)
+    }
+
+    /// The region that it is in.
+    pub fn region(&self) -> &str {
+        self.0.split('.').nth(1).unwrap_or_default()
     }
 
     /// The URL.

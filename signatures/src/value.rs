@@ -1,6 +1,8 @@
 //! What stands in a signature header: one signature, or a list of items of which each says by its prefix what it is.
 
 use crate::Distrust;
+use memchr::memmem;
+use smallvec::SmallVec;
 
 /// Signatures that one request may bring. Each costs a comparison, or a verification with a public key.
 pub const ITEMS_MAX: usize = 16;
@@ -19,14 +21,10 @@ pub struct Format {
 }
 
 /// The items of one kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Few<'v> {
-    items: [&'v [u8]; ITEMS_MAX],
-    count: usize,
-}
+pub type Few<'v> = SmallVec<[&'v [u8]; 2]>;
 
 /// What was read from the signature headers of one request, not yet decoded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Value<'v> {
     /// Keyed hashes.
     pub hashes: Few<'v>,
@@ -34,24 +32,6 @@ pub struct Value<'v> {
     pub ed25519: Few<'v>,
     /// The time of signing.
     pub timestamp: Option<&'v [u8]>,
-}
-
-impl<'v> Few<'v> {
-    fn push(&mut self, item: &'v [u8]) -> Result<(), Distrust> {
-        *self.items.get_mut(self.count).ok_or(Distrust::Signature)? = item;
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The items in order.
-    pub fn iter(&self) -> impl Iterator<Item = &'v [u8]> + '_ {
-        self.items[..self.count].iter().copied()
-    }
 }
 
 impl<'v> Value<'v> {
@@ -64,7 +44,7 @@ impl<'v> Value<'v> {
         let Some(separator) = &format.separator else { return self.read_item(text.trim_ascii(), format) };
         let mut rest = Some(text);
         while let Some(text) = rest {
-            let end = text.windows(separator.len()).position(|window| window == separator.as_bytes());
+            let end = memmem::find(text, separator.as_bytes());
             let item = end.map_or(text, |end| &text[..end]);
             rest = end.map(|end| &text[end + separator.len()..]);
             self.read_item(item.trim_ascii(), format)?;
@@ -84,11 +64,19 @@ impl<'v> Value<'v> {
             };
         }
         if let Some(signature) = after(&format.ed25519_prefix) {
-            return self.ed25519.push(signature);
+            return push(&mut self.ed25519, signature);
         }
         match format.prefixes.iter().find_map(|prefix| item.strip_prefix(prefix.as_bytes())) {
-            Some(hash) => self.hashes.push(hash),
+            Some(hash) => push(&mut self.hashes, hash),
             None => Ok(()),
         }
     }
+}
+
+fn push<'v>(items: &mut Few<'v>, item: &'v [u8]) -> Result<(), Distrust> {
+    if items.len() == ITEMS_MAX {
+        return Err(Distrust::Signature);
+    }
+    items.push(item);
+    Ok(())
 }

@@ -75,7 +75,9 @@ fn only_hosts_of_aws_are_asked() {
     let message = &messages()["version 2"];
     for (url, asked) in [
         ("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", true),
-        ("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", true),
+        ("https://sns.us-west-2.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", true),
+        // Of another region than the topic.
+        ("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", false),
         ("http://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
         ("https://sns.us-west-2.amazonaws.com.evil.example/SimpleNotificationService-c6f8.pem", false),
         ("https://sns.evil.example#.amazonaws.com/SimpleNotificationService-c6f8.pem", false),

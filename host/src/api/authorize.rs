@@ -7,8 +7,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use constant_time_eq::constant_time_eq;
+use hookmill_signatures::Secret;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// The name of the token from the environment.
 const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
@@ -37,7 +38,7 @@ async fn caller(host: &Host, headers: &HeaderMap) -> Result<(String, Scope), Htt
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let token = token.ok_or(HttpError::Unauthorized)?;
-    let is_token = |admin: &String| bool::from(admin.as_bytes().ct_eq(token.as_bytes()));
+    let is_token = |admin: &Secret| constant_time_eq(admin.expose().as_bytes(), token.as_bytes());
     if host.admin_token.as_ref().is_some_and(is_token) {
         return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
     }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::recent_log;
+use crate::reload::Seen;
 use crate::serve::start;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -41,13 +42,15 @@ impl Serve {
             LogFormat::Json => log.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
+        let before = Seen::now([self.config.clone()]);
         let config = Config::load(&self.config)?;
+        let seen = before.beside(config.files(&self.config));
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let mut running = start(config, admin_token).await?;
-            running.follow(self.config);
+            running.follow(self.config, seen);
             let broken = tokio::select! {
                 _ = interrupt.recv() => false,
                 _ = terminate.recv() => false,

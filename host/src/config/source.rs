@@ -136,6 +136,18 @@ impl Declaration {
                     .push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
             }
         }
+        let retention = limits.dedup.retention;
+        // A signature is good for its tolerance before and after its time.
+        if let Some(tolerance_s) =
+            scheme.tolerance_s().filter(|seconds| u128::from(seconds.unsigned_abs()) * 2_000 > retention.as_millis())
+        {
+            bail!(
+                "its signatures are good for {} s in all, and `dedup_retention` forgets them after {} s, so that they could \
+                 be used again; raise that, or lower the scheme's `tolerance`",
+                2 * tolerance_s,
+                retention.as_secs()
+            );
+        }
         let now = unix_ms();
         if !secrets.is_empty() && !secrets.iter().any(|secret| secret.is_live(now)) {
             warnings.push(format!("every secret of source `{name}` has passed its not_after: nobody is believed"));

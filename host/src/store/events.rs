@@ -282,11 +282,12 @@ fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
     let dedup = tx.policy.dedup;
     match &event.identity {
         Identity::SignedAt(at) => {
-            let known = known(tx, event, *at, &event.digest)?;
-            if known.is_none() {
-                add_known(tx, event, *at, &event.digest)?;
+            let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
+            let row = params![at, &*event.source, event.digest, key(event.id)];
+            match tx.connection.prepare_cached(sql)?.execute(row)? {
+                0 => known(tx, event, *at, &event.digest),
+                _ => Ok(None),
             }
-            Ok(known)
         }
         Identity::Delivery(id) => {
             let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
