@@ -35,6 +35,7 @@ pub mod source;
 pub mod store;
 pub mod timestamp;
 pub mod toolchain;
+pub mod triage;
 pub mod trial;
 pub mod vault;
 pub mod verify;
@@ -79,6 +80,7 @@ pub struct Host {
     metrics: Arc<Metrics>,
     admin_token: Option<String>,
     waiting: Notify,
+    to_triage: Notify,
     tls: LiveTls,
     admin_tls: LiveTls,
     /// Of all webhooks together.
@@ -129,6 +131,9 @@ impl Host {
         let recorded = self.store.record(mapped).await?;
         if recorded.delivers {
             self.deliverer.wake();
+        }
+        if recorded.triages {
+            self.to_triage.notify_one();
         }
         if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();

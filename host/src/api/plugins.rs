@@ -21,7 +21,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
         let live = plugins.get(name);
         json!({
             "name": name,
-            "kind": "mapper",
+            "kind": live.map(|plugin| plugin.kind()),
             "api_version": live.map(|plugin| &plugin.api_version),
             "version": live.map(|plugin| &plugin.version.version),
             "summary": live.map(|plugin| &plugin.description.summary),

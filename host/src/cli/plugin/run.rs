@@ -75,6 +75,7 @@ fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
         received_at: Timestamp::from_millisecond(event.received_at).unwrap_or(now),
         plugin: plugin.clone(),
         playbook: None,
+        auto_triage: false,
     };
     observations.iter().map(|observation| json!(Incident::create(observation.clone(), &origin, now).0)).collect()
 }
