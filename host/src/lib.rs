@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
+pub mod plugin_trial;
 pub mod rate_limit;
 pub mod receive;
 pub mod recent_log;
