@@ -89,7 +89,6 @@ impl Playbook for PhishingTriage {
 
 fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, words: &Words) {
     findings.tag("phishing");
-    findings.at_least(Severity::Medium, "It is about phishing.");
     let surrendered = words.any(&SURRENDERED);
     let clicked = surrendered || (words.any(&CLICKED) && !words.any(&NOT_CLICKED));
     // Whoever clicked has got it, whatever was done with other copies.
@@ -101,7 +100,9 @@ fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, 
 
     if stopped {
         findings.tag("blocked");
-        findings.reason("It was stopped before or soon after it arrived, so nothing else raises it.");
+        findings.reason("It is about phishing that was stopped before or soon after it arrived; nothing raises it.");
+    } else {
+        findings.at_least(Severity::Medium, "It is about phishing.");
     }
     let raise = |findings: &mut Findings, tag: &str, severity: Severity, reason: String| {
         findings.tag(tag);
