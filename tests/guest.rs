@@ -21,6 +21,11 @@ pub fn guest(name: &str) -> Vec<u8> {
     guest_for(name, &wit(), "hookmill:plugin/mapper-plugin@0.1.0")
 }
 
+/// The guest of this name, built for the world of another kind: `playbook` or `notifier`.
+pub fn guest_of_kind(name: &str, kind: &str) -> Vec<u8> {
+    guest_as(name, &wit(), &format!("hookmill:plugin/{kind}-plugin@0.1.0"), kind)
+}
+
 /// The guest of this name, built for one of the worlds in `guests/wit`, which import what a mapper's does not.
 pub fn guest_in(name: &str, world: &str) -> Vec<u8> {
     guest_for(name, &wit(), &format!("{GUESTS}{world}"))
@@ -28,6 +33,10 @@ pub fn guest_in(name: &str, world: &str) -> Vec<u8> {
 
 /// The guest of this name, built against another interface than the host's.
 pub fn guest_for(name: &str, wit: &str, world: &str) -> Vec<u8> {
+    guest_as(name, wit, world, "mapper")
+}
+
+fn guest_as(name: &str, wit: &str, world: &str, kind: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     resolve.push_str("plugin.wit", wit).unwrap();
     if world.starts_with(GUESTS) {
@@ -42,14 +51,19 @@ pub fn guest_for(name: &str, wit: &str, world: &str) -> Vec<u8> {
         package.name.version.as_ref().filter(|_| package.name.name == "plugin").map(ToString::to_string)
     });
     let version = version.unwrap();
-    let mut module = wat_binary(name, &text(name).replace("@0.1.0", &format!("@{version}")));
+    let text = text(name).replace("@0.1.0", &format!("@{version}")).replace("plugin/mapper@", &format!("plugin/{kind}@"));
+    let mut module = wat_binary(name, &text);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
 }
 
 /// The good guest at another version than `1.0`, of the same length.
 pub fn echo(version: &str) -> Vec<u8> {
-    let mut module = guest("echo");
+    at_version(guest("echo"), version)
+}
+
+/// A guest at another version than `1.0`, of the same length.
+pub fn at_version(mut module: Vec<u8>, version: &str) -> Vec<u8> {
     let at = module.windows(8).position(|bytes| bytes == b"guest1.0").unwrap() + 5;
     module[at..at + 3].copy_from_slice(version.as_bytes());
     module

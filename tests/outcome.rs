@@ -11,6 +11,7 @@ const BASE: usize = 0x20_0000;
 const SEVERITIES: &[&str] = &["informational", "low", "medium", "high", "critical"];
 const STATES: &[&str] = &["open", "resolved"];
 const TLPS: &[&str] = &["clear", "green", "amber", "amber-strict", "red"];
+const STATUSES: &[&str] = &["new", "triaged", "in-progress", "escalated", "resolved", "false-positive", "closed"];
 
 /// The body for `{"incidents": […], "skipped": […], "problems": […]}`, `{"malformed": "…"}` or
 /// `{"unsupported": "…"}`.
@@ -36,6 +37,52 @@ pub fn returns(outcome: &Value) -> Vec<u8> {
     // What stands behind it is never read.
     image.0.extend_from_slice(COUNT.fetch_add(1, Ordering::Relaxed).to_string().as_bytes());
     image.0
+}
+
+/// The description with which `guests/judges.wat` wants these actions done: each an object with one member, named as
+/// in wit/plugin.wit. In place of the list, a text is the playbook's own error.
+pub fn judgement(actions: &Value) -> String {
+    const ACTIONS: [&str; 8] = [
+        "set-severity", "set-status", "set-category", "set-assignee", "add-tag", "add-observable", "add-note", "notify",
+    ];
+    let mut image = Image(vec![0; 12]);
+    if actions.is_string() {
+        image.0[0] = 1;
+        image.text(4, actions);
+        return image.letters();
+    }
+    image.list(4, actions, 44, |image, at, action| {
+        let (name, value) = action.as_object().unwrap().iter().next().unwrap();
+        image.0[at] = ACTIONS.iter().position(|known| known == name).unwrap() as u8;
+        match name.as_str() {
+            "set-severity" => image.0[at + 4] = image.word(value, SEVERITIES),
+            "set-status" => image.0[at + 4] = image.word(value, STATUSES),
+            "add-observable" => image.observable(at + 4, value),
+            _ => image.text(at + 4, value),
+        }
+    });
+    image.letters()
+}
+
+/// The description with which `guests/renders.wat` wants this request made; null is nothing, a text the notifier's
+/// own error. `headers` is an object of strings.
+pub fn request(request: &Value) -> String {
+    let mut image = Image(vec![0; 44]);
+    match request {
+        Value::String(_) => {
+            image.0[0] = 1;
+            image.text(4, request);
+        }
+        Value::Null => {}
+        request => {
+            image.0[4] = 1;
+            image.text(8, &request["method"]);
+            image.optional_text(16, &request["url"]);
+            image.pairs(28, &request["headers"]);
+            image.text(36, &request["body"]);
+        }
+    }
+    image.letters()
 }
 
 /// The body for one incident.
@@ -66,14 +113,22 @@ impl Image {
         layout.field("tags", 4, 8, |image, at, tags| image.list(at, tags, 8, Self::text));
         layout.field("observables", 4, 8, |image, at, all| image.list(at, all, OBSERVABLE_BYTES, Self::observable));
         layout.field("techniques", 4, 8, |image, at, all| image.list(at, all, 20, Self::technique));
-        layout.field("details", 4, 8, |image, at, details| {
-            let pairs = details.as_object().map(|all| all.iter().map(|(name, value)| json!([name, value])).collect());
-            image.list(at, &pairs.unwrap_or(Value::Null), 16, |image, at, pair| {
-                image.text(at, &pair[0]);
-                image.text(at + 8, &pair[1]);
-            });
-        });
+        layout.field("details", 4, 8, Self::pairs);
         assert_eq!(layout.at, at + INCIDENT_BYTES);
+    }
+
+    /// An object of strings as a list of fields.
+    fn pairs(&mut self, at: usize, object: &Value) {
+        let pairs = object.as_object().map(|all| all.iter().map(|(name, value)| json!([name, value])).collect());
+        self.list(at, &pairs.unwrap_or(Value::Null), 16, |image, at, pair| {
+            image.text(at, &pair[0]);
+            image.text(at + 8, &pair[1]);
+        });
+    }
+
+    /// Two letters for each byte.
+    fn letters(&self) -> String {
+        self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(b'a' + nibble)).collect()
     }
 
     fn observable(&mut self, at: usize, value: &Value) {
@@ -98,13 +153,15 @@ impl Image {
     }
 
     fn optional_word(&mut self, at: usize, word: &Value, words: &[&str]) {
-        let discriminant = match word.as_str() {
-            Some(word) => words.iter().position(|known| *known == word).unwrap(),
-            None if word.is_null() => return,
-            None => word.as_u64().unwrap() as usize,
-        };
-        self.0[at] = 1;
-        self.0[at + 1] = discriminant as u8;
+        if !word.is_null() {
+            self.0[at] = 1;
+            self.0[at + 1] = self.word(word, words);
+        }
+    }
+
+    fn word(&self, word: &Value, words: &[&str]) -> u8 {
+        let place = |word| words.iter().position(|known| *known == word).unwrap() as u8;
+        word.as_str().map_or_else(|| word.as_u64().unwrap() as u8, place)
     }
 
     fn text(&mut self, at: usize, text: &Value) {

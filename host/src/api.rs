@@ -55,6 +55,7 @@ routes! { guarded, GUARDED;
     "/api/incidents" => get(incidents::list);
     "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
     "/api/incidents/{id}/audit" => get(incidents::audit);
+    "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);
     "/api/events/{id}" => get(events::show);
     "/api/events/{id}/replay" => post(events::replay);
@@ -113,6 +114,7 @@ async fn openapi() -> impl IntoResponse {
 
 async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
     host.metrics.set_quarantined(host.store.count_events(EventStatus::Quarantined).await?);
+    host.metrics.set_triage_waiting(host.store.count_triage().await?);
     for (destination, pending) in host.store.pending_deliveries().await? {
         host.metrics.set_delivery_queue(&destination, pending);
     }

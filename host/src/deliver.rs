@@ -4,19 +4,23 @@
 //! store; the task only looks there for what is due.
 
 mod address_guard;
+mod render;
 mod signature;
 
 pub use address_guard::AddressGuard;
+pub use render::{RenderCall, ShownRequest, render};
 pub use signature::SigningSecret;
 
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
+use crate::plugin_dir::Loaded;
 use crate::store::{Attempt, DueDelivery, Next, Store};
 use anyhow::{Context, Result, ensure};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{HeaderMap, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, StatusCode, Url};
+use render::{Rendered, rendered};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +41,8 @@ const JITTER: f64 = 0.1;
 const ANSWER_BYTES_MAX: usize = 512;
 /// How often to look without being told: the clock that says what is due may be set.
 const LOOK: Duration = Duration::from_secs(60);
+/// How long to wait for the plugins at the start, before a destination's notifier is looked for again.
+const PLUGINS_PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait when the store cannot be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -46,6 +52,7 @@ pub struct Destination {
     name: String,
     url: Url,
     secret: Option<SigningSecret>,
+    notifier: Option<String>,
     retry_schedule: RetrySchedule,
     concurrency: usize,
     guard: Arc<AddressGuard>,
@@ -94,7 +101,13 @@ impl Destination {
         let guard = Arc::new(AddressGuard::new(allow_networks));
         let client = guarded_client(&guard, timeout.unwrap_or(TIMEOUT))?;
         let concurrency = concurrency.unwrap_or(CONCURRENCY);
-        Ok(Self { name, url, secret, retry_schedule, concurrency, guard, client })
+        Ok(Self { name, url, secret, notifier: None, retry_schedule, concurrency, guard, client })
+    }
+
+    /// Sends what this plugin makes of an audit entry in the place of the entry.
+    pub fn with_notifier(mut self, notifier: Option<String>) -> Self {
+        self.notifier = notifier;
+        self
     }
 
     /// Its name and URL.
@@ -119,6 +132,7 @@ pub fn guarded_client(guard: &Arc<AddressGuard>, timeout: Duration) -> Result<Cl
 #[derive(Debug)]
 pub struct Deliverer {
     store: Arc<Store>,
+    loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
     wakers: ArcSwap<Vec<Arc<Notify>>>,
     tasks: Mutex<BTreeMap<String, DestinationTask>>,
@@ -132,8 +146,8 @@ struct DestinationTask {
 
 impl Deliverer {
     /// A deliverer without destinations.
-    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, wakers: ArcSwap::default(), tasks: Mutex::default() }
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
+        Self { store, loaded, metrics, wakers: ArcSwap::default(), tasks: Mutex::default() }
     }
 
     /// Goes on with these destinations. Attempts that are under way end as they would have.
@@ -148,8 +162,8 @@ impl Deliverer {
             let (stop, stopped) = watch::channel(false);
             let former = tasks.remove(&name);
             wakers.push(waker.clone());
-            let (store, metrics) = (self.store.clone(), self.metrics.clone());
-            let worker = Worker { destination: Arc::new(destination), store, metrics, waker };
+            let (store, loaded, metrics) = (self.store.clone(), self.loaded.clone(), self.metrics.clone());
+            let worker = Worker { destination: Arc::new(destination), store, loaded, metrics, waker };
             let task = tokio::spawn(async move {
                 // Or else what it has under way would be begun once more.
                 if let Some(former) = former {
@@ -180,6 +194,7 @@ impl Deliverer {
 struct Worker {
     destination: Arc<Destination>,
     store: Arc<Store>,
+    loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
     waker: Arc<Notify>,
 }
@@ -213,17 +228,20 @@ impl Worker {
     /// Begins what is due, as far as there is room, and says how long until there is more.
     async fn begin(&self, under_way: &mut HashSet<Uuid>, attempts: &mut JoinSet<Uuid>) -> Result<Duration> {
         let name = &self.destination.name;
+        if self.destination.notifier.is_some() && !self.loaded.is_settled() {
+            return Ok(PLUGINS_PAUSE);
+        }
         let (now, room) = (unix_ms(), self.destination.concurrency - under_way.len());
         if room > 0 {
             let due = self.store.due_deliveries(name.clone(), now, room + under_way.len()).await?;
             let new = due.into_iter().filter(|delivery| !under_way.contains(&delivery.id)).take(room);
             for delivery in new.collect::<Vec<_>>() {
                 under_way.insert(delivery.id);
-                let (destination, store, metrics) =
-                    (self.destination.clone(), self.store.clone(), self.metrics.clone());
+                let (destination, store) = (self.destination.clone(), self.store.clone());
+                let (loaded, metrics) = (self.loaded.clone(), self.metrics.clone());
                 attempts.spawn(async move {
                     let id = delivery.id;
-                    if let Err(error) = attempt(&destination, delivery, &store, &metrics).await {
+                    if let Err(error) = attempt(&destination, delivery, &store, &loaded, &metrics).await {
                         warn!(destination = destination.name, delivery = %id, "an attempt was not recorded: {error:#}");
                         tokio::time::sleep(STORE_PAUSE).await;
                     }
@@ -240,17 +258,30 @@ impl Worker {
 }
 
 /// Makes one attempt and records it.
-async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store, metrics: &Metrics) -> Result<()> {
+async fn attempt(
+    destination: &Destination,
+    delivery: DueDelivery,
+    store: &Store,
+    loaded: &Loaded,
+    metrics: &Metrics,
+) -> Result<()> {
     let (at, started) = (unix_ms(), Instant::now());
     let was_disabled = store.is_disabled(&destination.name);
-    let answer = send(destination, &delivery).await;
+    let rendered = rendered(destination, &delivery, loaded).await;
+    let skips = matches!(rendered, Ok(None));
+    let answer = match rendered {
+        Ok(Some(rendered)) => send(destination, &delivery, rendered).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
     let duration_ms = started.elapsed().as_millis() as i64;
     let (http_status, next, error) = match answer {
-        Ok(Answer { status, .. }) if status.is_success() => (Some(status), Next::Delivered, None),
-        Ok(Answer { status, text, .. }) if is_final(status) => {
+        Ok(None) => (None, Next::Delivered, Some("its notifier sends nothing of this".to_owned())),
+        Ok(Some(Answer { status, .. })) if status.is_success() => (Some(status), Next::Delivered, None),
+        Ok(Some(Answer { status, text, .. })) if is_final(status) => {
             (Some(status), Next::Dead, Some(format!("the receiver answered {status}: {text}")))
         }
-        Ok(Answer { status, text, retry_after }) => {
+        Ok(Some(Answer { status, text, retry_after })) => {
             let next = next_attempt(destination, delivery.attempts, retry_after);
             (Some(status), next, Some(format!("the receiver answered {status}: {text}")))
         }
@@ -259,6 +290,7 @@ async fn attempt(destination: &Destination, delivery: DueDelivery, store: &Store
     metrics.delivery(
         &destination.name,
         match next {
+            Next::Delivered if skips => "skipped",
             Next::Delivered => "delivered",
             Next::Retry(_) => "retry",
             Next::Dead => "dead",
@@ -284,20 +316,21 @@ struct Answer {
     text: String,
 }
 
-async fn send(destination: &Destination, delivery: &DueDelivery) -> Result<Answer> {
-    destination.guard.check_literal(&destination.url)?;
+async fn send(destination: &Destination, delivery: &DueDelivery, rendered: Rendered) -> Result<Answer> {
+    destination.guard.check_literal(&rendered.url)?;
     let (id, timestamp) = (delivery.id.to_string(), unix_ms() / 1000);
     let mut request = destination
         .client
-        .post(destination.url.clone())
-        .header(CONTENT_TYPE, "application/json")
+        .request(rendered.method, rendered.url)
         .header(USER_AGENT, concat!("Hookmill/", env!("CARGO_PKG_VERSION")))
+        // What a notifier sets takes the place of what stands before it.
+        .headers(rendered.headers)
         .header("webhook-id", &id)
         .header("webhook-timestamp", timestamp);
     if let Some(secret) = &destination.secret {
-        request = request.header("webhook-signature", secret.sign(&id, timestamp, delivery.body.as_bytes()));
+        request = request.header("webhook-signature", secret.sign(&id, timestamp, &rendered.body));
     }
-    let mut response = request.body(delivery.body.clone()).send().await.map_err(without_url)?;
+    let mut response = request.body(rendered.body).send().await.map_err(without_url)?;
     let (status, retry_after) = (response.status(), retry_after(response.headers()));
     let mut text = Vec::new();
     if !status.is_success() {

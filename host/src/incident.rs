@@ -121,12 +121,86 @@ pub struct PluginVersion {
     pub sha256: String,
 }
 
+words!(
+    /// Where the work of a playbook on an incident stands.
+    TriageStatus {
+        /// It is to be called.
+        Waiting = "waiting",
+        /// Its actions are done.
+        Done = "done",
+        /// It could not; nothing was done.
+        Failed = "failed",
+        /// It came too late: somebody else was at work on the incident. Nothing was done.
+        Skipped = "skipped",
+    }
+);
+words!(
+    /// Why a playbook could not.
+    TriageCode {
+        NotLoaded = "not_loaded", DeadlineExceeded = "deadline_exceeded", MemoryExceeded = "memory_exceeded",
+        OutputTooLarge = "output_too_large", Trapped = "trapped",
+        /// It said so itself.
+        Refused = "refused",
+        /// It asked for what is no action.
+        InvalidAction = "invalid_action",
+    }
+);
+
+/// The newest work of a playbook on an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triage {
+    /// The playbook's name.
+    pub playbook: String,
+    /// How far it is.
+    pub status: TriageStatus,
+    /// Since when.
+    pub at: Timestamp,
+    /// The version that was called.
+    pub plugin: Option<PluginVersion>,
+    /// Why it could not.
+    pub error: Option<TriageError>,
+    /// What of it could not be done, or need not be.
+    pub problems: Vec<String>,
+}
+
+/// Why a playbook could not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriageError {
+    /// The kind of reason.
+    pub code: TriageCode,
+    /// The reason.
+    pub message: String,
+}
+
+impl Triage {
+    /// A call that is wanted.
+    pub fn waiting(playbook: &str, at: Timestamp) -> Self {
+        let playbook = playbook.to_owned();
+        Self { playbook, status: TriageStatus::Waiting, at, plugin: None, error: None, problems: Vec::new() }
+    }
+}
+
+/// What a playbook wants done, checked: the WIT variant in the domain's terms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the variants are those of `action` in wit/plugin.wit, described there")]
+pub enum Action {
+    SetSeverity(Severity),
+    SetStatus(Status),
+    SetCategory(String),
+    SetAssignee(String),
+    AddTag(String),
+    AddObservable(Observable),
+    AddNote(String),
+    Notify(String),
+}
+
 /// What somebody wrote on an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// When.
     pub at: Timestamp,
-    /// The name of the token that was used.
+    /// The name of the token that was used, or `playbook NAME`.
     pub by: String,
     /// What.
     pub text: String,
@@ -165,6 +239,16 @@ pub struct Origin {
     pub plugin: PluginVersion,
     /// The playbook that the source names.
     pub playbook: Option<String>,
+    /// Whether it runs by itself.
+    pub auto_triage: bool,
+}
+
+impl Origin {
+    /// The playbook that is to look at an incident which became new.
+    fn triage(&self, now: Timestamp) -> Option<Triage> {
+        let playbook = self.playbook.as_ref().filter(|_| self.auto_triage)?;
+        Some(Triage::waiting(playbook, now))
+    }
 }
 
 /// The record of one incident: everything about it but its id, its number and what is counted without a change.
@@ -190,6 +274,7 @@ pub struct Incident {
     pub details: Map<String, Value>,
     pub notes: Vec<Note>,
     pub playbook: Option<String>,
+    pub triage: Option<Triage>,
     pub plugin: PluginVersion,
     pub truncated: u64,
     pub created_at: Timestamp,
@@ -271,6 +356,7 @@ impl Incident {
             details: observation.details,
             notes: Vec::new(),
             playbook: origin.playbook.clone(),
+            triage: origin.triage(now).filter(|_| status == Status::New),
             plugin: origin.plugin.clone(),
             truncated: 0,
             created_at: now,
@@ -294,6 +380,9 @@ impl Incident {
         let tags = if guard.pinned.contains("tags") { Vec::new() } else { observation.tags };
         self.unite(tags, observation.observables, observation.techniques);
         self.plugin = origin.plugin.clone();
+        if self.status == Status::New && before.status != Status::New && origin.auto_triage {
+            self.triage = origin.triage(now);
+        }
         let changes = changes(&before, self);
         if !changes.is_empty() {
             self.touch(now);
@@ -384,6 +473,50 @@ impl Incident {
         }
         let changes = changes(&before, self);
         if !changes.is_empty() {
+            self.touch(now);
+        }
+        changes
+    }
+
+    /// Does what a playbook wants, and notes that it is done. Returns what changed; with `tells` also when that is
+    /// nothing but the note, so that there is something to tell.
+    pub fn triage(
+        &mut self,
+        guard: &mut Guard,
+        actions: Vec<Action>,
+        done: Triage,
+        tells: bool,
+        now: Timestamp,
+    ) -> Details {
+        let before = self.clone();
+        let by = format!("playbook {}", done.playbook);
+        let mut pin = |field: &str| guard.pinned.insert(field.to_owned());
+        for action in actions {
+            match action {
+                Action::SetSeverity(severity) => {
+                    pin("severity");
+                    self.severity = severity;
+                }
+                Action::SetStatus(status) => self.status = status,
+                Action::SetCategory(category) => {
+                    pin("category");
+                    self.category = Some(category);
+                }
+                Action::SetAssignee(assignee) => self.assignee = Some(assignee),
+                Action::AddTag(tag) => self.unite(vec![tag], Vec::new(), Vec::new()),
+                Action::AddObservable(observable) => self.unite(Vec::new(), vec![observable], Vec::new()),
+                Action::AddNote(text) => {
+                    if !self.notes.iter().any(|note| note.by == by && note.text == text) {
+                        self.notes.push(Note { at: now, by: by.clone(), text });
+                    }
+                }
+                Action::Notify(_) => {}
+            }
+        }
+        let mut changes = changes(&before, self);
+        self.triage = Some(done);
+        if tells || !changes.is_empty() {
+            changes.insert("triage".to_owned(), json!(self.triage));
             self.touch(now);
         }
         changes

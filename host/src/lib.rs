@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
+pub mod plugin_trial;
 pub mod rate_limit;
 pub mod receive;
 pub mod recent_log;
@@ -35,6 +36,7 @@ pub mod source;
 pub mod store;
 pub mod timestamp;
 pub mod toolchain;
+pub mod triage;
 pub mod trial;
 pub mod vault;
 pub mod verify;
@@ -80,6 +82,7 @@ pub struct Host {
     metrics: Arc<Metrics>,
     admin_token: Option<Secret>,
     waiting: Notify,
+    to_triage: Notify,
     tls: LiveTls,
     admin_tls: LiveTls,
     /// Of all webhooks together.
@@ -132,6 +135,9 @@ impl Host {
         let recorded = self.store.record(mapped).await?;
         if recorded.delivers {
             self.deliverer.wake();
+        }
+        if recorded.triages {
+            self.to_triage.notify_one();
         }
         if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();

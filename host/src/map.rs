@@ -2,10 +2,12 @@
 
 mod outcome;
 
+pub(crate) use outcome::{observable, severity};
+
 use crate::event::{Failure, FailureCode, Mapped, Verdict};
 use crate::metrics::Metrics;
-use crate::plugin::{CallError, Plugin, shapes};
-use crate::plugin_dir::Loaded;
+use crate::plugin::{CallError, Kind, Plugin, shapes};
+use crate::plugin_dir::{Loaded, find, not_loaded};
 use crate::sandbox::LogLine;
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
@@ -44,7 +46,7 @@ pub struct Trace {
 enum Candidates {
     /// `plugin: none`.
     Nobody,
-    /// To be asked in this order; `Err` names one that is not loaded.
+    /// To be asked in this order; `Err` says of one why it cannot be.
     Plugins(Vec<Result<Arc<Plugin>, String>>),
 }
 
@@ -68,8 +70,8 @@ impl Mappers {
         for candidate in candidates {
             let plugin = match candidate {
                 Ok(plugin) => plugin,
-                Err(name) => {
-                    let verdict = Verdict::Wait(format!("plugin `{name}` is not loaded"));
+                Err(reason) => {
+                    let verdict = Verdict::Wait(reason);
                     return Mapped { event, source, verdict, tried };
                 }
             };
@@ -115,21 +117,22 @@ impl Mappers {
         match &source.settings.plugin {
             PluginChoice::None => Candidates::Nobody,
             PluginChoice::Named(names) => Candidates::Plugins(
-                names.iter().map(|name| loaded.get(name.as_str()).cloned().ok_or_else(|| name.clone())).collect(),
+                names.iter().map(|name| find(&loaded, name, Kind::Mapper)).collect(),
             ),
             PluginChoice::Auto => {
-                if let Some(own) = loaded.get(&*source.name) {
+                let own = loaded.get(&*source.name);
+                if let Some(own) = own.filter(|own| own.kind() == Kind::Mapper) {
                     return Candidates::Plugins(vec![Ok(own.clone())]);
                 }
                 // A source's own plugin that is there and broken is waited for, not worked around.
-                if self.loaded.states().contains_key(&*source.name) {
-                    return Candidates::Plugins(vec![Err(source.name.to_string())]);
+                if own.is_none() && self.loaded.states().contains_key(&*source.name) {
+                    return Candidates::Plugins(vec![Err(not_loaded(&source.name))]);
                 }
                 if !self.loaded.is_settled() {
                     return Candidates::Plugins(Vec::new());
                 }
                 let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
-                let mut plugins: Vec<_> = loaded.iter().collect();
+                let mut plugins: Vec<_> = loaded.iter().filter(|(_, plugin)| plugin.kind() == Kind::Mapper).collect();
                 plugins.sort_by_key(|(name, _)| (Some(name.as_str()) != fitted.as_deref(), *name == FALLBACK));
                 Candidates::Plugins(plugins.into_iter().map(|(_, plugin)| Ok(plugin.clone())).collect())
             }
@@ -186,6 +189,7 @@ fn judge(plugin: &Plugin, source: &Source, returned: Returned) -> Verdict {
         Err(error) => {
             let code = match &error {
                 CallError::Busy => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
+                CallError::Kind { .. } => FailureCode::Unsupported,
                 CallError::Deadline(_) => FailureCode::DeadlineExceeded,
                 CallError::Memory(_) => FailureCode::MemoryExceeded,
                 CallError::Output(_) => FailureCode::OutputTooLarge,

@@ -26,6 +26,7 @@ labels! {
     PluginLabel { plugin }
     ReloadLabels { plugin, result }
     PluginInfoLabels { plugin, version, sha256 }
+    TriageLabels { playbook, result }
     DeliveryLabels { destination, result }
     DestinationLabel { destination }
 }
@@ -42,6 +43,8 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     plugin_info: Family<PluginInfoLabels, Gauge>,
     quarantined_events: Gauge,
+    triages: Family<TriageLabels, Counter>,
+    triage_waiting: Gauge,
     deliveries: Family<DeliveryLabels, Counter>,
     delivery_queue_depth: Family<DestinationLabel, Gauge>,
     commit_batch_size: Histogram,
@@ -60,6 +63,8 @@ impl Default for Metrics {
             reloads: Family::default(),
             plugin_info: Family::default(),
             quarantined_events: Gauge::default(),
+            triages: Family::default(),
+            triage_waiting: Gauge::default(),
             deliveries: Family::default(),
             delivery_queue_depth: Family::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
@@ -73,6 +78,8 @@ impl Default for Metrics {
         registry.register("plugin_reloads", "Plugin files that were loaded or refused", metrics.reloads.clone());
         registry.register("plugin_info", "The plugins that are loaded", metrics.plugin_info.clone());
         registry.register("quarantined_events", "Events in quarantine", metrics.quarantined_events.clone());
+        registry.register("triages", "Calls of playbooks by their result", metrics.triages.clone());
+        registry.register("triage_waiting", "Incidents that wait for a playbook", metrics.triage_waiting.clone());
         registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
         registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
         registry.register("store_commit_batch_size", "Writes in one commit", metrics.commit_batch_size.clone());
@@ -121,7 +128,19 @@ impl Metrics {
         self.quarantined_events.set(events);
     }
 
-    /// A delivery was attempted: `delivered`, `retry` or `dead`.
+    /// A playbook was called: `done`, `failed`, or `again` when it will be called once more.
+    pub fn triage(&self, playbook: &str, result: &str) {
+        self.triages
+            .get_or_create(&TriageLabels { playbook: playbook.to_owned(), result: result.to_owned() })
+            .inc();
+    }
+
+    /// How many incidents wait for a playbook.
+    pub fn set_triage_waiting(&self, incidents: i64) {
+        self.triage_waiting.set(incidents);
+    }
+
+    /// A delivery was attempted: `delivered`, `skipped`, `retry` or `dead`.
     pub fn delivery(&self, destination: &str, result: &str) {
         let labels = DeliveryLabels { destination: destination.to_owned(), result: result.to_owned() };
         self.deliveries.get_or_create(&labels).inc();

@@ -1,10 +1,18 @@
-//! One plugin: a compiled component with its name, its digest and its limits, and how it is called.
+//! One plugin: a compiled component with its name, its kind, its digest and its limits, and how it is called.
+
+mod notifier;
+mod playbook;
+mod stored_incident;
+
+pub use notifier::Notification;
+pub use stored_incident::ShownIncident;
 
 use crate::compiled_cache::CompiledCache;
 use crate::config::CallLimits;
 use crate::event::{Event, NamedValue};
 use crate::incident::PluginVersion;
 use crate::sandbox::{Guest, LogLine, MemoryExceeded, Sandbox, Walls};
+use crate::words::words;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -12,26 +20,36 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Store, Trap};
 
 #[allow(missing_docs, reason = "generated from wit/plugin.wit, where every item is described")]
 pub(crate) mod wit {
     wasmtime::component::bindgen!({
         path: "../wit",
-        world: "mapper-plugin",
+        // Never the world of one plugin: what all kinds share has the same types here.
+        inline: "
+            package hookmill:host;
+            world every-kind {
+                include hookmill:plugin/mapper-plugin@0.1.0;
+                include hookmill:plugin/playbook-plugin@0.1.0;
+                include hookmill:plugin/notifier-plugin@0.1.0;
+            }
+        ",
+        world: "hookmill:host/every-kind",
         ownership: Borrowing { duplicate_if_necessary: true },
         exports: { default: async },
     });
 }
 
+use wit::exports::hookmill::plugin as interfaces;
 use wit::hookmill::plugin::log;
 pub(crate) use wit::hookmill::plugin::types as shapes;
 
 /// A plugin file larger than this is not looked at.
 pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
-/// The interface that this host calls.
-const INTERFACE: &str = "hookmill:plugin/mapper";
+/// The package of the interfaces that this host calls, each named like its kind.
+const PACKAGE: &str = "hookmill:plugin";
 const API_VERSION: &str = "0.1.0";
 const MIB: usize = 1024 * 1024;
 const MEMORY_BYTES: usize = 64 * MIB;
@@ -61,6 +79,18 @@ impl log::Host for Guest {
     }
 }
 
+words!(
+    /// What a plugin is for: the interface that it exports.
+    Kind {
+        /// Maps payloads to incidents.
+        Mapper = "mapper",
+        /// Judges incidents.
+        Playbook = "playbook",
+        /// Renders audit entries.
+        Notifier = "notifier",
+    }
+);
+
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -86,7 +116,15 @@ pub struct Plugin {
     memory_bytes: usize,
     sandbox: Arc<Sandbox>,
     share: Semaphore,
-    mapper: wit::MapperPluginPre<Guest>,
+    component: InstancePre<Guest>,
+    interface: Interface,
+}
+
+/// Where a plugin's functions are in its component.
+enum Interface {
+    Mapper(interfaces::mapper::GuestIndices),
+    Playbook(interfaces::playbook::GuestIndices),
+    Notifier(interfaces::notifier::GuestIndices),
 }
 
 /// What a call came to.
@@ -120,6 +158,14 @@ pub enum CallError {
     /// It trapped.
     #[error("{0}")]
     Trap(String),
+    /// It has no such function; nothing was called.
+    #[error("it is a {is} and no {wanted}")]
+    Kind {
+        /// What it is.
+        is: Kind,
+        /// What it was called as.
+        wanted: Kind,
+    },
 }
 
 impl Plugin {
@@ -140,20 +186,27 @@ impl Plugin {
             move || compile(&name, &sha256, &bytes, &sandbox, cache.as_deref())
         })
         .await??;
-        let api_version = check_exports(&sandbox, &component)?;
+        let kind = check_exports(&sandbox, &component)?;
         let instance = sandbox.linker().instantiate_pre(&component).map_err(|error| {
             anyhow!(
                 "it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
             )
         })?;
         let memory_bytes = limits.memory_bytes.unwrap_or_else(|| default_memory(&sandbox, &instance));
-        let mapper = wit::MapperPluginPre::new(instance)?;
+        let interface = match kind {
+            Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&instance)?),
+            Kind::Playbook => Interface::Playbook(interfaces::playbook::GuestIndices::new(&instance)?),
+            Kind::Notifier => Interface::Notifier(interfaces::notifier::GuestIndices::new(&instance)?),
+        };
         let version = PluginVersion { name: name.to_owned(), version: String::new(), sha256 };
         let description =
             Description { name: String::new(), version: String::new(), summary: String::new(), scheme: None };
         let share = sandbox.share_of_slots();
         let version = Arc::new(version);
-        let mut plugin = Self { version, description, api_version, limits, memory_bytes, sandbox, share, mapper };
+        let api_version = API_VERSION.to_owned();
+        let component = instance;
+        let mut plugin =
+            Self { version, description, api_version, limits, memory_bytes, sandbox, share, component, interface };
         plugin.description = plugin.describe().await?;
         plugin.version =
             Arc::new(PluginVersion { version: plugin.description.version.clone(), ..(*plugin.version).clone() });
@@ -163,8 +216,10 @@ impl Plugin {
     async fn describe(&self) -> Result<Description> {
         let walls = Walls::without_event(self.memory_bytes, self.limits.output_bytes);
         let call = self
-            .call(walls, TRIAL_DEADLINE, async |store, mapper| {
-                mapper.hookmill_plugin_mapper().call_describe(store).await
+            .call(walls, TRIAL_DEADLINE, async |store, instance| match &self.interface {
+                Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                Interface::Playbook(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                Interface::Notifier(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
             })
             .await;
         let described = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
@@ -186,6 +241,7 @@ impl Plugin {
         event: &Event,
         settings: &[NamedValue],
     ) -> Call<Result<shapes::Outcome, shapes::MappingError>> {
+        let Interface::Mapper(indices) = &self.interface else { return self.not_a(Kind::Mapper) };
         let walls = Walls {
             clock_ms: event.received_at,
             seed: event.id,
@@ -205,8 +261,8 @@ impl Plugin {
             settings: &settings,
             body: &event.body,
         };
-        self.call(walls, self.limits.deadline, async |store, mapper| {
-            mapper.hookmill_plugin_mapper().call_to_incidents(store, argument).await
+        self.call(walls, self.limits.deadline, async |store, instance| {
+            indices.load(&mut *store, instance)?.call_to_incidents(store, argument).await
         })
         .await
     }
@@ -216,7 +272,7 @@ impl Plugin {
         &self,
         walls: Walls,
         deadline: Duration,
-        run: impl AsyncFnOnce(&mut Store<Guest>, &wit::MapperPlugin) -> wasmtime::Result<T>,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<T>,
     ) -> Call<T> {
         let started = Instant::now();
         let places = async { (self.share.acquire().await, self.sandbox.slots().acquire().await) };
@@ -227,8 +283,8 @@ impl Plugin {
         let started = Instant::now();
         let mut store = self.sandbox.store(walls);
         let called = tokio::time::timeout(deadline, async {
-            let mapper = self.mapper.instantiate_async(&mut store).await?;
-            run(&mut store, &mapper).await
+            let instance = self.component.instantiate_async(&mut store).await?;
+            run(&mut store, &instance).await
         })
         .await;
         let result = match called {
@@ -241,9 +297,24 @@ impl Plugin {
         Call { result, log, duration: started.elapsed(), memory_bytes }
     }
 
+    /// What becomes of a call that is for plugins of another kind.
+    fn not_a<T>(&self, wanted: Kind) -> Call<T> {
+        let error = CallError::Kind { is: self.kind(), wanted };
+        Call { result: Err(error), log: Vec::new(), duration: Duration::ZERO, memory_bytes: 0 }
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> Kind {
+        match self.interface {
+            Interface::Mapper(_) => Kind::Mapper,
+            Interface::Playbook(_) => Kind::Playbook,
+            Interface::Notifier(_) => Kind::Notifier,
+        }
+    }
+
     /// The interfaces that it imports.
     pub fn imports(&self) -> Vec<String> {
-        let component_type = self.mapper.instance_pre().component().component_type();
+        let component_type = self.component.component().component_type();
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
@@ -303,22 +374,31 @@ fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
     values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
 }
 
-/// Finds the interface that the plugin was built for.
-fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<String> {
-    let mut seen = Vec::new();
+/// Tells what kind a plugin is of by the interface that it exports.
+fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<Kind> {
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
     for (name, item) in component.component_type().exports(sandbox.engine()) {
         if let (ComponentItem::ComponentInstance(_), Some((interface, version))) = (&item.ty, name.split_once('@')) {
-            if interface == INTERFACE && version == API_VERSION {
-                return Ok(version.to_owned());
-            }
-            if interface == INTERFACE {
-                bail!("it was built for {INTERFACE}@{version} and this host has {API_VERSION}; build it anew");
+            let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
+            if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
+                if version != API_VERSION {
+                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; build it anew");
+                }
+                found.push(*kind);
             }
         }
         seen.push(name.to_owned());
     }
-    let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
-    bail!("it exports {seen} and not {INTERFACE}@{API_VERSION}; use the SDK's export macro")
+    match (&found[..], seen.is_empty()) {
+        ([kind], _) => Ok(*kind),
+        ([one, other, ..], _) => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
+        ([], true) => bail!("it exports nothing; use the SDK's export macro"),
+        ([], false) => bail!(
+            "it exports {} and none of mapper, playbook and notifier of {PACKAGE}@{API_VERSION}; use the SDK's export \
+             macro",
+            seen.join(", ")
+        ),
+    }
 }
 
 fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {

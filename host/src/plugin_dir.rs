@@ -8,7 +8,7 @@ use crate::compiled_cache::CompiledCache;
 use crate::config::{CallLimits, Config};
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
-use crate::plugin::{FILE_BYTES_MAX, Plugin};
+use crate::plugin::{FILE_BYTES_MAX, Kind, Plugin};
 use crate::sandbox::Sandbox;
 use crate::source::is_name;
 use crate::store::refuse_writable_by_others;
@@ -45,6 +45,23 @@ pub struct Loaded {
 
 /// The loaded plugins by name.
 pub type Plugins = BTreeMap<String, Arc<Plugin>>;
+
+/// The plugin of this name and kind.
+///
+/// # Errors
+/// Why there is none.
+pub fn find(plugins: &Plugins, name: &str, kind: Kind) -> Result<Arc<Plugin>, String> {
+    let plugin = plugins.get(name).ok_or_else(|| not_loaded(name))?;
+    if plugin.kind() != kind {
+        return Err(format!("plugin `{name}` is a {} and no {kind}", plugin.kind()));
+    }
+    Ok(plugin.clone())
+}
+
+/// Says that a plugin is missing.
+pub fn not_loaded(name: &str) -> String {
+    format!("plugin `{name}` is not loaded")
+}
 
 /// A plugin file as it is shown.
 #[derive(Clone, Debug, Default)]

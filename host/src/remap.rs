@@ -67,6 +67,9 @@ impl Host {
         if recorded.delivers {
             self.deliverer.wake();
         }
+        if recorded.triages {
+            self.to_triage.notify_one();
+        }
         Ok(recorded)
     }
 

@@ -82,7 +82,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let sources = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
     let webhooks = std::mem::take(&mut config.webhooks);
     store.set_destinations(webhooks.iter().map(Destination::name_and_url).collect()).await?;
-    let deliverer = Deliverer::new(store.clone(), metrics.clone());
+    let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
     deliverer.replace(webhooks).await;
     let host = Arc::new(Host {
         sources,
@@ -95,6 +95,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         metrics,
         admin_token: admin_token.map(Secret::new),
         waiting: Notify::new(),
+        to_triage: Notify::new(),
         tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
@@ -104,6 +105,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
+    tasks.spawn(host.clone().triage_waiting(plugins_changed.clone(), stopped.clone()));
     tasks.spawn(host.clone().remap_waiting(plugins_changed, stopped.clone()));
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
     tasks.spawn(save_tallies(host.clone(), stopped.clone()));

@@ -12,6 +12,7 @@ mod read;
 mod sources;
 mod sql;
 mod tokens;
+mod triage;
 mod writer;
 
 pub use deliveries::{Attempt, AttemptRow, AuditEntry, DeliveryFilter, DeliveryRow, DueDelivery, Next, Operation};
@@ -20,6 +21,7 @@ pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, Patc
 pub use read::Page;
 pub use sources::{SecretRow, SourceRow};
 pub use tokens::{Scope, TokenRow, Tokens};
+pub use triage::{TriageJob, Triaged};
 
 use crate::config::Dedup;
 use crate::id::{self, IdSource};
@@ -37,7 +39,8 @@ use std::time::Duration;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
-const SCHEMA: [&str; 2] = [include_str!("store/schema/1.sql"), include_str!("store/schema/2.sql")];
+const SCHEMA: [&str; 3] =
+    [include_str!("store/schema/1.sql"), include_str!("store/schema/2.sql"), include_str!("store/schema/3.sql")];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of the log may pile up before it is copied into the database, in pages.

@@ -6,12 +6,13 @@ use super::{List, body, shown};
 use crate::Host;
 use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
-use crate::incident::{Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
+use crate::incident::{Patch, given, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
 use crate::request_id::RequestId;
-use crate::store::{AuditEntry, IncidentFilter, IncidentKey, PatchRefusal};
+use crate::store::{AuditEntry, IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -37,12 +38,53 @@ pub(super) async fn list(
     let (limit, before) = parameters.page()?;
     parameters.end()?;
     let page = host.store.incidents(filter, before, limit).await?;
-    Ok(shown(page, |row| json!(row.view())))
+    Ok(shown(page, |row| view(&host, row)))
 }
 
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
     let row = host.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
-    Ok(Json(json!(row.view())))
+    Ok(Json(view(&host, &row)))
+}
+
+/// An incident as it is shown, with why its triage waits.
+fn view(host: &Host, row: &IncidentRow) -> Value {
+    let mut shown = json!(row.view());
+    if let Some(mut triage) = row.incident.triage.clone() {
+        host.explain_waiting(&mut triage);
+        shown["triage"] = json!(triage);
+    }
+    shown
+}
+
+/// Which playbook to ask.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    #[serde(default, deserialize_with = "given")]
+    playbook: Option<String>,
+}
+
+pub(super) async fn triage(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Bytes(bytes): Bytes,
+) -> Result<(StatusCode, Json<Value>), HttpError> {
+    let ask: Ask = if bytes.is_empty() { Ask::default() } else { body(&bytes)? };
+    let key = incident_key(&which)?;
+    let playbook = match ask.playbook {
+        Some(name) => name,
+        None => {
+            let row = host.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
+            let last = row.incident.triage.map(|triage| triage.playbook);
+            row.incident.playbook.or(last).ok_or_else(|| {
+                HttpError::Conflict("the incident's source has no playbook; say which one in `playbook`".into())
+            })?
+        }
+    };
+    host.playbook(&playbook).map_err(HttpError::Conflict)?;
+    let row = host.ask_triage(key, playbook, request_id.to_string()).await?.ok_or_else(|| not_found(&which))?;
+    Ok((StatusCode::ACCEPTED, Json(json!(row.view()))))
 }
 
 pub(super) async fn audit(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
@@ -62,7 +104,7 @@ pub(super) async fn patch(
     let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
     host.deliverer.wake();
     match patched {
-        Ok(row) => Ok(Json(json!(row.view()))),
+        Ok(row) => Ok(Json(view(&host, &row))),
         Err(PatchRefusal::NotFound) => Err(not_found(&which)),
         Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
             "the incident has changed and is at revision {revision}; read it again and repeat the change"

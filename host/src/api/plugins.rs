@@ -7,6 +7,7 @@ use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
 use crate::incident::given;
 use crate::map;
+use crate::plugin_trial;
 use crate::source::Source;
 use axum::Json;
 use axum::extract::State;
@@ -21,7 +22,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
         let live = plugins.get(name);
         json!({
             "name": name,
-            "kind": "mapper",
+            "kind": live.map(|plugin| plugin.kind()),
             "api_version": live.map(|plugin| &plugin.api_version),
             "version": live.map(|plugin| &plugin.version.version),
             "summary": live.map(|plugin| &plugin.description.summary),
@@ -65,6 +66,10 @@ pub(super) async fn run(
         (None, Some(text)) => text,
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
+    let shown = plugin_trial::try_out(&plugin, &payload).await;
+    if let Some(shown) = shown.map_err(|error| HttpError::InvalidRequest(format!("`payload`: {error:#}")))? {
+        return Ok(Json(shown));
+    }
     let source = match run.source {
         Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),

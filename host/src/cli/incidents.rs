@@ -4,6 +4,7 @@ use super::client::{Connection, Part, Query, each, print};
 use super::text::{incident, list, plain, table, time};
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Incidents {
@@ -13,6 +14,16 @@ pub(super) enum Incidents {
     Show {
         /// Its number, such as INC-2026-0001, or its id
         number: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Have a playbook look at an incident, once more or for the first time
+    Triage {
+        /// Its number, such as INC-2026-0001, or its id
+        number: String,
+        /// The playbook [default: the one of the incident's source]
+        #[arg(long, value_name = "NAME")]
+        playbook: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -51,6 +62,15 @@ impl Incidents {
             Self::Show { number, connection } => {
                 let answer = connection.open()?.get(&["incidents", &number], &[])?;
                 print(connection.json, &answer, incident);
+                Ok(())
+            }
+            Self::Triage { number, playbook, connection } => {
+                let ask = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
+                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &ask)?;
+                print(connection.json, &answer, |answer| {
+                    let (playbook, number) = (plain(&answer["triage"]["playbook"]), plain(&answer["number"]));
+                    format!("{playbook} will look at {number}; `hookmill incidents show {number}` says what it did")
+                });
                 Ok(())
             }
         }

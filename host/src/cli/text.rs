@@ -107,6 +107,7 @@ pub(super) fn incident(incident: &Value) -> String {
         ("truncated", text("truncated").trim_start_matches('0').to_owned()),
         ("link", text("external_link")),
         ("playbook", text("playbook")),
+        ("triage", triage(&incident["triage"])),
         ("plugin", version(&incident["plugin"])),
         ("description", text("description")),
         ("tags", lines("tags", &plain)),
@@ -119,6 +120,24 @@ pub(super) fn incident(incident: &Value) -> String {
         ),
         ("events", lines("event_ids", &plain)),
     ])
+}
+
+/// What a playbook wants done, a line for each.
+pub(super) fn actions(actions: &[Value]) -> String {
+    let mut text = String::new();
+    for (name, value) in actions.iter().filter_map(Value::as_object).flatten() {
+        let value = if name == "add_observable" { observable(value) } else { plain(value) };
+        text += &fields([(name.replace('_', " ").as_str(), value)]);
+    }
+    text
+}
+
+/// The newest work of a playbook.
+fn triage(triage: &Value) -> String {
+    let mut text = join(&[plain(&triage["status"]), plain(&triage["playbook"]), plain(&triage["plugin"]["version"])], " ");
+    text += &triage["error"]["message"].as_str().map_or_else(String::new, |message| format!(": {}", clean(message)));
+    list(&triage["problems"]).iter().for_each(|problem| text += &format!("\n{}", plain(problem)));
+    text
 }
 
 fn observable(observable: &Value) -> String {

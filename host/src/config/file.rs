@@ -115,6 +115,7 @@ impl<'de> Deserialize<'de> for PluginWords {
 pub(super) struct Webhook {
     url: Leaf<reqwest::Url>,
     secret: Option<Leaf<SigningSecret>>,
+    notifier: Option<Leaf<Name>>,
     #[serde(default)]
     allow_networks: Vec<Leaf<IpNet>>,
     retry_schedule: Option<Vec<Leaf<Period>>>,
@@ -211,6 +212,7 @@ impl Webhook {
             self.timeout.map(|timeout| timeout.0.into()),
             self.concurrency.map(|count| count.0.get()),
         )
+        .map(|destination| destination.with_notifier(self.notifier.map(|name| name.0.into())))
     }
 }
 

@@ -152,6 +152,9 @@ impl Declaration {
         if !secrets.is_empty() && !secrets.iter().any(|secret| secret.is_live(now)) {
             warnings.push(format!("every secret of source `{name}` has passed its not_after: nobody is believed"));
         }
+        if self.auto_triage.as_ref().is_some_and(|flag| flag.0) && self.playbook.is_none() {
+            warnings.push(format!("source `{name}` has auto_triage and no `playbook`: nothing is triaged"));
+        }
         let payload_bytes_max = self.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes());
         ensure!(
             payload_bytes_max <= limits.body_memory_bytes,

@@ -92,7 +92,8 @@ fn detail(text: String) -> Value {
     }
 }
 
-fn observable(observable: shapes::Observable) -> Result<Observable, String> {
+/// Checks an observable.
+pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     if kind.is_empty() || !kind.bytes().all(known) {
@@ -119,7 +120,8 @@ fn time(what: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
     text.map(|text| timestamp::parse(&text)).transpose().map_err(|problem| format!("{what}: {problem}"))
 }
 
-fn severity(severity: shapes::Severity) -> Severity {
+/// The domain's word.
+pub(crate) fn severity(severity: shapes::Severity) -> Severity {
     match severity {
         shapes::Severity::Informational => Severity::Informational,
         shapes::Severity::Low => Severity::Low,

@@ -433,8 +433,8 @@ fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
 
 /// The attributes that a Creation sets: those of the object but for what the host keeps of it.
 fn creation_details(object: &Value) -> Value {
-    const KEPT_BY_HOST: [&str; 8] =
-        ["id", "number", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
+    const KEPT_BY_HOST: [&str; 9] =
+        ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
     let attributes = object.as_object().into_iter().flatten();
     let set = attributes.filter(|(name, value)| !value.is_null() && !KEPT_BY_HOST.contains(&name.as_str()));
     Value::Object(set.map(|(name, value)| (name.clone(), value.clone())).collect())

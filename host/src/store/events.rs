@@ -55,6 +55,8 @@ pub struct Recorded {
     pub duplicate: bool,
     /// Whether there is something new to deliver.
     pub delivers: bool,
+    /// Whether there is something new for a playbook.
+    pub triages: bool,
 }
 
 /// What recording an event would make.
@@ -245,7 +247,7 @@ impl Columns {
 fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
     if let Some(known) = remember(tx, &mapped.event)? {
         let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
-        return Ok(Recorded { state, duplicate: true, delivers: false });
+        return Ok(Recorded { state, duplicate: true, delivers: false, triages: false });
     }
     let recorded = settle(tx, mapped)?;
     let (event, state) = (&mapped.event, &recorded.state);
@@ -336,7 +338,7 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
         message: None,
         incidents: Vec::new(),
     };
-    let mut delivers = false;
+    let (mut delivers, mut triages) = (false, false);
     match &mapped.verdict {
         Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
         Verdict::Wait(reason) => {
@@ -355,10 +357,12 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
                 received_at: Timestamp::from_millisecond(mapped.event.received_at)?,
                 plugin: plugin.clone(),
                 playbook: mapped.source.settings.playbook.clone(),
+                auto_triage: mapped.source.settings.auto_triage,
             };
             for observation in observations {
                 let applied = apply(tx, observation, &origin)?;
                 delivers |= applied.audited;
+                triages |= applied.triages;
                 state.incidents.push(applied.incident);
             }
             let notes = if problems.is_empty() { skipped } else { problems };
@@ -370,7 +374,7 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
             };
         }
     }
-    Ok(Recorded { state, duplicate: false, delivers })
+    Ok(Recorded { state, duplicate: false, delivers, triages })
 }
 
 fn update_event(tx: &Tx, id: Uuid, state: &EventState, attempt: u32, tried: &[String]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::deliveries::{Operation, append};
 use super::events::IncidentRef;
+use super::triage::{self, Wish};
 use super::sql::{Conditions, from_json, json, nanoseconds, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
@@ -95,6 +96,7 @@ pub enum PatchRefusal {
 pub(super) struct Applied {
     pub incident: IncidentRef,
     pub audited: bool,
+    pub triages: bool,
 }
 
 impl Store {
@@ -157,6 +159,7 @@ impl Store {
                 keep_object(tx, &row)?;
                 let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
                 tx.connection.prepare_cached(sql)?.execute(params![audit, key(row.id)])?;
+                triage::forget(tx, row.id)?;
                 Ok(true)
             })
             .await
@@ -180,7 +183,11 @@ pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> 
     let details = row.incident.apply(&mut row.guard, observation.clone(), origin, now);
     let audited = !details.is_empty();
     save(tx, &before, &mut row, details, &origin.event_id.to_string())?;
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, false), audited })
+    let triages = row.incident.triage != before.incident.triage;
+    if triages {
+        triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
+    }
+    Ok(Applied { incident: IncidentRef::new(row.id, row.number, false), audited, triages })
 }
 
 /// The incident that an observation speaks of, unless it makes a new one.
@@ -224,11 +231,21 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
         row.newest_audit,
         json(&row.incident),
     ])?;
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, true), audited: true })
+    let triages = row.incident.triage.is_some();
+    if triages {
+        triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
+    }
+    Ok(Applied { incident: IncidentRef::new(row.id, row.number, true), audited: true, triages })
 }
 
 /// Writes a changed row, with an audit entry when `details` says that something changed.
-fn save(tx: &mut Tx, before: &IncidentRow, row: &mut IncidentRow, details: Details, request_id: &str) -> Result<()> {
+pub(super) fn save(
+    tx: &mut Tx,
+    before: &IncidentRow,
+    row: &mut IncidentRow,
+    details: Details,
+    request_id: &str,
+) -> Result<()> {
     keep_object(tx, before)?;
     if !details.is_empty() {
         let previous = Some(before.newest_audit);
@@ -258,7 +275,7 @@ fn keep_object(tx: &Tx, row: &IncidentRow) -> Result<()> {
     Ok(())
 }
 
-const SELECT: &str =
+pub(super) const SELECT: &str =
     "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit FROM incidents";
 
 pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<IncidentRow>> {

@@ -1,5 +1,6 @@
-//! Write Hookmill mappers in Rust.
+//! Write Hookmill plugins in Rust.
 //!
+//! A plugin is of one kind: a [`Mapper`], a [`Playbook`](playbook::Playbook) or a [`Notifier`](notifier::Notifier).
 //! A mapper turns one vendor's payload into incidents. It is a type that implements [`Mapper`], exported with
 //! [`export!`], in a crate of type `cdylib`:
 //!
@@ -58,7 +59,9 @@ mod digest;
 mod fields;
 mod incident;
 mod list;
+pub mod notifier;
 mod payload;
+pub mod playbook;
 pub mod testing;
 mod text;
 mod time;
@@ -72,6 +75,38 @@ pub mod bindings {
         pub_export_macro: true,
         default_bindings_module: "hookmill_sdk::bindings",
         additional_derives: [PartialEq, Eq],
+        // Those of the other kinds are here too, so that all kinds have the same types.
+        generate_unused_types: true,
+    });
+}
+
+#[doc(hidden)]
+#[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
+pub mod playbook_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "playbook-plugin",
+        pub_export_macro: true,
+        default_bindings_module: "hookmill_sdk::playbook_bindings",
+        with: {
+            "hookmill:plugin/types@0.1.0": crate::bindings::hookmill::plugin::types,
+            "hookmill:plugin/log@0.1.0": crate::bindings::hookmill::plugin::log,
+        },
+    });
+}
+
+#[doc(hidden)]
+#[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
+pub mod notifier_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "notifier-plugin",
+        pub_export_macro: true,
+        default_bindings_module: "hookmill_sdk::notifier_bindings",
+        with: {
+            "hookmill:plugin/types@0.1.0": crate::bindings::hookmill::plugin::types,
+            "hookmill:plugin/log@0.1.0": crate::bindings::hookmill::plugin::log,
+        },
     });
 }
 

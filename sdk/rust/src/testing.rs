@@ -1,5 +1,10 @@
-//! Runs a mapper natively against payload files, in its author's unit tests.
+//! Runs a plugin natively against files, in its author's unit tests.
 
+mod incident;
+
+pub use incident::{actions_json, stored_incident};
+
+use crate::playbook::Playbook;
 use crate::{Event, Field, Incident, Mapper, MappingError, Observable, Outcome};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -13,13 +18,32 @@ use std::path::Path;
 /// When an outcome differs, with both; when a file cannot be read; when there is no payload at all.
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
 pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
-    let directory = directory.as_ref();
+    check_files(directory.as_ref(), |body| outcome_json(&M::map(&Event::new(body))));
+}
+
+/// Has every incident `NAME.json` in `directory` judged, as `GET /api/incidents/…` shows it, and compares the actions
+/// with `NAME.expected.json` beside it.
+///
+/// The expected file holds what [`actions_json`] gives, and is written by `UPDATE_EXPECTED=1` as for [`check`].
+///
+/// # Panics
+/// As [`check`].
+#[allow(clippy::panic, reason = "a failed check is a failed test")]
+pub fn check_playbook<P: Playbook>(directory: impl AsRef<Path>) {
+    check_files(directory.as_ref(), |text| {
+        let incident = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("an incident is no JSON: {error}"));
+        actions_json(&P::triage(&stored_incident(&incident)))
+    });
+}
+
+#[allow(clippy::panic, reason = "a failed check is a failed test")]
+fn check_files(directory: &Path, run: impl Fn(Vec<u8>) -> Value) {
     let names = payload_names(directory);
-    assert!(!names.is_empty(), "no payload files in {}", directory.display());
+    assert!(!names.is_empty(), "no files in {}", directory.display());
     for name in names {
         let payload = directory.join(format!("{name}.json"));
         let body = std::fs::read(&payload).unwrap_or_else(|error| panic!("{}: {error}", payload.display()));
-        let outcome = outcome_json(&M::map(&Event::new(body)));
+        let outcome = run(body);
         let expected = directory.join(format!("{name}.expected.json"));
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(&expected, format!("{outcome:#}\n"))
@@ -27,7 +51,7 @@ pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
             continue;
         }
         let text = std::fs::read_to_string(&expected).unwrap_or_else(|error| {
-            panic!("{}: {error}; set UPDATE_EXPECTED=1 to write it from what the mapper gives", expected.display())
+            panic!("{}: {error}; set UPDATE_EXPECTED=1 to write it from what the plugin gives", expected.display())
         });
         let wanted: Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", expected.display()));

@@ -41,7 +41,7 @@ fn describe(loaded: &Loaded) -> String {
     let says = &plugin.description;
     let imports = plugin.imports().join(", ");
     fields([
-        ("kind", format!("mapper, API {}", plugin.api_version)),
+        ("kind", format!("{}, API {}", plugin.kind(), plugin.api_version)),
         ("says it is", clean(&format!("{} {}: {}", says.name, says.version, says.summary))),
         ("scheme", says.scheme.as_deref().map(clean).unwrap_or_default()),
         ("imports", if imports.is_empty() { "nothing".to_owned() } else { imports }),

@@ -1,11 +1,12 @@
 //! `hookmill plugin run`.
 
 use super::Loader;
-use crate::cli::text::{bytes, clean, fields, incident};
+use crate::cli::text::{actions, bytes, clean, fields, incident, list, plain};
 use crate::event::{Event, NamedValue, Verdict};
 use crate::id::IdSource;
 use crate::incident::{Incident, Origin};
 use crate::map::{self, Trace};
+use crate::plugin_trial;
 use crate::source::Source;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -19,7 +20,7 @@ pub(in crate::cli) struct Run {
     /// The plugin file
     #[arg(value_name = "FILE")]
     plugin: PathBuf,
-    /// A file with the payload
+    /// A file with the payload; for a playbook an incident, for a notifier an audit entry, as the API shows them
     #[arg(long, value_name = "FILE")]
     payload: PathBuf,
     /// The name of the source that it is said to come from [default: the plugin's name]
@@ -43,6 +44,12 @@ impl Run {
             .block_on(async { Loader::new()?.load(&self.plugin).await })
             .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
         let plugin = loaded.plugin;
+        if let Some(shown) = runtime
+            .block_on(async { plugin_trial::try_out(&plugin, &String::from_utf8_lossy(&body)).await })
+            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?
+        {
+            return print_other(&shown, self.json);
+        }
         let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
         let event = Event::trial(IdSource::after(0).next(), source.name.clone(), self.headers, body.into());
         let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
@@ -60,6 +67,48 @@ impl Run {
     }
 }
 
+/// What a playbook or a notifier came to.
+fn print_other(shown: &Value, json: bool) -> Result<()> {
+    if json {
+        println!("{shown:#}");
+    } else {
+        print!("{}", other_as_text(shown));
+    }
+    match shown["error"]["message"].as_str() {
+        Some(message) => bail!("{}", clean(message)),
+        None => Ok(()),
+    }
+}
+
+fn other_as_text(shown: &Value) -> String {
+    let mut text = String::new();
+    if let Some(wanted) = shown["actions"].as_array() {
+        text += if wanted.is_empty() { "no action\n" } else { "actions\n" };
+        text += &actions(wanted);
+    }
+    match shown.get("request") {
+        Some(Value::Null) => text += "nothing is sent\n",
+        Some(request) => {
+            text += &format!("{} {}\n", plain(&request["method"]), plain(&request["url"]));
+            let headers = list(&request["headers"]).iter();
+            text += &headers.map(|pair| format!("{}: {}\n", plain(&pair[0]), plain(&pair[1]))).collect::<String>();
+            text += &format!("\n{}\n", plain(&request["body"]));
+        }
+        None => {}
+    }
+    let log = list(&shown["log"]);
+    if !log.is_empty() {
+        text += "\nlog\n";
+        text += &log
+            .iter()
+            .map(|line| format!("  {:14}{}\n", plain(&line["level"]), plain(&line["message"])))
+            .collect::<String>();
+    }
+    let milliseconds = shown["duration_us"].as_f64().unwrap_or_default() / 1000.0;
+    let memory = bytes(shown["memory_bytes"].as_u64().unwrap_or_default());
+    text + &format!("\ntook {milliseconds:.2} ms and {memory} of memory\n")
+}
+
 fn header(text: &str) -> Result<NamedValue, String> {
     let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
     Ok((name.trim().to_lowercase(), value.trim().to_owned()))
@@ -75,6 +124,7 @@ fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
         received_at: Timestamp::from_millisecond(event.received_at).unwrap_or(now),
         plugin: plugin.clone(),
         playbook: None,
+        auto_triage: false,
     };
     observations.iter().map(|observation| json!(Incident::create(observation.clone(), &origin, now).0)).collect()
 }

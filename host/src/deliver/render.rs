@@ -1,0 +1,140 @@
+//! What is sent of an audit entry: the entry itself, or the request that the destination's notifier makes of it.
+
+use super::Destination;
+use crate::plugin::{Kind, Notification, Plugin, shapes};
+use crate::plugin_dir::{Loaded, find};
+use crate::sandbox::LogLine;
+use crate::store::DueDelivery;
+use anyhow::{Context, Result, anyhow, ensure};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use serde::Serialize;
+use std::time::Duration;
+use tracing::info;
+
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+const URL_BYTES_MAX: usize = 4096;
+const HEADERS_MAX: usize = 50;
+/// Bytes of all headers, names and values.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Headers that the connection or the host sets. Also those that begin with `proxy-` and `webhook-`.
+const RESERVED: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A request that was checked.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// What one call of a notifier came to.
+#[derive(Debug)]
+pub struct RenderCall {
+    /// The request, none to send nothing, or why it could not.
+    pub result: Result<Option<Rendered>>,
+    /// What it wrote.
+    pub log: Vec<LogLine>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The most memory that it had.
+    pub memory_bytes: usize,
+}
+
+/// A request as it is shown in a dry run.
+#[derive(Debug, Serialize)]
+pub struct ShownRequest {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Rendered {
+    /// As it is shown in a dry run.
+    pub fn shown(&self) -> ShownRequest {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        ShownRequest {
+            method: self.method.to_string(),
+            url: self.url.to_string(),
+            headers: self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: String::from_utf8_lossy(&self.body).into_owned(),
+        }
+    }
+}
+
+/// What is to be sent; `None` when the destination's notifier has nothing to send.
+pub(super) async fn rendered(
+    destination: &Destination,
+    delivery: &DueDelivery,
+    loaded: &Loaded,
+) -> Result<Option<Rendered>> {
+    let Some(name) = &destination.notifier else {
+        let (url, body) = (destination.url.clone(), delivery.body.clone().into_bytes());
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        return Ok(Some(Rendered { method: Method::POST, url, headers, body }));
+    };
+    let plugin = find(&loaded.plugins(), name, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+    let notification = Notification::new(delivery.id, destination.name.clone(), delivery.body.clone())?;
+    let call = render(&plugin, &notification, &destination.url).await;
+    for line in &call.log {
+        info!(request_id = delivery.request_id, plugin = name, plugin_level = line.level, said = line.message);
+    }
+    call.result
+}
+
+/// Calls a notifier and checks what it wants sent to a destination at this URL.
+pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url) -> RenderCall {
+    let call = plugin.render(notification).await;
+    let result = match call.result {
+        Ok(Ok(None)) => Ok(None),
+        Ok(Ok(Some(request))) => checked(request, url).map(Some),
+        Ok(Err(text)) => Err(anyhow!("{text}")),
+        Err(error) => Err(anyhow!("{error}")),
+    };
+    let result = result.with_context(|| format!("notifier {} {}", plugin.version.name, plugin.version.version));
+    RenderCall { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
+}
+
+fn checked(request: shapes::HttpRequest, url: &Url) -> Result<Rendered> {
+    let method = METHODS.into_iter().find(|method| method.as_str() == request.method);
+    let method = method.with_context(|| format!("method `{}` is none of GET, POST, PUT, PATCH, DELETE", request.method))?;
+    let url = match request.url {
+        None => url.clone(),
+        Some(text) => {
+            ensure!(text.len() <= URL_BYTES_MAX, "its URL has {} bytes; at most {URL_BYTES_MAX}", text.len());
+            // A URL may hold a secret and is not shown.
+            let link = url.join(&text).map_err(|error| anyhow!("its URL cannot be read: {error}"))?;
+            // A plugin is not to choose who learns what: where the host connects, its operator says.
+            ensure!(link.origin() == url.origin(), "its URL has another scheme, host or port than the destination's");
+            link
+        }
+    };
+    let count = request.headers.len();
+    ensure!(count <= HEADERS_MAX, "it has {count} headers; at most {HEADERS_MAX}");
+    let bytes: usize = request.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+    ensure!(bytes <= HEADERS_BYTES_MAX, "its headers have {bytes} bytes; at most {HEADERS_BYTES_MAX}");
+    let mut headers = HeaderMap::new();
+    for header in request.headers {
+        let name: HeaderName =
+            header.name.parse().map_err(|_| anyhow!("header `{}` has no valid name", header.name.escape_debug()))?;
+        let is_reserved = RESERVED.contains(&name.as_str())
+            || ["proxy-", "webhook-"].iter().any(|prefix| name.as_str().starts_with(prefix));
+        ensure!(!is_reserved, "header `{name}` is not a notifier's to set");
+        let value = header.value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
+        headers.append(name, value);
+    }
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    Ok(Rendered { method, url, headers, body: request.body })
+}

@@ -1,0 +1,55 @@
+//! Calls a playbook or a notifier on trial: shows what it would have done, and leaves nothing behind.
+
+use crate::deliver::render;
+use crate::plugin::{Kind, Notification, Plugin, ShownIncident};
+use crate::triage::judge;
+use anyhow::{Context, Result};
+use reqwest::Url;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Where a destination would be that nobody configured.
+const DESTINATION_URL: &str = "https://destination.example/";
+const DESTINATION: &str = "trial";
+
+/// What a playbook makes of an incident as `GET /api/incidents/…` shows it, or a notifier of an audit entry as it is
+/// delivered. `None` when the plugin is a mapper.
+///
+/// # Errors
+/// When `input` is not what plugins of this kind are given.
+pub async fn try_out(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
+    let (name, result, log, duration, memory_bytes) = match plugin.kind() {
+        Kind::Mapper => return Ok(None),
+        Kind::Playbook => {
+            let shown: ShownIncident =
+                serde_json::from_str(input).context("it is no incident as `GET /api/incidents/ID` shows it")?;
+            let judged = judge(plugin, &shown).await;
+            let result = match judged.result {
+                Some(Ok(actions)) => Ok(json!(actions)),
+                Some(Err(error)) => Err(json!(error)),
+                None => Err(json!({"code": "busy", "message": "all its instances are busy"})),
+            };
+            ("actions", result, judged.log, judged.duration, judged.memory_bytes)
+        }
+        Kind::Notifier => {
+            let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
+            let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?).await;
+            let result = match call.result {
+                Ok(request) => Ok(json!(request.map(|request| request.shown()))),
+                Err(error) => Err(json!({"code": "not_rendered", "message": format!("{error:#}")})),
+            };
+            ("request", result, call.log, call.duration, call.memory_bytes)
+        }
+    };
+    let mut shown = json!({
+        "plugin": *plugin.version,
+        "log": log,
+        "duration_us": duration.as_micros() as u64,
+        "memory_bytes": memory_bytes,
+    });
+    match result {
+        Ok(value) => shown[name] = value,
+        Err(error) => shown["error"] = error,
+    }
+    Ok(Some(shown))
+}

@@ -1,0 +1,249 @@
+//! Has playbooks look at incidents that became new: calls them aside, checks what they ask for, and has all of it done
+//! in one transaction.
+//!
+//! What is to be looked at stands in the store, since the transaction that made the incident; a playbook that is not
+//! loaded is waited for. Each playbook has a pass of its own, so that one whose calls do not end holds up no other.
+
+mod actions;
+
+pub use actions::check;
+
+use crate::Host;
+use crate::incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
+use crate::map::ATTEMPTS;
+use crate::plugin::{CallError, Kind, Plugin, ShownIncident};
+use crate::plugin_dir::find;
+use crate::sandbox::LogLine;
+use crate::store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
+use anyhow::Result;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+/// Incidents read from the store at once.
+const CHUNK: usize = 64;
+/// Incidents that one playbook looks at at once.
+const CONCURRENCY: usize = 4;
+/// How often to look without being told, for what was missed.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long to wait when the store cannot be written or no instance is free.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What one call of a playbook came to.
+#[derive(Debug)]
+pub struct Judged {
+    /// What it wants done, or why it could not; `None` when nothing was called.
+    pub result: Option<Result<Vec<Action>, TriageError>>,
+    /// What it wrote.
+    pub log: Vec<LogLine>,
+    /// How long it took.
+    pub duration: Duration,
+    /// The most memory that it had.
+    pub memory_bytes: usize,
+}
+
+/// Calls a playbook and checks what it asks for.
+pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
+    let call = plugin.triage(shown).await;
+    let error = |code, message: String| {
+        let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
+        Some(Err(TriageError { code, message }))
+    };
+    let result = match call.result {
+        Ok(Ok(actions)) => match check(actions) {
+            Ok(actions) => Some(Ok(actions)),
+            Err(problem) => error(TriageCode::InvalidAction, problem),
+        },
+        Ok(Err(text)) => error(TriageCode::Refused, text),
+        Err(CallError::Busy) => None,
+        Err(failed) => {
+            let code = match &failed {
+                CallError::Deadline(_) => TriageCode::DeadlineExceeded,
+                CallError::Memory(_) => TriageCode::MemoryExceeded,
+                CallError::Output(_) => TriageCode::OutputTooLarge,
+                CallError::Trap(_) | CallError::Busy => TriageCode::Trapped,
+                CallError::Kind { .. } => TriageCode::NotLoaded,
+            };
+            error(code, failed.to_string())
+        }
+    };
+    Judged { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
+}
+
+impl From<IncidentRow> for ShownIncident {
+    fn from(row: IncidentRow) -> Self {
+        Self { id: row.id, number: row.number.to_string(), incident: row.incident, occurrences: row.occurrences }
+    }
+}
+
+impl Host {
+    /// Has a playbook look at an incident; nothing is waited for.
+    ///
+    /// # Errors
+    /// When it cannot be written. `None` when there is no such incident.
+    pub async fn ask_triage(
+        &self,
+        which: IncidentKey,
+        playbook: String,
+        request_id: String,
+    ) -> Result<Option<IncidentRow>, StoreError> {
+        let row = self.store.ask_triage(which, playbook, request_id).await?;
+        self.to_triage.notify_one();
+        Ok(row)
+    }
+
+    /// The playbook of this name.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn playbook(&self, name: &str) -> Result<Arc<Plugin>, String> {
+        find(&self.loaded.plugins(), name, Kind::Playbook)
+    }
+
+    /// Says of what waits for a playbook that is not there why it does. Nothing of it is stored: the playbook may come.
+    pub fn explain_waiting(&self, triage: &mut Triage) {
+        if triage.status == TriageStatus::Waiting
+            && self.loaded.is_settled()
+            && let Err(message) = self.playbook(&triage.playbook)
+        {
+            triage.error = Some(TriageError { code: TriageCode::NotLoaded, message });
+        }
+    }
+
+    /// Has playbooks look at what waits for them, until told to stop.
+    pub async fn triage_waiting(self: Arc<Self>, mut changed: watch::Receiver<()>, mut stop: watch::Receiver<bool>) {
+        let (mut passes, mut under_way) = (JoinSet::new(), HashSet::new());
+        let (mut missing, mut plugins_are_new) = (HashSet::new(), true);
+        while !*stop.borrow() {
+            if self.loaded.is_settled() {
+                let begun = self.begin_passes(&mut passes, &mut under_way, &mut missing, plugins_are_new, &stop).await;
+                plugins_are_new = begun.is_err() && plugins_are_new;
+                if let Err(error) = begun {
+                    warn!("cannot look for incidents to triage: {error:#}");
+                }
+            }
+            tokio::select! {
+                Some(Ok(name)) = passes.join_next() => {
+                    under_way.remove(&name);
+                }
+                _ = changed.changed() => plugins_are_new = true,
+                () = self.to_triage.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        while passes.join_next().await.is_some() {}
+    }
+
+    /// Begins a pass of every playbook that something waits for and that has none under way.
+    async fn begin_passes(
+        self: &Arc<Self>,
+        passes: &mut JoinSet<String>,
+        under_way: &mut HashSet<String>,
+        missing: &mut HashSet<String>,
+        plugins_are_new: bool,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<()> {
+        if plugins_are_new {
+            missing.clear();
+            let plugins = self.loaded.plugins().clone();
+            for plugin in plugins.values().filter(|plugin| plugin.kind() == Kind::Playbook) {
+                self.store.retry_triage(plugin.version.name.clone(), plugin.version.sha256.clone()).await?;
+            }
+        }
+        for name in self.store.waiting_playbooks().await? {
+            match self.playbook(&name) {
+                Ok(_) if under_way.insert(name.clone()) => {
+                    passes.spawn(self.clone().pass(name, stop.clone()));
+                }
+                Ok(_) => {}
+                Err(reason) if missing.insert(name) => warn!("incidents wait for their playbook: {reason}"),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has one playbook look at all that waits for it. Returns its name.
+    async fn pass(self: Arc<Self>, name: String, stop: watch::Receiver<bool>) -> String {
+        let (mut under_way, mut after) = (JoinSet::new(), 0);
+        'pass: loop {
+            let jobs = match self.store.triage_jobs(name.clone(), after, CHUNK).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    warn!(playbook = name, "cannot read what waits for it: {error:#}");
+                    tokio::time::sleep(PAUSE).await;
+                    break;
+                }
+            };
+            let Some(last) = jobs.last() else { break };
+            after = last.key;
+            for job in jobs {
+                if under_way.len() == CONCURRENCY {
+                    under_way.join_next().await;
+                }
+                // What is loaded may have changed since the last one.
+                let Ok(plugin) = self.playbook(&name) else { break 'pass };
+                if *stop.borrow() {
+                    break 'pass;
+                }
+                under_way.spawn(self.clone().triage_one(plugin, job));
+            }
+        }
+        under_way.join_all().await;
+        name
+    }
+
+    async fn triage_one(self: Arc<Self>, plugin: Arc<Plugin>, job: TriageJob) {
+        let (name, request_id) = (plugin.version.name.clone(), job.request_id.clone());
+        match self.triage_job(&plugin, job).await {
+            Ok(()) => {}
+            Err(error) => {
+                warn!(request_id, playbook = name, "what it said was not recorded: {error:#}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn triage_job(&self, plugin: &Plugin, job: TriageJob) -> Result<(), StoreError> {
+        let Some(row) = job.row.clone() else { return Ok(()) };
+        let (name, number, request_id) = (&plugin.version.name, row.number, job.request_id.clone());
+        if let Some(status) = job.is_late() {
+            info!(request_id, playbook = name, "{number} is not triaged: it is {status} by now");
+            self.store.triaged(job, Triaged::Skipped(format!("the incident was {status} by then"))).await?;
+            return Ok(());
+        }
+        let judged = judge(plugin, &row.into()).await;
+        for line in &judged.log {
+            info!(request_id, plugin = name, plugin_level = line.level, said = line.message);
+        }
+        let Some(result) = judged.result else {
+            tokio::time::sleep(PAUSE).await;
+            return Ok(());
+        };
+        let (triaged, word) = match result {
+            Ok(actions) => (Triaged::Actions((*plugin.version).clone(), actions), "done"),
+            Err(error) if error.code == TriageCode::DeadlineExceeded && job.attempts + 1 < ATTEMPTS => {
+                warn!(request_id, playbook = name, "{number} will be triaged again: {}", error.message);
+                self.metrics.triage(name, "again");
+                return self.store.triage_again(job).await;
+            }
+            Err(error) => {
+                warn!(request_id, playbook = name, "{number} is not triaged: {}", error.message);
+                (Triaged::Failed((*plugin.version).clone(), error), "failed")
+            }
+        };
+        // Otherwise the incident changed under the playbook's eyes, and the next pass shows it as it is now.
+        if let Some(delivers) = self.store.triaged(job, triaged).await? {
+            self.metrics.triage(name, word);
+            info!(request_id, playbook = name, "{number}: triage {word}");
+            if delivers {
+                self.deliverer.wake();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+;; A notifier that returns what the incident's description holds: two letters from `a` to `p` for each byte, as it lies in
+;; memory from 2 MiB on. With `T` it traps, with `L` it never ends: outcome.rs makes such descriptions.
+(func (export "hookmill:plugin/notifier@0.1.0#render") (param i32) (result i32)
+  (local $from i32) (local $end i32) (local $to i32)
+  (local.set $from (i32.load offset=92 (local.get 0)))
+  (local.set $end (i32.add (local.get $from) (i32.load offset=96 (local.get 0))))
+  (local.set $to (i32.const 0x200000))
+  (if (i32.eq (i32.load8_u (local.get $from)) (i32.const 84)) (then (unreachable)))
+  (if (i32.eq (i32.load8_u (local.get $from)) (i32.const 76)) (then (loop $again (br $again))))
+  (loop $more
+    (if (i32.lt_u (local.get $from) (local.get $end)) (then
+      (i32.store8 (local.get $to) (i32.or
+        (i32.shl (i32.sub (i32.load8_u (local.get $from)) (i32.const 97)) (i32.const 4))
+        (i32.sub (i32.load8_u offset=1 (local.get $from)) (i32.const 97))))
+      (local.set $from (i32.add (local.get $from) (i32.const 2)))
+      (local.set $to (i32.add (local.get $to) (i32.const 1)))
+      (br $more))))
+  (i32.const 0x200000))

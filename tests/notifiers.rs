@@ -1,0 +1,127 @@
+//! What notifiers make of audit entries, and what becomes of those that they cannot render.
+
+use crate::guest::{guest, guest_of_kind};
+use crate::host::{Folder, Host, eventually};
+use crate::outcome::{incident, request};
+use crate::receiver::Receiver;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+const KEY: [u8; 32] = [b'k'; 32];
+
+fn folder(receiver: &Receiver, schedule: &str) -> Folder {
+    Folder::new(&format!(
+        "sources: {{ lab: {{ scheme: none, plugin: returns }} }}
+webhooks: {{ chat: {{ url: \"{}\", secret: whsec_{}, notifier: renders, retry_schedule: {schedule},
+  allow_networks: [127.0.0.0/8] }} }}",
+        receiver.url,
+        STANDARD.encode(KEY)
+    ))
+    .with("returns", &guest("returns"))
+}
+
+fn renders() -> Vec<u8> {
+    guest_of_kind("renders", "notifier")
+}
+
+/// Makes an incident of which the notifier wants this request made. Returns its id.
+async fn wants(host: &Host<'_>, name: &str, description: String) -> String {
+    let answer = host.post("lab", incident(json!({"source-ref": name, "description": description}))).await;
+    assert_eq!(answer.status_word(), "accepted", "{answer:?}");
+    answer.body["incident_id"].as_str().unwrap().to_owned()
+}
+
+async fn delivery(host: &Host<'_>, incident: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/api/deliveries?incident={incident}");
+    eventually(&path, async || host.list(&path).await.pop().filter(&wanted)).await
+}
+
+#[tokio::test]
+async fn a_request_is_what_its_notifier_says() {
+    let receiver = Receiver::start([]).await;
+    let folder = folder(&receiver, "[1s]").with("renders", &renders());
+    let host = folder.start().await;
+    let wanted = json!({"method": "PUT", "url": "/room/7?x=1", "body": "<b>one</b>",
+        "headers": {"Content-Type": "text/html", "X-Team": "soc"}});
+    wants(&host, "a", request(&wanted)).await;
+    let received = receiver.wait_for(1).await.pop().unwrap();
+    assert_eq!((received.path.as_str(), &received.bytes[..]), ("/room/7", &b"<b>one</b>"[..]));
+    assert_eq!((received.header("content-type"), received.header("x-team")), ("text/html", "soc"));
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(&KEY).unwrap();
+    mac.update(format!("{}.{}.", received.header("webhook-id"), received.header("webhook-timestamp")).as_bytes());
+    mac.update(&received.bytes);
+    let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    assert_eq!(received.header("webhook-signature"), expected);
+
+    // Without more, it is a POST of JSON to where the destination is.
+    wants(&host, "b", request(&json!({"method": "POST", "body": "{}"}))).await;
+    let received = receiver.wait_for(2).await.pop().unwrap();
+    assert_eq!((received.path.as_str(), received.header("content-type")), ("/hook", "application/json"));
+
+    // Nothing to send is the end of it, and says so.
+    let id = wants(&host, "c", request(&json!(null))).await;
+    let skipped = delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
+    assert_eq!(skipped["attempts"][0]["error"], "its notifier sends nothing of this");
+    assert_eq!(skipped["attempts"][0]["http_status"], Value::Null);
+    assert_eq!(host.metric("deliveries_total{destination=\"chat\",result=\"skipped\"}").await, 1.0);
+    assert_eq!(receiver.received().len(), 2);
+
+    // The same aside, from the entry as it is shown.
+    let entry = &host.list(&format!("/api/incidents/{id}/audit")).await[0];
+    let answer = host.call(Method::POST, "/api/plugins/renders/run", json!({"payload": entry}).to_string()).await;
+    assert_eq!((answer.status, &answer.body["request"]), (200, &json!(null)), "{answer:?}");
+    assert_eq!(host.call(Method::POST, "/api/plugins/renders/run", r#"{"payload": {}}"#).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_a_notifier_may_not_send_is_an_attempt_that_failed() {
+    let receiver = Receiver::start([]).await;
+    let folder = folder(&receiver, "[]").with("renders", &renders());
+    let host = folder.start().await;
+    let with = |name: &str, value: Value| {
+        let mut wanted = json!({"method": "POST", "body": "x"});
+        wanted[name] = value;
+        request(&wanted)
+    };
+    let many: serde_json::Map<String, Value> = (0..51).map(|index| (format!("x-{index}"), json!("1"))).collect();
+    let cases = [
+        ("traps", "T".to_owned(), "unreachable"),
+        ("refuses", request(&json!("no room is configured")), "notifier renders 1.0: no room is configured"),
+        ("method", with("method", json!("CONNECT")), "method `CONNECT`"),
+        ("elsewhere", with("url", json!("http://169.254.169.254/latest")), "another scheme, host or port"),
+        ("other port", with("url", json!("http://127.0.0.1:1/")), "another scheme, host or port"),
+        ("file", with("url", json!("file:///etc/passwd")), "another scheme, host or port"),
+        ("long URL", with("url", json!("/".repeat(4097))), "4097 bytes"),
+        ("host", with("headers", json!({"Host": "x"})), "`host` is not a notifier's to set"),
+        ("signature", with("headers", json!({"Webhook-Signature": "x"})), "`webhook-signature`"),
+        ("bad header", with("headers", json!({"X": "a\r\nb: c"})), "no valid value"),
+        ("bad name", with("headers", json!({"a b": "c"})), "no valid name"),
+        ("many", with("headers", Value::Object(many)), "51 headers"),
+        ("large", with("headers", json!({"x": "y".repeat(17_000)})), "bytes; at most 16384"),
+    ];
+    for (name, description, words) in cases {
+        let id = wants(&host, name, description).await;
+        let dead = delivery(&host, &id, |delivery| delivery["status"] == "dead").await;
+        assert!(dead["error"].as_str().unwrap().contains(words), "{name}: {dead}");
+    }
+    assert!(receiver.received().is_empty());
+    assert_eq!(host.post("lab", incident(json!({"source-ref": "still"}))).await.status_word(), "accepted");
+}
+
+#[tokio::test]
+async fn a_notifier_that_is_missing_is_waited_for() {
+    let receiver = Receiver::start([]).await;
+    let folder = folder(&receiver, "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]");
+    let host = folder.start().await;
+    let id = wants(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
+    let pending = delivery(&host, &id, |delivery| !delivery["attempts"].as_array().unwrap().is_empty()).await;
+    assert_eq!(pending["attempts"][0]["error"], "its notifier: plugin `renders` is not loaded");
+    folder.put("renders", &renders());
+    host.plugin_when("renders", |plugin| plugin["kind"] == "notifier").await;
+    delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
+    assert_eq!(receiver.received().len(), 1);
+}
