@@ -24,6 +24,7 @@ mod notifiers;
 mod outbound;
 mod playbooks;
 mod pressure;
+mod releases;
 mod reload;
 mod schemes;
 mod sources;

@@ -39,7 +39,7 @@ impl CompiledCache {
         (known == digest).then_some(bytes)
     }
 
-    /// Keeps the compiled bytes of a plugin file, in place of those of its former versions. Blocks.
+    /// Keeps the compiled bytes of a plugin file, in place of those of its versions before the last. Blocks.
     pub(crate) fn put(&self, plugin: &str, sha256: &str, sandbox: &Sandbox, bytes: &[u8]) {
         let entry = entry_name(plugin, sha256, sandbox);
         if let Err(error) = self.write(plugin, &entry, bytes) {

@@ -8,7 +8,9 @@ pub mod source;
 
 use crate::deliver::Destination;
 use crate::listen::TlsFiles;
+use crate::proof::Bounds;
 use crate::source::{Origin, Source};
+use crate::words::words;
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -48,6 +50,10 @@ pub struct Config {
     pub limits: Limits,
     /// Limits of single plugins.
     pub plugin_limits: BTreeMap<String, CallLimits>,
+    /// When a new version of a mapper goes live.
+    pub reload: Reload,
+    /// What it has to get through before.
+    pub proof: Bounds,
     /// How long after its end an incident can be opened again by its vendor.
     pub reopen_within: Duration,
     /// How long the end waits for what is in flight.
@@ -143,6 +149,7 @@ impl Config {
             ("limits", self.limits != Limits { dedup: self.limits.dedup, ..other.limits.clone() }),
             ("plugins", self.plugin_limits != other.plugin_limits),
             ("dedup_window or dedup_retention", self.limits.dedup != other.limits.dedup),
+            ("reload", self.reload != other.reload || self.proof != other.proof),
             ("reopen_within", self.reopen_within != other.reopen_within),
             ("tls", presence(self.tls.as_ref()) != presence(other.tls.as_ref())),
             ("admin_tls", presence(self.admin_tls.as_ref()) != presence(other.admin_tls.as_ref())),
@@ -232,6 +239,11 @@ impl Config {
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugin_limits,
+            reload: file.reload.map_or(Reload::Verified, |reload| reload.0),
+            proof: Bounds {
+                payloads: file.reload_payloads.map_or(PROOF_PAYLOADS, |count| count.0),
+                time: file.reload_time.map_or(PROOF_TIME, |time| time.0.into()),
+            },
             reopen_within: file.reopen_within.map_or(30 * DAY, |time| time.0.into()),
             drain_timeout: file.drain_timeout.map_or(Duration::from_secs(30), |time| time.0.into()),
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
@@ -256,6 +268,18 @@ fn presence(tls: Option<&TlsFiles>) -> Option<bool> {
     tls.map(|files| files.client_ca.is_some())
 }
 
+words!(
+    /// When a new version of a mapper goes live.
+    Reload {
+        /// As soon as it loads.
+        Immediate = "immediate",
+        /// When it has mapped what its plugin mapped before, and no payload fails that did not.
+        Verified = "verified",
+    }
+);
+
+const PROOF_PAYLOADS: usize = 200;
+const PROOF_TIME: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn limits(file: file::Limits) -> Limits {

@@ -2,6 +2,7 @@
 
 use crate::Host;
 use crate::http_error::HttpError;
+use crate::plugin::FILE_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -22,6 +23,10 @@ pub struct Query<T>(pub T);
 /// The body of a call of the API.
 #[derive(Debug)]
 pub struct Bytes(pub axum::body::Bytes);
+
+/// The body of a call of the API that is a plugin's file.
+#[derive(Debug)]
+pub struct PluginFile(pub axum::body::Bytes);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = HttpError;
@@ -49,7 +54,19 @@ impl FromRequest<Arc<Host>> for Bytes {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, host: &Arc<Host>) -> Result<Self, HttpError> {
-        let (parts, body): (Parts, Body) = request.into_parts();
-        Ok(Self(host.bodies.read(&parts.headers, body, BODY_BYTES_MAX).await?.bytes))
+        read(request, host, BODY_BYTES_MAX).await.map(Self)
     }
+}
+
+impl FromRequest<Arc<Host>> for PluginFile {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, host: &Arc<Host>) -> Result<Self, HttpError> {
+        read(request, host, FILE_BYTES_MAX as usize).await.map(Self)
+    }
+}
+
+async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<axum::body::Bytes, HttpError> {
+    let (parts, body): (Parts, Body) = request.into_parts();
+    Ok(host.bodies.read(&parts.headers, body, bytes_max).await?.bytes)
 }

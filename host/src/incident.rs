@@ -38,7 +38,8 @@ words!(
 );
 
 /// Whether the vendor holds the matter open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Open, or open again.
     Open,
@@ -207,7 +208,7 @@ pub struct Note {
 }
 
 /// What one payload says of one incident, checked: the WIT record in the domain's terms.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of `incident` in wit/plugin.wit, described there")]
 pub struct Observation {
     pub source_ref: String,

@@ -23,10 +23,12 @@ pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
 pub mod plugin_trial;
+pub mod proof;
 pub mod rate_limit;
 pub mod receive;
 pub mod recent_log;
 pub mod registry;
+pub mod release;
 pub mod reload;
 pub mod remap;
 pub mod request_id;
@@ -40,6 +42,7 @@ pub mod triage;
 pub mod trial;
 pub mod vault;
 pub mod verify;
+pub mod versions;
 mod words;
 
 use anyhow::{Context, Result};
@@ -59,6 +62,7 @@ use plugin_dir::Loaded;
 use rate_limit::RateLimit;
 use receive::Unverified;
 use registry::Registry;
+use release::Releases;
 use std::sync::Arc;
 use store::{Recorded, Store};
 use tokio::sync::Notify;
@@ -68,7 +72,7 @@ use tracing::warn;
 #[derive(Debug)]
 pub struct Host {
     /// The senders.
-    pub sources: Registry,
+    pub sources: Arc<Registry>,
     /// Who may say for whom a request is.
     pub trusted_proxies: TrustedProxies,
     /// Fetches what Amazon's messages name.
@@ -77,6 +81,8 @@ pub struct Host {
     pub mappers: Mappers,
     /// Keeps everything.
     pub store: Arc<Store>,
+    /// Decides which versions of plugins are live.
+    pub releases: Arc<Releases>,
     deliverer: Deliverer,
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,

@@ -4,12 +4,12 @@
 //! file is read when it has been still for a while, compiled aside, called once on trial, and only then put in the
 //! place of the version before it, which calls in flight finish on. A file that is refused changes nothing.
 
-use crate::compiled_cache::CompiledCache;
-use crate::config::{CallLimits, Config};
+use crate::config::Config;
 use crate::id::unix_ms;
+use crate::incident::PluginVersion;
 use crate::metrics::Metrics;
 use crate::plugin::{FILE_BYTES_MAX, Kind, Plugin};
-use crate::sandbox::Sandbox;
+use crate::release::{Decision, Order, Releases, Wish};
 use crate::source::is_name;
 use crate::store::refuse_writable_by_others;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -68,7 +68,7 @@ pub fn not_loaded(name: &str) -> String {
 pub struct PluginState {
     /// When the version that is live was loaded.
     pub loaded_at: Option<Timestamp>,
-    /// Why the file that was last refused was.
+    /// Why the file that was last refused was, or why it is not live.
     pub error: Option<String>,
 }
 
@@ -132,19 +132,21 @@ impl Watched {
     }
 }
 
+type Reply = oneshot::Sender<Result<PluginVersion, String>>;
+
 /// The task that owns what is loaded.
 #[derive(Debug)]
 pub struct PluginDir {
     path: PathBuf,
-    limits: BTreeMap<String, CallLimits>,
-    default_limits: CallLimits,
-    sandbox: Arc<Sandbox>,
-    cache: Arc<CompiledCache>,
+    releases: Arc<Releases>,
     metrics: Arc<Metrics>,
     loaded: Arc<Loaded>,
+    orders: mpsc::Receiver<Order>,
+    /// Who waits for what becomes of a plugin.
+    ordered: BTreeMap<String, Vec<Reply>>,
     changed: watch::Sender<()>,
     files: BTreeMap<String, Watched>,
-    loading: JoinSet<(String, Result<Option<Plugin>>)>,
+    loading: JoinSet<(String, Result<Option<Decision>>)>,
     watched_inode: Option<u64>,
     problem: Option<String>,
 }
@@ -156,10 +158,10 @@ impl PluginDir {
     /// When the folder is there and other users can write in it.
     pub fn new(
         config: &Config,
-        sandbox: Arc<Sandbox>,
-        cache: Arc<CompiledCache>,
+        releases: Arc<Releases>,
         metrics: Arc<Metrics>,
         loaded: Arc<Loaded>,
+        orders: mpsc::Receiver<Order>,
         changed: watch::Sender<()>,
     ) -> Result<Self> {
         if config.plugins_dir.exists() {
@@ -169,12 +171,11 @@ impl PluginDir {
         }
         Ok(Self {
             path: config.plugins_dir.clone(),
-            limits: config.plugin_limits.clone(),
-            default_limits: config.limits.call.clone(),
-            sandbox,
-            cache,
+            releases,
             metrics,
             loaded,
+            orders,
+            ordered: BTreeMap::new(),
             changed,
             files: BTreeMap::new(),
             loading: JoinSet::new(),
@@ -205,6 +206,7 @@ impl PluginDir {
             let pause = if settled { LOOK } else { LOOK_SOON };
             tokio::select! {
                 Some(Ok((name, result))) = self.loading.join_next() => self.publish(&name, result),
+                Some(order) = self.orders.recv() => self.take(order),
                 Some(()) = hinted.recv(), if watcher.is_some() => {}
                 () = tokio::time::sleep(pause) => {}
             }
@@ -292,25 +294,61 @@ impl PluginDir {
     }
 
     fn load(&mut self, name: String, stamp: Stamp) {
-        let path = self.path.join(format!("{name}.wasm"));
-        let limits = self.limits.get(&name).unwrap_or(&self.default_limits).clone();
-        let (sandbox, cache) = (self.sandbox.clone(), self.cache.clone());
-        let load = tokio::spawn({
-            let name = name.clone();
-            async move {
-                match read(&path, stamp).await? {
-                    Some(bytes) => Plugin::load(&name, bytes, sandbox, limits, Some(cache)).await.map(Some),
-                    None => Ok(None),
-                }
+        let (path, releases) = (self.file(&name), self.releases.clone());
+        self.begin(name.clone(), async move {
+            match read(&path, stamp).await? {
+                Some(bytes) => releases.arrive(&name, bytes).await.map(Some),
+                None => Ok(None),
             }
         });
+    }
+
+    fn begin(&mut self, name: String, loading: impl Future<Output = Result<Option<Decision>>> + Send + 'static) {
+        let loading = tokio::spawn(loading);
         self.loading.spawn(async move {
-            let result = load.await.unwrap_or_else(|error| Err(anyhow!("loading it ended abruptly: {error}")));
+            let result = loading.await.unwrap_or_else(|error| Err(anyhow!("loading it ended abruptly: {error}")));
             (name, result)
         });
     }
 
-    fn publish(&mut self, name: &str, result: Result<Option<Plugin>>) {
+    /// Begins what an operator wants.
+    fn take(&mut self, Order { name, wish, reply }: Order) {
+        let path = self.file(&name);
+        let Some(file) = self.files.get_mut(&name) else {
+            let _ = reply.send(Err(format!("there is no plugin `{name}`")));
+            return;
+        };
+        if file.loading {
+            let _ = reply.send(Err(format!("plugin `{name}` is being loaded; try again")));
+            return;
+        }
+        file.loading = true;
+        let stamp = file.stamp;
+        self.ordered.entry(name.clone()).or_default().push(reply);
+        let releases = self.releases.clone();
+        self.begin(name.clone(), async move {
+            if wish == Wish::Rollback {
+                return releases.back(&name).await.map(Some);
+            }
+            let Some(bytes) = read(&path, stamp).await? else { return Ok(None) };
+            releases.promote(&name, &bytes).await?;
+            releases.arrive(&name, bytes).await.map(Some)
+        });
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.wasm"))
+    }
+
+    fn publish(&mut self, name: &str, result: Result<Option<Decision>>) {
+        let replies = self.ordered.remove(name).unwrap_or_default();
+        let answer = match &result {
+            Ok(Some(Decision { live: Some(plugin), .. })) => Ok((*plugin.version).clone()),
+            Ok(Some(Decision { objection, .. })) => Err(objection.clone().unwrap_or_default()),
+            Ok(None) => Err("its file is being changed; try again".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        replies.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
         // A file that went while it was loaded is gone.
         let Some(file) = self.files.get_mut(name) else { return };
         file.loading = false;
@@ -318,10 +356,20 @@ impl PluginDir {
         let state = states.entry(name.to_owned()).or_default();
         match result {
             Ok(None) => file.handled = None,
-            Ok(Some(plugin)) => {
+            Ok(Some(Decision { live: None, objection })) => {
+                let objection = objection.unwrap_or_default();
+                warn!(plugin = name, "{} does not go live: {objection}", self.file(name).display());
+                state.error = Some(objection);
+                self.metrics.reload(name, "refused");
+                self.loaded.states.store(Arc::new(states));
+            }
+            Ok(Some(Decision { live: Some(plugin), objection })) => {
                 let sha256 = plugin.version.sha256.clone();
                 let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());
-                state.error = None;
+                if let Some(objection) = &objection {
+                    warn!(plugin = name, "{objection}");
+                }
+                state.error = objection;
                 if live.as_ref() == Some(&sha256) {
                     self.loaded.states.store(Arc::new(states));
                     return;

@@ -5,14 +5,17 @@ use crate::Host;
 use crate::event::{EventStatus, FailureCode, Mapped, Verdict};
 use crate::id::key;
 use crate::map::ATTEMPTS;
+use crate::proof::{self, FieldChange};
 use crate::source::PluginChoice;
-use crate::store::{EventRow, Recorded, StoreError};
+use crate::store::{EventRow, Preview, Recorded, StoreError};
 use crate::verify::Verified;
 use anyhow::Result;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
@@ -20,6 +23,10 @@ const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quaranti
 const CHUNK: usize = 64;
 /// Events that are mapped again at once, so that one that takes long does not hold up the others.
 const CONCURRENCY: usize = 8;
+/// The least time from one to the next, so that what comes in meanwhile has the machine.
+const PACE: Duration = Duration::from_millis(2);
+/// Fields that every change of an incident changes.
+const COUNTERS: [&str; 2] = ["/revision", "/updated_at"];
 /// How often to look without being told, for what was missed.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -62,6 +69,29 @@ impl Host {
         self.commit_again(mapped, was, attempt).await
     }
 
+    /// What mapping a stored event once more would change.
+    ///
+    /// # Errors
+    /// Why it would not be mapped.
+    pub async fn try_remap(&self, row: EventRow) -> Result<Value, RemapError> {
+        let Some(source) = self.sources.get(&row.event.source) else { return Err(RemapError::NoSource) };
+        let mapped = self.mappers.map(Verified::again(row.event, source), ATTEMPTS).await;
+        let Preview { state, incidents, present, .. } = self.store.preview(mapped).await?;
+        let incidents = present.iter().zip(&incidents).map(|(present, then)| {
+            let changes = proof::changes(present, then);
+            let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());
+            json!({
+                "source_ref": then["source_ref"],
+                "number": present["number"],
+                "changes": changes.into_iter().filter(counts).collect::<Vec<_>>(),
+            })
+        });
+        let incidents: Vec<Value> = incidents.collect();
+        let error = state.code.map(|code| json!({"code": code.as_str(), "message": state.message}));
+        let (status, message) = (state.status.as_str(), &state.message);
+        Ok(json!({"id": state.id, "status": status, "message": message, "error": error, "incidents": incidents}))
+    }
+
     async fn commit_again(&self, mapped: Mapped, was: EventStatus, attempt: u32) -> Result<Recorded, RemapError> {
         let recorded = self.store.record_again(mapped, was, attempt).await?.ok_or(RemapError::Changed)?;
         if recorded.delivers {
@@ -94,6 +124,8 @@ impl Host {
 
     async fn remap_all(self: &Arc<Self>, statuses: &[EventStatus], stop: &watch::Receiver<bool>) -> Result<()> {
         let mut under_way = JoinSet::new();
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for &status in statuses {
             let mut after = 0;
             loop {
@@ -107,6 +139,7 @@ impl Host {
                     if under_way.len() == CONCURRENCY {
                         under_way.join_next().await;
                     }
+                    pace.tick().await;
                     under_way.spawn(self.clone().remap_one(row));
                 }
             }

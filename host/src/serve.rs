@@ -2,7 +2,6 @@
 
 use crate::aws::Aws;
 use crate::bodies::Bodies;
-use crate::compiled_cache::CompiledCache;
 use crate::config::Config;
 use crate::deliver::{Deliverer, Destination};
 use crate::listen::{Bounds, Listener, LiveTls};
@@ -10,8 +9,10 @@ use crate::map::Mappers;
 use crate::metrics::Metrics;
 use crate::peer::TrustedProxies;
 use crate::plugin_dir::{Loaded, PluginDir};
+use crate::proof::Prover;
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
+use crate::release::Releases;
 use crate::reload::{Reloader, Seen};
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
@@ -26,7 +27,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -73,13 +74,17 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
     let store = Arc::new(Store::open(&config.data_dir, config.limits.store_queue, policy, metrics.clone())?);
     let sandbox = Arc::new(Sandbox::new(config.limits.instances)?);
-    let cache = Arc::new(CompiledCache::open(&config.data_dir, store.clone())?);
     let loaded = Arc::new(Loaded::default());
-    let (changed, plugins_changed) = watch::channel(());
-    let plugin_dir = PluginDir::new(&config, sandbox, cache, metrics.clone(), loaded.clone(), changed)?;
-
     let configured = std::mem::take(&mut config.sources);
     let sources = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
+    let sources = Arc::new(sources);
+
+    let (changed, plugins_changed) = watch::channel(());
+    let (order, orders) = mpsc::channel(1);
+    let prover = Prover::new(store.clone(), sources.clone(), config.plugins_dir.clone(), config.proof.clone());
+    let releases = Arc::new(Releases::new(&config, store.clone(), prover, sandbox, loaded.clone(), order)?);
+    let plugin_dir = PluginDir::new(&config, releases.clone(), metrics.clone(), loaded.clone(), orders, changed)?;
+
     let webhooks = std::mem::take(&mut config.webhooks);
     store.set_destinations(webhooks.iter().map(Destination::name_and_url).collect()).await?;
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
@@ -89,6 +94,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         aws: Aws::new()?,
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
+        releases,
         deliverer,
         store,
         loaded,

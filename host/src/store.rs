@@ -13,6 +13,7 @@ mod sources;
 mod sql;
 mod tokens;
 mod triage;
+mod versions;
 mod writer;
 
 pub use deliveries::{Attempt, AttemptRow, AuditEntry, DeliveryFilter, DeliveryRow, DueDelivery, Next, Operation};
@@ -22,6 +23,7 @@ pub use read::Page;
 pub use sources::{SecretRow, SourceRow};
 pub use tokens::{Scope, TokenRow, Tokens};
 pub use triage::{TriageJob, Triaged};
+pub use versions::{VersionRow, VersionState};
 
 use crate::config::Dedup;
 use crate::id::{self, IdSource};
@@ -39,8 +41,12 @@ use std::time::Duration;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
-const SCHEMA: [&str; 3] =
-    [include_str!("store/schema/1.sql"), include_str!("store/schema/2.sql"), include_str!("store/schema/3.sql")];
+const SCHEMA: [&str; 4] = [
+    include_str!("store/schema/1.sql"),
+    include_str!("store/schema/2.sql"),
+    include_str!("store/schema/3.sql"),
+    include_str!("store/schema/4.sql"),
+];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of the log may pile up before it is copied into the database, in pages.

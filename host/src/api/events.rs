@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -46,16 +47,35 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(id): Path<String>) 
     Ok(Json(event))
 }
 
-pub(super) async fn replay(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
+/// Whether to do it or to say what would come of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replay {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(super) async fn replay(
+    State(host): State<Arc<Host>>,
+    Path(id): Path<String>,
+    Query(Replay { dry_run }): Query<Replay>,
+) -> Result<Json<Value>, HttpError> {
     let row = find(&host, &id).await?;
     if row.state.status == EventStatus::Discarded {
         return Err(HttpError::Conflict(format!("event `{id}` was discarded")));
     }
-    let recorded = host.remap(row).await.map_err(|error| match error {
+    if dry_run {
+        return Ok(Json(host.try_remap(row).await.map_err(|error| refused(&id, error))?));
+    }
+    let recorded = host.remap(row).await.map_err(|error| refused(&id, error))?;
+    Ok(Json(state(&recorded.state)))
+}
+
+fn refused(id: &str, error: RemapError) -> HttpError {
+    match error {
         RemapError::Store(error) => error.into(),
         other => HttpError::Conflict(format!("event `{id}` was not mapped again: {other}")),
-    })?;
-    Ok(Json(state(&recorded.state)))
+    }
 }
 
 pub(super) async fn discard(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {

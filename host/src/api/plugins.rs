@@ -1,14 +1,18 @@
 //! `/api/plugins`.
 
-use super::body;
+use super::{body, time};
 use crate::Host;
 use crate::event::{Event, Mapped, Verdict};
-use crate::extract::{Bytes, Path};
+use crate::extract::{Bytes, Path, PluginFile};
 use crate::http_error::HttpError;
 use crate::incident::given;
 use crate::map;
+use crate::plugin::Plugin;
+use crate::plugin_dir::PluginState;
 use crate::plugin_trial;
-use crate::source::Source;
+use crate::proof::Report;
+use crate::release::Wish;
+use crate::source::{Source, check_name};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -18,22 +22,76 @@ use std::sync::Arc;
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
     let (plugins, states) = (host.loaded.plugins(), host.loaded.states());
-    let shown = states.iter().map(|(name, state)| {
-        let live = plugins.get(name);
+    let shown = states.iter().map(|(name, state)| plugin(name, plugins.get(name), state));
+    Json(json!({"data": shown.collect::<Vec<_>>(), "next_cursor": null}))
+}
+
+/// One plugin with its versions, each with its proof.
+pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
+    let states = host.loaded.states();
+    let state = states.get(&name).ok_or_else(|| not_found(&name))?;
+    let mut shown = plugin(&name, host.loaded.plugins().get(&name), state);
+    let versions = host.store.plugin_versions(name).await?.into_iter().map(|row| {
         json!({
-            "name": name,
-            "kind": live.map(|plugin| plugin.kind()),
-            "api_version": live.map(|plugin| &plugin.api_version),
-            "version": live.map(|plugin| &plugin.version.version),
-            "summary": live.map(|plugin| &plugin.description.summary),
-            "scheme": live.and_then(|plugin| plugin.description.scheme.as_ref()),
-            "sha256": live.map(|plugin| &plugin.version.sha256),
-            "state": if live.is_some() { "loaded" } else { "refused" },
-            "loaded_at": state.loaded_at,
-            "error": state.error,
+            "version": row.plugin.version,
+            "sha256": row.plugin.sha256,
+            "seen_at": time(row.seen_at),
+            "live_since": row.live_since.and_then(time),
+            "state": row.state,
+            "report": row.report,
         })
     });
-    Json(json!({"data": shown.collect::<Vec<_>>(), "next_cursor": null}))
+    shown["versions"] = versions.collect();
+    Ok(Json(shown))
+}
+
+fn plugin(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> Value {
+    json!({
+        "name": name,
+        "kind": live.map(|plugin| plugin.kind()),
+        "api_version": live.map(|plugin| &plugin.api_version),
+        "version": live.map(|plugin| &plugin.version.version),
+        "summary": live.map(|plugin| &plugin.description.summary),
+        "scheme": live.and_then(|plugin| plugin.description.scheme.as_ref()),
+        "sha256": live.map(|plugin| &plugin.version.sha256),
+        "state": if live.is_some() { "loaded" } else { "refused" },
+        "loaded_at": state.loaded_at,
+        "error": state.error,
+    })
+}
+
+fn not_found(name: &str) -> HttpError {
+    HttpError::NotFound(format!("plugin `{name}`"))
+}
+
+/// What a file would change if it were put into the plugins folder.
+pub(super) async fn diff(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+    PluginFile(bytes): PluginFile,
+) -> Result<Json<Report>, HttpError> {
+    check_name(&name).map_err(HttpError::InvalidRequest)?;
+    let report = host.releases.diff(&name, bytes.into()).await;
+    Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
+}
+
+pub(super) async fn promote(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
+    fulfil(&host, name, Wish::Promote).await
+}
+
+pub(super) async fn rollback(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, HttpError> {
+    fulfil(&host, name, Wish::Rollback).await
+}
+
+async fn fulfil(host: &Host, name: String, wish: Wish) -> Result<Json<Value>, HttpError> {
+    if !host.loaded.states().contains_key(&name) {
+        return Err(not_found(&name));
+    }
+    let live = host.releases.order(name, wish).await.map_err(HttpError::Conflict)?;
+    Ok(Json(json!(live)))
 }
 
 /// What to map on trial.

@@ -134,7 +134,17 @@ impl Client {
 
     /// `POST /api/…` with this body.
     pub fn post_json(&self, path: &[&str], body: &Value) -> Result<Value> {
-        self.call(Method::POST, path, &[], Some(body))
+        self.call(Method::POST, path, &[], Some(body.to_string().into()))
+    }
+
+    /// `POST /api/…` with a file.
+    pub fn post_bytes(&self, path: &[&str], bytes: Vec<u8>) -> Result<Value> {
+        self.call(Method::POST, path, &[], Some(reqwest::Body::from(bytes)))
+    }
+
+    /// `POST /api/…` with parameters.
+    pub fn post_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+        self.call(Method::POST, path, query, None)
     }
 
     /// `DELETE /api/…`.
@@ -142,7 +152,13 @@ impl Client {
         self.call(Method::DELETE, path, &[], None)
     }
 
-    fn call(&self, method: Method, path: &[&str], query: &[(&str, String)], body: Option<&Value>) -> Result<Value> {
+    fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<reqwest::Body>,
+    ) -> Result<Value> {
         let mut url = self.url.clone();
         let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
         segments.pop_if_empty().push("api").extend(path);
@@ -155,7 +171,7 @@ impl Client {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.body(body);
         }
         let (status, body) = self
             .runtime

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod list;
+mod release;
 mod run;
 
 use crate::config::CallLimits;
@@ -11,6 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::source::is_name;
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
+pub(super) use release::field_change;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +26,12 @@ pub(super) enum PluginCommand {
     Run(run::Run),
     /// List the plugins of a running host
     List(list::List),
+    /// Say what a new version of a mapper changes, over the payloads that a running host has
+    Diff(release::Diff),
+    /// Make the version in a running host's plugins folder live, whatever its proof said
+    Promote(release::Release),
+    /// Go back to the version that was live before
+    Rollback(release::Release),
 }
 
 impl PluginCommand {
@@ -33,6 +41,9 @@ impl PluginCommand {
             Self::Check(check) => check.run(),
             Self::Run(run) => run.run(),
             Self::List(list) => list.run(),
+            Self::Diff(diff) => diff.run(),
+            Self::Promote(release) => release.promote(),
+            Self::Rollback(release) => release.rollback(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration file's own shape: every key, every leaf with its type.
 
-use super::CallLimits;
 use super::source::Declaration;
+use super::{CallLimits, Reload};
 use crate::deliver::{Destination, RetrySchedule, SigningSecret};
 use crate::incident::Severity;
 use crate::listen::TlsFiles;
@@ -36,6 +36,9 @@ pub(super) struct File {
     pub plugins: BTreeMap<Name, Call>,
     pub dedup_retention: Option<Leaf<Period>>,
     pub dedup_window: Option<Leaf<Period>>,
+    pub reload: Option<Leaf<Reload>>,
+    pub reload_payloads: Option<Leaf<usize>>,
+    pub reload_time: Option<Leaf<Period>>,
     pub reopen_within: Option<Leaf<Period>>,
     pub drain_timeout: Option<Leaf<Period>>,
     pub trusted_proxies: Vec<Leaf<IpNet>>,
@@ -306,12 +309,14 @@ words! {
     IpNet: "a network such as 10.20.0.0/16",
     NonZeroU32: "a whole number from 1 on",
     NonZeroUsize: "a whole number from 1 on",
+    usize: "a whole number",
     bool: "true or false",
     String: "text",
     PathBuf: "a path",
     Timestamp: "a time such as 2026-12-31T00:00:00Z",
     Severity,
     OnUnmappable,
+    Reload,
     SigningSecret,
     Name,
     Mib,

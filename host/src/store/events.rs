@@ -62,8 +62,12 @@ pub struct Recorded {
 /// What recording an event would make.
 #[derive(Clone, Debug)]
 pub struct Preview {
+    /// What would become of the event.
+    pub state: EventState,
     /// The incidents as they would be.
     pub incidents: Vec<serde_json::Value>,
+    /// The same incidents as they are; `null` where there is none yet.
+    pub present: Vec<serde_json::Value>,
     /// The destinations that would be told.
     pub deliveries: Vec<String>,
 }
@@ -136,15 +140,21 @@ impl Store {
                 let number = tx.last_number();
                 tx.connection.execute_batch("SAVEPOINT preview")?;
                 let settled = settle(tx, &mapped)?;
-                let mut incidents = Vec::new();
-                for incident in &settled.state.incidents {
-                    incidents.extend(find(tx.connection, IncidentKey::Id(incident.id))?);
-                }
+                let views = |tx: &Tx| -> Result<Vec<serde_json::Value>> {
+                    let incidents = settled.state.incidents.iter();
+                    let found = incidents.map(|incident| find(tx.connection, IncidentKey::Id(incident.id)));
+                    found
+                        .map(|row| {
+                            Ok(row?.map(|row| serde_json::to_value(row.view())).transpose()?.unwrap_or_default())
+                        })
+                        .collect()
+                };
+                let incidents = views(tx)?;
                 tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
+                let present = views(tx)?;
                 tx.set_last_number(number);
-                let incidents =
-                    incidents.iter().map(|row| serde_json::to_value(row.view())).collect::<Result<_, _>>()?;
-                Ok(Preview { incidents, deliveries: if settled.delivers { destinations } else { Vec::new() } })
+                let deliveries = if settled.delivers { destinations } else { Vec::new() };
+                Ok(Preview { state: settled.state, incidents, present, deliveries })
             })
             .await
     }

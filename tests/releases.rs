@@ -1,0 +1,168 @@
+//! New versions of mappers: proven before they go live, held back, promoted, rolled back, and what heals then.
+
+use crate::guest::{at_version, echo, guest};
+use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs;
+
+fn lab(more: &str) -> Folder {
+    Folder::new(&format!("{more}\nsources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &echo("1.0"))
+}
+
+/// A version that traps on whatever it is asked.
+fn broken(version: &str) -> Vec<u8> {
+    at_version(guest("traps"), version)
+}
+
+async fn version_is(host: &Host<'_>, version: &str) -> Value {
+    host.plugin_when("echo", |plugin| plugin["version"] == version && plugin["state"] == "loaded").await
+}
+
+async fn refused(host: &Host<'_>, words: &str) -> Value {
+    host.plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words))).await
+}
+
+async fn order(host: &Host<'_>, what: &str) -> (u16, Value) {
+    let answer = host.call(Method::POST, &format!("/api/plugins/echo/{what}"), "").await;
+    (answer.status, answer.body)
+}
+
+fn cli(folder: &Folder, host: &Host, arguments: &[&str]) -> (bool, String, String) {
+    let connection = ["--url", &host.url, "--token", ADMIN_TOKEN];
+    folder.run(&[arguments, &connection].concat())
+}
+
+#[tokio::test]
+async fn a_version_that_newly_fails_does_not_go_live_unless_it_is_told_to() {
+    let folder = lab("");
+    let host = folder.start().await;
+    for body in ["one", "two"] {
+        assert_eq!(host.signed("lab", body).await.status_word(), "accepted");
+    }
+    folder.put("echo", &broken("2.0"));
+    let plugin = refused(&host, "newly fails on 2 of 2 payloads").await;
+    assert_eq!(plugin["version"], "1.0");
+    assert!(plugin["error"].as_str().unwrap().contains("unreachable"), "it says why: {plugin}");
+    assert_eq!(host.signed("lab", "three").await.status_word(), "accepted");
+
+    let shown = host.get("/api/plugins/echo").await;
+    let versions = shown["versions"].as_array().unwrap();
+    let find = |version: &str| versions.iter().find(|row| row["version"] == version).unwrap();
+    assert_eq!((&find("1.0")["state"], &find("2.0")["state"]), (&json!("accepted"), &json!("refused")));
+    assert!(find("1.0")["live_since"].is_string() && find("2.0")["live_since"].is_null());
+    let report = &find("2.0")["report"];
+    assert_eq!((&report["passed"], &report["against"]["version"]), (&json!(false), &json!("1.0")));
+    let failing = &report["newly_failing"];
+    assert_eq!((&failing["count"], &failing["payloads"][0]["source"]), (&json!(2), &json!("lab")));
+    let (success, output, errors) = cli(&folder, &host, &["plugin", "diff", "echo"]);
+    assert!(!success && output.contains("newly failing: ") && output.contains("trapped: "), "{output}{errors}");
+    drop(host);
+
+    // The version that was live is live again after a restart, though its file is gone.
+    let host = folder.start().await;
+    assert_eq!(refused(&host, "newly fails on").await["version"], "1.0");
+    assert_eq!(host.signed("lab", "four").await.status_word(), "accepted");
+
+    let (success, output, errors) = cli(&folder, &host, &["plugin", "promote", "echo"]);
+    assert!(success && output.contains("echo 2.0 is live"), "{output}{errors}");
+    version_is(&host, "2.0").await;
+    let failed = host.signed("lab", "five").await;
+    assert_eq!(failed.status_word(), "queued");
+    drop(host);
+
+    let host = folder.start().await;
+    version_is(&host, "2.0").await;
+    let (status, live) = order(&host, "rollback").await;
+    assert_eq!((status, &live["version"]), (200, &json!("1.0")), "{live}");
+    // What failed on the one is mapped by the other.
+    let event = host.event_when(failed.event_id(), |event| event["status"] == "mapped").await;
+    assert_eq!(event["attempts"], 2);
+    assert_eq!(order(&host, "rollback").await.0, 409, "there is none before it");
+    drop(host);
+
+    let host = folder.start().await;
+    assert_eq!(refused(&host, "held back since a rollback").await["version"], "1.0");
+    // Another file ends that.
+    folder.put("echo", &echo("3.0"));
+    version_is(&host, "3.0").await;
+    assert_eq!(order(&host, "rollback").await.1["version"], "1.0");
+    assert_eq!(order(&host, "promote").await.1["version"], "3.0");
+    assert_eq!(host.call(Method::POST, "/api/plugins/nobody/promote", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_a_file_would_change_is_shown_before_it_is_put_there() {
+    let folder = lab("");
+    let host = folder.start().await;
+    for body in ["one", "two"] {
+        host.signed("lab", body).await;
+    }
+    let diff = |name: &str, bytes: Vec<u8>| {
+        let file = folder.path(name);
+        fs::write(&file, bytes).unwrap();
+        cli(&folder, &host, &["plugin", "diff", "echo", file.to_str().unwrap(), "--json"])
+    };
+    let (success, output, errors) = diff("same.wasm", echo("1.1"));
+    assert!(success, "{errors}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((&report["same"], &report["payloads"]), (&json!(2), &json!(2)), "{report}");
+
+    let (success, output, errors) = diff("changed.wasm", at_version(guest("counts"), "1.1"));
+    assert!(success, "what changed may be meant: {errors}");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((&report["changed"]["count"], &report["passed"]), (&json!(2), &json!(true)));
+    let change = &report["changed"]["payloads"][0]["fields"][0];
+    assert_eq!(change["path"], "/incidents/0/source_ref");
+    assert_eq!((&change["before"], &change["after"]), (&json!("two"), &json!("0")));
+
+    assert!(!diff("broken.wasm", broken("1.1")).0);
+    let (success, _, errors) = diff("none.wasm", b"no plugin".to_vec());
+    assert!(!success && errors.contains("not a WebAssembly binary"), "{errors}");
+    assert_eq!(host.list("/api/plugins").await[0]["version"], "1.0", "nothing went live");
+}
+
+#[tokio::test]
+async fn samples_beside_a_plugin_are_tried_too() {
+    let folder = Folder::new(&format!("sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}"));
+    fs::create_dir(folder.path("plugins/echo.samples")).unwrap();
+    fs::write(folder.path("plugins/echo.samples/alert.json"), "{}").unwrap();
+    let folder = folder.with("echo", &broken("1.0"));
+    let host = folder.start().await;
+    let plugin = refused(&host, "alert.json").await;
+    assert_eq!(plugin["state"], "refused");
+    let waits = host.signed("lab", "x").await;
+    assert_eq!(waits.status_word(), "queued");
+    folder.put("echo", &echo("1.1"));
+    host.event_when(waits.event_id(), |event| event["status"] == "mapped").await;
+}
+
+#[tokio::test]
+async fn immediately_means_unproven() {
+    let folder = lab("reload: immediate");
+    let host = folder.start().await;
+    host.signed("lab", "one").await;
+    folder.put("echo", &broken("2.0"));
+    version_is(&host, "2.0").await;
+    assert_eq!(order(&host, "rollback").await.1["version"], "1.0");
+}
+
+#[tokio::test]
+async fn a_replay_on_trial_changes_nothing() {
+    let folder = lab("reload: immediate");
+    let host = folder.start().await;
+    let first = host.signed("lab", "one").await;
+    let path = format!("/api/incidents/{}", first.body["incident_id"].as_str().unwrap());
+    let before = host.get(&path).await;
+    folder.put("echo", &at_version(guest("counts"), "2.0"));
+    version_is(&host, "2.0").await;
+    let (success, output, errors) = cli(&folder, &host, &["events", "replay", first.event_id(), "--dry-run"]);
+    assert!(success && output.contains("would be mapped") && output.contains("a new incident"), "{output}{errors}");
+    assert_eq!(host.get(&path).await, before);
+    assert_eq!(host.list("/api/incidents").await.len(), 1);
+    // For good: what the payload is about now is an incident of its own, and names the version that made it.
+    let (success, _, errors) = cli(&folder, &host, &["events", "replay", first.event_id()]);
+    assert!(success, "{errors}");
+    let incidents = host.list("/api/incidents").await;
+    assert_eq!((incidents.len(), &incidents[0]["plugin"]["version"]), (2, &json!("2.0")));
+}
