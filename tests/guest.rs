@@ -51,7 +51,8 @@ fn guest_as(name: &str, wit: &str, world: &str, kind: &str) -> Vec<u8> {
         package.name.version.as_ref().filter(|_| package.name.name == "plugin").map(ToString::to_string)
     });
     let version = version.unwrap();
-    let text = text(name).replace("@0.1.0", &format!("@{version}")).replace("plugin/mapper@", &format!("plugin/{kind}@"));
+    let text =
+        text(name).replace("@0.1.0", &format!("@{version}")).replace("plugin/mapper@", &format!("plugin/{kind}@"));
     let mut module = wat_binary(name, &text);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module

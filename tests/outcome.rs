@@ -43,7 +43,14 @@ pub fn returns(outcome: &Value) -> Vec<u8> {
 /// in wit/plugin.wit. In place of the list, a text is the playbook's own error.
 pub fn judgement(actions: &Value) -> String {
     const ACTIONS: [&str; 8] = [
-        "set-severity", "set-status", "set-category", "set-assignee", "add-tag", "add-observable", "add-note", "notify",
+        "set-severity",
+        "set-status",
+        "set-category",
+        "set-assignee",
+        "add-tag",
+        "add-observable",
+        "add-note",
+        "notify",
     ];
     let mut image = Image(vec![0; 12]);
     if actions.is_string() {

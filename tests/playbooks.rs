@@ -47,11 +47,9 @@ async fn actions_are_one_change_that_names_the_playbook() {
         {"add-observable": {"data-type": "ip", "value": "192.0.2.1", "message": "m", "tags": ["t"], "ioc": true}},
         {"add-note": "why"}, {"notify": "soc"}, {"notify": "nowhere"},
     ]));
-    let path = says(
-        &host,
-        json!({"source-ref": "a-1", "severity": "low", "description": description, "tags": ["known"]}),
-    )
-    .await;
+    let path =
+        says(&host, json!({"source-ref": "a-1", "severity": "low", "description": description, "tags": ["known"]}))
+            .await;
     let shown = triaged(&host, &path, "done").await;
     let expected = json!({"severity": "critical", "status": "triaged", "category": "phishing", "assignee": "ann",
         "tags": ["known", "seen"], "revision": 2,
@@ -70,7 +68,10 @@ async fn actions_are_one_change_that_names_the_playbook() {
     assert_eq!((entries.len(), &entries[1]["operation"]), (2, &json!("Update")), "{entries:#?}");
     assert_eq!(entries[1]["requestId"], entries[0]["requestId"]);
     assert_eq!((&entries[1]["details"]["triage"], &entries[1]["object"]["triage"]), (triage, triage));
-    assert_eq!((&entries[0]["object"]["triage"]["status"], &entries[0]["object"]["severity"]), (&json!("waiting"), &json!("low")));
+    assert_eq!(
+        (&entries[0]["object"]["triage"]["status"], &entries[0]["object"]["severity"]),
+        (&json!("waiting"), &json!("low"))
+    );
     assert!(entries[0]["details"].get("triage").is_none());
     let received = receiver.wait_for(2).await;
     assert!(received.iter().any(|received| received.body == entries[1]));
@@ -108,12 +109,10 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     let path = says(&host, json!({"source-ref": "a", "description": description})).await;
     let late = says(&host, json!({"source-ref": "b", "description": description})).await;
     let waiting = triaged(&host, &path, "waiting").await;
-    assert_eq!(
-        waiting["triage"]["error"],
-        json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"})
-    );
+    assert_eq!(waiting["triage"]["error"], json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"}));
     assert_eq!(host.metric("triage_waiting").await, 2.0);
     host.logs("incidents wait for their playbook: plugin `judges` is not loaded").await;
+    assert_eq!(host.get("/api/sources/lab").await["playbook_error"], "plugin `judges` is not loaded");
     let asked = host.call(Method::POST, &format!("{path}/triage"), "").await;
     assert_eq!((asked.status, asked.error_code()), (409, "conflict"), "{asked:?}");
 
@@ -131,6 +130,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     let host = folder.start().await;
     let plugin = host.plugin_when("judges", |plugin| plugin["state"] == "loaded").await;
     assert_eq!(plugin["kind"], "playbook");
+    assert_eq!(host.get("/api/sources/lab").await["playbook_error"], Value::Null);
     let shown = triaged(&host, &path, "done").await;
     assert_eq!((&shown["severity"], &shown["triage"]["error"]), (&json!("high"), &json!(null)));
     let shown = triaged(&host, &late, "skipped").await;
@@ -154,10 +154,20 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
         ("traps", "T".to_owned(), "trapped", "unreachable"),
         ("loops", "L".to_owned(), "deadline_exceeded", "400 ms"),
         ("refuses", bad(json!("no host is named")), "refused", "judges 1.0: no host is named"),
-        ("empty tag", bad(json!([{"set-severity": "high"}, {"add-tag": ""}])), "invalid_action", "action 2 of 2: the tag has 0 bytes"),
+        (
+            "empty tag",
+            bad(json!([{"set-severity": "high"}, {"add-tag": ""}])),
+            "invalid_action",
+            "action 2 of 2: the tag has 0 bytes",
+        ),
         ("long note", bad(json!([{"add-note": "x".repeat(16 * 1024 + 1)}])), "invalid_action", "16385 bytes"),
         ("many notes", bad(json!(vec![json!({"add-note": "x"}); 11])), "invalid_action", "11 notes"),
-        ("odd observable", bad(json!([{"add-observable": {"data-type": "IP", "value": "x"}}])), "invalid_action", "`IP`"),
+        (
+            "odd observable",
+            bad(json!([{"add-observable": {"data-type": "IP", "value": "x"}}])),
+            "invalid_action",
+            "`IP`",
+        ),
         ("no such status", bad(json!([{"set-status": 77}])), "trapped", "discriminant"),
         ("no such destination's name", bad(json!([{"notify": "../etc"}])), "invalid_action", "is no name"),
     ];
@@ -169,7 +179,11 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
         let shown = triaged(&host, path, "failed").await;
         let error = &shown["triage"]["error"];
         assert!(error["code"] == *code && error["message"].as_str().unwrap().contains(words), "{name}: {error}");
-        assert_eq!((&shown["revision"], &shown["severity"], &shown["status"]), (&json!(1), &json!("medium"), &json!("new")), "{name}");
+        assert_eq!(
+            (&shown["revision"], &shown["severity"], &shown["status"]),
+            (&json!(1), &json!("medium"), &json!("new")),
+            "{name}"
+        );
         assert_eq!(audit(&host, path).await.len(), 1, "{name}");
     }
     assert_eq!(host.metric("triages_total{playbook=\"judges\",result=\"again\"}").await, 2.0);
@@ -181,14 +195,25 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
         assert_eq!(host.call(Method::PATCH, path, patch).await.status, 200);
     }
     let (asked, retried) = paths.split_first().unwrap();
-    let (success, text, errors) = folder.run(&["incidents", "triage", asked.rsplit('/').next().unwrap(), "--url", &host.url, "--token", crate::host::ADMIN_TOKEN]);
+    let (success, text, errors) = folder.run(&[
+        "incidents",
+        "triage",
+        asked.rsplit('/').next().unwrap(),
+        "--url",
+        &host.url,
+        "--token",
+        crate::host::ADMIN_TOKEN,
+    ]);
     assert!(success && text.contains("judges will look at INC-"), "{text}{errors}");
     triaged(&host, asked, "done").await;
     assert_eq!(host.get(&retried[0]).await["triage"]["status"], "failed");
     folder.put("judges", &at_version(judges(), "1.1"));
     for path in retried {
         let shown = triaged(&host, path, "done").await;
-        assert_eq!((&shown["triage"]["plugin"]["version"], &shown["notes"][0]["text"]), (&json!("1.1"), &json!("at last")));
+        assert_eq!(
+            (&shown["triage"]["plugin"]["version"], &shown["notes"][0]["text"]),
+            (&json!("1.1"), &json!("at last"))
+        );
     }
 }
 
@@ -241,11 +266,15 @@ async fn the_bundled_playbooks_judge_what_bundled_mappers_map() {
 
         // The same aside, by hand and by the API: the category is set already.
         let plugin = folder.plugin(shown["playbook"].as_str().unwrap());
-        let run = folder.run(&["plugin", "run", plugin.to_str().unwrap(), "--payload", file.to_str().unwrap(), "--json"]);
+        let run =
+            folder.run(&["plugin", "run", plugin.to_str().unwrap(), "--payload", file.to_str().unwrap(), "--json"]);
         let (success, text, errors) = run;
         assert!(success, "{errors}");
         let tried: Value = serde_json::from_str(&text).unwrap();
-        assert!(tried["actions"].as_array().unwrap().iter().all(|action| action.get("set_category").is_none()), "{tried}");
+        assert!(
+            tried["actions"].as_array().unwrap().iter().all(|action| action.get("set_category").is_none()),
+            "{tried}"
+        );
         let path = format!("/api/plugins/{}/run", shown["playbook"].as_str().unwrap());
         let answer = host.call(Method::POST, &path, json!({"payload": shown}).to_string()).await;
         assert_eq!((answer.status, &answer.body["actions"]), (200, &tried["actions"]), "{answer:?}");

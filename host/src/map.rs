@@ -116,9 +116,9 @@ impl Mappers {
         let loaded = self.loaded.plugins();
         match &source.settings.plugin {
             PluginChoice::None => Candidates::Nobody,
-            PluginChoice::Named(names) => Candidates::Plugins(
-                names.iter().map(|name| find(&loaded, name, Kind::Mapper)).collect(),
-            ),
+            PluginChoice::Named(names) => {
+                Candidates::Plugins(names.iter().map(|name| find(&loaded, name, Kind::Mapper)).collect())
+            }
             PluginChoice::Auto => {
                 let own = loaded.get(&*source.name);
                 if let Some(own) = own.filter(|own| own.kind() == Kind::Mapper) {

@@ -130,9 +130,7 @@ impl Metrics {
 
     /// A playbook was called: `done`, `failed`, or `again` when it will be called once more.
     pub fn triage(&self, playbook: &str, result: &str) {
-        self.triages
-            .get_or_create(&TriageLabels { playbook: playbook.to_owned(), result: result.to_owned() })
-            .inc();
+        self.triages.get_or_create(&TriageLabels { playbook: playbook.to_owned(), result: result.to_owned() }).inc();
     }
 
     /// How many incidents wait for a playbook.

@@ -41,8 +41,7 @@ const CLICKED: [&str; 9] = [
     "attachment opened",
     "clickthrough",
 ];
-const NOT_CLICKED: [&str; 5] =
-    ["not clicked", "no click*", "nobody clicked", "click blocked", "blocked click"];
+const NOT_CLICKED: [&str; 5] = ["not clicked", "no click*", "nobody clicked", "click blocked", "blocked click"];
 const SURRENDERED: [&str; 8] = [
     "credentials entered",
     "entered credentials",
@@ -55,13 +54,42 @@ const SURRENDERED: [&str; 8] = [
 ];
 /// Whose mailboxes attackers want most, as words of an address.
 const HIGH_VALUE: [&str; 21] = [
-    "admin*", "root", "it", "helpdesk", "servicedesk", "security", "ceo", "cfo", "cto", "cio", "ciso", "coo",
-    "board", "director", "finance", "accounting", "accounts", "payroll", "treasury", "hr", "legal",
+    "admin*",
+    "root",
+    "it",
+    "helpdesk",
+    "servicedesk",
+    "security",
+    "ceo",
+    "cfo",
+    "cto",
+    "cio",
+    "ciso",
+    "coo",
+    "board",
+    "director",
+    "finance",
+    "accounting",
+    "accounts",
+    "payroll",
+    "treasury",
+    "hr",
+    "legal",
 ];
 /// Everybody's domains: blocking or looking them up leads nowhere.
 const FREE_MAIL: [&str; 12] = [
-    "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "icloud.com",
-    "aol.com", "gmx.net", "gmx.de", "proton.me",
+    "gmail.com",
+    "googlemail.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "msn.com",
+    "yahoo.com",
+    "icloud.com",
+    "aol.com",
+    "gmx.net",
+    "gmx.de",
+    "proton.me",
 ];
 /// From this many mailboxes on it is a campaign.
 const SEVERAL: usize = 5;
@@ -94,8 +122,7 @@ fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, 
     // Whoever clicked has got it, whatever was done with other copies.
     let stopped = !clicked && words.any(&STOPPED);
     let delivered = clicked || (!stopped && words.any(&DELIVERED));
-    let iocs: Vec<&str> =
-        incident.observables.iter().filter(|seen| seen.ioc).map(|seen| seen.value.as_str()).collect();
+    let iocs: Vec<&str> = incident.observables.iter().filter(|seen| seen.ioc).map(|seen| seen.value.as_str()).collect();
     let high_value: Vec<&str> = message.recipients.iter().copied().filter(|address| is_high_value(address)).collect();
 
     if stopped {
@@ -158,7 +185,8 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
     if stopped {
         findings.step(format!("Search all mailboxes for copies {which} that were not stopped."));
     } else {
-        findings.step(format!("Search all mailboxes for mail {which} and remove it; it is known to be with {recipients}."));
+        findings
+            .step(format!("Search all mailboxes for mail {which} and remove it; it is known to be with {recipients}."));
         if !clicked {
             findings.step(format!("Ask {recipients} whether they clicked, opened or answered."));
         }

@@ -6,7 +6,7 @@ use super::{List, body, shown};
 use crate::Host;
 use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
-use crate::incident::{Patch, given, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
+use crate::incident::{Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
 use crate::request_id::RequestId;
 use crate::store::{AuditEntry, IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 use axum::extract::State;

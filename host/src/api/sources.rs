@@ -38,12 +38,12 @@ const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
     let sources = host.sources.all();
-    Json(json!({"data": sources.values().map(|source| shown(source)).collect::<Vec<_>>(), "next_cursor": null}))
+    Json(json!({"data": sources.values().map(|source| shown(&host, source)).collect::<Vec<_>>(), "next_cursor": null}))
 }
 
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
     let source = host.sources.get(&name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))?;
-    Ok(Json(shown(&source)))
+    Ok(Json(shown(&host, &source)))
 }
 
 /// What is registered: beside these, the keys of a source in the configuration file.
@@ -65,7 +65,7 @@ pub(super) async fn register(
     let registering = host.clone();
     let issued = to_its_end(async move { registering.sources.register(source, declaration, secret.0).await }).await?;
     host.waiting.notify_one();
-    let mut answer = with_secret(&issued);
+    let mut answer = with_secret(&host, &issued);
     if !says_scheme && let Some(scheme) = vendors_scheme(&host, &issued.source) {
         answer["suggested_scheme"] = scheme.into();
     }
@@ -84,7 +84,7 @@ pub(super) async fn change(
     let changing = host.clone();
     let source = to_its_end(async move { changing.sources.change(&name, changes).await }).await?;
     host.waiting.notify_one();
-    Ok(Json(shown(&source)))
+    Ok(Json(shown(&host, &source)))
 }
 
 pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<StatusCode, HttpError> {
@@ -112,7 +112,7 @@ pub(super) async fn rotate(
         return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
     }
     let issued = to_its_end(async move { host.sources.rotate(&name, secret.0, overlap).await }).await?;
-    Ok(Json(with_secret(&issued)))
+    Ok(Json(with_secret(&host, &issued)))
 }
 
 /// What to send; without either the newest payload that the source has sent, or else a sample.
@@ -228,8 +228,8 @@ impl<'de> Deserialize<'de> for GivenSecret {
 }
 
 /// A source, with its secret when that was made just now.
-fn with_secret(issued: &Issued) -> Value {
-    let mut answer = shown(&issued.source);
+fn with_secret(host: &Host, issued: &Issued) -> Value {
+    let mut answer = shown(host, &issued.source);
     if let Some(secret) = &issued.secret {
         answer["secret"] = secret.expose().into();
     }
@@ -247,7 +247,7 @@ fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     (scheme != source.settings.scheme.name()).then_some(scheme)
 }
 
-fn shown(source: &Source) -> Value {
+fn shown(host: &Host, source: &Source) -> Value {
     let (settings, tally) = (&source.settings, source.tally.now());
     let (origin, created_at, secrets) = match &source.origin {
         Origin::Configured => ("config", None, &[][..]),
@@ -262,6 +262,7 @@ fn shown(source: &Source) -> Value {
         "plugin": plugin(&settings.plugin),
         "auto_triage": settings.auto_triage,
         "playbook": settings.playbook,
+        "playbook_error": host.missing_playbook(source),
         "severity_mapping": settings.severity_mapping,
         "settings": settings.settings.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "on_unmappable": settings.on_unmappable,

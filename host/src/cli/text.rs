@@ -134,7 +134,8 @@ pub(super) fn actions(actions: &[Value]) -> String {
 
 /// The newest work of a playbook.
 fn triage(triage: &Value) -> String {
-    let mut text = join(&[plain(&triage["status"]), plain(&triage["playbook"]), plain(&triage["plugin"]["version"])], " ");
+    let mut text =
+        join(&[plain(&triage["status"]), plain(&triage["playbook"]), plain(&triage["plugin"]["version"])], " ");
     text += &triage["error"]["message"].as_str().map_or_else(String::new, |message| format!(": {}", clean(message)));
     list(&triage["problems"]).iter().for_each(|problem| text += &format!("\n{}", plain(problem)));
     text

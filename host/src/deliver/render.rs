@@ -18,17 +18,8 @@ const HEADERS_MAX: usize = 50;
 /// Bytes of all headers, names and values.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Headers that the connection or the host sets. Also those that begin with `proxy-` and `webhook-`.
-const RESERVED: [&str; 9] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+const RESERVED: [&str; 9] =
+    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// A request that was checked.
 #[derive(Clone, Debug)]
@@ -109,7 +100,8 @@ pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url) -> 
 
 fn checked(request: shapes::HttpRequest, url: &Url) -> Result<Rendered> {
     let method = METHODS.into_iter().find(|method| method.as_str() == request.method);
-    let method = method.with_context(|| format!("method `{}` is none of GET, POST, PUT, PATCH, DELETE", request.method))?;
+    let method =
+        method.with_context(|| format!("method `{}` is none of GET, POST, PUT, PATCH, DELETE", request.method))?;
     let url = match request.url {
         None => url.clone(),
         Some(text) => {

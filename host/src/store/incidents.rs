@@ -2,8 +2,8 @@
 
 use super::deliveries::{Operation, append};
 use super::events::IncidentRef;
-use super::triage::{self, Wish};
 use super::sql::{Conditions, from_json, json, nanoseconds, uuid};
+use super::triage::{self, Wish};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
 use crate::id::key;

@@ -28,8 +28,9 @@ pub fn check(actions: Vec<shapes::Action>) -> Result<Vec<Action>, String> {
         return Err(format!("it returned {notes} notes; at most {NOTES_MAX} are taken"));
     }
     let checked = actions.into_iter().enumerate();
-    let checked = checked
-        .map(|(index, action)| check_one(action).map_err(|problem| format!("action {} of {count}: {problem}", index + 1)));
+    let checked = checked.map(|(index, action)| {
+        check_one(action).map_err(|problem| format!("action {} of {count}: {problem}", index + 1))
+    });
     checked.collect()
 }
 

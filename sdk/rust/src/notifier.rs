@@ -61,7 +61,7 @@ macro_rules! export_notifier {
                     <$notifier as $crate::notifier::Notifier>::render(&notification)
                 }
             }
-            $crate::notifier_bindings::export!(Plugin with_types_in $crate::notifier_bindings);
+    $crate::notifier_bindings::export!(Plugin with_types_in $crate::notifier_bindings);
 
             #[cfg(target_arch = "wasm32")]
             #[global_allocator]

@@ -64,7 +64,7 @@ macro_rules! export_playbook {
                     <$playbook as $crate::playbook::Playbook>::triage(&incident)
                 }
             }
-            $crate::playbook_bindings::export!(Plugin with_types_in $crate::playbook_bindings);
+    $crate::playbook_bindings::export!(Plugin with_types_in $crate::playbook_bindings);
 
             #[cfg(target_arch = "wasm32")]
             #[global_allocator]

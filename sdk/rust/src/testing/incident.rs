@@ -98,7 +98,9 @@ pub fn actions_json(actions: &Result<Vec<Action>, String>) -> Value {
 
 fn action_json(action: &Action) -> Value {
     match action {
-        Action::SetSeverity(severity) => json!({"set_severity": kebab(format!("{severity:?}").trim_start_matches("Severity::"))}),
+        Action::SetSeverity(severity) => {
+            json!({"set_severity": kebab(format!("{severity:?}").trim_start_matches("Severity::"))})
+        }
         Action::SetStatus(status) => {
             let word = STATUSES.iter().find(|(_, known)| known == status).map(|(word, _)| *word);
             json!({"set_status": word})
