@@ -111,7 +111,8 @@ pub(super) async fn rotate(
     if overlap > OVERLAP_MAX {
         return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
     }
-    let issued = to_its_end(async move { host.sources.rotate(&name, secret.0, overlap).await }).await?;
+    let own = host.clone();
+    let issued = to_its_end(async move { own.sources.rotate(&name, secret.0, overlap).await }).await?;
     Ok(Json(with_secret(&host, &issued)))
 }
 
