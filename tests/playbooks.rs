@@ -161,6 +161,7 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
             "action 2 of 2: the tag has 0 bytes",
         ),
         ("long note", bad(json!([{"add-note": "x".repeat(16 * 1024 + 1)}])), "invalid_action", "16385 bytes"),
+        ("many actions", bad(json!(vec![json!({"add-tag": "x"}); 1501])), "invalid_action", "1501 actions"),
         ("many notes", bad(json!(vec![json!({"add-note": "x"}); 11])), "invalid_action", "11 notes"),
         (
             "odd observable",

@@ -24,8 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents read from the store at once.
-const CHUNK: usize = 64;
+/// Incidents read from the store at once. They are whole.
+const CHUNK: usize = 16;
 /// Incidents that one playbook looks at at once.
 const CONCURRENCY: usize = 4;
 /// How often to look without being told, for what was missed.
