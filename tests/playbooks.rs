@@ -112,6 +112,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     assert_eq!(waiting["triage"]["error"], json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"}));
     assert_eq!(host.metric("triage_waiting").await, 2.0);
     host.logs("incidents wait for their playbook: plugin `judges` is not loaded").await;
+    assert_eq!(host.get("/api/sources/lab").await["playbook_error"], "plugin `judges` is not loaded");
     let asked = host.call(Method::POST, &format!("{path}/triage"), "").await;
     assert_eq!((asked.status, asked.error_code()), (409, "conflict"), "{asked:?}");
 
@@ -129,6 +130,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     let host = folder.start().await;
     let plugin = host.plugin_when("judges", |plugin| plugin["state"] == "loaded").await;
     assert_eq!(plugin["kind"], "playbook");
+    assert_eq!(host.get("/api/sources/lab").await["playbook_error"], Value::Null);
     let shown = triaged(&host, &path, "done").await;
     assert_eq!((&shown["severity"], &shown["triage"]["error"]), (&json!("high"), &json!(null)));
     let shown = triaged(&host, &late, "skipped").await;
@@ -159,6 +161,7 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
             "action 2 of 2: the tag has 0 bytes",
         ),
         ("long note", bad(json!([{"add-note": "x".repeat(16 * 1024 + 1)}])), "invalid_action", "16385 bytes"),
+        ("many actions", bad(json!(vec![json!({"add-tag": "x"}); 1501])), "invalid_action", "1501 actions"),
         ("many notes", bad(json!(vec![json!({"add-note": "x"}); 11])), "invalid_action", "11 notes"),
         (
             "odd observable",

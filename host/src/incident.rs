@@ -381,8 +381,8 @@ impl Incident {
         let tags = if guard.pinned.contains("tags") { Vec::new() } else { observation.tags };
         self.unite(tags, observation.observables, observation.techniques);
         self.plugin = origin.plugin.clone();
-        if self.status == Status::New && before.status != Status::New && origin.auto_triage {
-            self.triage = origin.triage(now);
+        if self.status == Status::New && before.status != Status::New {
+            self.triage = origin.triage(now).or(self.triage.take());
         }
         let changes = changes(&before, self);
         if !changes.is_empty() {

@@ -389,15 +389,14 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<Kind> {
         }
         seen.push(name.to_owned());
     }
-    match (&found[..], seen.is_empty()) {
-        ([kind], _) => Ok(*kind),
-        ([one, other, ..], _) => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
-        ([], true) => bail!("it exports nothing; use the SDK's export macro"),
-        ([], false) => bail!(
-            "it exports {} and none of mapper, playbook and notifier of {PACKAGE}@{API_VERSION}; use the SDK's export \
-             macro",
-            seen.join(", ")
-        ),
+    match &found[..] {
+        [kind] => Ok(*kind),
+        [one, other, ..] => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
+        [] => {
+            let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
+            let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
+            bail!("it exports {seen} and none of {}; use the SDK's export macro", kinds.join(", "))
+        }
     }
 }
 

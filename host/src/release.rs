@@ -11,6 +11,7 @@ use crate::sandbox::Sandbox;
 use crate::store::{Store, VersionRow, VersionState};
 use crate::versions::Versions;
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -147,7 +148,7 @@ impl Releases {
         let former = former.context("no version was live before this one")?;
         let plugin = self.load(former).await?;
         self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
-        self.store.version_is_live(former.plugin.clone(), usize::MAX >> 1).await?;
+        self.versions.went_live(&former.plugin).await?;
         let (from, to) = (&live.plugin.version, &plugin.version.version);
         let objection = format!(
             "rolled back from version {from} to {to}; `hookmill plugin promote {name}` makes the file in the plugins \
@@ -161,7 +162,6 @@ impl Releases {
     /// # Errors
     /// When it is not known, or cannot be written down.
     pub async fn promote(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        use sha2::{Digest, Sha256};
         let sha256 = hex::encode(Sha256::digest(bytes));
         let known = self.store.plugin_versions(name.to_owned()).await?;
         let version = known.into_iter().find(|row| row.plugin.sha256 == sha256).map(|row| row.plugin);

@@ -14,6 +14,7 @@ use crate::map::ATTEMPTS;
 use crate::plugin::{CallError, Kind, Plugin, ShownIncident};
 use crate::plugin_dir::find;
 use crate::sandbox::LogLine;
+use crate::source::Source;
 use crate::store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
 use anyhow::Result;
 use std::collections::HashSet;
@@ -23,8 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents read from the store at once.
-const CHUNK: usize = 64;
+/// Incidents read from the store at once. They are whole.
+const CHUNK: usize = 16;
 /// Incidents that one playbook looks at at once.
 const CONCURRENCY: usize = 4;
 /// How often to look without being told, for what was missed.
@@ -103,6 +104,12 @@ impl Host {
         find(&self.loaded.plugins(), name, Kind::Playbook)
     }
 
+    /// Why the playbook that a source wants by itself cannot be called, if that is so.
+    pub fn missing_playbook(&self, source: &Source) -> Option<String> {
+        let playbook = source.settings.playbook.as_ref().filter(|_| source.settings.auto_triage)?;
+        if self.loaded.is_settled() { self.playbook(playbook).err() } else { None }
+    }
+
     /// Says of what waits for a playbook that is not there why it does. Nothing of it is stored: the playbook may come.
     pub fn explain_waiting(&self, triage: &mut Triage) {
         if triage.status == TriageStatus::Waiting
@@ -149,6 +156,11 @@ impl Host {
     ) -> Result<()> {
         if plugins_are_new {
             missing.clear();
+            for source in self.sources.all().values() {
+                if let Some(reason) = self.missing_playbook(source) {
+                    warn!(source = &*source.name, "its incidents will wait for their playbook: {reason}");
+                }
+            }
             let plugins = self.loaded.plugins().clone();
             for plugin in plugins.values().filter(|plugin| plugin.kind() == Kind::Playbook) {
                 self.store.retry_triage(plugin.version.name.clone(), plugin.version.sha256.clone()).await?;

@@ -44,6 +44,14 @@ impl Versions {
             let folder = self.folder.clone();
             tokio::task::spawn_blocking(move || write(&folder, &path, &bytes)).await??;
         }
+        self.went_live(plugin).await
+    }
+
+    /// Writes down that a version that is kept goes live, and removes those that are too many.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn went_live(&self, plugin: &PluginVersion) -> Result<()> {
         let known = self.store.version_is_live(plugin.clone(), KEPT).await?;
         for entry in std::fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

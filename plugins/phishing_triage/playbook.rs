@@ -4,6 +4,7 @@
 
 use hookmill_sdk::Description;
 use hookmill_sdk::playbook::{Action, Findings, Playbook, Severity, StoredIncident, Words, defanged, named};
+use std::net::IpAddr;
 
 const PHISHING: [&str; 9] = [
     "phish*",
@@ -193,6 +194,7 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
     }
     let mut links: Vec<&str> = message.urls.clone();
     links.extend(&message.domains);
+    links.extend(message.sender_domains.iter().filter(|domain| !message.domains.contains(domain)));
     if !links.is_empty() {
         let listed = listed(&links);
         findings.step(format!("Block {listed}, and look in proxy and DNS logs for whoever went there."));
@@ -210,6 +212,8 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
 struct Message<'a> {
     senders: Vec<&'a str>,
     recipients: Vec<&'a str>,
+    /// Those from outside that are not everybody's.
+    sender_domains: Vec<&'a str>,
     subjects: Vec<&'a str>,
     urls: Vec<&'a str>,
     domains: Vec<&'a str>,
@@ -230,9 +234,13 @@ impl<'a> Message<'a> {
         let values = |types: &[&'static str]| {
             types.iter().flat_map(|data_type| incident.values(data_type)).collect::<Vec<&str>>()
         };
+        let own: Vec<&str> = recipients.iter().filter_map(|address| domain_of(address)).collect();
+        let mut sender_domains: Vec<&str> = senders.iter().filter_map(|address| domain_of(address)).collect();
+        sender_domains.retain(|domain| !own.contains(domain) && !FREE_MAIL.contains(domain));
         Self {
             senders,
             recipients,
+            sender_domains,
             subjects: values(&["mail-subject"]),
             urls: values(&["url"]),
             domains: values(&["domain", "fqdn"]),
@@ -240,15 +248,13 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Adds what can be blocked and looked up: the domains of senders from outside and of links.
+    /// Adds what can be looked up: the domains of senders from outside and the hosts of links.
     fn observe(&self, findings: &mut Findings) {
-        let own: Vec<&str> = self.recipients.iter().filter_map(|address| domain_of(address)).collect();
-        let outside = self.senders.iter().filter_map(|address| domain_of(address));
-        for domain in outside.filter(|domain| !own.contains(domain) && !FREE_MAIL.contains(domain)) {
+        for domain in &self.sender_domains {
             findings.observe("domain", domain, "domain of the sender");
         }
         for host in self.urls.iter().filter_map(|url| host_of(url)) {
-            let kind = if host.parse::<std::net::IpAddr>().is_ok() { "ip" } else { "domain" };
+            let kind = if host.parse::<IpAddr>().is_ok() { "ip" } else { "domain" };
             findings.observe(kind, host, "host of a link");
         }
     }

@@ -25,7 +25,7 @@ const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
     let (sources, unusable) = (host.sources.all(), host.sources.unusable());
-    let shown = sources.values().map(|source| shown(source));
+    let shown = sources.values().map(|source| shown(&host, source));
     let data: Vec<Value> = shown.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))).collect();
     Json(json!({"data": data, "next_cursor": null}))
 }
@@ -33,7 +33,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
     match host.sources.unusable().get(&name) {
         Some(why) => Ok(Json(shown_unusable(&name, why))),
-        None => Ok(Json(shown(&*found(&host, &name)?))),
+        None => Ok(Json(shown(&host, &*found(&host, &name)?))),
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn register(
     let registering = host.clone();
     let issued = to_its_end(async move { registering.sources.register(source, declaration, secret.0).await }).await?;
     host.waiting.notify_one();
-    let mut answer = with_secret(&issued);
+    let mut answer = with_secret(&host, &issued);
     if !says_scheme && let Some(scheme) = vendors_scheme(&host, &issued.source) {
         answer["suggested_scheme"] = scheme.into();
     }
@@ -88,7 +88,7 @@ pub(super) async fn change(
     let changing = host.clone();
     let source = to_its_end(async move { changing.sources.change(&name, changes, secret.0).await }).await?;
     host.waiting.notify_one();
-    Ok(Json(shown(&source)))
+    Ok(Json(shown(&host, &source)))
 }
 
 pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<StatusCode, HttpError> {
@@ -115,8 +115,9 @@ pub(super) async fn rotate(
     if overlap > OVERLAP_MAX {
         return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
     }
-    let issued = to_its_end(async move { host.sources.rotate(&name, secret.0, overlap).await }).await?;
-    Ok(Json(with_secret(&issued)))
+    let own = host.clone();
+    let issued = to_its_end(async move { own.sources.rotate(&name, secret.0, overlap).await }).await?;
+    Ok(Json(with_secret(&host, &issued)))
 }
 
 /// Makes a change also when who asked for it hangs up meanwhile: half of one would be in the database alone.
@@ -140,8 +141,8 @@ impl<'de> Deserialize<'de> for GivenSecret {
 }
 
 /// A source, with its secret when that was made just now.
-fn with_secret(issued: &Issued) -> Value {
-    let mut answer = shown(&issued.source);
+fn with_secret(host: &Host, issued: &Issued) -> Value {
+    let mut answer = shown(host, &issued.source);
     if let Some(secret) = &issued.secret {
         answer["secret"] = secret.expose().into();
     }
@@ -159,7 +160,7 @@ fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     (scheme != source.settings.scheme.name()).then_some(scheme)
 }
 
-fn shown(source: &Source) -> Value {
+fn shown(host: &Host, source: &Source) -> Value {
     let (settings, tally) = (&source.settings, source.tally.now());
     let (origin, created_at, secrets) = match &source.origin {
         Origin::Configured => ("config", None, &[][..]),
@@ -174,6 +175,7 @@ fn shown(source: &Source) -> Value {
         "plugin": plugin(&settings.plugin),
         "auto_triage": settings.auto_triage,
         "playbook": settings.playbook,
+        "playbook_error": host.missing_playbook(source),
         "severity_mapping": settings.severity_mapping,
         "settings": settings.settings.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "on_unmappable": settings.on_unmappable,
