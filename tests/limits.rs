@@ -181,6 +181,35 @@ async fn what_comes_back_is_checked() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_reused_takes_so_many_events_and_ends_with_the_first_error() {
+    let folder = Folder::new(
+        "plugins: { counts: { instances: reuse(3) }, random: { instances: reuse(100) } }
+sources: { counts: { scheme: none, plugin: counts }, random: { scheme: none } }",
+    )
+    .with("counts", &guest("counts"))
+    .with("random", &guest_in("random", "wasi"));
+    let host = folder.start().await;
+    // What the instance that maps an event has counted before.
+    let mut number = 0;
+    let mut count = async |kind: &str| {
+        number += 1;
+        let answer = host.post("counts", format!("{kind}{number}")).await;
+        match answer.body["incident_id"].as_str() {
+            Some(id) => host.get(&format!("/api/incidents/{id}")).await["source_ref"].as_str().unwrap().to_owned(),
+            None => host.get(&format!("/api/events/{}", answer.event_id())).await["error"]["code"].to_string(),
+        }
+    };
+    let mut counts = Vec::new();
+    for kind in ["a", "a", "a", "a", "t", "a", "g", "a"] {
+        counts.push(count(kind).await);
+    }
+    assert_eq!(counts, ["0", "1", "2", "0", "\"trapped\"", "0", "1", "0"]);
+    // Each event has its own chance, also in an instance that has seen others.
+    let (one, two) = (host.post("random", "x").await, host.post("random", "y").await);
+    assert_ne!(one.body["incident_id"], two.body["incident_id"]);
+}
+
+#[tokio::test]
 async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
     let folder = Folder::new(
         "sources:

@@ -61,7 +61,7 @@ fn plugin_bytes() -> Vec<u8> {
 
 async fn plugin(allocation: Allocation) -> Plugin {
     let bytes = plugin_bytes();
-    let sandbox = Arc::new(Sandbox::with_allocation(allocation, 4).unwrap());
+    let sandbox = Arc::new(Sandbox::with_allocation(allocation, 4, 0).unwrap());
     Plugin::load("crowdstrike", bytes, sandbox, CallLimits::default(), None).await.unwrap()
 }
 

@@ -113,6 +113,8 @@ pub struct CallLimits {
     pub output_bytes: usize,
     /// Incidents in one outcome.
     pub incidents: usize,
+    /// How many events one instance may take, one after the other.
+    pub events_per_instance: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -134,7 +136,13 @@ impl Default for Limits {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { deadline: Duration::from_millis(1000), memory_bytes: None, output_bytes: MIB, incidents: 100 }
+        Self {
+            deadline: Duration::from_millis(1000),
+            memory_bytes: None,
+            output_bytes: MIB,
+            incidents: 100,
+            events_per_instance: NonZeroU32::MIN,
+        }
     }
 }
 
@@ -157,6 +165,11 @@ impl Config {
             ("drain_timeout", self.drain_timeout != other.drain_timeout),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    /// How many plugins keep instances between events.
+    pub fn reusing_plugins(&self) -> u32 {
+        self.plugin_limits.values().filter(|limits| limits.events_per_instance > NonZeroU32::MIN).count() as u32
     }
 
     /// The files that it is made of, its own path first.

@@ -16,7 +16,9 @@ use crate::words::words;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
@@ -60,6 +62,9 @@ const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 const TRIAL_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a call waits for a place. Places are taken for microseconds, unless a plugin hangs.
 const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
+/// An instance that has grown by more is not used again.
+const GROWTH_BYTES_MAX: usize = 16 * MIB;
+const ONE_EVENT: NonZeroU32 = NonZeroU32::MIN;
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
@@ -116,8 +121,25 @@ pub struct Plugin {
     memory_bytes: usize,
     sandbox: Arc<Sandbox>,
     share: Semaphore,
+    /// Instances that may take another event.
+    idle: Mutex<Vec<Idle>>,
     component: InstancePre<Guest>,
     interface: Interface,
+}
+
+/// An instance between two calls.
+struct Idle {
+    store: Store<Guest>,
+    used: Used,
+}
+
+/// What an instance has behind it.
+#[derive(Clone, Copy)]
+struct Used {
+    instance: Instance,
+    calls: u32,
+    /// The memory that it began with.
+    memory_bytes: usize,
 }
 
 /// Where a plugin's functions are in its component.
@@ -205,9 +227,22 @@ impl Plugin {
         let version = Arc::new(version);
         let api_version = API_VERSION.to_owned();
         let component = instance;
-        let mut plugin =
-            Self { version, description, api_version, limits, memory_bytes, sandbox, share, component, interface };
+        let idle = Mutex::default();
+        let mut plugin = Self {
+            version,
+            description,
+            api_version,
+            limits,
+            memory_bytes,
+            sandbox,
+            share,
+            idle,
+            component,
+            interface,
+        };
         plugin.description = plugin.describe().await?;
+        // The instance of the trial has seen no event, and takes none.
+        plugin.idle = Mutex::default();
         plugin.version =
             Arc::new(PluginVersion { version: plugin.description.version.clone(), ..(*plugin.version).clone() });
         Ok(plugin)
@@ -216,13 +251,16 @@ impl Plugin {
     async fn describe(&self) -> Result<Description> {
         let walls = Walls::without_event(self.memory_bytes, self.limits.output_bytes);
         let call = self
-            .call(walls, TRIAL_DEADLINE, async |store, instance| match &self.interface {
-                Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
-                Interface::Playbook(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
-                Interface::Notifier(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+            .call(walls, TRIAL_DEADLINE, async |store, instance| {
+                let described = match &self.interface {
+                    Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                    Interface::Playbook(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                    Interface::Notifier(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                };
+                Ok(Ok::<_, Infallible>(described?))
             })
             .await;
-        let described = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
+        let Ok(described) = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
         let description = Description {
             name: described.name,
             version: described.version,
@@ -267,13 +305,14 @@ impl Plugin {
         .await
     }
 
-    /// Runs one call in a fresh instance that is gone afterwards.
-    async fn call<T>(
+    /// Runs one call in a fresh instance that is gone afterwards, or, where the plugin is set so, in one that has taken
+    /// calls before and may take more.
+    async fn call<T, E>(
         &self,
         walls: Walls,
         deadline: Duration,
-        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<T>,
-    ) -> Call<T> {
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
+    ) -> Call<Result<T, E>> {
         let started = Instant::now();
         let places = async { (self.share.acquire().await, self.sandbox.slots().acquire().await) };
         let Ok(places) = tokio::time::timeout(PLACE_TIMEOUT, places).await else {
@@ -281,20 +320,56 @@ impl Plugin {
             return Call { result: Err(CallError::Busy), log, duration, memory_bytes: 0 };
         };
         let started = Instant::now();
-        let mut store = self.sandbox.store(walls);
+        let (mut store, used) = match self.take_idle() {
+            Some(Idle { mut store, used }) => {
+                self.sandbox.raise_again(&mut store, walls);
+                (store, Some(used))
+            }
+            None => (self.sandbox.store(walls), None),
+        };
         let called = tokio::time::timeout(deadline, async {
-            let instance = self.component.instantiate_async(&mut store).await?;
-            run(&mut store, &instance).await
+            let used = match used {
+                Some(used) => used,
+                None => {
+                    let instance = self.component.instantiate_async(&mut store).await?;
+                    Used { instance, calls: 0, memory_bytes: store.data().memory_bytes() }
+                }
+            };
+            let value = run(&mut store, &used.instance).await?;
+            Ok((value, Used { calls: used.calls + 1, ..used }))
         })
         .await;
-        let result = match called {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err(CallError::Deadline(deadline)),
+        let (result, used) = match called {
+            Ok(Ok((value, used))) => {
+                let used = value.is_ok().then_some(used);
+                (Ok(value), used)
+            }
+            Ok(Err(error)) => (Err(explain(&error)), None),
+            Err(_) => (Err(CallError::Deadline(deadline)), None),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
-        drop((store, places));
+        self.keep_or_drop(store, used);
+        drop(places);
         Call { result, log, duration: started.elapsed(), memory_bytes }
+    }
+
+    fn take_idle(&self) -> Option<Idle> {
+        if self.limits.events_per_instance == ONE_EVENT {
+            return None;
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// An instance is kept only after calls that went well, and not when it has taken its share or grown.
+    fn keep_or_drop(&self, store: Store<Guest>, used: Option<Used>) {
+        let may_go_on = |used: &Used| {
+            let grown = store.data().memory_bytes().saturating_sub(used.memory_bytes);
+            used.calls < self.limits.events_per_instance.get() && grown <= GROWTH_BYTES_MAX
+        };
+        if let Some(used) = used.filter(may_go_on) {
+            // No more than its share are in use at once, so no more are kept.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { store, used });
+        }
     }
 
     /// What becomes of a call that is for plugins of another kind.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,14 +68,15 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// An engine that can run `instances` plugins at once; with a pool where the machine has the address space.
+    /// An engine that can run `instances` plugins at once, and keep those of `reusing` plugins between calls; with a pool
+    /// where the machine has the address space.
     ///
     /// # Errors
     /// When the machine cannot run WebAssembly.
-    pub fn new(instances: u32) -> Result<Self> {
-        Self::with_allocation(Allocation::Pooled, instances).or_else(|error| {
+    pub fn new(instances: u32, reusing: u32) -> Result<Self> {
+        Self::with_allocation(Allocation::Pooled, instances, reusing).or_else(|error| {
             tracing::warn!("no pool for plugin instances, each will map its own memory (slower): {error:#}");
-            Self::with_allocation(Allocation::OnDemand, instances)
+            Self::with_allocation(Allocation::OnDemand, instances, reusing)
         })
     }
 
@@ -82,8 +84,10 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the machine cannot do so.
-    pub fn with_allocation(allocation: Allocation, instances: u32) -> Result<Self> {
-        let engine = Engine::new(&engine_config(allocation, instances))?;
+    pub fn with_allocation(allocation: Allocation, instances: u32, reusing: u32) -> Result<Self> {
+        // Of each as many as it may run at once, also while one version takes the place of another.
+        let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
+        let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
         let ticker = engine.weak();
         std::thread::Builder::new().name("epoch".into()).spawn(move || {
             while let Some(engine) = ticker.upgrade() {
@@ -126,9 +130,14 @@ impl Sandbox {
     /// Places that one plugin may take: as many as can run at once and an eighth of all, but never more than half, so
     /// that several plugins whose calls do not end leave some to others.
     pub(crate) fn share_of_slots(&self) -> Semaphore {
-        let instances = self.instances as usize;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Semaphore::new(cores.max(instances / 8).min(instances.div_ceil(2)))
+        Semaphore::new(share(self.instances))
+    }
+
+    /// Raises the walls around an instance that had other ones in its last call.
+    pub(crate) fn raise_again(&self, store: &mut Store<Guest>, walls: Walls) {
+        store.set_hostcall_fuel(walls.output_bytes);
+        store.set_epoch_deadline(1);
+        store.data_mut().begin(walls);
     }
 
     /// A store for one instance, with its walls up.
@@ -137,10 +146,10 @@ impl Sandbox {
         let mut store = Store::new(&self.engine, Guest::new(walls));
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(output_bytes);
-        let mut ticks = 0;
-        store.epoch_deadline_callback(move |_| {
-            ticks += 1;
-            let others: Pin<Box<dyn Future<Output = ()> + Send>> = if ticks < PATIENCE_TICKS {
+        store.epoch_deadline_callback(move |mut context| {
+            let guest = context.data_mut();
+            guest.ticks += 1;
+            let others: Pin<Box<dyn Future<Output = ()> + Send>> = if guest.ticks < PATIENCE_TICKS {
                 Box::pin(tokio::task::yield_now())
             } else {
                 Box::pin(tokio::time::sleep(TICK))
@@ -164,6 +173,11 @@ impl fmt::Debug for Sandbox {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.debug_struct("Sandbox").finish_non_exhaustive()
     }
+}
+
+fn share(instances: u32) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.max(instances as usize / 8).min(instances.div_ceil(2) as usize)
 }
 
 /// Threads that compile: on half of the cores and with less claim to them than those that serve.
@@ -248,13 +262,24 @@ impl std::error::Error for MemoryExceeded {}
 pub(crate) struct Guest {
     walls: Walls,
     memory_bytes: usize,
+    /// How often its call has given way.
+    ticks: u32,
     log: Arc<Mutex<Log>>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
 impl Guest {
     fn new(walls: Walls) -> Self {
-        Self { walls, memory_bytes: 0, log: Arc::default(), wasi: None }
+        Self { walls, memory_bytes: 0, ticks: 0, log: Arc::default(), wasi: None }
+    }
+
+    /// Another call: what it sees of time and chance is its own.
+    fn begin(&mut self, walls: Walls) {
+        self.walls = walls;
+        self.ticks = 0;
+        if let Some(wasi) = &mut self.wasi {
+            wasi.0 = empty_wasi(walls, &self.log);
+        }
     }
 
     /// The most linear memory that it had.
@@ -295,14 +320,18 @@ impl ResourceLimiter for Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (walls, log) = (self.walls, &self.log);
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(empty_wasi(walls, log)));
+        let wasi = self.wasi.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(RESOURCES_MAX);
+            Box::new((empty_wasi(walls, log), table))
+        });
         WasiCtxView { ctx: &mut wasi.0, table: &mut wasi.1 }
     }
 }
 
-fn empty_wasi(walls: Walls, log: &Arc<Mutex<Log>>) -> (WasiCtx, ResourceTable) {
-    let mut seed = [0; 32];
-    seed[..16].copy_from_slice(walls.seed.as_bytes());
+fn empty_wasi(walls: Walls, log: &Arc<Mutex<Log>>) -> WasiCtx {
+    // Ids of the same moment are alike; what comes of them is not.
+    let seed: [u8; 32] = Sha256::digest(walls.seed).into();
     let random = || Xoshiro256PlusPlus::from_seed(seed);
     let mut builder = WasiCtxBuilder::new();
     builder
@@ -314,9 +343,7 @@ fn empty_wasi(walls: Walls, log: &Arc<Mutex<Log>>) -> (WasiCtx, ResourceTable) {
         .max_random_size(RANDOM_BYTES_PER_CALL)
         .stdout(LogStream(log.clone(), tracing::Level::INFO))
         .stderr(LogStream(log.clone(), tracing::Level::WARN));
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(RESOURCES_MAX);
-    (builder.build(), table)
+    builder.build()
 }
 
 /// A clock that stands: the same event gives the same result whenever it is mapped.

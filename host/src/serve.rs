@@ -73,7 +73,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let metrics = Arc::new(Metrics::default());
     let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
     let store = Arc::new(Store::open(&config.data_dir, config.limits.store_queue, policy, metrics.clone())?);
-    let sandbox = Arc::new(Sandbox::new(config.limits.instances)?);
+    let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
     let loaded = Arc::new(Loaded::default());
     let configured = std::mem::take(&mut config.sources);
     let sources = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;

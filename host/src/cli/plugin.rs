@@ -61,7 +61,7 @@ struct Loaded {
 
 impl Loader {
     fn new() -> Result<Self> {
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1)?) })
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?) })
     }
 
     /// # Errors

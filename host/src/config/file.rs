@@ -78,6 +78,7 @@ pub(super) struct Call {
     memory_mib: Option<Leaf<MemoryMib>>,
     output_mib: Option<Leaf<Mib>>,
     incidents: Option<Leaf<NonZeroUsize>>,
+    instances: Option<Leaf<Instances>>,
 }
 
 /// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
@@ -175,6 +176,7 @@ impl Limits {
             memory_mib: self.memory_mib.clone(),
             output_mib: self.output_mib.clone(),
             incidents: self.incidents.clone(),
+            instances: None,
         }
     }
 }
@@ -187,6 +189,7 @@ impl Call {
             memory_bytes: self.memory_mib.as_ref().map(|mib| mib.0.bytes()).or(base.memory_bytes),
             output_bytes: self.output_mib.as_ref().map_or(base.output_bytes, |mib| mib.0.bytes()),
             incidents: self.incidents.as_ref().map_or(base.incidents, |count| count.0.get()),
+            events_per_instance: self.instances.as_ref().map_or(base.events_per_instance, |instances| instances.0.0),
         }
     }
 }
@@ -321,6 +324,7 @@ words! {
     Name,
     Mib,
     MemoryMib,
+    Instances,
     Period,
 }
 
@@ -423,6 +427,22 @@ impl FromStr for MemoryMib {
             Ok(mib) if mib.bytes() <= MEMORY_BYTES_MAX => Ok(Self(mib)),
             _ => Err(format!("`{text}` is not a whole number of MiB from 1 to {}", MEMORY_BYTES_MAX / super::MIB)),
         }
+    }
+}
+
+/// `fresh`, or `reuse(N)`: how many events one instance may take.
+#[derive(Clone, Copy)]
+pub(super) struct Instances(NonZeroU32);
+
+impl FromStr for Instances {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let count = match text {
+            "fresh" => Some(NonZeroU32::MIN),
+            text => text.strip_prefix("reuse(").and_then(|rest| rest.strip_suffix(')')?.trim().parse().ok()),
+        };
+        count.map(Self).ok_or_else(|| format!("`{text}` is not `fresh` or `reuse(N)`, such as reuse(1000)"))
     }
 }
 
