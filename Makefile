@@ -22,7 +22,7 @@ test: lint mappers fuzz
 payloads: mappers
 	for name in $(OTHERS); do $(HOOKMILL) plugin test plugins/$$name --plugin target/plugins/$$name.wasm || exit 1; done
 
-# The host beside signature libraries of others, and its API under schemathesis.
+# The host beside signature libraries of others, its API under schemathesis, plugins of every language.
 outside: mappers
 	./setup outside
 	cd tests/outside && ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
