@@ -129,7 +129,11 @@ def severity(number: Optional[str]) -> Optional[Severity]:
 def console_link(finding: Any) -> Optional[str]:
     """The finding in the console of its partition."""
     region, finding_id = text(finding, "region"), text(finding, "id")
-    hosts = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+    hosts = {
+        "aws": "console.aws.amazon.com",
+        "aws-cn": "console.amazonaws.cn",
+        "aws-us-gov": "console.amazonaws-us-gov.com",
+    }
     host = hosts.get(text(finding, "partition") or "aws")
     if not region or not finding_id or not host:
         return None

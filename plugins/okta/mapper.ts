@@ -2,10 +2,13 @@
 //
 // Most of what Okta logs is everyday business, and its `severity` is a log level: an account lock is DEBUG. What makes
 // an incident is the kind of event and its outcome. Field names come in two casings: tools on the way lower them.
+//
+// A hook says of which organisation it is, which is where the links go; for single events the source's setting
+// `okta_url`, such as `https://acme.okta.com`, does.
 
 import {
-  at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as word, setting, type Severity, text, timestamp,
-  unsupported,
+  at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as word, setting, type Severity, text,
+  timestamp, unsupported,
 } from "@hookmill/sdk";
 
 const EXPECTED = "an Okta event hook with `data.events`, or a System Log event with `uuid` and `eventType`";
@@ -25,18 +28,48 @@ interface Rule {
 
 /** What an analyst should see, the first that fits. */
 const RULES: Rule[] = [
-  { types: ["user.account.report_suspicious_activity_by_enduser"], severity: "high", category: "account-compromise", technique: "T1078.004" },
-  { types: ["security.breached_credential.detected"], severity: "high", category: "credential-access", technique: "T1589.001" },
-  { types: ["security.session.detect_client_roaming", "user.session.context.change"], severity: "high", category: "account-compromise", technique: "T1550.004" },
+  {
+    types: ["user.account.report_suspicious_activity_by_enduser"],
+    severity: "high", category: "account-compromise", technique: "T1078.004",
+  },
+  {
+    types: ["security.breached_credential.detected"],
+    severity: "high", category: "credential-access", technique: "T1589.001",
+  },
+  {
+    types: ["security.session.detect_client_roaming", "user.session.context.change"],
+    severity: "high", category: "account-compromise", technique: "T1550.004",
+  },
   { types: ["security.attack"], severity: "high", category: "credential-access", technique: "T1110" },
   { types: ["user.mfa.attempt_bypass"], severity: "high", category: "credential-access", technique: "T1556.006" },
-  { types: ["user.authentication.auth_via_mfa"], outcomes: ["DENY"], severity: "medium", category: "credential-access", technique: "T1621" },
-  { types: ["user.session.impersonation.grant", "user.session.impersonation.initiate"], severity: "high", category: "privilege-escalation", technique: "T1078.004" },
-  { types: ["user.account.privilege.grant", "group.privilege.grant"], outcomes: ["SUCCESS"], severity: "medium", category: "privilege-escalation", technique: "T1098.003" },
-  { types: ["user.mfa.factor.deactivate", "user.mfa.factor.reset_all"], outcomes: ["SUCCESS"], severity: "medium", category: "persistence", technique: "T1556.006" },
-  { types: ["policy.lifecycle.deactivate", "policy.lifecycle.delete", "policy.rule.deactivate", "policy.rule.delete"], outcomes: ["SUCCESS"], severity: "medium", category: "defense-evasion", technique: "T1556" },
-  { types: ["system.api_token.create"], outcomes: ["SUCCESS"], severity: "low", category: "persistence", technique: "T1098.001" },
-  { types: ["user.account.lock", "user.account.lock.limit"], severity: "medium", category: "credential-access", technique: "T1110" },
+  {
+    types: ["user.authentication.auth_via_mfa"],
+    outcomes: ["DENY"], severity: "medium", category: "credential-access", technique: "T1621",
+  },
+  {
+    types: ["user.session.impersonation.grant", "user.session.impersonation.initiate"],
+    severity: "high", category: "privilege-escalation", technique: "T1078.004",
+  },
+  {
+    types: ["user.account.privilege.grant", "group.privilege.grant"],
+    outcomes: ["SUCCESS"], severity: "medium", category: "privilege-escalation", technique: "T1098.003",
+  },
+  {
+    types: ["user.mfa.factor.deactivate", "user.mfa.factor.reset_all"],
+    outcomes: ["SUCCESS"], severity: "medium", category: "persistence", technique: "T1556.006",
+  },
+  {
+    types: ["policy.lifecycle.deactivate", "policy.lifecycle.delete", "policy.rule.deactivate", "policy.rule.delete"],
+    outcomes: ["SUCCESS"], severity: "medium", category: "defense-evasion", technique: "T1556",
+  },
+  {
+    types: ["system.api_token.create"],
+    outcomes: ["SUCCESS"], severity: "low", category: "persistence", technique: "T1098.001",
+  },
+  {
+    types: ["user.account.lock", "user.account.lock.limit"],
+    severity: "medium", category: "credential-access", technique: "T1110",
+  },
   { types: ["security.threat", "security.request.blocked"], severity: "medium", category: "suspicious-request" },
 ];
 
@@ -68,7 +101,8 @@ export const mapper = defineMapper({
         outcome.problems.push(`event ${index + 1} has no ${type ? "`uuid`" : "`eventType`"}`);
       } else if (!rule || !uuid) {
         const result = field(entry, "outcome", "result");
-        outcome.skipped.push(`${type.slice(0, QUOTED_CHARS_MAX)}${result ? ` (${result.slice(0, QUOTED_CHARS_MAX)})` : ""} is no security matter`);
+        const what = result ? `${type} (${result})` : type;
+        outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} is no security matter`);
       } else {
         outcome.incidents.push(incident(entry, uuid, type, rule, console));
       }
@@ -81,12 +115,13 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   const actor = at(entry, "actor");
   const client = at(entry, "client");
   const result = [field(entry, "outcome", "result"), field(entry, "outcome", "reason")].filter(Boolean).join(": ");
-  const place = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name)).filter(Boolean).join(", ");
+  const names = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name));
+  const place = names.filter(Boolean).join(", ");
+  const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Somebody";
 
   const found = new Incident(uuid, field(entry, "displayMessage") ?? type);
-  found.description = [
-    `${text(actor, "displayName") ?? text(actor, "alternateId") ?? "Somebody"}: ${type}`, result && `outcome ${result}`, place && `from ${place}`,
-  ].filter(Boolean).join(", ");
+  const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
+  found.description = parts.filter(Boolean).join(", ");
   found.category = rule.category;
   const risk = word(field(entry, "debugContext", "debugData", "riskLevel")?.toLowerCase());
   found.severity = risk && STEPS.indexOf(risk) > STEPS.indexOf(rule.severity) ? risk : rule.severity;
@@ -108,23 +143,27 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   found.detail("legacy_event_type", field(entry, "legacyEventType"));
   found.detail("log_level", field(entry, "severity"));
   found.detail("outcome", at(entry, "outcome"));
-  found.detail("targets", list(entry, "target").map((target) => [text(target, "type"), text(target, "displayName") ?? text(target, "alternateId") ?? text(target, "id")].filter(Boolean).join(" ")));
+  found.detail("targets", list(entry, "target").map(targetName));
   found.detail("transaction_id", text(entry, "transaction", "id"));
   found.detail("device", text(client, "device"));
   found.detail("zone", text(client, "zone"));
   found.detail("place", place);
-  const network = "securityContext";
-  found.detail("as_number", field(entry, network, "asNumber"));
-  found.detail("as_org", field(entry, network, "asOrg"));
-  found.detail("is_proxy", field(entry, network, "isProxy"));
+  found.detail("as_number", field(entry, "securityContext", "asNumber"));
+  found.detail("as_org", field(entry, "securityContext", "asOrg"));
+  found.detail("is_proxy", field(entry, "securityContext", "isProxy"));
   found.detail("threat_suspected", field(entry, "debugContext", "debugData", "threatSuspected"));
   return found;
+}
+
+/** `User Ann`: the kind of thing and what it is called. */
+function targetName(target: unknown): string {
+  const name = text(target, "displayName") ?? text(target, "alternateId") ?? text(target, "id");
+  return [text(target, "type"), name].filter(Boolean).join(" ");
 }
 
 /** A user by the address that Okta has as its login, and by the name of it where that is none. */
 function account(found: Incident, user: unknown, role: string): void {
   const login = text(user, "alternateId");
-  if (text(user, "type") !== "User" && role === "actor") return;
   if (!login || /^(unknown|system@okta\.com)$/i.test(login)) return;
   found.observe(login.includes("@") ? "mail" : "user-account", login, role);
 }

@@ -10,7 +10,8 @@
 import { write } from "hookmill:plugin/log@0.1.0";
 import type * as mapper from "hookmill:plugin/mapper@0.1.0";
 import type {
-  Description, Event, Field, Incident as IncidentRecord, MappingError, Observable, Outcome, Severity, State, Technique, Tlp,
+  Description, Event, Field, Incident as IncidentRecord, MappingError, Observable, Outcome, Severity, State, Technique,
+  Tlp,
 } from "hookmill:plugin/types@0.1.0";
 
 export type { Description, Event, Field, MappingError, Observable, Outcome, Severity, State, Technique, Tlp };
@@ -193,11 +194,12 @@ function cut(text: string, bytesMax: number): string {
 
 /** The cloud's metadata address is link-local and telling: it matters who asks it. */
 function isTellingIp(value: string): boolean {
-  const v4 = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
-  if (!v4) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
-  const [first = 0, second = 0] = v4;
-  if (v4.some((octet) => octet > 255) || value.endsWith("169.254.169.254")) return v4.every((octet) => octet <= 255);
-  return !(first === 0 || first === 127 || (first === 169 && second === 254) || first >= 224 && first < 240 || v4.every((octet) => octet === 255));
+  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
+  if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
+  const [first = 0, second = 0] = octets;
+  const linkLocal = first === 169 && second === 254 && !value.endsWith("169.254.169.254");
+  const special = first === 0 || first === 127 || linkLocal || (first >= 224 && first < 240);
+  return !special && octets.every((octet) => octet <= 255) && octets.some((octet) => octet !== 255);
 }
 
 function log(level: Parameters<typeof write>[0], values: unknown[]): void {

@@ -15,7 +15,9 @@ from componentize_py_types import Err
 from wit_world.exports import Mapper
 from wit_world.imports import log
 from wit_world.imports import types
-from wit_world.imports.types import Description, Event, Field, MappingError, Observable, Outcome, Severity, State, Technique, Tlp
+from wit_world.imports.types import (
+    Description, Event, Field, MappingError, Observable, Outcome, Severity, State, Technique, Tlp,
+)
 
 __all__ = [
     "Description", "Event", "Field", "Incident", "Mapper", "Observable", "Outcome", "Severity", "State", "Technique",
@@ -115,8 +117,9 @@ def timestamp(time: Optional[str]) -> Optional[str]:
         return None
     if re.fullmatch(r"[0-9]{1,19}(\.[0-9]+)?", time):
         return time
-    shape = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?) ?(Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})?"
-    parts = re.fullmatch(shape, time)
+    date, clock = "([0-9]{4}-[0-9]{2}-[0-9]{2})", "([0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?)"
+    zone = "[+-][0-9]{2}:?[0-9]{2}"
+    parts = re.fullmatch(f"{date}[Tt ]{clock} ?(Z|z|UTC|{zone})?", time)
     if parts is None or parts[1] < "1970" or parts[1] + parts[2][:8] == "1970-01-0100:00:00":
         return None
     zone = parts[3] or "Z"
@@ -159,7 +162,8 @@ class Incident(types.Incident):
 
     def observe(self, data_type: str, value: Optional[str], message: Optional[str] = None) -> Optional[Observable]:
         """Adds an observable once, and returns it. One that says nothing is passed over: None, an `ip` that is none or
-        is loopback, link-local, multicast or unspecified, a `hash` that is none or all zeros. Hashes become lower-case."""
+        is loopback, link-local, multicast or unspecified, a `hash` that is none or all zeros. Hashes become
+        lower-case."""
         if value is None or (data_type == "ip" and not _is_telling_ip(value)):
             return None
         if data_type == "hash":
@@ -192,7 +196,8 @@ class Incident(types.Incident):
 
 
 def _is_deep(body: bytes) -> bool:
-    """Whether a JSON text nests deeper than NESTING_MAX. Every step is one of C's loops: a megabyte takes milliseconds."""
+    """Whether a JSON text nests deeper than NESTING_MAX. Every step is one of C's loops: a megabyte takes
+    milliseconds."""
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     # Only brackets and quotes stay, and of those only where a string has brackets in it.
     brackets = unescaped.translate(AS_SQUARE, NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
