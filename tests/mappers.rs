@@ -50,9 +50,8 @@ async fn bundled_mappers_in_other_languages_map_in_a_host() {
     }
     let host = folder.start().await;
     for (name, payload) in samples {
-        let read = |ending: &str| {
-            std::fs::read(project(&format!("plugins/{name}/payloads/{payload}{ending}.json"))).unwrap()
-        };
+        let read =
+            |ending: &str| std::fs::read(project(&format!("plugins/{name}/payloads/{payload}{ending}.json"))).unwrap();
         let expected: Value = serde_json::from_slice(&read(".expected")).unwrap();
         let answer = host.signed(name, read("")).await;
         assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{name}: {answer:?}");

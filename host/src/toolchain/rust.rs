@@ -134,8 +134,7 @@ impl Toolchain {
             }
         }
         if matches!(self, Self::FromSource { .. }) {
-            // Without the features that print backtraces: nobody reads a plugin's, and they double the time this takes.
-            cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
+            cargo.arg("-Zbuild-std=std,panic_abort");
         }
         let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
         let mut modules = BTreeMap::new();

@@ -1,7 +1,9 @@
 //! What a mapper returned as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the WIT record's fields with `_`
 //! for `-`, enums as their WIT words, what is absent left out.
 
-use crate::plugin::shapes::{FieldResult as Field, Incident, MappingError, Observable, Outcome, Severity, State, Technique, Tlp};
+use crate::plugin::shapes::{
+    FieldResult as Field, Incident, MappingError, Observable, Outcome, Severity, State, Technique, Tlp,
+};
 use serde_json::{Map, Value, json};
 
 pub(super) fn as_json(outcome: &Result<Outcome, MappingError>) -> Value {
