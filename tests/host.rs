@@ -16,7 +16,7 @@ pub const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
 /// The secret of every source in the tests that has one.
 pub const SECRET: &str = "a-secret-of-the-tests-only";
 /// Far more than anything here takes, so that a busy machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until the probe finds what it looks for.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {

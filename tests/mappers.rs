@@ -4,6 +4,7 @@ use crate::guest::{mapper, project};
 use crate::host::{Folder, SECRET};
 use serde_json::{Value, json};
 
+/// Those in Rust.
 const NAMES: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
 #[tokio::test]
@@ -33,6 +34,31 @@ async fn every_bundled_mapper_maps_its_seed_payload() {
         let incident = host.get(&format!("/api/incidents/{}", found.body["incident_id"].as_str().unwrap())).await;
         assert_eq!(incident["plugin"]["name"], *name);
 
+        let refused = host.signed(name, r#"{"hello": "world"}"#).await;
+        assert_eq!((refused.status, &refused.body["error"]["code"]), (422, &json!("unmappable_payload")), "{name}");
+    }
+}
+
+/// Mappers that bring an interpreter along.
+#[tokio::test]
+async fn bundled_mappers_in_other_languages_map_in_a_host() {
+    let samples = [("okta", "two-events"), ("guardduty", "archived-credential-exfiltration")];
+    let sources: String = samples.iter().map(|(name, _)| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
+    let mut folder = Folder::new(&format!("sources:\n{sources}"));
+    for (name, _) in samples {
+        folder = folder.with(name, &mapper(name));
+    }
+    let host = folder.start().await;
+    for (name, payload) in samples {
+        let read =
+            |ending: &str| std::fs::read(project(&format!("plugins/{name}/payloads/{payload}{ending}.json"))).unwrap();
+        let expected: Value = serde_json::from_slice(&read(".expected")).unwrap();
+        let answer = host.signed(name, read("")).await;
+        assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{name}: {answer:?}");
+        let incident = host.get(&format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap())).await;
+        for field in ["source_ref", "title", "severity", "external_link", "category"] {
+            assert_eq!(incident[field], expected["incidents"][0][field], "{name}: {incident}");
+        }
         let refused = host.signed(name, r#"{"hello": "world"}"#).await;
         assert_eq!((refused.status, &refused.body["error"]["code"]), (422, &json!("unmappable_payload")), "{name}");
     }

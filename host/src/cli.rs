@@ -42,7 +42,7 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// Show the newest lines of a running host's log
     Logs(logs::Logs),
-    /// Build, check, try and list plugins
+    /// Make, build, check, try, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Add, list, test, rotate and remove the sources of a running host

@@ -1,279 +1,135 @@
-//! Builds Rust plugin crates to core WebAssembly modules with what the machine has.
+//! Builds plugin projects to WebAssembly with what the machine has.
 //!
-//! A plugin needs a standard library for `wasm32-unknown-unknown`. Where rustup has put one, plain cargo does; where
-//! rustup's servers are out of reach, Debian's compiler builds one from the source that Debian packages. Nothing is
-//! installed here: an error says what to install.
+//! A folder's content tells its language. Nothing is installed here: an error says what is missing and how to get it,
+//! before anything is built.
+
+mod javascript;
+mod python;
+mod rust;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const TARGET: &str = "wasm32-unknown-unknown";
-/// Memory that an instance starts with: enough for a bundled mapper and its largest sample, so that `memory.grow`, which
-/// changes page tables on all cores, stays out of the hot path.
-const INITIAL_MEMORY_BYTES: u32 = 512 * 1024;
-/// Part of the initial memory. Mappers do not recurse deeply; the linker's default of 1 MiB would be most of it.
-const STACK_BYTES: u32 = 128 * 1024;
-/// The profile that plugins are built with, unless their workspace has its own of this name: small and fast code.
-const PROFILE: &str = "plugin";
-const PROFILE_SETTINGS: [&str; 6] =
-    [r#"inherits="release""#, "opt-level=3", "lto=true", "codegen-units=1", r#"panic="abort""#, "strip=true"];
-const DEBIAN_CARGO: &str = "/usr/bin/cargo";
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// The kinds of plugin that are not written in Rust: the entry file has the kind's name, the world is `KIND-plugin`.
+const KINDS: [&str; 1] = ["mapper"];
+/// Where a project has the SDK of its language, with the WIT that it was made for in `wit`.
+pub(crate) const SDK: &str = "sdk";
 
-/// Compiler, cargo and standard library for plugins.
-#[derive(Debug)]
-pub enum Toolchain {
-    /// The usual ones, with a standard library for WebAssembly beside them.
-    Ready {
-        /// What the compiler calls itself.
-        version: String,
-    },
-    /// Debian's, with a standard library that is built along.
-    FromSource {
-        /// What the compiler calls itself.
-        version: String,
-        /// The source of the standard library.
-        library: PathBuf,
-        /// A linker for WebAssembly.
-        linker: PathBuf,
-    },
-}
-
-/// A core module that was built.
+/// A plugin that was built.
 #[derive(Debug)]
 pub struct Built {
     /// The name of its package.
     pub name: String,
-    /// The file.
-    pub module: PathBuf,
+    /// A component, or a core module that carries its component type.
+    pub wasm: Vec<u8>,
 }
 
-impl Toolchain {
-    /// Finds what the machine has.
-    ///
-    /// # Errors
-    /// What is missing and how to get it.
-    pub fn find() -> Result<Self> {
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        if print(&rustc, &["--print", "target-libdir", "--target", TARGET]).is_some_and(|dir| has_std(Path::new(&dir)))
-        {
-            return Ok(Self::Ready { version: version(&rustc).unwrap_or_default() });
-        }
-        let version = version(DEBIAN_RUSTC);
-        let library = print(DEBIAN_RUSTC, &["--print", "sysroot"])
-            .map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
-            .filter(|library| library.join("std/Cargo.toml").is_file());
-        let linker = find_linker(&rustc);
-        match (version, library, linker) {
-            (Some(version), Some(library), Some(linker)) if Path::new(DEBIAN_CARGO).is_file() => {
-                Ok(Self::FromSource { version, library, linker })
-            }
-            (version, library, linker) => bail!(
-                "no standard library for {TARGET}. With rustup: `rustup target add {TARGET}`. On Debian without \
-                 rustup's servers: `apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src lld`, \
-                 of which {} missing",
-                missing(version.is_some(), library.is_some(), linker.is_some())
-            ),
+enum Language {
+    Rust,
+    /// Or TypeScript.
+    JavaScript,
+    Python,
+}
+
+impl Language {
+    fn of(folder: &Path) -> Result<Self> {
+        let has = |name: &str| folder.join(name).is_file();
+        if has("Cargo.toml") {
+            Ok(Self::Rust)
+        } else if has("package.json") {
+            Ok(Self::JavaScript)
+        } else if KINDS.iter().any(|kind| has(&format!("{kind}.py"))) {
+            Ok(Self::Python)
+        } else {
+            bail!(
+                "{} is no plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill plugin \
+                 new` makes one",
+                folder.display()
+            )
         }
     }
+}
 
-    /// Builds crates, each workspace's in one run of cargo, whose progress goes to standard error.
-    ///
-    /// # Errors
-    /// When a folder is no plugin crate, or cargo fails.
-    pub fn build(&self, folders: &[PathBuf]) -> Result<Vec<Built>> {
-        let mut workspaces: BTreeMap<PathBuf, Workspace> = BTreeMap::new();
-        for folder in folders {
-            let (root, target_dir, package) = self.package(folder)?;
-            let workspace = workspaces.entry(root).or_insert(Workspace { target_dir, packages: Vec::new() });
-            if workspace.packages.iter().all(|known| known.id != package.id) {
-                workspace.packages.push(package);
-            }
+/// Builds projects, of whatever languages. What is at work goes to standard error.
+///
+/// # Errors
+/// When a folder is no project, when something is missing, or when a project does not build.
+pub fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
+    let (mut crates, mut javascript, mut python) = (Vec::new(), Vec::new(), Vec::new());
+    for folder in folders {
+        match Language::of(folder)? {
+            Language::Rust => crates.push(folder.clone()),
+            Language::JavaScript => javascript.push(javascript::Project::open(folder)?),
+            Language::Python => python.push(python::Project::open(folder)?),
         }
-        let mut built = Vec::new();
-        for (root, workspace) in workspaces {
-            built.extend(self.build_workspace(&root, workspace)?);
-        }
-        Ok(built)
     }
+    let rust = (!crates.is_empty()).then(rust::Toolchain::find).transpose()?;
+    let mut built = Vec::new();
+    if let Some(rust) = rust {
+        eprintln!("building with {rust}");
+        built.extend(rust.build(&crates)?);
+    }
+    for project in javascript {
+        eprintln!("building {} with {}", project.entry.name, project.tools());
+        built.push(project.build()?);
+    }
+    for project in python {
+        eprintln!("building {} with {}", project.entry.name, project.tools());
+        built.push(project.build()?);
+    }
+    Ok(built)
+}
 
-    /// Reads what cargo says of the crate in a folder: its workspace's root and target folder, and itself.
-    fn package(&self, folder: &Path) -> Result<(PathBuf, PathBuf, Package)> {
-        let manifest = folder.join("Cargo.toml");
+/// What is known of a project in a language that has one file of code at its entry.
+#[derive(Debug)]
+struct Entry {
+    /// The plugin's name.
+    name: String,
+    folder: PathBuf,
+    /// The file of code, inside the folder.
+    file: String,
+    /// The world that it implements.
+    world: String,
+}
+
+impl Entry {
+    /// Finds the entry file, which has one of these endings and the name of a kind.
+    fn find(folder: &Path, endings: &[&str]) -> Result<Self> {
+        let folder = folder.canonicalize().with_context(|| format!("cannot look at {}", folder.display()))?;
+        let mut files =
+            KINDS.iter().flat_map(|kind| endings.iter().map(move |ending| (kind, format!("{kind}.{ending}"))));
+        let (kind, file) = files
+            .find(|(_, file)| folder.join(file).is_file())
+            .with_context(|| format!("{} has no {}.{}", folder.display(), KINDS.join(" or "), endings.join(" or .")))?;
         ensure!(
-            manifest.is_file(),
-            "{} has no Cargo.toml; `plugin build` takes the folders of Rust plugin crates",
+            folder.join(SDK).join("wit").is_dir(),
+            "{} has no {SDK}/wit with the interface that it is written for; `hookmill plugin new` makes projects with it",
             folder.display()
         );
-        let manifest = manifest.canonicalize().with_context(|| format!("cannot look at {}", manifest.display()))?;
-        let output = self
-            .cargo()
-            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot run cargo")?;
-        ensure!(output.status.success(), "cargo cannot read {}", manifest.display());
-        let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
-        let package = metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
-        let package =
-            package.with_context(|| format!("{} is a workspace; give the folders of its crates", folder.display()))?;
-        ensure!(
-            package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")),
-            "{} is no plugin: write `crate-type = [\"cdylib\"]` under [lib] in {}",
-            package.name,
-            manifest.display()
-        );
-        Ok((metadata.workspace_root, metadata.target_directory, package))
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, world: format!("{kind}-plugin"), file, folder })
     }
 
-    fn build_workspace(&self, root: &Path, workspace: Workspace) -> Result<Vec<Built>> {
-        let mut cargo = self.cargo();
-        // Apart from the host's own target folder: another version of cargo and other flags are at work here.
-        cargo.env("CARGO_TARGET_DIR", workspace.target_dir.join("wasm"));
-        cargo.args(["build", "--profile", PROFILE, "--target", TARGET, "--message-format=json-render-diagnostics"]);
-        cargo.arg("--manifest-path").arg(root.join("Cargo.toml"));
-        for package in &workspace.packages {
-            cargo.args(["-p", &package.name]);
-        }
-        if !has_profile(root) {
-            for setting in PROFILE_SETTINGS {
-                cargo.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
-            }
-        }
-        if matches!(self, Self::FromSource { .. }) {
-            cargo.arg("-Zbuild-std=std,panic_abort");
-        }
-        let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
-        let mut modules = BTreeMap::new();
-        for line in BufReader::new(running.stdout.take().context("cargo has no output")?).lines() {
-            let Ok(message) = serde_json::from_str::<Message>(&line?) else { continue };
-            let module = message.filenames.into_iter().find(|path| path.extension() == Some(OsStr::new("wasm")));
-            modules.extend(module.map(|module| (message.package_id, module)));
-        }
-        let status = running.wait()?;
-        ensure!(status.success(), "cargo did not build the plugins of {}; its messages are above", root.display());
-        let built = workspace.packages.into_iter().map(|package| {
-            let module =
-                modules.remove(&package.id).with_context(|| format!("cargo built no module of {}", package.name))?;
-            Ok(Built { name: package.name, module })
-        });
-        built.collect()
+    fn wit(&self) -> PathBuf {
+        self.folder.join(SDK).join("wit")
     }
 
-    fn cargo(&self) -> Command {
-        let flags = format!("-Clink-arg=--initial-memory={INITIAL_MEMORY_BYTES} -Clink-arg=-zstack-size={STACK_BYTES}");
-        let mut cargo = match self {
-            Self::Ready { .. } => Command::new("cargo"),
-            Self::FromSource { linker, .. } => {
-                let mut cargo = Command::new(DEBIAN_CARGO);
-                // The standard library is built with features that are not stable.
-                cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC);
-                cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-                cargo
-            }
-        };
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
-        // They would take the place of the flags above.
-        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
-        cargo
+    /// Runs a builder that writes the file it is given, and takes that file.
+    fn run(&self, builder: impl FnOnce(&Path) -> Command) -> Result<Vec<u8>> {
+        let folder = tempfile::tempdir().context("cannot make a folder for the build")?;
+        let out = folder.path().join("plugin.wasm");
+        let mut command = builder(&out);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let status = command.status().with_context(|| format!("cannot run {program}"))?;
+        ensure!(status.success(), "{} was not built; the messages of its tools are above", self.name);
+        std::fs::read(&out).with_context(|| format!("{program} wrote no component of {}", self.name))
     }
-}
-
-impl fmt::Display for Toolchain {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::Ready { version } => write!(formatter, "{version} with its {TARGET} library"),
-            Self::FromSource { version, library, linker } => write!(
-                formatter,
-                "Debian's {version}, as rustup has no {TARGET} library here; it builds one from {} and links with {}",
-                library.display(),
-                linker.display()
-            ),
-        }
-    }
-}
-
-struct Workspace {
-    target_dir: PathBuf,
-    packages: Vec<Package>,
-}
-
-/// What `cargo metadata` prints, as far as it matters here.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_root: PathBuf,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    crate_types: Vec<String>,
-}
-
-/// A line of what `cargo build` prints: those with files are finished crates.
-#[derive(Deserialize)]
-struct Message {
-    package_id: String,
-    filenames: Vec<PathBuf>,
 }
 
 /// What a program prints, without the line's end; `None` when it fails or is not there.
 fn print(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// `rustc 1.96.0`, without the commit and the date.
-fn version(rustc: impl AsRef<OsStr>) -> Option<String> {
-    let line = print(rustc, &["--version"])?;
-    Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
-}
-
-fn has_std(folder: &Path) -> bool {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.map(|file| file.file_name()).any(|name| name.to_string_lossy().starts_with("libstd-"))
-}
-
-/// rustup's own linker, or LLVM's.
-fn find_linker(rustc: &OsStr) -> Option<PathBuf> {
-    let sysroot = print(rustc, &["--print", "sysroot"])?;
-    let host = print(rustc, &["--print", "host-tuple"])?;
-    let rust_lld = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let wasm_ld = std::env::split_paths(&path).map(|folder| folder.join("wasm-ld")).find(|file| file.is_file());
-    // A link that dangles is no file.
-    Some(rust_lld).filter(|file| file.is_file()).or(wasm_ld)
-}
-
-fn missing(rustc: bool, library: bool, linker: bool) -> String {
-    let parts = [
-        ("rustc-web", rustc),
-        ("cargo-web", Path::new(DEBIAN_CARGO).is_file()),
-        ("rust-web-src", library),
-        ("lld", linker),
-    ];
-    let missing: Vec<&str> = parts.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
-    format!("{} {}", missing.join(", "), if missing.len() == 1 { "is" } else { "are" })
-}
-
-/// Whether a workspace has a profile of its own for plugins.
-fn has_profile(root: &Path) -> bool {
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
-    manifest.lines().any(|line| line.trim() == format!("[profile.{PROFILE}]"))
 }

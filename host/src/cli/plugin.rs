@@ -1,10 +1,12 @@
-//! `hookmill plugin`: builds, checks and tries plugin files without a host, and lists those of a running one.
+//! `hookmill plugin`: makes, builds, checks, tries and tests plugins without a host, and lists those of a running one.
 
 mod build;
 mod check;
 mod list;
+mod new;
 mod release;
 mod run;
+mod test;
 
 use crate::config::CallLimits;
 use crate::plugin::{FILE_BYTES_MAX, Plugin};
@@ -18,12 +20,16 @@ use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
-    /// Build Rust plugin crates to NAME.wasm, ready for a plugins folder
+    /// Make a small plugin project that works, in a folder of its own
+    New(new::New),
+    /// Build plugin projects to NAME.wasm, ready for a plugins folder
     Build(build::Build),
     /// Say what plugin files are, and whether a host would take them
     Check(check::Check),
     /// Map a payload file with a plugin file, without a host: nothing is stored
     Run(run::Run),
+    /// Run a project's payloads through its plugin and compare with what is expected
+    Test(test::Test),
     /// List the plugins of a running host
     List(list::List),
     /// Say what a new version of a mapper changes, over the payloads that a running host has
@@ -37,9 +43,11 @@ pub(super) enum PluginCommand {
 impl PluginCommand {
     pub fn run(self) -> Result<()> {
         match self {
+            Self::New(new) => new.run(),
             Self::Build(build) => build.run(),
             Self::Check(check) => check.run(),
             Self::Run(run) => run.run(),
+            Self::Test(test) => test.run(),
             Self::List(list) => list.run(),
             Self::Diff(diff) => diff.run(),
             Self::Promote(release) => release.promote(),

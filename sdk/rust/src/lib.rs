@@ -70,7 +70,7 @@ mod time;
 #[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "mapper-plugin",
         pub_export_macro: true,
         default_bindings_module: "hookmill_sdk::bindings",

@@ -74,6 +74,10 @@ pub(super) const SAMPLES: &[Sample] = samples![
     "splunk" "notable-closed" Expect::Updates(1);
     "elastic" "seed" Expect::Creates(1);
     "elastic" "template-array" Expect::Creates(2);
+    "okta" "two-events" Expect::Creates(1);
+    "okta" "bypass-and-grant" Expect::Creates(2);
+    "guardduty" "eventbridge_port_probe_low_2" Expect::Creates(1);
+    "guardduty" "archived-credential-exfiltration" Expect::Creates(1);
 ];
 
 /// The bundled vendors, each once.

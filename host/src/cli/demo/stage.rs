@@ -25,6 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How long anything that the host does by itself may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long compiling the mappers may take, of which two bring an interpreter along.
+const COMPILE_PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const SECRET_BYTES: usize = 32;
 
@@ -82,7 +84,7 @@ impl Stage {
 
     fn report_start(&self, report: &mut Report, started: Instant) -> Result<()> {
         report.progress("compiling the mappers");
-        let ready = wait_for(|| Ok(self.running.is_ready().then_some(())))?.is_some();
+        let ready = wait_within(COMPILE_PATIENCE, || Ok(self.running.is_ready().then_some(())))?.is_some();
         let took = started.elapsed().as_secs_f64();
         report.check(ready, &format!("a host listens on {} and is ready after {took:.1} s", self.url));
         let plugins = self.plugins()?;
@@ -146,11 +148,15 @@ impl Stage {
 }
 
 /// Looks until there is something to see; `None` when it takes too long.
-pub(super) fn wait_for<T>(mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub(super) fn wait_for<T>(look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    wait_within(PATIENCE, look)
+}
+
+fn wait_within<T>(patience: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let started = Instant::now();
     loop {
         let seen = look()?;
-        if seen.is_some() || started.elapsed() > PATIENCE {
+        if seen.is_some() || started.elapsed() > patience {
             return Ok(seen);
         }
         std::thread::sleep(LOOK_EVERY);

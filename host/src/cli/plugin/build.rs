@@ -3,7 +3,7 @@
 use super::Loader;
 use crate::cli::text::{bytes, table};
 use crate::plugin::to_component;
-use crate::toolchain::{Built, Toolchain};
+use crate::toolchain::{Built, build};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::fs::Permissions;
@@ -14,10 +14,10 @@ use std::time::Instant;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Build {
-    /// Folders of Rust crates whose type is cdylib
+    /// Folders of projects in Rust, TypeScript, JavaScript or Python, as `plugin new` makes them
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Where NAME.wasm goes, NAME being the package's name
+    /// Where NAME.wasm goes, NAME being the package's or, in Python, the folder's
     #[arg(long, value_name = "FOLDER", default_value = "target/plugins")]
     out_dir: PathBuf,
 }
@@ -25,16 +25,14 @@ pub(in crate::cli) struct Build {
 impl Build {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
-        let toolchain = Toolchain::find()?;
-        eprintln!("building with {toolchain}");
-        let built = toolchain.build(&self.folders)?;
+        let built = build(&self.folders)?;
         let folder = &self.out_dir;
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let loader = Loader::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut rows = Vec::new();
-        for crate_built in built {
-            let file = write(folder, &crate_built).with_context(|| format!("plugin `{}`", crate_built.name))?;
+        for plugin in built {
+            let file = write(folder, &plugin).with_context(|| format!("plugin `{}`", plugin.name))?;
             let loaded = runtime.block_on(loader.load(&file)).with_context(|| file.display().to_string())?;
             let version = &loaded.plugin.version;
             rows.push([
@@ -53,8 +51,7 @@ impl Build {
 
 /// Wraps a module and puts the component into the folder, where a running host may be looking.
 fn write(folder: &Path, built: &Built) -> Result<PathBuf> {
-    let module = std::fs::read(&built.module).with_context(|| format!("cannot read {}", built.module.display()))?;
-    let component = to_component(&module)?;
+    let component = to_component(&built.wasm)?;
     let file = folder.join(format!("{}.wasm", built.name));
     let write = || -> std::io::Result<()> {
         let mut unfinished = tempfile::Builder::new().prefix(".building-").tempfile_in(folder)?;

@@ -1,0 +1,260 @@
+//! Builds Rust crates to core modules.
+//!
+//! A crate needs a standard library for `wasm32-unknown-unknown`. Where rustup has put one, plain cargo does; where
+//! rustup's servers are out of reach, Debian's compiler builds one from the source that Debian packages.
+
+use super::{Built, print};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Memory that an instance starts with: enough for a bundled mapper and its largest sample, so that `memory.grow`, which
+/// changes page tables on all cores, stays out of the hot path.
+const INITIAL_MEMORY_BYTES: u32 = 512 * 1024;
+/// Part of the initial memory. Mappers do not recurse deeply; the linker's default of 1 MiB would be most of it.
+const STACK_BYTES: u32 = 128 * 1024;
+/// The profile that plugins are built with, unless their workspace has its own of this name: small and fast code.
+const PROFILE: &str = "plugin";
+const PROFILE_SETTINGS: [&str; 6] =
+    [r#"inherits="release""#, "opt-level=3", "lto=true", "codegen-units=1", r#"panic="abort""#, "strip=true"];
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+/// Compiler, cargo and standard library for plugins.
+#[derive(Debug)]
+pub(super) enum Toolchain {
+    /// The usual ones, with a standard library for WebAssembly beside them.
+    Ready {
+        /// What the compiler calls itself.
+        version: String,
+    },
+    /// Debian's, with a standard library that is built along.
+    FromSource {
+        /// What the compiler calls itself.
+        version: String,
+        /// The source of the standard library.
+        library: PathBuf,
+        /// A linker for WebAssembly.
+        linker: PathBuf,
+    },
+}
+
+impl Toolchain {
+    /// Finds what the machine has.
+    ///
+    /// # Errors
+    /// What is missing and how to get it.
+    pub fn find() -> Result<Self> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        if print(&rustc, &["--print", "target-libdir", "--target", TARGET]).is_some_and(|dir| has_std(Path::new(&dir)))
+        {
+            return Ok(Self::Ready { version: version(&rustc).unwrap_or_default() });
+        }
+        let version = version(DEBIAN_RUSTC);
+        let library = print(DEBIAN_RUSTC, &["--print", "sysroot"])
+            .map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
+            .filter(|library| library.join("std/Cargo.toml").is_file());
+        let linker = find_linker(&rustc);
+        match (version, library, linker) {
+            (Some(version), Some(library), Some(linker)) if Path::new(DEBIAN_CARGO).is_file() => {
+                Ok(Self::FromSource { version, library, linker })
+            }
+            (version, library, linker) => bail!(
+                "no standard library for {TARGET}. With rustup: `rustup target add {TARGET}`. On Debian without \
+                 rustup's servers: `apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src lld`, \
+                 of which {} missing",
+                missing(version.is_some(), library.is_some(), linker.is_some())
+            ),
+        }
+    }
+
+    /// Builds crates, each workspace's in one run of cargo, whose progress goes to standard error.
+    ///
+    /// # Errors
+    /// When a folder is no plugin crate, or cargo fails.
+    pub fn build(&self, folders: &[PathBuf]) -> Result<Vec<Built>> {
+        let mut workspaces: BTreeMap<PathBuf, Workspace> = BTreeMap::new();
+        for folder in folders {
+            let (root, target_dir, package) = self.package(folder)?;
+            let workspace = workspaces.entry(root).or_insert(Workspace { target_dir, packages: Vec::new() });
+            if workspace.packages.iter().all(|known| known.id != package.id) {
+                workspace.packages.push(package);
+            }
+        }
+        let mut built = Vec::new();
+        for (root, workspace) in workspaces {
+            built.extend(self.build_workspace(&root, workspace)?);
+        }
+        Ok(built)
+    }
+
+    /// Reads what cargo says of the crate in a folder: its workspace's root and target folder, and itself.
+    fn package(&self, folder: &Path) -> Result<(PathBuf, PathBuf, Package)> {
+        let manifest = folder.join("Cargo.toml");
+        let manifest = manifest.canonicalize().with_context(|| format!("cannot look at {}", manifest.display()))?;
+        let output = self
+            .cargo()
+            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+            .arg(&manifest)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot run cargo")?;
+        ensure!(output.status.success(), "cargo cannot read {}", manifest.display());
+        let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+        let package = metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
+        let package =
+            package.with_context(|| format!("{} is a workspace; give the folders of its crates", folder.display()))?;
+        ensure!(
+            package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")),
+            "{} is no plugin: write `crate-type = [\"cdylib\"]` under [lib] in {}",
+            package.name,
+            manifest.display()
+        );
+        Ok((metadata.workspace_root, metadata.target_directory, package))
+    }
+
+    fn build_workspace(&self, root: &Path, workspace: Workspace) -> Result<Vec<Built>> {
+        let mut cargo = self.cargo();
+        // Apart from the host's own target folder: another version of cargo and other flags are at work here.
+        cargo.env("CARGO_TARGET_DIR", workspace.target_dir.join("wasm"));
+        cargo.args(["build", "--profile", PROFILE, "--target", TARGET, "--message-format=json-render-diagnostics"]);
+        cargo.arg("--manifest-path").arg(root.join("Cargo.toml"));
+        for package in &workspace.packages {
+            cargo.args(["-p", &package.name]);
+        }
+        if !has_profile(root) {
+            for setting in PROFILE_SETTINGS {
+                cargo.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
+            }
+        }
+        if matches!(self, Self::FromSource { .. }) {
+            cargo.arg("-Zbuild-std=std,panic_abort");
+        }
+        let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+        let mut modules = BTreeMap::new();
+        for line in BufReader::new(running.stdout.take().context("cargo has no output")?).lines() {
+            let Ok(message) = serde_json::from_str::<Message>(&line?) else { continue };
+            let module = message.filenames.into_iter().find(|path| path.extension() == Some(OsStr::new("wasm")));
+            modules.extend(module.map(|module| (message.package_id, module)));
+        }
+        let status = running.wait()?;
+        ensure!(status.success(), "cargo did not build the plugins of {}; its messages are above", root.display());
+        let built = workspace.packages.into_iter().map(|package| {
+            let module =
+                modules.remove(&package.id).with_context(|| format!("cargo built no module of {}", package.name))?;
+            let wasm = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+            Ok(Built { name: package.name, wasm })
+        });
+        built.collect()
+    }
+
+    fn cargo(&self) -> Command {
+        let flags = format!("-Clink-arg=--initial-memory={INITIAL_MEMORY_BYTES} -Clink-arg=-zstack-size={STACK_BYTES}");
+        let mut cargo = match self {
+            Self::Ready { .. } => Command::new("cargo"),
+            Self::FromSource { linker, .. } => {
+                let mut cargo = Command::new(DEBIAN_CARGO);
+                // The standard library is built with features that are not stable.
+                cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC);
+                cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+                cargo
+            }
+        };
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+        // They would take the place of the flags above.
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+        cargo
+    }
+}
+
+impl fmt::Display for Toolchain {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Ready { version } => write!(formatter, "{version} with its {TARGET} library"),
+            Self::FromSource { version, library, linker } => write!(
+                formatter,
+                "Debian's {version}, as rustup has no {TARGET} library here; it builds one from {} and links with {}",
+                library.display(),
+                linker.display()
+            ),
+        }
+    }
+}
+
+struct Workspace {
+    target_dir: PathBuf,
+    packages: Vec<Package>,
+}
+
+/// What `cargo metadata` prints, as far as it matters here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    crate_types: Vec<String>,
+}
+
+/// A line of what `cargo build` prints: those with files are finished crates.
+#[derive(Deserialize)]
+struct Message {
+    package_id: String,
+    filenames: Vec<PathBuf>,
+}
+
+/// `rustc 1.96.0`, without the commit and the date.
+fn version(rustc: impl AsRef<OsStr>) -> Option<String> {
+    let line = print(rustc, &["--version"])?;
+    Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+}
+
+fn has_std(folder: &Path) -> bool {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| file.file_name()).any(|name| name.to_string_lossy().starts_with("libstd-"))
+}
+
+/// rustup's own linker, or LLVM's.
+fn find_linker(rustc: &OsStr) -> Option<PathBuf> {
+    let sysroot = print(rustc, &["--print", "sysroot"])?;
+    let host = print(rustc, &["--print", "host-tuple"])?;
+    let rust_lld = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let wasm_ld = std::env::split_paths(&path).map(|folder| folder.join("wasm-ld")).find(|file| file.is_file());
+    // A link that dangles is no file.
+    Some(rust_lld).filter(|file| file.is_file()).or(wasm_ld)
+}
+
+fn missing(rustc: bool, library: bool, linker: bool) -> String {
+    let parts = [
+        ("rustc-web", rustc),
+        ("cargo-web", Path::new(DEBIAN_CARGO).is_file()),
+        ("rust-web-src", library),
+        ("lld", linker),
+    ];
+    let missing: Vec<&str> = parts.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    format!("{} {}", missing.join(", "), if missing.len() == 1 { "is" } else { "are" })
+}
+
+/// Whether a workspace has a profile of its own for plugins.
+fn has_profile(root: &Path) -> bool {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    manifest.lines().any(|line| line.trim() == format!("[profile.{PROFILE}]"))
+}
