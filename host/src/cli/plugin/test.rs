@@ -182,14 +182,15 @@ mod tests {
         let expected = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}).to_string();
         let made = format!("{:#}\n", json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 7, "f": 6}));
         assert!(!is_same(&expected, &made));
-        let shown = difference(&expected, &made);
-        assert_eq!(
-            shown,
-            "      \"c\": 3,\n      \"d\": 4,\n    - \"e\": 5,\n    + \"e\": 7,\n      \"f\": 6\n      }\n"
-                .replace("      \"", "        \"")
-                .replace("    - \"", "    -   \"")
-                .replace("    + \"", "    +   \"")
-        );
+        let shown = [
+            r#"        "c": 3,"#,
+            r#"        "d": 4,"#,
+            r#"    -   "e": 5,"#,
+            r#"    +   "e": 7,"#,
+            r#"        "f": 6"#,
+            "      }\n",
+        ];
+        assert_eq!(difference(&expected, &made), shown.join("\n"));
         assert!(is_same(&made.replace('\n', " "), &made));
     }
 }
