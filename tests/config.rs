@@ -51,6 +51,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         (with_secret("requests_per_second: 0"), &["line 2", "`requests_per_second`", "whole number from 1"]),
         ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 1024"]),
         ("plugins: { a: { instances: reuse(0) } }".into(), &["line 1", "`instances`", "`fresh` or `reuse(N)`"]),
+        ("plugins_key: abc".into(), &["line 1", "`plugins_key`", "--new-key"]),
         ("reload: maybe".into(), &["line 1", "`reload`", "immediate, verified"]),
         ("dedup_window: soon".into(), &["line 1", "`dedup_window`", "`soon`", "`5m`"]),
         ("drain_timeout: -5s".into(), &["line 1", "`drain_timeout`", "`5m`"]),

@@ -313,6 +313,11 @@ async fn plugin_files_that_are_refused() {
         ("half", half[..half.len() / 2].to_vec(), &[]),
         ("bare", module("echo"), &["exports nothing", "SDK"]),
         ("silent", guest("silent"), &["to-incidents"]),
+        (
+            "pre-release",
+            guest_for("echo", &wit().replace("plugin@0.1.0", "plugin@0.2.0-rc.1"), &format!("{mapper}@0.2.0-rc.1")),
+            &["0.2.0-rc.1", "0.1.0"],
+        ),
         ("newer", newer, &["0.2.0", "0.1.0"]),
         ("empty", component(&guest_in("empty", "empty")), &["hookmill:plugin/mapper@0.1.0"]),
         ("other-shape", other_shape, &["trial"]),
@@ -366,4 +371,28 @@ async fn readiness_waits_for_every_plugin_file() {
     host.ready().await;
     let slow = host.plugin_when("slow", |plugin| !plugin["error"].is_null()).await;
     assert!(slow["error"].as_str().unwrap().contains("longer than"), "{slow}");
+}
+
+/// What was built for another version of the same series loads, whichever of the two is the newer one.
+#[tokio::test]
+async fn a_plugin_of_a_compatible_version() {
+    let wit = wit().replace("plugin@0.1.0", "plugin@0.1.7");
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: echo } }")
+        .with("echo", &guest_for("echo", &wit, "hookmill:plugin/mapper-plugin@0.1.7"));
+    let host = folder.start().await;
+    host.plugin_when("echo", |plugin| plugin["api_version"] == "0.1.7" && plugin["state"] == "loaded").await;
+    assert_eq!(host.post("lab", "x").await.status_word(), "accepted");
+}
+
+/// A version of the interface that is known by its number does not change.
+#[test]
+fn the_interface_is_the_one_that_was_released() {
+    use sha2::{Digest, Sha256};
+    let wit = wit();
+    let package = wit.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';')).unwrap();
+    let changes = std::fs::read_to_string(crate::guest::project("wit/CHANGES.md")).unwrap();
+    let digest = hex::encode(Sha256::digest(&wit));
+    let row = changes.lines().find(|line| line.starts_with(&format!("| `{package}` |")));
+    let row = row.unwrap_or_else(|| panic!("wit/CHANGES.md has no row for {package}"));
+    assert!(row.contains(&digest), "plugin.wit has {digest} and another version's number; {row}");
 }

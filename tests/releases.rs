@@ -95,7 +95,7 @@ async fn a_version_that_newly_fails_does_not_go_live_unless_it_is_told_to() {
 async fn what_a_file_would_change_is_shown_before_it_is_put_there() {
     let folder = lab("");
     let host = folder.start().await;
-    for body in ["one", "two"] {
+    for body in ["one", "another"] {
         host.signed("lab", body).await;
     }
     let diff = |name: &str, bytes: Vec<u8>| {
@@ -114,7 +114,7 @@ async fn what_a_file_would_change_is_shown_before_it_is_put_there() {
     assert_eq!((&report["changed"]["count"], &report["passed"]), (&json!(2), &json!(true)));
     let change = &report["changed"]["payloads"][0]["fields"][0];
     assert_eq!(change["path"], "/incidents/0/source_ref");
-    assert_eq!((&change["before"], &change["after"]), (&json!("two"), &json!("0")));
+    assert_eq!((&change["before"], &change["after"]), (&json!("another"), &json!("0")));
 
     assert!(!diff("broken.wasm", broken("1.1")).0);
     let (success, _, errors) = diff("none.wasm", b"no plugin".to_vec());
@@ -165,4 +165,46 @@ async fn a_replay_on_trial_changes_nothing() {
     assert!(success, "{errors}");
     let incidents = host.list("/api/incidents").await;
     assert_eq!((incidents.len(), &incidents[0]["plugin"]["version"]), (2, &json!("2.0")));
+}
+
+/// A lock file, a signature: without them nothing is loaded, and what comes later counts.
+#[tokio::test]
+async fn only_files_that_are_locked_or_signed() {
+    let folder = Folder::new("plugins_lock: plugins.lock").with("echo", &echo("1.0")).with("other", &echo("1.0"));
+    let digest = |name: &str| {
+        use sha2::{Digest, Sha256};
+        hex::encode(Sha256::digest(fs::read(folder.plugin(name)).unwrap()))
+    };
+    let host = folder.start().await;
+    refused(&host, "without the lock file").await;
+    fs::write(folder.path("plugins.lock"), format!("{}  echo.wasm\n", "0".repeat(64))).unwrap();
+    refused(&host, "lists another for echo.wasm").await;
+    fs::write(folder.path("plugins.lock"), format!("{}  echo.wasm\n", digest("echo"))).unwrap();
+    version_is(&host, "1.0").await;
+    let other = host.plugin_when("other", |plugin| !plugin["error"].is_null()).await;
+    assert!(other["error"].as_str().unwrap().contains("does not list other.wasm"), "{other}");
+    // A swapped file takes nobody's place.
+    folder.put("echo", &echo("2.0"));
+    assert_eq!(refused(&host, "lists another for echo.wasm").await["version"], "1.0");
+    drop(host);
+
+    let (success, printed, errors) = folder.run(&["plugin", "sign", "--new-key", "signing.key"]);
+    assert!(success, "{errors}");
+    let key = printed.lines().find(|line| line.starts_with("plugins_key: ")).unwrap();
+    folder.configure(key);
+    let host = folder.start().await;
+    refused(&host, "echo.wasm.sig is not there").await;
+    // Another plugin's signature is none.
+    let sign = |name: &str| {
+        let file = folder.plugin(name);
+        let (success, _, errors) = folder.run(&["plugin", "sign", file.to_str().unwrap(), "--key", "signing.key"]);
+        assert!(success, "{errors}");
+    };
+    sign("other");
+    fs::copy(folder.path("plugins/other.wasm.sig"), folder.path("plugins/echo.wasm.sig")).unwrap();
+    refused(&host, "is not of this file, this name").await;
+    sign("echo");
+    version_is(&host, "2.0").await;
+    folder.put("echo", &echo("3.0"));
+    assert_eq!(refused(&host, "is not of this file").await["version"], "2.0");
 }

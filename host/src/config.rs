@@ -10,6 +10,7 @@ use crate::deliver::Destination;
 use crate::listen::TlsFiles;
 use crate::proof::Bounds;
 use crate::source::{Origin, Source};
+use crate::trust::Trust;
 use crate::words::words;
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
@@ -46,6 +47,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The folder of the plugins.
     pub plugins_dir: PathBuf,
+    /// What a plugin file has to bring.
+    pub trust: Trust,
     /// What one call of a plugin may use, and what the host takes in at once.
     pub limits: Limits,
     /// Limits of single plugins.
@@ -154,6 +157,7 @@ impl Config {
             ("admin_listen", self.admin_listen != other.admin_listen),
             ("data_dir", self.data_dir != other.data_dir),
             ("plugins_dir", self.plugins_dir != other.plugins_dir),
+            ("plugins_lock or plugins_key", self.trust != other.trust),
             ("limits", self.limits != Limits { dedup: self.limits.dedup, ..other.limits.clone() }),
             ("plugins", self.plugin_limits != other.plugin_limits),
             ("dedup_window or dedup_retention", self.limits.dedup != other.limits.dedup),
@@ -251,6 +255,10 @@ impl Config {
             admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
+            trust: Trust {
+                lock: file.plugins_lock.map(|path| folder.join(path.0)),
+                key: file.plugins_key.map(|key| key.0),
+            },
             plugin_limits,
             reload: file.reload.map_or(Reload::Verified, |reload| reload.0),
             proof: Bounds {

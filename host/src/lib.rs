@@ -40,6 +40,7 @@ pub mod timestamp;
 pub mod toolchain;
 pub mod triage;
 pub mod trial;
+pub mod trust;
 pub mod vault;
 pub mod verify;
 pub mod versions;

@@ -208,7 +208,7 @@ impl Plugin {
             move || compile(&name, &sha256, &bytes, &sandbox, cache.as_deref())
         })
         .await??;
-        let kind = check_exports(&sandbox, &component)?;
+        let (kind, api_version) = check_exports(&sandbox, &component)?;
         let instance = sandbox.linker().instantiate_pre(&component).map_err(|error| {
             anyhow!(
                 "it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
@@ -225,7 +225,6 @@ impl Plugin {
             Description { name: String::new(), version: String::new(), summary: String::new(), scheme: None };
         let share = sandbox.share_of_slots();
         let version = Arc::new(version);
-        let api_version = API_VERSION.to_owned();
         let component = instance;
         let idle = Mutex::default();
         let mut plugin = Self {
@@ -449,30 +448,36 @@ fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
     values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
 }
 
-/// Tells what kind a plugin is of by the interface that it exports.
-fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<Kind> {
+/// Tells what kind a plugin is of and for which version it was built, by the interface that it exports.
+fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, String)> {
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for (name, item) in component.component_type().exports(sandbox.engine()) {
         if let (ComponentItem::ComponentInstance(_), Some((interface, version))) = (&item.ty, name.split_once('@')) {
             let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
             if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
-                if version != API_VERSION {
+                if !is_compatible(version) {
                     bail!("it was built for {interface}@{version} and this host has {API_VERSION}; build it anew");
                 }
-                found.push(*kind);
+                found.push((*kind, version.to_owned()));
             }
         }
         seen.push(name.to_owned());
     }
     match &found[..] {
-        [kind] => Ok(*kind),
-        [one, other, ..] => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
+        [found] => Ok(found.clone()),
+        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
         [] => {
             let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
             let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
             bail!("it exports {seen} and none of {}; use the SDK's export macro", kinds.join(", "))
         }
     }
+}
+
+/// Versions that differ in the third number only add to each other; `wit/CHANGES.md` has the rule.
+fn is_compatible(version: &str) -> bool {
+    let series = |version: &str| version.rsplit_once('.').map(|(series, _)| series.to_owned());
+    series(version) == series(API_VERSION)
 }
 
 fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {

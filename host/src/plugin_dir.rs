@@ -12,6 +12,7 @@ use crate::plugin::{FILE_BYTES_MAX, Kind, Plugin};
 use crate::release::{Decision, Order, Releases, Wish};
 use crate::source::is_name;
 use crate::store::refuse_writable_by_others;
+use crate::trust::signature_path;
 use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;
@@ -96,15 +97,18 @@ struct Stamp {
     inode: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// When its signature and the lock file were changed.
+    trusted: [Option<(i64, i64)>; 2],
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    fn of(metadata: &Metadata, trusted: [Option<(i64, i64)>; 2]) -> Self {
         Self {
             bytes: metadata.len(),
             inode: metadata.ino(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            changed: changed(metadata),
+            trusted,
         }
     }
 
@@ -114,6 +118,10 @@ impl Stamp {
         let age_ms = unix_ms() - (seconds * 1000 + nanos / 1_000_000);
         age_ms >= SETTLE.as_millis() as i64
     }
+}
+
+fn changed(metadata: &Metadata) -> (i64, i64) {
+    (metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// What the task knows of one file.
@@ -138,6 +146,7 @@ type Reply = oneshot::Sender<Result<PluginVersion, String>>;
 #[derive(Debug)]
 pub struct PluginDir {
     path: PathBuf,
+    lock: Option<PathBuf>,
     releases: Arc<Releases>,
     metrics: Arc<Metrics>,
     loaded: Arc<Loaded>,
@@ -171,6 +180,7 @@ impl PluginDir {
         }
         Ok(Self {
             path: config.plugins_dir.clone(),
+            lock: config.trust.lock.clone(),
             releases,
             metrics,
             loaded,
@@ -284,7 +294,9 @@ impl PluginDir {
             let Some(name) = plugin_name(&path) else { continue };
             // A file may go between the two calls.
             if let Some(metadata) = std::fs::metadata(&path).ok().filter(Metadata::is_file) {
-                found.insert(name.to_owned(), Stamp::of(&metadata));
+                let trusted = [Some(signature_path(&path)), self.lock.clone()];
+                let trusted = trusted.map(|path| std::fs::metadata(path?).ok().as_ref().map(changed));
+                found.insert(name.to_owned(), Stamp::of(&metadata, trusted));
             }
         }
         if !found.is_empty() {
@@ -297,7 +309,7 @@ impl PluginDir {
         let (path, releases) = (self.file(&name), self.releases.clone());
         self.begin(name.clone(), async move {
             match read(&path, stamp).await? {
-                Some(bytes) => releases.arrive(&name, bytes).await.map(Some),
+                Some(bytes) => releases.arrive(&name, &path, bytes).await.map(Some),
                 None => Ok(None),
             }
         });
@@ -332,7 +344,7 @@ impl PluginDir {
             }
             let Some(bytes) = read(&path, stamp).await? else { return Ok(None) };
             releases.promote(&name, &bytes).await?;
-            releases.arrive(&name, bytes).await.map(Some)
+            releases.arrive(&name, &path, bytes).await.map(Some)
         });
     }
 
@@ -425,6 +437,6 @@ fn plugin_name(path: &Path) -> Option<&str> {
 async fn read(path: &Path, stamp: Stamp) -> Result<Option<Vec<u8>>> {
     ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
     let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
-    let now = tokio::fs::metadata(path).await.ok().map(|metadata| Stamp::of(&metadata));
+    let now = tokio::fs::metadata(path).await.ok().map(|metadata| Stamp::of(&metadata, stamp.trusted));
     Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))
 }

@@ -9,10 +9,12 @@ use crate::plugin_dir::Loaded;
 use crate::proof::{Prover, Report};
 use crate::sandbox::Sandbox;
 use crate::store::{Store, VersionRow, VersionState};
+use crate::trust::Trust;
 use crate::versions::Versions;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
@@ -52,6 +54,7 @@ pub struct Releases {
     store: Arc<Store>,
     versions: Versions,
     prover: Prover,
+    trust: Trust,
     reload: Reload,
     limits: BTreeMap<String, CallLimits>,
     default_limits: CallLimits,
@@ -79,6 +82,7 @@ impl Releases {
             cache: Arc::new(CompiledCache::open(&config.data_dir, store.clone())?),
             store,
             prover,
+            trust: config.trust.clone(),
             reload: config.reload,
             limits: config.plugin_limits.clone(),
             default_limits: config.limits.call.clone(),
@@ -92,7 +96,8 @@ impl Releases {
     ///
     /// # Errors
     /// Why it is refused as it is.
-    pub async fn arrive(&self, name: &str, bytes: Vec<u8>) -> Result<Decision> {
+    pub async fn arrive(&self, name: &str, path: &Path, bytes: Vec<u8>) -> Result<Decision> {
+        self.trust.check(name, path, &bytes)?;
         let plugin =
             Plugin::load(name, bytes.clone(), self.sandbox.clone(), self.limits(name), Some(self.cache.clone()));
         let plugin = plugin.await?;

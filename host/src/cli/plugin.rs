@@ -6,6 +6,7 @@ mod list;
 mod new;
 mod release;
 mod run;
+mod sign;
 mod test;
 
 use crate::config::CallLimits;
@@ -38,6 +39,8 @@ pub(super) enum PluginCommand {
     Promote(release::Release),
     /// Go back to the version that was live before
     Rollback(release::Release),
+    /// Sign plugin files, for hosts that take signed ones only
+    Sign(sign::Sign),
 }
 
 impl PluginCommand {
@@ -52,6 +55,7 @@ impl PluginCommand {
             Self::Diff(diff) => diff.run(),
             Self::Promote(release) => release.promote(),
             Self::Rollback(release) => release.rollback(),
+            Self::Sign(sign) => sign.run(),
         }
     }
 }

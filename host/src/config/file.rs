@@ -7,6 +7,7 @@ use crate::incident::Severity;
 use crate::listen::TlsFiles;
 use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice};
+use crate::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_signatures::Words;
 use ipnet::IpNet;
@@ -32,6 +33,8 @@ pub(super) struct File {
     pub admin_tls: Option<Tls>,
     pub data_dir: Option<Leaf<PathBuf>>,
     pub plugins_dir: Option<Leaf<PathBuf>>,
+    pub plugins_lock: Option<Leaf<PathBuf>>,
+    pub plugins_key: Option<Leaf<SigningKey>>,
     pub limits: Limits,
     pub plugins: BTreeMap<Name, Call>,
     pub dedup_retention: Option<Leaf<Period>>,
@@ -325,6 +328,7 @@ words! {
     Mib,
     MemoryMib,
     Instances,
+    SigningKey,
     Period,
 }
 

@@ -264,12 +264,282 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     version: string,
     /**
-     * One sentence on what it maps.
+     * One sentence on what it does.
      */
     summary: string,
     /**
-     * The signature scheme that this vendor uses, offered to whoever registers a source; never used silently.
+     * Of a mapper: the signature scheme that this vendor uses, offered to whoever registers a source; never used
+     * silently.
      */
     scheme?: string,
+  }
+  /**
+   * Where the work on an incident stands.
+   * # Variants
+   * 
+   * ## `"new"`
+   * 
+   * Nobody has looked at it.
+   * ## `"triaged"`
+   * 
+   * It was looked at and judged.
+   * ## `"in-progress"`
+   * 
+   * Somebody works on it.
+   * ## `"escalated"`
+   * 
+   * It was handed to others.
+   * ## `"resolved"`
+   * 
+   * It is over.
+   * ## `"false-positive"`
+   * 
+   * There was nothing to it.
+   * ## `"closed"`
+   * 
+   * Nothing more will be done.
+   */
+  export type Status = 'new' | 'triaged' | 'in-progress' | 'escalated' | 'resolved' | 'false-positive' | 'closed';
+  /**
+   * What somebody wrote on an incident.
+   */
+  export interface Note {
+    /**
+     * When, as RFC 3339 in UTC.
+     */
+    at: string,
+    /**
+     * Who: the name of a token, or `playbook NAME`.
+     */
+    by: string,
+    /**
+     * What.
+     */
+    text: string,
+  }
+  /**
+   * An incident as the host has it. Times are RFC 3339 in UTC.
+   */
+  export interface StoredIncident {
+    /**
+     * The host's id, a UUID in its usual text form.
+     */
+    id: string,
+    /**
+     * The host's number, such as `INC-2026-0001`.
+     */
+    number: string,
+    /**
+     * The name of the source that it comes from.
+     */
+    source: string,
+    /**
+     * The vendor's own id.
+     */
+    sourceRef: string,
+    /**
+     * One line.
+     */
+    title: string,
+    /**
+     * As much text as the mapper had.
+     */
+    description?: string,
+    /**
+     * The kind of matter.
+     */
+    category?: string,
+    /**
+     * How bad it is.
+     */
+    severity: Severity,
+    /**
+     * Where the work on it stands.
+     */
+    status: Status,
+    /**
+     * Who works on it.
+     */
+    assignee?: string,
+    /**
+     * With whom it may be shared.
+     */
+    tlp?: Tlp,
+    /**
+     * When it happened.
+     */
+    occurredAt?: string,
+    /**
+     * Where an analyst sees it in the vendor's console.
+     */
+    externalLink?: string,
+    /**
+     * Its labels.
+     */
+    tags: Array<string>,
+    /**
+     * What was seen.
+     */
+    observables: Array<Observable>,
+    /**
+     * What the attacker did.
+     */
+    techniques: Array<Technique>,
+    /**
+     * The vendor's fields that the mapper kept: texts as they are, everything else as JSON.
+     */
+    details: Array<Field>,
+    /**
+     * What was written on it, the oldest first.
+     */
+    notes: Array<Note>,
+    /**
+     * How many events spoke of it.
+     */
+    occurrences: bigint,
+    /**
+     * When the host made it.
+     */
+    createdAt: string,
+    /**
+     * When it changed last.
+     */
+    updatedAt: string,
+  }
+  /**
+   * What a playbook wants done. All actions of one call are done in their order and in one transaction, or none.
+   */
+  export type Action =
+    | {
+      /**
+       * Sets the severity.
+       */
+      tag: 'set-severity',
+      val: Severity,
+    }
+    | {
+      /**
+       * Sets the status.
+       */
+      tag: 'set-status',
+      val: Status,
+    }
+    | {
+      /**
+       * Sets the category, 1 to 128 bytes.
+       */
+      tag: 'set-category',
+      val: string,
+    }
+    | {
+      /**
+       * Sets who works on it, 1 to 128 bytes.
+       */
+      tag: 'set-assignee',
+      val: string,
+    }
+    | {
+      /**
+       * Adds a label, 1 to 128 bytes, unless it is there.
+       */
+      tag: 'add-tag',
+      val: string,
+    }
+    | {
+      /**
+       * Adds an observable, or to one that is there what is new of it.
+       */
+      tag: 'add-observable',
+      val: Observable,
+    }
+    | {
+      /**
+       * Adds a note, 1 byte to 16 KiB, unless this playbook wrote the same before.
+       */
+      tag: 'add-note',
+      val: string,
+    }
+    | {
+      /**
+       * Has the destination of this name told of what these actions changed, even when they change nothing else.
+       */
+      tag: 'notify',
+      val: string,
+    };
+  /**
+   * What was done to an incident.
+   * # Variants
+   * 
+   * ## `"creation"`
+   * 
+   * It was made.
+   * ## `"update"`
+   * 
+   * It was changed.
+   * ## `"delete"`
+   * 
+   * It was removed.
+   */
+  export type Operation = 'creation' | 'update' | 'delete';
+  /**
+   * An audit entry on its way to a destination.
+   */
+  export interface Notification {
+    /**
+     * The host's id of this delivery, a UUID: the same in every attempt.
+     */
+    id: string,
+    /**
+     * The name of the destination.
+     */
+    destination: string,
+    /**
+     * What was done.
+     */
+    operation: Operation,
+    /**
+     * When, in milliseconds since the Unix epoch.
+     */
+    at: bigint,
+    /**
+     * The request that did it: an event's id, or that of a call of the API.
+     */
+    requestId: string,
+    /**
+     * The attributes that were set or changed: texts as they are, everything else as JSON.
+     */
+    changes: Array<Field>,
+    /**
+     * The incident after the operation.
+     */
+    incident: StoredIncident,
+    /**
+     * The whole entry as JSON, as a destination without a notifier gets it.
+     */
+    entry: string,
+  }
+  /**
+   * A request that the host makes for a notifier. The host adds `webhook-id`, `webhook-timestamp` and, where the
+   * destination has a secret, `webhook-signature` over the body.
+   */
+  export interface HttpRequest {
+    /**
+     * `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+     */
+    method: string,
+    /**
+     * Where to, at most 4096 bytes: a URL of the same scheme, host and port as the destination's, or a path, which is
+     * read as a link on it. None is the destination's URL.
+     */
+    url?: string,
+    /**
+     * At most 50 headers with 16 KiB in all. `content-type` is `application/json` unless it is here. Headers that the
+     * host or the connection sets are refused.
+     */
+    headers: Array<Field>,
+    /**
+     * The body, byte for byte.
+     */
+    body: Uint8Array,
   }
 }

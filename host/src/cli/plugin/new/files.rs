@@ -39,8 +39,12 @@ pub(super) const RUST: &[File] = files![
     "sdk/src/incident.rs" "rust/src/incident.rs"
     "sdk/src/lib.rs" "rust/src/lib.rs"
     "sdk/src/list.rs" "rust/src/list.rs"
+    "sdk/src/notifier.rs" "rust/src/notifier.rs"
     "sdk/src/payload.rs" "rust/src/payload.rs"
+    "sdk/src/playbook.rs" "rust/src/playbook.rs"
+    "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
     "sdk/src/testing.rs" "rust/src/testing.rs"
+    "sdk/src/testing/incident.rs" "rust/src/testing/incident.rs"
     "sdk/src/text.rs" "rust/src/text.rs"
     "sdk/src/time.rs" "rust/src/time.rs"
     "sdk/wit/plugin.wit" "rust/wit/plugin.wit"
@@ -56,6 +60,8 @@ macro_rules! javascript {
             "sdk/globals.d.ts" "js/globals.d.ts"
             "sdk/types/hookmill-plugin-log.d.ts" "js/types/hookmill-plugin-log.d.ts"
             "sdk/types/hookmill-plugin-mapper.d.ts" "js/types/hookmill-plugin-mapper.d.ts"
+            "sdk/types/hookmill-plugin-notifier.d.ts" "js/types/hookmill-plugin-notifier.d.ts"
+            "sdk/types/hookmill-plugin-playbook.d.ts" "js/types/hookmill-plugin-playbook.d.ts"
             "sdk/types/hookmill-plugin-types.d.ts" "js/types/hookmill-plugin-types.d.ts"
             "sdk/wit/plugin.wit" "js/wit/plugin.wit"
         ]
@@ -89,6 +95,8 @@ pub(super) const PYTHON: &[File] = files![
     "sdk/stubs/wit_world/__init__.py" "python/stubs/wit_world/__init__.py"
     "sdk/stubs/wit_world/exports/__init__.py" "python/stubs/wit_world/exports/__init__.py"
     "sdk/stubs/wit_world/exports/mapper.py" "python/stubs/wit_world/exports/mapper.py"
+    "sdk/stubs/wit_world/exports/notifier.py" "python/stubs/wit_world/exports/notifier.py"
+    "sdk/stubs/wit_world/exports/playbook.py" "python/stubs/wit_world/exports/playbook.py"
     "sdk/stubs/wit_world/imports/__init__.py" "python/stubs/wit_world/imports/__init__.py"
     "sdk/stubs/wit_world/imports/log.py" "python/stubs/wit_world/imports/log.py"
     "sdk/stubs/wit_world/imports/types.py" "python/stubs/wit_world/imports/types.py"
@@ -105,7 +113,7 @@ mod tests {
     fn every_file_of_the_sdks_is_in_new_projects() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
         for (project, folders) in [
-            (RUST, ["rust/src", "rust/wit"].as_slice()),
+            (RUST, ["rust/src", "rust/src/playbook", "rust/src/testing", "rust/wit"].as_slice()),
             (TYPESCRIPT, &["js/types", "js/wit"]),
             (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
         ] {

@@ -29,3 +29,42 @@ class Mapper(Protocol):
         raise NotImplementedError
 
 
+class Playbook(Protocol):
+
+    @abstractmethod
+    def describe(self) -> types.Description:
+        """
+        Introduces the plugin. Called once when the plugin is loaded.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def triage(self, incident: types.StoredIncident) -> List[types.Action]:
+        """
+        Says what to do with an incident; an empty list is nothing. The same incident must give the same actions. An error
+        leaves the incident as it is and is shown on it: say what is missing.
+        
+        Raises: `componentize_py_types.Err(wit_world.imports.str)`
+        """
+        raise NotImplementedError
+
+
+class Notifier(Protocol):
+
+    @abstractmethod
+    def describe(self) -> types.Description:
+        """
+        Introduces the plugin. Called once when the plugin is loaded.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def render(self, notification: types.Notification) -> Optional[types.HttpRequest]:
+        """
+        Renders one audit entry; none sends nothing. After an error it is tried again on the destination's schedule.
+        
+        Raises: `componentize_py_types.Err(wit_world.imports.str)`
+        """
+        raise NotImplementedError
+
+

@@ -138,4 +138,132 @@ class Description:
     summary: str
     scheme: Optional[str]
 
+class Status(Enum):
+    """
+    Where the work on an incident stands.
+    """
+    NEW = 0
+    TRIAGED = 1
+    IN_PROGRESS = 2
+    ESCALATED = 3
+    RESOLVED = 4
+    FALSE_POSITIVE = 5
+    CLOSED = 6
+
+@dataclass
+class Note:
+    """
+    What somebody wrote on an incident.
+    """
+    at: str
+    by: str
+    text: str
+
+@dataclass
+class StoredIncident:
+    """
+    An incident as the host has it. Times are RFC 3339 in UTC.
+    """
+    id: str
+    number: str
+    source: str
+    source_ref: str
+    title: str
+    description: Optional[str]
+    category: Optional[str]
+    severity: Severity
+    status: Status
+    assignee: Optional[str]
+    tlp: Optional[Tlp]
+    occurred_at: Optional[str]
+    external_link: Optional[str]
+    tags: List[str]
+    observables: List[Observable]
+    techniques: List[Technique]
+    details: List[Field]
+    notes: List[Note]
+    occurrences: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass
+class Action_SetSeverity:
+    value: Severity
+
+
+@dataclass
+class Action_SetStatus:
+    value: Status
+
+
+@dataclass
+class Action_SetCategory:
+    value: str
+
+
+@dataclass
+class Action_SetAssignee:
+    value: str
+
+
+@dataclass
+class Action_AddTag:
+    value: str
+
+
+@dataclass
+class Action_AddObservable:
+    value: Observable
+
+
+@dataclass
+class Action_AddNote:
+    value: str
+
+
+@dataclass
+class Action_Notify:
+    value: str
+
+
+Action = Union[Action_SetSeverity, Action_SetStatus, Action_SetCategory, Action_SetAssignee, Action_AddTag, Action_AddObservable, Action_AddNote, Action_Notify]
+"""
+What a playbook wants done. All actions of one call are done in their order and in one transaction, or none.
+"""
+
+
+class Operation(Enum):
+    """
+    What was done to an incident.
+    """
+    CREATION = 0
+    UPDATE = 1
+    DELETE = 2
+
+@dataclass
+class Notification:
+    """
+    An audit entry on its way to a destination.
+    """
+    id: str
+    destination: str
+    operation: Operation
+    at: int
+    request_id: str
+    changes: List[Field]
+    incident: StoredIncident
+    entry: str
+
+@dataclass
+class HttpRequest:
+    """
+    A request that the host makes for a notifier. The host adds `webhook-id`, `webhook-timestamp` and, where the
+    destination has a secret, `webhook-signature` over the body.
+    """
+    method: str
+    url: Optional[str]
+    headers: List[Field]
+    body: bytes
+
 

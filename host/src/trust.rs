@@ -1,0 +1,119 @@
+//! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
+//! lock file lists, or those that were signed.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+const PUBLIC_KEY_BYTES: usize = 32;
+/// Larger signature files are not read.
+const SIGNATURE_BYTES_MAX: u64 = 1024;
+
+/// The public half of a signing key, in base64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey([u8; PUBLIC_KEY_BYTES]);
+
+impl FromStr for SigningKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes
+            .map(Self)
+            .ok_or_else(|| "it is no public key as `hookmill plugin sign --new-key FILE` prints it".to_owned())
+    }
+}
+
+impl fmt::Display for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&STANDARD.encode(self.0))
+    }
+}
+
+/// What a plugin file has to bring; nothing unless it is configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// A file that lists digests, as `sha256sum *.wasm` prints them.
+    pub lock: Option<PathBuf>,
+    /// Who signs.
+    pub key: Option<SigningKey>,
+}
+
+impl Trust {
+    /// Checks the bytes of a file that lies at `path`.
+    ///
+    /// # Errors
+    /// Why it may not be loaded, and how it may.
+    pub fn check(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+        if self.lock.is_none() && self.key.is_none() {
+            return Ok(());
+        }
+        let digest = hex::encode(Sha256::digest(bytes));
+        if let Some(lock) = &self.lock {
+            check_lock(lock, name, &digest)?;
+        }
+        if let Some(key) = &self.key {
+            check_signature(key, &signature_path(path), name, &digest)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lock is read anew for each file, so that it can be written before the file comes.
+fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
+    let text = std::fs::read_to_string(lock)
+        .with_context(|| format!("no plugin is loaded without the lock file {}", lock.display()))?;
+    let file = format!("{name}.wasm");
+    let listed: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(char::is_whitespace))
+        .filter(|(_, listed)| listed.trim().trim_start_matches(['*', '.', '/']) == file)
+        .map(|(digest, _)| digest)
+        .collect();
+    match listed[..] {
+        [] => bail!("{} does not list {file}; add the line that `sha256sum {file}` prints", lock.display()),
+        ref digests if digests.iter().any(|listed| listed.eq_ignore_ascii_case(digest)) => Ok(()),
+        _ => bail!("its digest is {digest}, and {} lists another for {file}", lock.display()),
+    }
+}
+
+fn check_signature(key: &SigningKey, path: &Path, name: &str, digest: &str) -> Result<()> {
+    let help = || format!("sign it with `hookmill plugin sign {name}.wasm --key KEY`");
+    let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+    ensure!(bytes > 0, "its signature {} is not there; {}", path.display(), help());
+    ensure!(bytes <= SIGNATURE_BYTES_MAX, "{} is no signature; {}", path.display(), help());
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let signature =
+        STANDARD.decode(text.trim()).map_err(|_| anyhow!("{} is no signature; {}", path.display(), help()))?;
+    UnparsedPublicKey::new(&ED25519, key.0).verify(signed_text(name, digest).as_bytes(), &signature).map_err(|_| {
+        anyhow!("its signature {} is not of this file, this name and the `plugins_key`; {}", path.display(), help())
+    })
+}
+
+/// Signs a plugin file's bytes under a name. The signature is base64.
+pub fn sign(key: &Ed25519KeyPair, name: &str, bytes: &[u8]) -> String {
+    STANDARD.encode(key.sign(signed_text(name, &hex::encode(Sha256::digest(bytes))).as_bytes()))
+}
+
+/// Where the signature of a file lies.
+pub fn signature_path(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
+}
+
+/// The public half of a key.
+pub fn public_half(key: &Ed25519KeyPair) -> Result<SigningKey> {
+    use ring::signature::KeyPair;
+    Ok(SigningKey(key.public_key().as_ref().try_into()?))
+}
+
+/// A file under one name only: a signed plugin cannot take another's place.
+fn signed_text(name: &str, digest: &str) -> String {
+    format!("hookmill plugin\n{name}\n{digest}\n")
+}
