@@ -1,6 +1,6 @@
 //! New versions of mappers: proven before they go live, held back, promoted, rolled back, and what heals then.
 
-use crate::guest::{at_version, echo, guest};
+use crate::guest::{at_version, echo, guest, guest_of_kind};
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -207,4 +207,33 @@ async fn only_files_that_are_locked_or_signed() {
     version_is(&host, "2.0").await;
     folder.put("echo", &echo("3.0"));
     assert_eq!(refused(&host, "is not of this file").await["version"], "2.0");
+}
+
+/// What is not a plugin, or of another kind, leaves the version before it live, also after a restart.
+#[tokio::test]
+async fn a_file_that_cannot_be_loaded_takes_nothing_down_at_a_restart() {
+    let folder = lab("");
+    let host = folder.start().await;
+    version_is(&host, "1.0").await;
+    host.kill();
+    folder.put("echo", b"half of a fi");
+    let host = folder.start().await;
+    assert_eq!(refused(&host, "not a WebAssembly binary").await["version"], "1.0");
+    assert_eq!(host.signed("lab", "one").await.status_word(), "accepted");
+    folder.put("echo", &guest_of_kind("judges", "playbook"));
+    assert_eq!(refused(&host, "it is a playbook").await["kind"], "mapper");
+    assert_eq!(order(&host, "rollback").await.0, 409, "there is nothing to go back to");
+    assert_eq!(host.signed("lab", "two").await.status_word(), "accepted");
+}
+
+/// A first version is asked about what was there before it, and left alone with what others mapped.
+#[tokio::test]
+async fn a_new_mapper_beside_others() {
+    let folder = Folder::new("sources: { lab: { scheme: none } }").with("generic", &echo("1.0"));
+    let host = folder.start().await;
+    assert_eq!(host.post("lab", "one").await.status_word(), "accepted");
+    folder.put("another", &guest("returns"));
+    host.plugin_when("another", |plugin| plugin["state"] == "loaded" || !plugin["error"].is_null()).await;
+    let shown = host.get("/api/plugins/another").await;
+    assert!(shown["error"].as_str().is_some_and(|error| error.contains("newly fails")), "it breaks on `one`: {shown}");
 }

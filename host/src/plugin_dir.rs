@@ -269,7 +269,8 @@ impl PluginDir {
         }
         let mut gone = Vec::new();
         for (name, file) in &mut self.files {
-            if !found.contains_key(name) && now - *file.gone_since.get_or_insert(now) >= GONE {
+            // What is being loaded is waited for: its result is of this file.
+            if !found.contains_key(name) && !file.loading && now - *file.gone_since.get_or_insert(now) >= GONE {
                 gone.push(name.clone());
             }
         }
@@ -309,7 +310,7 @@ impl PluginDir {
         let (path, releases) = (self.file(&name), self.releases.clone());
         self.begin(name.clone(), async move {
             match read(&path, stamp).await? {
-                Some(bytes) => releases.arrive(&name, &path, bytes).await.map(Some),
+                Some(bytes) => releases.arrive(&name, &path, bytes, false).await.map(Some),
                 None => Ok(None),
             }
         });
@@ -330,7 +331,7 @@ impl PluginDir {
             let _ = reply.send(Err(format!("there is no plugin `{name}`")));
             return;
         };
-        if file.loading {
+        if !file.is_settled() {
             let _ = reply.send(Err(format!("plugin `{name}` is being loaded; try again")));
             return;
         }
@@ -343,8 +344,7 @@ impl PluginDir {
                 return releases.back(&name).await.map(Some);
             }
             let Some(bytes) = read(&path, stamp).await? else { return Ok(None) };
-            releases.promote(&name, &bytes).await?;
-            releases.arrive(&name, &path, bytes).await.map(Some)
+            releases.arrive(&name, &path, bytes, true).await.map(Some)
         });
     }
 
@@ -360,8 +360,11 @@ impl PluginDir {
             Ok(None) => Err("its file is being changed; try again".to_owned()),
             Err(error) => Err(format!("{error:#}")),
         };
+        self.settle(name, result);
         replies.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
-        // A file that went while it was loaded is gone.
+    }
+
+    fn settle(&mut self, name: &str, result: Result<Option<Decision>>) {
         let Some(file) = self.files.get_mut(name) else { return };
         file.loading = false;
         let mut states = BTreeMap::clone(&self.loaded.states());
@@ -390,12 +393,12 @@ impl PluginDir {
                 state.loaded_at = Some(Timestamp::now());
                 self.metrics.reload(name, "loaded");
                 let mut plugins = Plugins::clone(&self.loaded.plugins());
-                plugins.insert(name.to_owned(), Arc::new(plugin));
+                plugins.insert(name.to_owned(), plugin);
                 self.swap(plugins, states);
             }
             Err(error) => {
                 let stays = if self.loaded.plugins().contains_key(name) { "; the version before it stays" } else { "" };
-                warn!(plugin = name, "{} refused{stays}: {error:#}", self.path.join(format!("{name}.wasm")).display());
+                warn!(plugin = name, "{} refused{stays}: {error:#}", self.file(name).display());
                 state.error = Some(format!("{error:#}"));
                 self.metrics.reload(name, "refused");
                 self.loaded.states.store(Arc::new(states));

@@ -3,21 +3,24 @@
 //! Nothing is stored of it but the report. Both versions are called on each payload, one after the other, so that as
 //! little as possible is taken from what comes in meanwhile.
 
-use crate::event::{Event, FailureCode, Verdict};
+use crate::event::{Event, EventStatus, FailureCode, Verdict};
 use crate::incident::PluginVersion;
 use crate::map;
 use crate::plugin::Plugin;
 use crate::registry::Registry;
-use crate::source::Source;
+use crate::source::{PluginChoice, Source};
 use crate::store::Store;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use json_patch::PatchOperation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::cmp::Ordering;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -46,6 +49,8 @@ pub struct Prover {
     sources: Arc<Registry>,
     plugins_dir: PathBuf,
     bounds: Bounds,
+    /// One proof at a time: what comes in meanwhile has the machine.
+    turn: Semaphore,
 }
 
 /// What a version makes of payloads, beside the one before it.
@@ -111,6 +116,8 @@ struct Payload {
     name: String,
     event: Event,
     source: Arc<Source>,
+    /// What came of it, where there is no version before that could be asked.
+    was: Rank,
 }
 
 /// How good an outcome is; the better the smaller.
@@ -118,14 +125,15 @@ struct Payload {
 enum Rank {
     Read,
     Partial,
-    Refused,
+    Unsupported,
+    Malformed,
     Broken,
 }
 
 impl Prover {
     /// Takes payloads from the store, and samples from the folders `NAME.samples` in the plugins folder.
     pub fn new(store: Arc<Store>, sources: Arc<Registry>, plugins_dir: PathBuf, bounds: Bounds) -> Self {
-        Self { store, sources, plugins_dir, bounds }
+        Self { store, sources, plugins_dir, bounds, turn: Semaphore::new(1) }
     }
 
     /// Tries a version on the samples of its plugin and on the newest payloads that the plugin was asked about.
@@ -133,7 +141,7 @@ impl Prover {
     /// # Errors
     /// When the payloads cannot be read.
     pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<Report> {
-        let end = Instant::now() + self.bounds.time;
+        let _turn = self.turn.acquire().await;
         let mut report = Report {
             plugin: (*new.version).clone(),
             against: before.map(|before| (*before.version).clone()),
@@ -148,24 +156,25 @@ impl Prover {
         };
         let name = &new.version.name;
         let samples = samples(&self.plugins_dir.join(format!("{name}.samples")))?;
-        let stored = self.store.payloads_of(name.clone(), self.bounds.payloads).await?;
+        let stored = self.store.newest_of_each(self.sources_of(name), self.bounds.payloads).await?;
         let all = samples.len() + stored.len();
+        // Each kind has its own time, so that slow samples leave some to what was really sent.
+        let end = Instant::now() + self.bounds.time / 2;
         for file in samples {
-            if Instant::now() < end {
-                let payload = self.sample(name, &file).with_context(|| format!("the sample {}", file.display()))?;
-                compare(&mut report, payload, before, new).await;
-            }
-        }
-        for id in stored {
-            if Instant::now() >= end {
+            let payload = self.sample(name, &file).with_context(|| format!("the sample {}", file.display()))?;
+            if timeout_at(end, compare(&mut report, payload, before, new)).await.is_err() {
                 break;
             }
-            if let Some(payload) = self.stored(id).await? {
-                compare(&mut report, payload, before, new).await;
+        }
+        let end = Instant::now() + self.bounds.time / 2;
+        for id in stored {
+            let Some(payload) = self.stored(name, id).await? else { continue };
+            if timeout_at(end, compare(&mut report, payload, before, new)).await.is_err() {
+                break;
             }
         }
         report.left_out = all.saturating_sub(report.payloads);
-        report.passed = report.newly_failing.count == 0;
+        report.passed = report.newly_failing.count == 0 && (report.payloads > 0 || all == 0);
         Ok(report)
     }
 
@@ -175,20 +184,43 @@ impl Prover {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let event = Event::trial(Uuid::nil(), source.name.clone(), headers, bytes.into());
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Payload { name, event, source })
+        // What is put beside a plugin, it has to map somehow.
+        Ok(Payload { name, event, source, was: Rank::Unsupported })
     }
 
-    async fn stored(&self, id: Uuid) -> Result<Option<Payload>> {
+    /// The sources whose payloads a plugin may be asked about.
+    fn sources_of(&self, plugin: &str) -> Vec<String> {
+        let all = self.sources.all();
+        let asks = all.values().filter(|source| match &source.settings.plugin {
+            PluginChoice::None => false,
+            PluginChoice::Named(names) => names.iter().any(|name| name == plugin),
+            PluginChoice::Auto => true,
+        });
+        asks.map(|source| source.name.to_string()).collect()
+    }
+
+    async fn stored(&self, plugin: &str, id: Uuid) -> Result<Option<Payload>> {
         let Some(row) = self.store.event(id).await? else { return Ok(None) };
+        let was = match (row.state.status, row.state.code) {
+            _ if !row.tried.iter().any(|tried| tried.split('@').next() == Some(plugin)) => Rank::Unsupported,
+            (EventStatus::Partial, _) => Rank::Partial,
+            (EventStatus::Mapped | EventStatus::Ignored, _) => Rank::Read,
+            (_, Some(code)) => Rank::of(code),
+            _ => Rank::Broken,
+        };
         let unregistered = || Arc::new(Source::unregistered(row.event.source.to_string()));
         let source = self.sources.get(&row.event.source).unwrap_or_else(unregistered);
-        Ok(Some(Payload { name: id.to_string(), event: row.event, source }))
+        Ok(Some(Payload { name: id.to_string(), event: row.event, source, was }))
     }
 }
 
 /// The sample files of a plugin, by name.
 fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read the samples in {}", folder.display())),
+    };
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -210,26 +242,28 @@ fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
 async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
     let after = outcome(new, &payload).await;
     let was = match before {
-        Some(before) => outcome(before, &payload).await,
-        // A first version may leave payloads to others, and must not break on any.
-        None => Verdict::Failed(crate::event::Failure { code: FailureCode::Unsupported, message: String::new() }),
+        Some(before) => Some(outcome(before, &payload).await),
+        None => None,
     };
-    let (Some(now_rank), Some(was_rank)) = (rank(&after), rank(&was)) else { return };
+    // Where the version before had no time, what it once made of the payload counts.
+    let was_rank = was.as_ref().and_then(rank).unwrap_or(payload.was);
+    let Some(now_rank) = rank(&after) else { return };
     report.payloads += 1;
-    let (was_shown, now_shown) = (shown(&was), shown(&after));
+    let was_shown = was.as_ref().map(shown);
+    let now_shown = shown(&after);
     let (group, reason) = match now_rank.cmp(&was_rank) {
-        std::cmp::Ordering::Greater => (&mut report.newly_failing, Some(reason(&after))),
-        std::cmp::Ordering::Less => (&mut report.newly_succeeding, before.map(|_| reason(&was))),
-        std::cmp::Ordering::Equal if was_shown == now_shown => {
+        Ordering::Greater => (&mut report.newly_failing, Some(reason(&after))),
+        Ordering::Less => (&mut report.newly_succeeding, was.as_ref().map(reason)),
+        Ordering::Equal if was_shown.as_ref().is_none_or(|was| *was == now_shown) => {
             report.same += 1;
             return;
         }
-        std::cmp::Ordering::Equal => (&mut report.changed, None),
+        Ordering::Equal => (&mut report.changed, None),
     };
     group.count += 1;
     if group.payloads.len() < NAMED_MAX {
         let (name, source) = (payload.name, payload.source.name.to_string());
-        let fields = if before.is_some() { changes(&was_shown, &now_shown) } else { Vec::new() };
+        let fields = was_shown.map(|was| changes(&was, &now_shown)).unwrap_or_default();
         group.payloads.push(Difference { payload: name, source, reason, fields });
     }
 }
@@ -245,25 +279,32 @@ async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
     if again { map::run(plugin, &payload.event, &payload.source).await.0 } else { verdict }
 }
 
+impl Rank {
+    fn of(code: FailureCode) -> Self {
+        match code {
+            FailureCode::Unsupported => Self::Unsupported,
+            FailureCode::Malformed => Self::Malformed,
+            _ => Self::Broken,
+        }
+    }
+}
+
 /// Nothing where it was not tried.
 fn rank(verdict: &Verdict) -> Option<Rank> {
     match verdict {
         Verdict::Read { problems, .. } if problems.is_empty() => Some(Rank::Read),
         Verdict::Read { .. } => Some(Rank::Partial),
-        Verdict::Failed(failure) => match failure.code {
-            FailureCode::Unsupported | FailureCode::Malformed => Some(Rank::Refused),
-            _ => Some(Rank::Broken),
-        },
+        Verdict::Failed(failure) => Some(Rank::of(failure.code)),
         Verdict::Wait(_) | Verdict::NotMapped => None,
     }
 }
 
 fn reason(verdict: &Verdict) -> String {
-    match verdict {
+    short(&match verdict {
         Verdict::Read { problems, .. } => problems.join("; "),
         Verdict::Failed(failure) => format!("{}: {}", failure.code, failure.message),
         verdict => verdict.reason().to_owned(),
-    }
+    })
 }
 
 /// What of an outcome counts: a failure's words may name the version.
@@ -277,40 +318,68 @@ fn shown(verdict: &Verdict) -> Value {
     }
 }
 
-/// What has to change in `before` to make `after` of it, step by step, with the values on both sides.
+/// Where two values differ, as far as it is shown. It walks no further than that: a plugin chooses what it returns.
 pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let patch = json_patch::diff(before, after);
-    let mut present = before.clone();
     let mut changes = Vec::new();
-    for operation in patch.0.into_iter().take(FIELDS_MAX) {
-        let path = operation.path().to_string();
-        let was = present.pointer(&path).filter(|_| !matches!(operation, PatchOperation::Add(_))).map(text);
-        let is = match &operation {
-            PatchOperation::Add(operation) => Some(text(&operation.value)),
-            PatchOperation::Replace(operation) => Some(text(&operation.value)),
-            _ => None,
-        };
-        // It was made from these two, so it fits.
-        let _ = json_patch::patch(&mut present, &[operation]);
-        changes.push(FieldChange { path, before: was, after: is });
-    }
+    compare_values(&mut String::new(), Some(before), Some(after), &mut changes);
     changes
 }
 
-fn text(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
+fn compare_values(path: &mut String, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<FieldChange>) {
+    if changes.len() == FIELDS_MAX || before == after {
+        return;
+    }
+    let length = path.len();
+    let mut go_into = |name: &str, before: Option<&Value>, after: Option<&Value>| {
+        path.push('/');
+        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        compare_values(path, before, after, changes);
+        path.truncate(length);
     };
+    match (before, after) {
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            before.iter().for_each(|(name, value)| go_into(name, Some(value), after.get(name)));
+            after.iter().filter(|(name, _)| !before.contains_key(*name)).for_each(|(name, value)| {
+                go_into(name, None, Some(value));
+            });
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            for index in 0..before.len().max(after.len()) {
+                go_into(&index.to_string(), before.get(index), after.get(index));
+            }
+        }
+        _ => {
+            let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(text);
+            changes.push(FieldChange { path: short(path), before: text(before), after: text(after) });
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => short(text),
+        value => short(&value.to_string()),
+    }
+}
+
+fn short(text: &str) -> String {
     match text.char_indices().nth(VALUE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
 impl Report {
     /// One sentence on what speaks against it.
     pub fn objection(&self) -> String {
+        let name = &self.plugin.name;
+        if self.newly_failing.count == 0 {
+            return format!(
+                "version {} could not be tried on any payload in time; raise `reload_time`, or `hookmill plugin promote \
+                 {name}` makes it live nevertheless",
+                self.plugin.version
+            );
+        }
         let first = self.newly_failing.payloads.first();
         let first = first.map_or_else(String::new, |first| {
             format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
@@ -318,10 +387,7 @@ impl Report {
         format!(
             "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \
              plugin promote {name}` makes it live nevertheless",
-            self.plugin.version,
-            self.newly_failing.count,
-            self.payloads,
-            name = self.plugin.name
+            self.plugin.version, self.newly_failing.count, self.payloads
         )
     }
 }

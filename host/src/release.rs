@@ -10,9 +10,8 @@ use crate::proof::{Prover, Report};
 use crate::sandbox::Sandbox;
 use crate::store::{Store, VersionRow, VersionState};
 use crate::trust::Trust;
-use crate::versions::Versions;
+use crate::versions::{Kept, Versions};
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +42,7 @@ pub struct Order {
 #[derive(Debug)]
 pub struct Decision {
     /// The version that is to be live; none keeps what is.
-    pub live: Option<Plugin>,
+    pub live: Option<Arc<Plugin>>,
     /// Why that is not the version in the plugins folder.
     pub objection: Option<String>,
 }
@@ -92,35 +91,61 @@ impl Releases {
         })
     }
 
-    /// Decides on a file that came into the plugins folder.
+    /// Decides on a file that came into the plugins folder; `promoted` by an operator it goes live whatever its proof says.
     ///
     /// # Errors
-    /// Why it is refused as it is.
-    pub async fn arrive(&self, name: &str, path: &Path, bytes: Vec<u8>) -> Result<Decision> {
-        self.trust.check(name, path, &bytes)?;
-        let plugin =
-            Plugin::load(name, bytes.clone(), self.sandbox.clone(), self.limits(name), Some(self.cache.clone()));
-        let plugin = plugin.await?;
+    /// Why it is refused as it is, where there is no version before it.
+    pub async fn arrive(&self, name: &str, path: &Path, bytes: Vec<u8>, promoted: bool) -> Result<Decision> {
         let known = self.store.plugin_versions(name.to_owned()).await?;
         let former = known.iter().find(|row| row.live_since.is_some());
-        let state = known.iter().find(|row| row.plugin.sha256 == plugin.version.sha256).map(|row| row.state);
-        let is_live = former.is_some_and(|row| row.plugin.sha256 == plugin.version.sha256);
-        if is_live || state == Some(VersionState::Promoted) {
-            return self.publish(plugin, bytes, None).await;
+        let signature = self.trust.signature(path);
+        let loading = async {
+            self.trust.check(name, signature.as_deref(), &bytes)?;
+            Plugin::load(name, bytes.clone(), self.sandbox.clone(), self.limits(name), Some(self.cache.clone())).await
+        };
+        let plugin = match loading.await {
+            Ok(plugin) => Arc::new(plugin),
+            Err(error) if former.is_none() => return Err(error),
+            Err(error) => return self.stay(name, former, format!("{error:#}")).await,
+        };
+        let sha256 = &plugin.version.sha256;
+        let own = known.iter().find(|row| row.plugin.sha256 == *sha256);
+        let kept = Kept { bytes, signature };
+        if promoted {
+            self.store.decide_version((*plugin.version).clone(), VersionState::Promoted, None).await?;
+            return self.publish(plugin, kept, None).await;
         }
-        if state == Some(VersionState::Held) {
+        // A restart decides nothing anew.
+        let is_restart = !self.loaded.plugins().contains_key(name);
+        match own.map(|row| (row.state, &row.report)) {
+            Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
+                return self.stay(name, former, report.objection()).await;
+            }
+            Some((VersionState::Held, _)) => {
+                let objection = format!(
+                    "version {} is held back since a rollback; `hookmill plugin promote {name}` makes it live, or put \
+                     another file there",
+                    plugin.version.version
+                );
+                return self.stay(name, former, objection).await;
+            }
+            Some((VersionState::Promoted, _)) => return self.publish(plugin, kept, None).await,
+            _ if former.is_some_and(|row| row.plugin.sha256 == *sha256) => {
+                return self.publish(plugin, kept, None).await;
+            }
+            _ => {}
+        }
+        let before = self.before(name, former).await;
+        if let Some(before) = before.as_ref().filter(|before| before.kind() != plugin.kind()) {
+            let (is, was) = (plugin.kind(), before.kind());
             let objection = format!(
-                "version {} is held back since a rollback; `hookmill plugin promote {name}` makes it live, or put \
-                 another file there",
-                plugin.version.version
+                "it is a {is} and the version before it a {was}; give it another name, or `hookmill plugin promote {name}`"
             );
-            return self.stay(name, former, objection).await;
+            return Ok(self.stay_with(name, Some(before.clone()), objection));
         }
         if self.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
-            return self.publish(plugin, bytes, None).await;
+            return self.publish(plugin, kept, None).await;
         }
-        let plugin = Arc::new(plugin);
-        let before = self.before(name, former).await;
         let report = self.prover.prove(before.as_ref(), &plugin).await.context("its proof could not be made")?;
         info!(
             plugin = name,
@@ -135,10 +160,9 @@ impl Releases {
         if !report.passed {
             let objection = report.objection();
             self.store.decide_version((*plugin.version).clone(), VersionState::Refused, Some(report)).await?;
-            return self.stay(name, former, objection).await;
+            return Ok(self.stay_with(name, before, objection));
         }
-        let plugin = Arc::into_inner(plugin).context("it is in use before it is live")?;
-        self.publish(plugin, bytes, Some(report)).await
+        self.publish(plugin, kept, Some(report)).await
     }
 
     /// Goes back to the version that was live before.
@@ -147,32 +171,22 @@ impl Releases {
     /// Why there is none.
     pub async fn back(&self, name: &str) -> Result<Decision> {
         let known = self.store.plugin_versions(name.to_owned()).await?;
-        let mut were_live = known.iter().filter(|row| row.live_since.is_some());
-        let live = were_live.next().context("no version of it has been live")?;
-        let former = were_live.find(|row| row.state != VersionState::Held);
-        let former = former.context("no version was live before this one")?;
-        let plugin = self.load(former).await?;
-        self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
+        let loaded = self.loaded.plugins().get(name).map(|live| live.version.clone());
+        let is_loaded = |row: &&VersionRow| loaded.as_ref().is_some_and(|live| live.sha256 == row.plugin.sha256);
+        let former = known
+            .iter()
+            .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_loaded(row))
+            .context("no version of it that could be live again was live before")?;
+        let plugin = Arc::new(self.load(former).await?);
+        if let Some(live) = known.iter().find(is_loaded) {
+            self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
+        }
         self.versions.went_live(&former.plugin).await?;
-        let (from, to) = (&live.plugin.version, &plugin.version.version);
         let objection = format!(
-            "rolled back from version {from} to {to}; `hookmill plugin promote {name}` makes the file in the plugins \
-             folder live again"
+            "rolled back to version {}; `hookmill plugin promote {name}` makes the file in the plugins folder live again",
+            plugin.version.version
         );
         Ok(Decision { live: Some(plugin), objection: Some(objection) })
-    }
-
-    /// Lets the version of this digest be live whatever its proof says.
-    ///
-    /// # Errors
-    /// When it is not known, or cannot be written down.
-    pub async fn promote(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let sha256 = hex::encode(Sha256::digest(bytes));
-        let known = self.store.plugin_versions(name.to_owned()).await?;
-        let version = known.into_iter().find(|row| row.plugin.sha256 == sha256).map(|row| row.plugin);
-        let version =
-            version.unwrap_or_else(|| PluginVersion { name: name.to_owned(), version: String::new(), sha256 });
-        Ok(self.store.decide_version(version, VersionState::Promoted, None).await?)
     }
 
     /// What a file would change if it were put into the plugins folder.
@@ -199,12 +213,12 @@ impl Releases {
         replied.await.map_err(|_| ended())?
     }
 
-    async fn publish(&self, plugin: Plugin, bytes: Vec<u8>, report: Option<Report>) -> Result<Decision> {
+    async fn publish(&self, plugin: Arc<Plugin>, kept: Kept, report: Option<Report>) -> Result<Decision> {
         let version = &*plugin.version;
         if let Some(report) = report {
             self.store.decide_version(version.clone(), VersionState::Accepted, Some(report)).await?;
         }
-        if let Err(error) = self.versions.keep(version, bytes).await {
+        if let Err(error) = self.versions.keep(version, kept).await {
             warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}");
         }
         Ok(Decision { live: Some(plugin), objection: None })
@@ -212,20 +226,16 @@ impl Releases {
 
     /// Keeps the live version, which after a restart has to be loaded first.
     async fn stay(&self, name: &str, former: Option<&VersionRow>, objection: String) -> Result<Decision> {
-        let live = match former {
-            Some(former) if !self.loaded.plugins().contains_key(name) => match self.load(former).await {
-                Ok(plugin) => Some(plugin),
-                Err(error) => {
-                    warn!(plugin = name, "its former version {} is not loaded: {error:#}", former.plugin.version);
-                    None
-                }
-            },
-            _ => None,
-        };
-        Ok(Decision { live, objection: Some(objection) })
+        let before = self.before(name, former).await;
+        Ok(self.stay_with(name, before, objection))
     }
 
-    /// The version to compare a new one with.
+    fn stay_with(&self, name: &str, before: Option<Arc<Plugin>>, objection: String) -> Decision {
+        let live = before.filter(|_| !self.loaded.plugins().contains_key(name));
+        Decision { live, objection: Some(objection) }
+    }
+
+    /// The version that is live, or was when the host ended.
     async fn before(&self, name: &str, former: Option<&VersionRow>) -> Option<Arc<Plugin>> {
         if let Some(live) = self.loaded.plugins().get(name) {
             return Some(live.clone());
@@ -233,7 +243,7 @@ impl Releases {
         match self.load(former?).await {
             Ok(plugin) => Some(Arc::new(plugin)),
             Err(error) => {
-                warn!(plugin = name, "there is nothing to compare the new version with: {error:#}");
+                warn!(plugin = name, "its former version is not loaded: {error:#}");
                 None
             }
         }
@@ -241,7 +251,9 @@ impl Releases {
 
     async fn load(&self, row: &VersionRow) -> Result<Plugin> {
         let limits = self.limits(&row.plugin.name);
-        self.versions.load(&row.plugin, self.sandbox.clone(), limits, self.cache.clone()).await
+        let kept = self.versions.read(&row.plugin).await?;
+        self.trust.check(&row.plugin.name, kept.signature.as_deref(), &kept.bytes)?;
+        Plugin::load(&row.plugin.name, kept.bytes, self.sandbox.clone(), limits, Some(self.cache.clone())).await
     }
 
     fn limits(&self, name: &str) -> CallLimits {

@@ -39,13 +39,14 @@ impl Seen {
         Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
     }
 
-    /// The same beside other files as they are now.
+    /// These files: those that were seen before as they were, the others as they are now.
     #[must_use]
-    pub fn beside(self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let known = self.0;
-        let others = paths.into_iter().filter(|path| known.iter().all(|(other, _)| other != path));
-        let others = Self::now(others.collect::<Vec<_>>());
-        Self(known.into_iter().chain(others.0).collect())
+    pub fn of(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let seen = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {
+            Some(known) => vec![known.clone()],
+            None => Self::now([path]).0,
+        };
+        Self(paths.into_iter().flat_map(seen).collect())
     }
 
     fn again(&self) -> Self {
@@ -114,10 +115,7 @@ impl Reloader {
 
     async fn reload(&mut self) -> Result<()> {
         let config = Config::load(&self.path)?;
-        let files = config.files(&self.path);
-        if self.seen.0.iter().map(|(path, _)| path).ne(&files) {
-            self.seen = Seen::now(files);
-        }
+        self.seen = self.seen.of(config.files(&self.path));
         let fixed = self.started_with.needs_restart(&config);
         if !fixed.is_empty() {
             bail!("{} takes effect only at a start; restart hookmill, or take that change back", fixed.join(", "));

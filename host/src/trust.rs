@@ -1,7 +1,7 @@
 //! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
 //! lock file lists, or those that were signed.
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
@@ -45,11 +45,19 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Checks the bytes of a file that lies at `path`.
+    /// The signature that lies beside a file, where signatures count.
+    pub fn signature(&self, path: &Path) -> Option<String> {
+        let path = signature_path(path);
+        self.key.as_ref()?;
+        std::fs::metadata(&path).ok().filter(|file| file.len() <= SIGNATURE_BYTES_MAX)?;
+        std::fs::read_to_string(path).ok()
+    }
+
+    /// Checks the bytes of a plugin's file and the signature that came with it.
     ///
     /// # Errors
     /// Why it may not be loaded, and how it may.
-    pub fn check(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+    pub fn check(&self, name: &str, signature: Option<&str>, bytes: &[u8]) -> Result<()> {
         if self.lock.is_none() && self.key.is_none() {
             return Ok(());
         }
@@ -58,7 +66,7 @@ impl Trust {
             check_lock(lock, name, &digest)?;
         }
         if let Some(key) = &self.key {
-            check_signature(key, &signature_path(path), name, &digest)?;
+            check_signature(key, signature, name, &digest)?;
         }
         Ok(())
     }
@@ -82,16 +90,12 @@ fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
     }
 }
 
-fn check_signature(key: &SigningKey, path: &Path, name: &str, digest: &str) -> Result<()> {
-    let help = || format!("sign it with `hookmill plugin sign {name}.wasm --key KEY`");
-    let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
-    ensure!(bytes > 0, "its signature {} is not there; {}", path.display(), help());
-    ensure!(bytes <= SIGNATURE_BYTES_MAX, "{} is no signature; {}", path.display(), help());
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let signature =
-        STANDARD.decode(text.trim()).map_err(|_| anyhow!("{} is no signature; {}", path.display(), help()))?;
+fn check_signature(key: &SigningKey, signature: Option<&str>, name: &str, digest: &str) -> Result<()> {
+    let help = format!("sign it with `hookmill plugin sign {name}.wasm --key KEY`");
+    let text = signature.with_context(|| format!("its signature {name}.wasm.sig is not there; {help}"))?;
+    let signature = STANDARD.decode(text.trim()).map_err(|_| anyhow!("{name}.wasm.sig is no signature; {help}"))?;
     UnparsedPublicKey::new(&ED25519, key.0).verify(signed_text(name, digest).as_bytes(), &signature).map_err(|_| {
-        anyhow!("its signature {} is not of this file, this name and the `plugins_key`; {}", path.display(), help())
+        anyhow!("its signature {name}.wasm.sig is not of this file, this name and the `plugins_key`; {help}")
     })
 }
 

@@ -1,12 +1,9 @@
 //! Keeps the files of plugins that were live in the data folder, so that a host can go back to one, and so that a new
 //! version is compared with the one before it after a restart too.
 
-use crate::compiled_cache::CompiledCache;
-use crate::config::CallLimits;
 use crate::incident::PluginVersion;
-use crate::plugin::Plugin;
-use crate::sandbox::Sandbox;
 use crate::store::{Store, private_folder};
+use crate::trust::signature_path;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -15,6 +12,15 @@ use std::sync::Arc;
 
 /// Versions of one plugin that are kept, the live one among them.
 const KEPT: usize = 5;
+
+/// A plugin's file.
+#[derive(Debug)]
+pub struct Kept {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// The signature that lay beside it, where signatures count.
+    pub signature: Option<String>,
+}
 
 /// The versions of one data folder.
 #[derive(Debug)]
@@ -38,11 +44,18 @@ impl Versions {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn keep(&self, plugin: &PluginVersion, bytes: Vec<u8>) -> Result<()> {
-        let path = self.path(&plugin.name, &plugin.sha256);
-        if !path.exists() {
+    pub async fn keep(&self, plugin: &PluginVersion, kept: Kept) -> Result<()> {
+        let path = self.path(plugin);
+        let is_there = path.metadata().is_ok_and(|file| file.len() == kept.bytes.len() as u64);
+        if !is_there || kept.signature.is_some() {
             let folder = self.folder.clone();
-            tokio::task::spawn_blocking(move || write(&folder, &path, &bytes)).await??;
+            tokio::task::spawn_blocking(move || {
+                if let Some(signature) = &kept.signature {
+                    write(&folder, &signature_path(&path), signature.as_bytes())?;
+                }
+                write(&folder, &path, &kept.bytes)
+            })
+            .await??;
         }
         self.went_live(plugin).await
     }
@@ -55,7 +68,7 @@ impl Versions {
         let known = self.store.version_is_live(plugin.clone(), KEPT).await?;
         for entry in std::fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let digest = name.strip_suffix(".wasm").and_then(|stem| stem.rsplit_once('@'));
+            let digest = name.split_once(".wasm").and_then(|(stem, _)| stem.rsplit_once('@'));
             if digest.is_some_and(|(name, digest)| name == plugin.name && !known.iter().any(|known| known == digest)) {
                 let _ = std::fs::remove_file(entry.path());
             }
@@ -63,29 +76,23 @@ impl Versions {
         Ok(())
     }
 
-    /// Loads a version that was kept.
+    /// A version that was kept.
     ///
     /// # Errors
     /// When it is not there any more, or not what it was.
-    pub async fn load(
-        &self,
-        plugin: &PluginVersion,
-        sandbox: Arc<Sandbox>,
-        limits: CallLimits,
-        cache: Arc<CompiledCache>,
-    ) -> Result<Plugin> {
-        let path = self.path(&plugin.name, &plugin.sha256);
+    pub async fn read(&self, plugin: &PluginVersion) -> Result<Kept> {
+        let path = self.path(plugin);
         let bytes = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(
             hex::encode(Sha256::digest(&bytes)) == plugin.sha256,
             "{} was changed; it is not loaded",
             path.display()
         );
-        Plugin::load(&plugin.name, bytes, sandbox, limits, Some(cache)).await
+        Ok(Kept { bytes, signature: tokio::fs::read_to_string(signature_path(&path)).await.ok() })
     }
 
-    fn path(&self, plugin: &str, sha256: &str) -> PathBuf {
-        self.folder.join(format!("{plugin}@{sha256}.wasm"))
+    fn path(&self, plugin: &PluginVersion) -> PathBuf {
+        self.folder.join(format!("{}@{}.wasm", plugin.name, plugin.sha256))
     }
 }
 

@@ -44,7 +44,7 @@ impl Serve {
         tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
         let before = Seen::now([self.config.clone()]);
         let config = Config::load(&self.config)?;
-        let seen = before.beside(config.files(&self.config));
+        let seen = before.of(config.files(&self.config));
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {

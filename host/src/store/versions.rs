@@ -1,17 +1,19 @@
 //! What is known of the versions of plugins: which was live when, and what became of the others.
 
-use super::sql::json;
+use super::sql::{json, uuid};
 use super::{Store, StoreError};
 use crate::id::unix_ms;
 use crate::incident::PluginVersion;
 use crate::proof::Report;
 use crate::words::words;
 use anyhow::Result;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use uuid::Uuid;
 
-/// Newest events among which payloads of one plugin are looked for.
-const EVENTS_LOOKED_AT: i64 = 20_000;
+/// Newest events among which those of some sources are looked for: an index by source would cost every event.
+const EVENTS_LOOKED_AT: i64 = 100_000;
+/// Versions of one plugin that never were live and are still known.
+const NEVER_LIVE_KEPT: usize = 5;
 
 words!(
     /// What was decided on a version.
@@ -58,20 +60,6 @@ impl Store {
         .await
     }
 
-    /// What was decided on a version, if it is known.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn version_state(&self, plugin: String, sha256: String) -> Result<Option<VersionState>> {
-        self.read(move |connection| {
-            let sql = "SELECT state FROM plugin_versions WHERE plugin = ? AND sha256 = ?";
-            let word: Option<String> =
-                connection.prepare_cached(sql)?.query_row([plugin, sha256], |row| row.get(0)).optional()?;
-            Ok(word.and_then(|word| word.parse().ok()))
-        })
-        .await
-    }
-
     /// Writes down what is decided on a version, with its proof if it had one.
     ///
     /// # Errors
@@ -90,13 +78,16 @@ impl Store {
                 let report = report.as_ref().map(json);
                 let row = params![plugin.name, plugin.sha256, plugin.version, unix_ms(), state.as_str(), report];
                 tx.connection.prepare_cached(sql)?.execute(row)?;
+                let sql = "DELETE FROM plugin_versions WHERE plugin = ?1 AND live_since IS NULL AND sha256 NOT IN \
+                           (SELECT sha256 FROM plugin_versions WHERE plugin = ?1 AND live_since IS NULL \
+                           ORDER BY seen_at DESC LIMIT ?2)";
+                tx.connection.prepare_cached(sql)?.execute(params![plugin.name, NEVER_LIVE_KEPT])?;
                 Ok(())
             })
             .await
     }
 
-    /// Writes down that a version goes live, and forgets all but `keep` of those before it and those that never were.
-    /// Returns the digests that are still known.
+    /// Writes down that a version goes live, and forgets all but `keep` of those that were. Returns their digests.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -111,10 +102,10 @@ impl Store {
                            state = iif(state = 'promoted', 'promoted', 'accepted')";
                 let row = params![plugin.name, plugin.sha256, plugin.version, unix_ms()];
                 tx.connection.prepare_cached(sql)?.execute(row)?;
-                let sql = "DELETE FROM plugin_versions WHERE plugin = ?1 AND sha256 NOT IN (SELECT sha256 FROM \
-                           plugin_versions WHERE plugin = ?1 ORDER BY live_since DESC NULLS LAST, seen_at DESC LIMIT ?2)";
+                let sql = "DELETE FROM plugin_versions WHERE plugin = ?1 AND live_since IS NOT NULL AND sha256 NOT IN \
+                           (SELECT sha256 FROM plugin_versions WHERE plugin = ?1 ORDER BY live_since DESC NULLS LAST LIMIT ?2)";
                 tx.connection.prepare_cached(sql)?.execute(params![plugin.name, keep])?;
-                let sql = "SELECT sha256 FROM plugin_versions WHERE plugin = ?";
+                let sql = "SELECT sha256 FROM plugin_versions WHERE plugin = ? AND live_since IS NOT NULL";
                 let mut query = tx.connection.prepare_cached(sql)?;
                 let kept = query.query_map([&plugin.name], |row| row.get(0))?.collect::<Result<_, _>>()?;
                 Ok(kept)
@@ -122,19 +113,18 @@ impl Store {
             .await
     }
 
-    /// The newest events that a plugin was asked about, as many of each source as there is room for.
+    /// The newest events of some sources, as many of each as there is room for.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn payloads_of(&self, plugin: String, limit: usize) -> Result<Vec<Uuid>> {
+    pub async fn newest_of_each(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
         self.read(move |connection| {
             let sql = "SELECT id FROM (SELECT id, key, row_number() OVER (PARTITION BY source ORDER BY key DESC) AS place \
-                       FROM (SELECT id, key, source, tried FROM events ORDER BY key DESC LIMIT ?1) \
-                       WHERE instr(tried, ?2) > 0) ORDER BY place, key DESC LIMIT ?3";
+                       FROM (SELECT id, key, source FROM events ORDER BY key DESC LIMIT ?1) \
+                       WHERE source IN (SELECT value FROM json_each(?2))) ORDER BY place, key DESC LIMIT ?3";
             let mut query = connection.prepare_cached(sql)?;
-            // As the column has it: a list of `NAME@SHA256`.
-            let asked = format!("\"{plugin}@");
-            let rows = query.query_map(params![EVENTS_LOOKED_AT, asked, limit as u64], |row| super::sql::uuid(row, 0))?;
+            let row = params![EVENTS_LOOKED_AT, json(&sources), limit as u64];
+            let rows = query.query_map(row, |row| uuid(row, 0))?;
             rows.collect::<Result<_, _>>().map_err(Into::into)
         })
         .await
