@@ -84,7 +84,7 @@ pub mod bindings {
 #[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
 pub mod playbook_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "playbook-plugin",
         pub_export_macro: true,
         default_bindings_module: "hookmill_sdk::playbook_bindings",
@@ -99,7 +99,7 @@ pub mod playbook_bindings {
 #[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
 pub mod notifier_bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "notifier-plugin",
         pub_export_macro: true,
         default_bindings_module: "hookmill_sdk::notifier_bindings",
