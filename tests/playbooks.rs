@@ -128,7 +128,12 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
 
     folder.put("judges", &judges());
     let host = folder.start().await;
-    let plugin = host.plugin_when("judges", |plugin| plugin["state"] == "loaded").await;
+    // A plugin becomes one of another kind only by somebody's word.
+    let refused = |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("it is a playbook"));
+    assert_eq!(host.plugin_when("judges", refused).await["kind"], "mapper");
+    let promoted = host.call(Method::POST, "/api/plugins/judges/promote", "").await;
+    assert_eq!(promoted.status, 200, "{promoted:?}");
+    let plugin = host.plugin_when("judges", |plugin| plugin["error"].is_null()).await;
     assert_eq!(plugin["kind"], "playbook");
     assert_eq!(host.get("/api/sources/lab").await["playbook_error"], Value::Null);
     let shown = triaged(&host, &path, "done").await;

@@ -369,16 +369,9 @@ impl PluginDir {
         file.loading = false;
         let mut states = BTreeMap::clone(&self.loaded.states());
         let state = states.entry(name.to_owned()).or_default();
-        match result {
+        match result.and_then(live_or_why) {
             Ok(None) => file.handled = None,
-            Ok(Some(Decision { live: None, objection })) => {
-                let objection = objection.unwrap_or_default();
-                warn!(plugin = name, "{} does not go live: {objection}", self.file(name).display());
-                state.error = Some(objection);
-                self.metrics.reload(name, "refused");
-                self.loaded.states.store(Arc::new(states));
-            }
-            Ok(Some(Decision { live: Some(plugin), objection })) => {
+            Ok(Some((plugin, objection))) => {
                 let sha256 = plugin.version.sha256.clone();
                 let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());
                 if let Some(objection) = &objection {
@@ -427,6 +420,15 @@ impl PluginDir {
         self.loaded.states.store(Arc::new(states));
         self.loaded.plugins.store(Arc::new(plugins));
         self.changed.send_replace(());
+    }
+}
+
+/// The plugin that is to be live, with what there is to say of its file; or why none of it is.
+fn live_or_why(decision: Option<Decision>) -> Result<Option<(Arc<Plugin>, Option<String>)>> {
+    match decision {
+        None => Ok(None),
+        Some(Decision { live: Some(plugin), objection }) => Ok(Some((plugin, objection))),
+        Some(Decision { live: None, objection }) => Err(anyhow!(objection.unwrap_or_default())),
     }
 }
 
