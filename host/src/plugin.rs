@@ -14,6 +14,7 @@ use crate::incident::PluginVersion;
 use crate::sandbox::{Guest, LogLine, MemoryExceeded, Sandbox, Walls};
 use crate::words::words;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -65,6 +66,9 @@ const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
 /// An instance that has grown by more is not used again.
 const GROWTH_BYTES_MAX: usize = 16 * MIB;
 const ONE_EVENT: NonZeroU32 = NonZeroU32::MIN;
+/// The first instance has the system seal the image of its memory, which it refuses while it looks at those pages itself.
+const BUSY_TRIES: u32 = 10;
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> Result<()> {
@@ -239,7 +243,15 @@ impl Plugin {
             component,
             interface,
         };
-        plugin.description = plugin.describe().await?;
+        let mut described = plugin.describe().await;
+        for _ in 0..BUSY_TRIES {
+            if !described.as_ref().is_err_and(|error| error.to_string().contains(&Errno::BUSY.to_string())) {
+                break;
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+            described = plugin.describe().await;
+        }
+        plugin.description = described?;
         // The instance of the trial has seen no event, and takes none.
         plugin.idle = Mutex::default();
         plugin.version =
