@@ -4,11 +4,10 @@
 //! remembers. A stale or damaged entry is no entry.
 
 use crate::sandbox::Sandbox;
-use crate::store::{Store, private_folder};
-use anyhow::{Context, Result};
+use crate::store::{Store, private_folder, replace_file};
+use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,10 +47,7 @@ impl CompiledCache {
     }
 
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).context("cannot make a file")?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(self.folder.join(entry))?;
+        replace_file(&self.folder, &self.folder.join(entry), bytes)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
         let former = self.store.set_compiled_digest(plugin, entry, digest)?;
         for name in former {

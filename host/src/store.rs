@@ -34,6 +34,7 @@ use read::Readers;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -128,6 +129,18 @@ pub fn private_folder(path: &Path) -> Result<()> {
         .create(path)
         .with_context(|| format!("cannot make the folder {}", path.display()))?;
     refuse_writable_by_others(path)
+}
+
+/// Puts a file of the folder in the place of the one that is there, whole and on disk.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace_file(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder).context("cannot make a file")?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// # Errors

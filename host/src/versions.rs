@@ -2,11 +2,10 @@
 //! version is compared with the one before it after a restart too.
 
 use crate::incident::PluginVersion;
-use crate::store::{Store, private_folder};
+use crate::store::{Store, private_folder, replace_file};
 use crate::trust::signature_path;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,9 +50,9 @@ impl Versions {
             let folder = self.folder.clone();
             tokio::task::spawn_blocking(move || {
                 if let Some(signature) = &kept.signature {
-                    write(&folder, &signature_path(&path), signature.as_bytes())?;
+                    replace_file(&folder, &signature_path(&path), signature.as_bytes())?;
                 }
-                write(&folder, &path, &kept.bytes)
+                replace_file(&folder, &path, &kept.bytes)
             })
             .await??;
         }
@@ -94,12 +93,4 @@ impl Versions {
     fn path(&self, plugin: &PluginVersion) -> PathBuf {
         self.folder.join(format!("{}@{}.wasm", plugin.name, plugin.sha256))
     }
-}
-
-fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder).context("cannot make a file")?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

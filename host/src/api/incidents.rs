@@ -2,7 +2,7 @@
 
 use super::authorize::Caller;
 use super::parameters::Parameters;
-use super::{List, body, shown};
+use super::{List, body, body_if_any, shown};
 use crate::Host;
 use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
@@ -70,7 +70,7 @@ pub(super) async fn triage(
     Extension(RequestId(request_id)): Extension<RequestId>,
     Bytes(bytes): Bytes,
 ) -> Result<(StatusCode, Json<Value>), HttpError> {
-    let ask: Ask = if bytes.is_empty() { Ask::default() } else { body(&bytes)? };
+    let ask: Ask = body_if_any(&bytes)?;
     let key = incident_key(&which)?;
     let playbook = match ask.playbook {
         Some(name) => name,

@@ -52,7 +52,7 @@ fn changes(answer: &Value) -> String {
         let number = incident["number"].as_str().unwrap_or("a new incident");
         let changes = list(&incident["changes"]);
         let same = if changes.is_empty() { " stays as it is" } else { "" };
-        text += &format!("\n{number}, {}{same}\n", clean(&plain(&incident["source_ref"])));
+        text += &format!("\n{number}, {}{same}\n", plain(&incident["source_ref"]));
         text.extend(changes.iter().map(field_change));
     }
     text

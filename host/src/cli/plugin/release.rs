@@ -4,7 +4,7 @@ use crate::cli::client::{Connection, print};
 use crate::cli::text::{clean, fields, list, plain, time};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -88,13 +88,13 @@ fn report(report: &Value) -> String {
         ("changed", plain(&report["changed"]["count"])),
         ("newly failing", plain(&report["newly_failing"]["count"])),
         ("newly succeeding", plain(&report["newly_succeeding"]["count"])),
-        ("may go live", plain(&json!(if report["passed"] == true { "yes" } else { "no" }))),
+        ("may go live", if report["passed"] == true { "yes" } else { "no" }.to_owned()),
     ]);
     for (kind, title) in
         [("newly_failing", "newly failing"), ("changed", "changed"), ("newly_succeeding", "newly succeeding")]
     {
         for payload in list(&report[kind]["payloads"]) {
-            text += &format!("\n{title}: {} of {}\n", clean(&plain(&payload["payload"])), plain(&payload["source"]));
+            text += &format!("\n{title}: {} of {}\n", plain(&payload["payload"]), plain(&payload["source"]));
             if let Some(reason) = payload["reason"].as_str() {
                 text += &format!("  {}\n", clean(reason));
             }
