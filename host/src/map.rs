@@ -8,13 +8,13 @@ use crate::event::{Failure, FailureCode, Mapped, Verdict};
 use crate::metrics::Metrics;
 use crate::plugin::{CallError, Kind, Plugin, shapes};
 use crate::plugin_dir::{Loaded, find, not_loaded};
-use crate::sandbox::LogLine;
+use crate::sandbox::{LogLine, log_said};
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tracing::{debug, info};
+use tracing::debug;
 
 /// The mapper that is asked last when nothing else is chosen.
 const FALLBACK: &str = "generic";
@@ -81,9 +81,7 @@ impl Mappers {
             }
             tried.push(version_name(&plugin));
             self.metrics.mapping_duration(&plugin.version.name, trace.duration);
-            for line in &trace.log {
-                info!(request_id = %event.id, plugin = plugin.version.name, plugin_level = line.level, said = line.message);
-            }
+            log_said(event.id, &plugin.version.name, &trace.log);
             match verdict {
                 Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => refusals.push(failure.message),
                 Verdict::Failed(failure) if failure.code == FailureCode::DeadlineExceeded && attempt < ATTEMPTS => {

@@ -311,18 +311,19 @@ impl Plugin {
             body: &event.body,
         };
         self.call(walls, self.limits.deadline, async |store, instance| {
-            indices.load(&mut *store, instance)?.call_to_incidents(store, argument).await
+            indices.load(&mut *store, instance)?.call_to_incidents(store, argument.clone()).await
         })
         .await
     }
 
     /// Runs one call in a fresh instance that is gone afterwards, or, where the plugin is set so, in one that has taken
-    /// calls before and may take more.
+    /// calls before and may take more. What such a one fails on is tried in a fresh one: it may have failed on what was
+    /// left of the calls before.
     async fn call<T, E>(
         &self,
         walls: Walls,
         deadline: Duration,
-        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
     ) -> Call<Result<T, E>> {
         let started = Instant::now();
         let places = async { (self.share.acquire().await, self.sandbox.slots().acquire().await) };
@@ -331,13 +332,31 @@ impl Plugin {
             return Call { result: Err(CallError::Busy), log, duration, memory_bytes: 0 };
         };
         let started = Instant::now();
-        let (mut store, used) = match self.take_idle() {
-            Some(Idle { mut store, used }) => {
-                self.sandbox.raise_again(&mut store, walls);
-                (store, Some(used))
+        let mut call = None;
+        if let Some(Idle { mut store, used }) = self.take_idle() {
+            self.sandbox.raise_again(&mut store, walls);
+            call = Some(self.call_in(store, Some(used), deadline, run.clone()).await);
+        }
+        let call = match call {
+            Some(call)
+                if !matches!(call.result, Err(CallError::Memory(_) | CallError::Output(_) | CallError::Trap(_))) =>
+            {
+                call
             }
-            None => (self.sandbox.store(walls), None),
+            _ => self.call_in(self.sandbox.store(walls), None, deadline, run).await,
         };
+        drop(places);
+        Call { duration: started.elapsed(), ..call }
+    }
+
+    async fn call_in<T, E>(
+        &self,
+        mut store: Store<Guest>,
+        used: Option<Used>,
+        deadline: Duration,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
+    ) -> Call<Result<T, E>> {
+        let started = Instant::now();
         let called = tokio::time::timeout(deadline, async {
             let used = match used {
                 Some(used) => used,
@@ -360,7 +379,6 @@ impl Plugin {
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
         self.keep_or_drop(store, used);
-        drop(places);
         Call { result, log, duration: started.elapsed(), memory_bytes }
     }
 

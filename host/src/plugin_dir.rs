@@ -9,7 +9,7 @@ use crate::id::unix_ms;
 use crate::incident::PluginVersion;
 use crate::metrics::Metrics;
 use crate::plugin::{FILE_BYTES_MAX, Kind, Plugin};
-use crate::release::{Decision, Order, Releases, Wish};
+use crate::release::{Decision, NotNow, Order, Releases, Wish};
 use crate::source::is_name;
 use crate::store::refuse_writable_by_others;
 use crate::trust::signature_path;
@@ -35,6 +35,8 @@ const GONE: Duration = Duration::from_secs(2);
 /// How often the task looks while something is unsettled, and when nothing is.
 const LOOK_SOON: Duration = Duration::from_millis(25);
 const LOOK: Duration = Duration::from_secs(2);
+/// When a file is looked at again that could not be decided on.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is loaded; read by everybody, written by the folder's task alone.
 #[derive(Debug, Default)]
@@ -132,6 +134,7 @@ struct Watched {
     handled: Option<Stamp>,
     loading: bool,
     gone_since: Option<Instant>,
+    again_at: Option<Instant>,
 }
 
 impl Watched {
@@ -254,7 +257,8 @@ impl PluginDir {
         };
         let now = Instant::now();
         for (name, stamp) in &found {
-            let watched = Watched { stamp: *stamp, since: now, handled: None, loading: false, gone_since: None };
+            let watched =
+                Watched { stamp: *stamp, since: now, handled: None, loading: false, gone_since: None, again_at: None };
             let file = self.files.entry(name.clone()).or_insert(watched);
             file.gone_since = None;
             if file.stamp != *stamp {
@@ -262,8 +266,9 @@ impl PluginDir {
             }
             // One version at a time: where files follow each other quickly, each that was begun goes live.
             let still = stamp.is_old() || now - file.since >= SETTLE;
-            if file.handled != Some(*stamp) && !file.loading && still {
-                (file.handled, file.loading) = (Some(*stamp), true);
+            let is_new = file.handled != Some(*stamp) || file.again_at.is_some_and(|at| at <= now);
+            if is_new && !file.loading && still {
+                (file.handled, file.loading, file.again_at) = (Some(*stamp), true, None);
                 self.load(name.clone(), *stamp);
             }
         }
@@ -390,6 +395,7 @@ impl PluginDir {
                 self.swap(plugins, states);
             }
             Err(error) => {
+                file.again_at = error.is::<NotNow>().then(|| Instant::now() + AGAIN);
                 let stays = if self.loaded.plugins().contains_key(name) { "; the version before it stays" } else { "" };
                 warn!(plugin = name, "{} refused{stays}: {error:#}", self.file(name).display());
                 state.error = Some(format!("{error:#}"));

@@ -47,6 +47,11 @@ pub struct Decision {
     pub objection: Option<String>,
 }
 
+/// It could not be decided on a file now: that says nothing against it.
+#[derive(Debug, thiserror::Error)]
+#[error("it could not be tried now and will be again")]
+pub struct NotNow;
+
 /// The versions of plugins, and what decides on them.
 #[derive(Debug)]
 pub struct Releases {
@@ -94,9 +99,9 @@ impl Releases {
     /// Decides on a file that came into the plugins folder; `promoted` by an operator it goes live whatever its proof says.
     ///
     /// # Errors
-    /// Why it is refused as it is, where there is no version before it.
+    /// Why it is refused as it is, where there is no version before it; [`NotNow`] when the store is what failed.
     pub async fn arrive(&self, name: &str, path: &Path, bytes: Vec<u8>, promoted: bool) -> Result<Decision> {
-        let known = self.store.plugin_versions(name.to_owned()).await?;
+        let known = self.store.plugin_versions(name.to_owned()).await.context(NotNow)?;
         let former = known.iter().find(|row| row.live_since.is_some());
         let signature = self.trust.signature(path);
         let loading = async {
@@ -112,8 +117,8 @@ impl Releases {
         let own = known.iter().find(|row| row.plugin.sha256 == *sha256);
         let kept = Kept { bytes, signature };
         if promoted {
-            self.store.decide_version((*plugin.version).clone(), VersionState::Promoted, None).await?;
-            return self.publish(plugin, kept, None).await;
+            self.store.decide_version((*plugin.version).clone(), VersionState::Promoted, None).await.context(NotNow)?;
+            return self.publish(plugin, kept, former, None).await;
         }
         // A restart decides nothing anew.
         let is_restart = !self.loaded.plugins().contains_key(name);
@@ -129,9 +134,9 @@ impl Releases {
                 );
                 return self.stay(name, former, objection).await;
             }
-            Some((VersionState::Promoted, _)) => return self.publish(plugin, kept, None).await,
+            Some((VersionState::Promoted, _)) => return self.publish(plugin, kept, former, None).await,
             _ if former.is_some_and(|row| row.plugin.sha256 == *sha256) => {
-                return self.publish(plugin, kept, None).await;
+                return self.publish(plugin, kept, former, None).await;
             }
             _ => {}
         }
@@ -144,9 +149,9 @@ impl Releases {
             return Ok(self.stay_with(name, Some(before.clone()), objection));
         }
         if self.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
-            return self.publish(plugin, kept, None).await;
+            return self.publish(plugin, kept, former, None).await;
         }
-        let report = self.prover.prove(before.as_ref(), &plugin).await.context("its proof could not be made")?;
+        let report = self.prover.prove(before.as_ref(), &plugin).await.context(NotNow)?;
         info!(
             plugin = name,
             version = plugin.version.version,
@@ -159,10 +164,11 @@ impl Releases {
         );
         if !report.passed {
             let objection = report.objection();
-            self.store.decide_version((*plugin.version).clone(), VersionState::Refused, Some(report)).await?;
+            let version = (*plugin.version).clone();
+            self.store.decide_version(version, VersionState::Refused, Some(report)).await.context(NotNow)?;
             return Ok(self.stay_with(name, before, objection));
         }
-        self.publish(plugin, kept, Some(report)).await
+        self.publish(plugin, kept, former, Some(report)).await
     }
 
     /// Goes back to the version that was live before.
@@ -213,12 +219,19 @@ impl Releases {
         replied.await.map_err(|_| ended())?
     }
 
-    async fn publish(&self, plugin: Arc<Plugin>, kept: Kept, report: Option<Report>) -> Result<Decision> {
+    async fn publish(
+        &self,
+        plugin: Arc<Plugin>,
+        kept: Kept,
+        former: Option<&VersionRow>,
+        report: Option<Report>,
+    ) -> Result<Decision> {
         let version = &*plugin.version;
         if let Some(report) = report {
-            self.store.decide_version(version.clone(), VersionState::Accepted, Some(report)).await?;
+            self.store.decide_version(version.clone(), VersionState::Accepted, Some(report)).await.context(NotNow)?;
         }
-        if let Err(error) = self.versions.keep(version, kept).await {
+        let is_live = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
+        if let Err(error) = self.versions.keep(version, kept, is_live).await {
             warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}");
         }
         Ok(Decision { live: Some(plugin), objection: None })

@@ -38,7 +38,7 @@ pub enum RemapError {
     NoSource,
     /// It was mapped before and would not be now.
     #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
-    Worse(Verdict),
+    Worse(Box<Verdict>),
     /// It changed meanwhile.
     #[error("it was changed by somebody else at the same time; look at it again")]
     Changed,
@@ -57,10 +57,7 @@ impl Host {
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
         self.mappers.remember(&mapped);
-        let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
-        if done && !matches!(mapped.verdict, Verdict::Read { .. } | Verdict::NotMapped) {
-            return Err(RemapError::Worse(mapped.verdict));
-        }
+        refuse_worse(was, &mapped)?;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
             // Nobody was there to try it: that is no attempt.
             mapped.tried = row.tried;
@@ -75,7 +72,9 @@ impl Host {
     /// Why it would not be mapped.
     pub async fn try_remap(&self, row: EventRow) -> Result<Value, RemapError> {
         let Some(source) = self.sources.get(&row.event.source) else { return Err(RemapError::NoSource) };
+        let was = row.state.status;
         let mapped = self.mappers.map(Verified::again(row.event, source), ATTEMPTS).await;
+        refuse_worse(was, &mapped)?;
         let Preview { state, incidents, present, .. } = self.store.preview(mapped).await?;
         let incidents = present.iter().zip(&incidents).map(|(present, then)| {
             let changes = proof::changes(present, then);
@@ -185,5 +184,15 @@ impl Host {
             row.tried.iter().any(|tried| name(tried) == name(version))
         };
         candidates.iter().any(|version| is_new(version) && (others || was_asked(version)))
+    }
+}
+
+/// What was mapped is not made a failure: its incidents are there.
+fn refuse_worse(was: EventStatus, mapped: &Mapped) -> Result<(), RemapError> {
+    let done = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
+    match &mapped.verdict {
+        Verdict::Read { .. } | Verdict::NotMapped => Ok(()),
+        verdict if done => Err(RemapError::Worse(Box::new(verdict.clone()))),
+        _ => Ok(()),
     }
 }

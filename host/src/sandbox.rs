@@ -378,6 +378,13 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// Puts what a plugin said into the host's own log.
+pub fn log_said(request_id: impl std::fmt::Display, plugin: &str, lines: &[LogLine]) {
+    for line in lines {
+        tracing::info!(%request_id, plugin, plugin_level = line.level, said = line.message);
+    }
+}
+
 /// A plugin's log within its bounds.
 #[derive(Default)]
 struct Log {

@@ -14,6 +14,7 @@ use crate::map::ATTEMPTS;
 use crate::plugin::{CallError, Kind, Plugin, ShownIncident};
 use crate::plugin_dir::find;
 use crate::sandbox::LogLine;
+use crate::sandbox::log_said;
 use crate::source::Source;
 use crate::store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
 use anyhow::Result;
@@ -229,9 +230,7 @@ impl Host {
             return Ok(());
         }
         let judged = judge(plugin, &row.into()).await;
-        for line in &judged.log {
-            info!(request_id, plugin = name, plugin_level = line.level, said = line.message);
-        }
+        log_said(&request_id, name, &judged.log);
         let Some(result) = judged.result else {
             tokio::time::sleep(PAUSE).await;
             return Ok(());

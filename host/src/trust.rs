@@ -1,6 +1,7 @@
 //! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
 //! lock file lists, or those that were signed.
 
+use crate::store::refuse_writable_by_others;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -76,6 +77,7 @@ impl Trust {
 fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
     let text = std::fs::read_to_string(lock)
         .with_context(|| format!("no plugin is loaded without the lock file {}", lock.display()))?;
+    refuse_writable_by_others(lock)?;
     let file = format!("{name}.wasm");
     let listed: Vec<&str> = text
         .lines()

@@ -39,11 +39,11 @@ impl Versions {
         Ok(Self { folder, store })
     }
 
-    /// Keeps a version that goes live.
+    /// Keeps a version that goes live, or is live already.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn keep(&self, plugin: &PluginVersion, kept: Kept) -> Result<()> {
+    pub async fn keep(&self, plugin: &PluginVersion, kept: Kept, is_live: bool) -> Result<()> {
         let path = self.path(plugin);
         let is_there = path.metadata().is_ok_and(|file| file.len() == kept.bytes.len() as u64);
         if !is_there || kept.signature.is_some() {
@@ -56,7 +56,7 @@ impl Versions {
             })
             .await??;
         }
-        self.went_live(plugin).await
+        if is_live { Ok(()) } else { self.went_live(plugin).await }
     }
 
     /// Writes down that a version that is kept goes live, and removes those that are too many.

@@ -3,14 +3,13 @@
 use super::Destination;
 use crate::plugin::{Kind, Notification, Plugin, shapes};
 use crate::plugin_dir::{Loaded, find};
-use crate::sandbox::LogLine;
+use crate::sandbox::{LogLine, log_said};
 use crate::store::DueDelivery;
 use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use std::time::Duration;
-use tracing::info;
 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 const URL_BYTES_MAX: usize = 4096;
@@ -79,9 +78,7 @@ pub(super) async fn rendered(
     let plugin = find(&loaded.plugins(), name, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
     let notification = Notification::new(delivery.id, destination.name.clone(), delivery.body.clone())?;
     let call = render(&plugin, &notification, &destination.url).await;
-    for line in &call.log {
-        info!(request_id = delivery.request_id, plugin = name, plugin_level = line.level, said = line.message);
-    }
+    log_said(&delivery.request_id, name, &call.log);
     call.result
 }
 

@@ -73,7 +73,7 @@ impl Plugin {
             entry: text,
         };
         self.call(walls, self.limits.deadline, async |store, instance| {
-            indices.load(&mut *store, instance)?.call_render(store, argument).await
+            indices.load(&mut *store, instance)?.call_render(store, argument.clone()).await
         })
         .await
     }

@@ -19,7 +19,7 @@ impl Plugin {
         let lists = Lists::new(&texts);
         let record = lists.record();
         self.call(walls, self.limits.deadline, async |store, instance| {
-            indices.load(&mut *store, instance)?.call_triage(store, record).await
+            indices.load(&mut *store, instance)?.call_triage(store, record.clone()).await
         })
         .await
     }

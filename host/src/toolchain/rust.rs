@@ -134,7 +134,8 @@ impl Toolchain {
             }
         }
         if matches!(self, Self::FromSource { .. }) {
-            cargo.arg("-Zbuild-std=std,panic_abort");
+            // Without what prints backtraces: a plugin that traps is gone, and the engine says where.
+            cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=default"]);
         }
         let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
         let mut modules = BTreeMap::new();

@@ -55,6 +55,8 @@
 //! nothing is given back before the instance goes, and no page table changes while it runs.
 
 mod allocator;
+#[doc(hidden)]
+pub mod bindings;
 mod digest;
 mod fields;
 mod incident;
@@ -66,51 +68,7 @@ pub mod testing;
 mod text;
 mod time;
 
-#[doc(hidden)]
-#[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "mapper-plugin",
-        pub_export_macro: true,
-        default_bindings_module: "hookmill_sdk::bindings",
-        additional_derives: [PartialEq, Eq],
-        // Those of the other kinds are here too, so that all kinds have the same types.
-        generate_unused_types: true,
-    });
-}
-
-#[doc(hidden)]
-#[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
-pub mod playbook_bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "playbook-plugin",
-        pub_export_macro: true,
-        default_bindings_module: "hookmill_sdk::playbook_bindings",
-        with: {
-            "hookmill:plugin/types@0.1.0": crate::bindings::hookmill::plugin::types,
-            "hookmill:plugin/log@0.1.0": crate::bindings::hookmill::plugin::log,
-        },
-    });
-}
-
-#[doc(hidden)]
-#[allow(missing_docs, unsafe_code, reason = "generated from wit/plugin.wit")]
-pub mod notifier_bindings {
-    wit_bindgen::generate!({
-        path: "wit",
-        world: "notifier-plugin",
-        pub_export_macro: true,
-        default_bindings_module: "hookmill_sdk::notifier_bindings",
-        with: {
-            "hookmill:plugin/types@0.1.0": crate::bindings::hookmill::plugin::types,
-            "hookmill:plugin/log@0.1.0": crate::bindings::hookmill::plugin::log,
-        },
-    });
-}
-
-pub use bindings::hookmill::plugin::types::{
+pub use bindings::mapper::hookmill::plugin::types::{
     Description, Event, Field, Incident, MappingError, Observable, Outcome, Severity, State, Technique, Tlp,
 };
 pub use digest::fingerprint;
@@ -161,7 +119,7 @@ macro_rules! export {
     ($mapper:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::bindings::exports::hookmill::plugin::mapper::Guest for Plugin {
+            impl $crate::bindings::mapper::exports::hookmill::plugin::mapper::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$mapper as $crate::Mapper>::describe()
                 }
@@ -169,7 +127,7 @@ macro_rules! export {
                     <$mapper as $crate::Mapper>::map(&event)
                 }
             }
-    $crate::bindings::export!(Plugin with_types_in $crate::bindings);
+    $crate::bindings::mapper::export!(Plugin with_types_in $crate::bindings::mapper);
 
             #[cfg(target_arch = "wasm32")]
             #[global_allocator]
@@ -181,7 +139,7 @@ macro_rules! export {
 /// Lines for the plugin's log. In native tests they go to standard error.
 pub mod log {
     #[cfg(target_arch = "wasm32")]
-    use crate::bindings::hookmill::plugin::log::{Level, write};
+    use crate::bindings::mapper::hookmill::plugin::log::{Level, write};
 
     macro_rules! levels {
         ($($name:ident $level:ident $doc:literal)*) => {$(

@@ -28,7 +28,7 @@
 //! ```
 
 use crate::Description;
-pub use crate::bindings::hookmill::plugin::types::{
+pub use crate::bindings::mapper::hookmill::plugin::types::{
     Field, HttpRequest, Notification, Observable, Operation, Severity, Status, StoredIncident, Tlp,
 };
 use serde::Serialize;
@@ -51,7 +51,7 @@ macro_rules! export_notifier {
     ($notifier:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::notifier_bindings::exports::hookmill::plugin::notifier::Guest for Plugin {
+            impl $crate::bindings::notifier::exports::hookmill::plugin::notifier::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$notifier as $crate::notifier::Notifier>::describe()
                 }
@@ -61,7 +61,7 @@ macro_rules! export_notifier {
                     <$notifier as $crate::notifier::Notifier>::render(&notification)
                 }
             }
-    $crate::notifier_bindings::export!(Plugin with_types_in $crate::notifier_bindings);
+    $crate::bindings::notifier::export!(Plugin with_types_in $crate::bindings::notifier);
 
             #[cfg(target_arch = "wasm32")]
             #[global_allocator]

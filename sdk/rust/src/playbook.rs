@@ -33,7 +33,7 @@
 mod findings;
 
 use crate::Description;
-pub use crate::bindings::hookmill::plugin::types::{
+pub use crate::bindings::mapper::hookmill::plugin::types::{
     Action, Field, Note, Observable, Severity, Status, StoredIncident, Technique, Tlp,
 };
 pub use findings::{Findings, Words, defanged, named};
@@ -56,7 +56,7 @@ macro_rules! export_playbook {
     ($playbook:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::playbook_bindings::exports::hookmill::plugin::playbook::Guest for Plugin {
+            impl $crate::bindings::playbook::exports::hookmill::plugin::playbook::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$playbook as $crate::playbook::Playbook>::describe()
                 }
@@ -64,7 +64,7 @@ macro_rules! export_playbook {
                     <$playbook as $crate::playbook::Playbook>::triage(&incident)
                 }
             }
-    $crate::playbook_bindings::export!(Plugin with_types_in $crate::playbook_bindings);
+    $crate::bindings::playbook::export!(Plugin with_types_in $crate::bindings::playbook);
 
             #[cfg(target_arch = "wasm32")]
             #[global_allocator]

@@ -34,6 +34,10 @@ pub(super) const RUST: &[File] = files![
     ".gitignore" "rust/template/gitignore"
     "sdk/Cargo.toml" "rust/Cargo.toml"
     "sdk/src/allocator.rs" "rust/src/allocator.rs"
+    "sdk/src/bindings.rs" "rust/src/bindings.rs"
+    "sdk/src/bindings/mapper.rs" "rust/src/bindings/mapper.rs"
+    "sdk/src/bindings/notifier.rs" "rust/src/bindings/notifier.rs"
+    "sdk/src/bindings/playbook.rs" "rust/src/bindings/playbook.rs"
     "sdk/src/digest.rs" "rust/src/digest.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
@@ -47,7 +51,6 @@ pub(super) const RUST: &[File] = files![
     "sdk/src/testing/incident.rs" "rust/src/testing/incident.rs"
     "sdk/src/text.rs" "rust/src/text.rs"
     "sdk/src/time.rs" "rust/src/time.rs"
-    "sdk/wit/plugin.wit" "rust/wit/plugin.wit"
 ];
 
 /// The rest of a JavaScript or TypeScript project.
@@ -113,7 +116,7 @@ mod tests {
     fn every_file_of_the_sdks_is_in_new_projects() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
         for (project, folders) in [
-            (RUST, ["rust/src", "rust/src/playbook", "rust/src/testing", "rust/wit"].as_slice()),
+            (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
             (TYPESCRIPT, &["js/types", "js/wit"]),
             (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
         ] {
