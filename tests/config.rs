@@ -7,6 +7,12 @@ use std::net::TcpListener;
 #[test]
 fn every_mistake_is_named_with_what_is_allowed() {
     let source = |keys: &str| format!("sources:\n  edr: {{ {keys} }}\n");
+    let notification = |keys: &str| {
+        format!(
+            "destinations: {{ x: {{ type: slack, url: \"https://x.example\" }} }}\n\
+             notifications: [{{ name: n, trigger: incident_created, {keys} }}]\n"
+        )
+    };
     let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
     let secret = "secret: hunter2hunter2hunter2hunter2";
     let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
@@ -33,7 +39,45 @@ fn every_mistake_is_named_with_what_is_allowed() {
             source("scheme: { type: aws-sns, topics: [\"arn:aws:sns:x:1:y\"], certificate: none.pem }"),
             &["sources.edr", "`certificate`", "none.pem"],
         ),
-        ("destinations: {}".into(), &["line 1", "`destinations`", "webhooks"]),
+        ("destination: {}".into(), &["line 1", "`destination`", "destinations"]),
+        ("destinations: { x: {} }".into(), &["destinations.x", "`type`", "webhook, http, slack"]),
+        ("destinations: { x: { type: slak } }".into(), &["line 1", "`slak`", "slack"]),
+        (
+            "destinations: { x: { type: slack, url: \"https://x.example\", secret: a } }".into(),
+            &["destinations.x", "`secret`", "`slack`"],
+        ),
+        (
+            "destinations: { x: { type: email, url: \"http://x.example\", from: a@x.example, to: [b@x.example] } }"
+                .into(),
+            &["destinations.x", "smtps:"],
+        ),
+        (
+            "destinations: { x: { type: email, url: \"smtp://x.example\", from: nobody, to: [b@x.example] } }".into(),
+            &["destinations.x", "`nobody`"],
+        ),
+        (
+            "destinations: { x: { type: http, url: \"https://{{object.title}}/\" } }".into(),
+            &["destinations.x", "`url`"],
+        ),
+        (
+            "destinations: { x: { type: file, path: no/such/folder/x } }".into(),
+            &["destinations.x", "`path`", "no folder"],
+        ),
+        (notification("notify: [{ to: y }]"), &["notifications: n", "notify[0]", "`y`", "`destinations`"]),
+        (notification("notify: []"), &["notifications: n", "1 to 32"]),
+        (notification("notify: [{ to: x, body: a }]"), &["notify[0] to x", "`body`"]),
+        (
+            notification("notify: [{ to: x, template: \"{{object.titel}}\" }]"),
+            &["notify[0] to x", "`template`", "object.title"],
+        ),
+        (
+            notification("filter: { _gte: { object.severity: hgih } }, notify: [{ to: x }]"),
+            &["notifications: n", "_gte", "hgih", "high"],
+        ),
+        (
+            notification("filter: { _eq: { object.sevrity: high } }, notify: [{ to: x }]"),
+            &["notifications: n", "object.severity"],
+        ),
         ("listen: localhost".into(), &["line 1", "`listen`", "`localhost`", "127.0.0.1:8080"]),
         ("limits: { deadline_ms: 0 }".into(), &["line 1", "`deadline_ms`", "whole number from 1"]),
         ("limits: { payload_mib: 5000 }".into(), &["line 1", "`payload_mib`", "MiB from 1 to 4096"]),
@@ -77,14 +121,36 @@ fn every_mistake_is_named_with_what_is_allowed() {
         ("sources: [edr]".into(), &["line 1", "`sources`"]),
         ("sources: {".into(), &["line 1"]),
         (
-            "webhooks: { soc: { secret: whsec_aHVudGVyMg== } }".into(),
-            &["line 1", "`secret`", "7 bytes", "openssl rand"],
+            "webhooks: { soc: { url: \"http://soc.example\", secret: whsec_aHVudGVyMg== } }".into(),
+            &["webhooks.soc", "`secret`", "7 bytes", "openssl rand"],
         ),
-        ("webhooks: { soc: {} }".into(), &["line 1", "url"]),
+        ("webhooks: { soc: {} }".into(), &["webhooks.soc", "`url`"]),
         ("webhooks: { soc: { url: \"ftp://soc.example\" } }".into(), &["webhooks.soc", "`ftp:`", "https:"]),
-        ("webhooks: { soc: { url: soc } }".into(), &["line 1", "`url`", "https://soc.example/hook"]),
-        (webhook("secret: hunter2hunter2"), &["line 2", "`secret`", "whsec_", "openssl rand"]),
-        (webhook("secret: whsec_hunter2%"), &["line 2", "`secret`", "base64", "openssl rand"]),
+        ("webhooks: { soc: { url: soc } }".into(), &["webhooks.soc", "`url`", "https://soc.example/hook"]),
+        (webhook("secret: hunter2hunter2"), &["webhooks.soc", "`secret`", "whsec_", "openssl rand"]),
+        (webhook("secret: whsec_hunter2%"), &["webhooks.soc", "`secret`", "base64", "openssl rand"]),
+        (webhook("secret: hunter2, secrets: [hunter2]"), &["webhooks.soc", "`secret` and `secrets`"]),
+        (webhook("signature: github"), &["webhooks.soc", "`signature`", "needs a `secret`"]),
+        (webhook("signature: githup, secret: hunter2"), &["`signature`", "`githup`", "standard-webhooks, github"]),
+        (webhook("signature: github, secrets: [hunter2, hunter2]"), &["`signature`", "one secret"]),
+        (webhook("signature: { type: hmac }, secret: hunter2"), &["`signature`", "needs a `header`"]),
+        (webhook("signature: { type: hmac, header: x, key: y }, secret: hunter2"), &["`signature`", "no key `key`"]),
+        (webhook("auth: digest"), &["webhooks.soc", "`auth`", "`digest`", "none, basic, bearer, header"]),
+        (webhook("auth: { token: hunter2 }"), &["line 2", "`type`", "type: bearer"]),
+        (webhook("auth: { type: basic, username: soc }"), &["webhooks.soc", "`auth`", "needs a `password`"]),
+        (webhook("auth: { type: bearer, token: hunter2, realm: x }"), &["`auth`", "no key `realm`"]),
+        (webhook("auth: { type: header, name: content-length, value: hunter2 }"), &["`auth`", "the host's own"]),
+        (
+            "webhooks: { soc: { url: \"http://a:hunter2@soc.example\", auth: { type: bearer, token: x } } }".into(),
+            &["webhooks.soc", "`url`", "`auth`"],
+        ),
+        (webhook("proxy: \"socks5://a:hunter2@proxy.example\""), &["webhooks.soc", "`proxy`", "`socks5:`", "https:"]),
+        (webhook("proxy: \"http://a:hunter2@10.1.2.3:3128\""), &["`proxy`", "10.1.2.3", "allow_networks"]),
+        (webhook("connect_timeout: 20s"), &["webhooks.soc", "`connect_timeout`", "`timeout`"]),
+        (webhook("ca: none.pem"), &["webhooks.soc", "`ca`", "none.pem", "No such file"]),
+        (webhook("ca_password: hunter2"), &["`ca_password`", "`ca`"]),
+        (webhook("client_key: host.key"), &["`client_key`", "`client_certificate`"]),
+        (webhook("client_certificate: none.p12"), &["`client_certificate`", "none.p12"]),
         (webhook("allow_networks: [10.0.0.0/33]"), &["line 2", "`allow_networks`", "10.20.0.0/16"]),
         (webhook("retry_schedule: [5s, later]"), &["line 2", "`retry_schedule`", "`later`", "`5m`"]),
         (webhook("concurrency: 0"), &["line 2", "`concurrency`", "from 1"]),

@@ -14,12 +14,14 @@ mod receiver;
 
 mod api;
 mod config;
+mod destinations;
 mod durability;
 mod inbound;
 mod incidents;
 mod limits;
 mod logs;
 mod mappers;
+mod notifications;
 mod notifiers;
 mod outbound;
 mod playbooks;

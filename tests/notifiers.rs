@@ -17,7 +17,7 @@ fn folder(receiver: &Receiver, schedule: &str) -> Folder {
     Folder::new(&format!(
         "sources: {{ lab: {{ scheme: none, plugin: returns }} }}
 webhooks: {{ chat: {{ url: \"{}\", secret: whsec_{}, notifier: renders, retry_schedule: {schedule},
-  allow_networks: [127.0.0.0/8] }} }}",
+  allow_networks: [127.0.0.0/8], auth: {{ type: bearer, token: only-the-host-knows }} }} }}",
         receiver.url,
         STANDARD.encode(KEY)
     ))
@@ -98,6 +98,8 @@ async fn what_a_notifier_may_not_send_is_an_attempt_that_failed() {
         ("long URL", with("url", json!("/".repeat(4097))), "4097 bytes"),
         ("host", with("headers", json!({"Host": "x"})), "`host` is not a notifier's to set"),
         ("signature", with("headers", json!({"Webhook-Signature": "x"})), "`webhook-signature`"),
+        ("authorization", with("headers", json!({"Authorization": "x"})), "`authorization` is not a notifier's to set"),
+        ("user name", with("url", json!(format!("{}/x", receiver.url.replace("//", "//a:b@")))), "a user name in it"),
         ("bad header", with("headers", json!({"X": "a\r\nb: c"})), "no valid value"),
         ("bad name", with("headers", json!({"a b": "c"})), "no valid name"),
         ("many", with("headers", Value::Object(many)), "51 headers"),
@@ -119,7 +121,7 @@ async fn a_notifier_that_is_missing_is_waited_for() {
     let host = folder.start().await;
     let id = wants(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
     let pending = delivery(&host, &id, |delivery| !delivery["attempts"].as_array().unwrap().is_empty()).await;
-    assert_eq!(pending["attempts"][0]["error"], "its notifier: plugin `renders` is not loaded");
+    assert_eq!(pending["attempts"][0]["error"], "request: its notifier: plugin `renders` is not loaded");
     folder.put("renders", &renders());
     host.plugin_when("renders", |plugin| plugin["kind"] == "notifier").await;
     delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;

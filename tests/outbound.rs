@@ -164,7 +164,9 @@ async fn every_answer_of_a_receiver() {
             let (status, error) = match replies.get(index) {
                 None => (json!(200), None),
                 Some(Reply::Status(204)) => (json!(204), None),
-                Some(Reply::Status(code) | Reply::With(code, ..)) => (json!(code), Some(code.to_string())),
+                Some(Reply::Status(code) | Reply::With(code, ..) | Reply::Echo(code, _)) => {
+                    (json!(code), Some(code.to_string()))
+                }
                 Some(Reply::Never) => (json!(null), Some("did not answer in time".into())),
             };
             assert_eq!(attempt["http_status"], status, "{name}: {delivery}");

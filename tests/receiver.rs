@@ -6,11 +6,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::serve::Listener;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// What the receiver answers to one request.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub enum Reply {
     Status(u16),
     /// With this header.
     With(u16, &'static str, String),
+    /// With the headers that came as its body, after this text.
+    Echo(u16, &'static str),
     /// Nothing, for longer than anybody waits.
     Never,
 }
@@ -56,6 +62,21 @@ impl Receiver {
     pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        Self::serve(url, listener, replies)
+    }
+
+    /// Answers 200 to who comes to terms with it over TLS.
+    pub async fn start_tls(config: rustls::ServerConfig) -> Self {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/hook", tcp.local_addr().unwrap());
+        Self::serve(url, TlsListener { tcp, acceptor: Arc::new(config).into() }, [])
+    }
+
+    fn serve<L>(url: String, listener: L, replies: impl IntoIterator<Item = Reply>) -> Self
+    where
+        L: Listener,
+        L::Addr: std::fmt::Debug,
+    {
         let script = Arc::new(Script { replies: Mutex::new(replies.into_iter().collect()), ..Script::default() });
         let router = Router::new().fallback(any(answer)).with_state(script.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -76,8 +97,32 @@ impl Receiver {
     }
 }
 
+struct TlsListener {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.tcp.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
 async fn answer(State(script): State<Arc<Script>>, uri: axum::http::Uri, headers: HeaderMap, bytes: Bytes) -> Response {
     let body = serde_json::from_slice(&bytes).unwrap_or_default();
+    let echo = format!("{headers:?}");
     let received = Received { at: Instant::now(), path: uri.path().to_owned(), headers, bytes, body };
     script.received.lock().unwrap().push(received);
     let reply = script.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
@@ -85,6 +130,7 @@ async fn answer(State(script): State<Arc<Script>>, uri: axum::http::Uri, headers
     match reply {
         Reply::Status(code) => status(code).into_response(),
         Reply::With(code, name, value) => (status(code), [(name, value)]).into_response(),
+        Reply::Echo(code, before) => (status(code), format!("{before}{echo}")).into_response(),
         Reply::Never => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             StatusCode::OK.into_response()

@@ -12,25 +12,31 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// A certificate authority of this test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(pub CertifiedIssuer<'static, KeyPair>);
 
 /// What it has signed, as files have it and as a client uses it.
-struct Signed {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
+pub struct Signed {
+    pub certificate: rcgen::Certificate,
+    pub key: KeyPair,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn sign(&self, name: &str) -> Signed {
+    pub fn sign(&self, name: &str) -> Signed {
+        self.sign_until(name, 4096)
+    }
+
+    /// A certificate that is good until a year begins.
+    pub fn sign_until(&self, name: &str, year: i32) -> Signed {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         Signed { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 
@@ -51,7 +57,7 @@ impl Authority {
 }
 
 impl Signed {
-    fn write(&self, folder: &Folder, name: &str) {
+    pub fn write(&self, folder: &Folder, name: &str) {
         std::fs::write(folder.path(&format!("{name}.pem")), self.certificate.pem()).unwrap();
         let key = folder.path(&format!("{name}.key"));
         std::fs::write(&key, self.key.serialize_pem()).unwrap();

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
 
 mod load;
+mod server;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,10 +17,9 @@ use hookmill::Host;
 use hookmill::config::Config;
 use hookmill::receive::Unverified;
 use load::{Report, SECRET, requests};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use server::{Server, plugin_file};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, folder] => serve(kind, Path::new(folder)),
-        ["mapped"] => stage(&Server::bench("mapped")),
-        ["durable"] => stage(&Server::hookmill()),
+        ["mapped"] => stage(&bench("mapped")),
+        ["durable"] => stage(&Server::hookmill(folder())),
         _ => {
             stages();
             reload();
@@ -94,77 +94,15 @@ async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) 
     }
 }
 
-/// A server with its folder; ends with this.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn bench(kind: &str) -> Self {
-        let folder = folder();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["serve", kind]).arg(folder.path());
-        Self::start(command, folder)
-    }
-
-    fn hookmill() -> Self {
-        let folder = folder();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
-        command.arg("serve").arg("--config").arg(folder.path().join("hookmill.yaml"));
-        let server = Self::start(command, folder);
-        while !get(server.address, "/readyz").contains(" 200 ") {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listening =
-            lines.find_map(|line| line.unwrap().split_once("listens on http://").map(|(_, at)| at.to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: listening.unwrap().split_whitespace().next().unwrap().parse().unwrap(), folder }
-    }
-
-    /// The processor time that the process has used, in seconds.
-    fn cpu_s(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
-        ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
-    }
-
-    /// The most memory that the process has had, in MiB.
-    fn peak_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn plugin_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/plugins/{name}.wasm"))
+fn bench(kind: &str) -> Server {
+    let folder = folder();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["serve", kind]).arg(folder.path());
+    Server::start(command, folder)
 }
 
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    std::fs::create_dir(folder.path().join("plugins")).unwrap();
-    for name in PLUGINS {
-        std::fs::copy(plugin_file(name), folder.path().join(format!("plugins/{name}.wasm")))
-            .unwrap_or_else(|error| panic!("{name}.wasm: {error}; run `make mappers` first"));
-    }
-    let config = format!("listen: 127.0.0.1:0\nsources: {{ crowdstrike: {{ secret: \"{SECRET}\" }} }}\n");
-    std::fs::write(folder.path().join("hookmill.yaml"), config).unwrap();
-    folder
+    server::folder(&PLUGINS, &format!("sources: {{ crowdstrike: {{ secret: \"{SECRET}\" }} }}\n"))
 }
 
 /// The best rate of some rounds, each against all servers in turn, so that all see the same machine; and the least
@@ -190,7 +128,7 @@ fn stage(server: &Server) {
 }
 
 fn stages() {
-    let (bare, mapped, whole) = (Server::bench("bare"), Server::bench("mapped"), Server::hookmill());
+    let (bare, mapped, whole) = (bench("bare"), bench("mapped"), Server::hookmill(folder()));
     let servers = [&bare, &mapped, &whole];
     let names = ["bare handler", "verify, map in a fresh instance", "… and commit durably (fsync)"];
     let goals = ["", "at least 0.55", "at least 0.35, goal 0.5"];
@@ -208,7 +146,7 @@ fn stages() {
     }
     println!(
         "\npeak memory of the host under this load, five mappers loaded: {:.0} MiB (at most 150)",
-        whole.peak_mib()
+        whole.memory_mib("VmHWM")
     );
 }
 
@@ -216,7 +154,7 @@ fn stages() {
 fn reload() {
     println!("\nreload every {} ms under load, {RELOADS} times", RELOAD_EVERY.as_millis());
     for reloads in [0, RELOADS] {
-        let server = Server::hookmill();
+        let server = Server::hookmill(folder());
         let stop = Arc::new(AtomicBool::new(false));
         let (address, stopped) = (server.address, stop.clone());
         let sender = std::thread::spawn(move || {
@@ -265,19 +203,10 @@ fn replace_repeatedly(server: &Server, reloads: u32) -> String {
         }
         std::thread::sleep((started + RELOAD_EVERY * (round + 1)).saturating_duration_since(Instant::now()));
     }
-    let metrics = get(server.address, "/metrics");
+    let metrics = server.get("/metrics");
     let loaded =
         metrics.lines().find(|line| line.starts_with("plugin_reloads_total{plugin=\"crowdstrike\",result=\"loaded\"}"));
     format!(", {} versions went live", loaded.and_then(|line| line.split(' ').next_back()).unwrap_or("0"))
-}
-
-fn get(address: SocketAddr, path: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }
 
 fn stored_events(server: &Server) -> usize {

@@ -2,9 +2,11 @@
 
 mod authorize;
 mod deliveries;
+mod destinations;
 mod events;
 mod incidents;
 mod logs;
+mod notifications;
 mod parameters;
 mod plugins;
 mod sources;
@@ -72,7 +74,12 @@ routes! { guarded, GUARDED;
     "/api/plugins/{name}/promote" => post(plugins::promote);
     "/api/plugins/{name}/rollback" => post(plugins::rollback);
     "/api/deliveries" => get(deliveries::list);
+    "/api/deliveries/retry" => post(deliveries::retry_dead);
     "/api/deliveries/{id}/retry" => post(deliveries::retry);
+    "/api/destinations" => get(destinations::list);
+    "/api/destinations/{name}/enable" => post(destinations::enable);
+    "/api/notifications" => get(notifications::list);
+    "/api/notifications/{name}/test" => post(notifications::test);
     "/api/logs" => get(logs::list);
 }
 
@@ -119,7 +126,7 @@ async fn openapi() -> impl IntoResponse {
 async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
     host.metrics.set_quarantined(host.store.count_events(EventStatus::Quarantined).await?);
     host.metrics.set_triage_waiting(host.store.count_triage().await?);
-    for (destination, pending) in host.store.pending_deliveries().await? {
+    for (destination, pending, _) in host.store.delivery_counts().await? {
         host.metrics.set_delivery_queue(&destination, pending);
     }
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
@@ -139,6 +146,10 @@ fn shown<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Json<List> {
 
 /// Reads a body as JSON whatever its type says it is.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, HttpError> {
+    // A list would be read as an object's members in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(HttpError::InvalidRequest("the body is no JSON object".into()));
+    }
     serde_json::from_slice(bytes).map_err(|error| HttpError::InvalidRequest(format!("the body: {error}")))
 }
 

@@ -3,9 +3,11 @@
 mod client;
 mod deliveries;
 mod demo;
+mod destinations;
 mod events;
 mod incidents;
 mod logs;
+mod notification;
 mod plugin;
 mod serve;
 mod text;
@@ -40,6 +42,12 @@ enum Command {
     /// List and retry the deliveries of a running host
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
+    /// List the destinations of a running host, and enable those that get nothing any more
+    #[command(subcommand)]
+    Destinations(destinations::Destinations),
+    /// List the notifications of a running host, and try what they send
+    #[command(subcommand)]
+    Notification(notification::Notification),
     /// Show the newest lines of a running host's log
     Logs(logs::Logs),
     /// Make, build, check, try, test and list plugins
@@ -68,6 +76,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Incidents(incidents) => incidents.run(),
         Command::Events(events) => events.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Destinations(destinations) => destinations.run(),
+        Command::Notification(notification) => notification.run(),
         Command::Logs(logs) => logs.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),

@@ -3,11 +3,14 @@
 //! The file's own shape is in [`file`], leaf by leaf text that is interpolated from the environment and then parsed;
 //! this module turns it into [`Config`] and refuses what cannot work, with a sentence that says what to do.
 
+mod destination;
 mod file;
+mod notification;
 pub mod source;
 
-use crate::deliver::Destination;
+use crate::deliver::{Destination, Notifications};
 use crate::listen::TlsFiles;
+use crate::notify::Rule;
 use crate::proof::Bounds;
 use crate::source::{Origin, Source};
 use crate::trust::Trust;
@@ -65,10 +68,25 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The senders.
     pub sources: Vec<Source>,
-    /// The receivers of audit entries.
-    pub webhooks: Vec<Destination>,
+    /// Who is told what.
+    pub outbound: Outbound,
+    /// How long what was delivered is kept.
+    pub delivered_retention: Duration,
     /// What works and should still be looked at.
     pub warnings: Vec<String>,
+}
+
+/// Everything that leaves the host.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    /// The receivers.
+    pub destinations: Vec<Destination>,
+    /// When they are told besides.
+    pub rules: Vec<Rule>,
+    /// What they are told then.
+    pub notifications: Notifications,
+    /// Where people reach this host, for links.
+    pub public_url: String,
 }
 
 /// How repeats of an event are told.
@@ -163,6 +181,7 @@ impl Config {
             ("dedup_window or dedup_retention", self.limits.dedup != other.limits.dedup),
             ("reload", self.reload != other.reload || self.proof != other.proof),
             ("reopen_within", self.reopen_within != other.reopen_within),
+            ("delivered_retention", self.delivered_retention != other.delivered_retention),
             ("tls", presence(self.tls.as_ref()) != presence(other.tls.as_ref())),
             ("admin_tls", presence(self.admin_tls.as_ref()) != presence(other.admin_tls.as_ref())),
             ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
@@ -180,7 +199,9 @@ impl Config {
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
-        std::iter::once(path).chain(tls.flatten().map(PathBuf::as_path)).map(Path::to_owned).collect()
+        let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
+        let files = tls.flatten().chain(of_destinations).map(PathBuf::as_path);
+        std::iter::once(path).chain(files).map(Path::to_owned).collect()
     }
 
     /// Reads and checks the file.
@@ -242,11 +263,11 @@ impl Config {
                 .with_context(|| format!("sources.{name}"))?;
             sources.push(Source::new(name.into(), Origin::Configured, settings));
         }
-        let mut webhooks = Vec::new();
-        for (name, webhook) in file.webhooks {
-            let destination = webhook.into_destination(name.as_str()).with_context(|| format!("webhooks.{name}"))?;
-            webhooks.push(destination);
-        }
+        let has_tls = if admin_listen.is_some() { file.admin_tls.is_some() } else { file.tls.is_some() };
+        let own = format!("{}://{}", if has_tls { "https" } else { "http" }, admin_listen.unwrap_or(listen));
+        let public_url = file.public_url.map_or(own, |url| url.0.to_string());
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
         let plugin_limits = file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect();
         Ok(Self {
             listen,
@@ -270,10 +291,49 @@ impl Config {
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             limits,
             sources,
-            webhooks,
+            outbound,
+            delivered_retention: file.delivered_retention.map_or(30 * DAY, |time| time.0.into()),
             warnings,
         })
     }
+}
+
+fn outbound(
+    webhooks: BTreeMap<file::Name, destination::Receiver>,
+    declared: BTreeMap<file::Name, destination::Receiver>,
+    notifications: Vec<notification::Notification>,
+    public_url: String,
+    folder: &Path,
+) -> Result<Outbound> {
+    let mut outbound = Outbound { public_url, ..Outbound::default() };
+    let mut recipes = BTreeMap::new();
+    let webhooks = webhooks.into_iter().map(|(name, receiver)| {
+        let webhook = receiver.into_webhook(name.as_str(), folder);
+        webhook.with_context(|| format!("webhooks.{name}"))
+    });
+    let declared = declared.into_iter().map(|(name, receiver)| {
+        let destination = receiver.into_destination(name.as_str(), folder);
+        destination.with_context(|| format!("destinations.{name}"))
+    });
+    for declared in webhooks.chain(declared) {
+        let (destination, recipe) = declared?;
+        let name = destination.name.clone();
+        ensure!(
+            recipes.insert(name.clone(), recipe).is_none(),
+            "`{name}` is among `webhooks` and among `destinations`; give one of them another name"
+        );
+        outbound.destinations.push(destination);
+    }
+    for notification in notifications {
+        let name = notification.name().to_owned();
+        let rule = notification.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
+        ensure!(!outbound.notifications.contains_key(&name), "notifications: `{name}` is there twice");
+        if let Some((rule, steps)) = rule {
+            outbound.rules.push(rule);
+            outbound.notifications.insert(name, steps.into());
+        }
+    }
+    Ok(outbound)
 }
 
 /// A length of time as in the configuration: `30s`, `5m`, `2h`, `7d`.
@@ -322,6 +382,8 @@ fn limits(file: file::Limits) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_default_is_a_valid_configuration() {
@@ -335,14 +397,46 @@ mod tests {
         // What is empty by default has its members below it.
         let in_force: String = DEFAULT
             .replace(": {}\n", ":\n")
+            .replace("notifications: []\n", "notifications:\n")
             .lines()
             .map(|line| match line.trim_start().strip_prefix("#:") {
                 Some(rest) => format!("{}{rest}\n", &line[..line.len() - line.trim_start().len()]),
                 None => format!("{line}\n"),
             })
             .collect();
-        let config = Config::parse(&in_force, Path::new("")).unwrap();
-        assert_eq!((config.sources.len(), config.webhooks.len()), (6, 1));
+        let folder = folder_with_certificates();
+        let config = Config::parse(&in_force, folder.path()).unwrap();
+        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (6, 12));
+        assert_eq!((config.outbound.rules.len(), config.outbound.notifications.len()), (5, 5));
+        assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 11);
         assert!(config.admin_listen.is_some());
+    }
+
+    /// The files that the reference names for destinations.
+    fn folder_with_certificates() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tls")).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join("tls").join(name);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        };
+        let signed = rcgen::generate_simple_self_signed(["client.example".to_owned()]).unwrap();
+        for name in ["partner-ca.pem", "client.pem"] {
+            write(name, signed.cert.pem().as_bytes());
+        }
+        write("client.key", signed.signing_key.serialize_pem().as_bytes());
+        let certificate = p12_keystore::Certificate::from_der(signed.cert.der()).unwrap();
+        let key = p12_keystore::PrivateKey::from_der(&signed.signing_key.serialize_der()).unwrap();
+        let chain = p12_keystore::PrivateKeyChain::new("1", key, [certificate.clone()]);
+        for (name, entry) in [
+            ("legacy-ca.p12", p12_keystore::KeyStoreEntry::Certificate(certificate)),
+            ("client.p12", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain)),
+        ] {
+            let mut store = p12_keystore::KeyStore::new();
+            store.add_entry("one", entry);
+            write(name, &store.writer("changeit").write().unwrap());
+        }
+        folder
     }
 }

@@ -19,6 +19,8 @@ pub mod incident;
 pub mod listen;
 pub mod map;
 pub mod metrics;
+mod notices;
+pub mod notify;
 pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;
@@ -50,7 +52,7 @@ use anyhow::{Context, Result};
 use aws::Aws;
 use axum::response::Response;
 use bodies::Bodies;
-use config::Config;
+use config::{Config, Outbound};
 use deliver::{Deliverer, Destination};
 use event::EventStatus;
 use hookmill_signatures::Secret;
@@ -117,11 +119,13 @@ impl Host {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
         let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
-        let destinations = config.webhooks.iter().map(Destination::name_and_url).collect();
-        self.sources.reconfigure(config.sources, self.store.set_destinations(destinations)).await?;
+        let Outbound { destinations, rules, notifications, public_url } = config.outbound;
+        let rows = destinations.iter().map(Destination::row).collect();
+        self.deliverer.expect(&notifications);
+        self.sources.reconfigure(config.sources, self.store.set_outbound(rows, rules, public_url.clone())).await?;
         self.tls.replace(tls);
         self.admin_tls.replace(admin_tls);
-        self.deliverer.replace(config.webhooks).await;
+        self.deliverer.replace(destinations, notifications, public_url).await;
         Ok(())
     }
 

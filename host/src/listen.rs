@@ -9,6 +9,7 @@ mod connections;
 mod tls;
 
 pub use tls::{LiveTls, TlsFiles};
+pub(crate) use tls::{certificates, private_key};
 
 use anyhow::{Context, Result};
 use axum::Router;

@@ -143,6 +143,17 @@ impl Watched {
     }
 }
 
+/// A file that is not live, and why.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The plugin.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub error: String,
+}
+
 type Reply = oneshot::Sender<Result<PluginVersion, String>>;
 
 /// The task that owns what is loaded.
@@ -157,6 +168,8 @@ pub struct PluginDir {
     /// Who waits for what becomes of a plugin.
     ordered: BTreeMap<String, Vec<Reply>>,
     changed: watch::Sender<()>,
+    /// Where refusals are told.
+    refused: mpsc::Sender<Refusal>,
     files: BTreeMap<String, Watched>,
     loading: JoinSet<(String, Result<Option<Decision>>)>,
     watched_inode: Option<u64>,
@@ -175,6 +188,7 @@ impl PluginDir {
         loaded: Arc<Loaded>,
         orders: mpsc::Receiver<Order>,
         changed: watch::Sender<()>,
+        refused: mpsc::Sender<Refusal>,
     ) -> Result<Self> {
         if config.plugins_dir.exists() {
             refuse_writable_by_others(&config.plugins_dir)?;
@@ -190,6 +204,7 @@ impl PluginDir {
             orders,
             ordered: BTreeMap::new(),
             changed,
+            refused,
             files: BTreeMap::new(),
             loading: JoinSet::new(),
             watched_inode: None,
@@ -399,10 +414,18 @@ impl PluginDir {
                 let stays = if self.loaded.plugins().contains_key(name) { "; the version before it stays" } else { "" };
                 warn!(plugin = name, "{} refused{stays}: {error:#}", self.file(name).display());
                 state.error = Some(format!("{error:#}"));
-                self.metrics.reload(name, "refused");
+                if !error.is::<NotNow>() {
+                    self.refused(name, format!("{error:#}"));
+                }
                 self.loaded.states.store(Arc::new(states));
             }
         }
+    }
+
+    fn refused(&self, name: &str, error: String) {
+        self.metrics.reload(name, "refused");
+        // Whoever puts refused files there faster than they are told of is told of some.
+        let _ = self.refused.try_send(Refusal { name: name.to_owned(), file: self.file(name), error });
     }
 
     fn unload(&mut self, name: &str) {

@@ -33,7 +33,7 @@ pub async fn try_out(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
         }
         Kind::Notifier => {
             let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
-            let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?).await;
+            let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?, &[]).await;
             let result = match call.result {
                 Ok(request) => Ok(json!(request.map(|request| request.shown()))),
                 Err(error) => Err(json!({"code": "not_rendered", "message": format!("{error:#}")})),

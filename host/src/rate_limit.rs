@@ -4,6 +4,7 @@ use crate::http_error::HttpError;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// So many in a second and no more, or any number. What was not used of one second's worth can come at once.
 #[derive(Debug)]
@@ -27,12 +28,17 @@ impl RateLimit {
     ///
     /// # Errors
     /// When it is one too many, with how long to wait.
-    pub fn check(&self) -> Result<(), HttpError> {
+    pub fn take(&self) -> Result<(), Duration> {
         let Some((_, limiter)) = &self.0 else { return Ok(()) };
-        limiter.check().map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            HttpError::RateLimited { retry_after_s: wait.as_secs() + 1 }
-        })
+        limiter.check().map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// When it is one too many.
+    pub fn check(&self) -> Result<(), HttpError> {
+        self.take().map_err(|wait| HttpError::RateLimited { retry_after_s: wait.as_secs() + 1 })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::aws::Aws;
 use crate::bodies::Bodies;
-use crate::config::Config;
+use crate::config::{Config, Outbound};
 use crate::deliver::{Deliverer, Destination};
+use crate::id::{self, unix_ms};
 use crate::listen::{Bounds, Listener, LiveTls};
 use crate::map::Mappers;
 use crate::metrics::Metrics;
@@ -39,6 +40,10 @@ const ADMIN_CONNECTIONS: u32 = 256;
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
 /// How often repeats that are too old are forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// How often what was delivered long ago is removed.
+const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Refused plugin files that may wait to be told of.
+const REFUSALS: usize = 64;
 /// How often what sources have sent is written down.
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 
@@ -81,14 +86,16 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
 
     let (changed, plugins_changed) = watch::channel(());
     let (order, orders) = mpsc::channel(1);
+    let (refused, refusals) = mpsc::channel(REFUSALS);
     let prover = Prover::new(store.clone(), sources.clone(), config.plugins_dir.clone(), config.proof.clone());
     let releases = Arc::new(Releases::new(&config, store.clone(), prover, sandbox, loaded.clone(), order)?);
-    let plugin_dir = PluginDir::new(&config, releases.clone(), metrics.clone(), loaded.clone(), orders, changed)?;
+    let plugin_dir =
+        PluginDir::new(&config, releases.clone(), metrics.clone(), loaded.clone(), orders, changed, refused)?;
 
-    let webhooks = std::mem::take(&mut config.webhooks);
-    store.set_destinations(webhooks.iter().map(Destination::name_and_url).collect()).await?;
+    let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
+    store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
-    deliverer.replace(webhooks).await;
+    deliverer.replace(destinations, notifications, public_url).await;
     let host = Arc::new(Host {
         sources,
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
@@ -115,6 +122,9 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     tasks.spawn(host.clone().remap_waiting(plugins_changed, stopped.clone()));
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
     tasks.spawn(save_tallies(host.clone(), stopped.clone()));
+    tasks.spawn(purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
+    tasks.spawn(host.clone().notice_silence(stopped.clone()));
+    tasks.spawn(until_stopped(host.clone().tell_of_refusals(refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugin_dir.run(), stopped.clone()));
 
     let mut servers = JoinSet::new();
@@ -209,6 +219,27 @@ async fn forget_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         while let Ok(true) = host.store.purge_repeats().await {}
+    }
+}
+
+async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let mut after = 0;
+        let before = id::key_at(unix_ms() - retention.as_millis() as i64);
+        loop {
+            match host.store.purge_delivered(after, before).await {
+                Ok(Some(last)) => after = last,
+                Ok(None) => break,
+                Err(error) => {
+                    warn!("what was delivered long ago is not removed: {error:#}");
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PURGE_DELIVERED_EVERY) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
     }
 }
 

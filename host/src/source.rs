@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// One sender.
 #[derive(Debug)]
@@ -127,6 +128,8 @@ pub struct SourceSettings {
     pub rate_limit: RateLimit,
     /// How a payload that its mapper refuses is answered.
     pub on_unmappable: OnUnmappable,
+    /// How long it may send nothing before somebody is told.
+    pub silent_after: Option<Duration>,
 }
 
 /// Which mapper reads a source's payloads.
@@ -169,6 +172,7 @@ impl Source {
             payload_bytes_max: usize::MAX,
             rate_limit: RateLimit::NONE,
             on_unmappable: OnUnmappable::Reject,
+            silent_after: None,
         };
         Self::new(name, Origin::Configured, settings)
     }

@@ -4,8 +4,10 @@
 //! transaction; whoever asked for a write is answered after that is on disk. Reads have connections of their own.
 //! Nothing outside this folder names SQL.
 
+mod audit;
 mod compiled;
 mod deliveries;
+mod destinations;
 mod events;
 mod incidents;
 mod read;
@@ -16,7 +18,9 @@ mod triage;
 mod versions;
 mod writer;
 
-pub use deliveries::{Attempt, AttemptRow, AuditEntry, DeliveryFilter, DeliveryRow, DueDelivery, Next, Operation};
+pub use audit::{AuditEntry, Operation};
+pub use deliveries::{Attempt, AttemptRow, DeliveryFilter, DeliveryRow, DueDelivery, Message, Next};
+pub use destinations::{DestinationRow, DestinationState, Health, Outbound};
 pub use events::{EventFilter, EventRow, EventState, IncidentRef, Preview, Recorded};
 pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, PatchRefusal};
 pub use read::Page;
@@ -33,6 +37,7 @@ use arc_swap::ArcSwap;
 use read::Readers;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -42,11 +47,12 @@ use std::time::Duration;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 5] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
     include_str!("store/schema/4.sql"),
+    include_str!("store/schema/5.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +85,9 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     ids: Arc<IdSource>,
-    destinations: Arc<ArcSwap<Vec<writer::DestinationState>>>,
+    outbound: Arc<ArcSwap<Outbound>>,
+    /// Sources that were told of as silent, and when.
+    silent: ArcSwap<BTreeMap<String, i64>>,
     _lock: File,
 }
 
@@ -97,9 +105,10 @@ impl Store {
         let path = data_dir.join("hookmill.db");
         let connection = open_database(&path)?;
         let ids = Arc::new(IdSource::after(last_key(&connection)?));
-        let destinations = Arc::new(ArcSwap::default());
-        let writer = Writer::start(connection, queue, policy, ids.clone(), destinations.clone(), metrics)?;
-        Ok(Self { writer, readers: Readers::new(path), ids, destinations, _lock: lock })
+        let outbound = Arc::new(ArcSwap::default());
+        let silent = silent_sources(&connection)?;
+        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), metrics)?;
+        Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, _lock: lock })
     }
 
     /// A new id.
@@ -116,6 +125,12 @@ impl Store {
     pub fn close(&self) {
         self.writer.close();
     }
+}
+
+fn silent_sources(connection: &Connection) -> Result<ArcSwap<BTreeMap<String, i64>>> {
+    let mut query = connection.prepare("SELECT source, since FROM silent_sources")?;
+    let sources = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(ArcSwap::from_pointee(sources.collect::<Result<_, _>>()?))
 }
 
 /// Makes a folder that only its owner can enter.

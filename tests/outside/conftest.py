@@ -45,6 +45,8 @@ class Host:
         self.log = folder / "log"
         with self.log.open("w") as log:
             environment = {"HOOKMILL_ADMIN_TOKEN": ADMIN_TOKEN, "NO_COLOR": "1"}
+            # Nobody listens there: a host that took a proxy from its environment would deliver nothing.
+            environment |= {name: "http://127.0.0.1:1" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy")}
             self.process = subprocess.Popen([HOOKMILL, "serve"], cwd=folder, env=environment, stderr=log)
         self.session = requests.Session()
         # Neither proxies nor a ~/.netrc of whoever runs this.

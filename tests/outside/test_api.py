@@ -23,7 +23,8 @@ def test_the_api_is_as_its_document_says(start, tmp_path):
         "  edr: { scheme: none, plugin: generic }\n"
         "  signed: { secret: a-secret-of-the-tests-only }\n"
         # Nobody listens there: deliveries wait, so that there are some to look at.
-        'webhooks: { soc: { url: "http://127.0.0.1:1", allow_networks: [127.0.0.1/32] } }'
+        'webhooks: { soc: { url: "http://127.0.0.1:1", allow_networks: [127.0.0.1/32] } }\n'
+        "notifications: [{ name: high-severity, trigger: incident_created, notify: [{ to: soc }] }]\n"
     )
     for number in range(3):
         body = f'{{"event_type": "malware_detected", "data": {{"alert_id": "{number}", "hostname": "ws-1"}}}}'

@@ -1,15 +1,17 @@
 //! `/api/deliveries`.
 
 use super::parameters::Parameters;
-use super::{List, shown, time};
+use super::{List, body_if_any, shown, time};
 use crate::Host;
-use crate::extract::{Path, Query};
+use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
 use crate::store::DeliveryFilter;
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use uuid::Uuid;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -18,8 +20,10 @@ pub(super) async fn list(
     let mut parameters = Parameters::new(pairs);
     let filter = DeliveryFilter {
         destination: parameters.all("destination"),
+        notification: parameters.all("notification"),
         status: parameters.words("status", &["pending", "delivered", "dead"])?,
         incident: parameters.ids("incident")?,
+        event: parameters.ids("event")?,
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
@@ -27,7 +31,7 @@ pub(super) async fn list(
     Ok(shown(page, |row| {
         let mut delivery = json!(row);
         if row.status == "pending" {
-            delivery["next_attempt_at"] = json!(time(row.next_at));
+            delivery["next_attempt_at"] = json!(row.next_at.and_then(time));
         }
         delivery
     }))
@@ -39,6 +43,30 @@ pub(super) async fn retry(State(host): State<Arc<Host>>, Path(id): Path<String>)
     let retried = host.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
-    host.deliverer.wake();
+    host.deliverer.knock();
     Ok(Json(json!({"id": parsed, "destination": destination, "status": "pending"})))
+}
+
+/// Which dead deliveries are to be due again; nothing means all of them.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Which {
+    destination: Option<String>,
+    notification: Option<String>,
+    incident: Option<Uuid>,
+    event: Option<Uuid>,
+}
+
+pub(super) async fn retry_dead(State(host): State<Arc<Host>>, Bytes(bytes): Bytes) -> Result<Json<Value>, HttpError> {
+    let which: Which = body_if_any(&bytes)?;
+    let filter = DeliveryFilter {
+        destination: which.destination.into_iter().collect(),
+        notification: which.notification.into_iter().collect(),
+        status: Vec::new(),
+        incident: which.incident.into_iter().collect(),
+        event: which.event.into_iter().collect(),
+    };
+    let retried = host.store.retry_dead(filter).await?;
+    host.deliverer.knock();
+    Ok(Json(json!({"retried": retried})))
 }

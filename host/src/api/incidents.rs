@@ -128,7 +128,7 @@ fn check(patch: &Patch) -> Result<(), HttpError> {
     title.and_then(|()| tags()).map_err(HttpError::InvalidRequest)
 }
 
-fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {
+pub(super) fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {
     let by_number = text.parse().map(IncidentKey::Number).ok();
     by_number.or_else(|| text.parse().map(IncidentKey::Id).ok()).ok_or_else(|| not_found(text))
 }

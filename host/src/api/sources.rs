@@ -179,6 +179,7 @@ fn shown(host: &Host, source: &Source) -> Value {
         "severity_mapping": settings.severity_mapping,
         "settings": settings.settings.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "on_unmappable": settings.on_unmappable,
+        "silent_after_s": settings.silent_after.map(|time| time.as_secs()),
         "allow_ips": settings.allow_ips,
         "requests_per_second": settings.rate_limit.requests_per_second(),
         "payload_mib": settings.payload_bytes_max / (1024 * 1024),

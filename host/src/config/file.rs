@@ -1,10 +1,13 @@
 //! The configuration file's own shape: every key, every leaf with its type.
 
+use super::destination::Receiver;
+use super::notification::Notification;
 use super::source::Declaration;
 use super::{CallLimits, Reload};
-use crate::deliver::{Destination, RetrySchedule, SigningSecret};
+use crate::deliver::{DestinationType, Format, Ordering};
 use crate::incident::Severity;
 use crate::listen::TlsFiles;
+use crate::notify::Trigger;
 use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice};
 use crate::trust::SigningKey;
@@ -46,7 +49,11 @@ pub(super) struct File {
     pub drain_timeout: Option<Leaf<Period>>,
     pub trusted_proxies: Vec<Leaf<IpNet>>,
     pub sources: BTreeMap<Name, Declaration>,
-    pub webhooks: BTreeMap<Name, Webhook>,
+    pub webhooks: BTreeMap<Name, Receiver>,
+    pub destinations: BTreeMap<Name, Receiver>,
+    pub notifications: Vec<Notification>,
+    pub public_url: Option<Leaf<reqwest::Url>>,
+    pub delivered_retention: Option<Leaf<Period>>,
 }
 
 #[derive(Deserialize)]
@@ -115,19 +122,6 @@ impl<'de> Deserialize<'de> for PluginWords {
         }
         deserializer.deserialize_any(WordsVisitor)
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Webhook {
-    url: Leaf<reqwest::Url>,
-    secret: Option<Leaf<SigningSecret>>,
-    notifier: Option<Leaf<Name>>,
-    #[serde(default)]
-    allow_networks: Vec<Leaf<IpNet>>,
-    retry_schedule: Option<Vec<Leaf<Period>>>,
-    timeout: Option<Leaf<Period>>,
-    concurrency: Option<Leaf<NonZeroUsize>>,
 }
 
 impl File {
@@ -205,23 +199,6 @@ impl From<PluginWords> for PluginChoice {
             PluginWords::One(name) => Self::Named(vec![name.0]),
             PluginWords::Several(names) => Self::Named(names.into_iter().map(|name| name.0).collect()),
         }
-    }
-}
-
-impl Webhook {
-    pub fn into_destination(self, name: &str) -> Result<Destination> {
-        Destination::new(
-            name.to_owned(),
-            self.url.0,
-            self.secret.map(|secret| secret.0),
-            self.allow_networks.into_iter().map(|network| network.0).collect(),
-            self.retry_schedule.map_or(RetrySchedule::default(), |waits| {
-                RetrySchedule::new(waits.into_iter().map(|wait| wait.0.into()).collect())
-            }),
-            self.timeout.map(|timeout| timeout.0.into()),
-            self.concurrency.map(|count| count.0.get()),
-        )
-        .map(|destination| destination.with_notifier(self.notifier.map(|name| name.0.into())))
     }
 }
 
@@ -323,7 +300,10 @@ words! {
     Severity,
     OnUnmappable,
     Reload,
-    SigningSecret,
+    DestinationType,
+    Format,
+    Ordering,
+    Trigger,
     Name,
     Mib,
     MemoryMib,

@@ -1,6 +1,6 @@
 //! A source as it is declared: in the configuration file, or in JSON by whoever registers one while the host runs.
 
-use super::file::{Leaf, Mib, Name, PluginWords, Scalar};
+use super::file::{Leaf, Mib, Name, Period, PluginWords, Scalar};
 use super::{Limits, SECRET_BYTES_GOOD, SECRET_BYTES_MIN};
 use crate::id::unix_ms;
 use crate::incident::Severity;
@@ -37,6 +37,7 @@ pub struct Declaration {
     payload_mib: Option<Leaf<Mib>>,
     requests_per_second: Option<Leaf<NonZeroU32>>,
     on_unmappable: Option<Leaf<OnUnmappable>>,
+    silent_after: Option<Leaf<Period>>,
 }
 
 /// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.
@@ -175,6 +176,7 @@ impl Declaration {
             payload_bytes_max,
             rate_limit: RateLimit::per_second(self.requests_per_second.map(|count| count.0)),
             on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
+            silent_after: self.silent_after.map(|time| time.0.into()),
         })
     }
 }

@@ -1,11 +1,11 @@
 //! What is sent of an audit entry: the entry itself, or the request that the destination's notifier makes of it.
 
-use super::Destination;
+use super::destination::{Channel, Destination};
 use crate::plugin::{Kind, Notification, Plugin, shapes};
 use crate::plugin_dir::{Loaded, find};
 use crate::sandbox::{LogLine, log_said};
-use crate::store::DueDelivery;
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::store::{DueDelivery, Message};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -64,30 +64,34 @@ impl Rendered {
     }
 }
 
-/// What is to be sent; `None` when the destination's notifier has nothing to send.
+/// What a notifier makes of a change; `None` when it has nothing to send.
 pub(super) async fn rendered(
     destination: &Destination,
     delivery: &DueDelivery,
+    url: &Url,
+    notifier: &str,
     loaded: &Loaded,
 ) -> Result<Option<Rendered>> {
-    let Some(name) = &destination.notifier else {
-        let (url, body) = (destination.url.clone(), delivery.body.clone().into_bytes());
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        return Ok(Some(Rendered { method: Method::POST, url, headers, body }));
+    let Message::Change(entry) = &delivery.message else { bail!("notifiers render changes of incidents") };
+    let own_headers = match &destination.channel {
+        Channel::Http(http) => http.own_headers(),
+        Channel::Email(_) | Channel::File(_) => Vec::new(),
     };
-    let plugin = find(&loaded.plugins(), name, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
-    let notification = Notification::new(delivery.id, destination.name.clone(), delivery.body.clone())?;
-    let call = render(&plugin, &notification, &destination.url).await;
-    log_said(&delivery.request_id, name, &call.log);
+    let plugin =
+        find(&loaded.plugins(), notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+    let text = serde_json::to_string(entry)?;
+    let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
+    let call = render(&plugin, &notification, url, &own_headers).await;
+    log_said(&entry.request_id, notifier, &call.log);
     call.result
 }
 
-/// Calls a notifier and checks what it wants sent to a destination at this URL.
-pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url) -> RenderCall {
+/// Calls a notifier and checks what it wants sent to a destination at this URL, which sets these headers itself.
+pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url, own: &[HeaderName]) -> RenderCall {
     let call = plugin.render(notification).await;
     let result = match call.result {
         Ok(Ok(None)) => Ok(None),
-        Ok(Ok(Some(request))) => checked(request, url).map(Some),
+        Ok(Ok(Some(request))) => checked(request, url, own).map(Some),
         Ok(Err(text)) => Err(anyhow!("{text}")),
         Err(error) => Err(anyhow!("{error}")),
     };
@@ -95,7 +99,13 @@ pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url) -> 
     RenderCall { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
 }
 
-fn checked(request: shapes::HttpRequest, url: &Url) -> Result<Rendered> {
+/// Whether a header is the connection's or the host's.
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn checked(request: shapes::HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Rendered> {
     let method = METHODS.into_iter().find(|method| method.as_str() == request.method);
     let method =
         method.with_context(|| format!("method `{}` is none of GET, POST, PUT, PATCH, DELETE", request.method))?;
@@ -107,6 +117,8 @@ fn checked(request: shapes::HttpRequest, url: &Url) -> Result<Rendered> {
             let link = url.join(&text).map_err(|error| anyhow!("its URL cannot be read: {error}"))?;
             // A plugin is not to choose who learns what: where the host connects, its operator says.
             ensure!(link.origin() == url.origin(), "its URL has another scheme, host or port than the destination's");
+            // It would be another `authorization`.
+            ensure!(link.username().is_empty() && link.password().is_none(), "its URL has a user name in it");
             link
         }
     };
@@ -118,9 +130,7 @@ fn checked(request: shapes::HttpRequest, url: &Url) -> Result<Rendered> {
     for header in request.headers {
         let name: HeaderName =
             header.name.parse().map_err(|_| anyhow!("header `{}` has no valid name", header.name.escape_debug()))?;
-        let is_reserved = RESERVED.contains(&name.as_str())
-            || ["proxy-", "webhook-"].iter().any(|prefix| name.as_str().starts_with(prefix));
-        ensure!(!is_reserved, "header `{name}` is not a notifier's to set");
+        ensure!(!is_reserved(&name) && !own.contains(&name), "header `{name}` is not a notifier's to set");
         let value = header.value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
         headers.append(name, value);
     }

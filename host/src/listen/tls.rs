@@ -76,7 +76,8 @@ impl TlsFiles {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+/// The certificates in a PEM file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .and_then(|found: Vec<_>| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
@@ -85,7 +86,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 
 /// A key that everybody on the machine can read is no secret. A group may: that is how a service that is not root is
 /// commonly given one.
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, "private key", error))?;
     let mode =
         std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode();

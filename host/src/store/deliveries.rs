@@ -1,48 +1,23 @@
-//! The audit trail and its way to the destinations.
+//! What is on its way to destinations: a queue for each, in which those of one incident follow each other.
 
-use super::incidents::{IncidentKey, IncidentRow, incident_row};
+use super::audit::{self, AuditEntry};
+use super::destinations::{DestinationState, Health};
+use super::events::{EventRow, event_of};
 use super::sql::{Conditions, json, uuid};
-use super::writer::{DestinationState, Tx};
+use super::writer::Tx;
 use super::{Page, Store, StoreError};
 use crate::id::{key, unix_ms};
-use crate::incident::Details;
-use crate::words::words;
+use crate::notify::{Rule, Trigger};
 use anyhow::Result;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
-words!(
-    /// What was done to an incident.
-    Operation { Creation = "Creation", Update = "Update", Delete = "Delete" }
-);
-
-/// One change of an incident, in the shape of TheHive's webhooks.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditEntry {
-    /// `Creation`, `Update` or `Delete`.
-    pub operation: String,
-    /// Always `incident`.
-    pub object_type: &'static str,
-    /// The incident's id.
-    pub object_id: Uuid,
-    /// When, in milliseconds since the Unix epoch.
-    pub start_date: i64,
-    /// The request that did it: an event's id, or that of a call of the API.
-    pub request_id: String,
-    /// The attributes that were set or changed, with their new values.
-    pub details: Value,
-    /// Always true: no entry here is a consequence of another one.
-    pub base: bool,
-    /// The incident's id again: incidents stand for themselves.
-    pub root_id: Uuid,
-    /// The incident after the operation.
-    pub object: Value,
-}
+/// Deliveries that one write retries or removes, so that other writes are not held up.
+const ROWS_AT_ONCE: usize = 1000;
 
 /// A delivery whose time has come.
 #[derive(Clone, Debug)]
@@ -51,10 +26,32 @@ pub struct DueDelivery {
     pub id: Uuid,
     /// Attempts that were made.
     pub attempts: u32,
-    /// What to deliver.
-    pub body: String,
-    /// The request that it tells of.
-    pub request_id: String,
+    /// What it tells of.
+    pub message: Message,
+    /// The notification that wants it and which of its steps; none for destinations that are told everything.
+    pub step: Option<(String, usize)>,
+}
+
+/// What a delivery tells of.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A change of an incident.
+    Change(Box<AuditEntry>),
+    /// A payload.
+    Event(Box<EventRow>),
+    /// Something that happened to the host itself, as templates see it.
+    Notice(Value),
+}
+
+impl Message {
+    /// The request that it goes back to; nothing where there was none.
+    pub fn request_id(&self) -> String {
+        match self {
+            Self::Change(entry) => entry.request_id.clone(),
+            Self::Event(row) => row.event.id.to_string(),
+            Self::Notice(_) => String::new(),
+        }
+    }
 }
 
 /// What an attempt came to.
@@ -66,8 +63,12 @@ pub struct Attempt {
     pub duration_ms: i64,
     /// The receiver's answer, if there was one.
     pub http_status: Option<u16>,
-    /// What went wrong, if something did.
+    /// The kind of what went wrong, if something did.
+    pub code: Option<&'static str>,
+    /// What went wrong.
     pub error: Option<String>,
+    /// The beginning of what the receiver said.
+    pub answer: Option<String>,
 }
 
 /// What follows an attempt.
@@ -88,15 +89,19 @@ pub struct DeliveryRow {
     pub id: Uuid,
     /// Where it goes.
     pub destination: String,
+    /// The notification that wants it; null where the destination is told everything.
+    pub notification: Option<String>,
     /// `pending`, `delivered` or `dead`.
     pub status: String,
-    /// The incident that it tells of.
-    pub incident_id: Uuid,
+    /// The incident that it tells of, if it tells of one.
+    pub incident_id: Option<Uuid>,
     /// What was done to it.
-    pub operation: String,
-    /// When the next attempt is due, in milliseconds since the Unix epoch.
+    pub operation: Option<String>,
+    /// The event that it tells of, if it tells of one.
+    pub event_id: Option<Uuid>,
+    /// When the next attempt is due, in milliseconds since the Unix epoch; none while another one is before it.
     #[serde(skip)]
-    pub next_at: i64,
+    pub next_at: Option<i64>,
     /// What went wrong last.
     pub error: Option<String>,
     /// Every attempt, the first first.
@@ -111,185 +116,111 @@ pub struct AttemptRow {
     pub at: jiff::Timestamp,
     pub duration_ms: i64,
     pub http_status: Option<u16>,
+    pub code: Option<String>,
     pub error: Option<String>,
+    pub answer: Option<String>,
 }
 
-/// Which deliveries to list.
+/// Which deliveries are meant.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct DeliveryFilter {
     pub destination: Vec<String>,
+    pub notification: Vec<String>,
     pub status: Vec<String>,
     pub incident: Vec<Uuid>,
+    pub event: Vec<Uuid>,
 }
 
 impl Store {
-    /// Sets where audit entries go from now on, as name and URL, and takes back that a destination is disabled when
-    /// its URL has changed since.
-    ///
-    /// # Errors
-    /// When it cannot be read or written.
-    pub async fn set_destinations(&self, destinations: Vec<(String, String)>) -> Result<(), StoreError> {
-        let states = self
-            .writer
-            .write(move |tx| {
-                let mut states = Vec::new();
-                for (name, url) in &destinations {
-                    let sql = "DELETE FROM disabled_destinations WHERE name = ? AND url <> ?";
-                    tx.connection.execute(sql, [name, url])?;
-                    let sql = "SELECT reason FROM disabled_destinations WHERE name = ?";
-                    let disabled = tx.connection.query_row(sql, [name], |row| row.get(0)).optional()?;
-                    states.push(DestinationState { name: name.clone(), disabled });
-                }
-                let names: Vec<&str> = destinations.iter().map(|(name, _)| name.as_str()).collect();
-                let sql = "UPDATE deliveries SET status = 'dead', error = 'its destination is not configured any more' \
-                           WHERE status = 'pending' AND destination NOT IN (SELECT value FROM json_each(?))";
-                tx.connection.execute(sql, [json(&names)])?;
-                Ok(states)
-            })
-            .await?;
-        self.destinations.store(Arc::new(states));
-        Ok(())
-    }
-
-    /// Notes that a destination asked not to be called again: what waits for it goes to the dead letters.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn disable_destination(&self, name: String, url: String, reason: String) -> Result<(), StoreError> {
-        self.writer
-            .write({
-                let (name, reason) = (name.clone(), reason.clone());
-                move |tx| {
-                    let sql =
-                        "INSERT OR REPLACE INTO disabled_destinations (name, url, at, reason) VALUES (?, ?, ?, ?)";
-                    tx.connection.execute(sql, params![name, url, unix_ms(), reason])?;
-                    let sql =
-                        "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
-                    tx.connection.execute(sql, [&reason, &name])?;
-                    Ok(())
-                }
-            })
-            .await?;
-        self.update_destination(&name, Some(reason));
-        Ok(())
-    }
-
-    /// Takes back that a destination is disabled.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn enable_destination(&self, name: String) -> Result<(), StoreError> {
-        let row = name.clone();
-        self.writer
-            .write(move |tx| Ok(tx.connection.execute("DELETE FROM disabled_destinations WHERE name = ?", [&row])?))
-            .await?;
-        self.update_destination(&name, None);
-        Ok(())
-    }
-
-    /// Whether a destination asked not to be called again.
-    pub fn is_disabled(&self, name: &str) -> bool {
-        self.destinations.load().iter().any(|state| state.name == name && state.disabled.is_some())
-    }
-
-    fn update_destination(&self, name: &str, disabled: Option<String>) {
-        self.destinations.rcu(|states| {
-            let mut states = Vec::clone(states);
-            if let Some(state) = states.iter_mut().find(|state| state.name == name) {
-                state.disabled.clone_from(&disabled);
-            }
-            states
-        });
-    }
-
-    /// Deliveries of a destination that are due, the most overdue first.
+    /// Deliveries of a destination that are due, the most overdue first, without those under way.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn due_deliveries(&self, destination: String, now: i64, limit: usize) -> Result<Vec<DueDelivery>> {
+    pub async fn due_deliveries(
+        &self,
+        destination: String,
+        now: i64,
+        limit: usize,
+        without: Vec<Uuid>,
+    ) -> Result<Vec<DueDelivery>> {
         self.read(move |connection| {
-            let sql = "SELECT id, attempts, audit FROM deliveries \
+            let sql = "SELECT id, attempts, notification, step, audit, event, notice FROM deliveries \
                        WHERE destination = ? AND status = 'pending' AND next_at <= ? ORDER BY next_at, key LIMIT ?";
             let mut query = connection.prepare_cached(sql)?;
-            let rows = query.query_map(params![destination, now, limit as u64], |row| {
-                Ok((uuid(row, 0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?))
-            })?;
-            rows.map(|row| {
-                let (id, attempts, audit) = row?;
-                let entry = entry(connection, audit)?;
-                Ok(DueDelivery { id, attempts, body: json(&entry), request_id: entry.request_id })
-            })
-            .collect()
+            let mut rows = query.query(params![destination, now, (limit + without.len()) as u64])?;
+            let mut due = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id = uuid(row, 0)?;
+                if !without.contains(&id) && due.len() < limit {
+                    let step: (Option<String>, Option<u64>) = (row.get(2)?, row.get(3)?);
+                    let step = step.0.zip(step.1.map(|step| step as usize));
+                    due.push(DueDelivery { id, attempts: row.get(1)?, message: message(connection, row, 4)?, step });
+                }
+            }
+            Ok(due)
         })
         .await
     }
 
-    /// When the next delivery of a destination is due, in milliseconds since the Unix epoch.
+    /// When the next delivery of a destination is due after a time, in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn next_delivery(&self, destination: String) -> Result<Option<i64>> {
+    pub async fn next_delivery(&self, destination: String, after: i64) -> Result<Option<i64>> {
         self.read(move |connection| {
-            let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending'";
-            Ok(connection.prepare_cached(sql)?.query_row([destination], |row| row.get(0))?)
+            let sql =
+                "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
+            Ok(connection.prepare_cached(sql)?.query_row(params![destination, after], |row| row.get(0))?)
         })
         .await
     }
 
-    /// How many deliveries wait, for each configured destination.
+    /// How many deliveries wait and how many are dead, for each configured destination.
     ///
     /// # Errors
     /// When they cannot be counted.
-    pub async fn pending_deliveries(&self) -> Result<Vec<(String, i64)>> {
-        let destinations = self.destinations.load_full();
+    pub async fn delivery_counts(&self) -> Result<Vec<(String, i64, i64)>> {
+        let outbound = self.outbound.load_full();
         self.read(move |connection| {
-            let sql = "SELECT count(*) FROM deliveries WHERE destination = ? AND status = 'pending'";
+            let sql = "SELECT (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'pending'), \
+                              (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'dead')";
             let mut query = connection.prepare_cached(sql)?;
-            let counts = destinations.iter().map(|destination| {
-                Ok((destination.name.clone(), query.query_row([&destination.name], |row| row.get(0))?))
+            let counts = outbound.destinations.iter().map(|destination| {
+                let counts = query.query_row([&destination.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok((destination.name.clone(), counts.0, counts.1))
             });
             counts.collect()
         })
         .await
     }
 
-    /// Records an attempt and what follows from it.
+    /// Records an attempt, what follows from it, and what it says of its destination.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn attempted(&self, delivery: Uuid, attempt: Attempt, next: Next) -> Result<(), StoreError> {
+    pub async fn attempted(
+        &self,
+        delivery: Uuid,
+        destination: &str,
+        attempt: Attempt,
+        next: Next,
+        health: Health,
+    ) -> Result<(), StoreError> {
+        let news = self.news(destination, health, attempt.at);
         self.writer
-            .write(move |tx| {
-                let (status, next_at) = match next {
-                    Next::Delivered => ("delivered", attempt.at),
-                    Next::Retry(at) => ("pending", at),
-                    Next::Dead => ("dead", attempt.at),
-                };
-                // What was under way while its destination asked not to be called again is not tried again either.
-                let sql = "UPDATE deliveries SET status = CASE WHEN ?1 = 'pending' AND EXISTS ( \
-                               SELECT 1 FROM disabled_destinations WHERE name = destination) THEN 'dead' ELSE ?1 END, \
-                           attempts = attempts + 1, next_at = ?2, error = ?3 WHERE key = ?4 RETURNING attempts";
-                let number: Option<u32> = tx
-                    .connection
-                    .prepare_cached(sql)?
-                    .query_row(params![status, next_at, attempt.error, key(delivery)], |row| row.get(0))
-                    .optional()?;
-                let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, error) \
-                           VALUES (?, ?, ?, ?, ?, ?)";
-                if let Some(number) = number {
-                    tx.connection.prepare_cached(sql)?.execute(params![
-                        key(delivery),
-                        number,
-                        attempt.at,
-                        attempt.duration_ms,
-                        attempt.http_status,
-                        attempt.error,
-                    ])?;
+            .write({
+                let (name, news) = (destination.to_owned(), news.clone());
+                move |tx| {
+                    if let Some(news) = &news {
+                        news.write(tx, &name)?;
+                    }
+                    record(tx, delivery, &name, &attempt, next)
                 }
-                Ok(())
             })
-            .await
+            .await?;
+        news.iter().for_each(|news| self.hear(destination, news));
+        Ok(())
     }
 
     /// Makes a dead or pending delivery due now. Returns its destination, or why it stays as it is; `None` when there is
@@ -309,12 +240,52 @@ impl Store {
                 if status == "delivered" {
                     return Ok(Some(Err("it was delivered".into())));
                 }
-                if !tx.destinations.iter().any(|known| known.name == destination) {
+                if tx.outbound.destination(&destination).is_none() {
                     return Ok(Some(Err(format!("destination `{destination}` is not configured any more"))));
                 }
                 let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
                 tx.connection.prepare_cached(sql)?.execute(params![unix_ms(), key(id)])?;
                 Ok(Some(Ok(destination)))
+            })
+            .await
+    }
+
+    /// Makes dead deliveries due again, from the oldest on. Returns how many; those of destinations that are not
+    /// configured any more stay.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn retry_dead(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        let (mut after, mut retried) = (0, 0);
+        loop {
+            let filter = filter.clone();
+            let keys = self.writer.write(move |tx| retry_some(tx, &filter, after)).await?;
+            retried += keys.len() as u64;
+            match keys.last() {
+                Some(last) if keys.len() == ROWS_AT_ONCE => after = *last,
+                _ => return Ok(retried),
+            }
+        }
+    }
+
+    /// Removes deliveries that arrived before a time, from the key `after` on. Returns where to go on, if there is more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn purge_delivered(&self, after: i64, before: i64) -> Result<Option<i64>, StoreError> {
+        self.writer
+            .write(move |tx| {
+                let sql = "SELECT key, status FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?";
+                let mut query = tx.connection.prepare_cached(sql)?;
+                let rows = query.query_map(params![after, before, ROWS_AT_ONCE as u64], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+                })?;
+                let rows = rows.collect::<Result<Vec<_>, _>>()?;
+                for (key, _) in rows.iter().filter(|(_, status)| status == "delivered") {
+                    tx.connection.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([key])?;
+                    tx.connection.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([key])?;
+                }
+                Ok(rows.last().filter(|_| rows.len() == ROWS_AT_ONCE).map(|(key, _)| *key))
             })
             .await
     }
@@ -332,112 +303,212 @@ impl Store {
         self.read(move |connection| list(connection, &filter, before, limit)).await
     }
 
-    /// The audit trail of an incident, the oldest entry first; also of one that was deleted.
+    /// When a source was told of as silent, in milliseconds since the Unix epoch; nothing when it has sent since.
+    pub fn silent_since(&self, source: &str) -> Option<i64> {
+        self.silent.load().get(source).copied()
+    }
+
+    /// Writes down that a source is silent, and tells whoever wants to know; or that it sends again. Returns whether
+    /// anybody is told.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
-        self.read(move |connection| {
-            let (column, value) = match which {
-                IncidentKey::Id(id) => ("key", key(id)),
-                IncidentKey::Number(number) => ("number", number.to_key()),
+    /// When it cannot be written.
+    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<bool, StoreError> {
+        let (name, now) = (source.to_owned(), unix_ms());
+        let told = self
+            .writer
+            .write(move |tx| {
+                if !is_silent {
+                    tx.connection.execute("DELETE FROM silent_sources WHERE source = ?", [&name])?;
+                    return Ok(false);
+                }
+                let sql = "INSERT OR REPLACE INTO silent_sources (source, since) VALUES (?, ?)";
+                tx.connection.execute(sql, params![name, now])?;
+                notice(tx, Trigger::SourceSilent, &message)
+            })
+            .await?;
+        self.silent.rcu(|silent| {
+            let mut silent = BTreeMap::clone(silent);
+            if is_silent {
+                silent.insert(source.to_owned(), now)
+            } else {
+                silent.remove(source)
             };
-            let sql = format!("SELECT newest_audit FROM incidents WHERE {column} = ?");
-            let newest: Option<i64> = connection.query_row(&sql, [value], |row| row.get(0)).optional()?;
-            let Some(newest) = newest else { return Ok(None) };
-            let sql = "WITH RECURSIVE trail(key, previous) AS (
-                           SELECT key, previous FROM audit WHERE key = ?
-                           UNION ALL SELECT audit.key, audit.previous FROM audit JOIN trail ON audit.key = trail.previous
-                       ) SELECT key FROM trail ORDER BY key";
-            let mut query = connection.prepare_cached(sql)?;
-            let keys = query.query_map([newest], |row| row.get::<_, i64>(0))?;
-            Ok(Some(keys.map(|key| entry(connection, key?)).collect::<Result<_>>()?))
-        })
-        .await
+            silent
+        });
+        Ok(told)
+    }
+
+    /// Tells of something that happened to the host itself whoever wants to know. Returns whether anybody does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn notice(&self, trigger: Trigger, message: Value) -> Result<bool, StoreError> {
+        if self.outbound.load().rules_for(trigger).next().is_none() {
+            return Ok(false);
+        }
+        self.writer.write(move |tx| notice(tx, trigger, &message)).await
     }
 }
 
-/// Appends an audit entry and a delivery of it to every destination. Returns the entry's key.
-pub(super) fn append(
+/// What a new delivery tells of.
+pub(super) enum Told<'a> {
+    /// An audit entry of an incident, the first one of it or not.
+    Change { incident: i64, audit: i64, is_first: bool },
+    /// An event.
+    Event(i64),
+    /// The host itself, in JSON.
+    Notice(&'a str),
+}
+
+/// Puts a delivery into a destination's queue, behind those of the same incident.
+pub(super) fn enqueue(
     tx: &mut Tx,
-    row: &IncidentRow,
-    previous: Option<i64>,
-    operation: Operation,
-    details: Option<&Details>,
-    request_id: &str,
-) -> Result<i64> {
+    destination: &DestinationState,
+    told: &Told,
+    step: Option<(&str, usize)>,
+) -> Result<()> {
     let id = tx.ids.next();
-    let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+    let (subject, audit, event, notice) = match told {
+        Told::Change { incident, audit, .. } => (*incident, Some(*audit), None, None),
+        Told::Event(event) => (*event, None, Some(*event), None),
+        Told::Notice(text) => (key(id), None, None, Some(*text)),
+    };
+    let status = if destination.disabled.is_some() { "dead" } else { "pending" };
+    let follows = matches!(told, Told::Change { is_first: false, .. })
+        && destination.is_ordered
+        && has_pending(tx.connection, &destination.name, subject, i64::MAX)?;
+    let sql = "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, notice, \
+               notification, step) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
     tx.connection.prepare_cached(sql)?.execute(params![
         key(id),
         id.as_bytes(),
-        key(row.id),
-        previous,
-        operation.as_str(),
-        unix_ms(),
-        request_id,
-        details.map(json),
+        destination.name,
+        status,
+        (!follows).then(unix_ms),
+        destination.disabled,
+        subject,
+        audit,
+        event,
+        notice,
+        step.map(|(name, _)| name),
+        step.map(|(_, step)| step as u64),
     ])?;
-    let sql = "INSERT INTO deliveries (key, id, audit, destination, status, attempts, next_at, error) \
-               VALUES (?, ?, ?, ?, ?, 0, ?, ?)";
-    for destination in tx.destinations {
-        let delivery = tx.ids.next();
-        let status = if destination.disabled.is_some() { "dead" } else { "pending" };
-        tx.connection.prepare_cached(sql)?.execute(params![
-            key(delivery),
-            delivery.as_bytes(),
-            key(id),
-            destination.name,
-            status,
-            unix_ms(),
-            destination.disabled,
-        ])?;
-    }
-    Ok(key(id))
+    tx.enqueued += 1;
+    Ok(())
 }
 
-/// An audit entry as it is delivered and shown.
-fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
-    let sql = "SELECT operation, at, request_id, details, object, incident FROM audit WHERE key = ?";
-    let mut query = connection.prepare_cached(sql)?;
-    type Columns = (String, i64, String, Option<String>, Option<String>, i64);
-    let (operation, at, request_id, details, object, incident): Columns = query
-        .query_row([audit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
-    let object: Value = match object {
-        Some(object) => serde_json::from_str(&object)?,
-        None => {
-            let sql = "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit \
-                       FROM incidents WHERE key = ?";
-            let row = connection.prepare_cached(sql)?.query_row([incident], incident_row)?;
-            serde_json::to_value(row.view())?
+/// The same for each step of a notification.
+pub(super) fn enqueue_steps(tx: &mut Tx, rule: &Rule, told: &Told) -> Result<()> {
+    let outbound = tx.outbound;
+    for (step, to) in rule.to.iter().enumerate() {
+        if let Some(destination) = outbound.destination(to) {
+            enqueue(tx, destination, told, Some((&rule.name, step)))?;
         }
-    };
-    let details = match details {
-        Some(details) => serde_json::from_str(&details)?,
-        None => creation_details(&object),
-    };
-    let id: Uuid = serde_json::from_value(object["id"].clone())?;
-    Ok(AuditEntry {
-        operation,
-        object_type: "incident",
-        object_id: id,
-        start_date: at,
-        request_id,
-        details,
-        base: true,
-        root_id: id,
-        object,
-    })
+    }
+    Ok(())
 }
 
-/// The attributes that a Creation sets: those of the object but for what the host keeps of it.
-fn creation_details(object: &Value) -> Value {
-    const KEPT_BY_HOST: [&str; 9] =
-        ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
-    let attributes = object.as_object().into_iter().flatten();
-    let set = attributes.filter(|(name, value)| !value.is_null() && !KEPT_BY_HOST.contains(&name.as_str()));
-    Value::Object(set.map(|(name, value)| (name.clone(), value.clone())).collect())
+/// The same for every notification that wants to know of the host itself.
+pub(super) fn notice(tx: &mut Tx, trigger: Trigger, message: &Value) -> Result<bool> {
+    let (outbound, before) = (tx.outbound, tx.enqueued);
+    for rule in outbound.rules_for(trigger).filter(|rule| rule.filter.matches(message)) {
+        enqueue_steps(tx, rule, &Told::Notice(&json(message)))?;
+    }
+    Ok(tx.enqueued > before)
+}
+
+/// Whether something of the same subject waits in a queue before a key.
+fn has_pending(connection: &Connection, destination: &str, subject: i64, before: i64) -> Result<bool> {
+    let sql =
+        "SELECT 1 FROM deliveries WHERE destination = ? AND subject = ? AND status = 'pending' AND key < ? LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.exists(params![destination, subject, before])?)
+}
+
+fn record(tx: &mut Tx, delivery: Uuid, destination: &str, attempt: &Attempt, next: Next) -> Result<()> {
+    // What was under way while its destination was disabled is not tried again either.
+    let is_disabled = tx.outbound.destination(destination).is_none_or(|state| state.disabled.is_some());
+    let (status, next_at) = match next {
+        Next::Delivered => ("delivered", attempt.at),
+        Next::Retry(at) if !is_disabled => ("pending", at),
+        Next::Retry(_) | Next::Dead => ("dead", attempt.at),
+    };
+    let sql = "UPDATE deliveries SET status = ?, attempts = attempts + 1, next_at = ?, error = ? WHERE key = ? \
+               RETURNING attempts, subject";
+    let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+    let changed: Option<(u32, i64)> = tx
+        .connection
+        .prepare_cached(sql)?
+        .query_row(params![status, next_at, attempt.error, key(delivery)], row)
+        .optional()?;
+    let Some((number, subject)) = changed else { return Ok(()) };
+    let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        key(delivery),
+        number,
+        attempt.at,
+        attempt.duration_ms,
+        attempt.http_status,
+        attempt.code,
+        attempt.error,
+        attempt.answer,
+    ])?;
+    if status != "pending" {
+        let sql = "UPDATE deliveries SET next_at = ?1 WHERE next_at IS NULL AND key = ( \
+                       SELECT min(key) FROM deliveries WHERE destination = ?2 AND subject = ?3 AND status = 'pending')";
+        tx.connection.prepare_cached(sql)?.execute(params![attempt.at, destination, subject])?;
+    }
+    Ok(())
+}
+
+fn retry_some(tx: &mut Tx, filter: &DeliveryFilter, after: i64) -> Result<Vec<i64>> {
+    let names: Vec<&str> = tx.outbound.destinations.iter().map(|known| known.name.as_str()).collect();
+    let mut conditions = conditions(filter);
+    conditions.add("d.status = 'dead' AND d.key > ?", [Sql::Integer(after)]);
+    conditions.add("d.destination IN (SELECT value FROM json_each(?))", [Sql::Text(json(&names))]);
+    let sql = format!("{FROM} {} ORDER BY d.key LIMIT {ROWS_AT_ONCE}", conditions.sql());
+    let sql = format!("SELECT d.key, d.destination, d.subject {sql}");
+    let mut query = tx.connection.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(conditions.values), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    })?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    for (key, destination, subject) in &rows {
+        let is_ordered = tx.outbound.destination(destination).is_some_and(|state| state.is_ordered);
+        let follows = is_ordered && has_pending(tx.connection, destination, *subject, *key)?;
+        let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
+        tx.connection.prepare_cached(sql)?.execute(params![(!follows).then(unix_ms), key])?;
+    }
+    Ok(rows.into_iter().map(|(key, ..)| key).collect())
+}
+
+/// What a delivery tells of, from its columns `audit`, `event` and `notice`.
+fn message(connection: &Connection, row: &Row, first: usize) -> Result<Message> {
+    if let Some(audit) = row.get(first)? {
+        return Ok(Message::Change(Box::new(audit::entry(connection, audit)?)));
+    }
+    match row.get(first + 1)? {
+        Some(event) => Ok(Message::Event(Box::new(event_of(connection, event)?))),
+        None => Ok(Message::Notice(serde_json::from_str(&row.get::<_, String>(first + 2)?)?)),
+    }
+}
+
+const FROM: &str = "FROM deliveries d LEFT JOIN audit a ON a.key = d.audit LEFT JOIN incidents i ON i.key = a.incident \
+                    LEFT JOIN events e ON e.key = d.event";
+
+fn conditions(filter: &DeliveryFilter) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.one_of("d.destination", &filter.destination);
+    conditions.one_of("d.notification", &filter.notification);
+    conditions.one_of("d.status", &filter.status);
+    for (column, ids) in [("a.incident", &filter.incident), ("d.event", &filter.event)] {
+        if !ids.is_empty() {
+            let marks = vec!["?"; ids.len()].join(", ");
+            conditions.add(&format!("{column} IN ({marks})"), ids.iter().map(|id| Sql::Integer(key(*id))));
+        }
+    }
+    conditions
 }
 
 fn list(
@@ -446,27 +517,21 @@ fn list(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Page<DeliveryRow>> {
-    let mut conditions = Conditions::default();
-    conditions.one_of("d.destination", &filter.destination);
-    conditions.one_of("d.status", &filter.status);
-    if !filter.incident.is_empty() {
-        let marks = vec!["?"; filter.incident.len()].join(", ");
-        let keys = filter.incident.iter().map(|id| Sql::Integer(key(*id)));
-        conditions.add(&format!("a.incident IN ({marks})"), keys);
-    }
+    let mut conditions = conditions(filter);
     if let Some(before) = before {
         conditions.add("d.key < ?", [Sql::Integer(before)]);
     }
     let sql = format!(
-        "SELECT d.id, d.destination, d.status, d.next_at, d.error, i.id, a.operation FROM deliveries d \
-         JOIN audit a ON a.key = d.audit JOIN incidents i ON i.key = a.incident {} ORDER BY d.key DESC LIMIT {}",
+        "SELECT d.id, d.destination, d.notification, d.status, i.id, a.operation, e.id, d.next_at, d.error {FROM} {} \
+         ORDER BY d.key DESC LIMIT {}",
         conditions.sql(),
         limit + 1
     );
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), delivery_row)?.collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::new(rows, limit, |row| key(row.id));
-    let sql = "SELECT number, at, duration_ms, http_status, error FROM attempts WHERE delivery = ? ORDER BY number";
+    let sql = "SELECT number, at, duration_ms, http_status, code, error, answer FROM attempts WHERE delivery = ? \
+               ORDER BY number";
     let mut query = connection.prepare_cached(sql)?;
     for row in &mut page.rows {
         let attempts = query.query_map([key(row.id)], |row| {
@@ -475,7 +540,9 @@ fn list(
                 at: jiff::Timestamp::from_millisecond(row.get(1)?).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
                 duration_ms: row.get(2)?,
                 http_status: row.get(3)?,
-                error: row.get(4)?,
+                code: row.get(4)?,
+                error: row.get(5)?,
+                answer: row.get(6)?,
             })
         })?;
         row.attempts = attempts.collect::<Result<_, _>>()?;
@@ -484,14 +551,19 @@ fn list(
 }
 
 fn delivery_row(row: &Row) -> rusqlite::Result<DeliveryRow> {
+    let some_uuid = |index| -> rusqlite::Result<Option<Uuid>> {
+        Ok(row.get::<_, Option<Vec<u8>>>(index)?.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
+    };
     Ok(DeliveryRow {
         id: uuid(row, 0)?,
         destination: row.get(1)?,
-        status: row.get(2)?,
-        next_at: row.get(3)?,
-        error: row.get(4)?,
-        incident_id: uuid(row, 5)?,
-        operation: row.get(6)?,
+        notification: row.get(2)?,
+        status: row.get(3)?,
+        incident_id: some_uuid(4)?,
+        operation: row.get(5)?,
+        event_id: some_uuid(6)?,
+        next_at: row.get(7)?,
+        error: row.get(8)?,
         attempts: Vec::new(),
     })
 }

@@ -1,5 +1,6 @@
 //! Events in the store: each change of an event, with all that follows from it, is one write.
 
+use super::deliveries::{Told, enqueue_steps};
 use super::incidents::{IncidentKey, apply, find};
 use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
@@ -7,6 +8,7 @@ use super::{Page, Store, StoreError};
 use crate::event::{DELIVERY_ID, Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
 use crate::id::{key, key_ms, unix_ms};
 use crate::incident::{Number, Origin};
+use crate::notify::{Trigger, about_event};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use rusqlite::types::Value;
@@ -121,8 +123,13 @@ impl Store {
                 if status_of(tx, mapped.event.id)? != Some(was) {
                     return Ok(None);
                 }
-                let settled = settle(tx, &mapped)?;
+                let mut settled = settle(tx, &mapped)?;
                 update_event(tx, mapped.event.id, &settled.state, attempt, &mapped.tried)?;
+                if settled.state.status == EventStatus::Quarantined && was != EventStatus::Quarantined {
+                    let enqueued = tx.enqueued;
+                    tell(tx, Trigger::EventQuarantined, &mapped.event, &settled.state)?;
+                    settled.delivers |= tx.enqueued > enqueued;
+                }
                 Ok(Some(settled))
             })
             .await
@@ -135,11 +142,10 @@ impl Store {
     pub async fn preview(&self, mapped: Mapped) -> Result<Preview, StoreError> {
         self.writer
             .write(move |tx| {
-                let destinations = tx.destinations.iter().map(|destination| destination.name.clone());
-                let destinations: Vec<String> = destinations.collect();
-                let number = tx.last_number();
+                let (number, first) = (tx.last_number(), key(tx.ids.next()));
                 tx.connection.execute_batch("SAVEPOINT preview")?;
                 let settled = settle(tx, &mapped)?;
+                tell_all(tx, &mapped.event, &settled.state)?;
                 let views = |tx: &Tx| -> Result<Vec<serde_json::Value>> {
                     let incidents = settled.state.incidents.iter();
                     let found = incidents.map(|incident| find(tx.connection, IncidentKey::Id(incident.id)));
@@ -150,10 +156,13 @@ impl Store {
                         .collect()
                 };
                 let incidents = views(tx)?;
+                let sql = "SELECT DISTINCT destination FROM deliveries WHERE key > ? ORDER BY destination";
+                let mut query = tx.connection.prepare_cached(sql)?;
+                let deliveries = query.query_map([first], |row| row.get(0))?.collect::<Result<_, _>>()?;
+                drop(query);
                 tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
                 let present = views(tx)?;
                 tx.set_last_number(number);
-                let deliveries = if settled.delivers { destinations } else { Vec::new() };
                 Ok(Preview { state: settled.state, incidents, present, deliveries })
             })
             .await
@@ -259,7 +268,10 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
         let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
         return Ok(Recorded { state, duplicate: true, delivers: false, triages: false });
     }
-    let recorded = settle(tx, mapped)?;
+    let mut recorded = settle(tx, mapped)?;
+    let enqueued = tx.enqueued;
+    tell_all(tx, &mapped.event, &recorded.state)?;
+    recorded.delivers |= tx.enqueued > enqueued;
     let (event, state) = (&mapped.event, &recorded.state);
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
                content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -348,7 +360,7 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
         message: None,
         incidents: Vec::new(),
     };
-    let (mut delivers, mut triages) = (false, false);
+    let (enqueued, mut triages) = (tx.enqueued, false);
     match &mapped.verdict {
         Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
         Verdict::Wait(reason) => {
@@ -371,7 +383,6 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
             };
             for observation in observations {
                 let applied = apply(tx, observation, &origin)?;
-                delivers |= applied.audited;
                 triages |= applied.triages;
                 state.incidents.push(applied.incident);
             }
@@ -384,7 +395,36 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
             };
         }
     }
-    Ok(Recorded { state, duplicate: false, delivers, triages })
+    Ok(Recorded { state, duplicate: false, delivers: tx.enqueued > enqueued, triages })
+}
+
+/// Tells of a new event.
+fn tell_all(tx: &mut Tx, event: &Event, state: &EventState) -> Result<()> {
+    tell(tx, Trigger::EventReceived, event, state)?;
+    if state.status == EventStatus::Quarantined {
+        tell(tx, Trigger::EventQuarantined, event, state)?;
+    }
+    Ok(())
+}
+
+/// Tells whoever wants to know what an event came to.
+fn tell(tx: &mut Tx, trigger: Trigger, event: &Event, state: &EventState) -> Result<()> {
+    let outbound = tx.outbound;
+    let mut rules = outbound.rules_for(trigger).peekable();
+    if rules.peek().is_none() {
+        return Ok(());
+    }
+    let message = about_event(trigger, event, state, &outbound.public_url);
+    for rule in rules.filter(|rule| rule.filter.matches(&message)) {
+        enqueue_steps(tx, rule, &Told::Event(key(event.id)))?;
+    }
+    Ok(())
+}
+
+/// An event that something in the database points to.
+pub(super) fn event_of(connection: &Connection, event: i64) -> Result<EventRow> {
+    let mut query = connection.prepare_cached(&format!("{SELECT} WHERE key = ?"))?;
+    Ok(query.query_row([event], event_row)?)
 }
 
 fn update_event(tx: &Tx, id: Uuid, state: &EventState, attempt: u32, tried: &[String]) -> Result<()> {

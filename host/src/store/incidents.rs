@@ -1,6 +1,6 @@
 //! Incidents in the store, each change with its audit entry and deliveries.
 
-use super::deliveries::{Operation, append};
+use super::audit::{Change, Operation, append};
 use super::events::IncidentRef;
 use super::sql::{Conditions, from_json, json, nanoseconds, uuid};
 use super::triage::{self, Wish};
@@ -45,12 +45,12 @@ pub struct IncidentRow {
 /// An incident as it is shown: in the API and as the `object` of an audit entry.
 #[derive(Debug, Serialize)]
 pub struct IncidentView<'a> {
-    id: Uuid,
-    number: String,
+    pub(crate) id: Uuid,
+    pub(crate) number: String,
     #[serde(flatten)]
-    incident: &'a Incident,
-    occurrences: u64,
-    event_ids: &'a [Uuid],
+    pub(crate) incident: &'a Incident,
+    pub(crate) occurrences: u64,
+    pub(crate) event_ids: &'a [Uuid],
 }
 
 impl IncidentRow {
@@ -95,7 +95,6 @@ pub enum PatchRefusal {
 /// What applying an observation came to.
 pub(super) struct Applied {
     pub incident: IncidentRef,
-    pub audited: bool,
     pub triages: bool,
 }
 
@@ -154,8 +153,9 @@ impl Store {
         self.writer
             .write(move |tx| {
                 let Some(row) = find(tx.connection, which)? else { return Ok(false) };
-                let audit =
-                    append(tx, &row, Some(row.newest_audit), Operation::Delete, Some(&Details::new()), &request_id)?;
+                let (details, request_id) = (Some(&Details::new()), request_id.as_str());
+                let change = Change { operation: Operation::Delete, before: Some(&row), details, request_id };
+                let audit = append(tx, &row, &change)?;
                 keep_object(tx, &row)?;
                 let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
                 tx.connection.prepare_cached(sql)?.execute(params![audit, key(row.id)])?;
@@ -181,13 +181,12 @@ pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> 
         row.event_ids.push(origin.event_id);
     }
     let details = row.incident.apply(&mut row.guard, observation.clone(), origin, now);
-    let audited = !details.is_empty();
     save(tx, &before, &mut row, details, &origin.event_id.to_string())?;
     let triages = row.incident.triage != before.incident.triage;
     if triages {
         triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
     }
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, false), audited, triages })
+    Ok(Applied { incident: IncidentRef::new(row.id, row.number, false), triages })
 }
 
 /// The incident that an observation speaks of, unless it makes a new one.
@@ -210,7 +209,9 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
         guard,
         newest_audit: 0,
     };
-    row.newest_audit = append(tx, &row, None, Operation::Creation, None, &origin.event_id.to_string())?;
+    let request_id = &origin.event_id.to_string();
+    let change = Change { operation: Operation::Creation, before: None, details: None, request_id };
+    row.newest_audit = append(tx, &row, &change)?;
     let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
                changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
@@ -235,7 +236,7 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
     if triages {
         triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
     }
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, true), audited: true, triages })
+    Ok(Applied { incident: IncidentRef::new(row.id, row.number, true), triages })
 }
 
 /// Writes a changed row, with an audit entry when `details` says that something changed.
@@ -248,8 +249,9 @@ pub(super) fn save(
 ) -> Result<()> {
     keep_object(tx, before)?;
     if !details.is_empty() {
-        let previous = Some(before.newest_audit);
-        row.newest_audit = append(tx, row, previous, Operation::Update, Some(&details), request_id)?;
+        let (before, details) = (Some(before), Some(&details));
+        let change = Change { operation: Operation::Update, before, details, request_id };
+        row.newest_audit = append(tx, row, &change)?;
     }
     let sql = "UPDATE incidents SET status = ?, severity = ?, updated_at = ?, changed_at = ?, pinned = ?, \
                occurrences = ?, event_ids = ?, newest_audit = ?, record = ? WHERE key = ?";

@@ -1,5 +1,6 @@
 //! What playbooks are to look at, and what came of it.
 
+use super::deliveries::{Told, enqueue};
 use super::incidents::{IncidentKey, IncidentRow, SELECT, find, incident_row, save};
 use super::writer::Tx;
 use super::{Store, StoreError};
@@ -196,16 +197,17 @@ fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>
     }
     let (mut row, now) = (before.clone(), Timestamp::now());
     let mut triage = Triage::waiting(&job.playbook, now);
-    let mut details = Details::new();
+    let (mut details, mut to) = (Details::new(), BTreeSet::new());
     match triaged {
         Triaged::Actions(plugin, actions) => {
             (triage.status, triage.plugin) = (TriageStatus::Done, Some(plugin));
-            let known: BTreeSet<&str> = tx.destinations.iter().map(|known| known.name.as_str()).collect();
             let told = actions.iter().filter_map(|action| match action {
                 Action::Notify(name) => Some(name),
                 _ => None,
             });
-            let (to, unknown): (Vec<&String>, Vec<&String>) = told.partition(|name| known.contains(name.as_str()));
+            let (known, unknown): (BTreeSet<&String>, BTreeSet<&String>) =
+                told.partition(|name| tx.outbound.destination(name).is_some());
+            to = known.into_iter().cloned().collect();
             triage.problems = unknown.iter().map(|name| format!("there is no destination `{name}`")).collect();
             let tells = !to.is_empty();
             details = row.incident.triage(&mut row.guard, actions, triage, tells, now);
@@ -223,9 +225,15 @@ fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>
             forget(tx, row.id)?;
         }
     }
-    let delivers = !details.is_empty();
+    let enqueued = tx.enqueued;
     save(tx, &before, &mut row, details, &job.request_id)?;
-    Ok(Some(delivers))
+    let outbound = tx.outbound;
+    // Those that are told everything have been told.
+    for destination in outbound.destinations.iter().filter(|known| !known.is_told_all && to.contains(&known.name)) {
+        let told = Told::Change { incident: key(row.id), audit: row.newest_audit, is_first: false };
+        enqueue(tx, destination, &told, None)?;
+    }
+    Ok(Some(tx.enqueued > enqueued))
 }
 
 impl TriageJob {

@@ -1,5 +1,6 @@
 //! The thread that owns the writing connection and commits in groups.
 
+use super::destinations::Outbound;
 use super::{Policy, StoreError};
 use crate::id::IdSource;
 use crate::incident::Number;
@@ -17,21 +18,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 /// long for the others.
 const BATCH_MAX: usize = 256;
 
-/// A destination of audit entries, as the writer needs it.
-#[derive(Clone, Debug)]
-pub struct DestinationState {
-    /// Its name.
-    pub name: String,
-    /// Why it gets nothing, when it is disabled.
-    pub disabled: Option<String>,
-}
-
 /// One write's view of the transaction that it is part of.
 pub(super) struct Tx<'a> {
     pub connection: &'a Connection,
     pub ids: &'a IdSource,
     pub policy: &'a Policy,
-    pub destinations: &'a [DestinationState],
+    pub outbound: &'a Outbound,
+    /// Deliveries that were put into queues in this transaction.
+    pub enqueued: u64,
     last_number: &'a mut Option<Number>,
 }
 
@@ -107,11 +101,11 @@ impl Writer {
         queue: usize,
         policy: Policy,
         ids: Arc<IdSource>,
-        destinations: Arc<ArcSwap<Vec<DestinationState>>>,
+        outbound: Arc<ArcSwap<Outbound>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let group = Group { connection, policy, ids, destinations, metrics };
+        let group = Group { connection, policy, ids, outbound, metrics };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
@@ -182,7 +176,7 @@ struct Group {
     connection: Connection,
     policy: Policy,
     ids: Arc<IdSource>,
-    destinations: Arc<ArcSwap<Vec<DestinationState>>>,
+    outbound: Arc<ArcSwap<Outbound>>,
     metrics: Arc<Metrics>,
 }
 
@@ -214,14 +208,15 @@ impl Group {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
-        let destinations = self.destinations.load();
+        let outbound = self.outbound.load();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut last_number = None;
         let mut tx = Tx {
             connection: &transaction,
             ids: &self.ids,
             policy: &self.policy,
-            destinations: &destinations,
+            outbound: &outbound,
+            enqueued: 0,
             last_number: &mut last_number,
         };
         for write in batch.iter_mut() {

@@ -1,0 +1,172 @@
+//! How fast deliveries leave, beside a bare loop of the same HTTP client, and what many that cannot leave cost.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+
+mod load;
+mod server;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use load::{Report, SECRET, requests};
+use server::Server;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const PAYLOAD: &str = include_str!("../../plugins/crowdstrike/payloads/small.json");
+const ID: &str = ":42";
+const DELIVERIES: usize = 20_000;
+/// What one destination has under way at once, and so the bare loop too.
+const CONCURRENCY: usize = 32;
+const PENDING: usize = 100_000;
+/// How long the host is watched at rest, and how many deliveries to the healthy destination are timed.
+const AT_REST: Duration = Duration::from_secs(10);
+const TIMED: usize = 200;
+
+/// As in the program itself, for the baseline too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sink"] => sink(),
+        ["rate"] => rate(),
+        _ => {
+            rate();
+            pending();
+        }
+    }
+}
+
+/// Takes everything and says how much it was.
+#[tokio::main(flavor = "current_thread")]
+async fn sink() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let take = |State(count): State<Arc<AtomicUsize>>, _: axum::body::Bytes| async move {
+        count.fetch_add(1, Ordering::Relaxed);
+        StatusCode::OK
+    };
+    let tell = |State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() };
+    let router = Router::new().route("/hook", post(take)).route("/count", get(tell)).with_state(count);
+    eprintln!("listens on http://{}", listener.local_addr().unwrap());
+    axum::serve(listener, router).await.unwrap();
+}
+
+fn start_sink() -> Server {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("sink");
+    Server::start(command, tempfile::tempdir().unwrap())
+}
+
+fn count(sink: &Server) -> usize {
+    sink.get("/count").rsplit("\r\n").next().unwrap().parse().unwrap()
+}
+
+fn wait_for(sink: &Server, wanted: usize) {
+    while count(sink) < wanted {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn config(destinations: &[(&str, &str)]) -> String {
+    let mut config = format!("sources: {{ crowdstrike: {{ secret: \"{SECRET}\" }} }}\nwebhooks:\n");
+    for (name, url) in destinations {
+        config += &format!(
+            "  {name}: {{ url: \"{url}\", allow_networks: [127.0.0.0/8], concurrency: {CONCURRENCY}, ordering: incident }}\n"
+        );
+    }
+    config
+}
+
+/// A port where nobody listens.
+const CLOSED: &str = "http://127.0.0.1:9/hook";
+
+/// Lets deliveries pile up, then opens their way and takes the time until the last is there.
+fn rate() {
+    println!("\n{DELIVERIES} deliveries of a small incident to one destination, {CONCURRENCY} at once");
+    let body = vec![b'x'; 1400];
+    let sink = start_sink();
+    let bare = bare_loop(&format!("http://{}/hook", sink.address), &body);
+    println!("  {:<34} {bare:>9.0} /s", "bare loop of the same client");
+    let sink = start_sink();
+    let host = Server::hookmill(server::folder(&["crowdstrike"], &config(&[("sink", CLOSED)])));
+    let report = load::run(host.address, &requests(PAYLOAD, ID, 0, DELIVERIES));
+    assert_eq!(report.failed, 0);
+    println!("  {:<34} {:>9.0} /s", "payloads that made them", report.rate());
+    let open = config(&[("sink", &format!("http://{}/hook", sink.address))]);
+    std::fs::write(host.folder.path().join("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{open}")).unwrap();
+    wait_for(&sink, 1);
+    let (started, first) = (Instant::now(), count(&sink));
+    // Those that failed at the closed port have their time to wait.
+    let wanted = DELIVERIES - 100;
+    wait_for(&sink, wanted);
+    let rate = (wanted - first) as f64 / started.elapsed().as_secs_f64();
+    println!("  {:<34} {rate:>9.0} /s  {:>5.2} of bare  goal 0.5", "out of the store, each recorded", rate / bare);
+}
+
+fn bare_loop(url: &str, body: &[u8]) -> f64 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let (next, started) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    runtime.block_on(async {
+        let mut loops = tokio::task::JoinSet::new();
+        for _ in 0..CONCURRENCY {
+            let (client, next, url, body) = (client.clone(), next.clone(), url.to_owned(), body.to_vec());
+            loops.spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < DELIVERIES {
+                    let answer = client.post(&url).body(body.clone()).send().await.unwrap();
+                    assert!(answer.status().is_success());
+                    answer.bytes().await.unwrap();
+                }
+            });
+        }
+        loops.join_all().await
+    });
+    DELIVERIES as f64 / started.elapsed().as_secs_f64()
+}
+
+/// What a destination with many deliveries that cannot leave costs the host and its other destination.
+fn pending() {
+    println!("\n{PENDING} deliveries that wait for a receiver that is not there");
+    let sink = start_sink();
+    let healthy = format!("http://{}/hook", sink.address);
+    let config = config(&[("dead", CLOSED), ("healthy", &healthy)]);
+    let host = Server::hookmill(server::folder(&["crowdstrike"], &config));
+    let before = delays(&host, &sink, 0);
+    let (memory_before, mut sent) = (host.memory_mib("VmRSS"), TIMED);
+    while sent < PENDING {
+        let part = (PENDING - sent).min(10_000);
+        assert_eq!(load::run(host.address, &requests(PAYLOAD, ID, sent, part)).failed, 0);
+        sent += part;
+    }
+    wait_for(&sink, sent);
+    let cpu = host.cpu_s();
+    std::thread::sleep(AT_REST);
+    let share = (host.cpu_s() - cpu) / AT_REST.as_secs_f64() * 100.0;
+    let after = delays(&host, &sink, sent);
+    println!("  memory: {memory_before:.0} MiB before, {:.0} MiB with them", host.memory_mib("VmRSS"));
+    println!("  processor at rest: {share:.1} % of one core");
+    println!("  from a payload to its delivery at the healthy one, median: {before:?} before, {after:?} with them");
+}
+
+/// The median time from sending a payload to its delivery.
+fn delays(host: &Server, sink: &Server, first: usize) -> Duration {
+    let latencies = (0..TIMED)
+        .map(|index| {
+            let (known, request) = (count(sink), requests(PAYLOAD, ID, first + index, 1));
+            let started = Instant::now();
+            assert_eq!(load::run(host.address, &request).failed, 0);
+            while count(sink) == known {}
+            started.elapsed()
+        })
+        .collect();
+    let mut report = Report { latencies, ..Report::default() };
+    report.latencies.sort_unstable();
+    report.percentile(0.5)
+}

@@ -1,0 +1,86 @@
+//! Servers of benchmarks, each in a process and a folder of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server; ends with this.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its folder.
+    pub folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// `hookmill serve` in a folder, ready.
+    pub fn hookmill(folder: tempfile::TempDir) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
+        command.arg("serve").arg("--config").arg(folder.path().join("hookmill.yaml"));
+        let server = Self::start(command, folder);
+        while !server.get("/readyz").contains(" 200 ") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    /// A program that says on standard error where it listens.
+    pub fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening =
+            lines.find_map(|line| line.unwrap().split_once("listens on http://").map(|(_, at)| at.to_owned()));
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: listening.unwrap().split_whitespace().next().unwrap().parse().unwrap(), folder }
+    }
+
+    /// The processor time that it has used, in seconds.
+    pub fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    }
+
+    /// A figure of its memory in MiB: `VmHWM` is the most that it has had, `VmRSS` what it has.
+    pub fn memory_mib(&self, figure: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// A whole answer, head and all.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A bundled mapper.
+pub fn plugin_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/plugins/{name}.wasm"))
+}
+
+/// A folder with these mappers and this configuration, for a host on a port of its own.
+pub fn folder(plugins: &[&str], config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    for name in plugins {
+        std::fs::copy(plugin_file(name), folder.path().join(format!("plugins/{name}.wasm")))
+            .unwrap_or_else(|error| panic!("{name}.wasm: {error}; run `make mappers` first"));
+    }
+    std::fs::write(folder.path().join("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{config}")).unwrap();
+    folder
+}

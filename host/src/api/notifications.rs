@@ -1,0 +1,71 @@
+//! `/api/notifications`.
+
+use super::{body, incidents};
+use crate::Host;
+use crate::extract::{Bytes, Path};
+use crate::http_error::HttpError;
+use crate::notify::{Rule, Trigger};
+use crate::store::Message;
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a notification is tried with.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Trial {
+    /// The id or number of an incident, whose newest change is told.
+    incident: Option<String>,
+    event: Option<Uuid>,
+    send: bool,
+}
+
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
+    let shown = |rule: &Rule| json!({"name": rule.name.as_ref(), "trigger": rule.trigger, "to": rule.to.as_ref()});
+    let rules: Vec<Value> = host.store.outbound().rules.iter().map(shown).collect();
+    Json(json!({"data": rules, "next_cursor": null}))
+}
+
+pub(super) async fn test(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+    Bytes(bytes): Bytes,
+) -> Result<Json<Value>, HttpError> {
+    let trial: Trial = if bytes.is_empty() { Trial::default() } else { body(&bytes)? };
+    let not_found = || HttpError::NotFound(format!("notification `{name}`"));
+    let outbound = host.store.outbound();
+    let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
+    let message = message(&host, rule.trigger, &trial).await?;
+    let matches = rule.filter.matches(&crate::deliver::seen(&message, rule.trigger, &outbound.public_url));
+    let steps = host.deliverer.try_notification(&name, &message, trial.send).await.ok_or_else(not_found)?;
+    Ok(Json(json!({"name": name, "trigger": rule.trigger, "matches": matches, "steps": steps})))
+}
+
+async fn message(host: &Host, trigger: Trigger, trial: &Trial) -> Result<Message, HttpError> {
+    if trigger.is_about_incidents() {
+        let which = trial.incident.as_ref().ok_or_else(|| {
+            HttpError::InvalidRequest(format!("{trigger} tells of an incident; say which, as `incident`"))
+        })?;
+        let missing = || HttpError::NotFound(format!("incident `{which}`"));
+        let entry = host.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
+        return Ok(Message::Change(Box::new(entry)));
+    }
+    if matches!(trigger, Trigger::EventReceived | Trigger::EventQuarantined) {
+        let id = trial
+            .event
+            .ok_or_else(|| HttpError::InvalidRequest(format!("{trigger} tells of an event; say which, as `event`")))?;
+        let row = host.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
+        return Ok(Message::Event(Box::new(row)));
+    }
+    let object = match trigger {
+        Trigger::PluginRefused => json!({"name": "example", "sha256": "0".repeat(64), "error": "this is a test"}),
+        Trigger::SourceSilent => {
+            json!({"name": "example", "last_event_at": jiff::Timestamp::now(), "silent_after": "1h"})
+        }
+        _ => json!({"name": "example", "reason": "this is a test"}),
+    };
+    Ok(Message::Notice(json!({"object": object})))
+}

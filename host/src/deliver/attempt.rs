@@ -1,0 +1,200 @@
+//! One attempt: what is sent is made, sent, and what came of it is recorded.
+
+use super::answer::Answer;
+use super::content::{Content, Made};
+use super::destination::{Channel, Destination, Notifications};
+use super::failure::{Code, Failure};
+use super::queue::Waker;
+use crate::id::unix_ms;
+use crate::metrics::Metrics;
+use crate::plugin_dir::Loaded;
+use crate::store::{Attempt, DueDelivery, Health, Next, Store, StoreError};
+use arc_swap::ArcSwap;
+use reqwest::StatusCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
+const JITTER: f64 = 0.1;
+
+/// What attempts need besides their destination.
+#[derive(Debug)]
+pub(super) struct Office {
+    pub store: Arc<Store>,
+    pub loaded: Arc<Loaded>,
+    pub metrics: Arc<Metrics>,
+    pub notifications: ArcSwap<Notifications>,
+    pub public_url: ArcSwap<String>,
+    pub wakers: ArcSwap<Vec<Arc<Waker>>>,
+}
+
+impl Office {
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
+        let (notifications, public_url, wakers) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
+        Self { store, loaded, metrics, notifications, public_url, wakers }
+    }
+
+    /// Says that there may be something new for every destination.
+    pub fn wake(&self) {
+        self.wakers.load().iter().for_each(|waker| waker.wake());
+    }
+}
+
+/// What came of sending something.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// It is there; with the answer, where there are answers.
+    Arrived(Option<Answer>),
+    /// There is nothing to send, for this reason.
+    Skipped(String),
+    /// It was answered otherwise.
+    Refused(Answer),
+    /// It did not come through, and may another time.
+    Failed(Failure),
+    /// It cannot be sent, now or later.
+    Impossible(Failure),
+}
+
+/// An attempt that was made and is not recorded yet.
+#[derive(Debug)]
+pub(super) struct Tried {
+    /// The delivery.
+    pub id: Uuid,
+    /// What it says of its destination.
+    pub health: Health,
+    /// How long that asked to be left alone.
+    pub retry_after: Option<Duration>,
+    attempt: Attempt,
+    next: Next,
+    is_gone: bool,
+}
+
+/// Makes one attempt.
+pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, office: &Office) -> Tried {
+    let (at, started) = (unix_ms(), Instant::now());
+    let sent = sent(destination, &delivery, office).await;
+    let duration_ms = started.elapsed().as_millis() as i64;
+    let retry_after = match &sent {
+        Sent::Refused(answer) => answer.retry_after,
+        _ => None,
+    };
+    let again = || next_attempt(destination, delivery.attempts, retry_after);
+    let (next, health) = match &sent {
+        Sent::Arrived(_) => (Next::Delivered, Health::Well),
+        Sent::Skipped(_) => (Next::Delivered, Health::Unknown),
+        Sent::Refused(answer) if answer.status == StatusCode::GONE => (Next::Dead, Health::Failing),
+        Sent::Refused(answer) if is_final(answer.status) => (Next::Dead, Health::Unknown),
+        Sent::Refused(_) => (again(), Health::Failing),
+        Sent::Failed(failure) if failure.code == Code::Request => (again(), Health::Unknown),
+        Sent::Failed(_) => (again(), Health::Failing),
+        Sent::Impossible(_) => (Next::Dead, Health::Unknown),
+    };
+    let result = match (&sent, next) {
+        (Sent::Skipped(_), _) => "skipped",
+        (_, Next::Delivered) => "delivered",
+        (_, Next::Retry(_)) => "retry",
+        (_, Next::Dead) => "dead",
+    };
+    office.metrics.delivery(&destination.name, result);
+    let is_gone = matches!(&sent, Sent::Refused(answer) if answer.status == StatusCode::GONE);
+    let attempt = recorded(sent, at, duration_ms);
+    info!(request_id = delivery.message.request_id(), destination = destination.name, delivery = %delivery.id,
+        attempt = delivery.attempts + 1, next = ?next, "delivery attempt: {}", attempt.error.as_deref().unwrap_or("delivered"));
+    Tried { id: delivery.id, health, retry_after, attempt, next, is_gone }
+}
+
+/// Records an attempt, and disables its destination when that is what it comes to.
+pub(super) async fn record(destination: &Destination, tried: Tried, office: &Office) -> Result<(), StoreError> {
+    let (name, at) = (&destination.name, tried.attempt.at);
+    office.store.attempted(tried.id, name, tried.attempt, tried.next, tried.health).await?;
+    let Some(state) = office.store.destination(name).filter(|state| state.disabled.is_none()) else { return Ok(()) };
+    let limit_ms = destination.disable_after.as_millis() as i64;
+    let is_lasting = state.failing_since.is_some_and(|since| at - since >= limit_ms);
+    let reason = match (tried.health, tried.is_gone) {
+        (_, true) => "the receiver answered 410 Gone, which asks not to be called again",
+        (Health::Failing, _) if is_lasting => "every attempt failed for as long as `disable_after` says",
+        _ => return Ok(()),
+    };
+    warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
+    office.store.disable_destination(name, reason.to_owned()).await?;
+    // Others may be told of it.
+    office.wake();
+    Ok(())
+}
+
+async fn sent(destination: &Destination, delivery: &DueDelivery, office: &Office) -> Sent {
+    let notifications = office.notifications.load();
+    let content = match &delivery.step {
+        None => destination.content.as_ref().map_err(Clone::clone),
+        Some((name, step)) => content_of(&notifications, name, *step, &destination.name),
+    };
+    let content = match content {
+        Ok(content) => content,
+        Err(reason) => return Sent::Impossible(Failure::new(Code::Request, reason)),
+    };
+    let made = content.make(destination, delivery, &office.loaded, &office.public_url.load()).await;
+    send(destination, delivery.id, made).await
+}
+
+/// Sends what was made.
+pub(super) async fn send(destination: &Destination, id: Uuid, made: Made) -> Sent {
+    let request = |text: String| Failure::new(Code::Request, text);
+    match (made, &destination.channel) {
+        (Made::Nothing(reason), _) => Sent::Skipped(reason),
+        (Made::NotNow(error), _) => Sent::Failed(request(format!("{error:#}"))),
+        (Made::Never(error), _) => Sent::Impossible(request(format!("{error:#}"))),
+        (Made::Request(rendered), Channel::Http(http)) => http.send(id, rendered).await,
+        (Made::Alert(alert), Channel::Http(http)) => alert.send(http, id).await,
+        (Made::Mail(mail), Channel::Email(email)) => email.send(mail).await,
+        (Made::Line(line), Channel::File(file)) => file.append(line).await,
+        _ => Sent::Impossible(request(format!("a {} cannot be sent this", destination.kind))),
+    }
+}
+
+/// What a step of a notification sends, if it still sends something there.
+fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
+    let steps =
+        notifications.get(name).ok_or_else(|| format!("its notification `{name}` is not configured any more"))?;
+    let step = steps.get(step).filter(|step| step.to == to);
+    step.map(|step| &step.content)
+        .ok_or_else(|| format!("its notification `{name}` was changed, and this step does not go here any more"))
+}
+
+pub(super) fn recorded(sent: Sent, at: i64, duration_ms: i64) -> Attempt {
+    let attempt = Attempt { at, duration_ms, http_status: None, code: None, error: None, answer: None };
+    let failed = |failure: Failure| (Some(failure.code.as_str()), Some(failure.to_string()));
+    match sent {
+        Sent::Arrived(None) => attempt,
+        Sent::Arrived(Some(answer)) => {
+            Attempt { http_status: Some(answer.status.as_u16()), answer: Some(answer.text), ..attempt }
+        }
+        Sent::Skipped(reason) => Attempt { error: Some(reason), ..attempt },
+        Sent::Refused(answer) => {
+            let (code, error) = failed(Failure::status(answer.status, &answer.text));
+            Attempt { http_status: Some(answer.status.as_u16()), code, error, answer: Some(answer.text), ..attempt }
+        }
+        Sent::Failed(failure) | Sent::Impossible(failure) => {
+            let (code, error) = failed(failure);
+            Attempt { code, error, ..attempt }
+        }
+    }
+}
+
+/// Answers after which another attempt would be answered the same.
+fn is_final(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
+}
+
+fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>) -> Next {
+    let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
+    let wait = stretched(wait).max(retry_after.unwrap_or_default());
+    Next::Retry(unix_ms() + wait.as_millis() as i64)
+}
+
+/// A wait, with jitter.
+pub(super) fn stretched(wait: Duration) -> Duration {
+    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
+    wait.mul_f64(1.0 + JITTER * share)
+}

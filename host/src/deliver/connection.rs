@@ -1,0 +1,131 @@
+//! How a destination is connected to: the addresses it may be at, a proxy, who is believed, how long it may take.
+//!
+//! A client is never shared and never changed: a changed configuration makes a new one, so that no connection that is kept
+//! open outlives the rules that it was opened by.
+
+use super::address_guard::{AddressGuard, RefusedAddress};
+use super::certificates::{CertificateFile, ClientCertificate, authorities, identity};
+use super::failure::{Failure, Way};
+use anyhow::{Context, Result, ensure};
+use ipnet::IpNet;
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url, tls};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one attempt may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long connecting may take, at most half of the whole time: what failed is to be told from what did not answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is configured of a destination's connections.
+#[derive(Default)]
+pub struct ConnectionOptions {
+    /// Networks that are not globally routable and may be reached all the same.
+    pub allow_networks: Vec<IpNet>,
+    /// The proxy, with its user name and password.
+    pub proxy: Option<Url>,
+    /// Authorities that are believed beside those of the system.
+    pub ca: Option<CertificateFile>,
+    /// What is shown to receivers that ask for a certificate.
+    pub client: Option<ClientCertificate>,
+    /// How long connecting may take.
+    pub connect_timeout: Option<Duration>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+}
+
+/// A destination's client and what it may do.
+#[derive(Debug)]
+pub struct Connection {
+    guard: Arc<AddressGuard>,
+    client: Client,
+    is_proxied: bool,
+    connect_timeout: Duration,
+    timeout: Duration,
+    files: Vec<PathBuf>,
+}
+
+impl ConnectionOptions {
+    /// Reads the files and sets the client up.
+    ///
+    /// # Errors
+    /// Which key cannot be used, and what to do.
+    pub fn connect(self) -> Result<Connection> {
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
+        let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT.min(timeout / 2));
+        ensure!(
+            connect_timeout < timeout,
+            "`connect_timeout` has to be shorter than `timeout`, which is for the answer too; lower it or raise that"
+        );
+        let guard = Arc::new(AddressGuard::new(self.allow_networks));
+        let mut builder = guarded(&guard).timeout(timeout).connect_timeout(connect_timeout);
+        let is_proxied = self.proxy.is_some();
+        if let Some(url) = self.proxy {
+            ensure!(
+                matches!(url.scheme(), "http" | "https"),
+                "`proxy` begins with `{}:`; http: and https: are taken",
+                url.scheme()
+            );
+            guard.check_literal(&url).context("`proxy`")?;
+            builder = builder.proxy(Proxy::all(url).context("`proxy` cannot be used")?);
+        }
+        let mut files = Vec::new();
+        if let Some(ca) = self.ca {
+            let found = authorities(&ca).context("`ca`")?;
+            let found = found.iter().map(|certificate| Certificate::from_der(certificate));
+            builder = builder.tls_certs_merge(found.collect::<Result<Vec<_>, _>>().context("`ca`")?);
+            files.push(ca.path);
+        }
+        if let Some(client) = self.client {
+            builder = builder.identity(identity(&client).context("`client_certificate`")?);
+            files.extend([client.certificate.path].into_iter().chain(client.key));
+        }
+        let client = builder.build().context("cannot set up an HTTP client")?;
+        Ok(Connection { guard, client, is_proxied, connect_timeout, timeout, files })
+    }
+}
+
+impl Connection {
+    /// The files that it was made of.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The client, which has checked nothing of a URL whose host is an address: that is [`Connection::check`]'s.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Checks what the client connects to, or has a proxy connect to, without resolving anything.
+    pub(super) fn check(&self, url: &Url) -> Result<(), RefusedAddress> {
+        self.guard.check_literal(url)
+    }
+
+    pub(super) fn is_proxied(&self) -> bool {
+        self.is_proxied
+    }
+
+    /// Why a request did not get its answer.
+    pub(super) fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
+        let (connect_timeout, timeout) = (self.connect_timeout, self.timeout);
+        Failure::of(error, Way { is_proxied: self.is_proxied, is_tls, connect_timeout, timeout })
+    }
+}
+
+/// A client that goes where its guard lets it and nowhere else: no redirect, no proxy.
+///
+/// # Errors
+/// When there is no way to set it up.
+pub fn guarded_client(guard: &Arc<AddressGuard>, timeout: Duration) -> Result<Client> {
+    guarded(guard).timeout(timeout).build().context("cannot set up an HTTP client")
+}
+
+/// No redirect, and no proxy but those that are set later: none of the environment's.
+fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
+    // The provider is the process's; whoever comes second finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(guard.clone());
+    builder.tls_version_min(tls::Version::TLS_1_2)
+}

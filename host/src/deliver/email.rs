@@ -1,0 +1,228 @@
+//! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
+
+use super::address_guard::{AddressGuard, NameUnknown, RefusedAddress};
+use super::attempt::Sent;
+use super::certificates::{CertificateFile, authorities};
+use super::failure::{Code, Failure};
+use anyhow::{Context, Result, ensure};
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use reqwest::Url;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use uuid::Uuid;
+
+const SUBMISSION_PORT: u16 = 587;
+const SUBMISSION_TLS_PORT: u16 = 465;
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is configured of a mail server.
+pub struct EmailOptions {
+    /// `smtp://HOST[:PORT]`, or `smtps://` where TLS begins at once.
+    pub url: Url,
+    /// Whether `smtp://` goes over to TLS before anything is said.
+    pub starttls: bool,
+    /// Who the host is there.
+    pub credentials: Option<(String, String)>,
+    /// Authorities that are believed beside those of the system.
+    pub ca: Option<CertificateFile>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// Where the server may be.
+    pub guard: AddressGuard,
+}
+
+/// A mail server.
+pub struct Email {
+    guard: AddressGuard,
+    host: String,
+    port: u16,
+    tls: SmtpTls,
+    credentials: Option<Credentials>,
+    timeout: Duration,
+    files: Vec<PathBuf>,
+}
+
+enum SmtpTls {
+    Off,
+    AtOnce(TlsParameters),
+    Asked(TlsParameters),
+}
+
+/// From whom to whom.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The sender.
+    pub from: Mailbox,
+    /// Everybody who gets it.
+    pub to: Vec<Mailbox>,
+}
+
+/// A mail that is ready.
+#[derive(Debug)]
+pub struct Mail(Message);
+
+impl EmailOptions {
+    /// Reads the files and checks the rest.
+    ///
+    /// # Errors
+    /// Which key cannot be used, and what to do.
+    pub fn connect(self) -> Result<Email> {
+        let is_tls = self.url.scheme() == "smtps";
+        ensure!(
+            is_tls || self.url.scheme() == "smtp",
+            "`url` begins with `{}:`; smtp: and smtps: are taken",
+            self.url.scheme()
+        );
+        ensure!(
+            self.url.username().is_empty() && self.url.password().is_none(),
+            "`url` has a user name in it; write it as `auth: {{ type: basic, … }}`"
+        );
+        ensure!(self.starttls || !is_tls, "`starttls` is for smtp:, and `url` is smtps:");
+        ensure!(
+            self.starttls || self.credentials.is_none(),
+            "without TLS everybody on the way reads the password; remove `starttls: false` or `auth`"
+        );
+        let host = self.url.host_str().filter(|host| !host.is_empty()).context("`url` names no host")?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let default_port = if is_tls { SUBMISSION_TLS_PORT } else { SUBMISSION_PORT };
+        let mut parameters = TlsParameters::builder(host.clone());
+        if let Some(ca) = &self.ca {
+            for certificate in authorities(ca).context("`ca`")? {
+                parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
+            }
+        }
+        // The provider is the process's; whoever comes second finds it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let parameters = parameters.build_rustls().context("cannot set up TLS")?;
+        Ok(Email {
+            guard: self.guard,
+            port: self.url.port().unwrap_or(default_port),
+            host,
+            tls: match (is_tls, self.starttls) {
+                (true, _) => SmtpTls::AtOnce(parameters),
+                (false, true) => SmtpTls::Asked(parameters),
+                (false, false) => SmtpTls::Off,
+            },
+            credentials: self.credentials.map(|(user, password)| Credentials::new(user, password)),
+            timeout: self.timeout.unwrap_or(TIMEOUT),
+            files: self.ca.into_iter().map(|ca| ca.path).collect(),
+        })
+    }
+}
+
+impl Email {
+    /// The files that it was made of.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    pub(super) async fn send(&self, mail: Mail) -> Sent {
+        match tokio::time::timeout(self.timeout, self.try_send(mail)).await {
+            Ok(sent) => sent,
+            Err(_) => Sent::Failed(Failure::new(
+                Code::Timeout,
+                format!("the mail server did not take it in time ({} s)", self.timeout.as_secs_f64()),
+            )),
+        }
+    }
+
+    async fn try_send(&self, mail: Mail) -> Sent {
+        let found = match self.guard.permitted(&self.host).await {
+            Ok(found) => found,
+            Err(error) => {
+                let code = if error.is::<RefusedAddress>() {
+                    Code::RefusedAddress
+                } else if error.is::<NameUnknown>() {
+                    Code::Dns
+                } else {
+                    Code::Connect
+                };
+                return Sent::Failed(Failure::new(code, error.to_string()));
+            }
+        };
+        let mut failure = Failure::new(Code::Connect, "the mail server has no address");
+        for address in found {
+            let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
+            let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();
+            match transport.send(mail.0.clone()).await {
+                Ok(_) => return Sent::Arrived(None),
+                // The server has said no; another address of it would too.
+                Err(error) if error.is_permanent() && !is_about_password(&error) => {
+                    return Sent::Impossible(failure_of(&error));
+                }
+                Err(error) if error.status().is_some() => return Sent::Failed(failure_of(&error)),
+                Err(error) => failure = failure_of(&error),
+            }
+        }
+        Sent::Failed(failure)
+    }
+
+    fn set_up(&self, server: AsyncSmtpTransportBuilder) -> AsyncSmtpTransportBuilder {
+        let tls = match &self.tls {
+            SmtpTls::Off => Tls::None,
+            SmtpTls::AtOnce(parameters) => Tls::Wrapper(parameters.clone()),
+            SmtpTls::Asked(parameters) => Tls::Required(parameters.clone()),
+        };
+        let server = server.port(self.port).timeout(Some(self.timeout)).tls(tls);
+        match &self.credentials {
+            Some(credentials) => server.credentials(credentials.clone()),
+            None => server,
+        }
+    }
+}
+
+/// No password is shown.
+impl fmt::Debug for Email {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Email").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Letter {
+    /// A mail with a text. The delivery's id makes its `Message-ID`, by which a repeat is told.
+    ///
+    /// # Errors
+    /// When there is no mail of it.
+    pub(super) fn mail(&self, id: Uuid, subject: &str, text: String) -> Result<Mail> {
+        let domain = self.from.email.domain();
+        let mut mail = Message::builder()
+            .from(self.from.clone())
+            .subject(subject)
+            .message_id(Some(format!("<{id}@{domain}>")))
+            .header(ContentType::TEXT_PLAIN);
+        for to in &self.to {
+            mail = mail.to(to.clone());
+        }
+        Ok(Mail(mail.body(text)?))
+    }
+}
+
+impl Mail {
+    /// As it goes over the line.
+    pub fn formatted(&self) -> String {
+        String::from_utf8_lossy(&self.0.formatted()).into_owned()
+    }
+}
+
+/// Another attempt, with another password, may be answered otherwise.
+fn is_about_password(error: &smtp::Error) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    code.is_some_and(|code| ["530", "534", "535", "538"].contains(&code.as_str()))
+}
+
+fn failure_of(error: &smtp::Error) -> Failure {
+    let code = match error {
+        error if error.status().is_some() => Code::Status,
+        error if error.is_timeout() => Code::Timeout,
+        error if error.is_tls() => Code::Tls,
+        error if error.is_response() => Code::Interrupted,
+        _ => Code::Connect,
+    };
+    Failure::new(code, format!("the mail server: {error}"))
+}

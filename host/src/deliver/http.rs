@@ -1,0 +1,85 @@
+//! Sends requests.
+
+use super::answer::Answer;
+use super::attempt::Sent;
+use super::authentication::Authentication;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::render::Rendered;
+use super::signature::Signature;
+use crate::id::unix_ms;
+use anyhow::{Context, Result, anyhow, ensure};
+use percent_encoding::percent_decode_str;
+use reqwest::header::{HeaderName, HeaderValue, USER_AGENT};
+use reqwest::{StatusCode, Url};
+use uuid::Uuid;
+
+/// Connections to one receiver, and who the host is there.
+#[derive(Debug)]
+pub struct Http {
+    /// The way there.
+    pub connection: Connection,
+    authentication: Authentication,
+    signature: Signature,
+}
+
+impl Http {
+    /// As configured, with a URL whose user name is taken out of it, so that it goes where `auth` goes and nowhere else.
+    ///
+    /// # Errors
+    /// When the URL is no HTTP URL, or says who sends where `auth` says it too.
+    pub fn new(
+        url: &mut Url,
+        connection: Connection,
+        mut authentication: Authentication,
+        signature: Signature,
+    ) -> Result<Self> {
+        ensure!(
+            matches!(url.scheme(), "http" | "https"),
+            "`url` begins with `{}:`; http: and https: are taken",
+            url.scheme()
+        );
+        if !url.username().is_empty() || url.password().is_some() {
+            ensure!(authentication.is_none(), "`url` has a user name in it, and there is `auth`; remove one of them");
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let (username, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+            authentication = Authentication::basic(&username, &password).context("`url`")?;
+            let emptied = url.set_password(None).and_then(|()| url.set_username(""));
+            emptied.map_err(|()| anyhow!("`url` cannot have a user name; use `auth`"))?;
+        }
+        Ok(Self { connection, authentication, signature })
+    }
+
+    /// Headers that nobody else can set.
+    pub fn own_headers(&self) -> Vec<HeaderName> {
+        self.authentication.header_name().cloned().into_iter().chain(self.signature.header_names()).collect()
+    }
+
+    /// Sends a request with everything that says who sends it.
+    pub(super) async fn send(&self, id: Uuid, rendered: Rendered) -> Sent {
+        match self.request(id, rendered).await {
+            Ok(answer) if answer.status.is_success() => Sent::Arrived(Some(answer)),
+            Ok(answer) => Sent::Refused(answer),
+            Err(failure) => Sent::Failed(failure),
+        }
+    }
+
+    /// The answer to a request, whatever it is.
+    pub(super) async fn request(&self, id: Uuid, rendered: Rendered) -> Result<Answer, Failure> {
+        let Rendered { method, url, mut headers, body } = rendered;
+        self.connection.check(&url)?;
+        let is_tls = url.scheme() == "https";
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))));
+        // These take the place of whatever a notifier or a template said.
+        for (name, value) in &self.signature.headers(&id.to_string(), unix_ms(), &body)? {
+            headers.insert(name, value.clone());
+        }
+        self.authentication.apply(&mut headers);
+        let request = self.connection.client().request(method, url).headers(headers).body(body);
+        let response = request.send().await.map_err(|error| self.connection.failure(&error, is_tls))?;
+        if self.connection.is_proxied() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(Failure::proxy_authorization());
+        }
+        Ok(Answer::read(response, &self.authentication).await)
+    }
+}

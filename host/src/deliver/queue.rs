@@ -1,0 +1,205 @@
+//! The task of one destination: takes what is due from the store, as much at once as the destination may get.
+
+use super::attempt::{Office, Tried, attempt, record, stretched};
+use super::destination::Destination;
+use crate::id::unix_ms;
+use crate::store::{DueDelivery, Health};
+use anyhow::Result;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio::task::{self, JoinError, JoinSet};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// How often to look without being told: the clock that says what is due may be set.
+const LOOK: Duration = Duration::from_secs(60);
+/// How long to wait for the plugins at the start, before a destination's notifier is looked for again.
+const PLUGINS_PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait when the store cannot be read or written.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Deliveries that are read from the store at once, per attempt that may be under way.
+const READ_AHEAD: usize = 8;
+
+/// Attempts that may wait for the disk while others are made; a host that is killed makes them once more.
+const UNRECORDED_MAX: usize = 256;
+
+/// Failures in a row after which a destination is left alone for a while, with one attempt at the end of it.
+const FAILURES: u32 = 5;
+const PAUSE_MIN: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Leaves a destination alone that takes nothing, so that what waits for it costs nothing meanwhile.
+#[derive(Debug, Default)]
+struct Breaker {
+    failures: u32,
+    pause: Duration,
+    closed_until: Option<Instant>,
+}
+
+impl Breaker {
+    /// How many attempts may be under way, or how long there may be none.
+    fn room(&self, concurrency: usize, now: Instant) -> Result<usize, Duration> {
+        match self.closed_until.filter(|until| *until > now) {
+            Some(until) => Err(until - now),
+            None if self.failures >= FAILURES => Ok(1),
+            None => Ok(concurrency),
+        }
+    }
+
+    fn hear(&mut self, tried: &Tried, now: Instant) {
+        match tried.health {
+            Health::Well => *self = Self::default(),
+            Health::Unknown => {}
+            Health::Failing => {
+                self.failures += 1;
+                // Those that were under way when it closed say nothing new.
+                if self.failures >= FAILURES && self.closed_until.is_none_or(|until| until <= now) {
+                    self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+                    self.closed_until = Some(now + stretched(self.pause));
+                }
+                if let Some(asked) = tried.retry_after {
+                    self.closed_until = self.closed_until.max(Some(now + asked.min(PAUSE_MAX)));
+                }
+            }
+        }
+    }
+}
+
+/// How others tell the task that there may be something to do.
+#[derive(Debug, Default)]
+pub(super) struct Waker {
+    notify: Notify,
+    knocked: AtomicBool,
+}
+
+impl Waker {
+    /// There may be something new.
+    pub fn wake(&self) {
+        self.notify.notify_one();
+    }
+
+    /// Somebody wants an attempt now, whatever came of the former ones.
+    pub fn knock(&self) {
+        self.knocked.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+}
+
+/// The task of one destination.
+pub(super) struct Queue {
+    pub destination: Arc<Destination>,
+    pub office: Arc<Office>,
+    pub waker: Arc<Waker>,
+}
+
+/// What the task has in hand.
+#[derive(Default)]
+struct Hand {
+    ready: VecDeque<DueDelivery>,
+    under_way: HashMap<task::Id, Uuid>,
+    attempts: JoinSet<Tried>,
+    /// What was made and is not recorded yet is not begun again either.
+    unrecorded: HashMap<task::Id, Uuid>,
+    records: JoinSet<()>,
+    breaker: Breaker,
+}
+
+impl Queue {
+    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut hand = Hand::default();
+        while !*stopped.borrow() {
+            let wait = match self.begin(&mut hand).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
+                    STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
+                Some(done) = hand.records.join_next_with_id() => {
+                    hand.unrecorded.remove(&done.map_or_else(|error| error.id(), |(task, ())| task));
+                }
+                () = self.waker.notify.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+        while let Some(done) = hand.attempts.join_next_with_id().await {
+            self.end(&mut hand, done);
+        }
+        hand.records.join_all().await;
+    }
+
+    /// Takes note of an attempt, and has it recorded while others are made.
+    fn end(&self, hand: &mut Hand, done: Result<(task::Id, Tried), JoinError>) {
+        let (task, tried) = match done {
+            Ok((task, tried)) => (task, Some(tried)),
+            Err(error) => (error.id(), None),
+        };
+        hand.under_way.remove(&task);
+        let Some(tried) = tried else { return };
+        let was_closed = hand.breaker.closed_until;
+        hand.breaker.hear(&tried, Instant::now());
+        if hand.breaker.closed_until.is_some() && hand.breaker.closed_until != was_closed {
+            // What is tried next is what is due then.
+            hand.ready.clear();
+            let pause = hand.breaker.closed_until.map(|until| until.saturating_duration_since(Instant::now()));
+            let seconds = pause.unwrap_or_default().as_secs();
+            info!(destination = self.destination.name, "destination left alone for {seconds} s");
+        }
+        let (id, destination, office) = (tried.id, self.destination.clone(), self.office.clone());
+        let task = hand.records.spawn(async move {
+            if let Err(error) = record(&destination, tried, &office).await {
+                warn!(destination = destination.name, delivery = %id, "an attempt was not recorded: {error:#}");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        });
+        hand.unrecorded.insert(task.id(), id);
+    }
+
+    /// Begins what is due, as far as there is room, and says how long until there is more.
+    async fn begin(&self, hand: &mut Hand) -> Result<Duration> {
+        let (destination, office) = (&self.destination, &self.office);
+        if destination.waits_for_plugins() && !office.loaded.is_settled() {
+            return Ok(PLUGINS_PAUSE);
+        }
+        if self.waker.knocked.swap(false, Ordering::Relaxed) {
+            hand.breaker.closed_until = None;
+        }
+        let concurrency = match hand.breaker.room(destination.concurrency, Instant::now()) {
+            Ok(concurrency) => concurrency,
+            Err(wait) => return Ok(wait.min(LOOK)),
+        };
+        if hand.under_way.len() >= concurrency || hand.unrecorded.len() >= UNRECORDED_MAX {
+            // The end of one of them wakes this task.
+            return Ok(LOOK);
+        }
+        let now = unix_ms();
+        if hand.ready.is_empty() {
+            let without = hand.under_way.values().chain(hand.unrecorded.values()).copied().collect();
+            let limit = READ_AHEAD * concurrency;
+            hand.ready = office.store.due_deliveries(destination.name.clone(), now, limit, without).await?.into();
+        }
+        while hand.under_way.len() < concurrency
+            && let Some(delivery) = hand.ready.pop_front()
+        {
+            if let Err(wait) = destination.rate_limit.take() {
+                hand.ready.push_front(delivery);
+                return Ok(wait);
+            }
+            let id = delivery.id;
+            let (destination, office) = (destination.clone(), office.clone());
+            let task = hand.attempts.spawn(async move { attempt(&destination, delivery, &office).await });
+            hand.under_way.insert(task.id(), id);
+        }
+        if hand.under_way.len() == concurrency {
+            return Ok(LOOK);
+        }
+        let next = office.store.next_delivery(destination.name.clone(), now).await?;
+        Ok(next.map_or(LOOK, |at| Duration::from_millis((at - now).unsigned_abs()).min(LOOK)))
+    }
+}

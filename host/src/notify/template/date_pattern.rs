@@ -1,0 +1,174 @@
+//! `dateFormat`: Java's letters for dates, as TheHive's templates have them, in English.
+
+use anyhow::{Result, bail, ensure};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use std::fmt::Write;
+
+/// Bytes of a pattern.
+const PATTERN_BYTES_MAX: usize = 256;
+const LETTERS: &str = "yMdHhmsSaEzZX";
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// How a time is written.
+#[derive(Clone, Debug)]
+pub(super) struct DatePattern {
+    parts: Vec<Part>,
+    offset: Offset,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    /// A letter, and how often it is repeated.
+    Letter(char, usize),
+}
+
+impl DatePattern {
+    /// Reads a pattern such as `yyyy-MM-dd 'at' HH:mm`, and where its clock stands: `UTC`, an offset such as `+02:00`,
+    /// or an English locale, which changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what is allowed.
+    pub fn new(pattern: &str, zone: Option<&str>) -> Result<Self> {
+        ensure!(
+            (1..=PATTERN_BYTES_MAX).contains(&pattern.len()),
+            "a date pattern has 1 to {PATTERN_BYTES_MAX} bytes; this one has {}",
+            pattern.len()
+        );
+        let mut parts = Vec::new();
+        let mut rest = pattern;
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '\'' => {
+                    let (text, length) = quoted(rest)?;
+                    parts.push(Part::Text(text));
+                    length
+                }
+                _ if first.is_ascii_alphabetic() => {
+                    ensure!(
+                        LETTERS.contains(first),
+                        "`{first}` in the date pattern `{pattern}` is not one of the letters {LETTERS}; text stands in \
+                         single quotes"
+                    );
+                    let count = rest.len() - rest.trim_start_matches(first).len();
+                    ensure!(first != 'S' || count <= 9, "a date pattern has at most nine `S`; `{pattern}` has {count}");
+                    parts.push(Part::Letter(first, count));
+                    count
+                }
+                _ => {
+                    parts.push(Part::Text(first.to_string()));
+                    first.len_utf8()
+                }
+            };
+            rest = &rest[length..];
+        }
+        Ok(Self { parts, offset: zone.map_or(Ok(Offset::UTC), offset)? })
+    }
+
+    pub fn format(&self, time: Timestamp) -> String {
+        let local = self.offset.to_datetime(time);
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(literal) => text.push_str(literal),
+                Part::Letter(letter, count) => text.push_str(&self.letter(*letter, *count, local)),
+            }
+        }
+        text
+    }
+
+    fn letter(&self, letter: char, count: usize, local: DateTime) -> String {
+        let number = |number: i64| format!("{number:0count$}");
+        let name = |names: &[&str], index: i8| {
+            let name = names.get(usize::try_from(index).unwrap_or_default()).copied().unwrap_or_default();
+            if count < 4 { name[..3.min(name.len())].to_owned() } else { name.to_owned() }
+        };
+        let hour = i64::from(local.hour());
+        match letter {
+            'y' if count == 2 => format!("{:02}", local.year().rem_euclid(100)),
+            'y' => number(local.year().into()),
+            'M' if count > 2 => name(&MONTHS, local.month() - 1),
+            'M' => number(local.month().into()),
+            'd' => number(local.day().into()),
+            'H' => number(hour),
+            'h' => number((hour + 11) % 12 + 1),
+            'm' => number(local.minute().into()),
+            's' => number(local.second().into()),
+            'S' => format!("{:09}", local.subsec_nanosecond())[..count].to_owned(),
+            'a' => (if hour < 12 { "AM" } else { "PM" }).to_owned(),
+            'E' => name(&DAYS, local.weekday().to_monday_zero_offset()),
+            'Z' => self.shown_offset(""),
+            'X' | 'z' if self.offset.is_zero() => (if letter == 'z' { "UTC" } else { "Z" }).to_owned(),
+            'X' if count == 2 => self.shown_offset(""),
+            'X' => self.shown_offset(":"),
+            _ => format!("GMT{}", self.shown_offset(":")),
+        }
+    }
+
+    fn shown_offset(&self, between: &str) -> String {
+        let minutes = self.offset.seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let mut text = String::new();
+        let _ = write!(text, "{sign}{:02}{between}{:02}", minutes.abs() / 60, minutes.abs() % 60);
+        text
+    }
+}
+
+/// The text that a quote begins, and how long it is with its quotes. Two quotes stand for one.
+fn quoted(pattern: &str) -> Result<(String, usize)> {
+    if pattern.starts_with("''") {
+        return Ok(("'".to_owned(), 2));
+    }
+    let mut text = String::new();
+    let mut characters = pattern.char_indices().skip(1).peekable();
+    while let Some((index, character)) = characters.next() {
+        if character != '\'' {
+            text.push(character);
+        } else if characters.next_if(|(_, next)| *next == '\'').is_some() {
+            text.push('\'');
+        } else {
+            return Ok((text, index + 1));
+        }
+    }
+    bail!("a quote in the date pattern is not closed: {pattern}")
+}
+
+fn offset(zone: &str) -> Result<Offset> {
+    let refused = || {
+        anyhow::anyhow!(
+            "`{zone}` is not known to dateFormat: it takes UTC, an offset such as +02:00, or an English locale"
+        )
+    };
+    let is_english = zone.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"))
+        && zone[2..].chars().next().is_none_or(|next| next == '_' || next == '-');
+    if is_english || ["UTC", "GMT", "Z"].contains(&zone) {
+        return Ok(Offset::UTC);
+    }
+    let (sign, rest) = match zone.as_bytes().first() {
+        Some(b'+') => (1, &zone[1..]),
+        Some(b'-') => (-1, &zone[1..]),
+        _ => return Err(refused()),
+    };
+    let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes) =
+        rest.split_once(':').filter(|(hours, minutes)| two_digits(hours) && two_digits(minutes)).ok_or_else(refused)?;
+    let (hours, minutes): (i32, i32) = (hours.parse()?, minutes.parse()?);
+    ensure!(hours <= 18 && minutes < 60, refused());
+    Ok(Offset::from_seconds(sign * (hours * 3_600 + minutes * 60))?)
+}

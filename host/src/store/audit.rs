@@ -1,0 +1,202 @@
+//! The audit trail of incidents.
+
+use super::Store;
+use super::deliveries::{self, Told};
+use super::incidents::{IncidentKey, IncidentRow, incident_row};
+use super::sql::json;
+use super::writer::Tx;
+use crate::id::{key, unix_ms};
+use crate::incident::{Details, Status};
+use crate::notify::{Trigger, about_change};
+use crate::words::words;
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+words!(
+    /// What was done to an incident.
+    Operation { Creation = "Creation", Update = "Update", Delete = "Delete" }
+);
+
+/// One change of an incident, in the shape of TheHive's webhooks.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// `Creation`, `Update` or `Delete`.
+    pub operation: Operation,
+    /// Always `incident`.
+    pub object_type: &'static str,
+    /// The incident's id.
+    pub object_id: Uuid,
+    /// When, in milliseconds since the Unix epoch.
+    pub start_date: i64,
+    /// The request that did it: an event's id, or that of a call of the API.
+    pub request_id: String,
+    /// The attributes that were set or changed, with their new values.
+    pub details: Value,
+    /// Always true: no entry here is a consequence of another one.
+    pub base: bool,
+    /// The incident's id again: incidents stand for themselves.
+    pub root_id: Uuid,
+    /// The incident after the operation.
+    pub object: Value,
+}
+
+impl AuditEntry {
+    fn new(
+        operation: Operation,
+        object_id: Uuid,
+        start_date: i64,
+        request_id: String,
+        details: Option<Value>,
+        object: Value,
+    ) -> Self {
+        let details = details.unwrap_or_else(|| creation_details(&object));
+        let (object_type, base, root_id) = ("incident", true, object_id);
+        Self { operation, object_type, object_id, start_date, request_id, details, base, root_id, object }
+    }
+}
+
+impl Store {
+    /// The audit trail of an incident, the oldest entry first; also of one that was deleted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
+        self.read(move |connection| {
+            let Some(newest) = newest(connection, which)? else { return Ok(None) };
+            let sql = "WITH RECURSIVE trail(key, previous) AS (
+                           SELECT key, previous FROM audit WHERE key = ?
+                           UNION ALL SELECT audit.key, audit.previous FROM audit JOIN trail ON audit.key = trail.previous
+                       ) SELECT key FROM trail ORDER BY key";
+            let mut query = connection.prepare_cached(sql)?;
+            let keys = query.query_map([newest], |row| row.get::<_, i64>(0))?;
+            Ok(Some(keys.map(|key| entry(connection, key?)).collect::<Result<_>>()?))
+        })
+        .await
+    }
+
+    /// The newest entry of an incident; also of one that was deleted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
+        self.read(move |connection| {
+            let newest = newest(connection, which)?;
+            newest.map(|key| entry(connection, key)).transpose()
+        })
+        .await
+    }
+}
+
+fn newest(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
+    let (column, value) = match which {
+        IncidentKey::Id(id) => ("key", key(id)),
+        IncidentKey::Number(number) => ("number", number.to_key()),
+    };
+    let sql = format!("SELECT newest_audit FROM incidents WHERE {column} = ?");
+    Ok(connection.query_row(&sql, [value], |row| row.get(0)).optional()?)
+}
+
+/// One change of an incident, before it is written down.
+pub(super) struct Change<'a> {
+    pub operation: Operation,
+    /// The incident as it was.
+    pub before: Option<&'a IncidentRow>,
+    /// None in a Creation: they are the incident's own.
+    pub details: Option<&'a Details>,
+    pub request_id: &'a str,
+}
+
+/// Appends an entry, and deliveries of it to whom it is for. Returns the entry's key.
+pub(super) fn append(tx: &mut Tx, row: &IncidentRow, change: &Change) -> Result<i64> {
+    let (id, at) = (tx.ids.next(), unix_ms());
+    let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        key(id),
+        id.as_bytes(),
+        key(row.id),
+        change.before.map(|before| before.newest_audit),
+        change.operation.as_str(),
+        at,
+        change.request_id,
+        change.details.map(json),
+    ])?;
+    let outbound = tx.outbound;
+    let told = Told::Change { incident: key(row.id), audit: key(id), is_first: change.before.is_none() };
+    for destination in outbound.destinations.iter().filter(|destination| destination.is_told_all) {
+        deliveries::enqueue(tx, destination, &told, None)?;
+    }
+    let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));
+    let mut message = None;
+    for rule in rules {
+        let message = match &message {
+            Some(message) => message,
+            None => {
+                let object = serde_json::to_value(row.view())?;
+                let details = change.details.map(serde_json::to_value).transpose()?;
+                let request_id = change.request_id.to_owned();
+                let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object);
+                message.insert(about_change(&entry, &outbound.public_url))
+            }
+        };
+        if rule.filter.matches(message) {
+            deliveries::enqueue_steps(tx, rule, &told)?;
+        }
+    }
+    Ok(key(id))
+}
+
+/// Whether a change is what a trigger is for.
+fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
+    let (now, was) = (&row.incident, change.before.map(|before| &before.incident));
+    let is_over = |status: Status| matches!(status, Status::Resolved | Status::FalsePositive | Status::Closed);
+    let is_kept = change.operation != Operation::Delete;
+    match trigger {
+        Trigger::Any => true,
+        Trigger::IncidentCreated => change.operation == Operation::Creation,
+        Trigger::IncidentUpdated => change.operation == Operation::Update,
+        Trigger::IncidentResolved => is_kept && is_over(now.status) && was.is_none_or(|was| !is_over(was.status)),
+        Trigger::SeverityRaised => was.is_some_and(|was| now.severity > was.severity),
+        Trigger::ObservableAdded => now.observables.len() > was.map_or(0, |was| was.observables.len()),
+        Trigger::EventReceived
+        | Trigger::EventQuarantined
+        | Trigger::DestinationDisabled
+        | Trigger::PluginRefused
+        | Trigger::SourceSilent => false,
+    }
+}
+
+/// An audit entry as it is delivered and shown.
+pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
+    let sql = "SELECT operation, at, request_id, details, object, incident FROM audit WHERE key = ?";
+    let mut query = connection.prepare_cached(sql)?;
+    type Columns = (String, i64, String, Option<String>, Option<String>, i64);
+    let (operation, at, request_id, details, object, incident): Columns = query
+        .query_row([audit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
+    let object: Value = match object {
+        Some(object) => serde_json::from_str(&object)?,
+        None => {
+            let sql = "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit \
+                       FROM incidents WHERE key = ?";
+            let row = connection.prepare_cached(sql)?.query_row([incident], incident_row)?;
+            serde_json::to_value(row.view())?
+        }
+    };
+    let details = details.map(|details| serde_json::from_str(&details)).transpose()?;
+    let id: Uuid = serde_json::from_value(object["id"].clone())?;
+    let operation = operation.parse().map_err(anyhow::Error::msg)?;
+    Ok(AuditEntry::new(operation, id, at, request_id, details, object))
+}
+
+/// The attributes that a Creation sets: those of the object but for what the host keeps of it.
+fn creation_details(object: &Value) -> Value {
+    const KEPT_BY_HOST: [&str; 9] =
+        ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
+    let attributes = object.as_object().into_iter().flatten();
+    let set = attributes.filter(|(name, value)| !value.is_null() && !KEPT_BY_HOST.contains(&name.as_str()));
+    Value::Object(set.map(|(name, value)| (name.clone(), value.clone())).collect())
+}

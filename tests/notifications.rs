@@ -1,0 +1,281 @@
+//! Who is told of what, in which words, in which order, and when somebody is left alone.
+
+use crate::guest::guest;
+use crate::host::{Folder, eventually};
+use crate::outcome::incident;
+use crate::receiver::{Receiver, Reply};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const NETWORKS: &str = "allow_networks: [127.0.0.0/8]";
+
+fn folder(config: &str) -> Folder {
+    Folder::new(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n{config}"))
+        .with("returns", &guest("returns"))
+}
+
+/// Every trigger of incidents, told as its operation and number of observables.
+#[tokio::test]
+async fn triggers_of_incidents() {
+    let receiver = Receiver::start([]).await;
+    let triggers =
+        ["incident_created", "incident_updated", "incident_resolved", "severity_raised", "observable_added", "any"];
+    let mut config =
+        format!("destinations:\n  all: {{ type: http, url: \"{}\", {NETWORKS} }}\nnotifications:\n", receiver.url);
+    for trigger in triggers {
+        config += &format!(
+            "  - {{ name: on-{trigger}, trigger: {trigger}, notify: [{{ to: all, \
+             body: '{{\"trigger\": \"{trigger}\", \"operation\": {{{{json audit.operation}}}}}}' }}] }}\n"
+        );
+    }
+    let folder = folder(&config);
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a", "severity": "low"}))).await;
+    let path = format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap());
+    for patch in [r#"{"severity": "high"}"#, r#"{"severity": "medium"}"#, r#"{"status": "resolved"}"#] {
+        assert_eq!(host.call(Method::PATCH, &path, patch).await.status, 200);
+    }
+    let observable = json!([{"data-type": "ip", "value": "192.0.2.1", "tags": [], "ioc": false}]);
+    host.post("lab", incident(json!({"source-ref": "a", "observables": observable}))).await;
+    assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
+
+    let expected = [
+        ("any", "Creation"),
+        ("any", "Delete"),
+        ("any", "Update"),
+        ("any", "Update"),
+        ("any", "Update"),
+        ("any", "Update"),
+        ("incident_created", "Creation"),
+        ("incident_resolved", "Update"),
+        ("incident_updated", "Update"),
+        ("incident_updated", "Update"),
+        ("incident_updated", "Update"),
+        ("incident_updated", "Update"),
+        ("observable_added", "Update"),
+        ("severity_raised", "Update"),
+    ];
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let received = receiver.wait_for(expected.len()).await;
+    let mut told: Vec<_> =
+        received.iter().map(|one| (word(&one.body["trigger"]), word(&one.body["operation"]))).collect();
+    told.sort();
+    let told: Vec<(&str, &str)> = told.iter().map(|(trigger, operation)| (&**trigger, &**operation)).collect();
+    assert_eq!(told, expected);
+}
+
+/// A filter decides in the same transaction; what it holds back makes no delivery at all.
+#[tokio::test]
+async fn filters_and_dry_runs() {
+    let receiver = Receiver::start([]).await;
+    let folder = folder(&format!(
+        "public_url: https://soc.example/hookmill/
+destinations:
+  ticket: {{ type: http, method: PUT, url: \"{}/{{{{object.source_ref}}}}\", headers: {{ x-team: soc }}, {NETWORKS},
+             auth: {{ type: bearer, token: a-token-that-nobody-sees }} }}
+notifications:
+  - name: high
+    trigger: incident_created
+    filter: {{ _and: [{{ _gte: {{ _field: object.severity, _value: high }} }}, {{ _like: {{ _field: object.title, _value: \"*MALWARE*\" }} }}] }}
+    notify: [{{ to: ticket, body: '{{\"title\": {{{{json object.title}}}}, \"url\": \"{{{{url}}}}\"}}' }}]
+  - {{ name: off, enabled: false, trigger: any, notify: [{{ to: ticket }}] }}
+",
+        receiver.url
+    ));
+    let host = folder.start().await;
+    for (reference, severity, title) in [
+        ("low", "low", "Malware here"),
+        ("other", "critical", "A login"),
+        ("../hit?&#", "critical", "Found \"malware\"\nhere"),
+    ] {
+        let told = incident(json!({"source-ref": reference, "severity": severity, "title": title}));
+        assert_eq!(host.post("lab", told).await.status, 202);
+    }
+    let received = receiver.wait_for(1).await;
+    let number = host.list("/api/incidents").await[0]["number"].clone();
+    let url = format!("https://soc.example/hookmill/api/incidents/{}", number.as_str().unwrap());
+    assert_eq!(received[0].path, "/hook/..%2Fhit%3F%26%23");
+    assert_eq!(received[0].header("x-team"), "soc");
+    assert_eq!(received[0].header("authorization"), "Bearer a-token-that-nobody-sees");
+    assert_eq!(received[0].body, json!({"title": "Found \"malware\"\nhere", "url": url}));
+    let deliveries = host.list("/api/deliveries").await;
+    assert_eq!(deliveries.len(), 1, "{deliveries:?}");
+    assert_eq!((&deliveries[0]["notification"], &deliveries[0]["operation"]), (&json!("high"), &json!("Creation")));
+
+    let test = |incident: &str, send: bool| json!({"incident": incident, "send": send}).to_string();
+    let low = host.list("/api/incidents?source_ref=low").await[0]["number"].as_str().unwrap().to_owned();
+    let dry = host.call(Method::POST, "/api/notifications/high/test", test(&low, false)).await;
+    assert_eq!((dry.status, &dry.body["matches"]), (200, &json!(false)), "{}", dry.body);
+    assert_eq!(dry.body["steps"][0]["request"]["method"], "PUT");
+    assert!(!dry.body.to_string().contains("a-token-that-nobody-sees"), "{}", dry.body);
+    assert_eq!(receiver.received().len(), 1, "a dry run sends nothing");
+    let sent = host.call(Method::POST, "/api/notifications/high/test", test(&low, true)).await;
+    assert_eq!(sent.body["steps"][0]["sent"]["http_status"], 200, "{}", sent.body);
+    assert_eq!(receiver.wait_for(2).await[1].path, "/hook/low");
+    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a trial is in no queue");
+    for (name, body, status) in
+        [("none", test(&low, false), 404), ("high", "{}".into(), 400), ("high", test("INC-1999-0001", false), 404)]
+    {
+        let answer = host.call(Method::POST, &format!("/api/notifications/{name}/test"), body).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    let url = host.url.clone();
+    let (ok, said, error) = folder.run(&[
+        "notification",
+        "test",
+        "high",
+        "--incident",
+        &low,
+        "--url",
+        &url,
+        "--token",
+        "an-admin-token-of-the-tests",
+    ]);
+    assert!(ok && said.contains("holds this back") && said.contains("PUT http://"), "{said} {error}");
+}
+
+/// What comes of one incident arrives in its order; another incident does not wait for it.
+#[tokio::test]
+async fn changes_of_an_incident_wait_for_each_other() {
+    let fails_once = || Receiver::start([Reply::Status(500)]);
+    let (ordered, any) = (fails_once().await, fails_once().await);
+    let folder = folder(&format!(
+        "webhooks:\n  ordered: {{ url: \"{}\", {NETWORKS}, retry_schedule: [1500ms] }}
+  any: {{ url: \"{}\", {NETWORKS}, retry_schedule: [1500ms], ordering: none }}\n",
+        ordered.url, any.url
+    ));
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    for receiver in [&ordered, &any] {
+        receiver.wait_for(1).await;
+    }
+    let path = format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap());
+    for status in ["triaged", "in_progress"] {
+        host.call(Method::PATCH, &path, json!({"status": status}).to_string()).await;
+    }
+    host.post("lab", incident(json!({"source-ref": "b"}))).await;
+    eventually("all are delivered", async || {
+        (host.list("/api/deliveries?status=delivered").await.len() == 8).then_some(())
+    })
+    .await;
+    let told = |receiver: &Receiver| -> Vec<String> {
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        let received = receiver.received();
+        let objects = received.iter().map(|one| &one.body["object"]);
+        objects.map(|object| word(&object["source_ref"]) + " " + &word(&object["status"])).collect()
+    };
+    assert_eq!(told(&ordered), ["a new", "b new", "a new", "a triaged", "a in_progress"]);
+    assert_eq!(told(&any).last().unwrap(), "a new", "without an order what failed comes last: {:?}", told(&any));
+}
+
+/// A receiver that takes nothing is left alone, then disabled; once it is enabled, what is dead can be sent.
+#[tokio::test]
+async fn nothing_but_failures() {
+    let (broken, operators) = (Receiver::start(vec![Reply::Status(500); 6]).await, Receiver::start([]).await);
+    let folder = folder(&format!(
+        "destinations:\n  broken: {{ type: webhook, url: \"{}\", {NETWORKS}, retry_schedule: [1ms, 1ms, 1ms, 1ms, 1s, 1s], \
+         disable_after: 4s, ordering: none, concurrency: 1 }}
+  operators: {{ type: slack, url: \"{}\", {NETWORKS} }}
+notifications:
+  - {{ name: every, trigger: incident_created, notify: [{{ to: broken }}] }}
+  - {{ name: tell, trigger: destination_disabled, notify: [{{ to: operators, template: \"{{{{object.name}}}} & {{{{object.reason}}}}\" }}] }}\n",
+        broken.url, operators.url
+    ));
+    let host = folder.start().await;
+    for reference in ["a", "b", "c"] {
+        host.post("lab", incident(json!({"source-ref": reference}))).await;
+    }
+    host.logs("destination left alone").await;
+    assert_eq!(broken.received().len(), 5, "five failures in a row are enough");
+    let failing = || async { host.get("/api/destinations").await["data"][0].clone() };
+    let state = failing().await;
+    assert!(state["failing_since"].is_string() && state["disabled"].is_null(), "{state}");
+    assert_eq!((&state["name"], &state["type"], &state["pending"]), (&json!("broken"), &json!("webhook"), &json!(3)));
+    // The one attempt after the pause fails too, and by then it has been long enough.
+    let told = operators.wait_for(1).await;
+    let text = told[0].body["text"].as_str().unwrap();
+    assert!(text.starts_with("broken & ") && text.contains("disable_after"), "{text}");
+    let state = failing().await;
+    assert_eq!((&state["pending"], &state["dead"]), (&json!(0), &json!(3)), "{state}");
+    assert_eq!(broken.received().len(), 6);
+
+    let url = host.url.clone();
+    let as_admin = ["--url", &url, "--token", "an-admin-token-of-the-tests"];
+    let (ok, said, _) = folder.run(&[&["destinations", "enable", "broken"], &as_admin[..]].concat());
+    assert!(ok && said.contains("broken is enabled"), "{said}");
+    let (ok, said, _) =
+        folder.run(&[&["deliveries", "retry", "--dead", "--destination", "broken"], &as_admin[..]].concat());
+    assert!(ok && said.contains("3 are due again"), "{said}");
+    eventually("they arrive", async || (broken.received().len() == 9).then_some(())).await;
+    let delivered = eventually("they are recorded", async || {
+        Some(host.list("/api/deliveries?destination=broken&status=delivered").await).filter(|list| list.len() == 3)
+    })
+    .await;
+    assert!(
+        delivered.iter().all(|delivery| delivery["attempts"].as_array().unwrap().last().unwrap()["code"].is_null())
+    );
+    assert_eq!(failing().await["failing_since"], json!(null));
+}
+
+/// What a notification that is gone, or changed, still has in a queue ends.
+#[tokio::test]
+async fn deliveries_of_removed_notifications_end() {
+    let receiver = Receiver::start([Reply::Status(500)]).await;
+    let destination = format!(
+        "destinations: {{ x: {{ type: http, url: \"{}\", {NETWORKS}, retry_schedule: [2s] }} }}\n",
+        receiver.url
+    );
+    let rule = "notifications: [{ name: n, trigger: any, notify: [{ to: x }] }]\n";
+    let folder = folder(&format!("{destination}{rule}"));
+    let host = folder.start().await;
+    host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    receiver.wait_for(1).await;
+    folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n{destination}"));
+    host.signal("HUP");
+    host.logs("taken over").await;
+    let dead = eventually("it is dead", async || host.list("/api/deliveries?status=dead").await.pop()).await;
+    assert!(dead["error"].as_str().unwrap().contains("`n` is not configured any more"), "{dead}");
+    assert_eq!(receiver.received().len(), 1);
+}
+
+/// Events are relayed as they came, and operators hear what happens to the host.
+#[tokio::test]
+async fn events_and_what_happens_to_the_host() {
+    let (relay, operators) = (Receiver::start([]).await, Receiver::start([]).await);
+    let folder = Folder::new(&format!(
+        "sources: {{ lab: {{ scheme: none, plugin: returns }}, raw: {{ scheme: none, plugin: none, silent_after: 1s }} }}
+destinations:
+  relay: {{ type: http, url: \"{}\", {NETWORKS} }}
+  operators: {{ type: webhook, format: standard-webhooks, url: \"{}\", {NETWORKS} }}
+notifications:
+  - {{ name: relay, trigger: event_received, filter: {{ event.source: raw }}, notify: [{{ to: relay }}] }}
+  - {{ name: quarantined, trigger: event_quarantined, notify: [{{ to: operators }}] }}
+  - {{ name: refused, trigger: plugin_refused, notify: [{{ to: operators }}] }}
+  - {{ name: silent, trigger: source_silent, notify: [{{ to: operators }}] }}\n",
+        relay.url, operators.url
+    ))
+    .with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let sent = host.webhook("raw").header("content-type", "text/x-odd").body("any \u{1} bytes").send().await.unwrap();
+    assert_eq!(sent.status(), 202);
+    let received = relay.wait_for(1).await;
+    assert_eq!((&*received[0].bytes, received[0].header("content-type")), ("any \u{1} bytes".as_bytes(), "text/x-odd"));
+    let bad = host.post("lab", incident(json!({"source-ref": ""}))).await;
+    folder.put("broken", b"no plugin");
+    let told = eventually("all three are told", async || {
+        let told = operators.received();
+        (told.len() >= 3).then_some(told)
+    })
+    .await;
+    let by_type = |name: &str| {
+        let found = told.iter().find(|one| one.body["type"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {told:?}")).body["data"].clone()
+    };
+    let event = &by_type("event.quarantined")["event"];
+    assert_eq!((&event["id"], &event["error"]["code"]), (&json!(bad.event_id()), &json!("invalid_incident")));
+    let refused = &by_type("plugin.refused")["object"];
+    assert!(refused["name"] == "broken" && refused["error"].as_str().unwrap().contains("WebAssembly"), "{refused}");
+    let silent = &by_type("source.silent")["object"];
+    assert_eq!((&silent["name"], &silent["silent_after"]), (&json!("raw"), &json!("1s")));
+    assert_eq!(host.list("/api/deliveries?notification=silent").await.len(), 1, "once for each silence");
+}
