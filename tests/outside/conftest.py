@@ -3,8 +3,14 @@
 import json
 import os
 import shutil
+import socket
+import ssl
+import struct
 import subprocess
+import threading
 import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,9 +24,9 @@ ADMIN_TOKEN = "an-admin-token-of-the-tests"
 PATIENCE_S = 60
 
 
-def eventually(what, probe):
+def eventually(what, probe, patience_s=PATIENCE_S):
     """Waits until the probe finds what it looks for."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not (found := probe()):
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.02)
@@ -35,6 +41,130 @@ def npm(function, **arguments):
     return json.loads(output)
 
 
+@dataclass
+class Request:
+    """What came in at a receiver. The names of headers are in lower case."""
+
+    method: str
+    path: str
+    headers: dict
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes what it gets, over TLS if it is given a context, and keeps it.
+
+    `answer` says what is answered to a request: a status, or a status and a value that is sent as JSON. Where it says
+    nothing, the connection is reset.
+    """
+
+    request_queue_size = 128
+
+    def __init__(self, context=None, answer=lambda request: 204):
+        received = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, body)
+                received.append(request)
+                answer = answer_to(request)
+                if answer is None:
+                    # Nothing is read any more, nothing is said: the other side sees a reset.
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                    return
+                status, *value = answer if isinstance(answer, tuple) else (answer,)
+                text = json.dumps(value[0], separators=(",", ":")).encode() if value else b""
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("content-type", "application/json")
+                    self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *_):
+                pass
+
+        answer_to = answer
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.received = received
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.url = f"{'https' if context else 'http'}://{self.address}/hook"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """Who does not come to terms with it goes away."""
+
+    def until(self, count, what=lambda request: True):
+        """So many of these requests, once they have come."""
+
+        def probe():
+            found = [request for request in list(self.received) if what(request)]
+            return found if len(found) >= count else None
+
+        return eventually(f"{count} requests", probe)
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+def openssl(folder, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, and what it has signed for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("certificates")
+    openssl(folder, *"req -x509 -newkey rsa:2048 -noenc -keyout ca.key -out ca.pem -days 2 -subj /CN=authority".split())
+    openssl(folder, *"req -newkey rsa:2048 -noenc -keyout own.key -out own.csr -subj /CN=own".split())
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    openssl(folder, *"x509 -req -in own.csr -CA ca.pem -CAkey ca.key -days 2 -extfile names -out own.pem".split())
+    (folder / "own.key").chmod(0o600)
+    return folder
+
+
+def server_side(certificates):
+    """What a server shows that has the authority's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "own.pem", certificates / "own.key")
+    return context
+
+
+@pytest.fixture
+def receiver():
+    """Starts receivers that end with the test."""
+    receivers = []
+
+    def started(**arguments):
+        receivers.append(Receiver(**arguments))
+        return receivers[-1]
+
+    yield started
+    for one in receivers:
+        one.stop()
+
+
+def yaml(**keys):
+    """Keys of a configuration; JSON is YAML."""
+    return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in keys.items())
+
+
+def destination(url, **keys):
+    """A destination on this machine, to which everything is sent once."""
+    return {"url": url, "allow_networks": ["127.0.0.0/8"], "retry_schedule": [], **keys}
+
+
 class Host:
     """A running host in a folder of its own, with the generic mapper."""
 
@@ -42,17 +172,26 @@ class Host:
         (folder / "plugins").mkdir(mode=0o700)
         shutil.copy(TARGET / "plugins" / "generic.wasm", folder / "plugins")
         (folder / "hookmill.yaml").write_text(f"listen: 127.0.0.1:0\nlimits: {{ deadline_ms: 20000 }}\n{config}")
-        self.log = folder / "log"
+        self.folder, self.log = folder, folder / "log"
+        self.session = requests.Session()
+        # Neither proxies nor a ~/.netrc of whoever runs this.
+        self.session.trust_env = False
+        self.run()
+
+    def run(self):
+        """Starts it, also once more after it was killed: then at another port."""
         with self.log.open("w") as log:
             environment = {"HOOKMILL_ADMIN_TOKEN": ADMIN_TOKEN, "NO_COLOR": "1"}
             # Nobody listens there: a host that took a proxy from its environment would deliver nothing.
             environment |= {name: "http://127.0.0.1:1" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy")}
-            self.process = subprocess.Popen([HOOKMILL, "serve"], cwd=folder, env=environment, stderr=log)
-        self.session = requests.Session()
-        # Neither proxies nor a ~/.netrc of whoever runs this.
-        self.session.trust_env = False
+            self.process = subprocess.Popen([HOOKMILL, "serve"], cwd=self.folder, env=environment, stderr=log)
         self.url = eventually("the host listens", self._address)
         eventually("the host is ready", lambda: self.session.get(f"{self.url}/readyz").ok)
+
+    def kill(self):
+        """Ends it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
 
     def _address(self):
         log = self.log.read_text()
@@ -62,14 +201,46 @@ class Host:
 
     def post(self, source, body, headers=None):
         """Posts a payload as its sender would."""
-        return self.session.post(f"{self.url}/api/webhooks/{source}", data=body.encode(), headers=headers)
+        body = body if isinstance(body, bytes) else body.encode()
+        return self.session.post(f"{self.url}/api/webhooks/{source}", data=body, headers=headers)
+
+    def tell(self, reference, **data):
+        """Posts what the generic mapper makes an incident of, from source `lab`. Returns the answer."""
+        body = {"event_type": "malware_detected", "data": {"alert_id": reference, **data}}
+        answer = self.post("lab", json.dumps(body)).json()
+        assert answer["status"] == "accepted", answer
+        return answer
+
+    def call(self, method, path, **arguments):
+        """The API's answer."""
+        headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+        answer = self.session.request(method, f"{self.url}{path}", headers=headers, **arguments)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
 
     def get(self, path):
         """What the API shows."""
-        headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-        answer = self.session.get(f"{self.url}{path}", headers=headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return self.call("GET", path)
+
+    def over(self, destination, count=1):
+        """Every delivery to a destination, the oldest first, once there are so many and none is pending."""
+
+        def probe():
+            found = self.get(f"/api/deliveries?destination={destination}")["data"]
+            is_over = len(found) >= count and all(delivery["status"] != "pending" for delivery in found)
+            return found[::-1] if is_over else None
+
+        return eventually(f"{count} deliveries to {destination}", probe)
+
+    def delivery(self, destination):
+        """The only delivery to a destination, once it is over."""
+        (found,) = self.over(destination)
+        return found
+
+    def cli(self, *arguments):
+        """A command, what it printed and whether it went well."""
+        environment = {"HOOKMILL_URL": self.url, "HOOKMILL_TOKEN": ADMIN_TOKEN, "NO_COLOR": "1"}
+        return subprocess.run([HOOKMILL, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -83,5 +254,4 @@ def start(tmp_path_factory):
 
     yield start
     for host in hosts:
-        host.process.kill()
-        host.process.wait()
+        host.kill()

@@ -4,80 +4,41 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import standardwebhooks
-from conftest import eventually
+from conftest import Receiver, destination, eventually, openssl, server_side, yaml
 
 PASSWORD = "only a password/of the tests"
 OLD, NEW = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-class Receiver(ThreadingHTTPServer):
-    """Takes what it gets, over TLS if it is given a context, and keeps headers and bodies."""
-
-    def __init__(self, context=None):
-        received = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"])).decode()
-                received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.received = received
-        if context:
-            self.socket = context.wrap_socket(self.socket, server_side=True)
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server_port}/hook"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def handle_error(self, *_):
-        """Who does not come to terms with it goes away."""
-
-
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """An authority, what it has signed for 127.0.0.1, and that as PKCS#12 of today and of former days."""
-    folder = tmp_path_factory.mktemp("certificates")
-    openssl(folder, *"req -x509 -newkey rsa:2048 -noenc -keyout ca.key -out ca.pem -days 2 -subj /CN=authority".split())
-    openssl(folder, *"req -newkey rsa:2048 -noenc -keyout own.key -out own.csr -subj /CN=own".split())
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
-    openssl(folder, *"x509 -req -in own.csr -CA ca.pem -CAkey ca.key -days 2 -extfile names -out own.pem".split())
+def pkcs12(certificates):
+    """The folder of the certificates, with them as PKCS#12 of today and of former days."""
     own = "pkcs12 -export -in own.pem -inkey own.key -certfile ca.pem -passout".split()
-    openssl(folder, *own, f"pass:{PASSWORD}", "-out", "own.p12")
-    openssl(folder, *own, f"pass:{PASSWORD}", "-legacy", "-out", "old.p12")
-    openssl(folder, *"pkcs12 -export -nokeys -in ca.pem -passout".split(), f"pass:{PASSWORD}", "-out", "ca.p12")
-    return folder
+    openssl(certificates, *own, f"pass:{PASSWORD}", "-out", "own.p12")
+    openssl(certificates, *own, f"pass:{PASSWORD}", "-legacy", "-out", "old.p12")
+    openssl(certificates, *"pkcs12 -export -nokeys -in ca.pem -passout".split(), f"pass:{PASSWORD}", "-out", "ca.p12")
+    return certificates
 
 
 @pytest.fixture(scope="module")
 def over_tls(certificates):
     """A receiver that asks for a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "own.pem", certificates / "own.key")
+    context = server_side(certificates)
     context.load_verify_locations(certificates / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
     receiver = Receiver(context)
     yield receiver
-    receiver.shutdown()
+    receiver.stop()
 
 
 @pytest.fixture(scope="module")
 def plain():
     receiver = Receiver()
     yield receiver
-    receiver.shutdown()
+    receiver.stop()
 
 
 @pytest.fixture(scope="module")
@@ -103,42 +64,29 @@ def proxy(tmp_path_factory):
     process.wait()
 
 
-def destination(url, **keys):
-    keys = {"allow_networks": "[127.0.0.0/8]", "retry_schedule": "[]", **keys}
-    return f'{{ url: "{url}", {", ".join(f"{key}: {value}" for key, value in keys.items())} }}'
-
-
 @pytest.fixture
 def deliveries(start):
     """Starts a host with these destinations and one incident. Asks for the only delivery to one of them."""
 
     def started(destinations):
-        lines = "".join(f"  {name}: {keys}\n" for name, keys in destinations.items())
-        host = start(f"sources: {{ lab: {{ scheme: none, plugin: generic }} }}\nwebhooks:\n{lines}")
-        answer = host.post("lab", '{"event_type": "malware_detected", "data": {"alert_id": "a-1"}}')
-        assert answer.json()["status"] == "accepted", answer.text
-
-        def over(name):
-            found = host.get(f"/api/deliveries?destination={name}")["data"]
-            return found[0] if found and found[0]["status"] != "pending" else None
-
-        return lambda name: eventually(f"the delivery to {name}", lambda: over(name))
+        host = start(yaml(sources={"lab": {"scheme": "none", "plugin": "generic"}}, webhooks=destinations))
+        host.tell("a-1")
+        return host.delivery
 
     return started
 
 
 def test_through_a_proxy(deliveries, proxy, plain, over_tls, certificates):
     address, log = proxy
-    right, wrong = (f'"http://soc:{password}@{address}"' for password in ("a-password", "another"))
-    tls = {"ca": f'"{certificates}/ca.pem"', "client_certificate": f'"{certificates}/own.pem"'}
-    tls["client_key"] = f'"{certificates}/own.key"'
-    (certificates / "own.key").chmod(0o600)
+    right, wrong = (f"http://soc:{password}@{address}" for password in ("a-password", "another"))
+    tls = {"ca": f"{certificates}/ca.pem", "client_certificate": f"{certificates}/own.pem"}
+    tls["client_key"] = f"{certificates}/own.key"
     delivery = deliveries({
         "plain": destination(plain.url, proxy=right),
         "over-tls": destination(over_tls.url, proxy=right, **tls),
         "plain-wrong": destination(plain.url, proxy=wrong),
         "over-tls-wrong": destination(over_tls.url, proxy=wrong, **tls),
-        "nobody": destination(plain.url, proxy=f'"http://{address}"'),
+        "nobody": destination(plain.url, proxy=f"http://{address}"),
         "direct": destination(plain.url),
     })
     for name in ("plain", "over-tls", "direct"):
@@ -147,26 +95,26 @@ def test_through_a_proxy(deliveries, proxy, plain, over_tls, certificates):
         # tinyproxy answers a wrong password with 401, which can be told from the receiver's only where there is a tunnel.
         error = delivery(name)["attempts"][0]["error"]
         assert error.startswith(("proxy: ", "status: the receiver answered 401")), error
-    ways = ["via" in headers for headers, _ in plain.received]
+    ways = ["via" in request.headers for request in plain.received]
     assert sorted(ways) == [False, True], "one through the proxy and one without it"
-    assert not any("via" in headers or "proxy-authorization" in headers for headers, _ in over_tls.received)
-    assert not any("proxy-authorization" in headers for headers, _ in plain.received)
+    assert not any({"via", "proxy-authorization"} & request.headers.keys() for request in over_tls.received)
+    assert not any("proxy-authorization" in request.headers for request in plain.received)
     port = over_tls.server_port
     eventually("the proxy made the connection", lambda: f"CONNECT 127.0.0.1:{port}" in log.read_text())
 
 
 @pytest.mark.parametrize("file", ["own.p12", "old.p12"])
-def test_certificates_of_openssl(deliveries, over_tls, certificates, file):
-    shutil.copy(certificates / file, certificates / f"copy-{file}")
+def test_certificates_of_openssl(deliveries, over_tls, pkcs12, file):
+    shutil.copy(pkcs12 / file, pkcs12 / f"copy-{file}")
     delivery = deliveries({
         "asks": destination(
             over_tls.url,
-            ca=f'"{certificates}/ca.p12"',
-            ca_password=f'"{PASSWORD}"',
-            client_certificate=f'"{certificates}/copy-{file}"',
-            client_password=f'"{PASSWORD}"',
+            ca=f"{pkcs12}/ca.p12",
+            ca_password=PASSWORD,
+            client_certificate=f"{pkcs12}/copy-{file}",
+            client_password=PASSWORD,
         ),
-        "nobody": destination(over_tls.url, ca=f'"{certificates}/ca.pem"'),
+        "nobody": destination(over_tls.url, ca=f"{pkcs12}/ca.pem"),
         "unknown": destination(over_tls.url),
     })
     assert delivery("asks")["status"] == "delivered", delivery("asks")
@@ -177,10 +125,10 @@ def test_certificates_of_openssl(deliveries, over_tls, certificates, file):
 def test_a_secret_is_being_replaced(deliveries, plain):
     """Receivers with the old secret and with the new one believe the same message."""
     before = len(plain.received)
-    delivery = deliveries({"soc": destination(plain.url, secrets=f'["{NEW}", "{OLD}"]')})
+    delivery = deliveries({"soc": destination(plain.url, secrets=[NEW, OLD])})
     assert delivery("soc")["status"] == "delivered"
-    headers, body = plain.received[before]
+    request = plain.received[before]
     for secret in (OLD, NEW):
-        standardwebhooks.Webhook(secret).verify(body, headers)
+        standardwebhooks.Webhook(secret).verify(request.body, request.headers)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
-        standardwebhooks.Webhook("whsec_aGFsbG8gaGFsbG8gaGFsbG8gaGFsbG8=").verify(body, headers)
+        standardwebhooks.Webhook("whsec_aGFsbG8gaGFsbG8gaGFsbG8gaGFsbG8=").verify(request.body, request.headers)

@@ -1,16 +1,14 @@
 """The vendors' and the standard's own libraries sign what the host takes, and verify what it sends."""
 
 import json
-import threading
 import time
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import standardwebhooks
 import stripe
 import svix.webhooks
-from conftest import eventually, npm
+from conftest import Receiver, destination, npm, yaml
 from slack_sdk.signature import SignatureVerifier
 
 # Bodies are compared byte for byte, so what is not ASCII stands in them as it is.
@@ -115,31 +113,15 @@ VERIFIERS = {
 @pytest.fixture(scope="module")
 def delivered(start):
     """What the host sends to a receiver of audit webhooks: headers and body of each."""
-    received = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver:
-        threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{receiver.server_port}"
-        host = start(
-            "sources: { lab: { scheme: none, plugin: generic } }\n"
-            f'webhooks: {{ soc: {{ url: "{url}", secret: "{WHSEC}", allow_networks: [127.0.0.1/32] }} }}'
-        )
-        for body in BODIES.values():
-            answer = host.post("lab", body)
-            assert (answer.status_code, answer.json()["status"]) == (202, "accepted"), answer.text
-        eventually("an audit entry for each payload", lambda: len(received) == len(BODIES))
-        receiver.shutdown()
-    return received
+    receiver = Receiver()
+    webhook = destination(receiver.url, secret=WHSEC)
+    host = start(yaml(sources={"lab": {"scheme": "none", "plugin": "generic"}}, webhooks={"soc": webhook}))
+    for body in BODIES.values():
+        answer = host.post("lab", body)
+        assert (answer.status_code, answer.json()["status"]) == (202, "accepted"), answer.text
+    received = receiver.until(len(BODIES))
+    receiver.stop()
+    return [(request.headers, request.body.decode()) for request in received]
 
 
 @pytest.mark.parametrize("verifies", VERIFIERS.values(), ids=VERIFIERS)
