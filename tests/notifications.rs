@@ -171,7 +171,7 @@ async fn changes_of_an_incident_wait_for_each_other() {
 /// A receiver that takes nothing is left alone, then disabled; once it is enabled, what is dead can be sent.
 #[tokio::test]
 async fn nothing_but_failures() {
-    let (broken, operators) = (Receiver::start(vec![Reply::Status(500); 6]).await, Receiver::start([]).await);
+    let (broken, operators) = (Receiver::start(vec![Reply::Status(500); 11]).await, Receiver::start([]).await);
     let folder = folder(&format!(
         "destinations:\n  broken: {{ type: webhook, url: \"{}\", {NETWORKS}, retry_schedule: [1ms, 1ms, 1ms, 1ms, 1s, 1s], \
          disable_after: 4s, ordering: none, concurrency: 1 }}
@@ -186,7 +186,7 @@ notifications:
         host.post("lab", incident(json!({"source-ref": reference}))).await;
     }
     host.logs("destination left alone").await;
-    assert_eq!(broken.received().len(), 5, "five failures in a row are enough");
+    assert_eq!(broken.received().len(), 10, "ten failures in a row are enough");
     let failing = || async { host.get("/api/destinations").await["data"][0].clone() };
     let state = failing().await;
     assert!(state["failing_since"].is_string() && state["disabled"].is_null(), "{state}");
@@ -197,7 +197,7 @@ notifications:
     assert!(text.starts_with("broken & ") && text.contains("disable_after"), "{text}");
     let state = failing().await;
     assert_eq!((&state["pending"], &state["dead"]), (&json!(0), &json!(3)), "{state}");
-    assert_eq!(broken.received().len(), 6);
+    assert_eq!(broken.received().len(), 11);
 
     let url = host.url.clone();
     let as_admin = ["--url", &url, "--token", "an-admin-token-of-the-tests"];
@@ -206,7 +206,7 @@ notifications:
     let (ok, said, _) =
         folder.run(&[&["deliveries", "retry", "--dead", "--destination", "broken"], &as_admin[..]].concat());
     assert!(ok && said.contains("3 are due again"), "{said}");
-    eventually("they arrive", async || (broken.received().len() == 9).then_some(())).await;
+    eventually("they arrive", async || (broken.received().len() == 14).then_some(())).await;
     let delivered = eventually("they are recorded", async || {
         Some(host.list("/api/deliveries?destination=broken&status=delivered").await).filter(|list| list.len() == 3)
     })

@@ -33,7 +33,7 @@ impl Host {
 
     /// What was sent while the host was away is not known: its absence is no silence.
     async fn look_at(&self, source: &Source, limit: Duration, started_at: i64) {
-        let last = source.tally.now().last_success;
+        let last = source.tally.heard_at();
         let told_at = self.store.silent_since(&source.name);
         let is_silent = match told_at {
             Some(told_at) => last.is_none_or(|last| last <= told_at),
@@ -50,7 +50,7 @@ impl Host {
         });
         match self.store.set_silent(&source.name, is_silent, json!({"object": object})).await {
             Ok(told) if is_silent => {
-                warn!(source = &*source.name, "source is silent: nothing was taken from it for {silent_after}");
+                warn!(source = &*source.name, "source is silent: nothing came of it for {silent_after}");
                 if told {
                     self.deliverer.wake();
                 }

@@ -216,6 +216,7 @@ struct UnmappableError<'a> {
 /// What the sender of a stored event is told.
 fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
     let Recorded { state, duplicate, .. } = recorded;
+    source.tally.heard(unix_ms());
     source.tally.count(|tally| count(tally, &state, duplicate));
     if let Some(code) = state.code {
         host.metrics.error(&source.name, code.as_str());

@@ -7,6 +7,7 @@ use hookmill_signatures::Scheme;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,29 +79,44 @@ pub struct LastError {
 
 /// A tally that grows.
 #[derive(Debug, Default)]
-pub struct LiveTally(Mutex<(Tally, bool)>);
+pub struct LiveTally {
+    tally: Mutex<(Tally, bool)>,
+    /// When its last payload was taken since the host started, whatever came of it; zero for never.
+    heard_at: AtomicI64,
+}
 
 impl LiveTally {
     /// Goes on from here.
     pub fn new(tally: Tally) -> Self {
-        Self(Mutex::new((tally, false)))
+        Self { tally: Mutex::new((tally, false)), heard_at: AtomicI64::new(0) }
     }
 
     /// Counts something.
     pub fn count(&self, count: impl FnOnce(&mut Tally)) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         count(&mut held.0);
         held.1 = true;
     }
 
+    /// A payload was taken.
+    pub fn heard(&self, unix_ms: i64) {
+        self.heard_at.store(unix_ms, Ordering::Relaxed);
+    }
+
+    /// When the last payload was taken, in milliseconds since the Unix epoch, as far as it is known.
+    pub fn heard_at(&self) -> Option<i64> {
+        let heard_at = Some(self.heard_at.load(Ordering::Relaxed)).filter(|at| *at > 0);
+        heard_at.or_else(|| self.now().last_success)
+    }
+
     /// How it stands.
     pub fn now(&self) -> Tally {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// How it stands, if anything was counted since this was called last.
     pub fn news(&self) -> Option<Tally> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut held.1).then(|| held.0.clone())
     }
 }

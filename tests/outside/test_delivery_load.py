@@ -17,8 +17,8 @@ TIMEOUT_S = 2
 RETRY_SCHEDULE = ["1s"] * 5 + ["2s"] * 3 + ["5s"] * 12
 # Of the requests: those that are answered 500, whose connection is reset, that are not answered.
 FAILING, RESET, STALLED = 0.3, 0.02, 0.01
-# After five in a row the host leaves a destination alone for seconds, and by chance that would take minutes.
-FAILURES_IN_A_ROW = 3
+# After ten in a row the host leaves a destination alone for seconds, and by chance that would take minutes.
+FAILURES_IN_A_ROW = 8
 PATIENCE_S = 300
 
 

@@ -77,7 +77,14 @@ fn shown(answer: &Value) -> String {
             }
             text += &format!("\n{}\n", clean(request["body"].as_str().unwrap_or_default()));
         }
-        for name in ["mail", "line", "skipped", "error"] {
+        let mail = &step["mail"];
+        if mail.is_object() {
+            for name in ["from", "to", "subject"] {
+                text += &format!("{name}: {}\n", plain(&mail[name]));
+            }
+            text += &format!("\n{}\n", clean(mail["text"].as_str().unwrap_or_default()));
+        }
+        for name in ["line", "skipped", "error"] {
             if let Some(value) = step[name].as_str() {
                 text += &format!("{name}: {}\n", clean(value));
             }

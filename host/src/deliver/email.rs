@@ -3,7 +3,7 @@
 use super::address_guard::{AddressGuard, NameUnknown, RefusedAddress};
 use super::attempt::Sent;
 use super::certificates::{CertificateFile, authorities};
-use super::failure::{Code, Failure};
+use super::failure::{Code, Failure, of_tls};
 use anyhow::{Context, Result, ensure};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
@@ -12,6 +12,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
+use serde_json::{Value, json};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,7 +66,10 @@ pub struct Letter {
 
 /// A mail that is ready.
 #[derive(Debug)]
-pub struct Mail(Message);
+pub struct Mail {
+    message: Message,
+    shown: Value,
+}
 
 impl EmailOptions {
     /// Reads the files and checks the rest.
@@ -150,7 +154,7 @@ impl Email {
         for address in found {
             let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
             let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();
-            match transport.send(mail.0.clone()).await {
+            match transport.send(mail.message.clone()).await {
                 Ok(_) => return Sent::Arrived(None),
                 // The server has said no; another address of it would too.
                 Err(error) if error.is_permanent() && !is_about_password(&error) => {
@@ -199,14 +203,16 @@ impl Letter {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        Ok(Mail(mail.body(text)?))
+        let to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
+        let shown = json!({"from": self.from.to_string(), "to": to, "subject": subject, "text": text});
+        Ok(Mail { message: mail.body(text)?, shown })
     }
 }
 
 impl Mail {
-    /// As it goes over the line.
-    pub fn formatted(&self) -> String {
-        String::from_utf8_lossy(&self.0.formatted()).into_owned()
+    /// As it is shown in a dry run.
+    pub fn shown(&self) -> &Value {
+        &self.shown
     }
 }
 
@@ -217,8 +223,13 @@ fn is_about_password(error: &smtp::Error) -> bool {
 }
 
 fn failure_of(error: &smtp::Error) -> Failure {
+    if let Some(failure) = of_tls(error) {
+        return failure;
+    }
     let code = match error {
         error if error.status().is_some() => Code::Status,
+        // It has no STARTTLS, or no way to prove who asks.
+        error if error.is_client() => Code::Tls,
         error if error.is_timeout() => Code::Timeout,
         error if error.is_tls() => Code::Tls,
         error if error.is_response() => Code::Interrupted,

@@ -210,6 +210,11 @@ fn is_cut(kind: ErrorKind) -> bool {
     matches!(kind, ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof)
 }
 
+/// What of TLS is among the causes of an error of another client.
+pub(super) fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
+    find::<rustls::Error>(&causes(error)).map(|problem| Failure::new(Code::Tls, tls(problem)))
+}
+
 fn tls(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(problem) => certificate(problem),

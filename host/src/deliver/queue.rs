@@ -27,7 +27,7 @@ const READ_AHEAD: usize = 8;
 const UNRECORDED_MAX: usize = 256;
 
 /// Failures in a row after which a destination is left alone for a while, with one attempt at the end of it.
-const FAILURES: u32 = 5;
+const FAILURES: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 

@@ -120,7 +120,7 @@ fn ended(answer: Answer) -> Sent {
 
 /// TheHive 4 says 400 and TheHive 5 may say 409 of what it has.
 fn is_there_already(answer: &Answer) -> bool {
-    matches!(answer.status.as_u16(), 400 | 409) && answer.text.to_lowercase().contains("exist")
+    matches!(answer.status.as_u16(), 400 | 409) && answer.text.to_lowercase().contains("already exist")
 }
 
 /// `_id` of the first alert of a list. Only the beginning of an answer is kept, and that is where the id stands or not: an
@@ -129,9 +129,10 @@ fn id_of_first(answer: &Answer) -> Option<String> {
     let list: Option<Value> = serde_json::from_str(&answer.text).ok();
     let id = match &list {
         Some(list) => list[0]["_id"].as_str().map(str::to_owned),
-        None => {
-            answer.text.split_once("\"_id\":\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned())
-        }
+        None => answer.text.split_once("\"_id\"").and_then(|(_, rest)| {
+            let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+            value.split_once('"').map(|(id, _)| id.to_owned())
+        }),
     };
     id.filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"~_-".contains(&byte)))
 }

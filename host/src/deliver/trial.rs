@@ -61,7 +61,7 @@ fn shown(destination: &Destination, made: &Made) -> Value {
             }
         }
         Made::Alert(alert) => shown["alert"] = alert.shown(),
-        Made::Mail(mail) => shown["mail"] = json!(mail.formatted()),
+        Made::Mail(mail) => shown["mail"] = mail.shown().clone(),
         Made::Line(line) => shown["line"] = json!(String::from_utf8_lossy(line)),
         Made::Nothing(reason) => shown["skipped"] = json!(reason),
         Made::NotNow(error) | Made::Never(error) => shown["error"] = json!(format!("{error:#}")),
