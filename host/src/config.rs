@@ -326,12 +326,10 @@ fn outbound(
     }
     for notification in notifications {
         let name = notification.name().to_owned();
-        let rule = notification.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
+        let (rule, steps) = notification.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
         ensure!(!outbound.notifications.contains_key(&name), "notifications: `{name}` is there twice");
-        if let Some((rule, steps)) = rule {
-            outbound.rules.push(rule);
-            outbound.notifications.insert(name, steps.into());
-        }
+        outbound.rules.extend(rule);
+        outbound.notifications.insert(name, steps.into());
     }
     Ok(outbound)
 }

@@ -27,7 +27,8 @@ pub use certificates::{CertificateFile, ClientCertificate};
 pub use connection::{Connection, ConnectionOptions, guarded_client};
 pub use content::{Content, Format, Recipe, StepWords, seen};
 pub use destination::{
-    CONCURRENCY, Channel, DISABLE_AFTER, Destination, DestinationType, Notifications, Ordering, RetrySchedule, Step,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, Notifications, Ordering,
+    RetrySchedule, Step,
 };
 pub use email::{Email, EmailOptions, Letter};
 pub use failure::{Code, Failure};
@@ -70,7 +71,9 @@ impl Deliverer {
     pub fn expect(&self, notifications: &Notifications) {
         self.office.notifications.rcu(|known| {
             let mut known = Notifications::clone(known);
-            known.extend(notifications.iter().map(|(name, steps)| (name.clone(), steps.clone())));
+            for (name, steps) in notifications {
+                known.entry(name.clone()).or_insert_with(|| steps.clone());
+            }
             known
         });
     }
@@ -87,12 +90,13 @@ impl Deliverer {
         for former in tasks.values() {
             former.stop.send_replace(true);
         }
-        let (mut wakers, mut new_tasks) = (Vec::new(), BTreeMap::new());
-        for destination in destinations {
-            let (name, waker) = (destination.name.clone(), Arc::new(Waker::default()));
+        let wakers: Vec<_> = destinations.iter().map(|_| Arc::new(Waker::default())).collect();
+        self.office.wakers.store(Arc::new(wakers.clone()));
+        let mut new_tasks = BTreeMap::new();
+        for (destination, waker) in destinations.into_iter().zip(wakers) {
+            let name = destination.name.clone();
             let (stop, stopped) = watch::channel(false);
             let former = tasks.remove(&name);
-            wakers.push(waker.clone());
             let destination = Arc::new(destination);
             let queue = Queue { destination: destination.clone(), office: self.office.clone(), waker };
             let task = tokio::spawn(async move {
@@ -104,8 +108,9 @@ impl Deliverer {
             });
             new_tasks.insert(name, DestinationTask { destination, stop, task });
         }
-        self.office.wakers.store(Arc::new(wakers));
-        for (_, removed) in std::mem::replace(&mut *tasks, new_tasks) {
+        let removed = std::mem::replace(&mut *tasks, new_tasks);
+        drop(tasks);
+        for (_, removed) in removed {
             let _ = removed.task.await;
         }
     }

@@ -4,6 +4,7 @@
 use crate::Host;
 use crate::id::unix_ms;
 use crate::notify::Trigger;
+use crate::plugin::FILE_BYTES_MAX;
 use crate::plugin_dir::Refusal;
 use crate::source::Source;
 use jiff::{SignedDuration, Timestamp};
@@ -63,7 +64,12 @@ impl Host {
     /// Tells of plugin files that are not taken.
     pub async fn tell_of_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<Refusal>) {
         while let Some(Refusal { name, file, error }) = refusals.recv().await {
-            let sha256 = tokio::fs::read(&file).await.ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
+            if self.store.outbound().rules_for(Trigger::PluginRefused).next().is_none() {
+                continue;
+            }
+            let is_readable = tokio::fs::metadata(&file).await.is_ok_and(|file| file.len() <= FILE_BYTES_MAX);
+            let bytes = if is_readable { tokio::fs::read(&file).await.ok() } else { None };
+            let sha256 = bytes.map(|bytes| hex::encode(Sha256::digest(bytes)));
             self.notice(Trigger::PluginRefused, json!({"name": name, "sha256": sha256, "error": error})).await;
         }
     }

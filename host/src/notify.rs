@@ -1,6 +1,6 @@
 //! What a notification looks at, whom it tells and in which words: pure functions of one JSON message.
 //!
-//! Nothing here knows of the store, of HTTP or of where a message goes.
+//! Nothing here reads the store, knows of HTTP or of where a message goes.
 
 pub mod fields;
 pub mod filter;

@@ -226,7 +226,7 @@ async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watc
     loop {
         let mut after = 0;
         let before = id::key_at(unix_ms() - retention.as_millis() as i64);
-        loop {
+        while !*stopped.borrow() {
             match host.store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,

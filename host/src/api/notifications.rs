@@ -53,7 +53,7 @@ async fn message(host: &Host, trigger: Trigger, trial: &Trial) -> Result<Message
         let entry = host.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
         return Ok(Message::Change(Box::new(entry)));
     }
-    if matches!(trigger, Trigger::EventReceived | Trigger::EventQuarantined) {
+    if trigger.is_about_events() {
         let id = trial
             .event
             .ok_or_else(|| HttpError::InvalidRequest(format!("{trigger} tells of an event; say which, as `event`")))?;

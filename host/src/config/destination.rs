@@ -2,9 +2,9 @@
 
 use super::file::{Leaf, Name, Period, read};
 use crate::deliver::{
-    AddressGuard, Authentication, CONCURRENCY, CertificateFile, Channel, ClientCertificate, Connection,
-    ConnectionOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http, Letter, LineFile,
-    Ordering, Recipe, RetrySchedule, Signature, StepWords,
+    AddressGuard, Authentication, CONCURRENCY, CONCURRENCY_MAX, CertificateFile, Channel, ClientCertificate,
+    Connection, ConnectionOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http, Letter,
+    LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
 };
 use crate::notify::Trigger;
 use crate::rate_limit::RateLimit;
@@ -14,6 +14,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, USER_AGENT};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -136,6 +137,7 @@ impl Receiver {
         });
         let is_ordered = self.ordering.take().is_none_or(|ordering| ordering.0 == Ordering::Incident);
         let concurrency = self.concurrency.take().map_or(CONCURRENCY, |count| count.0.get());
+        ensure!(concurrency <= CONCURRENCY_MAX, "`concurrency` is {concurrency}; at most {CONCURRENCY_MAX}");
         let rate_limit = RateLimit::per_second(self.requests_per_second.take().map(|count| count.0));
         let disable_after = self.disable_after.take().map_or(DISABLE_AFTER, |time| time.0.into());
         let (channel, recipe, fingerprint) = match kind {
@@ -152,7 +154,8 @@ impl Receiver {
         let destination = Destination {
             name: name.to_owned(),
             kind,
-            fingerprint,
+            // Where it is may hold a secret.
+            fingerprint: hex::encode(Sha256::digest(fingerprint)),
             is_told_all,
             is_ordered,
             channel,
@@ -176,7 +179,7 @@ impl Receiver {
         let parsed = literal.parse::<reqwest::Url>();
         // A URL may hold a secret and is not shown.
         let mut url = parsed.map_err(|error| anyhow!("`url` is no URL such as https://soc.example/hook: {error}"))?;
-        let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
+        let mut http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
         let recipe = match kind {
             DestinationType::Webhook => {
                 ensure!(
@@ -194,7 +197,10 @@ impl Receiver {
                 own_headers: http.own_headers(),
                 body: self.body.take().map(|text| text.0),
             },
-            kind => Recipe::Chat { url, kind },
+            kind => {
+                http = http.with_secret_path(&url);
+                Recipe::Chat { url, kind }
+            }
         };
         Ok((Channel::Http(http), recipe, text))
     }

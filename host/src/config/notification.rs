@@ -37,11 +37,11 @@ impl Notification {
         self.name.as_str()
     }
 
-    /// When it tells whom, and what; nothing when it is switched off, which still has to be right.
+    /// When it tells whom, unless it is switched off, and what: that is kept for what is in queues.
     ///
     /// # Errors
     /// What is wrong, and what is allowed.
-    pub fn into_rule(self, recipes: &BTreeMap<String, Recipe>) -> Result<Option<(Rule, Vec<Step>)>> {
+    pub fn into_rule(self, recipes: &BTreeMap<String, Recipe>) -> Result<(Option<Rule>, Vec<Step>)> {
         let trigger = self.trigger.0;
         let filter = self.filter.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let filter = Filter::parse(&filter, trigger)?;
@@ -61,6 +61,6 @@ impl Notification {
         }
         let to = steps.iter().map(|step| step.to.clone()).collect();
         let rule = Rule { name: self.name.as_str().into(), trigger, filter: Arc::new(filter), to };
-        Ok(self.enabled.is_none_or(|flag| flag.0).then_some((rule, steps)))
+        Ok((self.enabled.is_none_or(|flag| flag.0).then_some(rule), steps))
     }
 }

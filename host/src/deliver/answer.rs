@@ -37,7 +37,7 @@ impl Answer {
 }
 
 /// No control character and none that turns the direction of text, at most as long as an answer is kept.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let turns =
         |char: char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_harmful = |char: char| (char.is_control() && !matches!(char, '\n' | '\t')) || turns(char);

@@ -4,11 +4,11 @@ use super::answer::Answer;
 use super::content::{Content, Made};
 use super::destination::{Channel, Destination, Notifications};
 use super::failure::{Code, Failure};
-use super::queue::Waker;
+use super::queue::{FAILURES, Waker};
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
 use crate::plugin_dir::Loaded;
-use crate::store::{Attempt, DueDelivery, Health, Next, Store, StoreError};
+use crate::store::{Attempt, DueDelivery, Health, Message, Next, Store, StoreError};
 use arc_swap::ArcSwap;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -66,9 +66,22 @@ pub(super) struct Tried {
     pub health: Health,
     /// How long that asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Failures in a row, this one among them.
+    pub failures: u32,
+    /// Whether the receiver asks not to be called again.
+    pub is_gone: bool,
     attempt: Attempt,
     next: Next,
-    is_gone: bool,
+}
+
+impl Tried {
+    /// An attempt that ended in a defect of the host.
+    pub fn broken(destination: &Destination, id: Uuid, attempts: u32) -> Self {
+        let failure = Failure::new(Code::Request, "the attempt ended abruptly; the host's log has more");
+        let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
+        let attempt = recorded(Sent::Failed(failure), unix_ms(), 0);
+        Self { id, health, retry_after: None, failures: 0, is_gone: false, attempt, next }
+    }
 }
 
 /// Makes one attempt.
@@ -100,18 +113,20 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
     office.metrics.delivery(&destination.name, result);
     let is_gone = matches!(&sent, Sent::Refused(answer) if answer.status == StatusCode::GONE);
     let attempt = recorded(sent, at, duration_ms);
-    info!(request_id = delivery.message.request_id(), destination = destination.name, delivery = %delivery.id,
+    let request_id = delivery.message.as_ref().map(Message::request_id).unwrap_or_default();
+    info!(request_id, destination = destination.name, delivery = %delivery.id,
         attempt = delivery.attempts + 1, next = ?next, "delivery attempt: {}", attempt.error.as_deref().unwrap_or("delivered"));
-    Tried { id: delivery.id, health, retry_after, attempt, next, is_gone }
+    Tried { id: delivery.id, health, retry_after, failures: 0, is_gone, attempt, next }
 }
 
 /// Records an attempt, and disables its destination when that is what it comes to.
-pub(super) async fn record(destination: &Destination, tried: Tried, office: &Office) -> Result<(), StoreError> {
+pub(super) async fn record(destination: &Destination, tried: &Tried, office: &Office) -> Result<(), StoreError> {
     let (name, at) = (&destination.name, tried.attempt.at);
-    office.store.attempted(tried.id, name, tried.attempt, tried.next, tried.health).await?;
+    office.store.attempted(tried.id, name, tried.attempt.clone(), tried.next, tried.health).await?;
     let Some(state) = office.store.destination(name).filter(|state| state.disabled.is_none()) else { return Ok(()) };
     let limit_ms = destination.disable_after.as_millis() as i64;
-    let is_lasting = state.failing_since.is_some_and(|since| at - since >= limit_ms);
+    // Two failures far apart are not all that there was between them.
+    let is_lasting = tried.failures >= FAILURES && state.failing_since.is_some_and(|since| at - since >= limit_ms);
     let reason = match (tried.health, tried.is_gone) {
         (_, true) => "the receiver answered 410 Gone, which asks not to be called again",
         (Health::Failing, _) if is_lasting => "every attempt failed for as long as `disable_after` says",
@@ -157,7 +172,10 @@ pub(super) async fn send(destination: &Destination, id: Uuid, made: Made) -> Sen
 fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
     let steps =
         notifications.get(name).ok_or_else(|| format!("its notification `{name}` is not configured any more"))?;
-    let step = steps.get(step).filter(|step| step.to == to);
+    // Steps may have been put before it or taken out.
+    let mut others = steps.iter().filter(|step| step.to == to);
+    let step =
+        steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
     step.map(|step| &step.content)
         .ok_or_else(|| format!("its notification `{name}` was changed, and this step does not go here any more"))
 }

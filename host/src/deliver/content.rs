@@ -9,7 +9,7 @@ use crate::notify::{Place, Template, Trigger, UrlTemplate, about_change, about_e
 use crate::plugin_dir::Loaded;
 use crate::store::{DueDelivery, Message};
 use crate::words::words;
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -234,7 +234,13 @@ impl Content {
     }
 
     fn fill(&self, delivery: &DueDelivery, public_url: &str) -> Result<Made> {
-        let message = &delivery.message;
+        let message = delivery.message.as_ref().map_err(|error| anyhow!("what it tells of cannot be read: {error}"))?;
+        let is_of_trigger = match message {
+            Message::Change(_) => self.trigger.is_about_incidents(),
+            Message::Event(_) => self.trigger.is_about_events(),
+            Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
+        };
+        ensure!(is_of_trigger, "its notification has the trigger {} now, which is for other messages", self.trigger);
         let seen = || seen(message, self.trigger, public_url);
         Ok(match &self.what {
             What::Webhook { url, format, .. } => {

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Attempts that one destination has under way at once.
 pub const CONCURRENCY: usize = 8;
+/// The most that can be configured.
+pub const CONCURRENCY_MAX: usize = 256;
 /// How long nothing but failures may last before a destination gets nothing any more.
 pub const DISABLE_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 

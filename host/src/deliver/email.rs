@@ -1,10 +1,13 @@
 //! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
 
 use super::address_guard::{AddressGuard, NameUnknown, RefusedAddress};
+use super::answer::harmless;
 use super::attempt::Sent;
 use super::certificates::{CertificateFile, authorities};
 use super::failure::{Code, Failure, of_tls};
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
@@ -45,6 +48,8 @@ pub struct Email {
     port: u16,
     tls: SmtpTls,
     credentials: Option<Credentials>,
+    /// What a server that repeats what it was told may show.
+    secrets: Vec<String>,
     timeout: Duration,
     files: Vec<PathBuf>,
 }
@@ -113,6 +118,7 @@ impl EmailOptions {
                 (false, true) => SmtpTls::Asked(parameters),
                 (false, false) => SmtpTls::Off,
             },
+            secrets: self.credentials.iter().flat_map(|(user, password)| secrets(user, password)).collect(),
             credentials: self.credentials.map(|(user, password)| Credentials::new(user, password)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             files: self.ca.into_iter().map(|ca| ca.path).collect(),
@@ -158,13 +164,21 @@ impl Email {
                 Ok(_) => return Sent::Arrived(None),
                 // The server has said no; another address of it would too.
                 Err(error) if error.is_permanent() && !is_about_password(&error) => {
-                    return Sent::Impossible(failure_of(&error));
+                    return Sent::Impossible(self.failure(&error));
                 }
-                Err(error) if error.status().is_some() => return Sent::Failed(failure_of(&error)),
-                Err(error) => failure = failure_of(&error),
+                Err(error) if error.status().is_some() => return Sent::Failed(self.failure(&error)),
+                Err(error) => failure = self.failure(&error),
             }
         }
         Sent::Failed(failure)
+    }
+
+    fn failure(&self, error: &smtp::Error) -> Failure {
+        let Failure { code, text } = failure_of(error);
+        Failure::new(
+            code,
+            harmless(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
+        )
     }
 
     fn set_up(&self, server: AsyncSmtpTransportBuilder) -> AsyncSmtpTransportBuilder {
@@ -214,6 +228,11 @@ impl Mail {
     pub fn shown(&self) -> &Value {
         &self.shown
     }
+}
+
+/// A password, as it is and as it goes over the line.
+fn secrets(user: &str, password: &str) -> [String; 3] {
+    [STANDARD.encode(format!("\0{user}\0{password}")), STANDARD.encode(password), password.to_owned()]
 }
 
 /// Another attempt, with another password, may be answered otherwise.

@@ -30,11 +30,11 @@ words!(
         RefusedAddress = "refused_address",
         /// The proxy does not do what it is asked.
         Proxy = "proxy",
-        /// The connection ended before the answer.
+        /// The connection ended before the answer, or the answer is no HTTP.
         Interrupted = "interrupted",
         /// The file cannot be written.
         File = "file",
-        /// There is nothing to send, or no HTTP in the answer.
+        /// There is nothing to send.
         Request = "request",
     }
 );
@@ -134,7 +134,7 @@ impl Failure {
         }
         let hyper = find::<hyper::Error>(&causes);
         if hyper.is_some_and(hyper::Error::is_parse) {
-            return Self::new(Code::Request, format!("the answer is no HTTP: {}", last(&causes)));
+            return Self::new(Code::Interrupted, format!("the answer is no HTTP: {}", last(&causes)));
         }
         let is_ended = |error: &hyper::Error| error.is_incomplete_message() || error.is_closed() || error.is_canceled();
         if hyper.is_some_and(is_ended) || io.is_some_and(|io| is_cut(io.kind())) {
@@ -143,7 +143,8 @@ impl Failure {
                 format!("the connection was cut before the answer: {}", last(&causes)),
             );
         }
-        Self::new(Code::Request, last(&causes))
+        let code = if error.is_builder() { Code::Request } else { Code::Interrupted };
+        Self::new(code, last(&causes))
     }
 
     fn at(self, proxy: bool) -> Self {

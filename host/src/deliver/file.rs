@@ -3,10 +3,10 @@
 use super::attempt::Sent;
 use super::failure::{Code, Failure};
 use anyhow::{Context, Result};
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file that lines are appended to. It is opened for each, so that it can be rotated.
@@ -36,8 +36,8 @@ impl LineFile {
 }
 
 /// On disk when it returns. A line that was only half written before is ended first.
-fn append(path: &std::path::Path, mut line: Vec<u8>) -> Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
+fn append(path: &Path, mut line: Vec<u8>) -> Result<()> {
+    let is_new = !path.exists();
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     let mut last = [b'\n'];
     if file.metadata()?.len() > 0 {
@@ -50,5 +50,10 @@ fn append(path: &std::path::Path, mut line: Vec<u8>) -> Result<()> {
     line.push(b'\n');
     file.write_all(&line)?;
     file.sync_data()?;
+    if is_new {
+        // Its name has to outlive a power cut too.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+    }
     Ok(())
 }

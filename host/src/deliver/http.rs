@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::attempt::Sent;
 use super::authentication::Authentication;
 use super::connection::Connection;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::render::Rendered;
 use super::signature::Signature;
 use crate::id::unix_ms;
@@ -21,6 +21,10 @@ pub struct Http {
     pub connection: Connection,
     authentication: Authentication,
     signature: Signature,
+    /// Scheme, host and port: what says who sends goes nowhere else.
+    origin: String,
+    /// What of the URL is a secret, where the URL is one.
+    secret_path: Option<String>,
 }
 
 impl Http {
@@ -47,7 +51,19 @@ impl Http {
             let emptied = url.set_password(None).and_then(|()| url.set_username(""));
             emptied.map_err(|()| anyhow!("`url` cannot have a user name; use `auth`"))?;
         }
-        Ok(Self { connection, authentication, signature })
+        Ok(Self {
+            connection,
+            authentication,
+            signature,
+            origin: url.origin().ascii_serialization(),
+            secret_path: None,
+        })
+    }
+
+    /// The same at a URL that whoever knows it can write to.
+    pub fn with_secret_path(self, url: &Url) -> Self {
+        let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        Self { secret_path: Some(path).filter(|path| path.len() > 1), ..self }
     }
 
     /// Headers that nobody else can set.
@@ -67,6 +83,9 @@ impl Http {
     /// The answer to a request, whatever it is.
     pub(super) async fn request(&self, id: Uuid, rendered: Rendered) -> Result<Answer, Failure> {
         let Rendered { method, url, mut headers, body } = rendered;
+        if url.origin().ascii_serialization() != self.origin {
+            return Err(Failure::new(Code::Request, "it was made for another address than the destination now has"));
+        }
         self.connection.check(&url)?;
         let is_tls = url.scheme() == "https";
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))));
@@ -80,6 +99,10 @@ impl Http {
         if self.connection.is_proxied() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(Failure::proxy_authorization());
         }
-        Ok(Answer::read(response, &self.authentication).await)
+        let mut answer = Answer::read(response, &self.authentication).await;
+        if let Some(path) = &self.secret_path {
+            answer.text = answer.text.replace(path.as_str(), "/***");
+        }
+        Ok(answer)
     }
 }

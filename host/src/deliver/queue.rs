@@ -23,11 +23,13 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Deliveries that are read from the store at once, per attempt that may be under way.
 const READ_AHEAD: usize = 8;
 
+/// The most of them: each holds what it tells of.
+const READ_MAX: usize = 64;
 /// Attempts that may wait for the disk while others are made; a host that is killed makes them once more.
 const UNRECORDED_MAX: usize = 256;
 
 /// Failures in a row after which a destination is left alone for a while, with one attempt at the end of it.
-const FAILURES: u32 = 10;
+pub(super) const FAILURES: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 
@@ -99,7 +101,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Hand {
     ready: VecDeque<DueDelivery>,
-    under_way: HashMap<task::Id, Uuid>,
+    /// With the attempts that were made before.
+    under_way: HashMap<task::Id, (Uuid, u32)>,
     attempts: JoinSet<Tried>,
     /// What was made and is not recorded yet is not begun again either.
     unrecorded: HashMap<task::Id, Uuid>,
@@ -140,10 +143,14 @@ impl Queue {
             Ok((task, tried)) => (task, Some(tried)),
             Err(error) => (error.id(), None),
         };
-        hand.under_way.remove(&task);
-        let Some(tried) = tried else { return };
+        let Some((id, attempts)) = hand.under_way.remove(&task) else { return };
+        let mut tried = tried.unwrap_or_else(|| Tried::broken(&self.destination, id, attempts));
         let was_closed = hand.breaker.closed_until;
         hand.breaker.hear(&tried, Instant::now());
+        tried.failures = hand.breaker.failures;
+        if tried.is_gone {
+            hand.ready.clear();
+        }
         if hand.breaker.closed_until.is_some() && hand.breaker.closed_until != was_closed {
             // What is tried next is what is due then.
             hand.ready.clear();
@@ -151,10 +158,11 @@ impl Queue {
             let seconds = pause.unwrap_or_default().as_secs();
             info!(destination = self.destination.name, "destination left alone for {seconds} s");
         }
-        let (id, destination, office) = (tried.id, self.destination.clone(), self.office.clone());
+        let (destination, office) = (self.destination.clone(), self.office.clone());
         let task = hand.records.spawn(async move {
-            if let Err(error) = record(&destination, tried, &office).await {
-                warn!(destination = destination.name, delivery = %id, "an attempt was not recorded: {error:#}");
+            // What arrived is not sent again because the disk is full.
+            while let Err(error) = record(&destination, &tried, &office).await {
+                warn!(destination = destination.name, delivery = %id, "an attempt is not recorded yet: {error:#}");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         });
@@ -180,8 +188,11 @@ impl Queue {
         }
         let now = unix_ms();
         if hand.ready.is_empty() {
-            let without = hand.under_way.values().chain(hand.unrecorded.values()).copied().collect();
-            let limit = READ_AHEAD * concurrency;
+            let without = {
+                let under_way = hand.under_way.values().map(|(id, _)| id);
+                under_way.chain(hand.unrecorded.values()).copied().collect()
+            };
+            let limit = (READ_AHEAD * concurrency).min(READ_MAX);
             hand.ready = office.store.due_deliveries(destination.name.clone(), now, limit, without).await?.into();
         }
         while hand.under_way.len() < concurrency
@@ -191,7 +202,7 @@ impl Queue {
                 hand.ready.push_front(delivery);
                 return Ok(wait);
             }
-            let id = delivery.id;
+            let id = (delivery.id, delivery.attempts);
             let (destination, office) = (destination.clone(), office.clone());
             let task = hand.attempts.spawn(async move { attempt(&destination, delivery, &office).await });
             hand.under_way.insert(task.id(), id);

@@ -1,4 +1,4 @@
-//! What is sent of an audit entry: the entry itself, or the request that the destination's notifier makes of it.
+//! Requests that are sent, and those that a destination's notifier makes of a change.
 
 use super::destination::{Channel, Destination};
 use crate::plugin::{Kind, Notification, Plugin, shapes};
@@ -72,7 +72,7 @@ pub(super) async fn rendered(
     notifier: &str,
     loaded: &Loaded,
 ) -> Result<Option<Rendered>> {
-    let Message::Change(entry) = &delivery.message else { bail!("notifiers render changes of incidents") };
+    let Ok(Message::Change(entry)) = &delivery.message else { bail!("notifiers render changes of incidents") };
     let own_headers = match &destination.channel {
         Channel::Http(http) => http.own_headers(),
         Channel::Email(_) | Channel::File(_) => Vec::new(),

@@ -18,8 +18,12 @@ impl Deliverer {
         for (index, step) in notifications.get(name)?.iter().enumerate() {
             let Some(destination) = self.destination(&step.to).await else { continue };
             let step_of = Some((name.to_owned(), index));
-            let delivery =
-                DueDelivery { id: self.office.store.new_id(), attempts: 0, message: message.clone(), step: step_of };
+            let delivery = DueDelivery {
+                id: self.office.store.new_id(),
+                attempts: 0,
+                message: Ok(message.clone()),
+                step: step_of,
+            };
             let public_url = self.office.public_url.load_full();
             let made = step.content.make(&destination, &delivery, &self.office.loaded, &public_url).await;
             let mut shown = shown(&destination, &made);

@@ -80,6 +80,11 @@ impl Trigger {
         })
     }
 
+    /// Whether its messages tell of an event.
+    pub fn is_about_events(self) -> bool {
+        matches!(self, Self::EventReceived | Self::EventQuarantined)
+    }
+
     /// Whether its messages tell of a change of an incident.
     pub fn is_about_incidents(self) -> bool {
         matches!(

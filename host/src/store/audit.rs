@@ -125,7 +125,7 @@ pub(super) fn append(tx: &mut Tx, row: &IncidentRow, change: &Change) -> Result<
         change.request_id,
         change.details.map(json),
     ])?;
-    let outbound = tx.outbound;
+    let outbound = tx.outbound.clone();
     let told = Told::Change { incident: key(row.id), audit: key(id), is_first: change.before.is_none() };
     for destination in outbound.destinations.iter().filter(|destination| destination.is_told_all) {
         deliveries::enqueue(tx, destination, &told, None)?;

@@ -1,7 +1,7 @@
 //! What is on its way to destinations: a queue for each, in which those of one incident follow each other.
 
 use super::audit::{self, AuditEntry};
-use super::destinations::{DestinationState, Health};
+use super::destinations::{DestinationState, Health, hear};
 use super::events::{EventRow, event_of};
 use super::sql::{Conditions, json, uuid};
 use super::writer::Tx;
@@ -13,7 +13,6 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Deliveries that one write retries or removes, so that other writes are not held up.
@@ -26,8 +25,8 @@ pub struct DueDelivery {
     pub id: Uuid,
     /// Attempts that were made.
     pub attempts: u32,
-    /// What it tells of.
-    pub message: Message,
+    /// What it tells of, or why that cannot be read.
+    pub message: Result<Message, String>,
     /// The notification that wants it and which of its steps; none for destinations that are told everything.
     pub step: Option<(String, usize)>,
 }
@@ -155,7 +154,9 @@ impl Store {
                 if !without.contains(&id) && due.len() < limit {
                     let step: (Option<String>, Option<u64>) = (row.get(2)?, row.get(3)?);
                     let step = step.0.zip(step.1.map(|step| step as usize));
-                    due.push(DueDelivery { id, attempts: row.get(1)?, message: message(connection, row, 4)?, step });
+                    // One row that cannot be read is not to hold up the others.
+                    let message = message(connection, row, 4).map_err(|error| format!("{error:#}"));
+                    due.push(DueDelivery { id, attempts: row.get(1)?, message, step });
                 }
             }
             Ok(due)
@@ -207,20 +208,13 @@ impl Store {
         next: Next,
         health: Health,
     ) -> Result<(), StoreError> {
-        let news = self.news(destination, health, attempt.at);
+        let name = destination.to_owned();
         self.writer
-            .write({
-                let (name, news) = (destination.to_owned(), news.clone());
-                move |tx| {
-                    if let Some(news) = &news {
-                        news.write(tx, &name)?;
-                    }
-                    record(tx, delivery, &name, &attempt, next)
-                }
+            .write(move |tx| {
+                hear(tx, &name, health, attempt.at)?;
+                record(tx, delivery, &name, &attempt, next)
             })
-            .await?;
-        news.iter().for_each(|news| self.hear(destination, news));
-        Ok(())
+            .await
     }
 
     /// Makes a dead or pending delivery due now. Returns its destination, or why it stays as it is; `None` when there is
@@ -303,42 +297,6 @@ impl Store {
         self.read(move |connection| list(connection, &filter, before, limit)).await
     }
 
-    /// When a source was told of as silent, in milliseconds since the Unix epoch; nothing when it has sent since.
-    pub fn silent_since(&self, source: &str) -> Option<i64> {
-        self.silent.load().get(source).copied()
-    }
-
-    /// Writes down that a source is silent, and tells whoever wants to know; or that it sends again. Returns whether
-    /// anybody is told.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<bool, StoreError> {
-        let (name, now) = (source.to_owned(), unix_ms());
-        let told = self
-            .writer
-            .write(move |tx| {
-                if !is_silent {
-                    tx.connection.execute("DELETE FROM silent_sources WHERE source = ?", [&name])?;
-                    return Ok(false);
-                }
-                let sql = "INSERT OR REPLACE INTO silent_sources (source, since) VALUES (?, ?)";
-                tx.connection.execute(sql, params![name, now])?;
-                notice(tx, Trigger::SourceSilent, &message)
-            })
-            .await?;
-        self.silent.rcu(|silent| {
-            let mut silent = BTreeMap::clone(silent);
-            if is_silent {
-                silent.insert(source.to_owned(), now)
-            } else {
-                silent.remove(source)
-            };
-            silent
-        });
-        Ok(told)
-    }
-
     /// Tells of something that happened to the host itself whoever wants to know. Returns whether anybody does.
     ///
     /// # Errors
@@ -400,7 +358,7 @@ pub(super) fn enqueue(
 
 /// The same for each step of a notification.
 pub(super) fn enqueue_steps(tx: &mut Tx, rule: &Rule, told: &Told) -> Result<()> {
-    let outbound = tx.outbound;
+    let outbound = tx.outbound.clone();
     for (step, to) in rule.to.iter().enumerate() {
         if let Some(destination) = outbound.destination(to) {
             enqueue(tx, destination, told, Some((&rule.name, step)))?;
@@ -411,7 +369,7 @@ pub(super) fn enqueue_steps(tx: &mut Tx, rule: &Rule, told: &Told) -> Result<()>
 
 /// The same for every notification that wants to know of the host itself.
 pub(super) fn notice(tx: &mut Tx, trigger: Trigger, message: &Value) -> Result<bool> {
-    let (outbound, before) = (tx.outbound, tx.enqueued);
+    let (outbound, before) = (tx.outbound.clone(), tx.enqueued);
     for rule in outbound.rules_for(trigger).filter(|rule| rule.filter.matches(message)) {
         enqueue_steps(tx, rule, &Told::Notice(&json(message)))?;
     }
@@ -521,8 +479,14 @@ fn list(
     if let Some(before) = before {
         conditions.add("d.key < ?", [Sql::Integer(before)]);
     }
+    // Of very many deliveries few are dead: the planner does not know that.
+    let only_dead = filter.status.len() == 1 && filter.status[0] == "dead";
+    let from = if only_dead { FROM.replacen(" d ", " d INDEXED BY deliveries_dead_key ", 1) } else { FROM.to_owned() };
+    if only_dead {
+        conditions.add("d.status = 'dead'", []);
+    }
     let sql = format!(
-        "SELECT d.id, d.destination, d.notification, d.status, i.id, a.operation, e.id, d.next_at, d.error {FROM} {} \
+        "SELECT d.id, d.destination, d.notification, d.status, i.id, a.operation, e.id, d.next_at, d.error {from} {} \
          ORDER BY d.key DESC LIMIT {}",
         conditions.sql(),
         limit + 1

@@ -4,9 +4,9 @@ use super::deliveries::notice;
 use super::sql::json;
 use super::writer::Tx;
 use super::{Store, StoreError};
+use crate::id::unix_ms;
 use crate::notify::{Rule, Trigger};
 use anyhow::Result;
-use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 use std::sync::Arc;
@@ -35,7 +35,14 @@ pub struct DestinationState {
     pub failing_since: Option<i64>,
     /// Why it gets nothing, when it is disabled.
     pub disabled: Option<String>,
+    /// When it was disabled, if that was since the start.
+    disabled_at: i64,
 }
+
+/// What of a queue has no order yet waits for what is before it of the same subject.
+const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destination = ? AND status = 'pending' \
+    AND next_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.destination = deliveries.destination \
+        AND earlier.subject = deliveries.subject AND earlier.status = 'pending' AND earlier.key < deliveries.key)";
 
 /// What an attempt says of its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,39 +78,27 @@ impl Outbound {
     }
 }
 
-/// A change of how a destination does: the same in the database and in memory.
-#[derive(Clone, Debug)]
-pub(super) enum News {
-    /// Attempts fail, since this time at the latest.
-    Failing(i64),
-    /// Something arrived.
-    Well,
-    /// It gets nothing any more, for this reason.
-    Disabled(String),
+/// Changes how a destination does, in the database and for what comes after in this transaction.
+fn change(tx: &mut Tx, name: &str, change: impl FnOnce(&mut DestinationState)) -> Result<()> {
+    let outbound = Arc::make_mut(&mut tx.outbound);
+    let Some(state) = outbound.destinations.iter_mut().find(|state| state.name == name) else { return Ok(()) };
+    change(state);
+    let sql = "UPDATE destinations SET failing_since = ?, disabled = ? WHERE name = ?";
+    tx.connection.prepare_cached(sql)?.execute(params![state.failing_since, state.disabled, name])?;
+    Ok(())
 }
 
-impl News {
-    /// Returns whether it changed anything.
-    pub fn write(&self, tx: &Tx, name: &str) -> Result<bool> {
-        let sql = match self {
-            Self::Failing(_) => "UPDATE destinations SET failing_since = coalesce(failing_since, ?2) WHERE name = ?1",
-            Self::Well => "UPDATE destinations SET failing_since = ?2, disabled = ?2 WHERE name = ?1",
-            Self::Disabled(_) => "UPDATE destinations SET disabled = ?2 WHERE name = ?1 AND disabled IS NULL",
-        };
-        let value = match self {
-            Self::Failing(since) => Value::Integer(*since),
-            Self::Well => Value::Null,
-            Self::Disabled(reason) => Value::Text(reason.clone()),
-        };
-        Ok(tx.connection.prepare_cached(sql)?.execute(params![name, value])? > 0)
-    }
-
-    fn apply(&self, state: &mut DestinationState) {
-        match self {
-            Self::Failing(since) => state.failing_since = state.failing_since.or(Some(*since)),
-            Self::Well => (state.failing_since, state.disabled) = (None, None),
-            Self::Disabled(reason) => state.disabled = state.disabled.take().or(Some(reason.clone())),
+/// What an attempt that began at a time says of its destination. One that was under way when the destination was disabled
+/// does not enable it.
+pub(super) fn hear(tx: &mut Tx, name: &str, health: Health, at: i64) -> Result<()> {
+    let Some(state) = tx.outbound.destination(name) else { return Ok(()) };
+    let is_well = state.failing_since.is_none() && state.disabled.is_none();
+    match health {
+        Health::Well if !is_well && at > state.disabled_at => {
+            change(tx, name, |state| (state.failing_since, state.disabled) = (None, None))
         }
+        Health::Failing if state.failing_since.is_none() => change(tx, name, |state| state.failing_since = Some(at)),
+        _ => Ok(()),
     }
 }
 
@@ -118,8 +113,7 @@ impl Store {
         rules: Vec<Rule>,
         public_url: String,
     ) -> Result<(), StoreError> {
-        let states = self
-            .writer
+        self.writer
             .write(move |tx| {
                 let mut states = Vec::new();
                 for row in &destinations {
@@ -132,23 +126,27 @@ impl Store {
                     let sql = "INSERT OR REPLACE INTO destinations (name, fingerprint, failing_since, disabled) \
                                VALUES (?, ?, ?, ?)";
                     tx.connection.execute(sql, params![name, fingerprint, failing_since, disabled])?;
-                    let state = DestinationState { name, is_told_all, is_ordered, failing_since, disabled };
-                    if !state.is_ordered {
-                        let sql = "UPDATE deliveries SET next_at = 0 \
-                                   WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
-                        tx.connection.execute(sql, [&state.name])?;
-                    }
+                    let state =
+                        DestinationState { name, is_told_all, is_ordered, failing_since, disabled, disabled_at: 0 };
+                    let sql = match state.is_ordered {
+                        true => ORDER_PENDING,
+                        false => {
+                            "UPDATE deliveries SET next_at = 0 \
+                             WHERE destination = ? AND status = 'pending' AND next_at IS NULL"
+                        }
+                    };
+                    tx.connection.execute(sql, [&state.name])?;
                     states.push(state);
                 }
                 let names: Vec<&str> = destinations.iter().map(|row| row.name.as_str()).collect();
                 let sql = "UPDATE deliveries SET status = 'dead', error = 'its destination is not configured any more' \
                            WHERE status = 'pending' AND destination NOT IN (SELECT value FROM json_each(?))";
                 tx.connection.execute(sql, [json(&names)])?;
-                Ok(states)
+                let (rules, public_url) = (rules.clone(), public_url.clone());
+                tx.outbound = Arc::new(Outbound { destinations: states, rules, public_url });
+                Ok(())
             })
-            .await?;
-        self.outbound.store(Arc::new(Outbound { destinations: states, rules, public_url }));
-        Ok(())
+            .await
     }
 
     /// Sends a destination nothing any more: what waits for it goes to the dead letters. Whoever wants to know is told.
@@ -156,24 +154,23 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub async fn disable_destination(&self, name: &str, reason: String) -> Result<(), StoreError> {
-        let news = News::Disabled(reason.clone());
+        let name = name.to_owned();
         self.writer
-            .write({
-                let (name, news) = (name.to_owned(), news.clone());
-                move |tx| {
-                    let is_new = news.write(tx, &name)?;
-                    let sql =
-                        "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
-                    tx.connection.execute(sql, [&reason, &name])?;
-                    if is_new {
-                        notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": name, "reason": reason}}))?;
-                    }
-                    Ok(())
+            .write(move |tx| {
+                let state = tx.outbound.destination(&name);
+                if state.is_none_or(|state| state.disabled.is_some()) {
+                    return Ok(());
                 }
+                change(tx, &name, |state| {
+                    (state.disabled, state.disabled_at) = (Some(reason.clone()), unix_ms());
+                })?;
+                let sql =
+                    "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
+                tx.connection.execute(sql, [&reason, &name])?;
+                notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": name, "reason": reason}}))?;
+                Ok(())
             })
-            .await?;
-        self.hear(name, &news);
-        Ok(())
+            .await
     }
 
     /// Takes back that a destination is disabled. Returns whether it was; nothing when it is not configured.
@@ -181,11 +178,15 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub async fn enable_destination(&self, name: &str) -> Result<Option<bool>, StoreError> {
-        let Some(state) = self.destination(name) else { return Ok(None) };
-        let owned = name.to_owned();
-        self.writer.write(move |tx| News::Well.write(tx, &owned)).await?;
-        self.hear(name, &News::Well);
-        Ok(Some(state.disabled.is_some()))
+        let name = name.to_owned();
+        self.writer
+            .write(move |tx| {
+                let Some(state) = tx.outbound.destination(&name) else { return Ok(None) };
+                let was_disabled = state.disabled.is_some();
+                change(tx, &name, |state| (state.failing_since, state.disabled) = (None, None))?;
+                Ok(Some(was_disabled))
+            })
+            .await
     }
 
     /// Who is told what.
@@ -196,27 +197,5 @@ impl Store {
     /// How a destination does; nothing when it is not configured.
     pub fn destination(&self, name: &str) -> Option<DestinationState> {
         self.outbound.load().destination(name).cloned()
-    }
-
-    /// What an attempt changes of what is known of its destination.
-    pub(super) fn news(&self, name: &str, health: Health, at: i64) -> Option<News> {
-        let outbound = self.outbound.load();
-        let state = outbound.destination(name)?;
-        let is_well = state.failing_since.is_none() && state.disabled.is_none();
-        match health {
-            Health::Well if !is_well => Some(News::Well),
-            Health::Failing if state.failing_since.is_none() => Some(News::Failing(at)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn hear(&self, name: &str, news: &News) {
-        self.outbound.rcu(|outbound| {
-            let mut outbound = Outbound::clone(outbound);
-            if let Some(state) = outbound.destinations.iter_mut().find(|state| state.name == name) {
-                news.apply(state);
-            }
-            outbound
-        });
     }
 }

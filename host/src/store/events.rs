@@ -409,7 +409,7 @@ fn tell_all(tx: &mut Tx, event: &Event, state: &EventState) -> Result<()> {
 
 /// Tells whoever wants to know what an event came to.
 fn tell(tx: &mut Tx, trigger: Trigger, event: &Event, state: &EventState) -> Result<()> {
-    let outbound = tx.outbound;
+    let outbound = tx.outbound.clone();
     let mut rules = outbound.rules_for(trigger).peekable();
     if rules.peek().is_none() {
         return Ok(());

@@ -1,11 +1,15 @@
 //! Registered sources, their sealed secrets, and what every source has sent.
 
+use super::deliveries::notice;
 use super::sql::{from_json, json};
 use super::{Store, StoreError};
+use crate::id::unix_ms;
+use crate::notify::Trigger;
 use crate::source::{LastError, Tally};
 use anyhow::Result;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A source as it was registered.
@@ -136,6 +140,42 @@ impl Store {
                 Ok(())
             })
             .await
+    }
+
+    /// When a source was told of as silent, in milliseconds since the Unix epoch; nothing when it has sent since.
+    pub fn silent_since(&self, source: &str) -> Option<i64> {
+        self.silent.load().get(source).copied()
+    }
+
+    /// Writes down that a source is silent, and tells whoever wants to know; or that it sends again. Returns whether
+    /// anybody is told.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<bool, StoreError> {
+        let (name, now) = (source.to_owned(), unix_ms());
+        let told = self
+            .writer
+            .write(move |tx| {
+                if !is_silent {
+                    tx.connection.execute("DELETE FROM silent_sources WHERE source = ?", [&name])?;
+                    return Ok(false);
+                }
+                let sql = "INSERT OR REPLACE INTO silent_sources (source, since) VALUES (?, ?)";
+                tx.connection.execute(sql, params![name, now])?;
+                notice(tx, Trigger::SourceSilent, &message)
+            })
+            .await?;
+        self.silent.rcu(|silent| {
+            let mut silent = BTreeMap::clone(silent);
+            if is_silent {
+                silent.insert(source.to_owned(), now)
+            } else {
+                silent.remove(source)
+            };
+            silent
+        });
+        Ok(told)
     }
 }
 

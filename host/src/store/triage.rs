@@ -227,7 +227,7 @@ fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>
     }
     let enqueued = tx.enqueued;
     save(tx, &before, &mut row, details, &job.request_id)?;
-    let outbound = tx.outbound;
+    let outbound = tx.outbound.clone();
     // Those that are told everything have been told.
     for destination in outbound.destinations.iter().filter(|known| !known.is_told_all && to.contains(&known.name)) {
         let told = Told::Change { incident: key(row.id), audit: row.newest_audit, is_first: false };

@@ -23,7 +23,8 @@ pub(super) struct Tx<'a> {
     pub connection: &'a Connection,
     pub ids: &'a IdSource,
     pub policy: &'a Policy,
-    pub outbound: &'a Outbound,
+    /// Who is told what: a write that changes it changes it for those after it, and for all when it is on disk.
+    pub outbound: Arc<Outbound>,
     /// Deliveries that were put into queues in this transaction.
     pub enqueued: u64,
     last_number: &'a mut Option<Number>,
@@ -208,14 +209,14 @@ impl Group {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
-        let outbound = self.outbound.load();
+        let outbound = self.outbound.load_full();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut last_number = None;
         let mut tx = Tx {
             connection: &transaction,
             ids: &self.ids,
             policy: &self.policy,
-            outbound: &outbound,
+            outbound: outbound.clone(),
             enqueued: 0,
             last_number: &mut last_number,
         };
@@ -224,7 +225,12 @@ impl Group {
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
         }
         tx.save_number().map_err(Broken::Write)?;
-        Ok(transaction.commit()?)
+        let changed = tx.outbound;
+        transaction.commit()?;
+        if !Arc::ptr_eq(&changed, &outbound) {
+            self.outbound.store(changed);
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ ALTER TABLE told RENAME TO deliveries;
 CREATE INDEX deliveries_pending ON deliveries (destination, next_at) WHERE status = 'pending';
 CREATE INDEX deliveries_subject ON deliveries (destination, subject, key) WHERE status = 'pending';
 CREATE INDEX deliveries_dead ON deliveries (destination) WHERE status = 'dead';
+CREATE INDEX deliveries_dead_key ON deliveries (key) WHERE status = 'dead';
 
 ALTER TABLE attempts ADD COLUMN code TEXT;
 ALTER TABLE attempts ADD COLUMN answer TEXT;
@@ -32,12 +33,12 @@ ALTER TABLE attempts ADD COLUMN answer TEXT;
 -- Destinations that fail, or get nothing any more. What was changed there since makes a new `fingerprint`.
 CREATE TABLE destinations (
     name TEXT PRIMARY KEY,
-    fingerprint TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,  -- a digest of where it is, which may hold a secret
     failing_since INTEGER,      -- when the first attempt failed after which none arrived
     disabled TEXT               -- why it gets nothing
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO destinations (name, fingerprint, disabled) SELECT name, url, reason FROM disabled_destinations;
+-- One that was disabled before gets another chance: where it is was written otherwise.
 DROP TABLE disabled_destinations;
 
 -- Sources that were told of as silent, until they send again.
