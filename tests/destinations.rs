@@ -328,7 +328,7 @@ async fn failures_are_named() {
         ("cut", format!("http://{cut}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("half", format!("http://{half}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("cut-tls", format!("https://{cut}/"), String::new(), "tls: the connection was cut in the TLS handshake"),
-        ("garbage", format!("http://{garbage}/"), String::new(), "request: the answer is no HTTP"),
+        ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is no HTTP"),
         ("inner", "http://10.1.2.3./".into(), String::new(), "refused_address: 10.1.2.3 is not globally routable"),
         ("status", format!("http://{asks}/"), String::new(), "status: the receiver answered 407"),
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),

@@ -79,8 +79,8 @@ fn shown(answer: &Value) -> String {
         }
         let mail = &step["mail"];
         if mail.is_object() {
-            for name in ["from", "to", "subject"] {
-                text += &format!("{name}: {}\n", plain(&mail[name]));
+            for (title, name) in [("From", "from"), ("To", "to"), ("Subject", "subject")] {
+                text += &format!("{title}: {}\n", plain(&mail[name]));
             }
             text += &format!("\n{}\n", clean(mail["text"].as_str().unwrap_or_default()));
         }
