@@ -319,7 +319,7 @@ impl Content {
 pub fn seen(message: &Message, trigger: Trigger, public_url: &str) -> Value {
     match message {
         Message::Change(entry) => about_change(entry, public_url),
-        Message::Event(row) => about_event(trigger, &row.event, &row.state, public_url),
+        Message::Event(row) => about_event(trigger, &row.event, &row.state, public_url, true),
         Message::Notice(seen) => seen.clone(),
     }
 }

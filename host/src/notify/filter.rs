@@ -111,6 +111,23 @@ impl Filter {
     pub fn matches(&self, message: &Value) -> bool {
         self.0.matches(message)
     }
+
+    /// Whether it looks at a payload's body, which takes time to read.
+    pub fn looks_at_body(&self) -> bool {
+        self.0.looks_at_body()
+    }
+}
+
+impl Node {
+    fn looks_at_body(&self) -> bool {
+        let is_body = |field: &Field| field.segments.iter().take(2).eq(["event", "body"]);
+        match self {
+            Self::Always => false,
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::looks_at_body),
+            Self::Not(node) => node.looks_at_body(),
+            Self::Has(field) | Self::Empty(field) | Self::Test(field, _) | Self::Element(field, _) => is_body(field),
+        }
+    }
 }
 
 struct Reader {

@@ -25,8 +25,9 @@ pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
     })
 }
 
-/// Of an event: as it came when it was received; without its body and with the reason when it was quarantined.
-pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_url: &str) -> Value {
+/// Of an event: as it came when it was received; without its body and with the reason when it was quarantined. Whoever does
+/// not look at the body need not have it read.
+pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_url: &str, needs_body: bool) -> Value {
     let pairs = |pairs: &[(String, String)]| -> Map<String, Value> {
         pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
     };
@@ -40,7 +41,7 @@ pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_u
     });
     if trigger == Trigger::EventQuarantined {
         shown["error"] = json!({"code": state.code.map(|code| code.as_str()), "message": state.message});
-    } else {
+    } else if needs_body {
         shown["body"] = body(event);
     }
     json!({"event": shown, "url": format!("{public_url}/api/events/{}", event.id)})

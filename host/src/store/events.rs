@@ -8,7 +8,7 @@ use super::{Page, Store, StoreError};
 use crate::event::{DELIVERY_ID, Event, EventStatus, Failure, FailureCode, Identity, Mapped, NamedValue, Verdict};
 use crate::id::{key, key_ms, unix_ms};
 use crate::incident::{Number, Origin};
-use crate::notify::{Trigger, about_event};
+use crate::notify::{Rule, Trigger, about_event};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use rusqlite::types::Value;
@@ -410,12 +410,13 @@ fn tell_all(tx: &mut Tx, event: &Event, state: &EventState) -> Result<()> {
 /// Tells whoever wants to know what an event came to.
 fn tell(tx: &mut Tx, trigger: Trigger, event: &Event, state: &EventState) -> Result<()> {
     let outbound = tx.outbound.clone();
-    let mut rules = outbound.rules_for(trigger).peekable();
-    if rules.peek().is_none() {
+    let rules: Vec<&Rule> = outbound.rules_for(trigger).collect();
+    if rules.is_empty() {
         return Ok(());
     }
-    let message = about_event(trigger, event, state, &outbound.public_url);
-    for rule in rules.filter(|rule| rule.filter.matches(&message)) {
+    let needs_body = rules.iter().any(|rule| rule.filter.looks_at_body());
+    let message = about_event(trigger, event, state, &outbound.public_url, needs_body);
+    for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
         enqueue_steps(tx, rule, &Told::Event(key(event.id)))?;
     }
     Ok(())

@@ -289,3 +289,18 @@ fn what_is_refused() {
     let error = Filter::parse(&json!({"_id": "x"}), Trigger::PluginRefused).unwrap_err();
     assert_eq!(error.to_string(), "filter._id: what plugin_refused tells of has no id");
 }
+
+#[test]
+fn who_looks_at_the_body() {
+    for (filter, looks) in [
+        (json!({}), false),
+        (json!({"event.source": "edr"}), false),
+        (json!({"_and": [{"event.source": "edr"}, {"_not": {"_eq": {"event.headers.x-kind": "ping"}}}]}), false),
+        (json!({"_or": [{"event.source": "edr"}, {"_not": {"_eq": {"event.body.kind": "ping"}}}]}), true),
+        (json!({"_has": "event.body.alert"}), true),
+        (json!({"_arrayMatch": {"_field": "event.body.alerts", "_filter": {"_eq": {"kind": "x"}}}}), true),
+    ] {
+        let parsed = Filter::parse(&filter, Trigger::EventReceived).unwrap();
+        assert_eq!(parsed.looks_at_body(), looks, "{filter}");
+    }
+}
