@@ -1,6 +1,6 @@
 //! `/api/notifications`.
 
-use super::{body, incidents};
+use super::{body_if_any, incidents};
 use crate::Host;
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
@@ -34,7 +34,7 @@ pub(super) async fn test(
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<Value>, HttpError> {
-    let trial: Trial = if bytes.is_empty() { Trial::default() } else { body(&bytes)? };
+    let trial: Trial = body_if_any(&bytes)?;
     let not_found = || HttpError::NotFound(format!("notification `{name}`"));
     let outbound = host.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;

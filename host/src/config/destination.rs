@@ -147,8 +147,10 @@ impl Receiver {
         };
         let content = recipe.content(&StepWords::default(), Trigger::Any);
         // Its templates may be for events only; what fits no trigger at all is wrong.
-        let fits_some = Trigger::ALL.iter().any(|trigger| recipe.content(&StepWords::default(), *trigger).is_ok());
-        if let (Err(error), false) = (&content, fits_some) {
+        let fits = |trigger: &Trigger| recipe.content(&StepWords::default(), *trigger).is_ok();
+        if let Err(error) = &content
+            && !Trigger::ALL.iter().any(fits)
+        {
             bail!("{error:#}");
         }
         let destination = Destination {

@@ -57,6 +57,12 @@ pub(super) enum Sent {
     Impossible(Failure),
 }
 
+impl From<Answer> for Sent {
+    fn from(answer: Answer) -> Self {
+        if answer.status.is_success() { Self::Arrived(Some(answer)) } else { Self::Refused(answer) }
+    }
+}
+
 /// An attempt that was made and is not recorded yet.
 #[derive(Debug)]
 pub(super) struct Tried {

@@ -7,7 +7,7 @@ use super::thehive::Alert;
 use crate::notify::shapes::{default_template, mattermost, slack, teams};
 use crate::notify::{Place, Template, Trigger, UrlTemplate, about_change, about_event};
 use crate::plugin_dir::Loaded;
-use crate::store::{DueDelivery, Message};
+use crate::store::{DueDelivery, Message, Operation};
 use crate::words::words;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -299,9 +299,9 @@ impl Content {
         let (kind, at) = match message {
             Message::Change(entry) => {
                 let word = match entry.operation {
-                    crate::store::Operation::Creation => "incident.created",
-                    crate::store::Operation::Update => "incident.updated",
-                    crate::store::Operation::Delete => "incident.deleted",
+                    Operation::Creation => "incident.created",
+                    Operation::Update => "incident.updated",
+                    Operation::Delete => "incident.deleted",
                 };
                 (word.to_owned(), jiff::Timestamp::from_millisecond(entry.start_date)?)
             }

@@ -74,8 +74,7 @@ impl Http {
     /// Sends a request with everything that says who sends it.
     pub(super) async fn send(&self, id: Uuid, rendered: Rendered) -> Sent {
         match self.request(id, rendered).await {
-            Ok(answer) if answer.status.is_success() => Sent::Arrived(Some(answer)),
-            Ok(answer) => Sent::Refused(answer),
+            Ok(answer) => answer.into(),
             Err(failure) => Sent::Failed(failure),
         }
     }

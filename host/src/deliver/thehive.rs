@@ -15,6 +15,8 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+const STAYS: &str = "an alert stays when its incident is deleted";
+
 /// What an incident makes of an alert.
 #[derive(Debug)]
 pub(super) struct Alert {
@@ -37,7 +39,7 @@ impl Alert {
                 let update = thehive_update(&self.message);
                 json!({"update": update.patch, "observables": update.observables})
             }
-            Operation::Delete => json!("an alert stays when its incident is deleted"),
+            Operation::Delete => json!(STAYS),
         }
     }
 
@@ -45,14 +47,14 @@ impl Alert {
         match self.operation {
             Operation::Creation => self.create(http, id).await,
             Operation::Update => self.update(http, id).await,
-            Operation::Delete => Sent::Skipped("an alert stays when its incident is deleted".into()),
+            Operation::Delete => Sent::Skipped(STAYS.into()),
         }
     }
 
     async fn create(&self, http: &Http, id: Uuid) -> Sent {
         match self.call(http, id, Method::POST, "alert", &thehive_alert(&self.message)).await {
             Ok(answer) if is_there_already(&answer) => Sent::Arrived(Some(answer)),
-            Ok(answer) => ended(answer),
+            Ok(answer) => answer.into(),
             Err(failure) => Sent::Failed(failure),
         }
     }
@@ -112,10 +114,6 @@ impl Alert {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         http.request(id, Rendered { method, url, headers, body: body.to_string().into_bytes() }).await
     }
-}
-
-fn ended(answer: Answer) -> Sent {
-    if answer.status.is_success() { Sent::Arrived(Some(answer)) } else { Sent::Refused(answer) }
 }
 
 /// TheHive 4 says 400 and TheHive 5 may say 409 of what it has.

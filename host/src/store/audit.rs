@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::deliveries::{self, Told};
-use super::incidents::{IncidentKey, IncidentRow, incident_row};
+use super::incidents::{IncidentKey, IncidentRow, SELECT, incident_row};
 use super::sql::json;
 use super::writer::Tx;
 use crate::id::{key, unix_ms};
@@ -180,9 +180,8 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let object: Value = match object {
         Some(object) => serde_json::from_str(&object)?,
         None => {
-            let sql = "SELECT id, number, record, occurrences, event_ids, changed_at, pinned, newest_audit \
-                       FROM incidents WHERE key = ?";
-            let row = connection.prepare_cached(sql)?.query_row([incident], incident_row)?;
+            let row =
+                connection.prepare_cached(&format!("{SELECT} WHERE key = ?"))?.query_row([incident], incident_row)?;
             serde_json::to_value(row.view())?
         }
     };

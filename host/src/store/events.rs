@@ -123,13 +123,8 @@ impl Store {
                 if status_of(tx, mapped.event.id)? != Some(was) {
                     return Ok(None);
                 }
-                let mut settled = settle(tx, &mapped)?;
+                let settled = settle(tx, &mapped, Some(was))?;
                 update_event(tx, mapped.event.id, &settled.state, attempt, &mapped.tried)?;
-                if settled.state.status == EventStatus::Quarantined && was != EventStatus::Quarantined {
-                    let enqueued = tx.enqueued;
-                    tell(tx, Trigger::EventQuarantined, &mapped.event, &settled.state)?;
-                    settled.delivers |= tx.enqueued > enqueued;
-                }
                 Ok(Some(settled))
             })
             .await
@@ -144,8 +139,7 @@ impl Store {
             .write(move |tx| {
                 let (number, first) = (tx.last_number(), key(tx.ids.next()));
                 tx.connection.execute_batch("SAVEPOINT preview")?;
-                let settled = settle(tx, &mapped)?;
-                tell_all(tx, &mapped.event, &settled.state)?;
+                let settled = settle(tx, &mapped, None)?;
                 let views = |tx: &Tx| -> Result<Vec<serde_json::Value>> {
                     let incidents = settled.state.incidents.iter();
                     let found = incidents.map(|incident| find(tx.connection, IncidentKey::Id(incident.id)));
@@ -268,10 +262,7 @@ fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
         let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
         return Ok(Recorded { state, duplicate: true, delivers: false, triages: false });
     }
-    let mut recorded = settle(tx, mapped)?;
-    let enqueued = tx.enqueued;
-    tell_all(tx, &mapped.event, &recorded.state)?;
-    recorded.delivers |= tx.enqueued > enqueued;
+    let recorded = settle(tx, mapped, None)?;
     let (event, state) = (&mapped.event, &recorded.state);
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
                content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -352,7 +343,8 @@ fn add_known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32]) -> Result<()> {
 }
 
 /// Applies a verdict: makes and changes incidents, with their audit entries and deliveries.
-fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
+/// Whoever wants to know of an event that is new, or of one that `was` something else than quarantined, is told.
+fn settle(tx: &mut Tx, mapped: &Mapped, was: Option<EventStatus>) -> Result<Recorded> {
     let mut state = EventState {
         id: mapped.event.id,
         status: EventStatus::Ignored,
@@ -395,16 +387,13 @@ fn settle(tx: &mut Tx, mapped: &Mapped) -> Result<Recorded> {
             };
         }
     }
-    Ok(Recorded { state, duplicate: false, delivers: tx.enqueued > enqueued, triages })
-}
-
-/// Tells of a new event.
-fn tell_all(tx: &mut Tx, event: &Event, state: &EventState) -> Result<()> {
-    tell(tx, Trigger::EventReceived, event, state)?;
-    if state.status == EventStatus::Quarantined {
-        tell(tx, Trigger::EventQuarantined, event, state)?;
+    if was.is_none() {
+        tell(tx, Trigger::EventReceived, &mapped.event, &state)?;
     }
-    Ok(())
+    if state.status == EventStatus::Quarantined && was != Some(EventStatus::Quarantined) {
+        tell(tx, Trigger::EventQuarantined, &mapped.event, &state)?;
+    }
+    Ok(Recorded { state, duplicate: false, delivers: tx.enqueued > enqueued, triages })
 }
 
 /// Tells whoever wants to know what an event came to.
