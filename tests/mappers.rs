@@ -2,24 +2,33 @@
 
 use crate::guest::{mapper, project};
 use crate::host::{Folder, SECRET};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Those in Rust.
-const NAMES: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
+/// Those in Rust, each with a payload of its own.
+const SAMPLES: [(&str, &str); 7] = [
+    ("crowdstrike", "seed"),
+    ("defender-office365", "seed"),
+    ("elastic", "seed"),
+    ("generic", "seed"),
+    ("opencti", "incident"),
+    ("splunk", "seed"),
+    ("thehive", "seed"),
+];
 
 #[tokio::test]
-async fn every_bundled_mapper_maps_its_seed_payload() {
-    let sources: String = NAMES.iter().map(|name| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
+async fn every_bundled_mapper_maps_its_own_payload() {
+    let sources: String = SAMPLES.iter().map(|(name, _)| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
     let mut folder = Folder::new(&format!("sources:\n{sources}  anything: {{ secret: {SECRET} }}\n"));
-    for name in NAMES {
+    for (name, _) in SAMPLES {
         folder = folder.with(name, &mapper(name));
     }
     let host = folder.start().await;
-    for name in NAMES {
+    for (name, payload) in SAMPLES {
         let payloads = project(&format!("plugins/{name}/payloads"));
-        let read = |file: &str| std::fs::read(payloads.join(file)).unwrap();
-        let expected: Value = serde_json::from_slice(&read("seed.expected.json")).unwrap();
-        let answer = host.signed(name, read("seed.json")).await;
+        let read = |ending: &str| std::fs::read(payloads.join(format!("{payload}{ending}.json"))).unwrap();
+        let expected: Value = serde_json::from_slice(&read(".expected")).unwrap();
+        let answer = host.signed(name, read("")).await;
         assert_eq!((answer.status, answer.status_word()), (202, "accepted"), "{name}: {answer:?}");
         let incident = host.get(&format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap())).await;
         assert_eq!(incident["plugin"]["name"], *name);
@@ -29,7 +38,7 @@ async fn every_bundled_mapper_maps_its_seed_payload() {
             assert_eq!(&incident[name], said, "{name}: {incident}");
         }
         // Whose payload it is, the host finds out by itself.
-        let found = host.signed("anything", read("seed.json")).await;
+        let found = host.signed("anything", read("")).await;
         assert_eq!(found.status_word(), "accepted", "{name}: {found:?}");
         let incident = host.get(&format!("/api/incidents/{}", found.body["incident_id"].as_str().unwrap())).await;
         assert_eq!(incident["plugin"]["name"], *name);
@@ -37,6 +46,38 @@ async fn every_bundled_mapper_maps_its_seed_payload() {
         let refused = host.signed(name, r#"{"hello": "world"}"#).await;
         assert_eq!((refused.status, &refused.body["error"]["code"]), (422, &json!("unmappable_payload")), "{name}");
     }
+}
+
+/// Where a source names no mapper, the first that takes a payload has it.
+#[tokio::test]
+async fn no_bundled_mapper_takes_what_another_maps() {
+    let mut folder = Folder::new("");
+    for (name, _) in SAMPLES {
+        folder = folder.with(name, &mapper(name));
+    }
+    let host = folder.start().await;
+    host.ready().await;
+    let mut tried = 0;
+    for owner in std::fs::read_dir(project("plugins")).unwrap() {
+        let Ok(files) = std::fs::read_dir(owner.unwrap().path().join("payloads")) else { continue };
+        for expected in files.map(|file| file.unwrap().path()) {
+            let Some(name) = expected.to_str().and_then(|path| path.strip_suffix(".expected.json")) else { continue };
+            let outcome: Value = serde_json::from_slice(&std::fs::read(&expected).unwrap()).unwrap();
+            let payload = std::fs::read_to_string(format!("{name}.json")).unwrap();
+            // Half a surrogate pair is JSON for JavaScript, and for nobody else.
+            if outcome["error"].is_object() || serde_json::from_str::<Value>(&payload).is_err() {
+                continue;
+            }
+            let body = json!({"body": payload}).to_string();
+            for (other, _) in SAMPLES.iter().filter(|(other, _)| !name.contains(&format!("plugins/{other}/"))) {
+                let answer = host.call(Method::POST, &format!("/api/plugins/{other}/run"), body.clone()).await;
+                let code = &answer.body["outcome"]["error"]["code"];
+                assert_eq!((answer.status, code), (200, &json!("unsupported")), "{other} takes {name}: {answer:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
 }
 
 /// Mappers that bring an interpreter along.

@@ -21,6 +21,7 @@ pub mod map;
 pub mod metrics;
 mod notices;
 pub mod notify;
+pub mod payload_file;
 pub mod peer;
 pub mod plugin;
 pub mod plugin_dir;

@@ -6,6 +6,7 @@
 use crate::event::{Event, EventStatus, FailureCode, Verdict};
 use crate::incident::PluginVersion;
 use crate::map;
+use crate::payload_file::{PayloadFile, is_payload};
 use crate::plugin::Plugin;
 use crate::registry::Registry;
 use crate::source::{PluginChoice, Source};
@@ -179,10 +180,9 @@ impl Prover {
     }
 
     fn sample(&self, plugin: &str, file: &Path) -> Result<Payload> {
-        let bytes = std::fs::read(file)?;
+        let PayloadFile { body, headers, context } = PayloadFile::read(file)?;
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let event = Event::trial(Uuid::nil(), source.name.clone(), headers, bytes.into());
+        let event = Event { context, ..Event::trial(Uuid::nil(), source.name.clone(), headers, body.into()) };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // What is put beside a plugin, it has to map somehow.
         Ok(Payload { name, event, source, was: Rank::Unsupported })
@@ -224,9 +224,8 @@ fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let is_sample = path.extension().is_some_and(|kind| kind == "json")
-            && !path.to_string_lossy().ends_with(".expected.json")
-            && path.metadata().is_ok_and(|file| file.is_file() && file.len() <= SAMPLE_BYTES_MAX);
+        let is_sample =
+            is_payload(&path) && path.metadata().is_ok_and(|file| file.is_file() && file.len() <= SAMPLE_BYTES_MAX);
         if is_sample {
             files.push(path);
         }

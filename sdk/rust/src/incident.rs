@@ -74,11 +74,7 @@ impl Incident {
 
     /// Adds a tag once, cut to what the host takes.
     pub fn tag(&mut self, tag: &str) {
-        if let Some(tag) = present(tag).map(|tag| cut(tag, TAG_BYTES_MAX))
-            && !self.tags.iter().any(|known| known == tag)
-        {
-            self.tags.push(tag.to_owned());
-        }
+        add_tag(&mut self.tags, tag);
     }
 
     /// Adds every ATT&CK id in `text` once: `T1059`, `T1059.001` or `TA0002`, wherever they stand in it. Vendors' own
@@ -135,6 +131,14 @@ fn is_telling_user(value: &str) -> bool {
     !built_in && !domain.eq_ignore_ascii_case("NT AUTHORITY")
 }
 
+fn add_tag(tags: &mut Vec<String>, tag: &str) {
+    if let Some(tag) = present(tag).map(|tag| cut(tag, TAG_BYTES_MAX))
+        && !tags.iter().any(|known| known == tag)
+    {
+        tags.push(tag.to_owned());
+    }
+}
+
 /// The longest beginning of `text` with at most `bytes_max` bytes that ends between two characters.
 fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
@@ -159,11 +163,9 @@ impl Observable {
         self
     }
 
-    /// Adds a label once.
+    /// Adds a label once, cut to what the host takes.
     pub fn tag(&mut self, tag: &str) -> &mut Self {
-        if !self.tags.iter().any(|known| known == tag) {
-            self.tags.push(tag.to_owned());
-        }
+        add_tag(&mut self.tags, tag);
         self
     }
 }

@@ -41,6 +41,11 @@ impl Event {
         first(&self.headers, name)
     }
 
+    /// What is known of the delivery by this name, such as `query.team` or `sse.event`.
+    pub fn context_value(&self, name: &str) -> Option<&str> {
+        first(&self.context, name)
+    }
+
     /// The first setting of this name.
     pub fn setting(&self, name: &str) -> Option<&str> {
         first(&self.settings, name)

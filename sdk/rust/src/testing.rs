@@ -6,10 +6,13 @@ pub use incident::{actions_json, stored_incident};
 
 use crate::playbook::Playbook;
 use crate::{Event, Field, Incident, Mapper, MappingError, Observable, Outcome};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Maps every `NAME.json` in `directory` and compares the outcome with `NAME.expected.json` beside it.
+/// Maps every `NAME.json` in `directory` and compares the outcome with `NAME.expected.json` beside it. What came with
+/// the body, where it matters, stands in `NAME.event.json`: `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
 ///
 /// The expected file holds what [`outcome_json`] gives. With `UPDATE_EXPECTED=1` in the environment it is written
 /// instead of compared: read the difference before you commit it.
@@ -18,7 +21,35 @@ use std::path::Path;
 /// When an outcome differs, with both; when a file cannot be read; when there is no payload at all.
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
 pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
-    check_files(directory.as_ref(), |body| outcome_json(&M::map(&Event::new(body))));
+    check_files(directory.as_ref(), |payload, body| {
+        let around = Around::beside(payload);
+        let event = Event { headers: fields(around.headers), context: fields(around.context), ..Event::new(body) };
+        outcome_json(&M::map(&event))
+    });
+}
+
+/// What came with a payload.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Around {
+    headers: BTreeMap<String, String>,
+    context: BTreeMap<String, String>,
+}
+
+impl Around {
+    #[allow(clippy::panic, reason = "a failed check is a failed test")]
+    fn beside(payload: &Path) -> Self {
+        let file = payload.with_extension("event.json");
+        if !file.exists() {
+            return Self::default();
+        }
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+}
+
+fn fields(pairs: BTreeMap<String, String>) -> Vec<Field> {
+    pairs.into_iter().map(|(name, value)| Field { name, value }).collect()
 }
 
 /// Has every incident `NAME.json` in `directory` judged, as `GET /api/incidents/…` shows it, and compares the actions
@@ -30,20 +61,20 @@ pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
 /// As [`check`].
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
 pub fn check_playbook<P: Playbook>(directory: impl AsRef<Path>) {
-    check_files(directory.as_ref(), |text| {
+    check_files(directory.as_ref(), |_, text| {
         let incident = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("an incident is no JSON: {error}"));
         actions_json(&P::triage(&stored_incident(&incident)))
     });
 }
 
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
-fn check_files(directory: &Path, run: impl Fn(Vec<u8>) -> Value) {
+fn check_files(directory: &Path, run: impl Fn(&Path, Vec<u8>) -> Value) {
     let names = payload_names(directory);
     assert!(!names.is_empty(), "no files in {}", directory.display());
     for name in names {
         let payload = directory.join(format!("{name}.json"));
         let body = std::fs::read(&payload).unwrap_or_else(|error| panic!("{}: {error}", payload.display()));
-        let outcome = run(body);
+        let outcome = run(&payload, body);
         let expected = directory.join(format!("{name}.expected.json"));
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(&expected, format!("{outcome:#}\n"))
@@ -80,7 +111,7 @@ fn payload_names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.file_name().into_string().ok()?.strip_suffix(".json").map(str::to_owned))
-        .filter(|name| !name.ends_with(".expected"))
+        .filter(|name| !name.ends_with(".expected") && !name.ends_with(".event"))
         .collect();
     names.sort();
     names

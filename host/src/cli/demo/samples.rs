@@ -74,6 +74,14 @@ pub(super) const SAMPLES: &[Sample] = samples![
     "splunk" "notable-closed" Expect::Updates(1);
     "elastic" "seed" Expect::Creates(1);
     "elastic" "template-array" Expect::Creates(2);
+    "thehive" "seed" Expect::Creates(1);
+    "thehive" "seed-update" Expect::Updates(1);
+    "thehive" "v5-alert-created" Expect::Creates(1);
+    "thehive" "v5-case-shared-elsewhere" Expect::Ignored;
+    "opencti" "incident" Expect::Creates(1);
+    "opencti" "stix_indicator_string_booleans" Expect::Creates(1);
+    "opencti" "incident-deleted" Expect::Updates(1);
+    "opencti" "event_create_init_dependency_identity" Expect::Ignored;
     "okta" "two-events" Expect::Creates(1);
     "okta" "bypass-and-grant" Expect::Creates(2);
     "guardduty" "eventbridge_port_probe_low_2" Expect::Creates(1);

@@ -6,6 +6,7 @@ use crate::event::{Event, NamedValue, Verdict};
 use crate::id::IdSource;
 use crate::incident::{Incident, Origin};
 use crate::map::{self, Trace};
+use crate::payload_file::PayloadFile;
 use crate::plugin_trial;
 use crate::source::Source;
 use anyhow::{Context, Result, bail};
@@ -20,7 +21,8 @@ pub(in crate::cli) struct Run {
     /// The plugin file
     #[arg(value_name = "FILE")]
     plugin: PathBuf,
-    /// A file with the payload; for a playbook an incident, for a notifier an audit entry, as the API shows them
+    /// A file with the payload, NAME.json; headers and context that it comes with may stand in NAME.event.json beside it.
+    /// For a playbook an incident, for a notifier an audit entry, as the API shows them
     #[arg(long, value_name = "FILE")]
     payload: PathBuf,
     /// The name of the source that it is said to come from [default: the plugin's name]
@@ -29,6 +31,9 @@ pub(in crate::cli) struct Run {
     /// A header that it is said to come with; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<NamedValue>,
+    /// What else is known of its delivery, such as `sse.event: delete`; may be repeated
+    #[arg(long, value_name = "NAME: VALUE", value_parser = pair)]
+    context: Vec<NamedValue>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,8 +41,7 @@ pub(in crate::cli) struct Run {
 
 impl Run {
     pub fn run(self) -> Result<()> {
-        let body = std::fs::read(&self.payload)
-            .with_context(|| format!("cannot read the payload {}", self.payload.display()))?;
+        let PayloadFile { body, headers, context } = PayloadFile::read(&self.payload)?;
         let size = body.len();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
@@ -51,7 +55,11 @@ impl Run {
             return print_other(&shown, self.json);
         }
         let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
-        let event = Event::trial(IdSource::after(0).next(), source.name.clone(), self.headers, body.into());
+        // Mappers take the first of a name: what is said here goes before what the file says.
+        let headers = self.headers.into_iter().chain(headers).collect();
+        let context = self.context.into_iter().chain(context).collect();
+        let event =
+            Event { context, ..Event::trial(IdSource::after(0).next(), source.name.clone(), headers, body.into()) };
         let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
         let incidents = incidents(&event, &source, &verdict);
         if self.json {
@@ -110,8 +118,12 @@ fn other_as_text(shown: &Value) -> String {
 }
 
 fn header(text: &str) -> Result<NamedValue, String> {
+    pair(text).map(|(name, value)| (name.to_lowercase(), value))
+}
+
+fn pair(text: &str) -> Result<NamedValue, String> {
     let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
-    Ok((name.trim().to_lowercase(), value.trim().to_owned()))
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// The incidents that an empty store would make of it.

@@ -6,6 +6,7 @@ use super::Loader;
 use crate::cli::text::clean;
 use crate::event::{Event, FailureCode, Verdict};
 use crate::map;
+use crate::payload_file::{PayloadFile, is_payload};
 use crate::plugin::{Plugin, to_component};
 use crate::source::Source;
 use crate::toolchain::build;
@@ -26,7 +27,8 @@ const CONTEXT_LINES: usize = 2;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Test {
-    /// Folders of plugin projects, with payloads/NAME.json and what each must become in payloads/NAME.expected.json
+    /// Folders of plugin projects, with payloads/NAME.json and what each must become in payloads/NAME.expected.json; headers and
+    /// context that a payload comes with stand in payloads/NAME.event.json
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Test DIR's payloads with this plugin file instead of building DIR
@@ -73,8 +75,7 @@ impl Test {
     /// Whether a payload becomes what it must; says so.
     async fn check(&self, plugin: &Arc<Plugin>, payload: &Path) -> Result<bool> {
         let name = payload.file_stem().unwrap_or_default().to_string_lossy();
-        let body = std::fs::read(payload).with_context(|| format!("cannot read {}", payload.display()))?;
-        let made = match make(plugin, body).await {
+        let made = match make(plugin, PayloadFile::read(payload)?).await {
             Ok(made) => format!("{made:#}\n"),
             Err(reason) => {
                 println!("  ✗ {name}: {}", clean(&reason));
@@ -113,24 +114,19 @@ impl Test {
 fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
     let payloads = folder.join("payloads");
     let entries = std::fs::read_dir(&payloads).with_context(|| format!("cannot look into {}", payloads.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(".json") && !name.ends_with(".expected.json")
-        })
-        .collect();
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| is_payload(file)).collect();
     files.sort();
     ensure!(!files.is_empty(), "{} holds no payload; put one there as NAME.json", payloads.display());
     Ok(files)
 }
 
 /// What the plugin makes of a payload, or why a host would not take it.
-async fn make(plugin: &Arc<Plugin>, body: Vec<u8>) -> Result<Value, String> {
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
+    let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
-    let event =
-        Event { received_at: RECEIVED_AT_MS, ..Event::trial(EVENT_ID, source.name.clone(), headers, body.into()) };
+    let trial = Event::trial(EVENT_ID, source.name.clone(), headers, body.into());
+    let event = Event { received_at: RECEIVED_AT_MS, context, ..trial };
     let (verdict, _) = map::run(plugin, &event, &source).await;
     match verdict {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {

@@ -1,0 +1,80 @@
+//! Payloads that lie in files: `NAME.json`, and beside it in `NAME.event.json` what came with it, where that matters.
+
+use crate::event::NamedValue;
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// A payload with what came with it.
+#[derive(Debug)]
+pub struct PayloadFile {
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// Headers, with names in lower case; `content-type` is `application/json` unless something else is said.
+    pub headers: Vec<NamedValue>,
+    /// What else is known of the delivery.
+    pub context: Vec<NamedValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Around {
+    headers: BTreeMap<String, String>,
+    context: BTreeMap<String, String>,
+}
+
+/// Whether a file is a payload, and not what it must become or what came with it.
+pub fn is_payload(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".event.json")
+}
+
+impl PayloadFile {
+    /// Reads `file` and what is beside it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or what is beside it is not `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
+    pub fn read(file: &Path) -> Result<Self> {
+        let body = std::fs::read(file).with_context(|| format!("cannot read the payload {}", file.display()))?;
+        let beside = file.with_extension("event.json");
+        let around = match std::fs::read(&beside) {
+            Ok(json) => serde_json::from_slice(&json)
+                .with_context(|| format!("{} is not what comes with a payload", beside.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Around::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
+        };
+        let mut headers: BTreeMap<String, String> =
+            around.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+        headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
+        Ok(Self { body, headers: headers.into_iter().collect(), context: around.context.into_iter().collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_with_a_payload_stands_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let read = |name: &str| PayloadFile::read(&folder.path().join(name));
+        write("left.json", "{}");
+        write("left.event.json", r#"{"headers": {"Content-Type": "text/plain"}, "context": {"sse.event": "delete"}}"#);
+        write("alone.json", "[]");
+        write("odd.json", "{}");
+        write("odd.event.json", r#"{"contexts": {}}"#);
+        let left = read("left.json").unwrap();
+        let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        assert_eq!((left.headers, left.context), (pair("content-type", "text/plain"), pair("sse.event", "delete")));
+        let alone = read("alone.json").unwrap();
+        assert_eq!((&*alone.body, alone.headers), (&b"[]"[..], pair("content-type", "application/json")));
+        assert!(alone.context.is_empty());
+        let refused = format!("{:#}", read("odd.json").unwrap_err());
+        assert!(refused.contains("odd.event.json") && refused.contains("unknown field `contexts`"), "{refused}");
+        let names = ["a.json", "a.event.json", "a.expected.json", "a.txt"];
+        assert_eq!(names.map(|name| is_payload(Path::new(name))), [true, false, false, false]);
+    }
+}

@@ -1,0 +1,321 @@
+//! TheHive: its audit trail, as the webhooks of versions 3, 4 and 5 carry it. Cases and alerts are incidents.
+
+use hookmill_sdk::{Description, Event, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, Tlp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "an entry of TheHive's audit trail with `operation` or `action`, `objectType`, `objectId`, and `rootId` or `requestId`";
+
+struct TheHive;
+
+/// One change. Version 5 writes `action`, `mainAction` and `_createdAt` where 3 and 4 write `operation`, `base` and
+/// `startDate`, but for endpoints that ask for the old form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Audit<'a> {
+    #[serde(borrow)]
+    operation: Text<'a>,
+    action: Text<'a>,
+    base: Text<'a>,
+    main_action: Text<'a>,
+    #[serde(rename = "_createdAt")]
+    v5_created_at: Text<'a>,
+    created_at: Text<'a>,
+    start_date: Text<'a>,
+    object_type: Text<'a>,
+    object_id: Text<'a>,
+    root_id: Text<'a>,
+    request_id: Text<'a>,
+    details: Option<&'a RawValue>,
+    object: Option<&'a RawValue>,
+    context: Option<&'a RawValue>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Create,
+    Update,
+    Delete,
+}
+
+/// A case or an alert: in `object` as it is, in `details` what changed.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Thing<'a> {
+    #[serde(borrow, rename = "_id")]
+    id: Text<'a>,
+    #[serde(rename = "_type")]
+    kind: Text<'a>,
+    title: Text<'a>,
+    description: Text<'a>,
+    severity: Text<'a>,
+    tlp: Text<'a>,
+    tlp_label: Text<'a>,
+    stage: Text<'a>,
+    status: Text<'a>,
+    start_date: Text<'a>,
+    date: Text<'a>,
+    external_link: Text<'a>,
+    tags: List<Text<'a>>,
+    artifacts: Option<&'a RawValue>,
+    observables: Option<&'a RawValue>,
+
+    case_id: Text<'a>,
+    number: Text<'a>,
+    r#type: Text<'a>,
+    source: Text<'a>,
+    source_ref: Text<'a>,
+    assignee: Text<'a>,
+    owner: Text<'a>,
+    resolution_status: Text<'a>,
+    impact_status: Text<'a>,
+    summary: Text<'a>,
+}
+
+/// An observable.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Observed<'a> {
+    #[serde(borrow)]
+    data_type: Text<'a>,
+    data: List<Text<'a>>,
+    attachment: Option<Attachment<'a>>,
+    message: Text<'a>,
+    tags: List<Text<'a>>,
+    ioc: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Attachment<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    hashes: List<Text<'a>>,
+}
+
+/// A technique that somebody put on a case or an alert.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Procedure<'a> {
+    #[serde(borrow)]
+    pattern_id: Text<'a>,
+    tactic: Text<'a>,
+}
+
+/// What an observable or a procedure belongs to; version 3 has only an id here.
+#[derive(Default, Deserialize)]
+struct Child<'a> {
+    #[serde(borrow)]
+    case: Option<&'a RawValue>,
+    alert: Option<&'a RawValue>,
+}
+
+impl Mapper for TheHive {
+    fn describe() -> Description {
+        hookmill_sdk::description!(
+            "TheHive",
+            "Cases and alerts of TheHive 3, 4 and 5, from its audit webhooks",
+            "bearer"
+        )
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let audit: Audit = event.json(EXPECTED)?;
+        let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+        let kind = audit.object_type.get().ok_or_else(unsupported)?;
+        let id = audit.object_id.get().ok_or_else(unsupported)?;
+        let operation = audit.operation.get().or(audit.action.get()).ok_or_else(unsupported)?;
+        audit.root_id.get().or(audit.request_id.get()).ok_or_else(unsupported)?;
+        let what = format!("{operation} of {kind} {id}");
+        if [&audit.base, &audit.main_action].into_iter().any(|main| main.get() == Some("false")) {
+            return Ok(Outcome::skip(format!("{what} is only a part of what was done")));
+        }
+        let action = match operation.to_ascii_lowercase().as_str() {
+            "creation" | "create" => Action::Create,
+            "delete" => Action::Delete,
+            _ => Action::Update,
+        };
+        let orphan = || MappingError::Malformed(format!("{what} names no case and no alert"));
+        let mut incident = match kind.to_ascii_lowercase().as_str() {
+            "case" | "alert" => audit.incident(id, action),
+            "case_artifact" | "observable" if action != Action::Delete => {
+                let mut incident = audit.parent().ok_or_else(orphan)?;
+                let observed: Option<Observed> = read(audit.object).or_else(|| read(audit.details));
+                observed.unwrap_or_default().add_to(&mut incident);
+                incident
+            }
+            "procedure" if action == Action::Create => {
+                let mut incident = audit.parent().ok_or_else(orphan)?;
+                let procedure: Procedure = read(audit.details).unwrap_or_default();
+                incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
+                incident
+            }
+            _ => return Ok(Outcome::skip(format!("{what} changes no case and no alert"))),
+        };
+        // Its `startDate` is a time of the entry, that of a case is when the matter began.
+        let times = [&audit.v5_created_at, &audit.created_at, &audit.start_date];
+        incident.changed_at = times.into_iter().find_map(Text::time);
+        Ok(incident.into())
+    }
+}
+
+impl Audit<'_> {
+    fn incident(&self, id: &str, action: Action) -> Incident {
+        let details: Thing = read(self.details).unwrap_or_default();
+        let object: Thing = read(self.object).unwrap_or_default();
+        let mut incident = Incident::new(id);
+        // What was changed comes first: while an alert becomes a case, `object` is behind.
+        for thing in [&details, &object] {
+            thing.add_to(&mut incident, self.has_five_tlps(&[&details, &object]));
+        }
+        incident.state = match action {
+            Action::Create => details.state().or(object.state()).or(Some(State::Open)),
+            Action::Update => details.state(),
+            Action::Delete => Some(State::Resolved),
+        };
+        incident
+    }
+
+    /// The case or alert that an observable or a procedure belongs to, as far as the entry shows it.
+    fn parent(&self) -> Option<Incident> {
+        let child: Child = read(self.object).unwrap_or_default();
+        let mut shown = [child.case, child.alert, self.context].into_iter().filter_map(read::<Thing>);
+        let parent = shown.find(Thing::is_incident).unwrap_or_default();
+        let id = self.root_id.get().or(parent.id.get())?;
+        let mut incident = Incident::new(id);
+        if parent.id.get() == Some(id) {
+            parent.add_to(&mut incident, self.has_five_tlps(&[&parent]));
+        }
+        Some(incident)
+    }
+
+    /// TheHive 5.2 put AMBER+STRICT in the place of RED, and RED after it. From then on entries say `mainAction`, and
+    /// numbers have labels.
+    fn has_five_tlps(&self, things: &[&Thing]) -> bool {
+        self.main_action.get().is_some() || things.iter().any(|thing| thing.tlp_label.get().is_some())
+    }
+}
+
+impl Thing<'_> {
+    fn is_incident(&self) -> bool {
+        self.kind.get().is_some_and(|kind| ["case", "alert"].iter().any(|known| known.eq_ignore_ascii_case(kind)))
+    }
+
+    /// Adds what is not known yet.
+    fn add_to(&self, incident: &mut Incident, has_five_tlps: bool) {
+        if incident.title.is_none() {
+            incident.set_title(self.title.get());
+        }
+        incident.description = incident.description.take().or(self.description.owned());
+        incident.severity = incident.severity.or(self.severity.get().and_then(read_severity));
+        incident.vendor_severity = incident.vendor_severity.take().or(self.severity.owned());
+        incident.tlp = incident.tlp.or_else(|| self.read_tlp(has_five_tlps));
+        let began = self.date.time().or(self.start_date.time());
+        incident.occurred_at = incident.occurred_at.take().or(began);
+        incident.external_link = incident.external_link.take().or(self.external_link.owned());
+        for tag in &self.tags {
+            incident.tag(tag.get().unwrap_or_default());
+        }
+        for list in [self.artifacts, self.observables].into_iter().filter_map(read::<List<Observed>>) {
+            list.iter().for_each(|observed| observed.add_to(incident));
+        }
+        let details = [
+            ("number", &self.number),
+            ("caseId", &self.case_id),
+            ("type", &self.r#type),
+            ("source", &self.source),
+            ("sourceRef", &self.source_ref),
+            ("assignee", &self.assignee),
+            ("assignee", &self.owner),
+            ("stage", &self.stage),
+            ("status", &self.status),
+            ("resolutionStatus", &self.resolution_status),
+            ("impactStatus", &self.impact_status),
+            ("summary", &self.summary),
+        ];
+        for (name, value) in details {
+            if !incident.details.iter().any(|known| known.name == name) {
+                incident.detail(name, value.get());
+            }
+        }
+    }
+
+    fn read_tlp(&self, has_five_tlps: bool) -> Option<Tlp> {
+        match (self.tlp_label.get().or(self.tlp.get())?, has_five_tlps) {
+            ("CLEAR" | "WHITE" | "0", _) => Some(Tlp::Clear),
+            ("GREEN" | "1", _) => Some(Tlp::Green),
+            ("AMBER" | "2", _) => Some(Tlp::Amber),
+            ("AMBER+STRICT", _) | ("3", true) => Some(Tlp::AmberStrict),
+            ("RED" | "4", _) | ("3", false) => Some(Tlp::Red),
+            _ => None,
+        }
+    }
+
+    /// The stage where there is one: names of statuses are each organisation's own.
+    fn state(&self) -> Option<State> {
+        let over = [
+            "Closed",
+            "Imported",
+            "Ignored",
+            "Resolved",
+            "Deleted",
+            "Duplicated",
+            "Duplicate",
+            "TruePositive",
+            "FalsePositive",
+            "Indeterminate",
+            "Other",
+        ];
+        let word = self.stage.get().or(self.status.get())?;
+        let is_over = over.iter().any(|known| known.eq_ignore_ascii_case(word));
+        Some(if is_over { State::Resolved } else { State::Open })
+    }
+}
+
+impl Observed<'_> {
+    fn add_to(&self, incident: &mut Incident) {
+        let data_type = self.data_type.get().unwrap_or("other").to_ascii_lowercase();
+        let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+        let data_type = data_type.replace(|letter| !is_known(letter), "_");
+        let mut values: Vec<(&str, &Text)> = self.data.iter().map(|data| (data_type.as_str(), data)).collect();
+        if let Some(file) = &self.attachment {
+            values.push(("filename", &file.name));
+            values.extend(file.hashes.iter().map(|hash| ("hash", hash)));
+        }
+        for (data_type, value) in values {
+            let message = self.message.get().unwrap_or_default();
+            let Some(observable) = incident.observe(data_type, value.get(), message) else { continue };
+            observable.ioc |= self.ioc.get() == Some("true");
+            for tag in &self.tags {
+                observable.tag(tag.get().unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn read_severity(number: &str) -> Option<Severity> {
+    match number {
+        "1" => Some(Severity::Low),
+        "2" => Some(Severity::Medium),
+        "3" => Some(Severity::High),
+        "4" => Some(Severity::Critical),
+        _ => None,
+    }
+}
+
+/// None also where it is of another shape: `details` are whatever the operation was given.
+fn read<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(json?.get()).ok()
+}
+
+hookmill_sdk::export!(TheHive);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::TheHive>("payloads");
+        testing::check_refuses_nonsense::<super::TheHive>();
+    }
+}
