@@ -30,5 +30,6 @@ mod releases;
 mod reload;
 mod schemes;
 mod sources;
+mod stream;
 mod tls;
 mod tokens;

@@ -10,6 +10,7 @@ mod notifications;
 mod parameters;
 mod plugins;
 mod sources;
+mod stream;
 
 use crate::Host;
 use crate::event::EventStatus;
@@ -80,6 +81,7 @@ routes! { guarded, GUARDED;
     "/api/destinations/{name}/enable" => post(destinations::enable);
     "/api/notifications" => get(notifications::list);
     "/api/notifications/{name}/test" => post(notifications::test);
+    "/api/stream" => get(stream::follow);
     "/api/logs" => get(logs::list);
 }
 
@@ -129,6 +131,7 @@ async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, Htt
     for (destination, pending, _) in host.store.delivery_counts().await? {
         host.metrics.set_delivery_queue(&destination, pending);
     }
+    host.metrics.set_stream_readers(host.stream.readers());
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
 }
 

@@ -113,7 +113,7 @@ pub struct Limits {
     pub store_queue: usize,
     /// How many connections may be open at once.
     pub connections: u32,
-    /// How long a connection may stay without sending the whole head of a request.
+    /// How long a connection may stay without sending the whole head of a request, or without taking anything of an answer.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,

@@ -45,6 +45,11 @@ pub fn key_at(unix_ms: i64) -> i64 {
     unix_ms.clamp(0, i64::MAX >> COUNTER_BITS) << COUNTER_BITS
 }
 
+/// An id that comes before every id made from this time on.
+pub fn before(unix_ms: i64) -> Uuid {
+    from_key(key_at(unix_ms).unsigned_abs().saturating_sub(1), 0)
+}
+
 /// The time in an id's key, in milliseconds since the Unix epoch.
 pub fn key_ms(key: i64) -> i64 {
     key >> COUNTER_BITS

@@ -39,6 +39,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod source;
 pub mod store;
+pub mod stream;
 pub mod timestamp;
 pub mod toolchain;
 pub mod triage;
@@ -69,6 +70,7 @@ use registry::Registry;
 use release::Releases;
 use std::sync::Arc;
 use store::{Recorded, Store};
+use stream::Stream;
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -88,6 +90,7 @@ pub struct Host {
     /// Decides which versions of plugins are live.
     pub releases: Arc<Releases>,
     deliverer: Deliverer,
+    stream: Arc<Stream>,
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
     admin_token: Option<Secret>,

@@ -7,6 +7,7 @@
 
 mod connections;
 mod tls;
+mod watched;
 
 pub use tls::{LiveTls, TlsFiles};
 pub(crate) use tls::{certificates, private_key};
@@ -40,6 +41,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 use tracing::{debug, warn};
+use watched::Watched;
 
 /// The largest head of a request; a larger one is answered 431. A connection's buffers grow to this as well. How many
 /// headers there may be is hyper's own bound, 100, which it keeps without allocating.
@@ -60,7 +62,8 @@ const DESCRIPTORS_KEPT: u64 = 256;
 pub struct Bounds {
     /// How many may be open at once.
     pub connections: u32,
-    /// How long one may stay without sending the whole head of a request, from its beginning or the last answer on.
+    /// How long one may stay without sending the whole head of a request, from its beginning or the last answer on, and
+    /// how long without taking anything of an answer.
     pub head_timeout: Duration,
 }
 
@@ -179,14 +182,13 @@ fn is_of_the_client(error: &Error) -> bool {
 
 /// One connection from its beginning to its end.
 async fn hold(tcp: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>, router: Router, place: Place) {
-    // What fails here is a connection that is gone, as reading will show.
-    let _ = tcp.set_nodelay(true);
     // No buffer is made for a client that says nothing.
     let mut first = [0];
     tokio::select! {
         came = tcp.peek(&mut first) => if !matches!(came, Ok(1)) { return },
         _ = place.told_to_close() => return,
     }
+    let tcp = Watched::new(tcp, place.clone());
     // In boxes, so that a client that says nothing costs no room for what others need.
     let Some(tls) = tls else { return Box::pin(talk(tcp, peer, &router, &place)).await };
     let handshake = Box::pin(TlsAcceptor::from(tls).accept(tcp));
@@ -229,7 +231,10 @@ where
             match close {
                 Close::Now => {}
                 Close::Within(time) => drop(tokio::time::timeout(time, rest).await),
-                Close::AfterAnswer => drop(rest.await),
+                Close::AfterAnswer => tokio::select! {
+                    _ = rest => {}
+                    () = connection.given_up() => {}
+                },
             }
         }
     }

@@ -47,6 +47,8 @@ pub struct Metrics {
     triage_waiting: Gauge,
     deliveries: Family<DeliveryLabels, Counter>,
     delivery_queue_depth: Family<DestinationLabel, Gauge>,
+    stream_readers: Gauge,
+    stream_pages: Counter,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
 }
@@ -67,6 +69,8 @@ impl Default for Metrics {
             triage_waiting: Gauge::default(),
             deliveries: Family::default(),
             delivery_queue_depth: Family::default(),
+            stream_readers: Gauge::default(),
+            stream_pages: Counter::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
         };
@@ -82,6 +86,12 @@ impl Default for Metrics {
         registry.register("triage_waiting", "Incidents that wait for a playbook", metrics.triage_waiting.clone());
         registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
         registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
+        registry.register("stream_readers", "Who follows the stream", metrics.stream_readers.clone());
+        registry.register(
+            "stream_pages",
+            "Parts of the stream that were read for one reader",
+            metrics.stream_pages.clone(),
+        );
         registry.register("store_commit_batch_size", "Writes in one commit", metrics.commit_batch_size.clone());
         registry.register(
             "store_commit_duration_seconds",
@@ -147,6 +157,16 @@ impl Metrics {
     /// How many deliveries a destination waits for.
     pub fn set_delivery_queue(&self, destination: &str, depth: i64) {
         self.delivery_queue_depth.get_or_create(&DestinationLabel { destination: destination.to_owned() }).set(depth);
+    }
+
+    /// How many follow the stream.
+    pub fn set_stream_readers(&self, readers: i64) {
+        self.stream_readers.set(readers);
+    }
+
+    /// A part of the stream was read for one reader, who had not come that far.
+    pub fn stream_page(&self) {
+        self.stream_pages.inc();
     }
 
     /// The store committed.

@@ -17,6 +17,7 @@ use crate::release::Releases;
 use crate::reload::{Reloader, Seen};
 use crate::sandbox::Sandbox;
 use crate::store::{Policy, Store};
+use crate::stream::{READERS_MAX, Stream};
 use crate::{Host, api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
@@ -34,8 +35,11 @@ use tracing::{info, warn};
 
 /// Below this an admin token could be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
-/// How many connections an `admin_listen` of its own takes: few work there, and no webhook takes their place.
+/// How many connections an `admin_listen` of its own takes beside those that follow the stream: few work there, and no
+/// webhook takes their place.
 const ADMIN_CONNECTIONS: u32 = 256;
+/// One in so many connections may follow the stream.
+const READERS_SHARE: u32 = 4;
 /// How many refusals are written to the log in a second.
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
 /// How often repeats that are too old are forgotten.
@@ -96,6 +100,9 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
     deliverer.replace(destinations, notifications, public_url).await;
+    let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
+    let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
+    let readers = READERS_MAX.min(bounds.connections / READERS_SHARE).max(1);
     let host = Arc::new(Host {
         sources,
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
@@ -103,6 +110,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
         releases,
         deliverer,
+        stream: Arc::new(Stream::new(store.clone(), metrics.clone(), readers)),
         store,
         loaded,
         metrics,
@@ -120,6 +128,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let mut tasks = JoinSet::new();
     tasks.spawn(host.clone().triage_waiting(plugins_changed.clone(), stopped.clone()));
     tasks.spawn(host.clone().remap_waiting(plugins_changed, stopped.clone()));
+    tasks.spawn(host.stream.clone().run(stopped.clone()));
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
     tasks.spawn(save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
@@ -130,8 +139,6 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let mut servers = JoinSet::new();
     let inbound = api::inbound_routes();
     let admin = api::admin_routes(&host);
-    let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
-    let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
     let listener = Listener::bind(config.listen, host.tls.clone(), bounds).await?;
     let address = listener.address()?;
     let admin_address = match config.admin_listen {
@@ -140,7 +147,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
             address
         }
         Some(admin_listen) => {
-            let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS, ..bounds };
+            let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS + readers, ..bounds };
             let admin_listener = Listener::bind(admin_listen, host.admin_tls.clone(), admin_bounds).await?;
             let admin_address = admin_listener.address()?;
             servers.spawn(listener.serve(router(inbound.clone(), &host), stopped.clone()));

@@ -44,6 +44,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
@@ -88,6 +90,7 @@ pub struct Store {
     outbound: Arc<ArcSwap<Outbound>>,
     /// Sources that were told of as silent, and when.
     silent: ArcSwap<BTreeMap<String, i64>>,
+    newest_audit: watch::Receiver<Uuid>,
     _lock: File,
 }
 
@@ -107,12 +110,13 @@ impl Store {
         let ids = Arc::new(IdSource::after(last_key(&connection)?));
         let outbound = Arc::new(ArcSwap::default());
         let silent = silent_sources(&connection)?;
-        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), metrics)?;
-        Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, _lock: lock })
+        let (audit_written, newest_audit) = watch::channel(audit::newest_of_all(&connection)?);
+        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), audit_written, metrics)?;
+        Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, newest_audit, _lock: lock })
     }
 
     /// A new id.
-    pub fn new_id(&self) -> uuid::Uuid {
+    pub fn new_id(&self) -> Uuid {
         self.ids.next()
     }
 

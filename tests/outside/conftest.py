@@ -37,7 +37,9 @@ def npm(function, **arguments):
     """Calls a function of signers.mjs, with the packages that are installed under target/."""
     code = (HERE / "signers.mjs").read_text()
     command = ["node", "--input-type=module", "--eval", code, "--", function, json.dumps(arguments)]
-    output = subprocess.run(command, cwd=TARGET / "outside", stdout=subprocess.PIPE, check=True).stdout
+    output = subprocess.run(
+        command, cwd=TARGET / "outside", stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S
+    ).stdout
     return json.loads(output)
 
 

@@ -1,7 +1,8 @@
-// What the packages of npm make of a payload: `node … FUNCTION JSON` prints the result as JSON.
+// What the packages of npm make of a payload, or of the stream: `node … FUNCTION JSON` prints the result as JSON.
 
 import { sign } from "@octokit/webhooks-methods";
 import cards from "adaptivecards/dist/adaptivecards.js";
+import { EventSource } from "eventsource";
 import { Webhook } from "standardwebhooks";
 
 const functions = {
@@ -13,6 +14,21 @@ const functions = {
     const events = Array.from({ length: context.eventCount }, (_, index) => context.getEventAt(index));
     return events.concat(parsed.validateProperties().validationEvents).map((event) => event.message);
   },
+  // The entries that the stream brings until there are so many, over every interruption.
+  follow: ({ url, token, count }) =>
+    new Promise((resolve) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const authorized = (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...headers } });
+      const stream = new EventSource(url, { fetch: authorized });
+      const events = [];
+      const take = ({ type, lastEventId, data }) => {
+        events.push({ type, id: lastEventId, entry: JSON.parse(data) });
+        if (events.length < count) return;
+        stream.close();
+        resolve(events);
+      };
+      for (const type of ["create", "update", "delete"]) stream.addEventListener(type, take);
+    }),
   github: ({ secret, body }) => sign(secret, body),
   standardWebhooks: ({ secret, id, at, body }) => new Webhook(secret).sign(id, new Date(at * 1000), body),
   verifies: ({ secret, headers, body }) => {

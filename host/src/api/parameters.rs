@@ -101,6 +101,6 @@ fn key(text: &str) -> Option<i64> {
     is_cursor.then(|| i64::from_str_radix(text, 36).ok()).flatten()
 }
 
-fn invalid(name: &str, value: &str, help: &str) -> HttpError {
+pub(super) fn invalid(name: &str, value: &str, help: &str) -> HttpError {
     HttpError::InvalidRequest(format!("`{name}` cannot be `{value}`: {help}"))
 }

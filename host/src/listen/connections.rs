@@ -24,6 +24,10 @@ const END_PAUSE: Duration = Duration::from_secs(1);
 /// A note below this is the time since when the head of a request is waited for, in milliseconds of the listener's
 /// clock; one from here on is this plus the time since when a body is.
 const BODY: u64 = 1 << 62;
+/// A note from here on is this plus the time since when a client takes nothing of its answer.
+const ANSWER: u64 = 1 << 63;
+/// The time in a note.
+const TIME: u64 = BODY - 1;
 /// The note while a request is worked on: it is the host's turn.
 const WORKING: u64 = u64::MAX;
 
@@ -113,11 +117,11 @@ impl Connections {
         Place { connections: self.clone(), age, connection, _room: room }
     }
 
-    /// Closes those whose client has not sent the head of a request for this long.
+    /// Closes those whose client has not sent the head of a request, or has taken nothing of an answer, for this long.
     pub fn close_overdue(&self, head_timeout: Duration) {
-        let before = now(self.clock).saturating_sub(head_timeout.as_millis() as u64);
+        let before = before(self.clock, head_timeout);
         let open = self.lock();
-        let overdue = open.by_age.values().filter(|connection| connection.note() < before);
+        let overdue = open.by_age.values().filter(|connection| connection.is_overdue(before));
         overdue.for_each(|connection| connection.close.notify_one());
     }
 
@@ -126,8 +130,8 @@ impl Connections {
         let open = self.lock();
         let mut waiting: Vec<(u64, &Arc<Connection>)> =
             open.by_age.values().map(|connection| (connection.note(), connection)).collect();
-        let before = now(self.clock).saturating_sub(GRACE.as_millis() as u64);
-        waiting.retain(|(note, _)| *note != WORKING && (*note & !BODY) < before);
+        let before = before(self.clock, GRACE);
+        waiting.retain(|(note, _)| *note < ANSWER && (*note & TIME) < before);
         let count = ((self.max / SHARE_CLOSED).max(1) as usize).min(waiting.len());
         if count < waiting.len() {
             waiting.select_nth_unstable_by_key(count, |(note, _)| *note);
@@ -163,6 +167,19 @@ impl Connection {
         self.waits_since.store(now(self.clock), Ordering::Relaxed);
     }
 
+    /// The client takes nothing of its answer.
+    pub fn stalls(&self) {
+        let since = ANSWER + now(self.clock);
+        let _ = self.waits_since.compare_exchange(WORKING, since, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The client takes of its answer.
+    pub fn moves(&self) {
+        if (ANSWER..WORKING).contains(&self.note()) {
+            self.works();
+        }
+    }
+
     /// Whether this request is its connection's last.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
@@ -175,6 +192,28 @@ impl Connection {
             (0..BODY, true) => Close::Within(END_PAUSE),
             (WORKING, _) | (BODY.., true) => Close::AfterAnswer,
             (..WORKING, false) => Close::Now,
+        }
+    }
+
+    /// Ends when the answer in flight is not waited for any more. At the end, when nobody else looks for clients that take
+    /// nothing, they have less time.
+    pub async fn given_up(&self) {
+        loop {
+            match tokio::time::timeout(END_PAUSE, self.told_to_close()).await {
+                Ok(Close::AfterAnswer) => {}
+                Ok(Close::Now) => return,
+                Ok(Close::Within(time)) => return tokio::time::sleep(time).await,
+                Err(_) if self.is_ending() && self.is_overdue(before(self.clock, END_PAUSE)) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether the head of a request, or that its client takes of an answer, is waited for since before this time.
+    fn is_overdue(&self, before: u64) -> bool {
+        match self.note() {
+            WORKING | BODY..ANSWER => false,
+            note => note & TIME < before,
         }
     }
 
@@ -199,6 +238,10 @@ impl Drop for Place {
 
 fn now(clock: Instant) -> u64 {
     clock.elapsed().as_millis() as u64
+}
+
+fn before(clock: Instant, time: Duration) -> u64 {
+    now(clock).saturating_sub(time.as_millis() as u64)
 }
 
 #[cfg(test)]
@@ -282,5 +325,31 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(5)).await;
         connections.close_overdue(Duration::from_millis(1));
         assert_eq!((told(&idle).await, told(&reading).await), (Some(Close::Now), None));
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_not_waited_for_without_end() {
+        let connections = Arc::new(Connections::new(2));
+        let (stalled, moving) = (connections.open().await, connections.open().await);
+        for place in [&stalled, &moving] {
+            place.works();
+            place.stalls();
+        }
+        moving.moves();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        connections.close_overdue(Duration::from_secs(60));
+        connections.close_longest_waiting();
+        assert_eq!((told(&stalled).await, told(&moving).await), (None, None));
+        connections.close_overdue(Duration::from_millis(1));
+        assert_eq!((told(&stalled).await, told(&moving).await), (Some(Close::Now), None));
+
+        let end = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.end().await }
+        });
+        stalled.given_up().await;
+        assert!(tokio::time::timeout(Duration::ZERO, moving.given_up()).await.is_err());
+        drop((stalled, moving));
+        end.await.unwrap();
     }
 }

@@ -3,9 +3,9 @@
 use super::Store;
 use super::deliveries::{self, Told};
 use super::incidents::{IncidentKey, IncidentRow, SELECT, incident_row};
-use super::sql::json;
+use super::sql::{json, uuid};
 use super::writer::Tx;
-use crate::id::{key, unix_ms};
+use crate::id::{self, key, unix_ms};
 use crate::incident::{Details, Status};
 use crate::notify::{Trigger, about_change};
 use crate::words::words;
@@ -13,6 +13,8 @@ use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::Value;
+use std::ops::ControlFlow;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 words!(
@@ -89,6 +91,40 @@ impl Store {
         })
         .await
     }
+
+    /// The newest entry of all that is on disk, whenever it is another one.
+    pub fn watch_audit(&self) -> watch::Receiver<Uuid> {
+        self.newest_audit.clone()
+    }
+
+    /// Adds the entries after this id to what is given, the oldest first, for as long as `add` wants more.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn audit_after<T: Send + 'static>(
+        &self,
+        after: Uuid,
+        mut to: T,
+        mut add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T> {
+        self.read(move |connection| {
+            let mut query = connection.prepare_cached("SELECT key, id FROM audit WHERE key > ? ORDER BY key")?;
+            let mut rows = query.query([key(after)])?;
+            while let Some(row) = rows.next()? {
+                if add(&mut to, uuid(row, 1)?, &entry(connection, row.get(0)?)?).is_break() {
+                    break;
+                }
+            }
+            Ok(to)
+        })
+        .await
+    }
+}
+
+/// The newest entry's id; where there is none, one that comes before all.
+pub(super) fn newest_of_all(connection: &Connection) -> Result<Uuid> {
+    let mut query = connection.prepare("SELECT id FROM audit ORDER BY key DESC LIMIT 1")?;
+    Ok(query.query_row([], |row| uuid(row, 0)).optional()?.unwrap_or(id::before(0)))
 }
 
 fn newest(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
@@ -112,7 +148,9 @@ pub(super) struct Change<'a> {
 
 /// Appends an entry, and deliveries of it to whom it is for. Returns the entry's key.
 pub(super) fn append(tx: &mut Tx, row: &IncidentRow, change: &Change) -> Result<i64> {
-    let (id, at) = (tx.ids.next(), unix_ms());
+    // In this order, so that no entry's id is older than its time.
+    let (at, id) = (unix_ms(), tx.ids.next());
+    tx.newest_audit = Some(id);
     let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)";
     tx.connection.prepare_cached(sql)?.execute(params![

@@ -137,7 +137,7 @@ impl Store {
     pub async fn preview(&self, mapped: Mapped) -> Result<Preview, StoreError> {
         self.writer
             .write(move |tx| {
-                let (number, first) = (tx.last_number(), key(tx.ids.next()));
+                let (number, newest_audit, first) = (tx.last_number(), tx.newest_audit, key(tx.ids.next()));
                 tx.connection.execute_batch("SAVEPOINT preview")?;
                 let settled = settle(tx, &mapped, None)?;
                 let views = |tx: &Tx| -> Result<Vec<serde_json::Value>> {
@@ -157,6 +157,7 @@ impl Store {
                 tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
                 let present = views(tx)?;
                 tx.set_last_number(number);
+                tx.newest_audit = newest_audit;
                 Ok(Preview { state: settled.state, incidents, present, deliveries })
             })
             .await

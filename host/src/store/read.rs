@@ -39,6 +39,7 @@ impl Readers {
         Self { path, idle: Arc::default() }
     }
 
+    /// Reads, all of it at one point between two commits.
     pub fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
@@ -51,7 +52,10 @@ impl Readers {
                 connection
             }
         };
-        let result = read(&connection);
+        let result = match connection.unchecked_transaction() {
+            Ok(snapshot) => read(&snapshot),
+            Err(error) => Err(error.into()),
+        };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(connection);

@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 /// Writes in one transaction: enough that the disk's latency is shared by all that wait, few enough that nobody waits
 /// long for the others.
@@ -27,6 +28,8 @@ pub(super) struct Tx<'a> {
     pub outbound: Arc<Outbound>,
     /// Deliveries that were put into queues in this transaction.
     pub enqueued: u64,
+    /// The audit entry that was written last in this transaction.
+    pub newest_audit: Option<Uuid>,
     last_number: &'a mut Option<Number>,
 }
 
@@ -103,10 +106,11 @@ impl Writer {
         policy: Policy,
         ids: Arc<IdSource>,
         outbound: Arc<ArcSwap<Outbound>>,
+        newest_audit: watch::Sender<Uuid>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let group = Group { connection, policy, ids, outbound, metrics };
+        let group = Group { connection, policy, ids, outbound, newest_audit, metrics };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
@@ -178,6 +182,8 @@ struct Group {
     policy: Policy,
     ids: Arc<IdSource>,
     outbound: Arc<ArcSwap<Outbound>>,
+    /// Told of what is on disk.
+    newest_audit: watch::Sender<Uuid>,
     metrics: Arc<Metrics>,
 }
 
@@ -218,6 +224,7 @@ impl Group {
             policy: &self.policy,
             outbound: outbound.clone(),
             enqueued: 0,
+            newest_audit: None,
             last_number: &mut last_number,
         };
         for write in batch.iter_mut() {
@@ -225,8 +232,11 @@ impl Group {
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
         }
         tx.save_number().map_err(Broken::Write)?;
-        let changed = tx.outbound;
+        let (changed, newest_audit) = (tx.outbound, tx.newest_audit);
         transaction.commit()?;
+        if let Some(id) = newest_audit {
+            self.newest_audit.send_replace(id);
+        }
         if !Arc::ptr_eq(&changed, &outbound) {
             self.outbound.store(changed);
         }

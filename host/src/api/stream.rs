@@ -1,0 +1,73 @@
+//! `/api/stream`.
+
+use super::parameters::{Parameters, invalid};
+use crate::Host;
+use crate::extract::Query;
+use crate::http_error::HttpError;
+use crate::id;
+use crate::incident::Severity;
+use crate::stream::{Filter, Reader};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use std::future::ready;
+use std::sync::Arc;
+use tracing::warn;
+use uuid::{Uuid, Variant};
+
+const LAST_EVENT_ID: &str = "last-event-id";
+const EVENTS: [&str; 3] = ["create", "update", "delete"];
+/// How long a client is asked to wait before it comes again.
+const RETRY: &[u8] = b"retry: 3000\n";
+
+pub(super) async fn follow(
+    State(host): State<Arc<Host>>,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
+    let filter = Filter {
+        sources: parameters.all("source"),
+        severities: parameters.words("severity", &severities)?,
+        events: parameters.words("type", &EVENTS)?,
+    };
+    let from = parameters.one("from")?.map(|text| place("from", &text)).transpose()?;
+    parameters.end()?;
+    let last =
+        headers.get(LAST_EVENT_ID).map(|value| place("Last-Event-ID", &String::from_utf8_lossy(value.as_bytes())));
+    let reader = host.stream.follow(last.transpose()?.or(from), filter).ok_or(HttpError::Overloaded)?;
+    let connected = Bytes::from([RETRY, &reader.mark("connected")].concat());
+    let events = stream::once(ready(Ok(connected))).chain(stream::unfold(reader, next));
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Asks nginx to pass on what comes, when it comes.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(events)).into_response())
+}
+
+async fn next(mut reader: Reader) -> Option<(anyhow::Result<Bytes>, Reader)> {
+    let next = reader.next().await;
+    if let Err(error) = &next {
+        warn!("who follows the stream is cut off: {error:#}");
+    }
+    Some((next.transpose()?, reader))
+}
+
+/// The id after which a reader goes on.
+fn place(name: &str, text: &str) -> Result<Uuid, HttpError> {
+    // The latter is how OpenCTI's clients begin.
+    if matches!(text, "0" | "0-0") {
+        return Ok(id::before(0));
+    }
+    let is_ours = |id: &Uuid| id.get_version_num() == 7 && id.get_variant() == Variant::RFC4122;
+    let of_event = text.parse().ok().filter(is_ours);
+    let of_time = || text.parse().ok().map(|time: Timestamp| id::before(time.as_millisecond()));
+    let help = "it is the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for everything";
+    of_event.or_else(of_time).ok_or_else(|| invalid(name, text, help))
+}
