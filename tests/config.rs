@@ -20,7 +20,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
         ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
-        (with_secret("secretz: x"), &["line 2", "`secretz`", "expected one of secret, secrets, scheme"]),
+        (with_secret("secretz: x"), &["line 2", "`secretz`", "expected one of kind, secret, secrets, scheme"]),
         (with_secret("secrets: x"), &["line 2", "`secrets`"]),
         (with_secret("secrets: [{ secret: hunter2hunter2 }]"), &["sources.edr", "`secret` and `secrets`"]),
         (source("secrets: [{ secret: hunter2 }]"), &["sources.edr", "7 bytes", "at least"]),

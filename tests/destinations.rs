@@ -95,13 +95,13 @@ async fn receivers_over_tls() {
         ("believed-p12", &open.url, ", ca: ca.p12, ca_password: only a password", None),
         ("unknown", &open.url, "", Some("unknown issuer; name the file of that authority in `ca`")),
         ("other", &open.url, ", ca: other.pem", Some("an authority of that name is known, and it did not sign this")),
-        ("expired", &expired.url, ", ca: ca.pem", Some("tls: the receiver's certificate has expired")),
-        ("misnamed", &misnamed.url, ", ca: ca.pem", Some("tls: the receiver's certificate is for another name")),
+        ("expired", &expired.url, ", ca: ca.pem", Some("tls: the server's certificate has expired")),
+        ("misnamed", &misnamed.url, ", ca: ca.pem", Some("tls: the server's certificate is for another name")),
         ("known-12", &asking_12.url, pem, None),
         ("known-13", &asking_13.url, pem, None),
         ("known-p12", &asking_13.url, p12, None),
-        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the receiver wants a client certificate")),
-        ("stranger-12", &asking_12.url, stranger, Some("tls: the receiver does not take the client certificate")),
+        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server wants a client certificate")),
+        ("stranger-12", &asking_12.url, stranger, Some("tls: the server does not take the client certificate")),
         ("plain", &plain_tls, ", ca: ca.pem", Some("tls: ")),
     ];
     let mut destinations: Vec<_> = cases.iter().map(|(name, url, keys, _)| (*name, (*url).clone(), *keys)).collect();
@@ -125,10 +125,10 @@ async fn receivers_over_tls() {
         let error = delivery["attempts"][0]["error"].as_str().unwrap_or_default();
         assert!(error.contains(expected.unwrap_or_default()), "{name}: {delivery}");
     }
-    eventually("the receiver is heard", async || {
+    eventually("the server is heard", async || {
         let dead = delivery(&host, "nobody-13", "dead").await;
         let says_so = |attempt: &Value| {
-            attempt["error"].as_str().unwrap().starts_with("tls: the receiver wants a client certificate")
+            attempt["error"].as_str().unwrap().starts_with("tls: the server wants a client certificate")
         };
         if !dead["attempts"].as_array().unwrap().iter().any(says_so) {
             let retry = format!("/api/deliveries/{}/retry", dead["id"].as_str().unwrap());
@@ -317,7 +317,7 @@ async fn failures_are_named() {
             "no-answer",
             format!("http://{silent_at}/"),
             ", timeout: 300ms".into(),
-            "timeout: the receiver did not answer in time",
+            "timeout: the server did not answer in time",
         ),
         (
             "no-handshake",
@@ -330,10 +330,10 @@ async fn failures_are_named() {
         ("cut-tls", format!("https://{cut}/"), String::new(), "tls: the connection was cut in the TLS handshake"),
         ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is no HTTP"),
         ("inner", "http://10.1.2.3./".into(), String::new(), "refused_address: 10.1.2.3 is not globally routable"),
-        ("status", format!("http://{asks}/"), String::new(), "status: the receiver answered 407"),
+        ("status", format!("http://{asks}/"), String::new(), "status: the server answered 407"),
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
         ("asks-https", https.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
-        ("refuses", https.clone(), proxied(&refuses), "proxy: the proxy refuses to connect to the receiver"),
+        ("refuses", https.clone(), proxied(&refuses), "proxy: the proxy refuses to connect to the server"),
         ("broken-proxy", https.clone(), proxied(&cut), "proxy: the proxy broke off"),
         ("no-proxy", https, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),
         ("no-proxy-http", http, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),

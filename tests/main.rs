@@ -11,6 +11,7 @@ mod host;
 mod load;
 mod outcome;
 mod receiver;
+mod server;
 
 mod api;
 mod config;
@@ -26,6 +27,7 @@ mod notifiers;
 mod outbound;
 mod playbooks;
 mod pressure;
+mod pull;
 mod releases;
 mod reload;
 mod schemes;

@@ -9,10 +9,13 @@ mod load;
 mod server;
 
 use axum::Router;
+use axum::body::Body;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::{get, post};
+use futures_util::stream::{StreamExt, iter, pending};
 use hookmill::Host;
 use hookmill::config::Config;
 use hookmill::receive::Unverified;
@@ -36,15 +39,18 @@ const RELOAD_EVERY: Duration = Duration::from_millis(200);
 const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
-/// `cargo bench --bench pipeline -- mapped` or `-- durable` runs one stage alone, for a profiler.
+/// `cargo bench --bench pipeline -- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, folder] => serve(kind, Path::new(folder)),
         ["mapped"] => stage(&bench("mapped")),
         ["durable"] => stage(&Server::hookmill(folder())),
+        ["stream"] => stream(),
+        ["pulled"] => pulled(),
         _ => {
             stages();
+            pulled();
             reload();
         }
     }
@@ -213,4 +219,52 @@ fn stored_events(server: &Server) -> usize {
     let database = rusqlite::Connection::open(server.folder.path().join("data/hookmill.db")).unwrap();
     let sql = "SELECT count(*) FROM events WHERE status = 'mapped'";
     database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize
+}
+
+/// A live stream of OpenCTI that has everything at once, and then says nothing.
+#[tokio::main(flavor = "current_thread")]
+async fn stream() {
+    let frame = |index: usize| {
+        let body = SMALL.replace(SMALL_ID, &format!("{SMALL_ID}{}", 1_000_000 + index)).replace('\n', " ");
+        Ok::<_, std::io::Error>(format!("id: {}-0\nevent: create\ndata: {body}\n\n", 1_700_000_000_000 + index))
+    };
+    let send = move || async move {
+        let frames = iter((0..REQUESTS).map(frame)).chain(pending());
+        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(frames))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    eprintln!("listens on http://{}", listener.local_addr().unwrap());
+    axum::serve(listener, Router::new().route("/stream/live", get(send))).await.unwrap();
+}
+
+/// What is read over one connection, beside the same payloads posted over many.
+fn pulled() {
+    println!("\n{REQUESTS} small payloads, mapped in fresh instances and stored durably");
+    let host = Server::hookmill(folder());
+    let report = load::run(host.address, &requests(SMALL, SMALL_ID, 0, REQUESTS));
+    assert_eq!(report.failed, 0, "some requests failed");
+    let posted = report.rate();
+    println!("  {:<34} {posted:>9.0} /s", "posted over 64 connections");
+    drop(host);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("stream");
+    let stream = Server::start(command, tempfile::tempdir().unwrap());
+    let source = format!(
+        "sources: {{ octi: {{ kind: opencti-stream, url: \"http://{}\", stream: live, plugin: crowdstrike, \
+         allow_networks: [127.0.0.0/8] }} }}\n",
+        stream.address
+    );
+    let host = Server::hookmill(server::folder(&PLUGINS, &source));
+    let read = || {
+        let metrics = host.get("/metrics");
+        let count = metrics.lines().find_map(|line| line.strip_prefix("webhook_received_total{source=\"octi\"} "));
+        count.map_or(0, |count| count.parse::<usize>().unwrap())
+    };
+    while read() == 0 {}
+    let (started, first) = (Instant::now(), read());
+    while read() < REQUESTS {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let rate = (REQUESTS - first) as f64 / started.elapsed().as_secs_f64();
+    println!("  {:<34} {rate:>9.0} /s  {:>5.2} of posted", "read from a stream, one connection", rate / posted);
 }

@@ -3,9 +3,11 @@
 //! The file's own shape is in [`file`], leaf by leaf text that is interpolated from the environment and then parsed;
 //! this module turns it into [`Config`] and refuses what cannot work, with a sentence that says what to do.
 
+mod connection;
 mod destination;
 mod file;
 mod notification;
+mod pull;
 pub mod source;
 
 use crate::deliver::{Destination, Notifications};
@@ -200,7 +202,9 @@ impl Config {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
         let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
-        let files = tls.flatten().chain(of_destinations).map(PathBuf::as_path);
+        let of_sources = self.sources.iter().filter_map(|source| source.settings.pull.as_ref());
+        let of_sources = of_sources.flat_map(|pull| pull.endpoint.files());
+        let files = tls.flatten().chain(of_destinations).chain(of_sources).map(PathBuf::as_path);
         std::iter::once(path).chain(files).map(Path::to_owned).collect()
     }
 
@@ -404,7 +408,7 @@ mod tests {
             .collect();
         let folder = folder_with_certificates();
         let config = Config::parse(&in_force, folder.path()).unwrap();
-        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (6, 12));
+        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (9, 12));
         assert_eq!((config.outbound.rules.len(), config.outbound.notifications.len()), (5, 5));
         assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 11);
         assert!(config.admin_listen.is_some());

@@ -3,16 +3,10 @@
 //! Each destination has a task of its own, so that a slow receiver holds up nobody else. What to deliver stands in the
 //! store; the task only looks there for what is due.
 
-mod address_guard;
-mod answer;
 mod attempt;
-mod authentication;
-mod certificates;
-mod connection;
 mod content;
 mod destination;
 mod email;
-mod failure;
 mod file;
 mod http;
 mod queue;
@@ -21,17 +15,12 @@ mod signature;
 mod thehive;
 mod trial;
 
-pub use address_guard::{AddressGuard, RefusedAddress};
-pub use authentication::Authentication;
-pub use certificates::{CertificateFile, ClientCertificate};
-pub use connection::{Connection, ConnectionOptions, guarded_client};
 pub use content::{Content, Format, Recipe, StepWords, seen};
 pub use destination::{
     CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, Notifications, Ordering,
     RetrySchedule, Step,
 };
 pub use email::{Email, EmailOptions, Letter};
-pub use failure::{Code, Failure};
 pub use file::LineFile;
 pub use http::Http;
 pub use render::{RenderCall, ShownRequest, render};

@@ -31,7 +31,7 @@ pub struct Event {
     pub headers: Vec<NamedValue>,
     /// What else is known of the delivery.
     pub context: Vec<NamedValue>,
-    /// SHA-256 of the body.
+    /// SHA-256 of what a repeat has in common with it: the body, unless the scheme or the stream it comes from says otherwise.
     pub digest: [u8; 32],
     /// The body, unpacked if it came compressed.
     pub body: Bytes,

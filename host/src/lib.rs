@@ -9,6 +9,7 @@ pub mod bodies;
 pub mod cli;
 pub mod compiled_cache;
 pub mod config;
+pub mod connection;
 pub mod deliver;
 pub mod event;
 pub mod extract;
@@ -27,6 +28,7 @@ pub mod plugin;
 pub mod plugin_dir;
 pub mod plugin_trial;
 pub mod proof;
+pub mod pull;
 pub mod rate_limit;
 pub mod receive;
 pub mod recent_log;
@@ -148,15 +150,20 @@ impl Host {
         self.mappers.remember(&mapped);
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;
+        self.wake_for(&recorded);
+        if recorded.state.status == EventStatus::Queued && was_tried {
+            self.waiting.notify_one();
+        }
+        Ok(Taken::Recorded(recorded))
+    }
+
+    /// Wakes those who have something to do about what was stored.
+    fn wake_for(&self, recorded: &Recorded) {
         if recorded.delivers {
             self.deliverer.wake();
         }
         if recorded.triages {
             self.to_triage.notify_one();
         }
-        if recorded.state.status == EventStatus::Queued && was_tried {
-            self.waiting.notify_one();
-        }
-        Ok(Taken::Recorded(recorded))
     }
 }

@@ -34,7 +34,7 @@ impl Host {
 
     /// What was sent while the host was away is not known: its absence is no silence.
     async fn look_at(&self, source: &Source, limit: Duration, started_at: i64) {
-        let last = source.tally.heard_at();
+        let last = source.tally.now().heard_at;
         let told_at = self.store.silent_since(&source.name);
         let is_silent = match told_at {
             Some(told_at) => last.is_none_or(|last| last <= told_at),

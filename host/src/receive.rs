@@ -65,7 +65,9 @@ pub async fn webhook(
     let (Parts { headers, uri, .. }, body) = request.into_parts();
     let query = uri.query().map(str::to_owned);
     let span = debug_span!("webhook", request_id = %id);
-    let Some(source) = host.sources.get(&target.source) else {
+    // What the host reads by itself, nobody posts.
+    let source = host.sources.get(&target.source).filter(|source| source.settings.pull.is_none());
+    let Some(source) = source else {
         host.metrics.received(UNKNOWN);
         if let Some(why) = host.sources.unusable().get(&target.source) {
             return refuse(
@@ -215,14 +217,8 @@ struct UnmappableError<'a> {
 
 /// What the sender of a stored event is told.
 fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
+    note(host, source, &recorded);
     let Recorded { state, duplicate, .. } = recorded;
-    source.tally.heard(unix_ms());
-    source.tally.count(|tally| count(tally, &state, duplicate));
-    if let Some(code) = state.code {
-        host.metrics.error(&source.name, code.as_str());
-        info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
-            state.message.as_deref().unwrap_or_default());
-    }
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {
         let message = state.message.as_deref().unwrap_or_default();
@@ -230,6 +226,22 @@ fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(Unmappable { error, duplicate })).into_response();
     }
     (StatusCode::ACCEPTED, Json(accepted(&state, refused, duplicate))).into_response()
+}
+
+/// Counts what came of a payload, and says in the log why it was not mapped.
+pub(crate) fn note(host: &Host, source: &Source, recorded: &Recorded) {
+    let Recorded { state, duplicate, .. } = recorded;
+    source.tally.count(|tally| {
+        if !duplicate || source.settings.pull.is_none() {
+            tally.heard_at = Some(unix_ms());
+        }
+        count(tally, state, *duplicate);
+    });
+    if let Some(code) = state.code.filter(|_| !duplicate) {
+        host.metrics.error(&source.name, code.as_str());
+        info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
+            state.message.as_deref().unwrap_or_default());
+    }
 }
 
 fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {

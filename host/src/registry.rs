@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tracing::{error, info, warn};
 
 /// Secrets that one source may have at once.
@@ -30,6 +30,8 @@ pub type Sources = BTreeMap<Arc<str>, Arc<Source>>;
 #[derive(Debug)]
 pub struct Registry {
     published: ArcSwap<Sources>,
+    /// Says that other sources were published.
+    changed: watch::Sender<()>,
     /// Registered sources that cannot be used, each with the reason.
     unusable: ArcSwap<BTreeMap<String, String>>,
     /// Held by whoever changes something.
@@ -56,8 +58,8 @@ impl Registry {
     /// When one name is in both, or the store fails. A registered source that cannot be used is logged and left out.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
         let vault = Vault::open(data_dir)?;
-        let (published, unusable) = (ArcSwap::default(), ArcSwap::default());
-        let registry = Self { published, unusable, changing: Mutex::default(), limits, store, vault };
+        let (published, unusable, changed) = (ArcSwap::default(), ArcSwap::default(), watch::Sender::default());
+        let registry = Self { published, changed, unusable, changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
     }
@@ -70,6 +72,11 @@ impl Registry {
     /// Every source.
     pub fn all(&self) -> Arc<Sources> {
         self.published.load_full()
+    }
+
+    /// Says when there are other sources.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Registered sources that cannot be used, each with the reason: removing one, or giving it a new secret without an
@@ -90,7 +97,7 @@ impl Registry {
         let _changing = self.changing.lock().await;
         let (sources, unusable) = self.beside_registered(configured).await?;
         precondition.await?;
-        self.published.store(Arc::new(sources));
+        self.publish(sources);
         self.unusable.store(Arc::new(unusable));
         Ok(())
     }
@@ -195,7 +202,7 @@ impl Registry {
         self.store.remove_source(name.to_owned()).await?;
         let mut sources = Sources::clone(&self.published.load());
         sources.remove(name);
-        self.published.store(Arc::new(sources));
+        self.publish(sources);
         self.mended(name);
         info!(source = name, "source removed");
         Ok(())
@@ -276,10 +283,15 @@ impl Registry {
         self.store.put_source(row).await?;
         let mut sources = Sources::clone(&self.published.load());
         sources.insert(source.name.clone(), source.clone());
-        self.published.store(Arc::new(sources));
+        self.publish(sources);
         self.mended(&source.name);
         info!(source = %source.name, "source registered or changed");
         Ok(source)
+    }
+
+    fn publish(&self, sources: Sources) {
+        self.published.store(Arc::new(sources));
+        self.changed.send_replace(());
     }
 
     fn mended(&self, name: &str) {

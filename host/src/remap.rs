@@ -93,12 +93,7 @@ impl Host {
 
     async fn commit_again(&self, mapped: Mapped, was: EventStatus, attempt: u32) -> Result<Recorded, RemapError> {
         let recorded = self.store.record_again(mapped, was, attempt).await?.ok_or(RemapError::Changed)?;
-        if recorded.delivers {
-            self.deliverer.wake();
-        }
-        if recorded.triages {
-            self.to_triage.notify_one();
-        }
+        self.wake_for(&recorded);
         Ok(recorded)
     }
 

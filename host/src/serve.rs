@@ -132,6 +132,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
     tasks.spawn(save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
+    tasks.spawn(host.clone().pull_sources(stopped.clone()));
     tasks.spawn(host.clone().notice_silence(stopped.clone()));
     tasks.spawn(until_stopped(host.clone().tell_of_refusals(refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugin_dir.run(), stopped.clone()));

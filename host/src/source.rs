@@ -1,13 +1,13 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
 use crate::incident::Severity;
+use crate::pull::Pull;
 use crate::rate_limit::RateLimit;
 use crate::words::words;
 use hookmill_signatures::Scheme;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,8 +60,11 @@ pub struct Tally {
     pub duplicates: u64,
     /// Payloads that were refused.
     pub refused: u64,
-    /// When an event was last mapped, in milliseconds since the Unix epoch.
+    /// When an event was last mapped, or a source that the host reads answered as it should, in milliseconds since the Unix
+    /// epoch.
     pub last_success: Option<i64>,
+    /// When its last payload was taken, whatever came of it; one that the host reads may repeat itself.
+    pub heard_at: Option<i64>,
     /// What went wrong last.
     pub last_error: Option<LastError>,
 }
@@ -79,44 +82,29 @@ pub struct LastError {
 
 /// A tally that grows.
 #[derive(Debug, Default)]
-pub struct LiveTally {
-    tally: Mutex<(Tally, bool)>,
-    /// When its last payload was taken since the host started, whatever came of it; zero for never.
-    heard_at: AtomicI64,
-}
+pub struct LiveTally(Mutex<(Tally, bool)>);
 
 impl LiveTally {
     /// Goes on from here.
     pub fn new(tally: Tally) -> Self {
-        Self { tally: Mutex::new((tally, false)), heard_at: AtomicI64::new(0) }
+        Self(Mutex::new((tally, false)))
     }
 
     /// Counts something.
     pub fn count(&self, count: impl FnOnce(&mut Tally)) {
-        let mut held = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         count(&mut held.0);
         held.1 = true;
     }
 
-    /// A payload was taken.
-    pub fn heard(&self, unix_ms: i64) {
-        self.heard_at.store(unix_ms, Ordering::Relaxed);
-    }
-
-    /// When the last payload was taken, in milliseconds since the Unix epoch, as far as it is known.
-    pub fn heard_at(&self) -> Option<i64> {
-        let heard_at = Some(self.heard_at.load(Ordering::Relaxed)).filter(|at| *at > 0);
-        heard_at.or_else(|| self.now().last_success)
-    }
-
     /// How it stands.
     pub fn now(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// How it stands, if anything was counted since this was called last.
     pub fn news(&self) -> Option<Tally> {
-        let mut held = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut held.1).then(|| held.0.clone())
     }
 }
@@ -146,6 +134,10 @@ pub struct SourceSettings {
     pub on_unmappable: OnUnmappable,
     /// How long it may send nothing before somebody is told.
     pub silent_after: Option<Duration>,
+    /// What it is.
+    pub kind: SourceKind,
+    /// How the host reads it, if it does not post.
+    pub pull: Option<Pull>,
 }
 
 /// Which mapper reads a source's payloads.
@@ -158,6 +150,20 @@ pub enum PluginChoice {
     /// These in order; what one does not support goes to the next.
     Named(Vec<String>),
 }
+
+words!(
+    /// How payloads of a source come to the host.
+    SourceKind {
+        /// It posts them.
+        Webhook = "webhook",
+        /// The host reads a live stream of OpenCTI.
+        OpenctiStream = "opencti-stream",
+        /// The host asks a GraphQL endpoint.
+        GraphqlPoll = "graphql-poll",
+        /// The host asks a REST endpoint.
+        HttpPoll = "http-poll",
+    }
+);
 
 words!(
     /// How a payload that its mapper refuses is answered.
@@ -189,6 +195,8 @@ impl Source {
             rate_limit: RateLimit::NONE,
             on_unmappable: OnUnmappable::Reject,
             silent_after: None,
+            kind: SourceKind::Webhook,
+            pull: None,
         };
         Self::new(name, Origin::Configured, settings)
     }

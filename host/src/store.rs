@@ -6,6 +6,7 @@
 
 mod audit;
 mod compiled;
+mod cursors;
 mod deliveries;
 mod destinations;
 mod events;
@@ -49,12 +50,13 @@ use uuid::Uuid;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
     include_str!("store/schema/4.sql"),
     include_str!("store/schema/5.sql"),
+    include_str!("store/schema/6.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

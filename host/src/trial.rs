@@ -7,6 +7,7 @@ use crate::receive::Unverified;
 use crate::verify::{Verified, verify};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Marks a request that the host makes itself. It cannot come over the network.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,20 @@ impl Trial {
     pub fn failed(&mut self, stage: &str, detail: impl Into<String>) {
         self.ok = false;
         self.stages.push(Stage { stage: stage.to_owned(), ok: false, detail: detail.into() });
+    }
+
+    /// Adds a stage that changes nothing of how it ends.
+    pub fn stage(&mut self, stage: &str, detail: impl Into<String>) {
+        self.stages.push(Stage { stage: stage.to_owned(), ok: self.ok, detail: detail.into() });
+    }
+
+    /// Adds what would come of another payload.
+    pub fn add(&mut self, other: Self) {
+        self.ok &= other.ok;
+        self.stages.extend(other.stages);
+        self.incidents.extend(other.incidents);
+        let known = std::mem::take(&mut self.deliveries);
+        self.deliveries = BTreeSet::from_iter(known.into_iter().chain(other.deliveries)).into_iter().collect();
     }
 
     /// Goes on with the stages of another one.

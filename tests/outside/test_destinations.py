@@ -94,7 +94,7 @@ def test_through_a_proxy(deliveries, proxy, plain, over_tls, certificates):
     for name in ("plain-wrong", "over-tls-wrong", "nobody"):
         # tinyproxy answers a wrong password with 401, which can be told from the receiver's only where there is a tunnel.
         error = delivery(name)["attempts"][0]["error"]
-        assert error.startswith(("proxy: ", "status: the receiver answered 401")), error
+        assert error.startswith(("proxy: ", "status: the server answered 401")), error
     ways = ["via" in request.headers for request in plain.received]
     assert sorted(ways) == [False, True], "one through the proxy and one without it"
     assert not any({"via", "proxy-authorization"} & request.headers.keys() for request in over_tls.received)

@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,17 +24,18 @@ use std::time::Duration;
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, HttpError> {
     let (sources, unusable) = (host.sources.all(), host.sources.unusable());
-    let shown = sources.values().map(|source| shown(&host, source));
+    let positions = host.store.positions().await?;
+    let shown = sources.values().map(|source| shown_read(&host, source, &positions));
     let data: Vec<Value> = shown.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))).collect();
-    Json(json!({"data": data, "next_cursor": null}))
+    Ok(Json(json!({"data": data, "next_cursor": null})))
 }
 
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
     match host.sources.unusable().get(&name) {
         Some(why) => Ok(Json(shown_unusable(&name, why))),
-        None => Ok(Json(shown(&host, &*found(&host, &name)?))),
+        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.store.positions().await?))),
     }
 }
 
@@ -168,16 +170,17 @@ fn shown(host: &Host, source: &Source) -> Value {
     };
     json!({
         "name": &*source.name,
+        "kind": settings.kind,
         "origin": origin,
         "created_at": created_at,
-        "scheme": settings.scheme.name(),
+        "scheme": settings.pull.is_none().then(|| settings.scheme.name()),
         "secrets": secrets.iter().map(secret_note).collect::<Vec<_>>(),
         "plugin": plugin(&settings.plugin),
         "auto_triage": settings.auto_triage,
         "playbook": settings.playbook,
         "playbook_error": host.missing_playbook(source),
         "severity_mapping": settings.severity_mapping,
-        "settings": settings.settings.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "settings": settings.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
         "on_unmappable": settings.on_unmappable,
         "silent_after_s": settings.silent_after.map(|time| time.as_secs()),
         "allow_ips": settings.allow_ips,
@@ -192,6 +195,15 @@ fn shown(host: &Host, source: &Source) -> Value {
             json!({"at": time(error.at), "code": error.code, "message": error.message})
         }),
     })
+}
+
+/// A source, with how far it was read.
+fn shown_read(host: &Host, source: &Source, positions: &BTreeMap<String, String>) -> Value {
+    let mut shown = shown(host, source);
+    if source.settings.pull.is_some() {
+        shown["position"] = json!(positions.get(&*source.name));
+    }
+    shown
 }
 
 /// A registered source that cannot be used.

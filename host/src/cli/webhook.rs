@@ -85,7 +85,16 @@ impl Webhook {
                 print(connection.json, &connection.open()?.get(&["sources"], &Query::new())?, |answer| {
                     let rows = list(&answer["data"]).iter().map(row).collect();
                     table(
-                        ["NAME", "SCHEME", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
+                        [
+                            "NAME",
+                            "SCHEME OR KIND",
+                            "PLUGIN",
+                            "FROM",
+                            "ACCEPTED",
+                            "REFUSED",
+                            "LAST SUCCESS (UTC)",
+                            "LAST ERROR",
+                        ],
                         rows,
                     )
                 });
@@ -132,7 +141,7 @@ fn row(source: &Value) -> [String; 8] {
         if error.is_null() { String::new() } else { format!("{} {}", time(&error["at"]), plain(&error["code"])) };
     [
         plain(&source["name"]),
-        plain(&source["scheme"]),
+        plain(if source["scheme"].is_null() { &source["kind"] } else { &source["scheme"] }),
         match &source["plugin"] {
             Value::Array(names) => names.iter().map(plain).collect::<Vec<_>>().join(", "),
             name => plain(name),

@@ -1,10 +1,11 @@
 //! A destination as it is declared: one of `webhooks`, which are told everything, or of `destinations`.
 
+use super::connection::{authorities, client_certificate};
 use super::file::{Leaf, Name, Period, read};
+use crate::connection::{AddressGuard, Authentication, Connection, ConnectionOptions};
 use crate::deliver::{
-    AddressGuard, Authentication, CONCURRENCY, CONCURRENCY_MAX, CertificateFile, Channel, ClientCertificate,
-    Connection, ConnectionOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http, Letter,
-    LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
+    Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
 };
 use crate::notify::Trigger;
 use crate::rate_limit::RateLimit;
@@ -208,13 +209,15 @@ impl Receiver {
     }
 
     fn connect(&mut self, folder: &Path) -> Result<Connection> {
+        let (key, password) = (self.client_key.take(), self.client_password.take());
         let options = ConnectionOptions {
             allow_networks: self.networks(),
             proxy: self.proxy.take().map(|url| url.0),
-            ca: self.authorities(folder)?,
-            client: self.client_certificate(folder)?,
+            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
+            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
             connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
             timeout: self.timeout.take().map(|time| time.0.into()),
+            is_stream: false,
         };
         options.connect()
     }
@@ -226,7 +229,7 @@ impl Receiver {
             url: url.map_err(|error| anyhow!("`url` is no URL such as smtp://mail.example: {error}"))?,
             starttls: self.starttls.take().is_none_or(|flag| flag.0),
             credentials: self.auth.take().map(TypedWords::into_credentials).transpose().context("`auth`")?.flatten(),
-            ca: self.authorities(folder)?,
+            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
             timeout: self.timeout.take().map(|time| time.0.into()),
             guard: AddressGuard::new(self.networks()),
         };
@@ -247,27 +250,6 @@ impl Receiver {
 
     fn networks(&mut self) -> Vec<IpNet> {
         std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect()
-    }
-
-    fn authorities(&mut self, folder: &Path) -> Result<Option<CertificateFile>> {
-        let password = self.ca_password.take();
-        ensure!(
-            self.ca.is_some() || password.is_none(),
-            "`ca_password` is for a `ca`, which is not set; set it or remove that"
-        );
-        Ok(self.ca.take().map(|path| CertificateFile::new(folder, &path.0, password.map(|text| text.0))))
-    }
-
-    fn client_certificate(&mut self, folder: &Path) -> Result<Option<ClientCertificate>> {
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        ensure!(
-            self.client_certificate.is_some() || (key.is_none() && password.is_none()),
-            "`client_key` and `client_password` are for a `client_certificate`, which is not set; set it or remove them"
-        );
-        Ok(self.client_certificate.take().map(|path| ClientCertificate {
-            certificate: CertificateFile::new(folder, &path.0, password.map(|text| text.0)),
-            key: key.map(|path| folder.join(path.0)),
-        }))
     }
 }
 

@@ -8,8 +8,9 @@ use crate::deliver::{DestinationType, Format, Ordering};
 use crate::incident::Severity;
 use crate::listen::TlsFiles;
 use crate::notify::Trigger;
+use crate::pull::{Pointer, TimeFormat};
 use crate::sandbox::MEMORY_BYTES_MAX;
-use crate::source::{OnUnmappable, PluginChoice};
+use crate::source::{OnUnmappable, PluginChoice, SourceKind};
 use crate::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_signatures::Words;
@@ -293,12 +294,16 @@ words! {
     NonZeroU32: "a whole number from 1 on",
     NonZeroUsize: "a whole number from 1 on",
     usize: "a whole number",
+    u32: "a whole number",
     bool: "true or false",
     String: "text",
     PathBuf: "a path",
     Timestamp: "a time such as 2026-12-31T00:00:00Z",
     Severity,
     OnUnmappable,
+    SourceKind,
+    Pointer,
+    TimeFormat,
     Reload,
     DestinationType,
     Format,

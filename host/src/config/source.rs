@@ -1,11 +1,13 @@
 //! A source as it is declared: in the configuration file, or in JSON by whoever registers one while the host runs.
 
+use super::destination::TypedWords;
 use super::file::{Leaf, Mib, Name, Period, PluginWords, Scalar};
 use super::{Limits, SECRET_BYTES_GOOD, SECRET_BYTES_MIN};
 use crate::id::unix_ms;
 use crate::incident::Severity;
+use crate::pull::{Pointer, TimeFormat};
 use crate::rate_limit::RateLimit;
-use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
+use crate::source::{OnUnmappable, PluginChoice, SourceKind, SourceSettings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_signatures::{Declaration as SchemeDeclaration, Scheme, Secret, Words};
 use ipnet::IpNet;
@@ -15,41 +17,74 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
-use std::path::Path;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
 
 const DEFAULT_SCHEME: &str = "hookmill";
+/// Of sources that do not post.
+const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
 /// Everything that can be said of a source besides its name.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Declaration {
-    secret: Option<Leaf<String>>,
-    secrets: Vec<SecretWords>,
-    scheme: Option<SchemeWords>,
-    allow_ips: Vec<Leaf<IpNet>>,
+    pub(super) kind: Option<Leaf<SourceKind>>,
+    pub(super) secret: Option<Leaf<String>>,
+    pub(super) secrets: Vec<SecretWords>,
+    pub(super) scheme: Option<SchemeWords>,
+    pub(super) allow_ips: Vec<Leaf<IpNet>>,
     plugin: Option<PluginWords>,
     auto_triage: Option<Leaf<bool>>,
     playbook: Option<Leaf<Name>>,
     severity_mapping: BTreeMap<String, Leaf<Severity>>,
     settings: BTreeMap<String, Leaf<String>>,
     payload_mib: Option<Leaf<Mib>>,
-    requests_per_second: Option<Leaf<NonZeroU32>>,
-    on_unmappable: Option<Leaf<OnUnmappable>>,
+    pub(super) requests_per_second: Option<Leaf<NonZeroU32>>,
+    pub(super) on_unmappable: Option<Leaf<OnUnmappable>>,
     silent_after: Option<Leaf<Period>>,
+
+    pub(super) url: Option<Leaf<String>>,
+    pub(super) token: Option<Leaf<String>>,
+    pub(super) auth: Option<TypedWords>,
+    pub(super) headers: BTreeMap<String, Leaf<String>>,
+    pub(super) start: Option<Leaf<String>>,
+    pub(super) interval: Option<Leaf<Period>>,
+    pub(super) overlap: Option<Leaf<Period>>,
+    pub(super) query: Option<Leaf<String>>,
+    pub(super) items: Option<Leaf<Pointer>>,
+    pub(super) next: Option<Leaf<Pointer>>,
+    pub(super) next_parameter: Option<Leaf<String>>,
+    pub(super) retries: Option<Leaf<u32>>,
+    pub(super) time_format: Option<Leaf<TimeFormat>>,
+    pub(super) ignore_duplicates: Option<Leaf<bool>>,
+    pub(super) stream: Option<Leaf<String>>,
+    pub(super) listen_delete: Option<Leaf<bool>>,
+    pub(super) no_dependencies: Option<Leaf<bool>>,
+    pub(super) with_inferences: Option<Leaf<bool>>,
+    pub(super) recover: Option<Leaf<Timestamp>>,
+    pub(super) consumer_count: Option<Leaf<NonZeroUsize>>,
+    pub(super) allow_networks: Vec<Leaf<IpNet>>,
+    pub(super) proxy: Option<Leaf<reqwest::Url>>,
+    pub(super) ca: Option<Leaf<PathBuf>>,
+    pub(super) ca_password: Option<Leaf<String>>,
+    pub(super) client_certificate: Option<Leaf<PathBuf>>,
+    pub(super) client_key: Option<Leaf<PathBuf>>,
+    pub(super) client_password: Option<Leaf<String>>,
+    pub(super) connect_timeout: Option<Leaf<Period>>,
+    pub(super) timeout: Option<Leaf<Period>>,
 }
 
 /// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SecretWords {
+pub(super) struct SecretWords {
     secret: Leaf<String>,
     not_after: Option<Leaf<Timestamp>>,
 }
 
 /// `scheme: NAME` or `scheme: { type: NAME, … }`.
-struct SchemeWords(SchemeDeclaration);
+pub(super) struct SchemeWords(SchemeDeclaration);
 
 impl Declaration {
     /// Reads a declaration from JSON, where text is taken as it stands: who may register a source may not read the
@@ -58,15 +93,20 @@ impl Declaration {
     /// # Errors
     /// What is wrong, and what is allowed. No secret is in the text.
     pub fn from_json(declaration: Value) -> Result<Self> {
+        let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
+        ensure!(is_posted, "a source that the host reads stands in the configuration file; put it there");
         let certificate = declaration["scheme"]["certificate"].as_str().unwrap_or(PEM);
         ensure!(
             certificate.trim_start().starts_with(PEM),
             "`scheme.certificate` is PEM text here, not the path of a file"
         );
-        serde_path_to_error::deserialize(as_text(declaration)).map_err(|error| match error.path().iter().len() {
+        let declared = serde_path_to_error::deserialize(as_text(declaration));
+        let declared: Self = declared.map_err(|error| match error.path().iter().len() {
             0 => anyhow!("{}", error.inner()),
             _ => anyhow!("`{}`: {}", error.path(), error.inner()),
-        })
+        })?;
+        declared.check_keys()?;
+        Ok(declared)
     }
 
     /// A new secret that fits its scheme; none for a scheme without one.
@@ -98,8 +138,12 @@ impl Declaration {
     /// Reads the files that it names; relative paths start at `folder`.
     ///
     /// # Errors
-    /// Which one cannot be read.
+    /// Which one cannot be read, or which key its kind does not have.
     pub fn with_files(mut self, folder: &Path) -> Result<Self> {
+        self.check_keys()?;
+        for path in [&mut self.ca, &mut self.client_certificate, &mut self.client_key].into_iter().flatten() {
+            path.0 = folder.join(&path.0);
+        }
         let keys = self.scheme.as_mut().map(|words| &mut words.0.keys);
         if let Some(Words::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
             && !certificate.trim_start().starts_with(PEM)
@@ -112,7 +156,8 @@ impl Declaration {
     }
 
     fn scheme(&self) -> SchemeDeclaration {
-        self.scheme.as_ref().map_or_else(|| SchemeDeclaration::preset(DEFAULT_SCHEME), |words| words.0.clone())
+        let default = if self.kind() == SourceKind::Webhook { DEFAULT_SCHEME } else { NO_SCHEME };
+        self.scheme.as_ref().map_or_else(|| SchemeDeclaration::preset(default), |words| words.0.clone())
     }
 
     /// What the host works with, with these secrets. What works and should still be looked at goes to `warnings`.
@@ -120,12 +165,13 @@ impl Declaration {
     /// # Errors
     /// What cannot work, and what to do about it.
     pub fn into_settings(
-        self,
+        mut self,
         name: &str,
         secrets: &[Secret],
         limits: &Limits,
         warnings: &mut Vec<String>,
     ) -> Result<SourceSettings> {
+        let (kind, pull) = (self.kind(), self.take_pull()?);
         let scheme = Scheme::declare(&self.scheme(), secrets)?;
         if let Some(bytes) = scheme.shortest_secret() {
             ensure!(
@@ -177,6 +223,8 @@ impl Declaration {
             rate_limit: RateLimit::per_second(self.requests_per_second.map(|count| count.0)),
             on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
             silent_after: self.silent_after.map(|time| time.0.into()),
+            kind,
+            pull,
         })
     }
 }

@@ -1,10 +1,9 @@
 //! One attempt: what is sent is made, sent, and what came of it is recorded.
 
-use super::answer::Answer;
 use super::content::{Content, Made};
 use super::destination::{Channel, Destination, Notifications};
-use super::failure::{Code, Failure};
 use super::queue::{FAILURES, Waker};
+use crate::connection::{Answer, Code, Failure, stretched};
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
 use crate::plugin_dir::Loaded;
@@ -15,9 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use uuid::Uuid;
-
-/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
-const JITTER: f64 = 0.1;
 
 /// What attempts need besides their destination.
 #[derive(Debug)]
@@ -215,10 +211,4 @@ fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Du
     let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
     let wait = stretched(wait).max(retry_after.unwrap_or_default());
     Next::Retry(unix_ms() + wait.as_millis() as i64)
-}
-
-/// A wait, with jitter.
-pub(super) fn stretched(wait: Duration) -> Duration {
-    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-    wait.mul_f64(1.0 + JITTER * share)
 }

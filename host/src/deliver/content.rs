@@ -2,8 +2,9 @@
 
 use super::destination::{Destination, DestinationType};
 use super::email::{Letter, Mail};
-use super::render::{Rendered, is_reserved, rendered};
+use super::render::{Rendered, rendered};
 use super::thehive::Alert;
+use crate::connection::is_reserved;
 use crate::notify::shapes::{default_template, mattermost, slack, teams};
 use crate::notify::{Place, Template, Trigger, UrlTemplate, about_change, about_event};
 use crate::plugin_dir::Loaded;

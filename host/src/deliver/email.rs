@@ -1,10 +1,9 @@
 //! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
 
-use super::address_guard::{AddressGuard, NameUnknown, RefusedAddress};
-use super::answer::harmless;
 use super::attempt::Sent;
-use super::certificates::{CertificateFile, authorities};
-use super::failure::{Code, Failure, of_tls};
+use crate::connection::{
+    AddressGuard, CertificateFile, Code, Failure, NameUnknown, RefusedAddress, authorities, harmless, of_tls,
+};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

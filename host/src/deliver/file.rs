@@ -1,7 +1,7 @@
 //! Appends lines to a file.
 
 use super::attempt::Sent;
-use super::failure::{Code, Failure};
+use crate::connection::{Code, Failure};
 use anyhow::{Context, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};

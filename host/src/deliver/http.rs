@@ -1,12 +1,9 @@
 //! Sends requests.
 
-use super::answer::Answer;
 use super::attempt::Sent;
-use super::authentication::Authentication;
-use super::connection::Connection;
-use super::failure::{Code, Failure};
 use super::render::Rendered;
 use super::signature::Signature;
+use crate::connection::{Answer, Authentication, Code, Connection, Failure};
 use crate::id::unix_ms;
 use anyhow::{Context, Result, anyhow, ensure};
 use percent_encoding::percent_decode_str;

@@ -1,7 +1,8 @@
 //! The task of one destination: takes what is due from the store, as much at once as the destination may get.
 
-use super::attempt::{Office, Tried, attempt, record, stretched};
+use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
+use crate::connection::stretched;
 use crate::id::unix_ms;
 use crate::store::{DueDelivery, Health};
 use anyhow::Result;

@@ -1,6 +1,7 @@
 //! Requests that are sent, and those that a destination's notifier makes of a change.
 
 use super::destination::{Channel, Destination};
+use crate::connection::is_reserved;
 use crate::plugin::{Kind, Notification, Plugin, shapes};
 use crate::plugin_dir::{Loaded, find};
 use crate::sandbox::{LogLine, log_said};
@@ -16,10 +17,6 @@ const URL_BYTES_MAX: usize = 4096;
 const HEADERS_MAX: usize = 50;
 /// Bytes of all headers, names and values.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
-/// Headers that the connection or the host sets. Also those that begin with `proxy-` and `webhook-`.
-const RESERVED: [&str; 9] =
-    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-
 /// A request that was checked.
 #[derive(Clone, Debug)]
 pub struct Rendered {
@@ -97,12 +94,6 @@ pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url, own
     };
     let result = result.with_context(|| format!("notifier {} {}", plugin.version.name, plugin.version.version));
     RenderCall { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
-}
-
-/// Whether a header is the connection's or the host's.
-pub(super) fn is_reserved(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn checked(request: shapes::HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Rendered> {

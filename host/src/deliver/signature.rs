@@ -1,6 +1,6 @@
 //! Signs what is delivered, as [Standard Webhooks](https://www.standardwebhooks.com) say or in a header of its own.
 
-use super::authentication::header_name;
+use crate::connection::header_name;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

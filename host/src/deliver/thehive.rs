@@ -3,11 +3,10 @@
 //! An incident is one alert, found by type, source and source-ref. What is there already is done, so that a delivery
 //! that is made twice changes nothing.
 
-use super::answer::Answer;
 use super::attempt::Sent;
-use super::failure::{Code, Failure};
 use super::http::Http;
 use super::render::Rendered;
+use crate::connection::{Answer, Code, Failure};
 use crate::notify::shapes::{thehive_alert, thehive_update};
 use crate::store::Operation;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};

@@ -163,6 +163,21 @@ impl Store {
             .await
     }
 
+    /// Whether an event would be a repeat.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub async fn knows(&self, event: Event) -> Result<bool, StoreError> {
+        self.writer
+            .write(move |tx| {
+                tx.connection.execute_batch("SAVEPOINT known")?;
+                let known = remember(tx, &event)?;
+                tx.connection.execute_batch("ROLLBACK TO known; RELEASE known")?;
+                Ok(known.is_some())
+            })
+            .await
+    }
+
     /// Decides that an event will not be mapped. `None` when there is no such event, `Some(false)` when it is in a
     /// state that needs no decision.
     ///
@@ -246,19 +261,19 @@ impl Store {
 }
 
 /// What of an event's row does not depend on the transaction.
-struct Columns {
+pub(super) struct Columns {
     tried: String,
     headers: String,
     context: String,
 }
 
 impl Columns {
-    fn of(mapped: &Mapped) -> Self {
+    pub fn of(mapped: &Mapped) -> Self {
         Self { tried: json(&mapped.tried), headers: json(&mapped.event.headers), context: json(&mapped.event.context) }
     }
 }
 
-fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
+pub(super) fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
     if let Some(known) = remember(tx, &mapped.event)? {
         let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
         return Ok(Recorded { state, duplicate: true, delivers: false, triages: false });
@@ -307,26 +322,30 @@ fn remember(tx: &Tx, event: &Event) -> Result<Option<i64>> {
         }
         Identity::Delivery(id) => {
             let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
-            remember_for(tx, event, dedup.retention, &digest)
+            // What its sender repeats for ever is known for ever.
+            remember_for(tx, event, dedup.retention, &digest, true)
         }
-        Identity::Body => remember_for(tx, event, dedup.window, &event.digest),
+        Identity::Body => remember_for(tx, event, dedup.window, &event.digest, false),
     }
 }
 
-/// Remembers an event by the time at which it came.
-fn remember_for(tx: &Tx, event: &Event, window: Duration, digest: &[u8; 32]) -> Result<Option<i64>> {
+/// Remembers an event by the time at which it came. What is renewed is known until it stays away for the whole window.
+fn remember_for(tx: &Tx, event: &Event, window: Duration, digest: &[u8; 32], is_renewed: bool) -> Result<Option<i64>> {
     let window_ms = (window.as_millis() as i64).max(1);
     // The end of the window that it falls into, so that it is not forgotten before the last event of that window.
     let at = event.received_at - event.received_at.rem_euclid(window_ms) + window_ms;
+    let near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
     // Writes do not come in the order of arrival: the other one may lie in the window after.
-    for at in [at - window_ms, at, at + window_ms] {
-        let near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
-        let known = known(tx, event, at, digest)?.filter(near);
-        if known.is_some() {
-            return Ok(known);
+    for known_at in [at - window_ms, at, at + window_ms] {
+        let known = known(tx, event, known_at, digest)?.filter(|known| is_renewed || near(known));
+        if let Some(known) = known {
+            if is_renewed && known_at < at {
+                add_known(tx, event, at, digest, known)?;
+            }
+            return Ok(Some(known));
         }
     }
-    add_known(tx, event, at, digest)?;
+    add_known(tx, event, at, digest, key(event.id))?;
     Ok(None)
 }
 
@@ -337,9 +356,9 @@ fn known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32]) -> Result<Option<i6
 }
 
 /// What stands there already is too old to count.
-fn add_known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32]) -> Result<()> {
+fn add_known(tx: &Tx, event: &Event, at: i64, digest: &[u8; 32], known: i64) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-    tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, digest, key(event.id)])?;
+    tx.connection.prepare_cached(sql)?.execute(params![at, &*event.source, digest, known])?;
     Ok(())
 }
 

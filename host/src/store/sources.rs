@@ -105,7 +105,7 @@ impl Store {
     /// When it cannot be read.
     pub async fn tally(&self, source: Arc<str>) -> Result<Tally> {
         self.read(move |connection| {
-            let sql = "SELECT received, accepted, duplicates, refused, last_success, error_at, error_code, error_message \
+            let sql = "SELECT received, accepted, duplicates, refused, last_success, error_at, error_code, error_message, heard_at \
                        FROM tallies WHERE source = ?";
             let found = connection.prepare_cached(sql)?.query_row([&*source], tally_row).optional()?;
             Ok(found.unwrap_or_default())
@@ -121,7 +121,7 @@ impl Store {
         self.writer
             .write(move |tx| {
                 let sql = "INSERT OR REPLACE INTO tallies (source, received, accepted, duplicates, refused, \
-                           last_success, error_at, error_code, error_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                           last_success, error_at, error_code, error_message, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
                 let mut statement = tx.connection.prepare_cached(sql)?;
                 for (source, tally) in &tallies {
                     let error = tally.last_error.as_ref();
@@ -135,6 +135,7 @@ impl Store {
                         error.map(|error| error.at),
                         error.map(|error| &error.code),
                         error.map(|error| &error.message),
+                        tally.heard_at,
                     ])?;
                 }
                 Ok(())
@@ -195,5 +196,6 @@ fn tally_row(row: &Row) -> rusqlite::Result<Tally> {
         refused: row.get(3)?,
         last_success: row.get(4)?,
         last_error,
+        heard_at: row.get(8)?,
     })
 }

@@ -331,7 +331,15 @@ impl Reader {
         let scope =
             scope.ok_or_else(|| anyhow!("`{shown}` leads out of the template: there are fewer blocks around it"))?;
         let (mut shape, mut outside) = (scope.shape, scope.path.clone());
-        for name in &names {
+        for index in 0..names.len() {
+            if let Some(Shape::Texts) = shape {
+                // Names of headers may have dots in them.
+                let rest = names.split_off(index).join(".");
+                names.push(rest);
+                shape = Some(Shape::Text);
+                break;
+            }
+            let name = &names[index];
             shape = match shape {
                 Some(shape) => Some(shape.member(name, &outside)?),
                 None => None,

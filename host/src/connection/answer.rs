@@ -1,18 +1,19 @@
 //! The beginning of a receiver's answer, made harmless: it is shown to operators and may be anything.
 
 use super::authentication::Authentication;
+use hyper::ext::ReasonPhrase;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use std::time::{Duration, SystemTime};
 
 /// How much of an answer is kept with the attempt.
-pub(super) const ANSWER_BYTES_MAX: usize = 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 1024;
 /// The longest wait that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a receiver said.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
     /// The beginning of its body.
@@ -31,13 +32,17 @@ impl Answer {
             bytes.extend_from_slice(&chunk);
         }
         bytes.truncate(bytes_max);
+        if let (true, Some(reason)) = (bytes.is_empty(), response.extensions().get::<ReasonPhrase>()) {
+            // OpenCTI says why there and nowhere else.
+            bytes = reason.as_bytes().to_vec();
+        }
         let text = authentication.without_secrets(&String::from_utf8_lossy(&bytes));
         Self { status, retry_after, text: harmless(&text) }
     }
 }
 
 /// No control character and none that turns the direction of text, at most as long as an answer is kept.
-pub(super) fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let turns =
         |char: char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_harmful = |char: char| (char.is_control() && !matches!(char, '\n' | '\t')) || turns(char);

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
+/// Headers that the connection or the host sets. Also those that begin with `proxy-` and `webhook-`.
+const RESERVED: [&str; 9] =
+    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 /// What stands where a receiver sends a secret back.
 const HIDDEN: &str = "***";
 /// Shorter ones stand in any text.
@@ -68,18 +71,18 @@ impl Authentication {
     }
 
     /// Sets the header, in the place of what was there.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         if let Some((name, value)) = &self.header {
             headers.insert(name, value.clone());
         }
     }
 
     /// A receiver's text without the secrets that it may have sent back.
-    pub(super) fn without_secrets(&self, text: &str) -> String {
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
-    pub(super) fn longest_secret(&self) -> usize {
+    pub(crate) fn longest_secret(&self) -> usize {
         self.secrets.first().map_or(0, String::len)
     }
 }
@@ -90,10 +93,16 @@ impl fmt::Debug for Authentication {
     }
 }
 
+/// Whether a header is the connection's or the host's.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The name of a header that may be configured: none that the connection needs, or that the host sets itself.
-pub(super) fn header_name(text: &str, key: &str) -> Result<HeaderName> {
+pub(crate) fn header_name(text: &str, key: &str) -> Result<HeaderName> {
     let name: HeaderName = text.parse().ok().with_context(|| format!("`{key}` is no name of a header"))?;
-    ensure!(!super::render::is_reserved(&name), "`{key}`: the header `{name}` is the host's own; choose another");
+    ensure!(!is_reserved(&name), "`{key}`: the header `{name}` is the host's own; choose another");
     Ok(name)
 }
 

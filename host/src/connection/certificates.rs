@@ -45,7 +45,7 @@ pub struct ClientCertificate {
 ///
 /// # Errors
 /// What is wrong with the file, and what to do.
-pub(super) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
     let found = match Contents::read(file, "ca_password")? {
         Contents::Pem => certificates(&file.path)?,
         Contents::Pkcs12(archive) => archive.certs.iter().map(|bag| der(bag.cert.as_der())).collect(),
@@ -64,7 +64,7 @@ pub(super) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'
 ///
 /// # Errors
 /// As [`authorities`].
-pub(super) fn identity(client: &ClientCertificate) -> Result<Identity> {
+pub(crate) fn identity(client: &ClientCertificate) -> Result<Identity> {
     let path = client.certificate.path.display();
     let (chain, key) = match Contents::read(&client.certificate, "client_password")? {
         Contents::Pem => {

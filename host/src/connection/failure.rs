@@ -24,7 +24,7 @@ words!(
         Tls = "tls",
         /// It takes too long.
         Timeout = "timeout",
-        /// The receiver answered, and not with a 2xx.
+        /// The server answered, and not with a 2xx.
         Status = "status",
         /// The address is not one that the destination may be reached at.
         RefusedAddress = "refused_address",
@@ -36,6 +36,10 @@ words!(
         File = "file",
         /// There is nothing to send.
         Request = "request",
+        /// The server's answer is not what was asked for.
+        Answer = "answer",
+        /// What was read could not be stored.
+        Store = "store",
     }
 );
 
@@ -50,10 +54,10 @@ pub struct Failure {
 
 /// How the request that failed was sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// Whether there is a proxy between.
     pub is_proxied: bool,
-    /// Whether the receiver speaks TLS.
+    /// Whether the server speaks TLS.
     pub is_tls: bool,
     /// How long connecting may take.
     pub connect_timeout: Duration,
@@ -67,18 +71,18 @@ impl Failure {
         Self { code, text: text.into() }
     }
 
-    /// The receiver's answer is no success.
+    /// The server's answer is no success.
     pub fn status(status: StatusCode, answer: &str) -> Self {
-        Self::new(Code::Status, format!("the receiver answered {status}: {answer}"))
+        Self::new(Code::Status, format!("the server answered {status}: {answer}"))
     }
 
     /// The proxy wants to know who asks, or does not believe it.
-    pub(super) fn proxy_authorization() -> Self {
+    pub(crate) fn proxy_authorization() -> Self {
         Self::new(Code::Proxy, "the proxy refuses the user name and password of `proxy`, or asks for them (407)")
     }
 
     /// What an error of the client stands for.
-    pub(super) fn of(error: &reqwest::Error, way: Way) -> Self {
+    pub(crate) fn of(error: &reqwest::Error, way: Way) -> Self {
         let causes = causes(error);
         let tunnel = causes.iter().map(ToString::to_string).find(|text| text.starts_with("tunnel error: "));
         // Whatever happens before there is a tunnel happens at the proxy; without TLS there is none.
@@ -102,10 +106,9 @@ impl Failure {
                     ),
                 )
                 .at(at_proxy && tunnel.is_some()),
-                false => Self::new(
-                    Code::Timeout,
-                    format!("the receiver did not answer in time ({} s)", seconds(way.timeout)),
-                ),
+                false => {
+                    Self::new(Code::Timeout, format!("the server did not answer in time ({} s)", seconds(way.timeout)))
+                }
             };
         }
         if let Some(problem) = find::<rustls::Error>(&causes) {
@@ -115,7 +118,7 @@ impl Failure {
         match tunnel.as_deref().filter(|_| !reaches_proxy) {
             Some(text) if text.contains("authorization") => return Self::proxy_authorization(),
             Some(text) if text.contains("unsuccessful") => {
-                return Self::new(Code::Proxy, "the proxy refuses to connect to the receiver, or could not");
+                return Self::new(Code::Proxy, "the proxy refuses to connect to the server, or could not");
             }
             Some(text) => return Self::new(Code::Proxy, format!("the proxy broke off: {text}")),
             None => {}
@@ -212,7 +215,7 @@ fn is_cut(kind: ErrorKind) -> bool {
 }
 
 /// What of TLS is among the causes of an error of another client.
-pub(super) fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
+pub(crate) fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
     find::<rustls::Error>(&causes(error)).map(|problem| Failure::new(Code::Tls, tls(problem)))
 }
 
@@ -221,7 +224,7 @@ fn tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(problem) => certificate(problem),
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
-                "the receiver wants a client certificate (certificate_required); set `client_certificate`".to_owned()
+                "the server wants a client certificate (certificate_required); set `client_certificate`".to_owned()
             }
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
@@ -231,20 +234,20 @@ fn tls(error: &rustls::Error) -> String {
             | AlertDescription::UnknownCA
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied => {
-                format!("the receiver does not take the client certificate (alert {alert:?})")
+                format!("the server does not take the client certificate (alert {alert:?})")
             }
             AlertDescription::HandshakeFailure => {
-                "the receiver breaks the handshake off (alert HandshakeFailure): it may \
+                "the server breaks the handshake off (alert HandshakeFailure): it may \
                  want a client certificate, or have no version and cipher in common with this host"
                     .to_owned()
             }
-            alert => format!("the receiver breaks the handshake off (alert {alert:?})"),
+            alert => format!("the server breaks the handshake off (alert {alert:?})"),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the receiver does not speak TLS at this port".to_owned()
+            "the server does not speak TLS at this port".to_owned()
         }
         rustls::Error::PeerIncompatible(problem) => {
-            format!("the receiver and this host, which speaks TLS 1.2 and 1.3, have nothing in common: {problem:?}")
+            format!("the server and this host, which speaks TLS 1.2 and 1.3, have nothing in common: {problem:?}")
         }
         error => error.to_string(),
     }
@@ -253,26 +256,26 @@ fn tls(error: &rustls::Error) -> String {
 fn certificate(problem: &CertificateError) -> String {
     match problem {
         CertificateError::UnknownIssuer => {
-            "the receiver's certificate is of an unknown issuer; name the file of that authority in `ca`".to_owned()
+            "the server's certificate is of an unknown issuer; name the file of that authority in `ca`".to_owned()
         }
         CertificateError::BadSignature => {
-            "the receiver's certificate is of an unknown issuer: an authority of that name is known, and \
+            "the server's certificate is of an unknown issuer: an authority of that name is known, and \
              it did not sign this; name the file of the one that did in `ca`"
                 .to_owned()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the receiver's certificate has expired".to_owned()
+            "the server's certificate has expired".to_owned()
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the receiver's certificate is not valid yet".to_owned()
+            "the server's certificate is not valid yet".to_owned()
         }
-        CertificateError::NotValidForName => "the receiver's certificate is for another name".to_owned(),
+        CertificateError::NotValidForName => "the server's certificate is for another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => format!(
-            "the receiver's certificate is for another name: it is for {}, not for {}",
+            "the server's certificate is for another name: it is for {}, not for {}",
             presented.join(", "),
             expected.to_str()
         ),
-        CertificateError::Revoked => "the receiver's certificate was revoked".to_owned(),
-        problem => format!("the receiver's certificate is not valid: {problem:?}"),
+        CertificateError::Revoked => "the server's certificate was revoked".to_owned(),
+        problem => format!("the server's certificate is not valid: {problem:?}"),
     }
 }

@@ -1,12 +1,26 @@
-//! How a destination is connected to: the addresses it may be at, a proxy, who is believed, how long it may take.
+//! How the host connects to others: the addresses it may be at, a proxy, who is believed, how long it may take.
 //!
 //! A client is never shared and never changed: a changed configuration makes a new one, so that no connection that is kept
 //! open outlives the rules that it was opened by.
 
-use super::address_guard::{AddressGuard, RefusedAddress};
-use super::certificates::{CertificateFile, ClientCertificate, authorities, identity};
-use super::failure::{Failure, Way};
+mod address_guard;
+mod answer;
+mod authentication;
+mod certificates;
+mod failure;
+
+pub use address_guard::{AddressGuard, NameUnknown, RefusedAddress};
+pub(crate) use answer::{Answer, harmless};
+pub(crate) use authentication::header_name;
+pub use authentication::{Authentication, is_reserved};
+pub(crate) use certificates::authorities;
+pub use certificates::{CertificateFile, ClientCertificate};
+pub(crate) use failure::of_tls;
+pub use failure::{Code, Failure};
+
 use anyhow::{Context, Result, ensure};
+use certificates::identity;
+use failure::Way;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url, tls};
@@ -14,12 +28,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
+const JITTER: f64 = 0.1;
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long connecting may take, at most half of the whole time: what failed is to be told from what did not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is configured of a destination's connections.
+/// What is configured of connections.
 #[derive(Default)]
 pub struct ConnectionOptions {
     /// Networks that are not globally routable and may be reached all the same.
@@ -34,9 +50,12 @@ pub struct ConnectionOptions {
     pub connect_timeout: Option<Duration>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
+    /// Whether answers have no end, and the time is for their beginning and their silences, which whoever reads them
+    /// looks after.
+    pub is_stream: bool,
 }
 
-/// A destination's client and what it may do.
+/// A client and what it may do.
 #[derive(Debug)]
 pub struct Connection {
     guard: Arc<AddressGuard>,
@@ -60,7 +79,8 @@ impl ConnectionOptions {
             "`connect_timeout` has to be shorter than `timeout`, which is for the answer too; lower it or raise that"
         );
         let guard = Arc::new(AddressGuard::new(self.allow_networks));
-        let mut builder = guarded(&guard).timeout(timeout).connect_timeout(connect_timeout);
+        let builder = guarded(&guard).connect_timeout(connect_timeout);
+        let mut builder = if self.is_stream { builder } else { builder.timeout(timeout) };
         let is_proxied = self.proxy.is_some();
         if let Some(url) = self.proxy {
             ensure!(
@@ -94,21 +114,25 @@ impl Connection {
     }
 
     /// The client, which has checked nothing of a URL whose host is an address: that is [`Connection::check`]'s.
-    pub(super) fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
     /// Checks what the client connects to, or has a proxy connect to, without resolving anything.
-    pub(super) fn check(&self, url: &Url) -> Result<(), RefusedAddress> {
+    pub(crate) fn check(&self, url: &Url) -> Result<(), RefusedAddress> {
         self.guard.check_literal(url)
     }
 
-    pub(super) fn is_proxied(&self) -> bool {
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn is_proxied(&self) -> bool {
         self.is_proxied
     }
 
     /// Why a request did not get its answer.
-    pub(super) fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
+    pub(crate) fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
         let (connect_timeout, timeout) = (self.connect_timeout, self.timeout);
         Failure::of(error, Way { is_proxied: self.is_proxied, is_tls, connect_timeout, timeout })
     }
@@ -128,4 +152,10 @@ fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(guard.clone());
     builder.tls_version_min(tls::Version::TLS_1_2)
+}
+
+/// A wait, with jitter.
+pub(crate) fn stretched(wait: Duration) -> Duration {
+    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
+    wait.mul_f64(1.0 + JITTER * share)
 }

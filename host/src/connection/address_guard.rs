@@ -45,7 +45,7 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
 
 /// An address that a destination may not be reached at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not globally routable; if it is meant, list its network in the destination's allow_networks")]
+#[error("{0} is not globally routable; if it is meant, list its network in `allow_networks`")]
 pub struct RefusedAddress(IpAddr);
 
 /// A name that stands for no address.
@@ -337,7 +337,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (guard, lookups) = guard(&["127.0.0.1/32"], &["127.0.0.1"], &["127.0.0.2"]);
-        let client = crate::deliver::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
+        let client = crate::connection::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
         let answers = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);

@@ -1,0 +1,202 @@
+//! Finds the items of an answer, each as the text that it came in: numbers stay as long as they are.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+use std::fmt;
+use std::str::FromStr;
+
+/// Items in one answer.
+const ITEMS_MAX: usize = 10_000;
+
+/// A place in a JSON document: a JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), or the same as
+/// `['data']['works']['edges']`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// What stands there; none where there is nothing or `null`.
+    ///
+    /// # Errors
+    /// When the document is no JSON.
+    pub fn find<'j>(&self, document: &'j [u8]) -> Result<Option<&'j RawValue>> {
+        let mut value: &RawValue = serde_json::from_slice(document).context("it is no JSON")?;
+        for name in &self.0 {
+            let is_inner = value.get().starts_with(['{', '[']);
+            let member =
+                if is_inner { Member(name).deserialize(&mut Deserializer::from_str(value.get()))? } else { None };
+            let Some(member) = member else { return Ok(None) };
+            value = member;
+        }
+        Ok(Some(value).filter(|value| value.get() != "null"))
+    }
+
+    /// The items that stand there: those of a list, or the one object.
+    ///
+    /// # Errors
+    /// When there is nothing, something else, or too much.
+    pub fn items<'j>(&self, document: &'j [u8]) -> Result<Vec<&'j RawValue>> {
+        let found = self.find(document)?;
+        let found = found.with_context(|| format!("it has no items at `items`, {self}"))?;
+        match found.get().as_bytes().first() {
+            Some(b'[') => Ok(List.deserialize(&mut Deserializer::from_str(found.get()))?),
+            Some(b'{') => Ok(vec![found]),
+            _ => bail!("what it has at `items`, {self}, is neither a list nor an object"),
+        }
+    }
+}
+
+/// The member of this name, or the element at this index; nothing else of it is kept.
+struct Member<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(name) = members.next_key::<String>()? {
+            match name == self.0 {
+                true => found = Some(members.next_value()?),
+                false => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let (index, mut found) = (self.0.parse::<usize>().ok(), None);
+        let mut position = 0;
+        while let Some(element) = elements.next_element()? {
+            if Some(position) == index {
+                found = Some(element);
+            }
+            position += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// A list, which has not too many elements.
+struct List;
+
+impl<'de> DeserializeSeed<'de> for List {
+    type Value = Vec<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = elements.next_element()? {
+            if items.len() == ITEMS_MAX {
+                return Err(A::Error::custom(format!("it has more than {ITEMS_MAX} items; ask for less at once")));
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+}
+
+impl FromStr for Pointer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let parsed = match text.strip_prefix('/') {
+            Some(path) => Ok(path.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect()),
+            None => in_brackets(text),
+        };
+        parsed.map(Self).map_err(|_: anyhow::Error| {
+            format!("`{text}` is no place in a document; write /data/works/edges or ['data']['works']['edges']")
+        })
+    }
+}
+
+fn in_brackets(mut text: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    while !text.is_empty() {
+        let inner = text.strip_prefix('[').context("no bracket")?;
+        let quote = inner.chars().next().filter(|char| matches!(char, '\'' | '"'));
+        let (name, rest) = match quote {
+            Some(quote) => inner[1..].split_once(&format!("{quote}]")).context("no end")?,
+            None => inner.split_once(']').context("no end")?,
+        };
+        ensure!(quote.is_some() || name.parse::<usize>().is_ok(), "neither a name nor an index");
+        names.push(name.to_owned());
+        text = rest;
+    }
+    Ok(names)
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("the whole of it");
+        }
+        self.0.iter().try_for_each(|name| write!(formatter, "/{}", name.replace('~', "~0").replace('/', "~1")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_found_as_they_are_written() {
+        for (pointer, document, expected) in [
+            ("/data/works/edges", r#"{"data":{"works":{"edges":[{"a": 1.50},2]}}}"#, Some(&["{\"a\": 1.50}", "2"][..])),
+            ("['data'][\"works\"]['edges']", r#"{"data":{"works":{"edges":[]}}}"#, Some(&[])),
+            ("['data'][1]", r#"{"data":[1,[12345678901234567890]]}"#, Some(&["12345678901234567890"])),
+            ("", r#"[{"a":1}]"#, Some(&["{\"a\":1}"])),
+            ("/data", r#"{"data":{"a":1}}"#, Some(&["{\"a\":1}"])),
+            ("/a~1b/m~0n", r#"{"a\/b":{"m~n":[3]}}"#, Some(&["3"])),
+            ("/data/works/edges", r#"{"data":{"works":null}}"#, None),
+            ("/data/works/edges", r#"{"data":null,"errors":[]}"#, None),
+            ("/data", r#"{"data":"text"}"#, None),
+            ("/data/edges", "{\"data\":{\"edges\":[", None),
+            ("/data", "<html>", None),
+        ] {
+            let found = pointer.parse::<Pointer>().unwrap().items(document.as_bytes());
+            let found = found.ok().map(|items| items.into_iter().map(RawValue::get).collect::<Vec<_>>());
+            assert_eq!(found.as_deref(), expected, "{pointer} of {document}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        assert_eq!(Pointer::default().items(list(ITEMS_MAX).as_bytes()).unwrap().len(), ITEMS_MAX);
+        let error = Pointer::default().items(list(ITEMS_MAX + 1).as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with("it has more than 10000 items"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        for text in ["data.works", "['data'", "['data']x", "[data]", "[__import__('os')]"] {
+            assert!(text.parse::<Pointer>().is_err(), "{text}");
+        }
+        assert_eq!("['data']['a/b']".parse::<Pointer>().unwrap().to_string(), "/data/a~1b");
+    }
+}

@@ -1,0 +1,111 @@
+//! `LAST_POLL_TIME` in the text of a query or URL, and sums such as `LAST_POLL_TIME-180000`. They are read once, when the
+//! configuration is, and nothing is ever evaluated.
+
+use crate::words::words;
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+const NAME: &str = "LAST_POLL_TIME";
+
+words!(
+    /// How a time is written.
+    TimeFormat {
+        /// Milliseconds since the Unix epoch.
+        UnixMs = "unix_ms",
+        /// Seconds since then.
+        UnixS = "unix_s",
+        /// Such as 2026-01-31T08:00:00.000Z.
+        Rfc3339 = "rfc3339",
+    }
+);
+
+/// A text with times in it that are not known yet.
+#[derive(Debug)]
+pub struct SinceText {
+    parts: Vec<Part>,
+    format: TimeFormat,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// The time of the last poll and so many milliseconds.
+    Time(i64),
+}
+
+impl SinceText {
+    /// # Errors
+    /// When what is added is too large to be a time.
+    pub fn read(text: &str, format: TimeFormat) -> Result<Self> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(NAME) {
+            parts.push(Part::Text(rest[..at].to_owned()));
+            rest = &rest[at + NAME.len()..];
+            let mut offset_ms = 0_i64;
+            while let Some((summand, after)) = summand(rest) {
+                let sum = summand.parse::<i64>().ok().and_then(|summand| offset_ms.checked_add(summand));
+                offset_ms = sum.with_context(|| format!("`{NAME}{summand}` is no time: the number is too large"))?;
+                rest = after;
+            }
+            parts.push(Part::Time(offset_ms));
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        Ok(Self { parts, format })
+    }
+
+    /// The text when the last poll was then, in milliseconds since the Unix epoch.
+    pub fn at(&self, unix_ms: i64) -> String {
+        let written = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms)),
+        });
+        written.collect()
+    }
+
+    fn time(&self, unix_ms: i64) -> String {
+        match self.format {
+            TimeFormat::UnixMs => unix_ms.to_string(),
+            TimeFormat::UnixS => unix_ms.div_euclid(1000).to_string(),
+            TimeFormat::Rfc3339 => {
+                let time = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+                Offset::UTC.to_datetime(time).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+            }
+        }
+    }
+}
+
+/// A sign with digits that a text begins with, and what follows.
+fn summand(text: &str) -> Option<(String, &str)> {
+    let trimmed = text.trim_start_matches(' ');
+    let sign = trimmed.chars().next().filter(|char| matches!(char, '+' | '-'))?;
+    let digits = trimmed[1..].trim_start_matches(' ');
+    let end = digits.find(|char: char| !char.is_ascii_digit()).unwrap_or(digits.len());
+    (end > 0).then(|| (format!("{sign}{}", &digits[..end]), &digits[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_stand_where_they_are_named() {
+        for (text, format, expected) in [
+            ("no time", TimeFormat::UnixMs, "no time"),
+            ("[\"LAST_POLL_TIME\"]", TimeFormat::UnixMs, "[\"1700000000123\"]"),
+            ("LAST_POLL_TIME-180000", TimeFormat::UnixMs, "1699999820123"),
+            ("LAST_POLL_TIME - 180000 + 1, x", TimeFormat::UnixMs, "1699999820124, x"),
+            ("LAST_POLL_TIME-x LAST_POLL_TIME-", TimeFormat::UnixMs, "1700000000123-x 1700000000123-"),
+            ("since=LAST_POLL_TIME&to=1", TimeFormat::UnixS, "since=1700000000&to=1"),
+            ("LAST_POLL_TIME-123", TimeFormat::Rfc3339, "2023-11-14T22:13:20.000Z"),
+            ("LAST_POLL_TIME-99999999999999999", TimeFormat::Rfc3339, "1970-01-01T00:00:00.000Z"),
+            ("__import__('os') LAST_POLL_TIME*2", TimeFormat::UnixMs, "__import__('os') 1700000000123*2"),
+        ] {
+            assert_eq!(SinceText::read(text, format).unwrap().at(1_700_000_000_123), expected, "{text}");
+        }
+        for text in ["LAST_POLL_TIME-99999999999999999999", "LAST_POLL_TIME-9223372036854775807-9"] {
+            assert!(SinceText::read(text, TimeFormat::UnixMs).is_err(), "{text}");
+        }
+    }
+}

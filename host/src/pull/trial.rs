@@ -1,0 +1,106 @@
+//! What reading a source would do now: it is read for real, and nothing of it is stored.
+
+use super::{Item, OpenctiStream, Poll, Pull, Reader, Setback};
+use crate::Host;
+use crate::http_error::HttpError;
+use crate::source::Source;
+use crate::trial::Trial;
+use crate::verify::Verified;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// New items that are mapped.
+const SHOWN_MAX: usize = 10;
+/// Items that are looked for in the store.
+const KNOWN_MAX: usize = 100;
+/// How long to wait for an event of a stream.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What was read, and how to say so.
+struct Sample {
+    items: Vec<Item>,
+    said: String,
+}
+
+impl Host {
+    /// The next turn of reading a source without its effects: its first page, or the next events of its stream.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn try_pull(&self, source: &Arc<Source>, pull: &Pull) -> Result<Trial, HttpError> {
+        let stored = self.store.positions().await?.remove(&*source.name);
+        let position = stored.unwrap_or_else(|| pull.start.begin().at);
+        let (stage, read) = match &pull.reader {
+            Reader::Poll(poll) => ("poll", poll.sample(source, pull, &position).await),
+            Reader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
+        };
+        let mut trial = Trial::default();
+        let Sample { items, said } = match read {
+            Ok(sample) => sample,
+            Err(Setback { failure, .. }) => {
+                trial.failed(stage, failure.to_string());
+                return Ok(trial);
+            }
+        };
+        trial.passed(stage, said);
+        let (mut shown, mut known) = (0, 0);
+        let count = items.len();
+        for item in items.into_iter().take(KNOWN_MAX) {
+            let event = self.event_of(source, item);
+            if self.store.knows(event.clone()).await? {
+                known += 1;
+            } else if shown < SHOWN_MAX {
+                shown += 1;
+                trial.add(self.try_mapping(Verified::again(event, source.clone()), Trial::default()).await?);
+            }
+        }
+        if count > 0 {
+            let others = count - known - shown;
+            trial.stage("items", format!("{shown} tried, {known} known already, {others} more would follow"));
+        }
+        Ok(trial)
+    }
+}
+
+impl Poll {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<Sample, Setback> {
+        let mut polling = self.begin(pull, source, position);
+        let request = polling.first()?;
+        let since = time(polling.since);
+        let page = polling.page(request).await?;
+        let oversized = match page.oversized {
+            0 => String::new(),
+            count => format!(", {count} larger than `payload_mib` and left out"),
+        };
+        let next = if page.next?.is_some() { ", and there is a next page" } else { "" };
+        Ok(Sample { said: format!("{} items since {since}{oversized}{next}", page.items.len()), items: page.items })
+    }
+}
+
+impl OpenctiStream {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<Sample, Setback> {
+        let mut reading = self.connect(pull, position, source.settings.payload_bytes_max).await?;
+        let end = Instant::now() + PATIENCE;
+        let (mut items, mut signs) = (Vec::new(), BTreeSet::new());
+        while items.is_empty()
+            && let Ok(batch) = timeout_at(end, reading.batch()).await
+            && let Some(batch) = batch?
+        {
+            items = batch.items;
+            signs.extend(batch.signs);
+        }
+        let said = match items.len() {
+            0 => format!("connected at {position}; nothing came in {} s", PATIENCE.as_secs()),
+            count => format!("connected at {position}; {count} events came"),
+        };
+        let signs = if signs.is_empty() { String::new() } else { format!(" ({})", Vec::from_iter(signs).join(", ")) };
+        Ok(Sample { items, said: said + &signs })
+    }
+}
+
+fn time(unix_ms: i64) -> String {
+    Timestamp::from_millisecond(unix_ms).map(|time| time.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,141 @@
+//! A server on loopback that sources are read from: it answers as it is told, byte by byte, and keeps what it was asked.
+
+use crate::host::eventually;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What one request is answered.
+#[derive(Clone, Debug)]
+pub struct Page {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    /// Whether the connection stays open after the body.
+    stays: bool,
+}
+
+impl Page {
+    pub fn json(body: &Value) -> Self {
+        Self::of(200, "application/json", body.to_string())
+    }
+
+    pub fn status(status: u16, body: &str) -> Self {
+        Self::of(status, "text/plain", body.to_owned())
+    }
+
+    /// Frames of a stream that ends after them.
+    pub fn frames(frames: &str) -> Self {
+        Self::of(200, "text/event-stream; charset=utf-8", frames.to_owned())
+    }
+
+    /// Frames of a stream that goes on, and says nothing more.
+    pub fn stream(frames: &str) -> Self {
+        Self { stays: true, ..Self::frames(frames) }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn of(status: u16, content_type: &str, body: String) -> Self {
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body, stays: false }
+    }
+}
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `GET /path?query`.
+    pub line: String,
+    headers: Vec<(String, String)>,
+    pub body: Value,
+}
+
+impl Asked {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    pages: Mutex<VecDeque<Page>>,
+    last: Mutex<Option<Page>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// A server that listens.
+pub struct Server {
+    pub url: String,
+    script: Arc<Script>,
+}
+
+impl Server {
+    /// Answers with these in order, and with the last one for ever.
+    pub async fn start(pages: impl IntoIterator<Item = Page>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self { url, script: Arc::default() };
+        server.answer_next(pages);
+        let script = server.script.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(answer(stream, script.clone()));
+            }
+        });
+        server
+    }
+
+    /// Answers with these from now on.
+    pub fn answer_next(&self, pages: impl IntoIterator<Item = Page>) {
+        *self.script.pages.lock().unwrap() = pages.into_iter().collect();
+    }
+
+    /// What was asked, once it is this much.
+    pub async fn asked(&self, count: usize) -> Vec<Asked> {
+        eventually(&format!("{count} requests"), async || {
+            Some(self.script.asked.lock().unwrap().clone()).filter(|asked| asked.len() >= count)
+        })
+        .await
+    }
+}
+
+/// Reads one request, answers it and closes the connection.
+async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
+    let (read, mut write) = stream.split();
+    let mut read = BufReader::new(read);
+    let mut line = String::new();
+    read.read_line(&mut line).await.ok()?;
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        read.read_line(&mut header).await.ok()?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, text)| text.parse().unwrap());
+    let mut body = vec![0; length];
+    read.read_exact(&mut body).await.ok()?;
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    script.asked.lock().unwrap().push(Asked { line, headers, body });
+    let page = script.pages.lock().unwrap().pop_front();
+    let page = {
+        let mut last = script.last.lock().unwrap();
+        *last = page.or(last.take());
+        last.clone()?
+    };
+    let headers: String = page.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("HTTP/1.1 {} X\r\n{headers}connection: close\r\n\r\n", page.status);
+    write.write_all(format!("{head}{}", page.body).as_bytes()).await.ok()?;
+    if page.stays {
+        // Until the other side goes.
+        while read.read_u8().await.is_ok() {}
+    }
+    Some(())
+}
