@@ -12,7 +12,7 @@ use crate::store::{AuditEntry, Operation, Store};
 use anyhow::Result;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserialize;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -196,10 +196,16 @@ struct Entry {
     severity: Box<str>,
 }
 
+/// What of an incident its entries are chosen by.
+#[derive(Default, Deserialize)]
+struct Chosen {
+    source: Box<str>,
+    severity: Box<str>,
+}
+
 impl Part {
     fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().into();
-        let (source, severity) = (text(&audit.object["source"]), text(&audit.object["severity"]));
+        let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
         self.to = id;
         self.looked_at += 1;

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use reqwest::StatusCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 /// What attempts need besides their destination.
@@ -116,8 +116,14 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
     let is_gone = matches!(&sent, Sent::Refused(answer) if answer.status == StatusCode::GONE);
     let attempt = recorded(sent, at, duration_ms);
     let request_id = delivery.message.as_ref().map(Message::request_id).unwrap_or_default();
-    info!(request_id, destination = destination.name, delivery = %delivery.id,
-        attempt = delivery.attempts + 1, next = ?next, "delivery attempt: {}", attempt.error.as_deref().unwrap_or("delivered"));
+    let number = delivery.attempts + 1;
+    match &attempt.error {
+        Some(error) => info!(request_id, destination = destination.name, delivery = %delivery.id, attempt = number,
+            next = ?next, "delivery attempt: {error}"),
+        None => {
+            debug!(request_id, destination = destination.name, delivery = %delivery.id, attempt = number, "delivered")
+        }
+    }
     Tried { id: delivery.id, health, retry_after, failures: 0, is_gone, attempt, next }
 }
 

@@ -384,10 +384,10 @@ mod tests {
             object_id: Uuid::nil(),
             start_date: 0,
             request_id: "r".into(),
-            details: json!({}),
+            details: Default::default(),
             base: true,
             root_id: Uuid::nil(),
-            object: json!({}),
+            object: Default::default(),
         };
         let mut entry = json!(entry);
         entry.as_object_mut().unwrap().retain(|name, _| name != "object" && name != "details");

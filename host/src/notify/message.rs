@@ -4,14 +4,17 @@ use super::Trigger;
 use crate::event::Event;
 use crate::store::{AuditEntry, EventState};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// Of a change of an incident: `object` after it, `details` that changed, `audit` about the change itself.
 pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
-    let number = entry.object["number"].as_str().unwrap_or_default();
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
+    let object = value(&entry.object);
+    let url = format!("{public_url}/api/incidents/{}", object["number"].as_str().unwrap_or_default());
     json!({
-        "object": entry.object,
-        "details": entry.details,
+        "object": object,
+        "details": value(&entry.details),
         "audit": {
             "operation": entry.operation,
             "objectType": entry.object_type,
@@ -21,7 +24,7 @@ pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
             "base": entry.base,
             "rootId": entry.root_id,
         },
-        "url": format!("{public_url}/api/incidents/{number}"),
+        "url": url,
     })
 }
 

@@ -11,8 +11,9 @@ use crate::notify::{Trigger, about_change};
 use crate::words::words;
 use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -36,14 +37,14 @@ pub struct AuditEntry {
     pub start_date: i64,
     /// The request that did it: an event's id, or that of a call of the API.
     pub request_id: String,
-    /// The attributes that were set or changed, with their new values.
-    pub details: Value,
+    /// The attributes that were set or changed, with their new values: an object.
+    pub details: Box<RawValue>,
     /// Always true: no entry here is a consequence of another one.
     pub base: bool,
     /// The incident's id again: incidents stand for themselves.
     pub root_id: Uuid,
-    /// The incident after the operation.
-    pub object: Value,
+    /// The incident after the operation: an object.
+    pub object: Box<RawValue>,
 }
 
 impl AuditEntry {
@@ -52,12 +53,12 @@ impl AuditEntry {
         object_id: Uuid,
         start_date: i64,
         request_id: String,
-        details: Option<Value>,
-        object: Value,
-    ) -> Self {
-        let details = details.unwrap_or_else(|| creation_details(&object));
+        details: Option<Box<RawValue>>,
+        object: Box<RawValue>,
+    ) -> Result<Self> {
+        let details = details.map_or_else(|| creation_details(&object), Ok)?;
         let (object_type, base, root_id) = ("incident", true, object_id);
-        Self { operation, object_type, object_id, start_date, request_id, details, base, root_id, object }
+        Ok(Self { operation, object_type, object_id, start_date, request_id, details, base, root_id, object })
     }
 }
 
@@ -174,10 +175,10 @@ pub(super) fn append(tx: &mut Tx, row: &IncidentRow, change: &Change) -> Result<
         let message = match &message {
             Some(message) => message,
             None => {
-                let object = serde_json::to_value(row.view())?;
-                let details = change.details.map(serde_json::to_value).transpose()?;
+                let object = to_raw_value(&row.view())?;
+                let details = change.details.map(to_raw_value).transpose()?;
                 let request_id = change.request_id.to_owned();
-                let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object);
+                let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;
                 message.insert(about_change(&entry, &outbound.public_url))
             }
         };
@@ -215,25 +216,30 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     type Columns = (String, i64, String, Option<String>, Option<String>, i64);
     let (operation, at, request_id, details, object, incident): Columns = query
         .query_row([audit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
-    let object: Value = match object {
-        Some(object) => serde_json::from_str(&object)?,
+    let object = match object {
+        Some(object) => RawValue::from_string(object)?,
         None => {
             let row =
                 connection.prepare_cached(&format!("{SELECT} WHERE key = ?"))?.query_row([incident], incident_row)?;
-            serde_json::to_value(row.view())?
+            to_raw_value(&row.view())?
         }
     };
-    let details = details.map(|details| serde_json::from_str(&details)).transpose()?;
-    let id: Uuid = serde_json::from_value(object["id"].clone())?;
+    let details = details.map(RawValue::from_string).transpose()?;
+    let Identified { id } = serde_json::from_str(object.get())?;
     let operation = operation.parse().map_err(anyhow::Error::msg)?;
-    Ok(AuditEntry::new(operation, id, at, request_id, details, object))
+    AuditEntry::new(operation, id, at, request_id, details, object)
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: Uuid,
 }
 
 /// The attributes that a Creation sets: those of the object but for what the host keeps of it.
-fn creation_details(object: &Value) -> Value {
+fn creation_details(object: &RawValue) -> Result<Box<RawValue>> {
     const KEPT_BY_HOST: [&str; 9] =
         ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
-    let attributes = object.as_object().into_iter().flatten();
-    let set = attributes.filter(|(name, value)| !value.is_null() && !KEPT_BY_HOST.contains(&name.as_str()));
-    Value::Object(set.map(|(name, value)| (name.clone(), value.clone())).collect())
+    let mut attributes: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get())?;
+    attributes.retain(|name, value| value.get() != "null" && !KEPT_BY_HOST.contains(name));
+    Ok(to_raw_value(&attributes)?)
 }

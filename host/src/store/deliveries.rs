@@ -391,15 +391,13 @@ fn record(tx: &mut Tx, delivery: Uuid, destination: &str, attempt: &Attempt, nex
         Next::Retry(at) if !is_disabled => ("pending", at),
         Next::Retry(_) | Next::Dead => ("dead", attempt.at),
     };
-    let sql = "UPDATE deliveries SET status = ?, attempts = attempts + 1, next_at = ?, error = ? WHERE key = ? \
-               RETURNING attempts, subject";
+    let sql = "SELECT attempts + 1, subject FROM deliveries WHERE key = ?";
     let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
-    let changed: Option<(u32, i64)> = tx
-        .connection
-        .prepare_cached(sql)?
-        .query_row(params![status, next_at, attempt.error, key(delivery)], row)
-        .optional()?;
-    let Some((number, subject)) = changed else { return Ok(()) };
+    let found: Option<(u32, i64)> = tx.connection.prepare_cached(sql)?.query_row([key(delivery)], row).optional()?;
+    let Some((number, subject)) = found else { return Ok(()) };
+    // Not with RETURNING, for which SQLite makes a table each time.
+    let sql = "UPDATE deliveries SET status = ?, attempts = ?, next_at = ?, error = ? WHERE key = ?";
+    tx.connection.prepare_cached(sql)?.execute(params![status, number, next_at, attempt.error, key(delivery)])?;
     let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     tx.connection.prepare_cached(sql)?.execute(params![
