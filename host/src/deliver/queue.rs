@@ -4,14 +4,15 @@ use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
 use crate::connection::stretched;
 use crate::id::unix_ms;
-use crate::store::{DueDelivery, Health};
-use anyhow::Result;
-use std::collections::{HashMap, VecDeque};
+use crate::store::{Due, DueDelivery, Health};
+use anyhow::{Error, Result};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::sleep_until;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -99,9 +100,16 @@ pub(super) struct Queue {
 }
 
 /// What the task has in hand.
-#[derive(Default)]
 struct Hand {
     ready: VecDeque<DueDelivery>,
+    /// What is being read from the store, while what is ready is sent.
+    reading: JoinSet<Result<Due>>,
+    /// Whether the store has more that is due than was read.
+    has_more: bool,
+    /// Whether the store may have something since it was read.
+    is_stale: bool,
+    /// When to look again.
+    look_at: Instant,
     /// With the attempts that were made before.
     under_way: HashMap<task::Id, (Uuid, u32)>,
     attempts: JoinSet<Tried>,
@@ -111,24 +119,51 @@ struct Hand {
     breaker: Breaker,
 }
 
+impl Hand {
+    fn new() -> Self {
+        Self {
+            ready: VecDeque::new(),
+            reading: JoinSet::new(),
+            has_more: false,
+            is_stale: true,
+            look_at: Instant::now(),
+            under_way: HashMap::new(),
+            attempts: JoinSet::new(),
+            unrecorded: HashMap::new(),
+            records: JoinSet::new(),
+            breaker: Breaker::default(),
+        }
+    }
+
+    /// Everything that is not to be begun again.
+    fn ids(&self) -> HashSet<Uuid> {
+        let under_way = self.under_way.values().map(|(id, _)| *id);
+        let ready = self.ready.iter().map(|delivery| delivery.id);
+        under_way.chain(self.unrecorded.values().copied()).chain(ready).collect()
+    }
+
+    fn look_in(&mut self, wait: Duration) {
+        self.look_at = Instant::now() + wait.min(LOOK);
+    }
+}
+
 impl Queue {
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let mut hand = Hand::default();
+        let mut hand = Hand::new();
         while !*stopped.borrow() {
-            let wait = match self.begin(&mut hand).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
-                    STORE_PAUSE
-                }
-            };
+            self.begin(&mut hand);
             tokio::select! {
                 Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
                 Some(done) = hand.records.join_next_with_id() => {
                     hand.unrecorded.remove(&done.map_or_else(|error| error.id(), |(task, ())| task));
+                    hand.is_stale = true;
                 }
-                () = self.waker.notify.notified() => {}
-                () = tokio::time::sleep(wait) => {}
+                Some(read) = hand.reading.join_next() => self.take(&mut hand, read.map_err(Error::from).flatten()),
+                () = self.waker.notify.notified() => hand.is_stale = true,
+                () = sleep_until(hand.look_at.into()) => {
+                    hand.is_stale = true;
+                    hand.look_in(LOOK);
+                }
                 _ = stopped.changed() => {}
             }
         }
@@ -153,8 +188,6 @@ impl Queue {
             hand.ready.clear();
         }
         if hand.breaker.closed_until.is_some() && hand.breaker.closed_until != was_closed {
-            // What is tried next is what is due then.
-            hand.ready.clear();
             let pause = hand.breaker.closed_until.map(|until| until.saturating_duration_since(Instant::now()));
             let seconds = pause.unwrap_or_default().as_secs();
             info!(destination = self.destination.name, "destination left alone for {seconds} s");
@@ -170,48 +203,59 @@ impl Queue {
         hand.unrecorded.insert(task.id(), id);
     }
 
-    /// Begins what is due, as far as there is room, and says how long until there is more.
-    async fn begin(&self, hand: &mut Hand) -> Result<Duration> {
+    /// Takes what was read from the store.
+    fn take(&self, hand: &mut Hand, read: Result<Due>) {
+        match read {
+            Ok(due) => {
+                hand.has_more = due.has_more;
+                hand.ready.extend(due.deliveries);
+                let wait = due.next_at.map(|at| Duration::from_millis((at - unix_ms()).max(0).unsigned_abs()));
+                hand.look_in(wait.unwrap_or(LOOK));
+            }
+            Err(error) => {
+                warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
+                hand.has_more = false;
+                hand.look_in(STORE_PAUSE);
+            }
+        }
+    }
+
+    /// Begins what is due, as far as there is room, and has more of it read.
+    fn begin(&self, hand: &mut Hand) {
         let (destination, office) = (&self.destination, &self.office);
         if destination.waits_for_plugins() && !office.loaded.is_settled() {
-            return Ok(PLUGINS_PAUSE);
+            return hand.look_in(PLUGINS_PAUSE);
         }
         if self.waker.knocked.swap(false, Ordering::Relaxed) {
             hand.breaker.closed_until = None;
         }
         let concurrency = match hand.breaker.room(destination.concurrency, Instant::now()) {
             Ok(concurrency) => concurrency,
-            Err(wait) => return Ok(wait.min(LOOK)),
+            Err(wait) => {
+                // What is tried next is what is due then.
+                hand.ready.clear();
+                return hand.look_in(wait);
+            }
         };
-        if hand.under_way.len() >= concurrency || hand.unrecorded.len() >= UNRECORDED_MAX {
-            // The end of one of them wakes this task.
-            return Ok(LOOK);
-        }
-        let now = unix_ms();
-        if hand.ready.is_empty() {
-            let without = {
-                let under_way = hand.under_way.values().map(|(id, _)| id);
-                under_way.chain(hand.unrecorded.values()).copied().collect()
-            };
-            let limit = (READ_AHEAD * concurrency).min(READ_MAX);
-            hand.ready = office.store.due_deliveries(destination.name.clone(), now, limit, without).await?.into();
-        }
         while hand.under_way.len() < concurrency
+            && hand.unrecorded.len() < UNRECORDED_MAX
             && let Some(delivery) = hand.ready.pop_front()
         {
             if let Err(wait) = destination.rate_limit.take() {
                 hand.ready.push_front(delivery);
-                return Ok(wait);
+                return hand.look_in(wait);
             }
             let id = (delivery.id, delivery.attempts);
             let (destination, office) = (destination.clone(), office.clone());
             let task = hand.attempts.spawn(async move { attempt(&destination, delivery, &office).await });
             hand.under_way.insert(task.id(), id);
         }
-        if hand.under_way.len() == concurrency {
-            return Ok(LOOK);
+        let limit = (READ_AHEAD * concurrency).min(READ_MAX);
+        let wants_more = hand.ready.len() < limit / 2 && (hand.has_more || (hand.is_stale && hand.ready.is_empty()));
+        if wants_more && hand.reading.is_empty() {
+            hand.is_stale = false;
+            let (store, name, without) = (office.store.clone(), destination.name.clone(), hand.ids());
+            hand.reading.spawn(async move { store.due_deliveries(name, unix_ms(), limit, without).await });
         }
-        let next = office.store.next_delivery(destination.name.clone(), now).await?;
-        Ok(next.map_or(LOOK, |at| Duration::from_millis((at - now).unsigned_abs()).min(LOOK)))
     }
 }

@@ -13,6 +13,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Deliveries that one write retries or removes, so that other writes are not held up.
@@ -29,6 +30,17 @@ pub struct DueDelivery {
     pub message: Result<Message, String>,
     /// The notification that wants it and which of its steps; none for destinations that are told everything.
     pub step: Option<(String, usize)>,
+}
+
+/// What of a destination is due.
+#[derive(Debug)]
+pub struct Due {
+    /// As many as were asked for.
+    pub deliveries: Vec<DueDelivery>,
+    /// Whether there may be more.
+    pub has_more: bool,
+    /// If there is no more, when the next one is, in milliseconds since the Unix epoch.
+    pub next_at: Option<i64>,
 }
 
 /// What a delivery tells of.
@@ -132,47 +144,44 @@ pub struct DeliveryFilter {
 }
 
 impl Store {
-    /// Deliveries of a destination that are due, the most overdue first, without those under way.
+    /// What of a destination is due, the most overdue first, without what is under way.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When it cannot be read.
     pub async fn due_deliveries(
         &self,
         destination: String,
         now: i64,
         limit: usize,
-        without: Vec<Uuid>,
-    ) -> Result<Vec<DueDelivery>> {
+        without: HashSet<Uuid>,
+    ) -> Result<Due> {
         self.read(move |connection| {
             let sql = "SELECT id, attempts, notification, step, audit, event, notice FROM deliveries \
                        WHERE destination = ? AND status = 'pending' AND next_at <= ? ORDER BY next_at, key LIMIT ?";
             let mut query = connection.prepare_cached(sql)?;
             let mut rows = query.query(params![destination, now, (limit + without.len()) as u64])?;
-            let mut due = Vec::new();
-            while let Some(row) = rows.next()? {
+            let mut deliveries = Vec::new();
+            while deliveries.len() < limit
+                && let Some(row) = rows.next()?
+            {
                 let id = uuid(row, 0)?;
-                if !without.contains(&id) && due.len() < limit {
-                    let step: (Option<String>, Option<u64>) = (row.get(2)?, row.get(3)?);
-                    let step = step.0.zip(step.1.map(|step| step as usize));
-                    // One row that cannot be read is not to hold up the others.
-                    let message = message(connection, row, 4).map_err(|error| format!("{error:#}"));
-                    due.push(DueDelivery { id, attempts: row.get(1)?, message, step });
+                if without.contains(&id) {
+                    continue;
                 }
+                let step: (Option<String>, Option<u64>) = (row.get(2)?, row.get(3)?);
+                let step = step.0.zip(step.1.map(|step| step as usize));
+                // One row that cannot be read is not to hold up the others.
+                let message = message(connection, row, 4).map_err(|error| format!("{error:#}"));
+                deliveries.push(DueDelivery { id, attempts: row.get(1)?, message, step });
             }
-            Ok(due)
-        })
-        .await
-    }
-
-    /// When the next delivery of a destination is due after a time, in milliseconds since the Unix epoch.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn next_delivery(&self, destination: String, after: i64) -> Result<Option<i64>> {
-        self.read(move |connection| {
+            let has_more = deliveries.len() == limit;
             let sql =
                 "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
-            Ok(connection.prepare_cached(sql)?.query_row(params![destination, after], |row| row.get(0))?)
+            let next_at = match has_more {
+                true => None,
+                false => connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?,
+            };
+            Ok(Due { deliveries, has_more, next_at })
         })
         .await
     }
