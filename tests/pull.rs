@@ -114,7 +114,12 @@ async fn what_goes_wrong_at_a_server_is_shown_and_gone_over() {
         ("stream", Page::status(410, "This live stream is stopped"), "status", "410 Gone: This live stream is stopped"),
         ("stream", Page::status(500, ""), "status", "500"),
         ("stream", Page::status(200, "<html>"), "answer", "no event stream"),
-        ("poll", Page::status(404, "no /items?token=a-secret-of-the-url"), "status", "404 Not Found: no /items?***"),
+        (
+            "poll",
+            Page::status(404, "no /items?token=a-secret-of-the-url"),
+            "status",
+            "404 Not Found: no /items?token=***",
+        ),
         ("poll", Page::status(302, "").with("location", "http://127.0.0.1/"), "status", "redirects are not followed"),
         ("poll", Page::status(200, "<html>"), "answer", "no JSON"),
         ("poll", Page::json(&json!("text")), "answer", "neither a list nor an object"),

@@ -80,7 +80,8 @@ async fn tokens_expire() {
         |expires: &str| folder.run(&["token", "create", "--scope", "read", "--name", expires, "--expires", expires]);
     let (success, _, errors) = create("2020-01-01T00:00:00Z");
     assert!(!success && errors.contains("in the past"), "{errors}");
-    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
+    // Expiry is kept in whole milliseconds.
+    let soon = jiff::Timestamp::from_millisecond(jiff::Timestamp::now().as_millisecond() + 3000).unwrap();
     let (success, text, errors) = create(&soon.to_string());
     assert!(success, "{errors}");
     let token = format!("Bearer {}", text.lines().find(|line| line.starts_with("hm_")).unwrap());

@@ -218,7 +218,10 @@ impl Host {
                     && error.is_panic()
                 {
                     error!("a source is not read, and begun anew in {} s: {error}", DEFECT_PAUSE.as_secs());
-                    tokio::time::sleep(DEFECT_PAUSE).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(DEFECT_PAUSE) => {}
+                        _ = stopped.wait_for(|stopped| *stopped) => return,
+                    }
                     running.retain(|_, (_, task)| !task.is_finished());
                     break;
                 }

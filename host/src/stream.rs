@@ -16,6 +16,7 @@ use serde::Deserialize;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -102,6 +103,7 @@ impl Stream {
             at: after.map_or(newest, |after| after.min(newest)),
             heartbeat_at: now + HEARTBEAT,
             ends_at: now + LIFETIME,
+            page: None,
             _place: place,
         })
     }
@@ -162,6 +164,9 @@ impl Stream {
         Ok((Bytes::from_owner(Page { bytes: part.bytes, _room: room }), to))
     }
 }
+
+/// A page on its way, and up to which entry it reaches.
+type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
 /// Bytes for one reader, with the room that they take up until they are sent.
 struct Page {
@@ -321,7 +326,6 @@ impl KeptPart {
 }
 
 /// One who follows.
-#[derive(Debug)]
 pub struct Reader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
@@ -330,6 +334,8 @@ pub struct Reader {
     at: Uuid,
     heartbeat_at: Instant,
     ends_at: Instant,
+    /// A page that is being read for it, over as many heartbeats as that takes.
+    page: Option<PageRead>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -356,7 +362,18 @@ impl Reader {
             let found = self.kept.borrow_and_update().next(self.at, &self.filter);
             let (bytes, to) = match found {
                 Found::Bytes(bytes, to) => (bytes, to),
-                Found::Behind(until) => self.stream.page(self.at, until, self.filter.clone()).await?,
+                Found::Behind(until) => {
+                    let (stream, at, filter) = (self.stream.clone(), self.at, self.filter.clone());
+                    let read = || Box::pin(async move { stream.page(at, until, filter).await }) as _;
+                    let page = self.page.get_or_insert_with(read);
+                    let read = tokio::select! {
+                        read = page => read,
+                        _ = self.kept.wait_for(|kept| kept.is_over) => return Ok(None),
+                        () = sleep_until(self.heartbeat_at.min(self.ends_at)) => continue,
+                    };
+                    self.page = None;
+                    read?
+                }
                 Found::Nothing(to) => {
                     self.at = self.at.max(to);
                     tokio::select! {

@@ -54,10 +54,15 @@ impl Authentication {
     fn new(name: HeaderName, value: &str, secrets: [&str; 2]) -> Result<Self> {
         let mut value = HeaderValue::from_str(value).ok().context("it has characters that a header cannot carry")?;
         value.set_sensitive(true);
-        let mut secrets: Vec<String> =
-            secrets.into_iter().filter(|text| text.len() >= SECRET_BYTES_MIN).map(str::to_owned).collect();
-        secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        Ok(Self { header: Some((name, value)), secrets })
+        let known = Self { header: Some((name, value)), secrets: Vec::new() };
+        Ok(known.hiding(secrets.into_iter().map(str::to_owned)))
+    }
+
+    /// The same, where these texts are not shown either.
+    pub fn hiding(mut self, secrets: impl Iterator<Item = String>) -> Self {
+        self.secrets.extend(secrets.filter(|text| text.len() >= SECRET_BYTES_MIN));
+        self.secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        self
     }
 
     /// Whether there is none.

@@ -184,13 +184,15 @@ impl Queue {
         let was_closed = hand.breaker.closed_until;
         hand.breaker.hear(&tried, Instant::now());
         tried.failures = hand.breaker.failures;
-        if tried.is_gone {
-            hand.ready.clear();
-        }
         if hand.breaker.closed_until.is_some() && hand.breaker.closed_until != was_closed {
             let pause = hand.breaker.closed_until.map(|until| until.saturating_duration_since(Instant::now()));
             let seconds = pause.unwrap_or_default().as_secs();
             info!(destination = self.destination.name, "destination left alone for {seconds} s");
+        }
+        if tried.is_gone {
+            // Until it is disabled, which takes a write. What is being read is what it does not get any more.
+            hand.reading = JoinSet::new();
+            hand.breaker.closed_until = hand.breaker.closed_until.max(Some(Instant::now() + PAUSE_MIN));
         }
         let (destination, office) = (self.destination.clone(), self.office.clone());
         let task = hand.records.spawn(async move {

@@ -9,10 +9,6 @@ use std::path::PathBuf;
 
 /// How much of one answer is read, a page of items.
 const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// What stands where a server sends a secret back.
-const HIDDEN: &str = "***";
-/// Shorter ones stand in any text.
-const SECRET_BYTES_MIN: usize = 4;
 
 /// A server, and who the host is there.
 #[derive(Debug)]
@@ -21,8 +17,6 @@ pub struct Endpoint {
     headers: HeaderMap,
     authentication: Authentication,
     connection: Connection,
-    /// What headers and the URL's query have, which may be secrets.
-    hidden: Vec<String>,
 }
 
 /// One request.
@@ -50,18 +44,16 @@ impl Endpoint {
             "`url` has a user name in it; use `auth`: {{ type: basic, username: …, password: … }}"
         );
         let of_headers = headers.values().filter_map(|value| value.to_str().ok()).map(str::to_owned);
-        let of_query = url.query_pairs().map(|(_, value)| value.into_owned());
-        let query = url.query().map(str::to_owned);
-        let mut hidden: Vec<String> =
-            of_headers.chain(of_query).chain(query).filter(|text| text.len() >= SECRET_BYTES_MIN).collect();
-        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        Ok(Self { url, headers, authentication, connection, hidden })
+        let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
+        let encoded = url.query().into_iter().flat_map(|query| query.split('&'));
+        let encoded = encoded.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
+        let authentication = authentication.hiding(of_headers.chain(decoded).chain(encoded));
+        Ok(Self { url, headers, authentication, connection })
     }
 
-    /// A text of the server without what is not to be shown.
+    /// A text of the server without what headers and the URL's query have, which may be secrets.
     pub(super) fn shown(&self, text: &str) -> String {
-        let text = self.authentication.without_secrets(text);
-        self.hidden.iter().fold(text, |text, secret| text.replace(secret, HIDDEN))
+        self.authentication.without_secrets(text)
     }
 
     /// The URL that was configured.
@@ -127,7 +119,7 @@ impl Endpoint {
                 Code::Status,
                 format!("the server answered {status}: redirects are not followed; set `url` to where it leads"),
             ),
-            status => Failure::status(status, &self.shown(&text)),
+            status => Failure::status(status, &text),
         };
         Err(Setback { failure, wait: retry_after })
     }

@@ -121,9 +121,10 @@ impl Poll {
         let mut attempt = 0;
         loop {
             match polling.page(request.clone()).await {
-                Err(setback) if attempt < self.retries => {
-                    let pause = stretched(RETRY_PAUSE * 2_u32.saturating_pow(attempt));
-                    let pause = pause.max(setback.wait.unwrap_or_default()).min(PAUSE_MAX);
+                // A server that asks to be left alone for long is left alone.
+                Err(setback) if attempt < self.retries && setback.wait.is_none_or(|wait| wait <= PAUSE_MAX) => {
+                    let pause = stretched(RETRY_PAUSE * 2_u32.saturating_pow(attempt)).min(PAUSE_MAX);
+                    let pause = pause.max(setback.wait.unwrap_or_default());
                     host.note_setback(source, &setback, pause);
                     tokio::time::sleep(pause).await;
                     attempt += 1;
@@ -138,7 +139,7 @@ impl Poll {
         let began = unix_ms();
         // The clock may have been set back since.
         let last = position.parse().unwrap_or(began).min(began);
-        let since = last.saturating_sub(self.overlap.as_millis() as i64);
+        let since = last.saturating_sub(self.overlap.as_millis() as i64).max(0);
         let payload_bytes_max = source.settings.payload_bytes_max;
         let pages = HashSet::new();
         Polling { poll: self, endpoint: &pull.endpoint, since, began, reached: began, pages, payload_bytes_max }
@@ -173,11 +174,10 @@ impl Polling<'_> {
         let is_empty = response.status() == StatusCode::NO_CONTENT;
         let link = next_link(response.headers());
         let document = self.endpoint.page(response).await?;
-        let wrong = |error: anyhow::Error| {
-            Failure::new(Code::Answer, self.endpoint.shown(&format!("the server's answer: {error:#}")))
-        };
-        if matches!(self.poll.query, Query::Graphql(_)) {
-            refuse_errors(&document).map_err(wrong)?;
+        let wrong = |error: anyhow::Error| Failure::new(Code::Answer, format!("the server's answer: {error:#}"));
+        let is_graphql = matches!(self.poll.query, Query::Graphql(_));
+        if is_graphql && !is_empty {
+            refuse_errors(&document, self.endpoint).map_err(wrong)?;
         }
         let found = if is_empty { Vec::new() } else { self.poll.items.items(&document).map_err(wrong)? };
         let (mut items, mut oversized) = (Vec::new(), 0);
@@ -190,7 +190,7 @@ impl Polling<'_> {
         let next = match &self.poll.next {
             Some(_) if is_empty => None,
             Some(pointer) => pointer.find(&document).map_err(wrong)?.map(text).filter(|next| !next.is_empty()),
-            None => link,
+            None => link.filter(|_| !is_graphql),
         };
         let is_known = |next: &String| self.pages.contains(&digest(next));
         // Some name a next page for ever.
@@ -247,14 +247,14 @@ fn server_time(response: &Response, took: Duration) -> Option<i64> {
 }
 
 /// A GraphQL answer is a success when it has no errors.
-fn refuse_errors(document: &[u8]) -> Result<()> {
+fn refuse_errors(document: &[u8], endpoint: &Endpoint) -> Result<()> {
     let pointer = |names: &str| names.parse::<Pointer>().map_err(anyhow::Error::msg);
     let Some(errors) = pointer("/errors")?.find(document)? else { return Ok(()) };
     if errors.get() == "[]" {
         return Ok(());
     }
     let message = pointer("/errors/0/message")?.find(document)?.map(text).unwrap_or_default();
-    bail!("GraphQL error: {}", message.escape_debug().take(ERROR_CHARS_MAX).collect::<String>())
+    bail!("GraphQL error: {}", endpoint.shown(&message).escape_debug().take(ERROR_CHARS_MAX).collect::<String>())
 }
 
 /// The `next` of a `Link` header ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288)).

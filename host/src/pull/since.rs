@@ -59,7 +59,7 @@ impl SinceText {
     pub fn at(&self, unix_ms: i64) -> String {
         let written = self.parts.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms)),
+            Part::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms).max(0)),
         });
         written.collect()
     }
