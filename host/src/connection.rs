@@ -22,8 +22,9 @@ use anyhow::{Context, Result, ensure};
 use certificates::identity;
 use failure::Way;
 use ipnet::IpNet;
+use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Proxy, Url, tls};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url, tls};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,11 +84,7 @@ impl ConnectionOptions {
         let mut builder = if self.is_stream { builder } else { builder.timeout(timeout) };
         let is_proxied = self.proxy.is_some();
         if let Some(url) = self.proxy {
-            ensure!(
-                matches!(url.scheme(), "http" | "https"),
-                "`proxy` begins with `{}:`; http: and https: are taken",
-                url.scheme()
-            );
+            require_http(&url, "proxy")?;
             guard.check_literal(&url).context("`proxy`")?;
             builder = builder.proxy(Proxy::all(url).context("`proxy` cannot be used")?);
         }
@@ -113,22 +110,28 @@ impl Connection {
         &self.files
     }
 
-    /// The client, which has checked nothing of a URL whose host is an address: that is [`Connection::check`]'s.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Checks what the client connects to, or has a proxy connect to, without resolving anything.
-    pub(crate) fn check(&self, url: &Url) -> Result<(), RefusedAddress> {
-        self.guard.check_literal(url)
+    /// The answer to a request, whatever it is, where the URL's host may be reached.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response, Failure> {
+        // The client has checked nothing of a URL whose host is an address.
+        self.guard.check_literal(&url)?;
+        let is_tls = url.scheme() == "https";
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))));
+        let request = self.client.request(method, url).headers(headers).body(body);
+        let response = request.send().await.map_err(|error| self.failure(&error, is_tls))?;
+        if self.is_proxied && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(Failure::proxy_authorization());
+        }
+        Ok(response)
     }
 
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
-    }
-
-    pub(crate) fn is_proxied(&self) -> bool {
-        self.is_proxied
     }
 
     /// Why a request did not get its answer.
@@ -152,6 +155,14 @@ fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(guard.clone());
     builder.tls_version_min(tls::Version::TLS_1_2)
+}
+
+/// # Errors
+/// When the URL of a key is no HTTP URL.
+pub(crate) fn require_http(url: &Url, key: &str) -> Result<()> {
+    let scheme = url.scheme();
+    ensure!(matches!(scheme, "http" | "https"), "`{key}` begins with `{scheme}:`; http: and https: are taken");
+    Ok(())
 }
 
 /// A wait, with jitter.

@@ -150,11 +150,16 @@ impl Host {
         self.mappers.remember(&mapped);
         let was_tried = !mapped.tried.is_empty();
         let recorded = self.store.record(mapped).await?;
-        self.wake_for(&recorded);
+        self.wake_for_new(&recorded, was_tried);
+        Ok(Taken::Recorded(recorded))
+    }
+
+    /// The same as [`Host::wake_for`] of a new event, which may be tried again.
+    fn wake_for_new(&self, recorded: &Recorded, was_tried: bool) {
+        self.wake_for(recorded);
         if recorded.state.status == EventStatus::Queued && was_tried {
             self.waiting.notify_one();
         }
-        Ok(Taken::Recorded(recorded))
     }
 
     /// Wakes those who have something to do about what was stored.

@@ -17,7 +17,7 @@ pub use since::{SinceText, TimeFormat};
 
 use crate::Host;
 use crate::connection::{Code, Failure, stretched};
-use crate::event::{Event, EventStatus, Identity, Mapped, NamedValue};
+use crate::event::{Event, Identity, Mapped, NamedValue};
 use crate::id::unix_ms;
 use crate::receive::note;
 use crate::source::{LastError, Source};
@@ -235,7 +235,7 @@ impl Host {
         let mut pauses = Pauses::new();
         loop {
             let read = match &pull.reader {
-                Reader::Poll(poll) => poll.read(&self, &source, pull).await,
+                Reader::Poll(poll) => poll.read(&self, &source, pull).await.inspect(|_| pauses.succeed(None)),
                 Reader::Opencti(stream) => {
                     let read = stream.read(&self, &source, pull, &mut pauses).await;
                     read.map(|()| {
@@ -245,12 +245,7 @@ impl Host {
                 }
             };
             let wait = match read {
-                Ok(wait) => {
-                    if matches!(pull.reader, Reader::Poll(_)) {
-                        pauses.succeed(None);
-                    }
-                    wait
-                }
+                Ok(wait) => wait,
                 Err(setback) => {
                     let pause = pauses.next().max(setback.wait.unwrap_or_default());
                     self.note_setback(&source, &setback, pause);
@@ -282,8 +277,7 @@ impl Host {
 
     fn note_failure(&self, source: &Source, code: &str, message: &str) {
         self.metrics.error(&source.name, code);
-        let last_error = LastError { at: unix_ms(), code: code.to_owned(), message: message.to_owned() };
-        source.tally.count(|tally| tally.last_error = Some(last_error));
+        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
     }
 
     /// Maps what was read, so many at once, and stores it batch by batch, the last together with how far that is. It comes
@@ -336,10 +330,7 @@ impl Host {
         debug!(source = %source.name, items = recorded.len(), "read");
         for (recorded, was_tried) in recorded.iter().zip(was_tried) {
             note(&self, &source, recorded);
-            self.wake_for(recorded);
-            if recorded.state.status == EventStatus::Queued && was_tried {
-                self.waiting.notify_one();
-            }
+            self.wake_for_new(recorded, was_tried);
         }
         Ok(())
     }

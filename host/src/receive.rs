@@ -171,7 +171,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
     if let Some(source) = source {
         source.tally.count(|tally| {
             tally.refused += 1;
-            tally.last_error = Some(last_error(code, &error.to_string()));
+            tally.last_error = Some(LastError::now(code, &error.to_string()));
         });
     }
     // Strangers must not push everything else out of the log.
@@ -253,14 +253,10 @@ fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
     match (state.status, state.code) {
         (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(unix_ms()),
         (_, Some(code)) => {
-            tally.last_error = Some(last_error(code.as_str(), state.message.as_deref().unwrap_or_default()));
+            tally.last_error = Some(LastError::now(code.as_str(), state.message.as_deref().unwrap_or_default()));
         }
         _ => {}
     }
-}
-
-fn last_error(code: &str, message: &str) -> LastError {
-    LastError { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
 }
 
 fn accepted(state: &EventState, refused: bool, duplicate: bool) -> Accepted<'_> {

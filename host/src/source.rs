@@ -1,5 +1,6 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
+use crate::id::unix_ms;
 use crate::incident::Severity;
 use crate::pull::Pull;
 use crate::rate_limit::RateLimit;
@@ -78,6 +79,13 @@ pub struct LastError {
     pub code: String,
     /// The same in words.
     pub message: String,
+}
+
+impl LastError {
+    /// What goes wrong now.
+    pub fn now(code: &str, message: &str) -> Self {
+        Self { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
+    }
 }
 
 /// A tally that grows.

@@ -38,13 +38,13 @@ impl Trial {
     /// Adds a stage that was passed.
     pub fn passed(&mut self, stage: &str, detail: impl Into<String>) {
         self.ok = true;
-        self.stages.push(Stage { stage: stage.to_owned(), ok: true, detail: detail.into() });
+        self.stage(stage, detail);
     }
 
     /// Adds the stage where it ends.
     pub fn failed(&mut self, stage: &str, detail: impl Into<String>) {
         self.ok = false;
-        self.stages.push(Stage { stage: stage.to_owned(), ok: false, detail: detail.into() });
+        self.stage(stage, detail);
     }
 
     /// Adds a stage that changes nothing of how it ends.

@@ -2,12 +2,12 @@
 
 use super::connection::{authorities, client_certificate};
 use super::source::Declaration;
-use crate::connection::{Authentication, ConnectionOptions, is_reserved};
+use crate::connection::{Authentication, ConnectionOptions, header_name};
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, Pull, Query, Reader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use std::path::Path;
 use std::time::Duration;
 
@@ -182,8 +182,7 @@ impl Declaration {
     fn take_headers(&mut self) -> Result<HeaderMap> {
         let words = std::mem::take(&mut self.headers).into_iter();
         let headers = words.map(|(name, value)| {
-            let parsed: HeaderName = name.parse().ok().with_context(|| format!("`{name}` is no name of a header"))?;
-            ensure!(!is_reserved(&parsed), "the header `{name}` is the host's own");
+            let parsed = header_name(&name, &name)?;
             let mut value = HeaderValue::from_str(&value.0)
                 .ok()
                 .with_context(|| format!("`{name}` has characters that a header cannot carry"))?;

@@ -3,12 +3,12 @@
 use super::attempt::Sent;
 use super::render::Rendered;
 use super::signature::Signature;
-use crate::connection::{Answer, Authentication, Code, Connection, Failure};
+use crate::connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use crate::id::unix_ms;
 use anyhow::{Context, Result, anyhow, ensure};
 use percent_encoding::percent_decode_str;
-use reqwest::header::{HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
+use reqwest::header::HeaderName;
 use uuid::Uuid;
 
 /// Connections to one receiver, and who the host is there.
@@ -35,11 +35,7 @@ impl Http {
         mut authentication: Authentication,
         signature: Signature,
     ) -> Result<Self> {
-        ensure!(
-            matches!(url.scheme(), "http" | "https"),
-            "`url` begins with `{}:`; http: and https: are taken",
-            url.scheme()
-        );
+        require_http(url, "url")?;
         if !url.username().is_empty() || url.password().is_some() {
             ensure!(authentication.is_none(), "`url` has a user name in it, and there is `auth`; remove one of them");
             let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -82,19 +78,12 @@ impl Http {
         if url.origin().ascii_serialization() != self.origin {
             return Err(Failure::new(Code::Request, "it was made for another address than the destination now has"));
         }
-        self.connection.check(&url)?;
-        let is_tls = url.scheme() == "https";
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))));
         // These take the place of whatever a notifier or a template said.
         for (name, value) in &self.signature.headers(&id.to_string(), unix_ms(), &body)? {
             headers.insert(name, value.clone());
         }
         self.authentication.apply(&mut headers);
-        let request = self.connection.client().request(method, url).headers(headers).body(body);
-        let response = request.send().await.map_err(|error| self.connection.failure(&error, is_tls))?;
-        if self.connection.is_proxied() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Err(Failure::proxy_authorization());
-        }
+        let response = self.connection.send(method, url, headers, body).await?;
         let mut answer = Answer::read(response, &self.authentication).await;
         if let Some(path) = &self.secret_path {
             answer.text = answer.text.replace(path.as_str(), "/***");

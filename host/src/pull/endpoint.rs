@@ -1,10 +1,10 @@
 //! Where a source is read: requests that go there and nowhere else.
 
 use super::Setback;
-use crate::connection::{Answer, Authentication, Code, Connection, Failure};
+use crate::connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use anyhow::{Result, ensure};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, Url};
 use std::path::PathBuf;
 
 /// How much of one answer is read, a page of items.
@@ -34,11 +34,7 @@ impl Endpoint {
     /// # Errors
     /// When it is no HTTP URL, or has a user name.
     pub fn new(url: Url, headers: HeaderMap, authentication: Authentication, connection: Connection) -> Result<Self> {
-        ensure!(
-            matches!(url.scheme(), "http" | "https"),
-            "`url` begins with `{}:`; http: and https: are taken",
-            url.scheme()
-        );
+        require_http(&url, "url")?;
         ensure!(
             url.username().is_empty() && url.password().is_none(),
             "`url` has a user name in it; use `auth`: {{ type: basic, username: …, password: … }}"
@@ -96,22 +92,12 @@ impl Endpoint {
             let text = "the next page is at another scheme, host or port; what is read stays where it began";
             return Err(Failure::new(Code::Answer, text).into());
         }
-        self.connection.check(&url).map_err(Failure::from)?;
-        let is_tls = url.scheme() == "https";
-        let mut all = HeaderMap::from_iter([(
-            USER_AGENT,
-            HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))),
-        )]);
-        all.extend(self.headers.clone());
+        let mut all = self.headers.clone();
         all.extend(headers);
         self.authentication.apply(&mut all);
-        let request = self.connection.client().request(method, url).headers(all).body(body);
-        let response = request.send().await.map_err(|error| self.connection.failure(&error, is_tls))?;
+        let response = self.connection.send(method, url, all, body.into_bytes()).await?;
         if response.status().is_success() {
             return Ok(response);
-        }
-        if self.connection.is_proxied() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Err(Failure::proxy_authorization().into());
         }
         let Answer { status, retry_after, text } = Answer::read(response, &self.authentication).await;
         let failure = match status {

@@ -6,9 +6,9 @@
 use super::endpoint::{Endpoint, Request};
 use super::items::Pointer;
 use super::since::SinceText;
-use super::{Item, PAUSE_MAX, Pull, Setback};
+use super::{Item, PAUSE_MAX, Pauses, Pull, Setback};
 use crate::Host;
-use crate::connection::{Code, Failure, stretched};
+use crate::connection::{Code, Failure};
 use crate::id::unix_ms;
 use crate::source::Source;
 use anyhow::{Result, anyhow, bail};
@@ -27,8 +27,6 @@ const CONCURRENCY: usize = 10;
 const PAGES_MAX: usize = 10_000;
 /// As long as what names a page may be.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
-/// The least time between two attempts at a page.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How far a server's clock may go after the host's before it is not believed.
 const BEHIND_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 /// As much of a server's own error is shown.
@@ -118,16 +116,14 @@ impl Poll {
         host: &Host,
         source: &Source,
     ) -> Result<Page, Setback> {
-        let mut attempt = 0;
+        let mut pauses = Pauses::new();
         loop {
             match polling.page(request.clone()).await {
                 // A server that asks to be left alone for long is left alone.
-                Err(setback) if attempt < self.retries && setback.wait.is_none_or(|wait| wait <= PAUSE_MAX) => {
-                    let pause = stretched(RETRY_PAUSE * 2_u32.saturating_pow(attempt)).min(PAUSE_MAX);
-                    let pause = pause.max(setback.wait.unwrap_or_default());
+                Err(setback) if pauses.failures < self.retries && setback.wait.is_none_or(|wait| wait <= PAUSE_MAX) => {
+                    let pause = pauses.next().max(setback.wait.unwrap_or_default());
                     host.note_setback(source, &setback, pause);
                     tokio::time::sleep(pause).await;
-                    attempt += 1;
                 }
                 result => return result,
             }
@@ -265,11 +261,7 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 fn next_of_links(mut links: &str) -> Option<String> {
     while let Some((_, rest)) = links.split_once('<') {
         let (url, rest) = rest.split_once('>')?;
-        let mut is_quoted = false;
-        let end = rest.find(|char: char| {
-            is_quoted ^= char == '"';
-            char == ',' && !is_quoted
-        });
+        let end = rest.find(unquoted(','));
         let (parameters, rest) = rest.split_at(end.unwrap_or(rest.len()));
         if is_next(parameters) {
             return Some(url.trim().to_owned());
@@ -281,16 +273,20 @@ fn next_of_links(mut links: &str) -> Option<String> {
 
 /// Whether one of the parameters of a link is `rel=next`.
 fn is_next(parameters: &str) -> bool {
-    let mut is_quoted = false;
-    let parts = parameters.split(|char: char| {
-        is_quoted ^= char == '"';
-        char == ';' && !is_quoted
-    });
-    let mut pairs = parts.filter_map(|part| part.split_once('='));
+    let mut pairs = parameters.split(unquoted(';')).filter_map(|part| part.split_once('='));
     pairs.any(|(name, value)| {
         let mut relations = value.trim().trim_matches('"').split_whitespace();
         name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
     })
+}
+
+/// Whether characters, one after the other, are this one outside of quotes.
+fn unquoted(separator: char) -> impl FnMut(char) -> bool {
+    let mut is_quoted = false;
+    move |char| {
+        is_quoted ^= char == '"';
+        char == separator && !is_quoted
+    }
 }
 
 fn digest(text: &str) -> [u8; 32] {
