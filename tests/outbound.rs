@@ -2,7 +2,7 @@
 
 use crate::guest::guest;
 use crate::host::{Folder, Host, eventually, unix_s};
-use crate::outcome::incident;
+use crate::outcome::{incident, returns};
 use crate::receiver::{Received, Receiver, Reply};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -205,6 +205,46 @@ async fn gone_means_disabled() {
         (receiver.received().len() > 2).then_some(())
     })
     .await;
+}
+
+/// However many wait for a destination when it is disabled, or is configured no more, they are given up and can be seen.
+#[tokio::test]
+async fn what_waits_for_nobody_is_given_up() {
+    let (gone, removed) = (
+        Receiver::start([Reply::With(503, "retry-after", "2".into()), Reply::Status(410)]).await,
+        Receiver::start([Reply::With(503, "retry-after", "100".into())]).await,
+    );
+    let webhook = |name: &str, url: &str| {
+        format!("  {name}: {{ url: \"{url}\", allow_networks: [127.0.0.0/8], concurrency: 1 }}\n")
+    };
+    let folder = folder(&(webhook("gone", &gone.url) + &webhook("removed", &removed.url)));
+    let host = folder.start().await;
+    let mut sent = 0;
+    for _ in 0..25 {
+        let incidents: Vec<Value> = (sent..sent + 100).map(|count| json!({"source-ref": count.to_string()})).collect();
+        sent += incidents.len();
+        assert_eq!(host.post("lab", returns(&json!({"incidents": incidents}))).await.status, 202);
+    }
+    let dead = async |name: &str| {
+        let destinations = host.get("/api/destinations").await["data"].as_array().unwrap().clone();
+        let found = destinations.into_iter().find(|destination| destination["name"] == name);
+        found.map(|destination| (destination["pending"].as_u64().unwrap(), destination["dead"].as_u64().unwrap()))
+    };
+    eventually("all are given up", async || (dead("gone").await == Some((0, 2500))).then_some(())).await;
+    assert_eq!(gone.received().len(), 2);
+    assert_eq!(dead("removed").await, Some((2500, 0)));
+
+    folder.configure(&format!(
+        "sources: {{ lab: {{ scheme: none, plugin: returns }} }}\nwebhooks:\n{}",
+        webhook("gone", &gone.url)
+    ));
+    host.signal("HUP");
+    host.logs("taken over").await;
+    let pending = host.list("/api/deliveries?destination=removed&status=pending").await;
+    assert!(pending.is_empty(), "{pending:?}");
+    let dead = host.list("/api/deliveries?destination=removed&status=dead&limit=1").await;
+    assert!(dead[0]["error"].as_str().unwrap().contains("not configured any more"), "{}", dead[0]);
+    assert_eq!(removed.received().len(), 1);
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ const ID: &str = ":42";
 const DELIVERIES: usize = 20_000;
 /// What one destination has under way at once, and so the bare loop too.
 const CONCURRENCY: usize = 32;
+const ROUNDS: usize = 4;
+/// As long as the host's own.
+const BODY_BYTES: usize = 1400;
 const PENDING: usize = 100_000;
 /// How long the host is watched at rest, and how many deliveries to the healthy destination are timed.
 const AT_REST: Duration = Duration::from_secs(10);
@@ -86,18 +89,33 @@ fn config(destinations: &[(&str, &str)]) -> String {
 /// A port where nobody listens.
 const CLOSED: &str = "http://127.0.0.1:9/hook";
 
-/// Lets deliveries pile up, then opens their way and takes the time until the last is there.
+/// The best of some rounds, each with both in turn, so that both see the same machine.
 fn rate() {
-    println!("\n{DELIVERIES} deliveries of a small incident to one destination, {CONCURRENCY} at once");
-    let body = vec![b'x'; 1400];
-    let sink = start_sink();
-    let bare = bare_loop(&format!("http://{}/hook", sink.address), &body);
+    println!(
+        "\n{DELIVERIES} deliveries of a small incident to one destination, {CONCURRENCY} at once, best of {ROUNDS}"
+    );
+    let (mut bare, mut made, mut delivered) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for _ in 0..ROUNDS {
+        bare = bare.max(bare_loop());
+        let (made_now, delivered_now) = out_of_the_store();
+        made = made.max(made_now);
+        delivered = delivered.max(delivered_now);
+    }
     println!("  {:<34} {bare:>9.0} /s", "bare loop of the same client");
+    println!("  {:<34} {made:>9.0} /s", "payloads that made them");
+    println!(
+        "  {:<34} {delivered:>9.0} /s  {:>5.2} of bare  goal 0.5",
+        "out of the store, each recorded",
+        delivered / bare
+    );
+}
+
+/// Lets deliveries pile up, then opens their way and takes the time until the last is there.
+fn out_of_the_store() -> (f64, f64) {
     let sink = start_sink();
     let host = Server::hookmill(server::folder(&["crowdstrike"], &config(&[("sink", CLOSED)])));
     let report = load::run(host.address, &requests(PAYLOAD, ID, 0, DELIVERIES));
     assert_eq!(report.failed, 0);
-    println!("  {:<34} {:>9.0} /s", "payloads that made them", report.rate());
     let open = config(&[("sink", &format!("http://{}/hook", sink.address))]);
     std::fs::write(host.folder.path().join("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{open}")).unwrap();
     wait_for(&sink, 1);
@@ -105,11 +123,12 @@ fn rate() {
     // Those that failed at the closed port have their time to wait.
     let wanted = DELIVERIES - 100;
     wait_for(&sink, wanted);
-    let rate = (wanted - first) as f64 / started.elapsed().as_secs_f64();
-    println!("  {:<34} {rate:>9.0} /s  {:>5.2} of bare  goal 0.5", "out of the store, each recorded", rate / bare);
+    (report.rate(), (wanted - first) as f64 / started.elapsed().as_secs_f64())
 }
 
-fn bare_loop(url: &str, body: &[u8]) -> f64 {
+fn bare_loop() -> f64 {
+    let sink = start_sink();
+    let (url, body) = (format!("http://{}/hook", sink.address), [b'x'; BODY_BYTES]);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -117,10 +136,10 @@ fn bare_loop(url: &str, body: &[u8]) -> f64 {
     runtime.block_on(async {
         let mut loops = tokio::task::JoinSet::new();
         for _ in 0..CONCURRENCY {
-            let (client, next, url, body) = (client.clone(), next.clone(), url.to_owned(), body.to_vec());
+            let (client, next, url) = (client.clone(), next.clone(), url.clone());
             loops.spawn(async move {
                 while next.fetch_add(1, Ordering::Relaxed) < DELIVERIES {
-                    let answer = client.post(&url).body(body.clone()).send().await.unwrap();
+                    let answer = client.post(&url).body(body.to_vec()).send().await.unwrap();
                     assert!(answer.status().is_success());
                     answer.bytes().await.unwrap();
                 }

@@ -44,6 +44,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", kind, folder] => serve(kind, Path::new(folder)),
+        ["bare"] => stage(&bench("bare")),
         ["mapped"] => stage(&bench("mapped")),
         ["durable"] => stage(&Server::hookmill(folder())),
         ["stream"] => stream(),

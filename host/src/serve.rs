@@ -98,6 +98,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
 
     let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
+    store.give_up_unreachable().await?;
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
     deliverer.replace(destinations, notifications, public_url).await;
     let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };

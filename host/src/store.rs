@@ -20,7 +20,7 @@ mod versions;
 mod writer;
 
 pub use audit::{AuditEntry, Operation};
-pub use deliveries::{Attempt, AttemptRow, DeliveryFilter, DeliveryRow, Due, DueDelivery, Message, Next};
+pub use deliveries::{Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, Due, DueDelivery, Message, Next};
 pub use destinations::{DestinationRow, DestinationState, Health, Outbound};
 pub use events::{EventFilter, EventRow, EventState, IncidentRef, Preview, Recorded};
 pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, PatchRefusal};
@@ -50,13 +50,14 @@ use uuid::Uuid;
 use writer::Writer;
 
 /// What makes each version of the database of the one before. A version that was released is never edited.
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     include_str!("store/schema/1.sql"),
     include_str!("store/schema/2.sql"),
     include_str!("store/schema/3.sql"),
     include_str!("store/schema/4.sql"),
     include_str!("store/schema/5.sql"),
     include_str!("store/schema/6.sql"),
+    include_str!("store/schema/7.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -194,18 +195,22 @@ fn private_file(path: &Path) -> Result<File> {
 
 fn open_database(path: &Path) -> Result<Connection> {
     private_file(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).with_context(|| format!("cannot open {}", path.display()))?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection).with_context(|| format!("the database {} cannot be used", path.display()))?;
     Ok(connection)
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Or else statements on tables with partial indexes are planned anew whenever a parameter has another value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

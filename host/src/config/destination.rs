@@ -201,7 +201,7 @@ impl Receiver {
                 body: self.body.take().map(|text| text.0),
             },
             kind => {
-                http = http.with_secret_path(&url);
+                http = http.with_secret_path();
                 Recipe::Chat { url, kind }
             }
         };

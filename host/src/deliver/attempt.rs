@@ -7,7 +7,7 @@ use crate::connection::{Answer, Code, Failure, stretched};
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
 use crate::plugin_dir::Loaded;
-use crate::store::{Attempt, DueDelivery, Health, Message, Next, Store, StoreError};
+use crate::store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
 use arc_swap::ArcSwap;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -62,27 +62,24 @@ impl From<Answer> for Sent {
 /// An attempt that was made and is not recorded yet.
 #[derive(Debug)]
 pub(super) struct Tried {
-    /// The delivery.
-    pub id: Uuid,
-    /// What it says of its destination.
-    pub health: Health,
-    /// How long that asked to be left alone.
+    /// What is to be recorded of it.
+    pub attempted: Attempted,
+    /// How long its destination asked to be left alone.
     pub retry_after: Option<Duration>,
     /// Failures in a row, this one among them.
     pub failures: u32,
     /// Whether the receiver asks not to be called again.
     pub is_gone: bool,
-    attempt: Attempt,
-    next: Next,
 }
 
 impl Tried {
     /// An attempt that ended in a defect of the host.
-    pub fn broken(destination: &Destination, id: Uuid, attempts: u32) -> Self {
+    pub fn broken(destination: &Destination, delivery: Uuid, attempts: u32) -> Self {
         let failure = Failure::new(Code::Request, "the attempt ended abruptly; the host's log has more");
         let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
         let attempt = recorded(Sent::Failed(failure), unix_ms(), 0);
-        Self { id, health, retry_after: None, failures: 0, is_gone: false, attempt, next }
+        let attempted = Attempted { delivery, attempt, next, health };
+        Self { attempted, retry_after: None, failures: 0, is_gone: false }
     }
 }
 
@@ -124,21 +121,28 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
             debug!(request_id, destination = destination.name, delivery = %delivery.id, attempt = number, "delivered")
         }
     }
-    Tried { id: delivery.id, health, retry_after, failures: 0, is_gone, attempt, next }
+    let attempted = Attempted { delivery: delivery.id, attempt, next, health };
+    Tried { attempted, retry_after, failures: 0, is_gone }
 }
 
-/// Records an attempt, and disables its destination when that is what it comes to.
-pub(super) async fn record(destination: &Destination, tried: &Tried, office: &Office) -> Result<(), StoreError> {
-    let (name, at) = (&destination.name, tried.attempt.at);
-    office.store.attempted(tried.id, name, tried.attempt.clone(), tried.next, tried.health).await?;
+/// Records attempts, and disables their destination when that is what they come to.
+pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &Office) -> Result<(), StoreError> {
+    let name = &destination.name;
+    office.store.attempted(name, tried.iter().map(|tried| tried.attempted.clone()).collect()).await?;
     let Some(state) = office.store.destination(name).filter(|state| state.disabled.is_none()) else { return Ok(()) };
     let limit_ms = destination.disable_after.as_millis() as i64;
     // Two failures far apart are not all that there was between them.
-    let is_lasting = tried.failures >= FAILURES && state.failing_since.is_some_and(|since| at - since >= limit_ms);
-    let reason = match (tried.health, tried.is_gone) {
-        (_, true) => "the receiver answered 410 Gone, which asks not to be called again",
-        (Health::Failing, _) if is_lasting => "every attempt failed for as long as `disable_after` says",
-        _ => return Ok(()),
+    let is_lasting = |tried: &Tried| {
+        let Attempted { attempt, health, .. } = &tried.attempted;
+        let is_long = state.failing_since.is_some_and(|since| attempt.at - since >= limit_ms);
+        *health == Health::Failing && tried.failures >= FAILURES && is_long
+    };
+    let reason = if tried.iter().any(|tried| tried.is_gone) {
+        "the receiver answered 410 Gone, which asks not to be called again"
+    } else if tried.iter().any(is_lasting) {
+        "every attempt failed for as long as `disable_after` says"
+    } else {
+        return Ok(());
     };
     warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
     office.store.disable_destination(name, reason.to_owned()).await?;
@@ -169,7 +173,7 @@ pub(super) async fn send(destination: &Destination, id: Uuid, made: Made) -> Sen
         (Made::NotNow(error), _) => Sent::Failed(request(format!("{error:#}"))),
         (Made::Never(error), _) => Sent::Impossible(request(format!("{error:#}"))),
         (Made::Request(rendered), Channel::Http(http)) => http.send(id, rendered).await,
-        (Made::Alert(alert), Channel::Http(http)) => alert.send(http, id).await,
+        (Made::Alert(alert), Channel::Http(http)) => Box::pin(alert.send(http, id)).await,
         (Made::Mail(mail), Channel::Email(email)) => email.send(mail).await,
         (Made::Line(line), Channel::File(file)) => file.append(line).await,
         _ => Sent::Impossible(request(format!("a {} cannot be sent this", destination.kind))),

@@ -225,7 +225,8 @@ impl Content {
         public_url: &str,
     ) -> Made {
         if let What::Webhook { url, notifier: Some(notifier), .. } = &self.what {
-            return match rendered(destination, delivery, url, notifier, loaded).await {
+            // Calling a plugin takes much room, which every attempt would have.
+            return match Box::pin(rendered(destination, delivery, url, notifier, loaded)).await {
                 Ok(Some(rendered)) => Made::Request(rendered),
                 Ok(None) => Made::Nothing("its notifier sends nothing of this".into()),
                 Err(error) => Made::NotNow(error),

@@ -18,8 +18,8 @@ pub struct Http {
     pub connection: Connection,
     authentication: Authentication,
     signature: Signature,
-    /// Scheme, host and port: what says who sends goes nowhere else.
-    origin: String,
+    /// What says who sends goes to no other scheme, host or port.
+    url: Url,
     /// What of the URL is a secret, where the URL is one.
     secret_path: Option<String>,
 }
@@ -44,17 +44,12 @@ impl Http {
             let emptied = url.set_password(None).and_then(|()| url.set_username(""));
             emptied.map_err(|()| anyhow!("`url` cannot have a user name; use `auth`"))?;
         }
-        Ok(Self {
-            connection,
-            authentication,
-            signature,
-            origin: url.origin().ascii_serialization(),
-            secret_path: None,
-        })
+        Ok(Self { connection, authentication, signature, url: url.clone(), secret_path: None })
     }
 
     /// The same at a URL that whoever knows it can write to.
-    pub fn with_secret_path(self, url: &Url) -> Self {
+    pub fn with_secret_path(self) -> Self {
+        let url = &self.url;
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         Self { secret_path: Some(path).filter(|path| path.len() > 1), ..self }
     }
@@ -75,7 +70,7 @@ impl Http {
     /// The answer to a request, whatever it is.
     pub(super) async fn request(&self, id: Uuid, rendered: Rendered) -> Result<Answer, Failure> {
         let Rendered { method, url, mut headers, body } = rendered;
-        if url.origin().ascii_serialization() != self.origin {
+        if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "it was made for another address than the destination now has"));
         }
         // These take the place of whatever a notifier or a template said.

@@ -54,7 +54,7 @@ impl Breaker {
     }
 
     fn hear(&mut self, tried: &Tried, now: Instant) {
-        match tried.health {
+        match tried.attempted.health {
             Health::Well => *self = Self::default(),
             Health::Unknown => {}
             Health::Failing => {
@@ -113,9 +113,11 @@ struct Hand {
     /// With the attempts that were made before.
     under_way: HashMap<task::Id, (Uuid, u32)>,
     attempts: JoinSet<Tried>,
-    /// What was made and is not recorded yet is not begun again either.
-    unrecorded: HashMap<task::Id, Uuid>,
-    records: JoinSet<()>,
+    /// Made, and to be recorded when those before are.
+    tried: Vec<Tried>,
+    /// Until they are on disk they are not begun again either.
+    being_recorded: Vec<Uuid>,
+    recording: JoinSet<()>,
     breaker: Breaker,
 }
 
@@ -129,8 +131,9 @@ impl Hand {
             look_at: Instant::now(),
             under_way: HashMap::new(),
             attempts: JoinSet::new(),
-            unrecorded: HashMap::new(),
-            records: JoinSet::new(),
+            tried: Vec::new(),
+            being_recorded: Vec::new(),
+            recording: JoinSet::new(),
             breaker: Breaker::default(),
         }
     }
@@ -139,7 +142,12 @@ impl Hand {
     fn ids(&self) -> HashSet<Uuid> {
         let under_way = self.under_way.values().map(|(id, _)| *id);
         let ready = self.ready.iter().map(|delivery| delivery.id);
-        under_way.chain(self.unrecorded.values().copied()).chain(ready).collect()
+        let tried = self.tried.iter().map(|tried| tried.attempted.delivery);
+        under_way.chain(ready).chain(tried).chain(self.being_recorded.iter().copied()).collect()
+    }
+
+    fn unrecorded(&self) -> usize {
+        self.tried.len() + self.being_recorded.len()
     }
 
     fn look_in(&mut self, wait: Duration) {
@@ -152,10 +160,11 @@ impl Queue {
         let mut hand = Hand::new();
         while !*stopped.borrow() {
             self.begin(&mut hand);
+            self.record(&mut hand);
             tokio::select! {
                 Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
-                Some(done) = hand.records.join_next_with_id() => {
-                    hand.unrecorded.remove(&done.map_or_else(|error| error.id(), |(task, ())| task));
+                Some(_) = hand.recording.join_next() => {
+                    hand.being_recorded.clear();
                     hand.is_stale = true;
                 }
                 Some(read) = hand.reading.join_next() => self.take(&mut hand, read.map_err(Error::from).flatten()),
@@ -170,10 +179,14 @@ impl Queue {
         while let Some(done) = hand.attempts.join_next_with_id().await {
             self.end(&mut hand, done);
         }
-        hand.records.join_all().await;
+        while hand.unrecorded() > 0 {
+            self.record(&mut hand);
+            hand.recording.join_next().await;
+            hand.being_recorded.clear();
+        }
     }
 
-    /// Takes note of an attempt, and has it recorded while others are made.
+    /// Takes note of an attempt.
     fn end(&self, hand: &mut Hand, done: Result<(task::Id, Tried), JoinError>) {
         let (task, tried) = match done {
             Ok((task, tried)) => (task, Some(tried)),
@@ -194,15 +207,25 @@ impl Queue {
             hand.reading = JoinSet::new();
             hand.breaker.closed_until = hand.breaker.closed_until.max(Some(Instant::now() + PAUSE_MIN));
         }
+        hand.tried.push(tried);
+    }
+
+    /// Has what was made recorded, all of it at once, while others are made.
+    fn record(&self, hand: &mut Hand) {
+        if hand.tried.is_empty() || !hand.recording.is_empty() {
+            return;
+        }
+        let tried = std::mem::take(&mut hand.tried);
+        hand.being_recorded.extend(tried.iter().map(|tried| tried.attempted.delivery));
         let (destination, office) = (self.destination.clone(), self.office.clone());
-        let task = hand.records.spawn(async move {
+        hand.recording.spawn(async move {
             // What arrived is not sent again because the disk is full.
             while let Err(error) = record(&destination, &tried, &office).await {
-                warn!(destination = destination.name, delivery = %id, "an attempt is not recorded yet: {error:#}");
+                let count = tried.len();
+                warn!(destination = destination.name, "{count} attempts are not recorded yet: {error:#}");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         });
-        hand.unrecorded.insert(task.id(), id);
     }
 
     /// Takes what was read from the store.
@@ -240,7 +263,7 @@ impl Queue {
             }
         };
         while hand.under_way.len() < concurrency
-            && hand.unrecorded.len() < UNRECORDED_MAX
+            && hand.unrecorded() < UNRECORDED_MAX
             && let Some(delivery) = hand.ready.pop_front()
         {
             if let Err(wait) = destination.rate_limit.take() {

@@ -2,16 +2,16 @@
 
 use super::Store;
 use super::deliveries::{self, Told};
-use super::incidents::{IncidentKey, IncidentRow, SELECT, incident_row};
+use super::incidents::{IncidentKey, IncidentRow, SHOWN, shown};
 use super::sql::{json, uuid};
 use super::writer::Tx;
 use crate::id::{self, key, unix_ms};
 use crate::incident::{Details, Status};
 use crate::notify::{Trigger, about_change};
 use crate::words::words;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -211,28 +211,22 @@ fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
 
 /// An audit entry as it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
-    let sql = "SELECT operation, at, request_id, details, object, incident FROM audit WHERE key = ?";
-    let mut query = connection.prepare_cached(sql)?;
-    type Columns = (String, i64, String, Option<String>, Option<String>, i64);
-    let (operation, at, request_id, details, object, incident): Columns = query
-        .query_row([audit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?;
-    let object = match object {
-        Some(object) => RawValue::from_string(object)?,
-        None => {
-            let row =
-                connection.prepare_cached(&format!("{SELECT} WHERE key = ?"))?.query_row([incident], incident_row)?;
-            to_raw_value(&row.view())?
-        }
+    let sql = format!(
+        "SELECT a.operation, a.at, a.request_id, a.details, a.object, {SHOWN} \
+         FROM audit a JOIN incidents i ON i.key = a.incident WHERE a.key = ?"
+    );
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut rows = query.query([audit])?;
+    let row = rows.next()?.context("there is no such entry")?;
+    let object = match row.get(4)? {
+        Some(object) => object,
+        None => shown(row, 5)?,
     };
+    let details: Option<String> = row.get(3)?;
     let details = details.map(RawValue::from_string).transpose()?;
-    let Identified { id } = serde_json::from_str(object.get())?;
+    let operation: String = row.get(0)?;
     let operation = operation.parse().map_err(anyhow::Error::msg)?;
-    AuditEntry::new(operation, id, at, request_id, details, object)
-}
-
-#[derive(Deserialize)]
-struct Identified {
-    id: Uuid,
+    AuditEntry::new(operation, uuid(row, 5)?, row.get(1)?, row.get(2)?, details, RawValue::from_string(object)?)
 }
 
 /// The attributes that a Creation sets: those of the object but for what the host keeps of it.

@@ -16,8 +16,8 @@ use serde_json::Value;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// Deliveries that one write retries or removes, so that other writes are not held up.
-const ROWS_AT_ONCE: usize = 1000;
+/// Deliveries that one write retries, gives up or removes, so that other writes are not held up.
+pub(super) const ROWS_AT_ONCE: usize = 1000;
 
 /// A delivery whose time has come.
 #[derive(Clone, Debug)]
@@ -91,6 +91,19 @@ pub enum Next {
     Retry(i64),
     /// No further attempt, until somebody asks for one.
     Dead,
+}
+
+/// An attempt that was made, with all that is recorded of it.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    /// Which delivery it was of.
+    pub delivery: Uuid,
+    /// What it came to.
+    pub attempt: Attempt,
+    /// What follows from it.
+    pub next: Next,
+    /// What it says of its destination.
+    pub health: Health,
 }
 
 /// A delivery as it is shown.
@@ -205,23 +218,19 @@ impl Store {
         .await
     }
 
-    /// Records an attempt, what follows from it, and what it says of its destination.
+    /// Records attempts at one destination in the order in which they ended, what follows from them, and what they say of
+    /// the destination.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub async fn attempted(
-        &self,
-        delivery: Uuid,
-        destination: &str,
-        attempt: Attempt,
-        next: Next,
-        health: Health,
-    ) -> Result<(), StoreError> {
+    /// When they cannot be written.
+    pub async fn attempted(&self, destination: &str, attempts: Vec<Attempted>) -> Result<(), StoreError> {
         let name = destination.to_owned();
         self.writer
             .write(move |tx| {
-                hear(tx, &name, health, attempt.at)?;
-                record(tx, delivery, &name, &attempt, next)
+                attempts.iter().try_for_each(|attempted| {
+                    hear(tx, &name, attempted.health, attempted.attempt.at)?;
+                    record(tx, &name, attempted)
+                })
             })
             .await
     }
@@ -392,25 +401,27 @@ fn has_pending(connection: &Connection, destination: &str, subject: i64, before:
     Ok(connection.prepare_cached(sql)?.exists(params![destination, subject, before])?)
 }
 
-fn record(tx: &mut Tx, delivery: Uuid, destination: &str, attempt: &Attempt, next: Next) -> Result<()> {
+fn record(tx: &mut Tx, destination: &str, attempted: &Attempted) -> Result<()> {
+    let Attempted { delivery, attempt, next, .. } = attempted;
+    let delivery = key(*delivery);
     // What was under way while its destination was disabled is not tried again either.
     let is_disabled = tx.outbound.destination(destination).is_none_or(|state| state.disabled.is_some());
-    let (status, next_at) = match next {
+    let (status, next_at) = match *next {
         Next::Delivered => ("delivered", attempt.at),
         Next::Retry(at) if !is_disabled => ("pending", at),
         Next::Retry(_) | Next::Dead => ("dead", attempt.at),
     };
     let sql = "SELECT attempts + 1, subject FROM deliveries WHERE key = ?";
     let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
-    let found: Option<(u32, i64)> = tx.connection.prepare_cached(sql)?.query_row([key(delivery)], row).optional()?;
+    let found: Option<(u32, i64)> = tx.connection.prepare_cached(sql)?.query_row([delivery], row).optional()?;
     let Some((number, subject)) = found else { return Ok(()) };
     // Not with RETURNING, for which SQLite makes a table each time.
     let sql = "UPDATE deliveries SET status = ?, attempts = ?, next_at = ?, error = ? WHERE key = ?";
-    tx.connection.prepare_cached(sql)?.execute(params![status, number, next_at, attempt.error, key(delivery)])?;
+    tx.connection.prepare_cached(sql)?.execute(params![status, number, next_at, attempt.error, delivery])?;
     let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     tx.connection.prepare_cached(sql)?.execute(params![
-        key(delivery),
+        delivery,
         number,
         attempt.at,
         attempt.duration_ms,
@@ -467,10 +478,10 @@ fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions.one_of("d.destination", &filter.destination);
     conditions.one_of("d.notification", &filter.notification);
     conditions.one_of("d.status", &filter.status);
-    for (column, ids) in [("a.incident", &filter.incident), ("d.event", &filter.event)] {
+    for (column, ids) in [("d.audit", &filter.incident), ("d.event", &filter.event)] {
         if !ids.is_empty() {
-            let marks = vec!["?"; ids.len()].join(", ");
-            conditions.add(&format!("{column} IN ({marks})"), ids.iter().map(|id| Sql::Integer(key(*id))));
+            let sql = format!("d.subject IN ({}) AND {column} IS NOT NULL", vec!["?"; ids.len()].join(", "));
+            conditions.add(&sql, ids.iter().map(|id| Sql::Integer(key(*id))));
         }
     }
     conditions

@@ -1,7 +1,6 @@
 //! Destinations as the store sees them: who is told what, and who is told nothing any more.
 
-use super::deliveries::notice;
-use super::sql::json;
+use super::deliveries::{ROWS_AT_ONCE, notice};
 use super::writer::Tx;
 use super::{Store, StoreError};
 use crate::id::unix_ms;
@@ -103,7 +102,7 @@ pub(super) fn hear(tx: &mut Tx, name: &str, health: Health, at: i64) -> Result<(
 }
 
 impl Store {
-    /// Sets who is told what from now on. What waits for destinations that are gone goes to the dead letters.
+    /// Sets who is told what from now on.
     ///
     /// # Errors
     /// When it cannot be read or written.
@@ -138,10 +137,6 @@ impl Store {
                     tx.connection.execute(sql, [&state.name])?;
                     states.push(state);
                 }
-                let names: Vec<&str> = destinations.iter().map(|row| row.name.as_str()).collect();
-                let sql = "UPDATE deliveries SET status = 'dead', error = 'its destination is not configured any more' \
-                           WHERE status = 'pending' AND destination NOT IN (SELECT value FROM json_each(?))";
-                tx.connection.execute(sql, [json(&names)])?;
                 let (rules, public_url) = (rules.clone(), public_url.clone());
                 tx.outbound = Arc::new(Outbound { destinations: states, rules, public_url });
                 Ok(())
@@ -149,28 +144,62 @@ impl Store {
             .await
     }
 
+    /// Gives up what waits for destinations that get nothing any more: they are gone, or disabled.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub async fn give_up_unreachable(&self) -> Result<()> {
+        let waited_for = self.read(|connection| {
+            let sql = "SELECT DISTINCT destination FROM deliveries WHERE status = 'pending'";
+            let mut query = connection.prepare_cached(sql)?;
+            Ok(query.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?)
+        });
+        for name in waited_for.await? {
+            self.give_up(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits for a destination to the dead letters, for as long as nothing is sent there.
+    async fn give_up(&self, name: &str) -> Result<(), StoreError> {
+        loop {
+            let name = name.to_owned();
+            let given_up = self.writer.write(move |tx| {
+                let reason = match tx.outbound.destination(&name).map(|state| &state.disabled) {
+                    None => "its destination is not configured any more",
+                    Some(Some(reason)) => reason,
+                    Some(None) => return Ok(0),
+                };
+                let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE key IN ( \
+                               SELECT key FROM deliveries WHERE destination = ? AND status = 'pending' LIMIT ?)";
+                Ok(tx.connection.prepare_cached(sql)?.execute(params![reason, name, ROWS_AT_ONCE as u64])?)
+            });
+            if given_up.await? < ROWS_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
     /// Sends a destination nothing any more: what waits for it goes to the dead letters. Whoever wants to know is told.
     ///
     /// # Errors
     /// When it cannot be written.
     pub async fn disable_destination(&self, name: &str, reason: String) -> Result<(), StoreError> {
-        let name = name.to_owned();
+        let to = name.to_owned();
         self.writer
             .write(move |tx| {
-                let state = tx.outbound.destination(&name);
+                let state = tx.outbound.destination(&to);
                 if state.is_none_or(|state| state.disabled.is_some()) {
                     return Ok(());
                 }
-                change(tx, &name, |state| {
+                change(tx, &to, |state| {
                     (state.disabled, state.disabled_at) = (Some(reason.clone()), unix_ms());
                 })?;
-                let sql =
-                    "UPDATE deliveries SET status = 'dead', error = ? WHERE destination = ? AND status = 'pending'";
-                tx.connection.execute(sql, [&reason, &name])?;
-                notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": name, "reason": reason}}))?;
+                notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": to, "reason": reason}}))?;
                 Ok(())
             })
-            .await
+            .await?;
+        self.give_up(name).await
     }
 
     /// Takes back that a destination is disabled. Returns whether it was; nothing when it is not configured.

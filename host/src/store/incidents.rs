@@ -292,14 +292,28 @@ pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option
     Ok(row.optional()?)
 }
 
+/// What [`shown`] makes an incident's view of, where the table is called `i`.
+pub(super) const SHOWN: &str = "i.id, i.number, i.record, i.occurrences, i.event_ids";
+
+/// An incident as [`IncidentView`] shows it, in JSON: its record is that already and is not read.
+pub(super) fn shown(row: &Row, first: usize) -> rusqlite::Result<String> {
+    let (id, number) = (uuid(row, first)?, Number::from_key(row.get(first + 1)?));
+    let record = row.get_ref(first + 2)?.as_str()?;
+    let attributes = record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let (occurrences, event_ids): (u64, _) = (row.get(first + 3)?, event_ids(row, first + 4)?);
+    let event_ids = json(&event_ids);
+    Ok(format!(
+        r#"{{"id":"{id}","number":"{number}",{attributes},"occurrences":{occurrences},"event_ids":{event_ids}}}"#
+    ))
+}
+
 pub(super) fn incident_row(row: &Row) -> rusqlite::Result<IncidentRow> {
-    let event_ids = row.get_ref(4)?.as_blob()?.chunks_exact(16).filter_map(|bytes| Uuid::from_slice(bytes).ok());
     Ok(IncidentRow {
         id: uuid(row, 0)?,
         number: Number::from_key(row.get(1)?),
         incident: from_json(row, 2)?,
         occurrences: row.get(3)?,
-        event_ids: event_ids.collect(),
+        event_ids: event_ids(row, 4)?,
         guard: Guard {
             changed_at: Timestamp::from_microsecond(row.get(5)?).unwrap_or(Timestamp::UNIX_EPOCH),
             pinned: from_json(row, 6)?,
@@ -356,6 +370,11 @@ fn list(
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), incident_row)?.collect::<Result<Vec<_>, _>>()?;
     Ok(Page::new(rows, limit, |row| key(row.id)))
+}
+
+fn event_ids(row: &Row, column: usize) -> rusqlite::Result<Vec<Uuid>> {
+    let bytes = row.get_ref(column)?.as_blob()?;
+    Ok(bytes.chunks_exact(16).filter_map(|bytes| Uuid::from_slice(bytes).ok()).collect())
 }
 
 fn event_id_bytes(ids: &[Uuid]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Connections that only read.
 
-use super::{BUSY_TIMEOUT, Store};
-use anyhow::{Context, Result};
+use super::{Store, connect};
+use anyhow::Result;
 use rusqlite::{Connection, OpenFlags};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,13 +44,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)
-                    .with_context(|| format!("cannot open {}", self.path.display()))?;
-                connection.busy_timeout(BUSY_TIMEOUT)?;
-                connection
-            }
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
         let result = match connection.unchecked_transaction() {
             Ok(snapshot) => read(&snapshot),
