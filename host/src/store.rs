@@ -20,7 +20,9 @@ mod versions;
 mod writer;
 
 pub use audit::{AuditEntry, Operation};
-pub use deliveries::{Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, Due, DueDelivery, Message, Next};
+pub use deliveries::{
+    Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, Due, DueDelivery, Message, Next, Place,
+};
 pub use destinations::{DestinationRow, DestinationState, Health, Outbound};
 pub use events::{EventFilter, EventRow, EventState, IncidentRef, Preview, Recorded};
 pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, IncidentView, PatchRefusal};

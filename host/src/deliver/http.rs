@@ -74,9 +74,7 @@ impl Http {
             return Err(Failure::new(Code::Request, "it was made for another address than the destination now has"));
         }
         // These take the place of whatever a notifier or a template said.
-        for (name, value) in &self.signature.headers(&id.to_string(), unix_ms(), &body)? {
-            headers.insert(name, value.clone());
-        }
+        headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);
         self.authentication.apply(&mut headers);
         let response = self.connection.send(method, url, headers, body).await?;
         let mut answer = Answer::read(response, &self.authentication).await;

@@ -4,7 +4,7 @@ use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
 use crate::connection::stretched;
 use crate::id::unix_ms;
-use crate::store::{Due, DueDelivery, Health};
+use crate::store::{Due, DueDelivery, Health, Place};
 use anyhow::{Error, Result};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -104,8 +104,8 @@ struct Hand {
     ready: VecDeque<DueDelivery>,
     /// What is being read from the store, while what is ready is sent.
     reading: JoinSet<Result<Due>>,
-    /// Whether the store has more that is due than was read.
-    has_more: bool,
+    /// Where the store has more that is due than was read.
+    more_after: Option<Place>,
     /// Whether the store may have something since it was read.
     is_stale: bool,
     /// When to look again.
@@ -126,7 +126,7 @@ impl Hand {
         Self {
             ready: VecDeque::new(),
             reading: JoinSet::new(),
-            has_more: false,
+            more_after: None,
             is_stale: true,
             look_at: Instant::now(),
             under_way: HashMap::new(),
@@ -232,14 +232,14 @@ impl Queue {
     fn take(&self, hand: &mut Hand, read: Result<Due>) {
         match read {
             Ok(due) => {
-                hand.has_more = due.has_more;
+                hand.more_after = due.more_after;
                 hand.ready.extend(due.deliveries);
                 let wait = due.next_at.map(|at| Duration::from_millis((at - unix_ms()).max(0).unsigned_abs()));
                 hand.look_in(wait.unwrap_or(LOOK));
             }
             Err(error) => {
                 warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
-                hand.has_more = false;
+                hand.more_after = None;
                 hand.look_in(STORE_PAUSE);
             }
         }
@@ -276,11 +276,12 @@ impl Queue {
             hand.under_way.insert(task.id(), id);
         }
         let limit = (READ_AHEAD * concurrency).min(READ_MAX);
-        let wants_more = hand.ready.len() < limit / 2 && (hand.has_more || (hand.is_stale && hand.ready.is_empty()));
-        if wants_more && hand.reading.is_empty() {
+        let has_more = hand.more_after.is_some() || (hand.is_stale && hand.ready.is_empty());
+        if has_more && hand.ready.len() < limit / 2 && hand.reading.is_empty() {
             hand.is_stale = false;
+            let after = hand.more_after.unwrap_or_default();
             let (store, name, without) = (office.store.clone(), destination.name.clone(), hand.ids());
-            hand.reading.spawn(async move { store.due_deliveries(name, unix_ms(), limit, without).await });
+            hand.reading.spawn(async move { store.due_deliveries(name, unix_ms(), after, limit, without).await });
         }
     }
 }

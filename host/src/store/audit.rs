@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::deliveries::{self, Told};
-use super::incidents::{IncidentKey, IncidentRow, SHOWN, shown};
+use super::incidents::{IncidentKey, IncidentRow, shown};
 use super::sql::{json, uuid};
 use super::writer::Tx;
 use crate::id::{self, key, unix_ms};
@@ -11,9 +11,10 @@ use crate::notify::{Trigger, about_change};
 use crate::words::words;
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::Serialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
-use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -211,11 +212,9 @@ fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
 
 /// An audit entry as it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
-    let sql = format!(
-        "SELECT a.operation, a.at, a.request_id, a.details, a.object, {SHOWN} \
-         FROM audit a JOIN incidents i ON i.key = a.incident WHERE a.key = ?"
-    );
-    let mut query = connection.prepare_cached(&sql)?;
+    let sql = "SELECT operation, at, request_id, details, object, i.id, number, record, occurrences, event_ids \
+               FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?";
+    let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([audit])?;
     let row = rows.next()?.context("there is no such entry")?;
     let object = match row.get(4)? {
@@ -233,7 +232,37 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
 fn creation_details(object: &RawValue) -> Result<Box<RawValue>> {
     const KEPT_BY_HOST: [&str; 9] =
         ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
-    let mut attributes: BTreeMap<&str, &RawValue> = serde_json::from_str(object.get())?;
-    attributes.retain(|name, value| value.get() != "null" && !KEPT_BY_HOST.contains(name));
-    Ok(to_raw_value(&attributes)?)
+    let Members(mut attributes) = serde_json::from_str(object.get())?;
+    attributes.retain(|(name, value)| value.get() != "null" && !KEPT_BY_HOST.contains(name));
+    Ok(to_raw_value(&Members(attributes))?)
+}
+
+/// The members of an object, in their order.
+struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'de> {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self, A::Error> {
+        while let Some(member) = map.next_entry()? {
+            self.0.push(member);
+        }
+        Ok(self)
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
 }

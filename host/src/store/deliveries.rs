@@ -37,10 +37,17 @@ pub struct DueDelivery {
 pub struct Due {
     /// As many as were asked for.
     pub deliveries: Vec<DueDelivery>,
-    /// Whether there may be more.
-    pub has_more: bool,
+    /// Where to go on, if there may be more.
+    pub more_after: Option<Place>,
     /// If there is no more, when the next one is, in milliseconds since the Unix epoch.
     pub next_at: Option<i64>,
+}
+
+/// A place in a destination's queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    next_at: i64,
+    key: i64,
 }
 
 /// What a delivery tells of.
@@ -157,7 +164,7 @@ pub struct DeliveryFilter {
 }
 
 impl Store {
-    /// What of a destination is due, the most overdue first, without what is under way.
+    /// What of a destination is due after a place, the most overdue first, without what is under way.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -165,36 +172,39 @@ impl Store {
         &self,
         destination: String,
         now: i64,
+        after: Place,
         limit: usize,
         without: HashSet<Uuid>,
     ) -> Result<Due> {
         self.read(move |connection| {
-            let sql = "SELECT id, attempts, notification, step, audit, event, notice FROM deliveries \
-                       WHERE destination = ? AND status = 'pending' AND next_at <= ? ORDER BY next_at, key LIMIT ?";
+            let sql = "SELECT id, attempts, notification, step, next_at, audit, event, notice FROM deliveries \
+                       WHERE destination = ? AND status = 'pending' AND next_at <= ? AND (next_at, key) > (?, ?) \
+                       ORDER BY next_at, key LIMIT ?";
             let mut query = connection.prepare_cached(sql)?;
-            let mut rows = query.query(params![destination, now, (limit + without.len()) as u64])?;
-            let mut deliveries = Vec::new();
+            let rows_max = (limit + without.len()) as u64;
+            let mut rows = query.query(params![destination, now, after.next_at, after.key, rows_max])?;
+            let (mut deliveries, mut last) = (Vec::new(), after);
             while deliveries.len() < limit
                 && let Some(row) = rows.next()?
             {
                 let id = uuid(row, 0)?;
+                last = Place { next_at: row.get(4)?, key: key(id) };
                 if without.contains(&id) {
                     continue;
                 }
                 let step: (Option<String>, Option<u64>) = (row.get(2)?, row.get(3)?);
                 let step = step.0.zip(step.1.map(|step| step as usize));
                 // One row that cannot be read is not to hold up the others.
-                let message = message(connection, row, 4).map_err(|error| format!("{error:#}"));
+                let message = message(connection, row, 5).map_err(|error| format!("{error:#}"));
                 deliveries.push(DueDelivery { id, attempts: row.get(1)?, message, step });
             }
-            let has_more = deliveries.len() == limit;
+            if deliveries.len() == limit {
+                return Ok(Due { deliveries, more_after: Some(last), next_at: None });
+            }
             let sql =
                 "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
-            let next_at = match has_more {
-                true => None,
-                false => connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?,
-            };
-            Ok(Due { deliveries, has_more, next_at })
+            let next_at = connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?;
+            Ok(Due { deliveries, more_after: None, next_at })
         })
         .await
     }

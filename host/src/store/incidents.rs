@@ -292,10 +292,8 @@ pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option
     Ok(row.optional()?)
 }
 
-/// What [`shown`] makes an incident's view of, where the table is called `i`.
-pub(super) const SHOWN: &str = "i.id, i.number, i.record, i.occurrences, i.event_ids";
-
-/// An incident as [`IncidentView`] shows it, in JSON: its record is that already and is not read.
+/// An incident as [`IncidentView`] shows it, in JSON, from its columns id, number, record, occurrences and event_ids: the
+/// record is JSON already and is not read.
 pub(super) fn shown(row: &Row, first: usize) -> rusqlite::Result<String> {
     let (id, number) = (uuid(row, first)?, Number::from_key(row.get(first + 1)?));
     let record = row.get_ref(first + 2)?.as_str()?;
