@@ -207,44 +207,62 @@ async fn gone_means_disabled() {
     .await;
 }
 
+/// A port where nobody listens.
+const CLOSED: &str = "http://127.0.0.1:9/hook";
+
+fn webhook(name: &str, url: &str, more: &str) -> String {
+    format!("  {name}: {{ url: \"{url}\", allow_networks: [127.0.0.0/8], concurrency: 1{more} }}\n")
+}
+
+/// Makes so many incidents, named by their number.
+async fn pile_up(host: &Host<'_>, count: usize) {
+    for first in (0..count).step_by(100) {
+        let numbers = first..count.min(first + 100);
+        let incidents: Vec<Value> = numbers.map(|number| json!({"source-ref": number.to_string()})).collect();
+        assert_eq!(host.post("lab", returns(&json!({"incidents": incidents}))).await.status, 202);
+    }
+}
+
+async fn take_over(host: &Host<'_>, folder: &Folder, webhooks: &str) {
+    folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\nwebhooks:\n{webhooks}"));
+    host.signal("HUP");
+    host.logs("taken over").await;
+}
+
 /// However many wait for a destination when it is disabled, or is configured no more, they are given up and can be seen.
 #[tokio::test]
 async fn what_waits_for_nobody_is_given_up() {
-    let (gone, removed) = (
-        Receiver::start([Reply::With(503, "retry-after", "2".into()), Reply::Status(410)]).await,
-        Receiver::start([Reply::With(503, "retry-after", "100".into())]).await,
-    );
-    let webhook = |name: &str, url: &str| {
-        format!("  {name}: {{ url: \"{url}\", allow_networks: [127.0.0.0/8], concurrency: 1 }}\n")
-    };
-    let folder = folder(&(webhook("gone", &gone.url) + &webhook("removed", &removed.url)));
+    let gone = Receiver::start([Reply::Status(410)]).await;
+    let folder = folder(&(webhook("gone", CLOSED, "") + &webhook("removed", CLOSED, "")));
     let host = folder.start().await;
-    let mut sent = 0;
-    for _ in 0..25 {
-        let incidents: Vec<Value> = (sent..sent + 100).map(|count| json!({"source-ref": count.to_string()})).collect();
-        sent += incidents.len();
-        assert_eq!(host.post("lab", returns(&json!({"incidents": incidents}))).await.status, 202);
-    }
-    let dead = async |name: &str| {
-        let destinations = host.get("/api/destinations").await["data"].as_array().unwrap().clone();
-        let found = destinations.into_iter().find(|destination| destination["name"] == name);
-        found.map(|destination| (destination["pending"].as_u64().unwrap(), destination["dead"].as_u64().unwrap()))
-    };
-    eventually("all are given up", async || (dead("gone").await == Some((0, 2500))).then_some(())).await;
-    assert_eq!(gone.received().len(), 2);
-    assert_eq!(dead("removed").await, Some((2500, 0)));
-
-    folder.configure(&format!(
-        "sources: {{ lab: {{ scheme: none, plugin: returns }} }}\nwebhooks:\n{}",
-        webhook("gone", &gone.url)
-    ));
-    host.signal("HUP");
-    host.logs("taken over").await;
+    pile_up(&host, 2500).await;
+    take_over(&host, &folder, &webhook("gone", &gone.url, "")).await;
+    eventually("all are given up", async || {
+        let state = host.get("/api/destinations").await["data"][0].clone();
+        (state["pending"] == 0 && state["dead"] == 2500).then_some(())
+    })
+    .await;
+    assert_eq!(gone.received().len(), 1);
     let pending = host.list("/api/deliveries?destination=removed&status=pending").await;
     assert!(pending.is_empty(), "{pending:?}");
     let dead = host.list("/api/deliveries?destination=removed&status=dead&limit=1").await;
     assert!(dead[0]["error"].as_str().unwrap().contains("not configured any more"), "{}", dead[0]);
-    assert_eq!(removed.received().len(), 1);
+}
+
+/// A receiver that asks for a pause, while more was read for it already, gets what waits longest when it is over.
+#[tokio::test]
+async fn after_a_pause_the_oldest_come_first() {
+    let pause = || [Reply::With(503, "retry-after", "1".into())];
+    let busy = Receiver::start(pause().into_iter().chain([const { Reply::Status(200) }; 5]).chain(pause())).await;
+    let folder = folder(&webhook("busy", &busy.url, ", retry_schedule: [1ms]"));
+    let host = folder.start().await;
+    pile_up(&host, 200).await;
+    // The two that were refused come again at some time; they are the first and the seventh.
+    let received = busy.wait_for(202).await;
+    let number = |received: &Received| received.body["object"]["source_ref"].as_str().unwrap().parse::<u32>().unwrap();
+    let numbers: Vec<u32> = received.iter().map(number).filter(|number| *number > 6).collect();
+    assert!(numbers.is_sorted(), "the oldest come first: {numbers:?}");
+    assert_eq!(numbers.len(), 193);
 }
 
 #[tokio::test]

@@ -132,8 +132,8 @@ impl Host {
         self.tls.replace(tls);
         self.admin_tls.replace(admin_tls);
         self.deliverer.replace(destinations, notifications, public_url).await;
-        if let Err(error) = self.store.give_up_unreachable().await {
-            warn!("what waits for destinations that are gone still waits: {error:#}");
+        if let Err(error) = self.store.give_up_removed().await {
+            warn!("what waits for destinations that were removed is given up at the next start: {error:#}");
         }
         Ok(())
     }

@@ -98,7 +98,11 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
 
     let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
-    store.give_up_unreachable().await?;
+    store.give_up_removed().await?;
+    // What a host that was killed had not come to.
+    for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
+        store.give_up(&disabled.name).await?;
+    }
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
     deliverer.replace(destinations, notifications, public_url).await;
     let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };

@@ -48,6 +48,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::info;
 use uuid::Uuid;
 use writer::Writer;
 
@@ -224,6 +225,9 @@ fn prepare(connection: &Connection) -> Result<()> {
         version <= known,
         "it has version {version} and this hookmill knows {known}; use the hookmill that wrote it"
     );
+    if (1..known).contains(&version) {
+        info!("the database is made version {known} from {version}; with many rows that takes a while");
+    }
     for (step, sql) in SCHEMA.iter().enumerate().skip(version) {
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT", step + 1))?;
     }

@@ -2,7 +2,7 @@
 
 use super::content::{Content, Made};
 use super::destination::{Channel, Destination, Notifications};
-use super::queue::{FAILURES, Waker};
+use super::queue::{FAILURES, STORE_PAUSE, Waker};
 use crate::connection::{Answer, Code, Failure, stretched};
 use crate::id::unix_ms;
 use crate::metrics::Metrics;
@@ -125,11 +125,33 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
     Tried { attempted, retry_after, failures: 0, is_gone }
 }
 
-/// Records attempts, and disables their destination when that is what they come to.
-pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &Office) -> Result<(), StoreError> {
-    let name = &destination.name;
-    office.store.attempted(name, tried.iter().map(|tried| tried.attempted.clone()).collect()).await?;
-    let Some(state) = office.store.destination(name).filter(|state| state.disabled.is_none()) else { return Ok(()) };
+/// Records attempts, and disables their destination when that is what they come to. Ends when that is on disk.
+pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &Office) {
+    let (name, store) = (&destination.name, &office.store);
+    let attempts: Vec<Attempted> = tried.iter().map(|tried| tried.attempted.clone()).collect();
+    // What arrived is not sent again because the disk is full.
+    while let Err(error) = store.attempted(name, attempts.clone()).await {
+        pause(name, &error).await;
+    }
+    let Some(reason) = reason_to_disable(destination, tried, store) else { return };
+    warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
+    while let Err(error) = store.disable_destination(name, reason.to_owned()).await {
+        pause(name, &error).await;
+    }
+    // Others may be told of it.
+    office.wake();
+    while let Err(error) = store.give_up(name).await {
+        pause(name, &error).await;
+    }
+}
+
+async fn pause(destination: &str, error: &StoreError) {
+    warn!(destination, "what came of attempts is not recorded yet: {error:#}");
+    tokio::time::sleep(STORE_PAUSE).await;
+}
+
+fn reason_to_disable(destination: &Destination, tried: &[Tried], store: &Store) -> Option<&'static str> {
+    let state = store.destination(&destination.name).filter(|state| state.disabled.is_none())?;
     let limit_ms = destination.disable_after.as_millis() as i64;
     // Two failures far apart are not all that there was between them.
     let is_lasting = |tried: &Tried| {
@@ -137,18 +159,10 @@ pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &
         let is_long = state.failing_since.is_some_and(|since| attempt.at - since >= limit_ms);
         *health == Health::Failing && tried.failures >= FAILURES && is_long
     };
-    let reason = if tried.iter().any(|tried| tried.is_gone) {
-        "the receiver answered 410 Gone, which asks not to be called again"
-    } else if tried.iter().any(is_lasting) {
-        "every attempt failed for as long as `disable_after` says"
-    } else {
-        return Ok(());
-    };
-    warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
-    office.store.disable_destination(name, reason.to_owned()).await?;
-    // Others may be told of it.
-    office.wake();
-    Ok(())
+    if tried.iter().any(|tried| tried.is_gone) {
+        return Some("the receiver answered 410 Gone, which asks not to be called again");
+    }
+    tried.iter().any(is_lasting).then_some("every attempt failed for as long as `disable_after` says")
 }
 
 async fn sent(destination: &Destination, delivery: &DueDelivery, office: &Office) -> Sent {

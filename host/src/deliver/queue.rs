@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long to wait for the plugins at the start, before a destination's notifier is looked for again.
 const PLUGINS_PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait when the store cannot be read or written.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Deliveries that are read from the store at once, per attempt that may be under way.
 const READ_AHEAD: usize = 8;
 
@@ -119,6 +119,8 @@ struct Hand {
     being_recorded: Vec<Uuid>,
     recording: JoinSet<()>,
     breaker: Breaker,
+    /// The receiver asks not to be called again, and that is not recorded yet.
+    is_gone: bool,
 }
 
 impl Hand {
@@ -128,14 +130,28 @@ impl Hand {
             reading: JoinSet::new(),
             more_after: None,
             is_stale: true,
-            look_at: Instant::now(),
+            look_at: Instant::now() + LOOK,
             under_way: HashMap::new(),
             attempts: JoinSet::new(),
             tried: Vec::new(),
             being_recorded: Vec::new(),
             recording: JoinSet::new(),
             breaker: Breaker::default(),
+            is_gone: false,
         }
+    }
+
+    /// Reads from the front of the queue when it reads next.
+    fn start_over(&mut self) {
+        self.reading = JoinSet::new();
+        (self.more_after, self.is_stale) = (None, true);
+    }
+
+    /// What was recorded is on disk.
+    fn recorded(&mut self) {
+        self.being_recorded.clear();
+        self.is_stale = true;
+        self.is_gone &= !self.tried.is_empty();
     }
 
     /// Everything that is not to be begun again.
@@ -160,29 +176,25 @@ impl Queue {
         let mut hand = Hand::new();
         while !*stopped.borrow() {
             self.begin(&mut hand);
-            self.record(&mut hand);
+            self.have_recorded(&mut hand);
             tokio::select! {
                 Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
-                Some(_) = hand.recording.join_next() => {
-                    hand.being_recorded.clear();
-                    hand.is_stale = true;
-                }
+                Some(_) = hand.recording.join_next() => hand.recorded(),
                 Some(read) = hand.reading.join_next() => self.take(&mut hand, read.map_err(Error::from).flatten()),
                 () = self.waker.notify.notified() => hand.is_stale = true,
                 () = sleep_until(hand.look_at.into()) => {
-                    hand.is_stale = true;
+                    hand.start_over();
                     hand.look_in(LOOK);
                 }
                 _ = stopped.changed() => {}
             }
         }
-        while let Some(done) = hand.attempts.join_next_with_id().await {
-            self.end(&mut hand, done);
-        }
-        while hand.unrecorded() > 0 {
-            self.record(&mut hand);
-            hand.recording.join_next().await;
-            hand.being_recorded.clear();
+        while !hand.attempts.is_empty() || hand.unrecorded() > 0 {
+            self.have_recorded(&mut hand);
+            tokio::select! {
+                Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
+                Some(_) = hand.recording.join_next() => hand.recorded(),
+            }
         }
     }
 
@@ -202,30 +214,25 @@ impl Queue {
             let seconds = pause.unwrap_or_default().as_secs();
             info!(destination = self.destination.name, "destination left alone for {seconds} s");
         }
-        if tried.is_gone {
-            // Until it is disabled, which takes a write. What is being read is what it does not get any more.
-            hand.reading = JoinSet::new();
-            hand.breaker.closed_until = hand.breaker.closed_until.max(Some(Instant::now() + PAUSE_MIN));
-        }
+        hand.is_gone |= tried.is_gone;
         hand.tried.push(tried);
     }
 
     /// Has what was made recorded, all of it at once, while others are made.
-    fn record(&self, hand: &mut Hand) {
+    fn have_recorded(&self, hand: &mut Hand) {
         if hand.tried.is_empty() || !hand.recording.is_empty() {
             return;
         }
         let tried = std::mem::take(&mut hand.tried);
         hand.being_recorded.extend(tried.iter().map(|tried| tried.attempted.delivery));
         let (destination, office) = (self.destination.clone(), self.office.clone());
-        hand.recording.spawn(async move {
-            // What arrived is not sent again because the disk is full.
-            while let Err(error) = record(&destination, &tried, &office).await {
-                let count = tried.len();
-                warn!(destination = destination.name, "{count} attempts are not recorded yet: {error:#}");
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
-        });
+        hand.recording.spawn(async move { record(&destination, &tried, &office).await });
+    }
+
+    /// Whether it is being disabled: what waits is given up, and only what somebody asks for afterwards is sent.
+    fn is_ending(&self, hand: &Hand) -> bool {
+        let state = || self.office.store.destination(&self.destination.name);
+        hand.is_gone || (!hand.recording.is_empty() && state().is_some_and(|state| state.disabled.is_some()))
     }
 
     /// Takes what was read from the store.
@@ -234,8 +241,10 @@ impl Queue {
             Ok(due) => {
                 hand.more_after = due.more_after;
                 hand.ready.extend(due.deliveries);
-                let wait = due.next_at.map(|at| Duration::from_millis((at - unix_ms()).max(0).unsigned_abs()));
-                hand.look_in(wait.unwrap_or(LOOK));
+                if hand.more_after.is_none() {
+                    let wait = due.next_at.map(|at| Duration::from_millis((at - unix_ms()).max(0).unsigned_abs()));
+                    hand.look_in(wait.unwrap_or(LOOK));
+                }
             }
             Err(error) => {
                 warn!(destination = self.destination.name, "cannot look for deliveries: {error:#}");
@@ -251,6 +260,10 @@ impl Queue {
         if destination.waits_for_plugins() && !office.loaded.is_settled() {
             return hand.look_in(PLUGINS_PAUSE);
         }
+        if self.is_ending(hand) {
+            hand.ready.clear();
+            return hand.start_over();
+        }
         if self.waker.knocked.swap(false, Ordering::Relaxed) {
             hand.breaker.closed_until = None;
         }
@@ -259,6 +272,7 @@ impl Queue {
             Err(wait) => {
                 // What is tried next is what is due then.
                 hand.ready.clear();
+                hand.start_over();
                 return hand.look_in(wait);
             }
         };
@@ -278,7 +292,8 @@ impl Queue {
         let limit = (READ_AHEAD * concurrency).min(READ_MAX);
         let has_more = hand.more_after.is_some() || (hand.is_stale && hand.ready.is_empty());
         if has_more && hand.ready.len() < limit / 2 && hand.reading.is_empty() {
-            hand.is_stale = false;
+            // A read that goes on does not see what is new in front of it.
+            hand.is_stale &= hand.more_after.is_some();
             let after = hand.more_after.unwrap_or_default();
             let (store, name, without) = (office.store.clone(), destination.name.clone(), hand.ids());
             hand.reading.spawn(async move { store.due_deliveries(name, unix_ms(), after, limit, without).await });

@@ -216,7 +216,7 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
                FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?";
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([audit])?;
-    let row = rows.next()?.context("there is no such entry")?;
+    let row = rows.next()?.context("there is no such entry, or no row of its incident")?;
     let object = match row.get(4)? {
         Some(object) => object,
         None => shown(row, 5)?,

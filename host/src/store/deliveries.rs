@@ -35,7 +35,7 @@ pub struct DueDelivery {
 /// What of a destination is due.
 #[derive(Debug)]
 pub struct Due {
-    /// As many as were asked for.
+    /// At most as many as were asked for.
     pub deliveries: Vec<DueDelivery>,
     /// Where to go on, if there may be more.
     pub more_after: Option<Place>,
@@ -508,7 +508,8 @@ fn list(
         conditions.add("d.key < ?", [Sql::Integer(before)]);
     }
     // Of very many deliveries few are dead: the planner does not know that.
-    let only_dead = filter.status.len() == 1 && filter.status[0] == "dead";
+    let has_better = !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty());
+    let only_dead = !has_better && filter.status == ["dead"];
     let from = if only_dead { FROM.replacen(" d ", " d INDEXED BY deliveries_dead_key ", 1) } else { FROM.to_owned() };
     if only_dead {
         conditions.add("d.status = 'dead'", []);

@@ -129,8 +129,9 @@ impl Store {
                         DestinationState { name, is_told_all, is_ordered, failing_since, disabled, disabled_at: 0 };
                     let sql = match state.is_ordered {
                         true => ORDER_PENDING,
+                        // When it was put there.
                         false => {
-                            "UPDATE deliveries SET next_at = 0 \
+                            "UPDATE deliveries SET next_at = key >> 15 \
                              WHERE destination = ? AND status = 'pending' AND next_at IS NULL"
                         }
                     };
@@ -144,24 +145,27 @@ impl Store {
             .await
     }
 
-    /// Gives up what waits for destinations that get nothing any more: they are gone, or disabled.
+    /// Gives up what waits for destinations that are not configured any more.
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub async fn give_up_unreachable(&self) -> Result<()> {
+    pub async fn give_up_removed(&self) -> Result<()> {
         let waited_for = self.read(|connection| {
             let sql = "SELECT DISTINCT destination FROM deliveries WHERE status = 'pending'";
             let mut query = connection.prepare_cached(sql)?;
             Ok(query.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?)
         });
-        for name in waited_for.await? {
-            self.give_up(&name).await?;
+        for name in waited_for.await?.iter().filter(|name| self.destination(name).is_none()) {
+            self.give_up(name).await?;
         }
         Ok(())
     }
 
-    /// Sends what waits for a destination to the dead letters, for as long as nothing is sent there.
-    async fn give_up(&self, name: &str) -> Result<(), StoreError> {
+    /// Sends what waits for a destination that gets nothing to the dead letters, until somebody enables it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn give_up(&self, name: &str) -> Result<(), StoreError> {
         loop {
             let name = name.to_owned();
             let given_up = self.writer.write(move |tx| {
@@ -170,8 +174,10 @@ impl Store {
                     Some(Some(reason)) => reason,
                     Some(None) => return Ok(0),
                 };
+                // Those without a time first: nothing may be left that waits for what is given up.
                 let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE key IN ( \
-                               SELECT key FROM deliveries WHERE destination = ? AND status = 'pending' LIMIT ?)";
+                               SELECT key FROM deliveries WHERE destination = ? AND status = 'pending' \
+                               ORDER BY next_at LIMIT ?)";
                 Ok(tx.connection.prepare_cached(sql)?.execute(params![reason, name, ROWS_AT_ONCE as u64])?)
             });
             if given_up.await? < ROWS_AT_ONCE {
@@ -180,26 +186,25 @@ impl Store {
         }
     }
 
-    /// Sends a destination nothing any more: what waits for it goes to the dead letters. Whoever wants to know is told.
+    /// Sends a destination nothing any more. Whoever wants to know is told. What waits for it is still to be given up.
     ///
     /// # Errors
     /// When it cannot be written.
     pub async fn disable_destination(&self, name: &str, reason: String) -> Result<(), StoreError> {
-        let to = name.to_owned();
+        let name = name.to_owned();
         self.writer
             .write(move |tx| {
-                let state = tx.outbound.destination(&to);
+                let state = tx.outbound.destination(&name);
                 if state.is_none_or(|state| state.disabled.is_some()) {
                     return Ok(());
                 }
-                change(tx, &to, |state| {
+                change(tx, &name, |state| {
                     (state.disabled, state.disabled_at) = (Some(reason.clone()), unix_ms());
                 })?;
-                notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": to, "reason": reason}}))?;
+                notice(tx, Trigger::DestinationDisabled, &json!({"object": {"name": name, "reason": reason}}))?;
                 Ok(())
             })
-            .await?;
-        self.give_up(name).await
+            .await
     }
 
     /// Takes back that a destination is disabled. Returns whether it was; nothing when it is not configured.
