@@ -15,6 +15,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+/// What an audit entry has beside its details and its object, more or less.
+const ENTRY_BYTES: usize = 512;
+/// Room for the headers of a request, so that it is not made anew with each.
+const HEADERS: usize = 8;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 words!(
@@ -340,7 +344,12 @@ fn raw(message: &Message, trigger: Trigger, public_url: &str) -> Result<(Vec<u8>
 
 fn raw_json(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
     Ok(match message {
-        Message::Change(entry) => serde_json::to_vec(entry)?,
+        Message::Change(entry) => {
+            let length = entry.details.get().len() + entry.object.get().len() + ENTRY_BYTES;
+            let mut bytes = Vec::with_capacity(length);
+            serde_json::to_writer(&mut bytes, entry)?;
+            bytes
+        }
         message => serde_json::to_vec(&seen(message, trigger, public_url))?,
     })
 }
@@ -359,6 +368,7 @@ fn place_of(content_type: &str) -> Place {
 }
 
 fn post(url: &Url, body: Vec<u8>, content_type: HeaderValue) -> Rendered {
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(CONTENT_TYPE, content_type);
     Rendered { method: Method::POST, url: url.clone(), headers, body }
 }

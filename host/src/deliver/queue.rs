@@ -231,8 +231,7 @@ impl Queue {
 
     /// Whether it is being disabled: what waits is given up, and only what somebody asks for afterwards is sent.
     fn is_ending(&self, hand: &Hand) -> bool {
-        let state = || self.office.store.destination(&self.destination.name);
-        hand.is_gone || (!hand.recording.is_empty() && state().is_some_and(|state| state.disabled.is_some()))
+        hand.is_gone || (!hand.recording.is_empty() && self.office.store.is_disabled(&self.destination.name))
     }
 
     /// Takes what was read from the store.

@@ -84,7 +84,7 @@ impl Signature {
     pub(super) fn headers(&self, id: &str, now_ms: i64, body: &[u8]) -> Result<HeaderMap> {
         let mut headers = match self {
             Self::Hash(scheme) => scheme.sign(body, now_ms, id)?.headers,
-            Self::None | Self::StandardWebhooks(_) => HeaderMap::new(),
+            Self::None | Self::StandardWebhooks(_) => HeaderMap::with_capacity(4),
         };
         let timestamp_s = now_ms / 1000;
         headers.insert("webhook-id", id.parse().context("its id")?);

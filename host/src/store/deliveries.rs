@@ -421,29 +421,26 @@ fn record(tx: &mut Tx, destination: &str, attempted: &Attempted) -> Result<()> {
         Next::Retry(at) if !is_disabled => ("pending", at),
         Next::Retry(_) | Next::Dead => ("dead", attempt.at),
     };
-    let sql = "SELECT attempts + 1, subject FROM deliveries WHERE key = ?";
-    let row = |row: &Row| Ok((row.get(0)?, row.get(1)?));
-    let found: Option<(u32, i64)> = tx.connection.prepare_cached(sql)?.query_row([delivery], row).optional()?;
-    let Some((number, subject)) = found else { return Ok(()) };
-    // Not with RETURNING, for which SQLite makes a table each time.
-    let sql = "UPDATE deliveries SET status = ?, attempts = ?, next_at = ?, error = ? WHERE key = ?";
-    tx.connection.prepare_cached(sql)?.execute(params![status, number, next_at, attempt.error, delivery])?;
+    let sql = "UPDATE deliveries SET status = ?, attempts = attempts + 1, next_at = ?, error = ? WHERE key = ?";
+    if tx.connection.prepare_cached(sql)?.execute(params![status, next_at, attempt.error, delivery])? == 0 {
+        return Ok(());
+    }
     let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+               SELECT key, attempts, ?, ?, ?, ?, ?, ? FROM deliveries WHERE key = ?";
     tx.connection.prepare_cached(sql)?.execute(params![
-        delivery,
-        number,
         attempt.at,
         attempt.duration_ms,
         attempt.http_status,
         attempt.code,
         attempt.error,
         attempt.answer,
+        delivery,
     ])?;
     if status != "pending" {
-        let sql = "UPDATE deliveries SET next_at = ?1 WHERE next_at IS NULL AND key = ( \
-                       SELECT min(key) FROM deliveries WHERE destination = ?2 AND subject = ?3 AND status = 'pending')";
-        tx.connection.prepare_cached(sql)?.execute(params![attempt.at, destination, subject])?;
+        let sql = "UPDATE deliveries SET next_at = ? WHERE next_at IS NULL AND key = ( \
+                       SELECT min(key) FROM deliveries WHERE destination = ? AND status = 'pending' \
+                       AND subject = (SELECT subject FROM deliveries WHERE key = ?))";
+        tx.connection.prepare_cached(sql)?.execute(params![attempt.at, destination, delivery])?;
     }
     Ok(())
 }

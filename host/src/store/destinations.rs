@@ -228,6 +228,11 @@ impl Store {
         self.outbound.load_full()
     }
 
+    /// Whether a destination gets nothing.
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.outbound.load().destination(name).is_some_and(|state| state.disabled.is_some())
+    }
+
     /// How a destination does; nothing when it is not configured.
     pub fn destination(&self, name: &str) -> Option<DestinationState> {
         self.outbound.load().destination(name).cloned()

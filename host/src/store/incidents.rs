@@ -299,10 +299,9 @@ pub(super) fn shown(row: &Row, first: usize) -> rusqlite::Result<String> {
     let record = row.get_ref(first + 2)?.as_str()?;
     let attributes = record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
     let (occurrences, event_ids): (u64, _) = (row.get(first + 3)?, event_ids(row, first + 4)?);
-    let event_ids = json(&event_ids);
-    Ok(format!(
-        r#"{{"id":"{id}","number":"{number}",{attributes},"occurrences":{occurrences},"event_ids":{event_ids}}}"#
-    ))
+    let before = format!(r#"{{"id":"{id}","number":"{number}","#);
+    let after = format!(r#","occurrences":{occurrences},"event_ids":{}}}"#, json(&event_ids));
+    Ok([&before, attributes, &after].concat())
 }
 
 pub(super) fn incident_row(row: &Row) -> rusqlite::Result<IncidentRow> {
