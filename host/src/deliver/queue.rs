@@ -229,8 +229,8 @@ impl Queue {
         hand.recording.spawn(async move { record(&destination, &tried, &office).await });
     }
 
-    /// Whether it is being disabled: what waits is given up, and only what somebody asks for afterwards is sent.
-    fn is_ending(&self, hand: &Hand) -> bool {
+    /// What waits is given up then; only what somebody asks for afterwards is sent.
+    fn is_being_disabled(&self, hand: &Hand) -> bool {
         hand.is_gone || (!hand.recording.is_empty() && self.office.store.is_disabled(&self.destination.name))
     }
 
@@ -259,7 +259,7 @@ impl Queue {
         if destination.waits_for_plugins() && !office.loaded.is_settled() {
             return hand.look_in(PLUGINS_PAUSE);
         }
-        if self.is_ending(hand) {
+        if self.is_being_disabled(hand) {
             hand.ready.clear();
             return hand.start_over();
         }
