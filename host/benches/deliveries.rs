@@ -174,7 +174,10 @@ fn pending() {
     let after = delays(&host, &sink, sent);
     println!("  memory: {memory_before:.0} MiB before, {:.0} MiB with them", host.memory_mib("VmRSS"));
     println!("  processor at rest: {share:.1} % of one core");
-    println!("  from a payload to its delivery at the healthy one, median: {before:?} before, {after:?} with them");
+    let (before, after) = (before.as_secs_f64() * 1e3, after.as_secs_f64() * 1e3);
+    println!(
+        "  from a payload to its delivery at the healthy one, median: {before:.2} ms before, {after:.2} ms with them"
+    );
 }
 
 /// The median time from sending a payload to its delivery.

@@ -39,7 +39,7 @@ const RELOAD_EVERY: Duration = Duration::from_millis(200);
 const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
-/// `cargo bench --bench pipeline -- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler.
+/// `cargo bench --bench pipeline -- bare`, `-- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {

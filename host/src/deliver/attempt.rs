@@ -128,9 +128,9 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
 /// Records attempts, and disables their destination when that is what they come to. Ends when that is on disk.
 pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &Office) {
     let (name, store) = (&destination.name, &office.store);
-    let attempts: Vec<Attempted> = tried.iter().map(|tried| tried.attempted.clone()).collect();
+    let attempts = || tried.iter().map(|tried| tried.attempted.clone()).collect();
     // What arrived is not sent again because the disk is full.
-    while let Err(error) = store.attempted(name, attempts.clone()).await {
+    while let Err(error) = store.attempted(name, attempts()).await {
         pause(name, &error).await;
     }
     let Some(reason) = reason_to_disable(destination, tried, store) else { return };
