@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
 
 use hookmill::compiled_cache::CompiledCache;
-use hookmill::config::{CallLimits, Dedup};
+use hookmill::config::PluginLimits;
+use hookmill_store::{Dedup, Policy, Store};
 use hookmill::event::Event;
 use hookmill::metrics::Metrics;
 use hookmill::plugin::Plugin;
 use hookmill::sandbox::Sandbox;
-use hookmill::store::{Policy, Store};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn main() {
         let load = |instances: u32| {
             let sandbox = Arc::new(Sandbox::new(4, 1).unwrap());
             let events_per_instance = NonZeroU32::new(instances).unwrap();
-            let limits = CallLimits { events_per_instance, deadline: Duration::from_secs(60), ..CallLimits::default() };
+            let limits = PluginLimits { events_per_instance, deadline: Duration::from_secs(60), ..PluginLimits::default() };
             let (before, started) = (resident_bytes(), Instant::now());
             let plugin = Plugin::load(name, bytes.clone(), sandbox, limits, Some(cache.clone()));
             let plugin = runtime.block_on(plugin).unwrap();

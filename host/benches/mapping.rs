@@ -7,7 +7,7 @@
 mod crowdstrike;
 mod reused;
 
-use hookmill::config::CallLimits;
+use hookmill::config::PluginLimits;
 use hookmill::event::{Event, Identity};
 use hookmill::plugin::{Plugin, to_component};
 use hookmill::sandbox::{Allocation, Sandbox};
@@ -62,7 +62,7 @@ fn plugin_bytes() -> Vec<u8> {
 async fn plugin(allocation: Allocation) -> Plugin {
     let bytes = plugin_bytes();
     let sandbox = Arc::new(Sandbox::with_allocation(allocation, 4, 0).unwrap());
-    Plugin::load("crowdstrike", bytes, sandbox, CallLimits::default(), None).await.unwrap()
+    Plugin::load("crowdstrike", bytes, sandbox, PluginLimits::default(), None).await.unwrap()
 }
 
 fn event(payload: &str) -> Event {

@@ -13,10 +13,10 @@ mod sources;
 mod stream;
 
 use crate::Host;
-use crate::event::EventStatus;
+use hookmill_incident::EventStatus;
 use crate::http_error::HttpError;
 use crate::receive;
-use crate::store::Page;
+use hookmill_store::Page;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};

@@ -3,8 +3,9 @@
 //! A compiled plugin is native code: an entry is only used when the digest of its bytes is the one that the database
 //! remembers. A stale or damaged entry is no entry.
 
-use crate::sandbox::Sandbox;
-use crate::store::{Store, private_folder, replace_file};
+use hookmill_sandbox::CompiledCode;
+use hookmill_store::Store;
+use hookmill_store::private_files::{private_folder, replace_file};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -29,23 +30,6 @@ impl CompiledCache {
         Ok(Self { folder, store })
     }
 
-    /// The compiled bytes of a plugin file. Blocks.
-    pub(crate) fn get(&self, plugin: &str, sha256: &str, sandbox: &Sandbox) -> Option<Vec<u8>> {
-        let entry = entry_name(plugin, sha256, sandbox);
-        let bytes = fs::read(self.folder.join(&entry)).ok()?;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        let known = self.store.compiled_digest(&entry).ok()??;
-        (known == digest).then_some(bytes)
-    }
-
-    /// Keeps the compiled bytes of a plugin file, in place of those of its versions before the last. Blocks.
-    pub(crate) fn put(&self, plugin: &str, sha256: &str, sandbox: &Sandbox, bytes: &[u8]) {
-        let entry = entry_name(plugin, sha256, sandbox);
-        if let Err(error) = self.write(plugin, &entry, bytes) {
-            tracing::warn!(plugin, "cannot cache the compiled plugin, it will be compiled at every start: {error:#}");
-        }
-    }
-
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
         replace_file(&self.folder, &self.folder.join(entry), bytes)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
@@ -57,7 +41,25 @@ impl CompiledCache {
     }
 }
 
+impl CompiledCode for CompiledCache {
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
+        let entry = entry_name(plugin, sha256, compatibility);
+        let bytes = fs::read(self.folder.join(&entry)).ok()?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let known = self.store.compiled_digest(&entry).ok()??;
+        (known == digest).then_some(bytes)
+    }
+
+    /// Replaces the entries of the plugin's versions before the last.
+    fn put(&self, plugin: &str, sha256: &str, compatibility: u64, bytes: &[u8]) {
+        let entry = entry_name(plugin, sha256, compatibility);
+        if let Err(error) = self.write(plugin, &entry, bytes) {
+            tracing::warn!(plugin, "cannot cache the compiled plugin, it will be compiled at every start: {error:#}");
+        }
+    }
+}
+
 /// Tells apart plugins, their versions and the engines that they were compiled by.
-fn entry_name(plugin: &str, sha256: &str, sandbox: &Sandbox) -> String {
-    format!("{plugin}-{sha256}-{:016x}", sandbox.compatibility())
+fn entry_name(plugin: &str, sha256: &str, compatibility: u64) -> String {
+    format!("{plugin}-{sha256}-{compatibility:016x}")
 }

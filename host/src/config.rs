@@ -12,11 +12,13 @@ pub mod source;
 
 use crate::deliver::{Destination, Notifications};
 use crate::listen::TlsFiles;
-use crate::notify::Rule;
+use hookmill_notify::Rule;
 use crate::proof::Bounds;
 use crate::source::{Origin, Source};
 use crate::trust::Trust;
-use crate::words::words;
+use hookmill_incident::words;
+use hookmill_sandbox::PluginLimits;
+use hookmill_store::Dedup;
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -57,7 +59,7 @@ pub struct Config {
     /// What one call of a plugin may use, and what the host takes in at once.
     pub limits: Limits,
     /// Limits of single plugins.
-    pub plugin_limits: BTreeMap<String, CallLimits>,
+    pub plugin_limits: BTreeMap<String, PluginLimits>,
     /// When a new version of a mapper goes live.
     pub reload: Reload,
     /// What it has to get through before.
@@ -91,20 +93,11 @@ pub struct Outbound {
     pub public_url: String,
 }
 
-/// How repeats of an event are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dedup {
-    /// For how long an event is known by its signed timestamp or its sender's delivery id.
-    pub retention: Duration,
-    /// For how long it is known by its body alone, where there is neither.
-    pub window: Duration,
-}
-
 /// Every limit that is not one source's or destination's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What one call of a plugin may use.
-    pub call: CallLimits,
+    pub call: PluginLimits,
     /// How repeats are told: no source may believe a signature for longer than it is remembered.
     pub dedup: Dedup,
     /// The largest payload of a source that does not set its own.
@@ -125,25 +118,10 @@ pub struct Limits {
     pub requests_per_second: Option<NonZeroU32>,
 }
 
-/// What one call of a plugin may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallLimits {
-    /// Wall time from instantiation to the end of the call.
-    pub deadline: Duration,
-    /// Linear memory of an instance; none chooses by what the plugin imports and starts with.
-    pub memory_bytes: Option<usize>,
-    /// What it may return.
-    pub output_bytes: usize,
-    /// Incidents in one outcome.
-    pub incidents: usize,
-    /// How many events one instance may take, one after the other.
-    pub events_per_instance: NonZeroU32,
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            call: CallLimits::default(),
+            call: PluginLimits::default(),
             dedup: Dedup { retention: 7 * DAY, window: Duration::from_secs(300) },
             payload_bytes: MIB,
             instances: 16,
@@ -153,18 +131,6 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             body_memory_bytes: 256 * MIB,
             requests_per_second: None,
-        }
-    }
-}
-
-impl Default for CallLimits {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_millis(1000),
-            memory_bytes: None,
-            output_bytes: MIB,
-            incidents: 100,
-            events_per_instance: NonZeroU32::MIN,
         }
     }
 }
@@ -366,7 +332,7 @@ const PROOF_TIME: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn limits(file: file::Limits) -> Limits {
-    let (call, default) = (file.call().over(&CallLimits::default()), Limits::default());
+    let (call, default) = (file.call().over(&PluginLimits::default()), Limits::default());
     Limits {
         call,
         dedup: default.dedup,

@@ -28,7 +28,7 @@ pub use signature::{Signature, SigningSecret};
 
 use crate::metrics::Metrics;
 use crate::plugin_dir::Loaded;
-use crate::store::Store;
+use hookmill_store::Store;
 use attempt::Office;
 use queue::{Queue, Waker};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use crate::Host;
 use crate::http_error::HttpError;
-use crate::plugin::FILE_BYTES_MAX;
+use hookmill_sandbox::FILE_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;

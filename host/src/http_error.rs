@@ -1,6 +1,6 @@
 //! Why a request is refused: one word for programs, one sentence for people, one status.
 
-use crate::store::StoreError;
+use hookmill_store::StoreError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

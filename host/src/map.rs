@@ -1,14 +1,9 @@
-//! Maps verified payloads: chooses the mapper, calls it in an instance of its own, checks what comes back.
+//! Maps verified payloads: chooses the mapper, calls it, and turns its result into a verdict.
 
-mod outcome;
-
-pub(crate) use outcome::{observable, severity};
-
-use crate::event::{Failure, FailureCode, Mapped, Verdict};
+use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
 use crate::metrics::Metrics;
-use crate::plugin::{CallError, Kind, Plugin, shapes};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use crate::plugin_dir::{Loaded, find, not_loaded};
-use crate::sandbox::{LogLine, log_said};
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use std::collections::HashMap;
@@ -59,38 +54,39 @@ impl Mappers {
     /// Maps an event; `attempt` counts from 1.
     pub async fn map(&self, verified: Verified, attempt: u32) -> Mapped {
         let (event, source) = verified.into_parts();
-        let candidates = match self.candidates(&source) {
-            Candidates::Nobody => {
-                return Mapped { event, source, verdict: Verdict::NotMapped, tried: Vec::new() };
-            }
+        let (verdict, tried) = self.decide(&event, &source, attempt).await;
+        mapped(event, &source, verdict, tried)
+    }
+
+    /// Asks one candidate after the other. Returns the verdict and the versions that were tried.
+    async fn decide(&self, event: &Event, source: &Source, attempt: u32) -> (Verdict, Vec<String>) {
+        let mut tried = Vec::new();
+        let candidates = match self.candidates(source) {
+            Candidates::Nobody => return (Verdict::NotMapped, tried),
             Candidates::Plugins(plugins) => plugins,
         };
-        let mut tried = Vec::new();
         let mut refusals = Vec::new();
         for candidate in candidates {
             let plugin = match candidate {
                 Ok(plugin) => plugin,
-                Err(reason) => {
-                    let verdict = Verdict::Wait(reason);
-                    return Mapped { event, source, verdict, tried };
-                }
+                Err(reason) => return (Verdict::Wait(reason), tried),
             };
-            let (verdict, trace) = run(&plugin, &event, &source).await;
+            let (verdict, trace) = run(&plugin, event, source).await;
             if matches!(verdict, Verdict::Wait(_)) {
-                return Mapped { event, source, verdict, tried };
+                return (verdict, tried);
             }
             tried.push(version_name(&plugin));
             self.metrics.mapping_duration(&plugin.version.name, trace.duration);
-            log_said(event.id, &plugin.version.name, &trace.log);
+            forward_log(event.id, &plugin.version.name, &trace.log);
             match verdict {
                 Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => refusals.push(failure.message),
                 Verdict::Failed(failure) if failure.code == FailureCode::DeadlineExceeded && attempt < ATTEMPTS => {
                     let message = format!("{}; attempt {attempt} of {ATTEMPTS}", failure.message);
-                    return Mapped { event, source, verdict: Verdict::Wait(message), tried };
+                    return (Verdict::Wait(message), tried);
                 }
                 verdict => {
                     debug!(request_id = %event.id, plugin = %plugin.version.name, "mapped");
-                    return Mapped { event, source, verdict, tried };
+                    return (verdict, tried);
                 }
             }
         }
@@ -99,7 +95,7 @@ impl Mappers {
         } else {
             Verdict::Failed(Failure { code: FailureCode::Unsupported, message: refusals.join("; ") })
         };
-        Mapped { event, source, verdict, tried }
+        (verdict, tried)
     }
 
     /// The mappers that would be asked now, as `NAME@SHA256`.
@@ -138,8 +134,8 @@ impl Mappers {
     }
 
     /// Asks the mapper that read an event first when the next one of its source comes.
-    pub fn remember(&self, mapped: &Mapped) {
-        let Mapped { source, verdict: Verdict::Read { plugin, .. }, .. } = mapped else { return };
+    pub fn remember(&self, source: &Source, verdict: &Verdict) {
+        let Verdict::Read { plugin, .. } = verdict else { return };
         if source.settings.plugin != PluginChoice::Auto {
             return;
         }
@@ -158,32 +154,25 @@ fn version_name(plugin: &Plugin) -> String {
     format!("{}@{}", plugin.version.name, plugin.version.sha256)
 }
 
-/// Calls one mapper and checks what it returns.
-pub async fn run(plugin: &Arc<Plugin>, event: &crate::event::Event, source: &Source) -> (Verdict, Trace) {
-    let call = plugin.to_incidents(event, &source.settings.settings).await;
-    let verdict = judge(plugin, source, call.result);
+/// Joins an event with its verdict and what its source says about triage.
+pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String>) -> Mapped {
+    let (playbook, auto_triage) = (source.settings.playbook.clone(), source.settings.auto_triage);
+    Mapped { event, verdict, playbook, auto_triage, tried }
+}
+
+/// Calls one mapper and turns its result into a verdict.
+pub async fn run(plugin: &Arc<Plugin>, event: &Event, source: &Source) -> (Verdict, Trace) {
+    let call = plugin.map(event, &source.settings.settings, &source.settings.severity_mapping).await;
+    let verdict = verdict(plugin, call.result);
     let trace =
         Trace { plugin: plugin.clone(), log: call.log, duration: call.duration, memory_bytes: call.memory_bytes };
     (verdict, trace)
 }
 
-type Returned = Result<Result<shapes::Outcome, shapes::MappingError>, CallError>;
-
-fn judge(plugin: &Plugin, source: &Source, returned: Returned) -> Verdict {
+fn verdict(plugin: &Plugin, returned: Result<Result<Reading, Failure>, CallError>) -> Verdict {
     let (code, message) = match returned {
-        Ok(Ok(outcome)) => match outcome::check(outcome, &source.settings.severity_mapping, plugin.incidents_max()) {
-            Ok(checked) => {
-                return Verdict::Read {
-                    plugin: (*plugin.version).clone(),
-                    observations: checked.observations,
-                    skipped: checked.skipped,
-                    problems: checked.problems,
-                };
-            }
-            Err(failure) => (failure.code, failure.message),
-        },
-        Ok(Err(shapes::MappingError::Malformed(text))) => (FailureCode::Malformed, text),
-        Ok(Err(shapes::MappingError::Unsupported(text))) => (FailureCode::Unsupported, text),
+        Ok(Ok(reading)) => return Verdict::Read { plugin: (*plugin.version).clone(), reading },
+        Ok(Err(failure)) => (failure.code, failure.message),
         Err(error) => {
             let code = match &error {
                 CallError::Busy => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
@@ -191,7 +180,7 @@ fn judge(plugin: &Plugin, source: &Source, returned: Returned) -> Verdict {
                 CallError::Deadline(_) => FailureCode::DeadlineExceeded,
                 CallError::Memory(_) => FailureCode::MemoryExceeded,
                 CallError::Output(_) => FailureCode::OutputTooLarge,
-                CallError::Trap(_) => FailureCode::Trapped,
+                CallError::Trap(_) | CallError::ImageBusy(_) => FailureCode::Trapped,
             };
             (code, error.to_string())
         }

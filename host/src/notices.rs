@@ -2,9 +2,9 @@
 //! each silence, and plugin files that are not taken.
 
 use crate::Host;
-use crate::id::unix_ms;
-use crate::notify::Trigger;
-use crate::plugin::FILE_BYTES_MAX;
+use hookmill_incident::id::unix_ms;
+use hookmill_notify::Trigger;
+use hookmill_sandbox::FILE_BYTES_MAX;
 use crate::plugin_dir::Refusal;
 use crate::source::Source;
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,6 @@
 //! Payloads that lie in files: `NAME.json`, and beside it in `NAME.event.json` what came with it, where that matters.
 
-use crate::event::NamedValue;
+use hookmill_incident::NamedValue;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;

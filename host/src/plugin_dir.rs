@@ -5,13 +5,13 @@
 //! place of the version before it, which calls in flight finish on. A file that is refused changes nothing.
 
 use crate::config::Config;
-use crate::id::unix_ms;
-use crate::incident::PluginVersion;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::PluginVersion;
 use crate::metrics::Metrics;
-use crate::plugin::{FILE_BYTES_MAX, Kind, Plugin};
+use hookmill_sandbox::{FILE_BYTES_MAX, Kind, Plugin};
 use crate::release::{Decision, NotNow, Order, Releases, Wish};
-use crate::source::is_name;
-use crate::store::refuse_writable_by_others;
+use hookmill_incident::name::is_name;
+use hookmill_store::private_files::refuse_writable_by_others;
 use crate::trust::signature_path;
 use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::{ArcSwap, Guard};

@@ -1,7 +1,7 @@
 //! Calls a playbook or a notifier on trial: shows what it would have done, and leaves nothing behind.
 
 use crate::deliver::render;
-use crate::plugin::{Kind, Notification, Plugin, ShownIncident};
+use hookmill_sandbox::{Kind, Notification, Plugin, ShownIncident};
 use crate::triage::judge;
 use anyhow::{Context, Result};
 use reqwest::Url;

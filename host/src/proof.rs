@@ -3,17 +3,15 @@
 //! Nothing is stored of it but the report. Both versions are called on each payload, one after the other, so that as
 //! little as possible is taken from what comes in meanwhile.
 
-use crate::event::{Event, EventStatus, FailureCode, Verdict};
-use crate::incident::PluginVersion;
+use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use crate::map;
 use crate::payload_file::{PayloadFile, is_payload};
-use crate::plugin::Plugin;
+use hookmill_sandbox::Plugin;
 use crate::registry::Registry;
 use crate::source::{PluginChoice, Source};
-use crate::store::Store;
+use hookmill_store::{Difference, Differences, FieldChange, Report, Store};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::io::ErrorKind;
@@ -52,64 +50,6 @@ pub struct Prover {
     bounds: Bounds,
     /// One proof at a time: what comes in meanwhile has the machine.
     turn: Semaphore,
-}
-
-/// What a version makes of payloads, beside the one before it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
-    /// The version that was tried.
-    pub plugin: PluginVersion,
-    /// The version that it was compared with; none where there was none.
-    pub against: Option<PluginVersion>,
-    /// When.
-    pub at: Timestamp,
-    /// Whether it may go live.
-    pub passed: bool,
-    /// How many payloads were tried.
-    pub payloads: usize,
-    /// How many more there were when the time was over.
-    pub left_out: usize,
-    /// Payloads of which both make the same.
-    pub same: usize,
-    /// Payloads of which they make something else.
-    pub changed: Differences,
-    /// Payloads that only the version before could map, or that the new one fails on in a worse way.
-    pub newly_failing: Differences,
-    /// Payloads that only the new one can map.
-    pub newly_succeeding: Differences,
-}
-
-/// Payloads with one kind of difference.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Differences {
-    /// How many.
-    pub count: usize,
-    /// The first of them.
-    pub payloads: Vec<Difference>,
-}
-
-/// One payload with a difference.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Difference {
-    /// The event's id, or the file's name.
-    pub payload: String,
-    /// Who sent it.
-    pub source: String,
-    /// Why the new version, or the one before, could not map it.
-    pub reason: Option<String>,
-    /// What changed, as JSON pointers into the outcome.
-    pub fields: Vec<FieldChange>,
-}
-
-/// One value that changed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FieldChange {
-    /// Where.
-    pub path: String,
-    /// What it was; nothing where there was none.
-    pub before: Option<String>,
-    /// What it is; nothing where there is none.
-    pub after: Option<String>,
 }
 
 /// A payload to try versions on.
@@ -182,7 +122,7 @@ impl Prover {
     fn sample(&self, plugin: &str, file: &Path) -> Result<Payload> {
         let PayloadFile { body, headers, context } = PayloadFile::read(file)?;
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
-        let event = Event { context, ..Event::trial(Uuid::nil(), source.name.clone(), headers, body.into()) };
+        let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // What is put beside a plugin, it has to map somehow.
         Ok(Payload { name, event, source, was: Rank::Unsupported })
@@ -291,7 +231,7 @@ impl Rank {
 /// Nothing where it was not tried.
 fn rank(verdict: &Verdict) -> Option<Rank> {
     match verdict {
-        Verdict::Read { problems, .. } if problems.is_empty() => Some(Rank::Read),
+        Verdict::Read { reading, .. } if reading.problems.is_empty() => Some(Rank::Read),
         Verdict::Read { .. } => Some(Rank::Partial),
         Verdict::Failed(failure) => Some(Rank::of(failure.code)),
         Verdict::Wait(_) | Verdict::NotMapped => None,
@@ -300,7 +240,7 @@ fn rank(verdict: &Verdict) -> Option<Rank> {
 
 fn reason(verdict: &Verdict) -> String {
     short(&match verdict {
-        Verdict::Read { problems, .. } => problems.join("; "),
+        Verdict::Read { reading, .. } => reading.problems.join("; "),
         Verdict::Failed(failure) => format!("{}: {}", failure.code, failure.message),
         verdict => verdict.reason().to_owned(),
     })
@@ -309,7 +249,7 @@ fn reason(verdict: &Verdict) -> String {
 /// What of an outcome counts: a failure's words may name the version.
 fn shown(verdict: &Verdict) -> Value {
     match verdict {
-        Verdict::Read { observations, skipped, problems, .. } => {
+        Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
             json!({"incidents": observations, "skipped": skipped, "problems": problems})
         }
         Verdict::Failed(failure) => json!({"error": failure.code.as_str()}),
@@ -368,25 +308,23 @@ fn short(text: &str) -> String {
     }
 }
 
-impl Report {
-    /// One sentence on what speaks against it.
-    pub fn objection(&self) -> String {
-        let name = &self.plugin.name;
-        if self.newly_failing.count == 0 {
+/// Returns one sentence on why the version of a report does not go live.
+pub fn objection(report: &Report) -> String {
+        let name = &report.plugin.name;
+        if report.newly_failing.count == 0 {
             return format!(
                 "version {} could not be tried on any payload in time; raise `reload_time`, or `hookmill plugin promote \
                  {name}` makes it live nevertheless",
-                self.plugin.version
+                report.plugin.version
             );
         }
-        let first = self.newly_failing.payloads.first();
+        let first = report.newly_failing.payloads.first();
         let first = first.map_or_else(String::new, |first| {
             format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
         });
         format!(
             "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \
              plugin promote {name}` makes it live nevertheless",
-            self.plugin.version, self.newly_failing.count, self.payloads
+            report.plugin.version, report.newly_failing.count, report.payloads
         )
     }
-}

@@ -17,11 +17,11 @@ pub use since::{SinceText, TimeFormat};
 
 use crate::Host;
 use crate::connection::{Code, Failure, stretched};
-use crate::event::{Event, Identity, Mapped, NamedValue};
-use crate::id::unix_ms;
+use hookmill_incident::{Event, Identity, Mapped, NamedValue};
+use hookmill_incident::id::unix_ms;
 use crate::receive::note;
-use crate::source::{LastError, Source};
-use crate::store::StoreError;
+use crate::source::Source;
+use hookmill_store::{LastError, Position, StoreError};
 use crate::verify::Verified;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -76,15 +76,6 @@ pub struct Start {
     /// Milliseconds since the Unix epoch and a number within them; none for now.
     at: Option<(i64, u64)>,
     is_stream: bool,
-}
-
-/// How far a source was read.
-#[derive(Clone, Debug)]
-pub struct Position {
-    /// What is configured of its beginning: another text is another beginning.
-    pub start: String,
-    /// What its server goes on from.
-    pub at: String,
 }
 
 /// One payload that was read.

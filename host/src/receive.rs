@@ -1,14 +1,14 @@
 //! Takes payloads in over HTTP and answers their senders.
 
 use crate::bodies::ReadBody;
-use crate::event::{EventStatus, FailureCode};
+use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
 use crate::extract::Path;
 use crate::http_error::HttpError;
-use crate::id::unix_ms;
+use hookmill_incident::id::unix_ms;
 use crate::metrics::UNKNOWN;
 use crate::request_id::RequestId;
-use crate::source::{LastError, OnUnmappable, Source, Tally};
-use crate::store::{EventState, IncidentRef, Recorded};
+use crate::source::{OnUnmappable, Source};
+use hookmill_store::{LastError, Recorded, Tally};
 use crate::trial::{DryRun, Trial};
 use crate::{Host, Taken, handshake};
 use anyhow::anyhow;

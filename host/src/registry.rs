@@ -5,9 +5,10 @@
 use crate::config::Limits;
 use crate::config::source::Declaration;
 use crate::http_error::HttpError;
-use crate::id::unix_ms;
-use crate::source::{LiveTally, Origin, SecretNote, Source, check_name};
-use crate::store::{SecretRow, SourceRow, Store, StoreError};
+use hookmill_incident::id::unix_ms;
+use crate::source::{LiveTally, Origin, SecretNote, Source};
+use hookmill_incident::name::check_name;
+use hookmill_store::{SecretRow, SourceRow, Store, StoreError};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
 use arc_swap::ArcSwap;

@@ -2,13 +2,12 @@
 //! speaks against it.
 
 use crate::compiled_cache::CompiledCache;
-use crate::config::{CallLimits, Config, Reload};
-use crate::incident::PluginVersion;
-use crate::plugin::{Kind, Plugin};
+use crate::config::{Config, Reload};
+use hookmill_incident::PluginVersion;
+use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
 use crate::plugin_dir::Loaded;
-use crate::proof::{Prover, Report};
-use crate::sandbox::Sandbox;
-use crate::store::{Store, VersionRow, VersionState};
+use crate::proof::{Prover, objection};
+use hookmill_store::{Report, Store, VersionRow, VersionState};
 use crate::trust::Trust;
 use crate::versions::{Kept, Versions};
 use anyhow::{Context, Result, bail};
@@ -60,8 +59,8 @@ pub struct Releases {
     prover: Prover,
     trust: Trust,
     reload: Reload,
-    limits: BTreeMap<String, CallLimits>,
-    default_limits: CallLimits,
+    limits: BTreeMap<String, PluginLimits>,
+    default_limits: PluginLimits,
     sandbox: Arc<Sandbox>,
     cache: Arc<CompiledCache>,
     loaded: Arc<Loaded>,
@@ -124,7 +123,7 @@ impl Releases {
         let is_restart = !self.loaded.plugins().contains_key(name);
         match own.map(|row| (row.state, &row.report)) {
             Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
-                return self.stay(name, former, report.objection()).await;
+                return self.stay(name, former, objection(&report)).await;
             }
             Some((VersionState::Held, _)) => {
                 let objection = format!(
@@ -163,7 +162,7 @@ impl Releases {
             report.newly_succeeding.count
         );
         if !report.passed {
-            let objection = report.objection();
+            let objection = objection(&report);
             let version = (*plugin.version).clone();
             self.store.decide_version(version, VersionState::Refused, Some(report)).await.context(NotNow)?;
             return Ok(self.stay_with(name, before, objection));
@@ -269,7 +268,7 @@ impl Releases {
         Plugin::load(&row.plugin.name, kept.bytes, self.sandbox.clone(), limits, Some(self.cache.clone())).await
     }
 
-    fn limits(&self, name: &str) -> CallLimits {
+    fn limits(&self, name: &str) -> PluginLimits {
         self.limits.get(name).unwrap_or(&self.default_limits).clone()
     }
 }

@@ -2,12 +2,12 @@
 //! replaced since.
 
 use crate::Host;
-use crate::event::{EventStatus, FailureCode, Mapped, Verdict};
-use crate::id::key;
+use hookmill_incident::{EventStatus, FailureCode, Mapped, Verdict};
+use hookmill_incident::id::key;
 use crate::map::ATTEMPTS;
-use crate::proof::{self, FieldChange};
+use crate::proof;
+use hookmill_store::{EventRow, FieldChange, Preview, Recorded, StoreError};
 use crate::source::PluginChoice;
-use crate::store::{EventRow, Preview, Recorded, StoreError};
 use crate::verify::Verified;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -55,8 +55,8 @@ impl Host {
     pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
         let Some(source) = self.sources.get(&row.event.source) else { return Err(RemapError::NoSource) };
         let (was, attempt) = (row.state.status, row.attempts + 1);
-        let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source), attempt).await;
-        self.mappers.remember(&mapped);
+        let mut mapped: Mapped = self.mappers.map(Verified::again(row.event, source.clone()), attempt).await;
+        self.mappers.remember(&source, &mapped.verdict);
         refuse_worse(was, &mapped)?;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
             // Nobody was there to try it: that is no attempt.

@@ -1,10 +1,10 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
-use crate::id::unix_ms;
-use crate::incident::Severity;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::{Severity, words};
 use crate::pull::Pull;
+use hookmill_store::Tally;
 use crate::rate_limit::RateLimit;
-use crate::words::words;
 use hookmill_signatures::Scheme;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -48,44 +48,6 @@ pub struct SecretNote {
     pub created_at: i64,
     /// When it ends to be valid, likewise.
     pub not_after: Option<i64>,
-}
-
-/// What a source has sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Payloads that arrived.
-    pub received: u64,
-    /// Payloads that were stored as new events.
-    pub accepted: u64,
-    /// Payloads that repeated an event.
-    pub duplicates: u64,
-    /// Payloads that were refused.
-    pub refused: u64,
-    /// When an event was last mapped, or a source that the host reads answered as it should, in milliseconds since the Unix
-    /// epoch.
-    pub last_success: Option<i64>,
-    /// When its last payload was taken, whatever came of it; one that the host reads may repeat itself.
-    pub heard_at: Option<i64>,
-    /// What went wrong last.
-    pub last_error: Option<LastError>,
-}
-
-/// Why a payload was refused or could not be mapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastError {
-    /// When, in milliseconds since the Unix epoch.
-    pub at: i64,
-    /// The code of the refusal or failure.
-    pub code: String,
-    /// The same in words.
-    pub message: String,
-}
-
-impl LastError {
-    /// What goes wrong now.
-    pub fn now(code: &str, message: &str) -> Self {
-        Self { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
-    }
 }
 
 /// A tally that grows.
@@ -216,21 +178,4 @@ impl SourceSettings {
         let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));
         self.allow_ips.is_empty() || address.is_some_and(is_in)
     }
-}
-
-/// # Errors
-/// When `name` cannot name a source, a plugin or a destination, with what can.
-pub fn check_name(name: &str) -> Result<(), String> {
-    if is_name(name) {
-        return Ok(());
-    }
-    Err(format!("`{name}` is no name: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"))
-}
-
-/// Whether `text` can name a source, a plugin or a destination: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
-pub fn is_name(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    matches!(bytes.len(), 1..=64)
-        && bytes[0].is_ascii_alphanumeric()
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }

@@ -8,7 +8,8 @@
 //! A reader that takes nothing is closed as any other connection (`listen/connections.rs`).
 
 use crate::metrics::Metrics;
-use crate::store::{AuditEntry, Operation, Store};
+use hookmill_incident::{AuditEntry, Operation};
+use hookmill_store::Store;
 use anyhow::Result;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -397,7 +398,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{self, IdSource};
+    use hookmill_incident::id::{self, IdSource};
 
     const ENTRY_BYTES: usize = KEPT_BYTES_MAX / 8;
 

@@ -4,19 +4,13 @@
 //! What is to be looked at stands in the store, since the transaction that made the incident; a playbook that is not
 //! loaded is waited for. Each playbook has a pass of its own, so that one whose calls do not end holds up no other.
 
-mod actions;
-
-pub use actions::check;
-
 use crate::Host;
-use crate::incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
+use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
 use crate::map::ATTEMPTS;
-use crate::plugin::{CallError, Kind, Plugin, ShownIncident};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
 use crate::plugin_dir::find;
-use crate::sandbox::LogLine;
-use crate::sandbox::log_said;
 use crate::source::Source;
-use crate::store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
+use hookmill_store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -47,7 +41,7 @@ pub struct Judged {
     pub memory_bytes: usize,
 }
 
-/// Calls a playbook and checks what it asks for.
+/// Calls a playbook.
 pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
     let call = plugin.triage(shown).await;
     let error = |code, message: String| {
@@ -55,18 +49,15 @@ pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
         Some(Err(TriageError { code, message }))
     };
     let result = match call.result {
-        Ok(Ok(actions)) => match check(actions) {
-            Ok(actions) => Some(Ok(actions)),
-            Err(problem) => error(TriageCode::InvalidAction, problem),
-        },
-        Ok(Err(text)) => error(TriageCode::Refused, text),
+        Ok(Ok(actions)) => Some(Ok(actions)),
+        Ok(Err(refused)) => error(refused.code, refused.message),
         Err(CallError::Busy) => None,
         Err(failed) => {
             let code = match &failed {
                 CallError::Deadline(_) => TriageCode::DeadlineExceeded,
                 CallError::Memory(_) => TriageCode::MemoryExceeded,
                 CallError::Output(_) => TriageCode::OutputTooLarge,
-                CallError::Trap(_) | CallError::Busy => TriageCode::Trapped,
+                CallError::Trap(_) | CallError::ImageBusy(_) | CallError::Busy => TriageCode::Trapped,
                 CallError::Kind { .. } => TriageCode::NotLoaded,
             };
             error(code, failed.to_string())
@@ -75,10 +66,10 @@ pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
     Judged { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
 }
 
-impl From<IncidentRow> for ShownIncident {
-    fn from(row: IncidentRow) -> Self {
-        Self { id: row.id, number: row.number.to_string(), incident: row.incident, occurrences: row.occurrences }
-    }
+/// The incident as playbooks see it.
+fn shown(row: IncidentRow) -> ShownIncident {
+    let IncidentRow { id, number, incident, occurrences, .. } = row;
+    ShownIncident { id, number: number.to_string(), incident, occurrences }
 }
 
 impl Host {
@@ -230,7 +221,7 @@ impl Host {
             return Ok(());
         }
         let judged = judge(plugin, &row.into()).await;
-        log_said(&request_id, name, &judged.log);
+        forward_log(&request_id, name, &judged.log);
         let Some(result) = judged.result else {
             tokio::time::sleep(PAUSE).await;
             return Ok(());

@@ -1,7 +1,7 @@
 //! Shows what would come of a payload, stage by stage, and leaves nothing behind.
 
 use crate::Host;
-use crate::event::{Mapped, Verdict};
+use hookmill_incident::{Mapped, Verdict};
 use crate::http_error::HttpError;
 use crate::receive::Unverified;
 use crate::verify::{Verified, verify};
@@ -92,11 +92,11 @@ impl Host {
         let mapped = self.mappers.map(verified, 1).await;
         let tried: Vec<&str> = mapped.tried.iter().filter_map(|version| version.split('@').next()).collect();
         match &mapped.verdict {
-            Verdict::Read { observations, skipped, problems, .. } if problems.is_empty() => {
+            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } if problems.is_empty() => {
                 let skipped = if skipped.is_empty() { String::new() } else { format!("; {}", skipped.join("; ")) };
                 trial.passed("map", format!("{}: {} incidents{skipped}", tried.join(", "), observations.len()));
             }
-            Verdict::Read { problems, .. } => trial.failed("map", problems.join("; ")),
+            Verdict::Read { reading, .. } => trial.failed("map", reading.problems.join("; ")),
             Verdict::NotMapped => trial.passed("map", mapped.verdict.reason()),
             verdict => trial.failed("map", verdict.reason()),
         }

@@ -1,7 +1,7 @@
 //! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
 //! lock file lists, or those that were signed.
 
-use crate::store::refuse_writable_by_others;
+use hookmill_store::private_files::refuse_writable_by_others;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

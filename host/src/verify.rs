@@ -6,13 +6,13 @@
 mod unpack;
 
 use crate::aws::Aws;
-use crate::event::{DELIVERY_ID, Event, Identity, NamedValue};
+use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 use crate::http_error::HttpError;
 use crate::receive::Unverified;
 use crate::source::Source;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use hookmill_signatures::{Distrust, Proof, Request, Scheme};
+use hookmill_signatures::{Distrust, Identity, Proof, Request, Scheme};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Verified {
     }
 
     /// Who sent it.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &Arc<Source> {
         &self.source
     }
 
@@ -80,9 +80,17 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpE
         context,
         digest: Sha256::digest(signed_text.as_ref().map_or(&*body, String::as_bytes)).into(),
         body: settings.scheme.without_secrets(&body).map_or(body, Bytes::from),
-        identity,
+        repeat_key: repeat_key(identity),
     };
     Ok(Verified { event, source, secret })
+}
+
+fn repeat_key(identity: Identity) -> RepeatKey {
+    match identity {
+        Identity::Delivery(id) => RepeatKey::DeliveryId(id),
+        Identity::SignedAt(at) => RepeatKey::SignedAt(at),
+        Identity::Body => RepeatKey::Body,
+    }
 }
 
 /// Fetches the certificate that a request asks for, if it may ask.

@@ -2,7 +2,7 @@
 
 use crate::Host;
 use crate::http_error::HttpError;
-use crate::store::Scope;
+use hookmill_store::Scope;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;

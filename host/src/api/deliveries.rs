@@ -5,7 +5,7 @@ use super::{List, body_if_any, shown, time};
 use crate::Host;
 use crate::extract::{Bytes, Path, Query};
 use crate::http_error::HttpError;
-use crate::store::DeliveryFilter;
+use hookmill_store::DeliveryFilter;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;

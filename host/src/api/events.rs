@@ -3,11 +3,11 @@
 use super::parameters::Parameters;
 use super::{List, shown, time};
 use crate::Host;
-use crate::event::{EventStatus, FailureCode};
+use hookmill_incident::{EventState, EventStatus, FailureCode};
 use crate::extract::{Path, Query};
 use crate::http_error::HttpError;
 use crate::remap::RemapError;
-use crate::store::{EventFilter, EventRow, EventState};
+use hookmill_store::{EventFilter, EventRow};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;

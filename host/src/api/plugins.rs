@@ -2,17 +2,17 @@
 
 use super::{body, time};
 use crate::Host;
-use crate::event::{Event, Mapped, Verdict};
+use hookmill_incident::{Event, Mapped, Verdict, given};
 use crate::extract::{Bytes, Path, PluginFile};
 use crate::http_error::HttpError;
-use crate::incident::given;
 use crate::map;
-use crate::plugin::Plugin;
+use hookmill_sandbox::Plugin;
 use crate::plugin_dir::PluginState;
 use crate::plugin_trial;
-use crate::proof::Report;
+use hookmill_store::Report;
 use crate::release::Wish;
-use crate::source::{Source, check_name};
+use crate::source::Source;
+use hookmill_incident::name::check_name;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -133,10 +133,10 @@ pub(super) async fn run(
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = Event::trial(host.store.new_id(), source.name.clone(), headers, payload.into());
+    let event = Event::dry_run(host.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
     let outcome = outcome(&verdict);
-    let preview = host.store.preview(Mapped { event, source, verdict, tried: Vec::new() }).await?;
+    let preview = host.store.preview(mapped(event, &source, verdict, Vec::new())).await?;
     Ok(Json(json!({
         "plugin": *plugin.version,
         "outcome": outcome,
@@ -150,7 +150,7 @@ pub(super) async fn run(
 
 fn outcome(verdict: &Verdict) -> Value {
     match verdict {
-        Verdict::Read { observations, skipped, problems, .. } => {
+        Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
             json!({"incidents": observations.len(), "skipped": skipped, "problems": problems})
         }
         Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),

@@ -7,7 +7,7 @@ use crate::Host;
 use crate::config::period;
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
-use crate::incident::given;
+use hookmill_incident::given;
 use crate::registry::Issued;
 use crate::source::{Origin, PluginChoice, SecretNote, Source};
 use axum::Json;

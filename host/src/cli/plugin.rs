@@ -9,10 +9,8 @@ mod run;
 mod sign;
 mod test;
 
-use crate::config::CallLimits;
-use crate::plugin::{FILE_BYTES_MAX, Plugin};
-use crate::sandbox::Sandbox;
-use crate::source::is_name;
+use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
+use hookmill_incident::name::is_name;
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
 pub(super) use release::field_change;
@@ -87,7 +85,7 @@ impl Loader {
             is_name(name),
             "its name is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename it"
         );
-        let plugin = Plugin::load(name, content, self.sandbox.clone(), CallLimits::default(), None).await?;
+        let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
         Ok(Loaded { plugin: Arc::new(plugin), bytes })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::text::{plain, table, time};
 use crate::config::Config;
-use crate::id::unix_ms;
-use crate::store::{Scope, TokenRow, Tokens};
+use hookmill_incident::id::unix_ms;
+use hookmill_store::{Scope, TokenRow, Tokens};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;

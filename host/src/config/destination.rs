@@ -7,7 +7,7 @@ use crate::deliver::{
     CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
     Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
 };
-use crate::notify::Trigger;
+use hookmill_notify::Trigger;
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ipnet::IpNet;

@@ -3,13 +3,13 @@
 use super::destination::Receiver;
 use super::notification::Notification;
 use super::source::Declaration;
-use super::{CallLimits, Reload};
+use super::Reload;
+use hookmill_sandbox::{MEMORY_BYTES_MAX, PluginLimits};
 use crate::deliver::{DestinationType, Format, Ordering};
-use crate::incident::Severity;
+use hookmill_incident::Severity;
 use crate::listen::TlsFiles;
-use crate::notify::Trigger;
+use hookmill_notify::Trigger;
 use crate::pull::{Pointer, TimeFormat};
-use crate::sandbox::MEMORY_BYTES_MAX;
 use crate::source::{OnUnmappable, PluginChoice, SourceKind};
 use crate::trust::SigningKey;
 use anyhow::{Result, anyhow};
@@ -181,8 +181,8 @@ impl Limits {
 
 impl Call {
     /// What is set here, the rest as in `base`.
-    pub fn over(&self, base: &CallLimits) -> CallLimits {
-        CallLimits {
+    pub fn over(&self, base: &PluginLimits) -> PluginLimits {
+        PluginLimits {
             deadline: self.deadline_ms.as_ref().map_or(base.deadline, |ms| Duration::from_millis(ms.0.get().into())),
             memory_bytes: self.memory_mib.as_ref().map(|mib| mib.0.bytes()).or(base.memory_bytes),
             output_bytes: self.output_mib.as_ref().map_or(base.output_bytes, |mib| mib.0.bytes()),
@@ -366,7 +366,7 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        crate::source::check_name(text).map(|()| Self(text.to_owned()))
+        hookmill_incident::name::check_name(text).map(|()| Self(text.to_owned()))
     }
 }
 

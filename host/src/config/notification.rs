@@ -2,7 +2,7 @@
 
 use super::file::{Leaf, Name};
 use crate::deliver::{Recipe, Step, StepWords};
-use crate::notify::{Filter, Rule, Trigger};
+use hookmill_notify::{Filter, Rule, Trigger};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;

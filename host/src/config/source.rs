@@ -3,8 +3,8 @@
 use super::destination::TypedWords;
 use super::file::{Leaf, Mib, Name, Period, PluginWords, Scalar};
 use super::{Limits, SECRET_BYTES_GOOD, SECRET_BYTES_MIN};
-use crate::id::unix_ms;
-use crate::incident::Severity;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::Severity;
 use crate::pull::{Pointer, TimeFormat};
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceKind, SourceSettings};

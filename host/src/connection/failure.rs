@@ -4,7 +4,7 @@
 //! ever in the text.
 
 use super::address_guard::{NameUnknown, RefusedAddress};
-use crate::words::words;
+use hookmill_incident::words;
 use reqwest::StatusCode;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use std::error::Error;

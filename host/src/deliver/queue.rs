@@ -3,8 +3,8 @@
 use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
 use crate::connection::stretched;
-use crate::id::unix_ms;
-use crate::store::{Due, DueDelivery, Health, Place};
+use hookmill_incident::id::unix_ms;
+use hookmill_store::{Due, DueDelivery, Health, Place};
 use anyhow::{Error, Result};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;

@@ -2,10 +2,9 @@
 
 use super::destination::{Channel, Destination};
 use crate::connection::is_reserved;
-use crate::plugin::{Kind, Notification, Plugin, shapes};
+use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
 use crate::plugin_dir::{Loaded, find};
-use crate::sandbox::{LogLine, log_said};
-use crate::store::{DueDelivery, Message};
+use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -79,7 +78,7 @@ pub(super) async fn rendered(
     let text = serde_json::to_string(entry)?;
     let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
     let call = render(&plugin, &notification, url, &own_headers).await;
-    log_said(&entry.request_id, notifier, &call.log);
+    forward_log(&entry.request_id, notifier, &call.log);
     call.result
 }
 
@@ -96,7 +95,7 @@ pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url, own
     RenderCall { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
 }
 
-fn checked(request: shapes::HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Rendered> {
+fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Rendered> {
     let method = METHODS.into_iter().find(|method| method.as_str() == request.method);
     let method =
         method.with_context(|| format!("method `{}` is none of GET, POST, PUT, PATCH, DELETE", request.method))?;
@@ -115,14 +114,14 @@ fn checked(request: shapes::HttpRequest, url: &Url, own: &[HeaderName]) -> Resul
     };
     let count = request.headers.len();
     ensure!(count <= HEADERS_MAX, "it has {count} headers; at most {HEADERS_MAX}");
-    let bytes: usize = request.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+    let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     ensure!(bytes <= HEADERS_BYTES_MAX, "its headers have {bytes} bytes; at most {HEADERS_BYTES_MAX}");
     let mut headers = HeaderMap::new();
-    for header in request.headers {
+    for (name, value) in request.headers {
         let name: HeaderName =
-            header.name.parse().map_err(|_| anyhow!("header `{}` has no valid name", header.name.escape_debug()))?;
+            name.parse().map_err(|_| anyhow!("header `{}` has no valid name", name.escape_debug()))?;
         ensure!(!is_reserved(&name) && !own.contains(&name), "header `{name}` is not a notifier's to set");
-        let value = header.value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
+        let value = value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
         headers.append(name, value);
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));

@@ -3,8 +3,8 @@
 use super::attempt::{recorded, send};
 use super::content::Made;
 use super::{Deliverer, Destination, DestinationType};
-use crate::id::unix_ms;
-use crate::store::{DueDelivery, Message};
+use hookmill_incident::id::unix_ms;
+use hookmill_store::{DueDelivery, Message};
 use serde_json::{Value, json};
 use std::time::Instant;
 use uuid::Uuid;

@@ -8,7 +8,7 @@ use super::sse::{Frame, Frames};
 use super::{BATCH_BYTES, BATCH_ITEMS, Item, Pauses, Pull, Setback};
 use crate::Host;
 use crate::connection::{Code, Failure};
-use crate::id::unix_ms;
+use hookmill_incident::id::unix_ms;
 use crate::source::Source;
 use bytes::Bytes;
 use jiff::Timestamp;

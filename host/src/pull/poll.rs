@@ -9,7 +9,7 @@ use super::since::SinceText;
 use super::{Item, PAUSE_MAX, Pauses, Pull, Setback};
 use crate::Host;
 use crate::connection::{Code, Failure};
-use crate::id::unix_ms;
+use hookmill_incident::id::unix_ms;
 use crate::source::Source;
 use anyhow::{Result, anyhow, bail};
 use reqwest::header::{AGE, DATE, HeaderMap, LINK};

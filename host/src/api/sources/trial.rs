@@ -3,14 +3,13 @@
 use super::found;
 use crate::Host;
 use crate::api::{body_if_any, inbound_routes};
-use crate::event::{Event, NamedValue};
+use hookmill_incident::{Event, NamedValue, given};
 use crate::extract::{Bytes, Path};
 use crate::http_error::HttpError;
-use crate::id::unix_ms;
-use crate::incident::given;
+use hookmill_incident::id::unix_ms;
 use crate::request_id::RequestId;
 use crate::source::Source;
-use crate::store::EventFilter;
+use hookmill_store::EventFilter;
 use crate::trial::{DryRun, Trial};
 use crate::verify::Verified;
 use axum::Json;
@@ -56,7 +55,7 @@ pub(in crate::api) async fn test(
     };
     let id = host.store.new_id();
     if source.settings.pull.is_some() {
-        let event = Event::trial(id, source.name.clone(), headers, payload);
+        let event = Event::dry_run(id, source.name.clone(), headers, payload);
         return Ok(Json(host.try_mapping(Verified::again(event, source), Trial::default()).await?));
     }
     let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
@@ -64,7 +63,7 @@ pub(in crate::api) async fn test(
         Err(CannotSign::NoKey) => {
             let mut trial = Trial::default();
             trial.passed("sign", format!("{}: what follows is tried as if it were signed", CannotSign::NoKey));
-            let event = Event::trial(id, source.name.clone(), headers, payload);
+            let event = Event::dry_run(id, source.name.clone(), headers, payload);
             return Ok(Json(host.try_mapping(Verified::again(event, source), trial).await?));
         }
         Err(cannot) => {

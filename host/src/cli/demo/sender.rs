@@ -1,7 +1,7 @@
 //! Signs and sends as a vendor would. Written against the documentation of the scheme, not with the host's own code.
 
 use crate::cli::text::{join, list, plain};
-use crate::id::unix_ms;
+use hookmill_incident::id::unix_ms;
 use anyhow::{Context, Result};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Url;

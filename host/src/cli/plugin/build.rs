@@ -2,7 +2,7 @@
 
 use super::Loader;
 use crate::cli::text::{bytes, table};
-use crate::plugin::to_component;
+use hookmill_sandbox::to_component;
 use crate::toolchain::{Built, build};
 use anyhow::{Context, Result};
 use clap::Args;

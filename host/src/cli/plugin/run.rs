@@ -2,9 +2,8 @@
 
 use super::Loader;
 use crate::cli::text::{actions, bytes, clean, fields, incident, list, plain};
-use crate::event::{Event, NamedValue, Verdict};
-use crate::id::IdSource;
-use crate::incident::{Incident, Origin};
+use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
+use hookmill_incident::id::IdSource;
 use crate::map::{self, Trace};
 use crate::payload_file::PayloadFile;
 use crate::plugin_trial;
@@ -59,7 +58,7 @@ impl Run {
         let headers = self.headers.into_iter().chain(headers).collect();
         let context = self.context.into_iter().chain(context).collect();
         let event =
-            Event { context, ..Event::trial(IdSource::after(0).next(), source.name.clone(), headers, body.into()) };
+            Event { context, ..Event::dry_run(IdSource::after(0).next(), source.name.clone(), headers, body.into()) };
         let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
         let incidents = incidents(&event, &source, &verdict);
         if self.json {
@@ -128,7 +127,7 @@ fn pair(text: &str) -> Result<NamedValue, String> {
 
 /// The incidents that an empty store would make of it.
 fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
-    let Verdict::Read { plugin, observations, .. } = verdict else { return Vec::new() };
+    let Verdict::Read { plugin, reading } = verdict else { return Vec::new() };
     let now = Timestamp::now();
     let origin = Origin {
         event_id: event.id,
@@ -138,13 +137,13 @@ fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
         playbook: None,
         auto_triage: false,
     };
-    observations.iter().map(|observation| json!(Incident::create(observation.clone(), &origin, now).0)).collect()
+    reading.observations.iter().map(|observation| json!(Incident::create(observation.clone(), &origin, now).0)).collect()
 }
 
 /// As the API's `POST /api/plugins/NAME/run` answers.
 fn as_json(verdict: &Verdict, incidents: &[Value], trace: &Trace) -> Value {
     let outcome = match verdict {
-        Verdict::Read { skipped, problems, .. } => {
+        Verdict::Read { reading: Reading { skipped, problems, .. }, .. } => {
             json!({"incidents": incidents.len(), "skipped": skipped, "problems": problems})
         }
         Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),
@@ -166,7 +165,7 @@ fn as_text(verdict: &Verdict, incidents: &[Value], trace: &Trace, payload_bytes:
         text += &format!("\nincident {} of {}, as it would be stored\n{}", index + 1, incidents.len(), incident(shown));
     }
     match verdict {
-        Verdict::Read { skipped, problems, .. } => {
+        Verdict::Read { reading: Reading { skipped, problems, .. }, .. } => {
             if incidents.is_empty() {
                 text += "\nno incident\n";
             }

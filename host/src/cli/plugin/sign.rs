@@ -1,6 +1,6 @@
 //! `hookmill plugin sign`.
 
-use crate::source::is_name;
+use hookmill_incident::name::is_name;
 use crate::trust::{public_half, sign, signature_path};
 use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;

@@ -1,13 +1,11 @@
 //! `hookmill plugin test`: runs a project's payloads through the plugin as a host would run it.
 
-mod outcome;
-
 use super::Loader;
 use crate::cli::text::clean;
-use crate::event::{Event, FailureCode, Verdict};
+use hookmill_incident::{Event, FailureCode, Verdict};
 use crate::map;
 use crate::payload_file::{PayloadFile, is_payload};
-use crate::plugin::{Plugin, to_component};
+use hookmill_sandbox::{Plugin, to_component};
 use crate::source::Source;
 use crate::toolchain::build;
 use anyhow::{Context, Result, bail, ensure};
@@ -125,7 +123,7 @@ fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
 async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
     let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
-    let trial = Event::trial(EVENT_ID, source.name.clone(), headers, body.into());
+    let trial = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
     let event = Event { received_at: RECEIVED_AT_MS, context, ..trial };
     let (verdict, _) = map::run(plugin, &event, &source).await;
     match verdict {
@@ -135,8 +133,7 @@ async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, Strin
         Verdict::Wait(reason) => Err(reason),
         _ => {
             // What a host would keep is less than what the plugin said: that is asked for by itself.
-            let returned = plugin.to_incidents(&event, &source.settings.settings).await.result;
-            returned.map(|outcome| outcome::as_json(&outcome)).map_err(|error| error.to_string())
+            plugin.outcome_json(&event, &source.settings.settings).await.result.map_err(|error| error.to_string())
         }
     }
 }

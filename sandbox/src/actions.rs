@@ -1,0 +1,61 @@
+//! From the actions that a playbook returned to the domain's.
+
+use crate::bindings::shapes;
+use crate::mapper::{observable, severity};
+use hookmill_incident::name::check_name;
+use hookmill_incident::{Action, Status, TAG_BYTES_MAX, check_length};
+
+/// Actions of one call: more than the observables and tags that an incident keeps would have no effect.
+const ACTIONS_MAX: usize = 1_500;
+/// Bytes of a category or an assignee, from 1.
+const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a note, from 1.
+const NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Notes of one call: they are for people.
+const NOTES_MAX: usize = 10;
+
+/// Checks every action; one that is invalid refuses them all.
+///
+/// # Errors
+/// Returns a sentence that says which action is invalid, and why.
+pub(crate) fn check(actions: Vec<shapes::Action>) -> Result<Vec<Action>, String> {
+    let count = actions.len();
+    if count > ACTIONS_MAX {
+        return Err(format!("it returned {count} actions; at most {ACTIONS_MAX} are taken"));
+    }
+    let notes = actions.iter().filter(|action| matches!(action, shapes::Action::AddNote(_))).count();
+    if notes > NOTES_MAX {
+        return Err(format!("it returned {notes} notes; at most {NOTES_MAX} are taken"));
+    }
+    let checked = actions.into_iter().enumerate();
+    let checked = checked.map(|(index, action)| {
+        check_one(action).map_err(|problem| format!("action {} of {count}: {problem}", index + 1))
+    });
+    checked.collect()
+}
+
+fn check_one(action: shapes::Action) -> Result<Action, String> {
+    let bounded = |what, text: String, max| check_length(what, &text, max).map(|()| text);
+    Ok(match action {
+        shapes::Action::SetSeverity(word) => Action::SetSeverity(severity(word)),
+        shapes::Action::SetStatus(word) => Action::SetStatus(status(word)),
+        shapes::Action::SetCategory(text) => Action::SetCategory(bounded("the category", text, NAME_BYTES_MAX)?),
+        shapes::Action::SetAssignee(text) => Action::SetAssignee(bounded("the assignee", text, NAME_BYTES_MAX)?),
+        shapes::Action::AddTag(text) => Action::AddTag(bounded("the tag", text, TAG_BYTES_MAX)?),
+        shapes::Action::AddObservable(seen) => Action::AddObservable(observable(seen)?),
+        shapes::Action::AddNote(text) => Action::AddNote(bounded("the note", text, NOTE_BYTES_MAX)?),
+        shapes::Action::Notify(name) => check_name(&name).map(|()| Action::Notify(name))?,
+    })
+}
+
+fn status(status: shapes::Status) -> Status {
+    match status {
+        shapes::Status::New => Status::New,
+        shapes::Status::Triaged => Status::Triaged,
+        shapes::Status::InProgress => Status::InProgress,
+        shapes::Status::Escalated => Status::Escalated,
+        shapes::Status::Resolved => Status::Resolved,
+        shapes::Status::FalsePositive => Status::FalsePositive,
+        shapes::Status::Closed => Status::Closed,
+    }
+}

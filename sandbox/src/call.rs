@@ -1,0 +1,87 @@
+//! The result of one call of a plugin.
+
+use crate::component::Kind;
+use crate::guest::MemoryExceeded;
+use crate::log::LogLine;
+use std::time::Duration;
+use wasmtime::Trap;
+
+/// A call that ended.
+#[derive(Debug)]
+pub struct Call<T> {
+    /// The result, or why there is none.
+    pub result: Result<T, CallError>,
+    /// The lines that the plugin logged.
+    pub log: Vec<LogLine>,
+    /// Time from instantiation to the end of the call.
+    pub duration: Duration,
+    /// The most linear memory that the instance had.
+    pub memory_bytes: usize,
+}
+
+impl<T> Call<T> {
+    /// Returns a call that was not made.
+    pub(crate) fn refused(error: CallError, duration: Duration) -> Self {
+        Self { result: Err(error), log: Vec::new(), duration, memory_bytes: 0 }
+    }
+
+    /// Converts the result and keeps the rest.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Call<U> {
+        let Self { result, log, duration, memory_bytes } = self;
+        Call { result: result.map(convert), log, duration, memory_bytes }
+    }
+}
+
+/// The reason why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// All instances of the plugin are taken; nothing was called.
+    #[error("all its instances are busy")]
+    Busy,
+    /// The call took too long.
+    #[error("it took longer than {} ms", .0.as_millis())]
+    Deadline(Duration),
+    /// The instance needs too much memory.
+    #[error("{0}")]
+    Memory(String),
+    /// The call returned too much.
+    #[error("{0}")]
+    Output(String),
+    /// The instance trapped.
+    #[error("{0}")]
+    Trap(String),
+    /// The system was looking at the memory that the instance starts with; the same call can succeed a moment later.
+    #[error("{0}")]
+    ImageBusy(String),
+    /// The plugin does not have this function; nothing was called.
+    #[error("it is a {is} and not a {wanted}")]
+    Kind {
+        /// The plugin's kind.
+        is: Kind,
+        /// The kind that the call is for.
+        wanted: Kind,
+    },
+}
+
+impl CallError {
+    /// Tells which limit the instance ran into.
+    pub(crate) fn of(error: &wasmtime::Error) -> Self {
+        if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
+            return Self::Memory(exceeded.to_string());
+        }
+        let is_busy = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ResourceBusy;
+        if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_busy)) {
+            return Self::ImageBusy(format!("{error:#}"));
+        }
+        // The engine keeps the type of this error to itself.
+        if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted")) {
+            return Self::Output("it passes more than output_mib to the host".into());
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Self::Trap("its stack overflowed".into()),
+            Some(trap) => Self::Trap(trap.to_string()),
+            // What stands before the cause is the guest's backtrace, over several lines.
+            None => Self::Trap(error.root_cause().to_string()),
+        }
+    }
+}

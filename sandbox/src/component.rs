@@ -1,0 +1,167 @@
+//! From the bytes of a plugin file to a component of a known kind that can be instantiated.
+
+use crate::bindings::interfaces;
+use crate::engine::Sandbox;
+use crate::guest::Guest;
+use anyhow::{Context, Result, anyhow, bail};
+use hookmill_incident::words;
+use std::borrow::Cow;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre};
+
+/// The size that a plugin file may have, in bytes.
+pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
+/// The package of the interfaces that this host calls, each named like its kind.
+const PACKAGE: &str = "hookmill:plugin";
+const API_VERSION: &str = "0.1.0";
+const MIB: usize = 1024 * 1024;
+const MEMORY_BYTES: usize = 64 * MIB;
+/// For plugins that import WASI or start with more than [`SMALL_START_BYTES`]: interpreters.
+const MEMORY_BYTES_LARGE: usize = 256 * MIB;
+const SMALL_START_BYTES: u64 = 8 * MIB as u64;
+
+/// Keeps compiled code between starts. Both functions block.
+///
+/// Compiled code is native code: an implementation returns only bytes that [`CompiledCode::put`] was given.
+pub trait CompiledCode: Send + Sync {
+    /// Returns the compiled code of a plugin file for an engine of this compatibility, if it is there.
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>>;
+
+    /// Keeps the compiled code of a plugin file.
+    fn put(&self, plugin: &str, sha256: &str, compatibility: u64, code: &[u8]);
+}
+
+words!(
+    /// What a plugin is for: the interface that it exports.
+    Kind {
+        /// Maps payloads to incidents.
+        Mapper = "mapper",
+        /// Judges incidents.
+        Playbook = "playbook",
+        /// Renders audit entries.
+        Notifier = "notifier",
+    }
+);
+
+/// The places of a plugin's functions in its component.
+pub(crate) enum Interface {
+    Mapper(interfaces::mapper::GuestIndices),
+    Playbook(interfaces::playbook::GuestIndices),
+    Notifier(interfaces::notifier::GuestIndices),
+}
+
+/// A component that was compiled and checked, and can be instantiated.
+pub(crate) struct Checked {
+    pub kind: Kind,
+    pub api_version: String,
+    pub interface: Interface,
+    pub component: InstancePre<Guest>,
+    /// The memory that its instances get where its limits do not say it.
+    pub memory_bytes: usize,
+}
+
+impl Checked {
+    /// Checks what a compiled component imports and exports.
+    ///
+    /// # Errors
+    /// Returns an error that says which import or export is wrong.
+    pub fn new(sandbox: &Sandbox, component: &Component) -> Result<Self> {
+        let (kind, api_version) = check_exports(sandbox, component)?;
+        let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
+            anyhow!(
+                "it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
+            )
+        })?;
+        let interface = match kind {
+            Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&component)?),
+            Kind::Playbook => Interface::Playbook(interfaces::playbook::GuestIndices::new(&component)?),
+            Kind::Notifier => Interface::Notifier(interfaces::notifier::GuestIndices::new(&component)?),
+        };
+        let memory_bytes = default_memory(sandbox, &component);
+        Ok(Self { kind, api_version, interface, component, memory_bytes })
+    }
+}
+
+/// Compiles a plugin file, or takes its compiled code from where it is kept. Blocks.
+pub(crate) fn compile(
+    name: &str,
+    sha256: &str,
+    bytes: &[u8],
+    sandbox: &Sandbox,
+    kept: Option<&dyn CompiledCode>,
+) -> Result<Component> {
+    let compatibility = sandbox.compatibility();
+    let code = kept.and_then(|kept| kept.get(name, sha256, compatibility));
+    if let Some(component) = code.and_then(|code| sandbox.restore(&code)) {
+        return Ok(component);
+    }
+    let component = sandbox.compile(&to_component(bytes)?)?;
+    if let Some(kept) = kept {
+        kept.put(name, sha256, compatibility, &component.serialize()?);
+    }
+    Ok(component)
+}
+
+/// Makes a component of a core module that carries its component type; leaves a component as it is.
+///
+/// # Errors
+/// When it is neither.
+pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
+    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+    if bytes.starts_with(&COMPONENT) {
+        return Ok(bytes.into());
+    }
+    if !bytes.starts_with(&CORE) {
+        bail!("it is not a WebAssembly binary; text format is not taken, build it with `hookmill plugin build`");
+    }
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(bytes)
+        .context("it is a core module without a component type; build it against wit/plugin.wit")?;
+    let component = encoder.encode().context("its core module does not fit the component type that it carries")?;
+    Ok(component.into())
+}
+
+/// Tells what kind a plugin is of and for which version it was built, by the interface that it exports.
+fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, String)> {
+    let (mut found, mut seen) = (Vec::new(), Vec::new());
+    for (name, item) in component.component_type().exports(sandbox.engine()) {
+        if let (ComponentItem::ComponentInstance(_), Some((interface, version))) = (&item.ty, name.split_once('@')) {
+            let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
+            if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
+                if !is_compatible(version) {
+                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; build it anew");
+                }
+                found.push((*kind, version.to_owned()));
+            }
+        }
+        seen.push(name.to_owned());
+    }
+    match &found[..] {
+        [found] => Ok(found.clone()),
+        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
+        [] => {
+            let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
+            let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
+            bail!("it exports {seen} and none of {}; use the SDK's export macro", kinds.join(", "))
+        }
+    }
+}
+
+/// Versions that differ in the third number only add to each other; `wit/CHANGES.md` has the rule.
+fn is_compatible(version: &str) -> bool {
+    let series = |version: &str| version.rsplit_once('.').map(|(series, _)| series.to_owned());
+    series(version) == series(API_VERSION)
+}
+
+fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
+    let component = instance.component();
+    let component_type = component.component_type();
+    let imports_wasi = component_type.imports(sandbox.engine()).any(|(name, _)| name.starts_with("wasi:"));
+    let starts_large = component
+        .resources_required()
+        .is_none_or(|needs| needs.max_initial_memory_size.is_some_and(|bytes| bytes > SMALL_START_BYTES));
+    if imports_wasi || starts_large { MEMORY_BYTES_LARGE } else { MEMORY_BYTES }
+}

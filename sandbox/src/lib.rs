@@ -1,0 +1,34 @@
+//! Runs plugins: WebAssembly components that get one value and return one, with bounded time, memory and output.
+//!
+//! - [`Sandbox`] is the engine with its pool of instances; [`Plugin::load`] compiles and checks one file.
+//! - [`Plugin::map`], [`Plugin::triage`] and [`Plugin::render`] call a mapper, a playbook and a notifier. Each call gets
+//!   a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
+//! - Domain values go in and come out. What a plugin returned is checked here; the generated WIT types stay inside.
+//!
+//! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about the
+//! configuration, the store or HTTP: compiled code is kept by whoever implements [`CompiledCode`].
+
+mod actions;
+mod bindings;
+mod call;
+mod component;
+mod engine;
+mod guest;
+mod instances;
+mod limits;
+mod log;
+mod mapper;
+mod notifier;
+mod outcome_json;
+mod playbook;
+mod plugin;
+mod stored_incident;
+
+pub use call::{Call, CallError};
+pub use component::{CompiledCode, FILE_BYTES_MAX, Kind, to_component};
+pub use engine::{Allocation, MEMORY_BYTES_MAX, Sandbox};
+pub use limits::PluginLimits;
+pub use log::{LogLine, forward_log};
+pub use notifier::{HttpRequest, Notification};
+pub use plugin::{Description, Plugin};
+pub use stored_incident::ShownIncident;

@@ -1,0 +1,133 @@
+//! What plugins log, within bounds.
+
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+const LOG_LINES_MAX: usize = 100;
+const LOG_BYTES_MAX: usize = 16 * 1024;
+const STREAM_WRITE_BYTES_MAX: usize = 4096;
+
+/// One line of a plugin's log.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LogLine {
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// The text.
+    pub message: String,
+}
+
+/// Writes a plugin's lines to the host's own log.
+pub fn forward_log(request_id: impl std::fmt::Display, plugin: &str, lines: &[LogLine]) {
+    for line in lines {
+        tracing::info!(%request_id, plugin, plugin_level = line.level, said = line.message);
+    }
+}
+
+/// A plugin's log within its bounds.
+#[derive(Default)]
+pub(crate) struct Log {
+    lines: Vec<LogLine>,
+    bytes: usize,
+    dropped: usize,
+    /// Per stream, the bytes of a line that is not complete yet.
+    unfinished: [(Option<tracing::Level>, Vec<u8>); 2],
+}
+
+impl Log {
+    pub fn push(&mut self, level: tracing::Level, message: &str) {
+        if self.lines.len() >= LOG_LINES_MAX || self.bytes + message.len() > LOG_BYTES_MAX {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += message.len();
+        let level = match level {
+            tracing::Level::ERROR => "error",
+            tracing::Level::WARN => "warn",
+            tracing::Level::INFO => "info",
+            _ => "debug",
+        };
+        self.lines.push(LogLine { level, message: message.to_owned() });
+    }
+
+    fn stream(&mut self, level: tracing::Level, bytes: &[u8]) {
+        let slot = usize::from(level == tracing::Level::WARN);
+        self.unfinished[slot].0 = Some(level);
+        for &byte in bytes {
+            if byte == b'\n' {
+                self.finish_line(slot);
+            } else if self.unfinished[slot].1.len() < LOG_BYTES_MAX {
+                self.unfinished[slot].1.push(byte);
+            }
+        }
+    }
+
+    fn finish_line(&mut self, slot: usize) {
+        let (level, bytes) = &mut self.unfinished[slot];
+        if let Some(level) = *level {
+            let line = std::mem::take(bytes);
+            self.push(level, &String::from_utf8_lossy(&line));
+        }
+    }
+
+    pub fn finish(mut self) -> Vec<LogLine> {
+        for slot in 0..self.unfinished.len() {
+            if !self.unfinished[slot].1.is_empty() {
+                self.finish_line(slot);
+            }
+        }
+        if self.dropped > 0 {
+            let message = format!("{} further lines were dropped", self.dropped);
+            self.lines.push(LogLine { level: "warn", message });
+        }
+        self.lines
+    }
+}
+
+pub(crate) fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A plugin's standard output or error.
+#[derive(Clone)]
+pub(crate) struct LogStream(pub Arc<Mutex<Log>>, pub tracing::Level);
+
+impl IsTerminal for LogStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LogStream {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for LogStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > STREAM_WRITE_BYTES_MAX {
+            return Err(StreamError::trap("a write is larger than the stream permits"));
+        }
+        lock(&self.0).stream(self.1, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(STREAM_WRITE_BYTES_MAX)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for LogStream {
+    async fn ready(&mut self) {}
+}

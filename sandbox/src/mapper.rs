@@ -1,0 +1,198 @@
+//! Calls mappers: an event in, a checked reading out.
+
+use crate::bindings::shapes;
+use crate::call::Call;
+use crate::component::{Interface, Kind};
+use crate::limits::CallSetup;
+use crate::outcome_json::outcome_json;
+use crate::plugin::Plugin;
+use hookmill_incident::{
+    Event, Failure, FailureCode, NamedValue, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX,
+    TITLE_BYTES_MAX, Technique, Tlp, check_length, merge_repeats, timestamp,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+const SOURCE_REF_BYTES_MAX: usize = 512;
+
+type Returned = Result<shapes::Outcome, shapes::MappingError>;
+
+impl Plugin {
+    /// Maps one event with the settings of its source, in an instance of its own.
+    ///
+    /// `severity_mapping` has the vendor's severity words in lower case. The failures in the result are the mapper's own
+    /// refusals (`malformed`, `unsupported`) and results that the host cannot take.
+    pub async fn map(
+        &self,
+        event: &Event,
+        settings: &[NamedValue],
+        severity_mapping: &BTreeMap<String, Severity>,
+    ) -> Call<Result<Reading, Failure>> {
+        let incidents_max = self.compiled.limits.incidents;
+        self.call_mapper(event, settings).await.map(|returned| match returned {
+            Ok(outcome) => check(outcome, severity_mapping, incidents_max),
+            Err(shapes::MappingError::Malformed(message)) => Err(Failure { code: FailureCode::Malformed, message }),
+            Err(shapes::MappingError::Unsupported(message)) => Err(Failure { code: FailureCode::Unsupported, message }),
+        })
+    }
+
+    /// Maps one event and returns the outcome as the mapper gave it, unchecked, as JSON in the form of
+    /// `hookmill_sdk::testing::outcome_json`.
+    pub async fn outcome_json(&self, event: &Event, settings: &[NamedValue]) -> Call<Value> {
+        self.call_mapper(event, settings).await.map(|returned| outcome_json(&returned))
+    }
+
+    async fn call_mapper(&self, event: &Event, settings: &[NamedValue]) -> Call<Returned> {
+        let Interface::Mapper(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Mapper) };
+        let limits = &self.compiled.limits;
+        let setup = CallSetup {
+            clock_ms: event.received_at,
+            seed: event.id,
+            memory_bytes: self.compiled.memory_bytes,
+            output_bytes: limits.output_bytes,
+        };
+        let mut id = uuid::Uuid::encode_buffer();
+        let id = event.id.hyphenated().encode_lower(&mut id);
+        let (headers, context, settings) = (fields(&event.headers), fields(&event.context), fields(settings));
+        let argument = shapes::Event {
+            id,
+            source: &event.source,
+            received_at: event.received_at.unsigned_abs(),
+            content_type: event.content_type.as_deref(),
+            headers: &headers,
+            context: &context,
+            settings: &settings,
+            body: &event.body,
+        };
+        let call = async |store: &mut _, instance: &_| {
+            indices.load(&mut *store, instance)?.call_to_incidents(store, argument.clone()).await
+        };
+        self.compiled.instances.call(setup, limits.deadline, call).await
+    }
+}
+
+fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
+    values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+}
+
+/// Checks every incident of an outcome; one that is invalid refuses them all.
+fn check(
+    outcome: shapes::Outcome,
+    severity_mapping: &BTreeMap<String, Severity>,
+    incidents_max: usize,
+) -> Result<Reading, Failure> {
+    let count = outcome.incidents.len();
+    if count > incidents_max {
+        let message = format!("it returned {count} incidents; at most {incidents_max} are taken");
+        return Err(Failure { code: FailureCode::OutputTooLarge, message });
+    }
+    let observations = outcome
+        .incidents
+        .into_iter()
+        .enumerate()
+        .map(|(index, incident)| {
+            observation(incident, severity_mapping).map_err(|problem| Failure {
+                code: FailureCode::InvalidIncident,
+                message: format!("incident {} of {count}: {problem}", index + 1),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Reading { observations: merge_repeats(observations), skipped: outcome.skipped, problems: outcome.problems })
+}
+
+fn observation(
+    incident: shapes::Incident,
+    severity_mapping: &BTreeMap<String, Severity>,
+) -> Result<Observation, String> {
+    check_length("source-ref", &incident.source_ref, SOURCE_REF_BYTES_MAX)?;
+    if let Some(title) = &incident.title {
+        check_length("title", title, TITLE_BYTES_MAX)?;
+    }
+    tags(&incident.tags)?;
+    let severity = incident.severity.map(severity);
+    let word = incident.vendor_severity.or(severity.map(|severity| severity.to_string()));
+    let mapped = word.and_then(|word| severity_mapping.get(&word.to_lowercase()).copied());
+    let details = incident.details.into_iter().map(|field| (field.name, detail(field.value)));
+    Ok(Observation {
+        source_ref: incident.source_ref,
+        title: incident.title,
+        description: incident.description,
+        category: incident.category,
+        severity: mapped.or(severity),
+        state: incident.state.map(|state| match state {
+            shapes::State::Open => State::Open,
+            shapes::State::Resolved => State::Resolved,
+        }),
+        tlp: incident.tlp.map(tlp),
+        occurred_at: time("occurred-at", incident.occurred_at)?,
+        changed_at: time("changed-at", incident.changed_at)?,
+        external_link: incident.external_link,
+        tags: incident.tags,
+        observables: incident.observables.into_iter().map(observable).collect::<Result<_, _>>()?,
+        techniques: incident
+            .techniques
+            .into_iter()
+            .map(|technique| Technique { id: technique.id, tactic: technique.tactic })
+            .collect(),
+        details: details.collect(),
+    })
+}
+
+/// JSON where the text is that; a number only when it stays as it was written: `7.10` is a version.
+fn detail(text: String) -> Value {
+    match serde_json::from_str(&text) {
+        Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
+        Ok(value) => value,
+        Err(_) => Value::String(text),
+    }
+}
+
+/// Checks an observable.
+pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
+    let kind = &observable.data_type;
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    if kind.is_empty() || !kind.bytes().all(known) {
+        return Err(format!("data-type `{kind}` of an observable is not made of a-z 0-9 _ -"));
+    }
+    if observable.value.is_empty() {
+        return Err(format!("an observable of data-type `{kind}` has an empty value"));
+    }
+    tags(&observable.tags)?;
+    Ok(Observable {
+        data_type: observable.data_type,
+        value: observable.value,
+        message: observable.message,
+        tags: observable.tags,
+        ioc: observable.ioc,
+    })
+}
+
+fn tags(tags: &[String]) -> Result<(), String> {
+    tags.iter().try_for_each(|tag| check_length("a tag", tag, TAG_BYTES_MAX))
+}
+
+fn time(what: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
+    text.map(|text| timestamp::parse(&text)).transpose().map_err(|problem| format!("{what}: {problem}"))
+}
+
+/// The domain's word.
+pub(crate) fn severity(severity: shapes::Severity) -> Severity {
+    match severity {
+        shapes::Severity::Informational => Severity::Informational,
+        shapes::Severity::Low => Severity::Low,
+        shapes::Severity::Medium => Severity::Medium,
+        shapes::Severity::High => Severity::High,
+        shapes::Severity::Critical => Severity::Critical,
+    }
+}
+
+fn tlp(tlp: shapes::Tlp) -> Tlp {
+    match tlp {
+        shapes::Tlp::Clear => Tlp::Clear,
+        shapes::Tlp::Green => Tlp::Green,
+        shapes::Tlp::Amber => Tlp::Amber,
+        shapes::Tlp::AmberStrict => Tlp::AmberStrict,
+        shapes::Tlp::Red => Tlp::Red,
+    }
+}

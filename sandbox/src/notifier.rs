@@ -1,0 +1,102 @@
+//! Calls notifiers: an audit entry in, the request to send out.
+
+use crate::bindings::shapes;
+use crate::call::Call;
+use crate::component::{Interface, Kind};
+use crate::limits::CallSetup;
+use crate::plugin::Plugin;
+use crate::stored_incident::{Lists, ShownIncident, Texts, fields_of, texts_of};
+use anyhow::{Context, Result};
+use hookmill_incident::{NamedValue, Operation};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// An audit entry on its way to a destination.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    id: Uuid,
+    destination: String,
+    entry: Entry,
+    text: String,
+}
+
+/// An audit entry, read back from the delivered text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    operation: Operation,
+    start_date: u64,
+    request_id: String,
+    details: Map<String, Value>,
+    object: ShownIncident,
+}
+
+impl Notification {
+    /// Reads an audit entry in the form in which it is delivered.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not an audit entry.
+    pub fn new(id: Uuid, destination: String, text: String) -> Result<Self> {
+        let entry = serde_json::from_str(&text).context("it is not an audit entry as the host delivers them")?;
+        Ok(Self { id, destination, entry, text })
+    }
+}
+
+/// The request that a notifier wants sent, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: String,
+    /// The URL, relative to the destination's; `None` for the destination's own.
+    pub url: Option<String>,
+    /// The headers.
+    pub headers: Vec<NamedValue>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Plugin {
+    /// Renders an audit entry in an instance of its own, whose clock stands at the entry's time. `None` sends nothing.
+    pub async fn render(&self, notification: &Notification) -> Call<Result<Option<HttpRequest>, String>> {
+        let Interface::Notifier(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Notifier) };
+        let limits = &self.compiled.limits;
+        let Notification { id, destination, entry, text } = notification;
+        let setup = CallSetup {
+            clock_ms: entry.start_date.cast_signed(),
+            seed: *id,
+            memory_bytes: self.compiled.memory_bytes,
+            output_bytes: limits.output_bytes,
+        };
+        let texts = Texts::new(&entry.object);
+        let lists = Lists::new(&texts);
+        let changes = texts_of(&entry.details);
+        let (id, changes) = (id.to_string(), fields_of(&changes));
+        let argument = shapes::Notification {
+            id: &id,
+            destination,
+            operation: match entry.operation {
+                Operation::Creation => shapes::Operation::Creation,
+                Operation::Update => shapes::Operation::Update,
+                Operation::Delete => shapes::Operation::Delete,
+            },
+            at: entry.start_date,
+            request_id: &entry.request_id,
+            changes: &changes,
+            incident: lists.record(),
+            entry: text,
+        };
+        let call = async |store: &mut _, instance: &_| {
+            indices.load(&mut *store, instance)?.call_render(store, argument.clone()).await
+        };
+        let call = self.compiled.instances.call(setup, limits.deadline, call).await;
+        call.map(|returned| Ok(returned?.map(HttpRequest::from)))
+    }
+}
+
+impl From<shapes::HttpRequest> for HttpRequest {
+    fn from(request: shapes::HttpRequest) -> Self {
+        let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
+        Self { method: request.method, url: request.url, headers, body: request.body }
+    }
+}

@@ -1,0 +1,135 @@
+//! One loaded plugin: its name, kind, digest and limits, and the loading of its file.
+
+use crate::bindings::shapes;
+use crate::call::{Call, CallError};
+use crate::component::{Checked, CompiledCode, Interface, Kind, compile};
+use crate::engine::Sandbox;
+use crate::instances::Instances;
+use crate::limits::{CallSetup, PluginLimits};
+use anyhow::{Result, anyhow, ensure};
+use hookmill_incident::PluginVersion;
+use sha2::{Digest, Sha256};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// For the first call of `describe`, where an interpreter starts for the first time.
+const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
+/// The system seals the image of a component's memory when the first instance is made, and refuses while it looks at
+/// those pages itself. The instance is then tried again so often, after such a pause.
+const IMAGE_BUSY_TRIES: u32 = 10;
+const IMAGE_BUSY_PAUSE: Duration = Duration::from_millis(100);
+const DESCRIPTION_BYTES_MAX: usize = 4096;
+
+/// A plugin's description of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// A name for people.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// One sentence on what the plugin maps.
+    pub summary: String,
+    /// The scheme that the vendor signs with.
+    pub scheme: Option<String>,
+}
+
+/// A plugin that is ready to be called.
+pub struct Plugin {
+    /// Name, version and digest.
+    pub version: Arc<PluginVersion>,
+    /// The plugin's description of itself.
+    pub description: Description,
+    /// The version of the interface that the plugin was built for.
+    pub api_version: String,
+    pub(crate) compiled: Compiled,
+}
+
+/// A component that can be called, before it has described itself.
+pub(crate) struct Compiled {
+    kind: Kind,
+    pub interface: Interface,
+    pub instances: Instances,
+    pub limits: PluginLimits,
+    pub memory_bytes: usize,
+}
+
+impl Plugin {
+    /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
+    ///
+    /// # Errors
+    /// Returns an error that says what is wrong with the file and how to mend it.
+    pub async fn load(
+        name: &str,
+        bytes: Vec<u8>,
+        sandbox: Arc<Sandbox>,
+        limits: PluginLimits,
+        kept: Option<Arc<dyn CompiledCode>>,
+    ) -> Result<Self> {
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let component = tokio::task::spawn_blocking({
+            let (name, sha256, sandbox) = (name.to_owned(), sha256.clone(), sandbox.clone());
+            move || compile(&name, &sha256, &bytes, &sandbox, kept.as_deref())
+        })
+        .await??;
+        let Checked { kind, api_version, interface, component, memory_bytes } = Checked::new(&sandbox, &component)?;
+        let instances = Instances::new(sandbox, component, limits.events_per_instance);
+        let memory_bytes = limits.memory_bytes.unwrap_or(memory_bytes);
+        let compiled = Compiled { kind, interface, instances, limits, memory_bytes };
+        let description = compiled.describe().await?;
+        let version = PluginVersion { name: name.to_owned(), version: description.version.clone(), sha256 };
+        Ok(Self { version: Arc::new(version), description, api_version, compiled })
+    }
+
+    /// Returns what the plugin is for.
+    pub fn kind(&self) -> Kind {
+        self.compiled.kind
+    }
+
+    /// Returns the names of the interfaces that the plugin imports.
+    pub fn imports(&self) -> Vec<String> {
+        self.compiled.instances.imports()
+    }
+
+    /// Returns the result of a call that is for plugins of another kind.
+    pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<T> {
+        Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
+    }
+}
+
+impl Compiled {
+    async fn describe(&self) -> Result<Description> {
+        let mut call = self.call_describe().await;
+        for _ in 0..IMAGE_BUSY_TRIES {
+            if !matches!(call.result, Err(CallError::ImageBusy(_))) {
+                break;
+            }
+            tokio::time::sleep(IMAGE_BUSY_PAUSE).await;
+            call = self.call_describe().await;
+        }
+        let Ok(described) = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
+        let shapes::Description { name, version, summary, scheme } = described;
+        let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
+        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        Ok(Description { name, version, summary, scheme })
+    }
+
+    async fn call_describe(&self) -> Call<Result<shapes::Description, Infallible>> {
+        let setup = CallSetup::without_event(self.memory_bytes, self.limits.output_bytes);
+        let describe = async |store: &mut _, instance: &_| {
+            let described = match &self.interface {
+                Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                Interface::Playbook(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+                Interface::Notifier(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
+            };
+            Ok(Ok::<_, Infallible>(described?))
+        };
+        self.instances.call_once(setup, DESCRIBE_DEADLINE, describe).await
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Plugin").field("version", &self.version).finish_non_exhaustive()
+    }
+}

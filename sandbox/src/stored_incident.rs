@@ -1,0 +1,164 @@
+//! From an incident as the API shows it to the record that playbooks and notifiers get.
+
+use crate::bindings::shapes;
+use hookmill_incident::{Incident, Severity, Status, Tlp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// An incident as the API shows it, as far as plugins see it. One that no store has seen has no id and no number yet.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ShownIncident {
+    /// Its id.
+    #[serde(default)]
+    pub id: Uuid,
+    /// Its number.
+    #[serde(default)]
+    pub number: String,
+    /// The record.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// How many events reported it.
+    #[serde(default = "once")]
+    pub occurrences: u64,
+}
+
+fn once() -> u64 {
+    1
+}
+
+/// What the record borrows: the canonical ABI takes slices of slices, which the domain does not have.
+pub(crate) struct Texts<'a> {
+    shown: &'a ShownIncident,
+    id: String,
+    occurred_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+    tags: Vec<&'a str>,
+    observable_tags: Vec<Vec<&'a str>>,
+    techniques: Vec<shapes::TechniqueParam<'a>>,
+    details: Vec<(&'a str, String)>,
+    note_times: Vec<String>,
+}
+
+/// The lists that are made of [`Texts`].
+pub(crate) struct Lists<'a> {
+    texts: &'a Texts<'a>,
+    observables: Vec<shapes::ObservableParam<'a>>,
+    details: Vec<shapes::FieldParam<'a>>,
+    notes: Vec<shapes::Note<'a>>,
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// Attributes as fields: texts as they are, everything else as JSON.
+pub(crate) fn texts_of(attributes: &Map<String, Value>) -> Vec<(&str, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    attributes.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+}
+
+/// The same as the plugin is given them.
+pub(crate) fn fields_of<'a>(texts: &'a [(&'a str, String)]) -> Vec<shapes::FieldParam<'a>> {
+    texts.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+}
+
+impl<'a> Texts<'a> {
+    pub fn new(shown: &'a ShownIncident) -> Self {
+        let incident = &shown.incident;
+        let technique = |technique: &'a hookmill_incident::Technique| shapes::TechniqueParam {
+            id: &technique.id,
+            tactic: technique.tactic.as_deref(),
+        };
+        Self {
+            shown,
+            id: shown.id.to_string(),
+            occurred_at: incident.occurred_at.map(|time| time.to_string()),
+            created_at: incident.created_at.to_string(),
+            updated_at: incident.updated_at.to_string(),
+            tags: strs(&incident.tags),
+            observable_tags: incident.observables.iter().map(|observable| strs(&observable.tags)).collect(),
+            techniques: incident.techniques.iter().map(technique).collect(),
+            details: texts_of(&incident.details),
+            note_times: incident.notes.iter().map(|note| note.at.to_string()).collect(),
+        }
+    }
+}
+
+impl<'a> Lists<'a> {
+    pub fn new(texts: &'a Texts<'a>) -> Self {
+        let incident = &texts.shown.incident;
+        let observables = incident.observables.iter().zip(&texts.observable_tags);
+        let observables = observables.map(|(observable, tags)| shapes::ObservableParam {
+            data_type: &observable.data_type,
+            value: &observable.value,
+            message: observable.message.as_deref(),
+            tags,
+            ioc: observable.ioc,
+        });
+        let notes = incident.notes.iter().zip(&texts.note_times);
+        let notes = notes.map(|(note, at)| shapes::Note { at, by: &note.by, text: &note.text });
+        Self { texts, observables: observables.collect(), details: fields_of(&texts.details), notes: notes.collect() }
+    }
+
+    pub fn record(&'a self) -> shapes::StoredIncident<'a> {
+        let Texts { shown, .. } = self.texts;
+        let incident: &Incident = &shown.incident;
+        shapes::StoredIncident {
+            id: &self.texts.id,
+            number: &shown.number,
+            source: &incident.source,
+            source_ref: &incident.source_ref,
+            title: &incident.title,
+            description: incident.description.as_deref(),
+            category: incident.category.as_deref(),
+            severity: severity(incident.severity),
+            status: status(incident.status),
+            assignee: incident.assignee.as_deref(),
+            tlp: incident.tlp.map(tlp),
+            occurred_at: self.texts.occurred_at.as_deref(),
+            external_link: incident.external_link.as_deref(),
+            tags: &self.texts.tags,
+            observables: &self.observables,
+            techniques: &self.texts.techniques,
+            details: &self.details,
+            notes: &self.notes,
+            occurrences: shown.occurrences,
+            created_at: &self.texts.created_at,
+            updated_at: &self.texts.updated_at,
+        }
+    }
+}
+
+fn severity(severity: Severity) -> shapes::Severity {
+    match severity {
+        Severity::Informational => shapes::Severity::Informational,
+        Severity::Low => shapes::Severity::Low,
+        Severity::Medium => shapes::Severity::Medium,
+        Severity::High => shapes::Severity::High,
+        Severity::Critical => shapes::Severity::Critical,
+    }
+}
+
+fn status(status: Status) -> shapes::Status {
+    match status {
+        Status::New => shapes::Status::New,
+        Status::Triaged => shapes::Status::Triaged,
+        Status::InProgress => shapes::Status::InProgress,
+        Status::Escalated => shapes::Status::Escalated,
+        Status::Resolved => shapes::Status::Resolved,
+        Status::FalsePositive => shapes::Status::FalsePositive,
+        Status::Closed => shapes::Status::Closed,
+    }
+}
+
+fn tlp(tlp: Tlp) -> shapes::Tlp {
+    match tlp {
+        Tlp::Clear => shapes::Tlp::Clear,
+        Tlp::Green => shapes::Tlp::Green,
+        Tlp::Amber => shapes::Tlp::Amber,
+        Tlp::AmberStrict => shapes::Tlp::AmberStrict,
+        Tlp::Red => shapes::Tlp::Red,
+    }
+}
