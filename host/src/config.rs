@@ -11,13 +11,13 @@ mod pull;
 pub mod source;
 
 use crate::deliver::{Destination, Notifications};
-use crate::listen::TlsFiles;
 use crate::notify::Rule;
 use crate::proof::Bounds;
 use crate::source::{Origin, Source};
 use crate::trust::Trust;
 use crate::words::words;
 use anyhow::{Context, Result, ensure};
+use hookmill_listen::TlsFiles;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

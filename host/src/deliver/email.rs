@@ -1,12 +1,12 @@
 //! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
 
 use super::attempt::Sent;
-use crate::connection::{
-    AddressGuard, CertificateFile, Code, Failure, NameUnknown, RefusedAddress, authorities, harmless, of_tls,
-};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_connection::{
+    AddressGuard, CertificateFile, Code, Failure, NameUnknown, RefusedAddress, authorities, sanitize, tls_failure,
+};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
@@ -176,7 +176,7 @@ impl Email {
         let Failure { code, text } = failure_of(error);
         Failure::new(
             code,
-            harmless(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
+            sanitize(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
         )
     }
 
@@ -241,7 +241,7 @@ fn is_about_password(error: &smtp::Error) -> bool {
 }
 
 fn failure_of(error: &smtp::Error) -> Failure {
-    if let Some(failure) = of_tls(error) {
+    if let Some(failure) = tls_failure(error) {
         return failure;
     }
     let code = match error {

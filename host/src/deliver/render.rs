@@ -1,12 +1,12 @@
 //! Requests that are sent, and those that a destination's notifier makes of a change.
 
 use super::destination::{Channel, Destination};
-use crate::connection::is_reserved;
 use crate::plugin::{Kind, Notification, Plugin, shapes};
 use crate::plugin_dir::{Loaded, find};
 use crate::sandbox::{LogLine, log_said};
 use crate::store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_connection::is_reserved;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;

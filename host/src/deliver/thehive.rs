@@ -6,9 +6,9 @@
 use super::attempt::Sent;
 use super::http::Http;
 use super::render::Rendered;
-use crate::connection::{Answer, Code, Failure};
 use crate::notify::shapes::{thehive_alert, thehive_update};
 use crate::store::Operation;
+use hookmill_connection::{Answer, Code, Failure};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};

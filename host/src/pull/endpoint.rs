@@ -1,8 +1,8 @@
 //! Where a source is read: requests that go there and nowhere else.
 
 use super::Setback;
-use crate::connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use anyhow::{Result, ensure};
+use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::path::PathBuf;

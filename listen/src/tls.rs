@@ -1,14 +1,12 @@
 //! TLS of a listener: read from files, replaceable while it serves.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
+use hookmill_pem::{certificates, private_key};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where a listener's certificate and key are, all in PEM.
@@ -73,39 +71,5 @@ impl TlsFiles {
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
-    }
-}
-
-/// The certificates in a PEM file, at least one.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .and_then(|found: Vec<_>| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) })
-        .map_err(|error| unreadable(path, "certificate", error))
-}
-
-/// A key that everybody on the machine can read is no secret. A group may: that is how a service that is not root is
-/// commonly given one.
-pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, "private key", error))?;
-    let mode =
-        std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode();
-    ensure!(
-        mode & 0o007 == 0,
-        "every user can read or change the key {} (mode {:03o}); run `chmod o= {}`",
-        path.display(),
-        mode & 0o777,
-        path.display()
-    );
-    Ok(key)
-}
-
-/// Names the file; what is in it is never quoted.
-fn unreadable(path: &Path, wanted: &str, error: pem::Error) -> anyhow::Error {
-    let (path, begin) = (path.display(), format!("-----BEGIN {}-----", wanted.to_uppercase()));
-    match error {
-        pem::Error::Io(error) => anyhow!("cannot read {path}: {error}"),
-        pem::Error::NoItemsFound => anyhow!("{path} holds no {wanted}; a PEM file with `{begin}` is needed"),
-        _ => anyhow!("{path} is damaged; a PEM file with `{begin}` and a whole {wanted} is needed"),
     }
 }

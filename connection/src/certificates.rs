@@ -1,9 +1,9 @@
 //! Reads the certificates and keys that destinations are reached with: PEM, or PKCS#12 as Java and Windows keep them.
 
-use crate::listen::{certificates, private_key};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_pem::{certificates, private_key};
 use p12_keystore::Pkcs12Archive;
 use reqwest::Identity;
 use rustls::RootCertStore;
@@ -45,7 +45,7 @@ pub struct ClientCertificate {
 ///
 /// # Errors
 /// What is wrong with the file, and what to do.
-pub(crate) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
+pub fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
     let found = match Contents::read(file, "ca_password")? {
         Contents::Pem => certificates(&file.path)?,
         Contents::Pkcs12(archive) => archive.certs.iter().map(|bag| der(bag.cert.as_der())).collect(),
@@ -64,7 +64,7 @@ pub(crate) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'
 ///
 /// # Errors
 /// As [`authorities`].
-pub(crate) fn identity(client: &ClientCertificate) -> Result<Identity> {
+pub fn identity(client: &ClientCertificate) -> Result<Identity> {
     let path = client.certificate.path.display();
     let (chain, key) = match Contents::read(&client.certificate, "client_password")? {
         Contents::Pem => {

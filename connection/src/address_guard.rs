@@ -164,7 +164,7 @@ fn last_four(v6: Ipv6Addr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -337,7 +337,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (guard, lookups) = guard(&["127.0.0.1/32"], &["127.0.0.1"], &["127.0.0.2"]);
-        let client = crate::connection::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
+        let client = crate::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
         let answers = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);

@@ -10,7 +10,6 @@ mod tls;
 mod watched;
 
 pub use tls::{LiveTls, TlsFiles};
-pub(crate) use tls::{certificates, private_key};
 
 use anyhow::{Context, Result};
 use axum::Router;

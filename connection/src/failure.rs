@@ -3,8 +3,7 @@
 //! What the client reports is a chain of errors of five crates. It is read here and nowhere else; no URL and no header is
 //! ever in the text.
 
-use super::address_guard::{NameUnknown, RefusedAddress};
-use crate::words::words;
+use crate::address_guard::{NameUnknown, RefusedAddress};
 use reqwest::StatusCode;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use std::error::Error;
@@ -13,35 +12,60 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-words!(
-    /// What kind of failure it is.
-    Code {
-        /// A name has no address.
-        Dns = "dns",
-        /// There is no way to the address, or nobody listens there.
-        Connect = "connect",
-        /// The two sides do not come to trust each other.
-        Tls = "tls",
-        /// It takes too long.
-        Timeout = "timeout",
-        /// The server answered, and not with a 2xx.
-        Status = "status",
-        /// The address is not one that the destination may be reached at.
-        RefusedAddress = "refused_address",
-        /// The proxy does not do what it is asked.
-        Proxy = "proxy",
-        /// The connection ended before the answer, or the answer is no HTTP.
-        Interrupted = "interrupted",
-        /// The file cannot be written.
-        File = "file",
-        /// There is nothing to send.
-        Request = "request",
-        /// The server's answer is not what was asked for.
-        Answer = "answer",
-        /// What was read could not be stored.
-        Store = "store",
+/// The kind of a failure, as programs read it in the API and in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The name has no address.
+    Dns,
+    /// The address cannot be reached, or nothing listens there.
+    Connect,
+    /// The TLS handshake failed, because of a certificate for example.
+    Tls,
+    /// Connecting or the answer took too long.
+    Timeout,
+    /// The server answered with a status other than 2xx.
+    Status,
+    /// The address guard refused the address.
+    RefusedAddress,
+    /// The proxy refused the request or failed.
+    Proxy,
+    /// The connection ended before the answer was complete, or the answer is not HTTP.
+    Interrupted,
+    /// The file cannot be written.
+    File,
+    /// There is nothing to send, because the request could not be made.
+    Request,
+    /// The content of the server's answer is not what the request asked for.
+    Answer,
+    /// The data that was read could not be stored.
+    Store,
+}
+
+impl Code {
+    /// Returns the code's text, which is part of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::RefusedAddress => "refused_address",
+            Self::Proxy => "proxy",
+            Self::Interrupted => "interrupted",
+            Self::File => "file",
+            Self::Request => "request",
+            Self::Answer => "answer",
+            Self::Store => "store",
+        }
     }
-);
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +78,7 @@ pub struct Failure {
 
 /// How the request that failed was sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub struct Way {
     /// Whether there is a proxy between.
     pub is_proxied: bool,
     /// Whether the server speaks TLS.
@@ -77,12 +101,12 @@ impl Failure {
     }
 
     /// The proxy wants to know who asks, or does not believe it.
-    pub(crate) fn proxy_authorization() -> Self {
+    pub fn proxy_authorization() -> Self {
         Self::new(Code::Proxy, "the proxy refuses the user name and password of `proxy`, or asks for them (407)")
     }
 
     /// What an error of the client stands for.
-    pub(crate) fn of(error: &reqwest::Error, way: Way) -> Self {
+    pub fn of(error: &reqwest::Error, way: Way) -> Self {
         let causes = causes(error);
         let tunnel = causes.iter().map(ToString::to_string).find(|text| text.starts_with("tunnel error: "));
         // Whatever happens before there is a tunnel happens at the proxy; without TLS there is none.
@@ -215,7 +239,7 @@ fn is_cut(kind: ErrorKind) -> bool {
 }
 
 /// What of TLS is among the causes of an error of another client.
-pub(crate) fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
+pub fn tls_failure(error: &(dyn Error + 'static)) -> Option<Failure> {
     find::<rustls::Error>(&causes(error)).map(|problem| Failure::new(Code::Tls, tls(problem)))
 }
 

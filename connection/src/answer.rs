@@ -1,19 +1,19 @@
-//! The beginning of a receiver's answer, made harmless: it is shown to operators and may be anything.
+//! The beginning of a receiver's answer, made sanitize: it is shown to operators and may be anything.
 
-use super::authentication::Authentication;
+use crate::authentication::Authentication;
 use hyper::ext::ReasonPhrase;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use std::time::{Duration, SystemTime};
 
 /// How much of an answer is kept with the attempt.
-pub(crate) const ANSWER_BYTES_MAX: usize = 1024;
+pub const ANSWER_BYTES_MAX: usize = 1024;
 /// The longest wait that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a receiver said.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
     /// The beginning of its body.
@@ -37,12 +37,12 @@ impl Answer {
             bytes = reason.as_bytes().to_vec();
         }
         let text = authentication.without_secrets(&String::from_utf8_lossy(&bytes));
-        Self { status, retry_after, text: harmless(&text) }
+        Self { status, retry_after, text: sanitize(&text) }
     }
 }
 
 /// No control character and none that turns the direction of text, at most as long as an answer is kept.
-pub(crate) fn harmless(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     let turns =
         |char: char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_harmful = |char: char| (char.is_control() && !matches!(char, '\n' | '\t')) || turns(char);
@@ -68,7 +68,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWER_BYTES_MAX, harmless};
+    use crate::{ANSWER_BYTES_MAX, sanitize};
 
     #[test]
     fn answers_are_made_harmless() {
@@ -77,9 +77,9 @@ mod tests {
             ("\u{1b}[2Jgone\0", "\u{fffd}[2Jgone\u{fffd}"),
             ("a\u{202e}b\u{85}", "a\u{fffd}b\u{fffd}"),
         ] {
-            assert_eq!(harmless(text), expected);
+            assert_eq!(sanitize(text), expected);
         }
-        let long = harmless(&"ä\u{7}".repeat(ANSWER_BYTES_MAX));
+        let long = sanitize(&"ä\u{7}".repeat(ANSWER_BYTES_MAX));
         assert!(long.len() <= ANSWER_BYTES_MAX && long.len() > ANSWER_BYTES_MAX - 4);
     }
 }

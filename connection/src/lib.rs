@@ -10,13 +10,10 @@ mod certificates;
 mod failure;
 
 pub use address_guard::{AddressGuard, NameUnknown, RefusedAddress};
-pub(crate) use answer::{Answer, harmless};
-pub(crate) use authentication::header_name;
-pub use authentication::{Authentication, is_reserved};
-pub(crate) use certificates::authorities;
-pub use certificates::{CertificateFile, ClientCertificate};
-pub(crate) use failure::of_tls;
-pub use failure::{Code, Failure};
+pub use answer::{Answer, sanitize};
+pub use authentication::{Authentication, header_name, is_reserved};
+pub use certificates::{CertificateFile, ClientCertificate, authorities};
+pub use failure::{Code, Failure, tls_failure};
 
 use anyhow::{Context, Result, ensure};
 use certificates::identity;
@@ -29,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
+/// Waits are with_jitter at random by up to this share, so that what failed together does not come back together.
 const JITTER: f64 = 0.1;
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -111,7 +108,7 @@ impl Connection {
     }
 
     /// The answer to a request, whatever it is, where the URL's host may be reached.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         method: Method,
         url: Url,
@@ -130,12 +127,12 @@ impl Connection {
         Ok(response)
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
+    pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// Why a request did not get its answer.
-    pub(crate) fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
+    pub fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
         let (connect_timeout, timeout) = (self.connect_timeout, self.timeout);
         Failure::of(error, Way { is_proxied: self.is_proxied, is_tls, connect_timeout, timeout })
     }
@@ -159,14 +156,14 @@ fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
 
 /// # Errors
 /// When the URL of a key is no HTTP URL.
-pub(crate) fn require_http(url: &Url, key: &str) -> Result<()> {
+pub fn require_http(url: &Url, key: &str) -> Result<()> {
     let scheme = url.scheme();
     ensure!(matches!(scheme, "http" | "https"), "`{key}` begins with `{scheme}:`; http: and https: are taken");
     Ok(())
 }
 
 /// A wait, with jitter.
-pub(crate) fn stretched(wait: Duration) -> Duration {
+pub fn with_jitter(wait: Duration) -> Duration {
     let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
     wait.mul_f64(1.0 + JITTER * share)
 }

@@ -76,18 +76,18 @@ impl Authentication {
     }
 
     /// Sets the header, in the place of what was there.
-    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+    pub fn apply(&self, headers: &mut HeaderMap) {
         if let Some((name, value)) = &self.header {
             headers.insert(name, value.clone());
         }
     }
 
     /// A receiver's text without the secrets that it may have sent back.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
+    pub fn without_secrets(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
-    pub(crate) fn longest_secret(&self) -> usize {
+    pub fn longest_secret(&self) -> usize {
         self.secrets.first().map_or(0, String::len)
     }
 }
@@ -105,7 +105,7 @@ pub fn is_reserved(name: &HeaderName) -> bool {
 }
 
 /// The name of a header that may be configured: none that the connection needs, or that the host sets itself.
-pub(crate) fn header_name(text: &str, key: &str) -> Result<HeaderName> {
+pub fn header_name(text: &str, key: &str) -> Result<HeaderName> {
     let name: HeaderName = text.parse().ok().with_context(|| format!("`{key}` is no name of a header"))?;
     ensure!(!is_reserved(&name), "`{key}`: the header `{name}` is the host's own; choose another");
     Ok(name)
@@ -113,7 +113,7 @@ pub(crate) fn header_name(text: &str, key: &str) -> Result<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use super::Authentication;
+    use crate::Authentication;
     use reqwest::header::HeaderMap;
 
     #[test]
