@@ -1,100 +1,62 @@
-//! The open connections of one listener, each with a note since when the host waits for its client.
-//!
-//! The note is one atomic number that requests write and that is only read when somebody looks: now and then, and when a
-//! new connection finds no room. Whoever is to be closed is told so and checks the note again, so that no request that
-//! began meanwhile is cut off.
+//! The open connections of one listener, and the choice of those that are closed to make room for others.
 
+use crate::connection_state::{ConnectionState, ListenerState};
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The share of all connections that is closed at once to make room, so that the look for them is paid for by many.
+/// The share of all connections that is closed at once to make room, so that one search serves many new connections.
 const SHARE_CLOSED: u32 = 16;
-/// Nobody gives way before this: a client that has just connected, or is about to use its connection again, gets the time
-/// for it even when all others have work.
+/// The time for which no connection is closed to make room. Even when all others are busy, a client that has just
+/// connected, or is about to reuse its connection, has this long to send its request.
 const GRACE: Duration = Duration::from_millis(200);
-/// How long to wait for room before looking again for connections that wait.
+/// The time to wait for room before the next search for connections to close.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
-/// How long the end waits for a connection without a request in flight: an answer may still be on its way out.
-const END_PAUSE: Duration = Duration::from_secs(1);
-
-/// A note below this is the time since when the head of a request is waited for, in milliseconds of the listener's
-/// clock; one from here on is this plus the time since when a body is.
-const BODY: u64 = 1 << 62;
-/// A note from here on is this plus the time since when a client takes nothing of its answer.
-const ANSWER: u64 = 1 << 63;
-/// The time in a note.
-const TIME: u64 = BODY - 1;
-/// The note while a request is worked on: it is the host's turn.
-const WORKING: u64 = u64::MAX;
 
 /// The open connections of one listener.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub struct Connections {
     max: u32,
     room: Arc<Semaphore>,
     open: Mutex<OpenConnections>,
-    clock: Instant,
-    ending: Arc<AtomicBool>,
+    listener: ListenerState,
 }
 
 #[derive(Debug, Default)]
 struct OpenConnections {
-    by_age: BTreeMap<u64, Arc<Connection>>,
+    by_age: BTreeMap<u64, Arc<ConnectionState>>,
     next: u64,
 }
 
-/// What is known of one connection.
+/// The slot of one open connection, which is free again when this value is dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
-    clock: Instant,
-    ending: Arc<AtomicBool>,
-    waits_since: AtomicU64,
-    close: Notify,
-}
-
-/// A connection's place among the open ones.
-#[derive(Debug)]
-pub(super) struct Place {
+pub struct Slot {
     connections: Arc<Connections>,
     age: u64,
-    connection: Arc<Connection>,
+    state: Arc<ConnectionState>,
     _room: OwnedSemaphorePermit,
 }
 
-/// How a connection that is told to close does so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Close {
-    /// There and then.
-    Now,
-    /// When what it still sends has left, but not later than this.
-    Within(Duration),
-    /// When the request in flight has been answered.
-    AfterAnswer,
-}
-
 impl Connections {
-    /// None yet, and at most so many.
+    /// Creates an empty set for at most `max` connections.
     pub fn new(max: u32) -> Self {
         Self {
             max,
             room: Arc::new(Semaphore::new(max as usize)),
             open: Mutex::default(),
-            clock: Instant::now(),
-            ending: Arc::default(),
+            listener: ListenerState::start(),
         }
     }
 
-    /// Whether another one needs room made for it.
+    /// Returns whether a new connection has to wait for another one to close.
     pub fn are_full(&self) -> bool {
         self.room.available_permits() == 0
     }
 
-    /// Takes another one in, for which those that wait longest give way.
-    pub async fn open(self: &Arc<Self>) -> Place {
+    /// Adds a connection. When the set is full, the connections that wait longest are closed for the new one.
+    pub async fn open(self: &Arc<Self>) -> Slot {
         let room = loop {
             if let Ok(room) = self.room.clone().try_acquire_owned() {
                 break room;
@@ -104,45 +66,40 @@ impl Connections {
                 break room;
             }
         };
-        let connection = Arc::new(Connection {
-            clock: self.clock,
-            ending: self.ending.clone(),
-            waits_since: AtomicU64::new(now(self.clock)),
-            close: Notify::new(),
-        });
+        let state = Arc::new(ConnectionState::new(self.listener.clone()));
         let mut open = self.lock();
         let age = open.next;
         open.next += 1;
-        open.by_age.insert(age, connection.clone());
-        Place { connections: self.clone(), age, connection, _room: room }
+        open.by_age.insert(age, state.clone());
+        Slot { connections: self.clone(), age, state, _room: room }
     }
 
-    /// Closes those whose client has not sent the head of a request, or has taken nothing of an answer, for this long.
+    /// Closes the connections whose client has not sent the head of a request, or has read nothing of an answer, for
+    /// this long.
     pub fn close_overdue(&self, head_timeout: Duration) {
-        let before = before(self.clock, head_timeout);
+        let before_ms = self.listener.ms_before(head_timeout);
         let open = self.lock();
-        let overdue = open.by_age.values().filter(|connection| connection.is_overdue(before));
-        overdue.for_each(|connection| connection.close.notify_one());
+        open.by_age.values().filter(|state| state.is_overdue(before_ms)).for_each(|state| state.request_close());
     }
 
-    /// Closes a share of those whose client is waited for: those without a request first, the longest waiting first.
+    /// Closes a share of the connections whose client owes a part of a request: those that owe the head first, and of
+    /// these the longest waiting first.
     pub fn close_longest_waiting(&self) {
+        let before_ms = self.listener.ms_before(GRACE);
         let open = self.lock();
-        let mut waiting: Vec<(u64, &Arc<Connection>)> =
-            open.by_age.values().map(|connection| (connection.note(), connection)).collect();
-        let before = before(self.clock, GRACE);
-        waiting.retain(|(note, _)| *note < ANSWER && (*note & TIME) < before);
+        let candidates = open.by_age.values().filter_map(|state| Some((state.close_priority(before_ms)?, state)));
+        let mut waiting: Vec<(u64, &Arc<ConnectionState>)> = candidates.collect();
         let count = ((self.max / SHARE_CLOSED).max(1) as usize).min(waiting.len());
         if count < waiting.len() {
-            waiting.select_nth_unstable_by_key(count, |(note, _)| *note);
+            waiting.select_nth_unstable_by_key(count, |(priority, _)| *priority);
         }
-        waiting[..count].iter().for_each(|(_, connection)| connection.close.notify_one());
+        waiting[..count].iter().for_each(|(_, state)| state.request_close());
     }
 
-    /// Closes all that have no request in flight, and waits for the others.
-    pub async fn end(&self) {
-        self.ending.store(true, Ordering::Release);
-        self.lock().by_age.values().for_each(|connection| connection.close.notify_one());
+    /// Closes all connections: at once those without a request in flight, the others when they have answered it.
+    pub async fn shut_down(&self) {
+        self.listener.shut_down();
+        self.lock().by_age.values().for_each(|state| state.request_close());
         let _ = self.room.acquire_many(self.max).await;
     }
 
@@ -151,204 +108,127 @@ impl Connections {
     }
 }
 
-impl Connection {
-    /// The head of a request came; its body is waited for.
-    pub fn awaits_body(&self) {
-        self.waits_since.store(BODY + now(self.clock), Ordering::Relaxed);
-    }
+impl Deref for Slot {
+    type Target = Arc<ConnectionState>;
 
-    /// Nothing of the request is missing.
-    pub fn works(&self) {
-        self.waits_since.store(WORKING, Ordering::Relaxed);
-    }
-
-    /// The request is answered; another may come.
-    pub fn awaits_head(&self) {
-        self.waits_since.store(now(self.clock), Ordering::Relaxed);
-    }
-
-    /// The client takes nothing of its answer.
-    pub fn stalls(&self) {
-        let since = ANSWER + now(self.clock);
-        let _ = self.waits_since.compare_exchange(WORKING, since, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// The client takes of its answer.
-    pub fn moves(&self) {
-        if (ANSWER..WORKING).contains(&self.note()) {
-            self.works();
-        }
-    }
-
-    /// Whether this request is its connection's last.
-    pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Acquire)
-    }
-
-    /// Ends when the connection is to be closed, with how.
-    pub async fn told_to_close(&self) -> Close {
-        self.close.notified().await;
-        match (self.note(), self.is_ending()) {
-            (0..BODY, true) => Close::Within(END_PAUSE),
-            (WORKING, _) | (BODY.., true) => Close::AfterAnswer,
-            (..WORKING, false) => Close::Now,
-        }
-    }
-
-    /// Ends when the answer in flight is not waited for any more. At the end, when nobody else looks for clients that take
-    /// nothing, they have less time.
-    pub async fn given_up(&self) {
-        loop {
-            match tokio::time::timeout(END_PAUSE, self.told_to_close()).await {
-                Ok(Close::AfterAnswer) => {}
-                Ok(Close::Now) => return,
-                Ok(Close::Within(time)) => return tokio::time::sleep(time).await,
-                Err(_) if self.is_ending() && self.is_overdue(before(self.clock, END_PAUSE)) => return,
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Whether the head of a request, or that its client takes of an answer, is waited for since before this time.
-    fn is_overdue(&self, before: u64) -> bool {
-        match self.note() {
-            WORKING | BODY..ANSWER => false,
-            note => note & TIME < before,
-        }
-    }
-
-    fn note(&self) -> u64 {
-        self.waits_since.load(Ordering::Relaxed)
+    fn deref(&self) -> &Arc<ConnectionState> {
+        &self.state
     }
 }
 
-impl Deref for Place {
-    type Target = Arc<Connection>;
-
-    fn deref(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-}
-
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.lock().by_age.remove(&self.age);
     }
 }
 
-fn now(clock: Instant) -> u64 {
-    clock.elapsed().as_millis() as u64
-}
-
-fn before(clock: Instant, time: Duration) -> u64 {
-    now(clock).saturating_sub(time.as_millis() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection_state::{Close, SHUTDOWN_PAUSE};
 
-    async fn told(place: &Place) -> Option<Close> {
-        tokio::time::timeout(Duration::ZERO, place.told_to_close()).await.ok()
+    /// Returns the way in which a connection was asked to close, none if it was not.
+    async fn asked(slot: &Slot) -> Option<Close> {
+        tokio::time::timeout(Duration::ZERO, slot.close_requested()).await.ok()
     }
 
     #[tokio::test]
-    async fn those_that_wait_longest_give_way() {
+    async fn the_longest_waiting_are_closed_first() {
         let connections = Arc::new(Connections::new(4));
-        let mut places = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..4 {
-            places.push(connections.open().await);
+            slots.push(connections.open().await);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        // The oldest works, the second waits for a body, the third has just been answered: the fourth waits longest.
-        places[0].works();
-        places[1].awaits_body();
-        places[2].awaits_head();
+        // The first is working, the second awaits a body, the third was answered just now: the fourth waits longest.
+        slots[0].set_working();
+        slots[1].set_awaiting_body();
+        slots[2].set_awaiting_head();
         assert!(connections.are_full());
         connections.close_longest_waiting();
-        for place in &places {
-            assert_eq!(told(place).await, None, "{place:?} has just begun to wait");
+        for slot in &slots {
+            assert_eq!(asked(slot).await, None, "{slot:?} has only just begun to wait");
         }
         tokio::time::sleep(GRACE * 2).await;
-        for (given_up, kept) in [(3, &[0, 1, 2][..]), (2, &[0, 1]), (1, &[0])] {
+        for (closed, kept) in [(3, &[0, 1, 2][..]), (2, &[0, 1]), (1, &[0])] {
             connections.close_longest_waiting();
-            assert_eq!(told(&places[given_up]).await, Some(Close::Now));
+            assert_eq!(asked(&slots[closed]).await, Some(Close::Now));
             for &kept in kept {
-                assert_eq!(told(&places[kept]).await, None);
+                assert_eq!(asked(&slots[kept]).await, None);
             }
-            places[given_up].works();
+            slots[closed].set_working();
         }
-        // All work: there is room when one of them ends, and not before.
+        // All are working: there is no room until one of them ends.
         connections.close_longest_waiting();
         let waits = tokio::time::timeout(ROOM_PAUSE * 3, connections.open()).await;
         assert!(waits.is_err());
-        places.pop();
+        slots.pop();
         connections.open().await;
         assert_eq!(connections.lock().by_age.len(), 3);
     }
 
     #[tokio::test]
-    async fn who_began_a_request_meanwhile_is_not_cut_off() {
+    async fn a_request_that_began_in_the_meantime_is_answered() {
         let connections = Arc::new(Connections::new(1));
-        let place = connections.open().await;
+        let slot = connections.open().await;
         tokio::time::sleep(GRACE * 2).await;
         connections.close_longest_waiting();
-        place.works();
-        assert_eq!(told(&place).await, Some(Close::AfterAnswer));
+        slot.set_working();
+        assert_eq!(asked(&slot).await, Some(Close::AfterAnswer));
     }
 
     #[tokio::test]
-    async fn the_end_waits_for_what_is_in_flight() {
+    async fn a_shutdown_waits_for_requests_in_flight() {
         let connections = Arc::new(Connections::new(8));
         let (idle, reading, working) = (connections.open().await, connections.open().await, connections.open().await);
-        reading.awaits_body();
-        working.works();
+        reading.set_awaiting_body();
+        working.set_working();
         let end = tokio::spawn({
             let connections = connections.clone();
-            async move { connections.end().await }
+            async move { connections.shut_down().await }
         });
-        assert_eq!(idle.told_to_close().await, Close::Within(END_PAUSE));
-        assert_eq!(reading.told_to_close().await, Close::AfterAnswer);
-        assert_eq!(working.told_to_close().await, Close::AfterAnswer);
-        assert!(working.is_ending() && !end.is_finished());
+        assert_eq!(idle.close_requested().await, Close::Within(SHUTDOWN_PAUSE));
+        assert_eq!(reading.close_requested().await, Close::AfterAnswer);
+        assert_eq!(working.close_requested().await, Close::AfterAnswer);
+        assert!(working.is_shutting_down() && !end.is_finished());
         drop((idle, reading, working));
         end.await.unwrap();
     }
 
     #[tokio::test]
-    async fn heads_are_not_waited_for_without_end() {
+    async fn the_wait_for_a_head_is_limited() {
         let connections = Arc::new(Connections::new(2));
         let (idle, reading) = (connections.open().await, connections.open().await);
-        reading.awaits_body();
+        reading.set_awaiting_body();
         connections.close_overdue(Duration::from_secs(60));
-        assert_eq!(told(&idle).await, None);
+        assert_eq!(asked(&idle).await, None);
         tokio::time::sleep(Duration::from_millis(5)).await;
         connections.close_overdue(Duration::from_millis(1));
-        assert_eq!((told(&idle).await, told(&reading).await), (Some(Close::Now), None));
+        assert_eq!((asked(&idle).await, asked(&reading).await), (Some(Close::Now), None));
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_is_not_waited_for_without_end() {
+    async fn the_wait_for_a_client_that_reads_nothing_is_limited() {
         let connections = Arc::new(Connections::new(2));
         let (stalled, moving) = (connections.open().await, connections.open().await);
-        for place in [&stalled, &moving] {
-            place.works();
-            place.stalls();
+        for slot in [&stalled, &moving] {
+            slot.set_working();
+            slot.set_stalled();
         }
-        moving.moves();
+        moving.set_progressing();
         tokio::time::sleep(Duration::from_millis(5)).await;
         connections.close_overdue(Duration::from_secs(60));
         connections.close_longest_waiting();
-        assert_eq!((told(&stalled).await, told(&moving).await), (None, None));
+        assert_eq!((asked(&stalled).await, asked(&moving).await), (None, None));
         connections.close_overdue(Duration::from_millis(1));
-        assert_eq!((told(&stalled).await, told(&moving).await), (Some(Close::Now), None));
+        assert_eq!((asked(&stalled).await, asked(&moving).await), (Some(Close::Now), None));
 
         let end = tokio::spawn({
             let connections = connections.clone();
-            async move { connections.end().await }
+            async move { connections.shut_down().await }
         });
-        stalled.given_up().await;
-        assert!(tokio::time::timeout(Duration::ZERO, moving.given_up()).await.is_err());
+        stalled.abandoned().await;
+        assert!(tokio::time::timeout(Duration::ZERO, moving.abandoned()).await.is_err());
         drop((stalled, moving));
         end.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! TLS of a listener: read from files, replaceable while it serves.
+//! The TLS configuration of a listener, read from files and replaceable while the listener serves.
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwapOption;
@@ -9,46 +9,47 @@ use rustls::{RootCertStore, ServerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Where a listener's certificate and key are, all in PEM.
+/// The TLS files of a listener, in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// Its certificate, and those between it and the root after it.
+    /// The certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
-    /// The certificate's private key.
+    /// The private key of the certificate.
     pub key: PathBuf,
-    /// Who signs clients' certificates. With it, a client without one is not served.
+    /// The authorities that sign client certificates. With this file, clients without such a certificate are refused.
     pub client_ca: Option<PathBuf>,
 }
 
-/// What the next connection of a listener begins with: TLS, or none. Clones share it.
+/// The TLS configuration for new connections, or none for connections without TLS. Clones share one configuration.
 #[derive(Clone, Debug)]
 pub struct LiveTls(Arc<ArcSwapOption<ServerConfig>>);
 
 impl LiveTls {
-    /// What these files say; no TLS without files.
+    /// Reads the files; without files, there is no TLS.
     ///
     /// # Errors
-    /// As [`TlsFiles::read`].
+    /// Returns an error as [`TlsFiles::read`] does.
     pub fn new(files: Option<&TlsFiles>) -> Result<Self> {
         let config = files.map(TlsFiles::read).transpose()?;
         Ok(Self(Arc::new(ArcSwapOption::new(config))))
     }
 
-    /// Puts a configuration in place of the one before, for connections from now on.
+    /// Replaces the configuration. Open connections keep the one that they began with.
     pub fn replace(&self, config: Option<Arc<ServerConfig>>) {
         self.0.store(config);
     }
 
-    pub(super) fn current(&self) -> Option<Arc<ServerConfig>> {
+    /// Returns the configuration for a new connection.
+    pub(crate) fn current(&self) -> Option<Arc<ServerConfig>> {
         self.0.load_full()
     }
 }
 
 impl TlsFiles {
-    /// Reads the files: TLS 1.2 or 1.3, HTTP/1.1.
+    /// Reads the files into a configuration for TLS 1.2 and 1.3 and HTTP/1.1.
     ///
     /// # Errors
-    /// Which of the files cannot be used, and what to do.
+    /// Returns an error that names the file that cannot be used, and the remedy.
     pub fn read(&self) -> Result<Arc<ServerConfig>> {
         let chain = certificates(&self.certificate)?;
         let key = private_key(&self.key)?;
@@ -57,7 +58,7 @@ impl TlsFiles {
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let unusable = || format!("{} holds no certificate authority that can be used", path.display());
+                let unusable = || format!("{} holds no usable certificate authority", path.display());
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path)? {
                     roots.add(certificate).with_context(unusable)?;

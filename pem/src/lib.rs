@@ -54,3 +54,53 @@ fn unreadable(path: &Path, wanted: &str, error: pem::Error) -> anyhow::Error {
         _ => anyhow!("{path} is damaged; a PEM file with `{begin}` and a whole {wanted} is needed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions, write};
+
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n";
+
+    #[test]
+    fn certificates_are_read_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain.pem");
+        write(&path, format!("a comment\n{CERTIFICATE}{KEY}{}", CERTIFICATE.replace("AQID", "BAUG"))).unwrap();
+        let found = certificates(&path).unwrap();
+        assert_eq!(found, [CertificateDer::from(vec![1, 2, 3]), CertificateDer::from(vec![4, 5, 6])]);
+    }
+
+    #[test]
+    fn keys_that_every_user_can_access_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.key");
+        write(&path, KEY).unwrap();
+        for (mode, is_private) in [(0o600, true), (0o640, true), (0o604, false), (0o602, false), (0o644, false)] {
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let read = private_key(&path);
+            assert_eq!(read.is_ok(), is_private, "{mode:o}");
+            assert!(read.err().is_none_or(|error| error.to_string().contains("chmod o= ")));
+        }
+    }
+
+    #[test]
+    fn errors_name_the_file_and_do_not_quote_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, expected) in [
+            ("", "holds no certificate"),
+            ("hunter2", "holds no certificate"),
+            (KEY, "holds no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nhunter2\n", "is damaged"),
+        ] {
+            let path = folder.path().join("wrong.pem");
+            write(&path, content).unwrap();
+            let error = certificates(&path).unwrap_err().to_string();
+            assert!(error.contains("wrong.pem") && error.contains(expected), "{error}");
+            assert!(error.contains("`-----BEGIN CERTIFICATE-----`") && !error.contains("hunter2"), "{error}");
+        }
+        let error = private_key(&folder.path().join("none.key")).unwrap_err().to_string();
+        assert!(error.contains("none.key") && error.contains("No such file"), "{error}");
+    }
+}

@@ -219,7 +219,7 @@ impl Receiver {
             timeout: self.timeout.take().map(|time| time.0.into()),
             is_stream: false,
         };
-        options.connect()
+        options.build()
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {

@@ -218,6 +218,6 @@ impl Declaration {
             }),
             is_stream,
         };
-        options.connect()
+        options.build()
     }
 }
