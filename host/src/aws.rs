@@ -1,10 +1,10 @@
 //! The two things that Amazon SNS has its receivers fetch: the certificate that signs, and the URL that confirms a
 //! subscription. Only hosts of AWS are asked, and only at addresses that are globally routable.
 
-use crate::connection::{AddressGuard, guarded_client};
 use crate::http_error::HttpError;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use hookmill_connection::{AddressGuard, guarded_client};
 use hookmill_signatures::{AwsUrl, is_certificate};
 use reqwest::{Client, Response};
 use std::collections::BTreeMap;

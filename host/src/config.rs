@@ -11,7 +11,6 @@ mod pull;
 pub mod source;
 
 use crate::deliver::{Destination, Notifications};
-use crate::listen::TlsFiles;
 use hookmill_notify::Rule;
 use crate::proof::Bounds;
 use crate::source::{Origin, Source};
@@ -20,6 +19,7 @@ use hookmill_incident::words;
 use hookmill_sandbox::PluginLimits;
 use hookmill_store::Dedup;
 use anyhow::{Context, Result, ensure};
+use hookmill_listen::TlsFiles;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -16,7 +16,6 @@ pub use poll::{Poll, Query};
 pub use since::{SinceText, TimeFormat};
 
 use crate::Host;
-use crate::connection::{Code, Failure, stretched};
 use hookmill_incident::{Event, Identity, Mapped, NamedValue};
 use hookmill_incident::id::unix_ms;
 use crate::receive::note;
@@ -24,6 +23,7 @@ use crate::source::Source;
 use hookmill_store::{LastError, Position, StoreError};
 use crate::verify::Verified;
 use bytes::Bytes;
+use hookmill_connection::{Code, Failure, with_jitter};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl Pauses {
     fn next(&mut self) -> Duration {
         let pause = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
-        stretched(pause)
+        with_jitter(pause)
     }
 }
 

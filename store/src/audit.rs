@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::{RawValue, to_raw_value};
 use std::ops::ControlFlow;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 impl Store {
@@ -44,11 +43,6 @@ impl Store {
             newest.map(|key| entry(connection, key)).transpose()
         })
         .await
-    }
-
-    /// The newest entry of all that is on disk, whenever it is another one.
-    pub fn watch_audit(&self) -> watch::Receiver<Uuid> {
-        self.newest_audit.clone()
     }
 
     /// Adds the entries after this id to what is given, the oldest first, for as long as `add` wants more.
@@ -104,7 +98,7 @@ pub(super) struct Change<'a> {
 pub(super) fn append(tx: &mut Tx, row: &IncidentRow, change: &Change) -> Result<i64> {
     // In this order, so that no entry's id is older than its time.
     let (at, id) = (unix_ms(), tx.ids.next());
-    tx.newest_audit = Some(id);
+    tx.changed.newest_audit = Some(id);
     let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)";
     tx.connection.prepare_cached(sql)?.execute(params![

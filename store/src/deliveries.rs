@@ -268,6 +268,7 @@ impl Store {
                 }
                 let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
                 tx.connection.prepare_cached(sql)?.execute(params![unix_ms(), key(id)])?;
+                tx.changed.deliveries = true;
                 Ok(Some(Ok(destination)))
             })
             .await
@@ -326,13 +327,13 @@ impl Store {
         self.read(move |connection| list(connection, &filter, before, limit)).await
     }
 
-    /// Tells of something that happened to the host itself whoever wants to know. Returns whether anybody does.
+    /// Queues deliveries about something that happened to the host itself, for every notification with this trigger.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn notice(&self, trigger: Trigger, message: Value) -> Result<bool, StoreError> {
+    pub async fn notice(&self, trigger: Trigger, message: Value) -> Result<(), StoreError> {
         if self.outbound.load().rules_for(trigger).next().is_none() {
-            return Ok(false);
+            return Ok(());
         }
         self.writer.write(move |tx| notice(tx, trigger, &message)).await
     }
@@ -381,7 +382,7 @@ pub(super) fn enqueue(
         step.map(|(name, _)| name),
         step.map(|(_, step)| step as u64),
     ])?;
-    tx.enqueued += 1;
+    tx.changed.deliveries = true;
     Ok(())
 }
 
@@ -397,12 +398,12 @@ pub(super) fn enqueue_steps(tx: &mut Tx, rule: &Rule, told: &Told) -> Result<()>
 }
 
 /// The same for every notification that wants to know of the host itself.
-pub(super) fn notice(tx: &mut Tx, trigger: Trigger, message: &Value) -> Result<bool> {
-    let (outbound, before) = (tx.outbound.clone(), tx.enqueued);
+pub(super) fn notice(tx: &mut Tx, trigger: Trigger, message: &Value) -> Result<()> {
+    let outbound = tx.outbound.clone();
     for rule in outbound.rules_for(trigger).filter(|rule| rule.filter.matches(message)) {
         enqueue_steps(tx, rule, &Told::Notice(&json(message)))?;
     }
-    Ok(tx.enqueued > before)
+    Ok(())
 }
 
 /// Whether something of the same subject waits in a queue before a key.
@@ -463,6 +464,7 @@ fn retry_some(tx: &mut Tx, filter: &DeliveryFilter, after: i64) -> Result<Vec<i6
         let follows = is_ordered && has_pending(tx.connection, destination, *subject, *key)?;
         let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
         tx.connection.prepare_cached(sql)?.execute(params![(!follows).then(unix_ms), key])?;
+        tx.changed.deliveries = true;
     }
     Ok(rows.into_iter().map(|(key, ..)| key).collect())
 }

@@ -5,15 +5,14 @@ use super::incidents::{IncidentKey, apply, find};
 use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
-use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, NamedValue, Reading, RepeatKey, Verdict};
+use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, Mapped, NamedValue, Reading, RepeatKey, Verdict};
 use hookmill_incident::id::{key, key_ms, unix_ms};
-use hookmill_incident::{Number, Origin};
+use hookmill_incident::Origin;
 use hookmill_notify::{Rule, Trigger, about_event};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +28,6 @@ pub struct Recorded {
     pub state: EventState,
     /// Whether it was known already, so that nothing changed.
     pub duplicate: bool,
-    /// Whether there is something new to deliver.
-    pub delivers: bool,
-    /// Whether there is something new for a playbook.
-    pub triages: bool,
 }
 
 /// What recording an event would make.
@@ -99,6 +94,7 @@ impl Store {
                 }
                 let settled = settle(tx, &mapped, Some(was))?;
                 update_event(tx, mapped.event.id, &settled.state, attempt, &mapped.tried)?;
+                tx.changed.queued |= settled.state.status == EventStatus::Queued;
                 Ok(Some(settled))
             })
             .await
@@ -111,7 +107,7 @@ impl Store {
     pub async fn preview(&self, mapped: Mapped) -> Result<Preview, StoreError> {
         self.writer
             .write(move |tx| {
-                let (number, newest_audit, first) = (tx.last_number(), tx.newest_audit, key(tx.ids.next()));
+                let (number, changed, first) = (tx.last_number(), tx.changed, key(tx.ids.next()));
                 tx.connection.execute_batch("SAVEPOINT preview")?;
                 let settled = settle(tx, &mapped, None)?;
                 let views = |tx: &Tx| -> Result<Vec<serde_json::Value>> {
@@ -131,7 +127,7 @@ impl Store {
                 tx.connection.execute_batch("ROLLBACK TO preview; RELEASE preview")?;
                 let present = views(tx)?;
                 tx.set_last_number(number);
-                tx.newest_audit = newest_audit;
+                tx.changed = changed;
                 Ok(Preview { state: settled.state, incidents, present, deliveries })
             })
             .await
@@ -250,9 +246,11 @@ impl Columns {
 pub(super) fn record(tx: &mut Tx, mapped: &Mapped, columns: &Columns) -> Result<Recorded> {
     if let Some(known) = remember(tx, &mapped.event)? {
         let state = state_of(tx.connection, known)?.context("a remembered event is not in the store")?;
-        return Ok(Recorded { state, duplicate: true, delivers: false, triages: false });
+        return Ok(Recorded { state, duplicate: true });
     }
     let recorded = settle(tx, mapped, None)?;
+    // An event that no plugin was tried on waits for a plugin, not for another try.
+    tx.changed.queued |= recorded.state.status == EventStatus::Queued && !mapped.tried.is_empty();
     let (event, state) = (&mapped.event, &recorded.state);
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
                content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -346,7 +344,6 @@ fn settle(tx: &mut Tx, mapped: &Mapped, was: Option<EventStatus>) -> Result<Reco
         message: None,
         incidents: Vec::new(),
     };
-    let (enqueued, mut triages) = (tx.enqueued, false);
     match &mapped.verdict {
         Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
         Verdict::Wait(reason) => {
@@ -368,9 +365,7 @@ fn settle(tx: &mut Tx, mapped: &Mapped, was: Option<EventStatus>) -> Result<Reco
                 auto_triage: mapped.auto_triage,
             };
             for observation in observations {
-                let applied = apply(tx, observation, &origin)?;
-                triages |= applied.triages;
-                state.incidents.push(applied.incident);
+                state.incidents.push(apply(tx, observation, &origin)?);
             }
             let notes = if problems.is_empty() { skipped } else { problems };
             state.message = (!notes.is_empty()).then(|| notes.join("; "));
@@ -387,7 +382,7 @@ fn settle(tx: &mut Tx, mapped: &Mapped, was: Option<EventStatus>) -> Result<Reco
     if state.status == EventStatus::Quarantined && was != Some(EventStatus::Quarantined) {
         tell(tx, Trigger::EventQuarantined, &mapped.event, &state)?;
     }
-    Ok(Recorded { state, duplicate: false, delivers: tx.enqueued > enqueued, triages })
+    Ok(Recorded { state, duplicate: false })
 }
 
 /// Tells whoever wants to know what an event came to.

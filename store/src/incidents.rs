@@ -79,12 +79,6 @@ pub enum PatchRefusal {
     Stale(u64),
 }
 
-/// What applying an observation came to.
-pub(super) struct Applied {
-    pub incident: IncidentRef,
-    pub triages: bool,
-}
-
 impl Store {
     /// One incident.
     ///
@@ -154,7 +148,7 @@ impl Store {
 }
 
 /// Applies what one payload says of one incident: makes it, changes it or only counts it.
-pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> Result<Applied> {
+pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> Result<IncidentRef> {
     let now = Timestamp::now();
     let Some(mut row) = open_row(tx, observation, origin)? else {
         return create(tx, observation, origin, now);
@@ -169,11 +163,10 @@ pub(super) fn apply(tx: &mut Tx, observation: &Observation, origin: &Origin) -> 
     }
     let details = row.incident.apply(&mut row.guard, observation.clone(), origin, now);
     save(tx, &before, &mut row, details, &origin.event_id.to_string())?;
-    let triages = row.incident.triage != before.incident.triage;
-    if triages {
+    if row.incident.triage != before.incident.triage {
         triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
     }
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, false), triages })
+    Ok(IncidentRef::new(row.id, row.number, false))
 }
 
 /// The incident that an observation speaks of, unless it makes a new one.
@@ -185,7 +178,7 @@ fn open_row(tx: &Tx, observation: &Observation, origin: &Origin) -> Result<Optio
     Ok(row.filter(|row| !row.incident.is_past_reopening(&row.guard, observation, origin, within_ms)))
 }
 
-fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestamp) -> Result<Applied> {
+fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestamp) -> Result<IncidentRef> {
     let (incident, guard) = Incident::create(observation.clone(), origin, now);
     let mut row = IncidentRow {
         id: tx.ids.next(),
@@ -219,11 +212,10 @@ fn create(tx: &mut Tx, observation: &Observation, origin: &Origin, now: Timestam
         row.newest_audit,
         json(&row.incident),
     ])?;
-    let triages = row.incident.triage.is_some();
-    if triages {
+    if row.incident.triage.is_some() {
         triage::wish(tx, &row, Wish::OfSource, &origin.event_id.to_string())?;
     }
-    Ok(Applied { incident: IncidentRef::new(row.id, row.number, true), triages })
+    Ok(IncidentRef::new(row.id, row.number, true))
 }
 
 /// Writes a changed row, with an audit entry when `details` says that something changed.

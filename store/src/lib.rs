@@ -17,6 +17,7 @@ mod report;
 mod sources;
 mod sql;
 mod tally;
+mod topics;
 mod tokens;
 mod triage;
 mod versions;
@@ -49,7 +50,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use topics::Topics;
 use tracing::info;
 use uuid::Uuid;
 use writer::Writer;
@@ -110,7 +111,7 @@ pub struct Store {
     outbound: Arc<ArcSwap<Outbound>>,
     /// Sources that were told of as silent, and when.
     silent: ArcSwap<BTreeMap<String, i64>>,
-    newest_audit: watch::Receiver<Uuid>,
+    topics: Arc<Topics>,
     _lock: File,
 }
 
@@ -130,9 +131,9 @@ impl Store {
         let ids = Arc::new(IdSource::after(last_key(&connection)?));
         let outbound = Arc::new(ArcSwap::default());
         let silent = silent_sources(&connection)?;
-        let (audit_written, newest_audit) = watch::channel(audit::newest_of_all(&connection)?);
-        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), audit_written, on_commit)?;
-        Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, newest_audit, _lock: lock })
+        let topics = Arc::new(Topics::new(audit::newest_of_all(&connection)?));
+        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), topics.clone(), on_commit)?;
+        Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, topics, _lock: lock })
     }
 
     /// A new id.

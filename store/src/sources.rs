@@ -148,19 +148,17 @@ impl Store {
         self.silent.load().get(source).copied()
     }
 
-    /// Writes down that a source is silent, and tells whoever wants to know; or that it sends again. Returns whether
-    /// anybody is told.
+    /// Records that a source is silent and queues the deliveries about it, or records that it sends again.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<bool, StoreError> {
+    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<(), StoreError> {
         let (name, now) = (source.to_owned(), unix_ms());
-        let told = self
-            .writer
+        self.writer
             .write(move |tx| {
                 if !is_silent {
                     tx.connection.execute("DELETE FROM silent_sources WHERE source = ?", [&name])?;
-                    return Ok(false);
+                    return Ok(());
                 }
                 let sql = "INSERT OR REPLACE INTO silent_sources (source, since) VALUES (?, ?)";
                 tx.connection.execute(sql, params![name, now])?;
@@ -176,7 +174,7 @@ impl Store {
             };
             silent
         });
-        Ok(told)
+        Ok(())
     }
 }
 

@@ -116,12 +116,12 @@ impl Store {
         .await
     }
 
-    /// Records what came of a job, all of it in one transaction. `None` when something else was wanted or done
-    /// meanwhile, so that the playbook must look again; else whether there is something new to deliver.
+    /// Records the result of a job in one transaction. Returns `false` if the request or the incident changed meanwhile, so
+    /// that the playbook must look again.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn triaged(&self, job: TriageJob, triaged: Triaged) -> Result<Option<bool>, StoreError> {
+    pub async fn triaged(&self, job: TriageJob, triaged: Triaged) -> Result<bool, StoreError> {
         self.writer.write(move |tx| record(tx, &job, triaged.clone())).await
     }
 
@@ -170,12 +170,13 @@ impl Store {
 }
 
 /// Notes that the playbook in the incident's record is to look at it.
-pub(super) fn wish(tx: &Tx, row: &IncidentRow, wish: Wish, request_id: &str) -> Result<()> {
+pub(super) fn wish(tx: &mut Tx, row: &IncidentRow, wish: Wish, request_id: &str) -> Result<()> {
     let Some(triage) = &row.incident.triage else { return Ok(()) };
     let sql = "INSERT OR REPLACE INTO triage (incident, playbook, asked, attempts, failed_on, request_id) \
                VALUES (?, ?, ?, 0, NULL, ?)";
     let asked = wish == Wish::Asked;
     tx.connection.prepare_cached(sql)?.execute(params![key(row.id), triage.playbook, asked, request_id])?;
+    tx.changed.triage = true;
     Ok(())
 }
 
@@ -185,15 +186,15 @@ pub(super) fn forget(tx: &Tx, incident: Uuid) -> Result<()> {
     Ok(())
 }
 
-fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>> {
+fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<bool> {
     let sql = "SELECT 1 FROM triage \
                WHERE incident = ? AND playbook = ? AND request_id = ? AND attempts = ? AND failed_on IS NULL";
     let mut query = tx.connection.prepare_cached(sql)?;
     let is_wanted = query.exists(params![job.key, job.playbook, job.request_id, job.attempts])?;
-    let Some(seen) = job.row.as_ref().filter(|_| is_wanted) else { return Ok(None) };
-    let Some(before) = find(tx.connection, IncidentKey::Id(seen.id))? else { return Ok(None) };
+    let Some(seen) = job.row.as_ref().filter(|_| is_wanted) else { return Ok(false) };
+    let Some(before) = find(tx.connection, IncidentKey::Id(seen.id))? else { return Ok(false) };
     if before.incident.revision != seen.incident.revision {
-        return Ok(None);
+        return Ok(false);
     }
     let (mut row, now) = (before.clone(), Timestamp::now());
     let mut triage = Triage::waiting(&job.playbook, now);
@@ -225,7 +226,6 @@ fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>
             forget(tx, row.id)?;
         }
     }
-    let enqueued = tx.enqueued;
     save(tx, &before, &mut row, details, &job.request_id)?;
     let outbound = tx.outbound.clone();
     // Those that are told everything have been told.
@@ -233,7 +233,7 @@ fn record(tx: &mut Tx, job: &TriageJob, triaged: Triaged) -> Result<Option<bool>
         let told = Told::Change { incident: key(row.id), audit: row.newest_audit, is_first: false };
         enqueue(tx, destination, &told, None)?;
     }
-    Ok(Some(tx.enqueued > enqueued))
+    Ok(true)
 }
 
 impl TriageJob {

@@ -1,6 +1,7 @@
 //! The thread that owns the writing connection and commits in groups.
 
 use super::destinations::Outbound;
+use super::topics::{Changed, Topics};
 use super::{OnCommit, Policy, StoreError};
 use hookmill_incident::id::IdSource;
 use hookmill_incident::Number;
@@ -11,8 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use uuid::Uuid;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Writes in one transaction: enough that the disk's latency is shared by all that wait, few enough that nobody waits
 /// long for the others.
@@ -25,10 +25,8 @@ pub(super) struct Tx<'a> {
     pub policy: &'a Policy,
     /// Who is told what: a write that changes it changes it for those after it, and for all when it is on disk.
     pub outbound: Arc<Outbound>,
-    /// Deliveries that were put into queues in this transaction.
-    pub enqueued: u64,
-    /// The audit entry that was written last in this transaction.
-    pub newest_audit: Option<Uuid>,
+    /// What to publish after the commit.
+    pub changed: Changed,
     last_number: &'a mut Option<Number>,
 }
 
@@ -105,11 +103,11 @@ impl Writer {
         policy: Policy,
         ids: Arc<IdSource>,
         outbound: Arc<ArcSwap<Outbound>>,
-        newest_audit: watch::Sender<Uuid>,
+        topics: Arc<Topics>,
         on_commit: OnCommit,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let group = Group { connection, policy, ids, outbound, newest_audit, on_commit };
+        let group = Group { connection, policy, ids, outbound, topics, on_commit };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
@@ -181,8 +179,7 @@ struct Group {
     policy: Policy,
     ids: Arc<IdSource>,
     outbound: Arc<ArcSwap<Outbound>>,
-    /// Told of what is on disk.
-    newest_audit: watch::Sender<Uuid>,
+    topics: Arc<Topics>,
     on_commit: OnCommit,
 }
 
@@ -222,8 +219,7 @@ impl Group {
             ids: &self.ids,
             policy: &self.policy,
             outbound: outbound.clone(),
-            enqueued: 0,
-            newest_audit: None,
+            changed: Changed::default(),
             last_number: &mut last_number,
         };
         for write in batch.iter_mut() {
@@ -231,14 +227,12 @@ impl Group {
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
         }
         tx.save_number().map_err(Broken::Write)?;
-        let (changed, newest_audit) = (tx.outbound, tx.newest_audit);
+        let (new_outbound, changed) = (tx.outbound, tx.changed);
         transaction.commit()?;
-        if let Some(id) = newest_audit {
-            self.newest_audit.send_replace(id);
+        if !Arc::ptr_eq(&new_outbound, &outbound) {
+            self.outbound.store(new_outbound);
         }
-        if !Arc::ptr_eq(&changed, &outbound) {
-            self.outbound.store(changed);
-        }
+        self.topics.publish(changed);
         Ok(())
     }
 }

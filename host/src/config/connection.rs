@@ -1,8 +1,8 @@
 //! The files that connections are made of, for destinations and for sources that the host reads.
 
 use super::file::Leaf;
-use crate::connection::{CertificateFile, ClientCertificate};
 use anyhow::{Result, ensure};
+use hookmill_connection::{CertificateFile, ClientCertificate};
 use std::path::{Path, PathBuf};
 
 /// What `ca` and `ca_password` say.

@@ -2,7 +2,6 @@
 
 use super::connection::{authorities, client_certificate};
 use super::file::{Leaf, Name, Period, read};
-use crate::connection::{AddressGuard, Authentication, Connection, ConnectionOptions};
 use crate::deliver::{
     CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
     Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
@@ -10,6 +9,7 @@ use crate::deliver::{
 use hookmill_notify::Trigger;
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_connection::{AddressGuard, Authentication, Connection, ConnectionOptions};
 use ipnet::IpNet;
 use reqwest::Method;
 use reqwest::header::{HeaderName, USER_AGENT};
@@ -219,7 +219,7 @@ impl Receiver {
             timeout: self.timeout.take().map(|time| time.0.into()),
             is_stream: false,
         };
-        options.connect()
+        options.build()
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {

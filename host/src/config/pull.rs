@@ -2,10 +2,10 @@
 
 use super::connection::{authorities, client_certificate};
 use super::source::Declaration;
-use crate::connection::{Authentication, ConnectionOptions, header_name};
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, Pull, Query, Reader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
+use hookmill_connection::{Authentication, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::path::Path;
@@ -201,7 +201,7 @@ impl Declaration {
         }
     }
 
-    fn take_connection(&mut self, is_stream: bool) -> Result<crate::connection::Connection> {
+    fn take_connection(&mut self, is_stream: bool) -> Result<hookmill_connection::Connection> {
         // Its paths are whole already.
         let folder = Path::new("");
         let (key, password) = (self.client_key.take(), self.client_password.take());
@@ -218,6 +218,6 @@ impl Declaration {
             }),
             is_stream,
         };
-        options.connect()
+        options.build()
     }
 }

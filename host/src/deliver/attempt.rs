@@ -3,12 +3,12 @@
 use super::content::{Content, Made};
 use super::destination::{Channel, Destination, Notifications};
 use super::queue::{FAILURES, STORE_PAUSE, Waker};
-use crate::connection::{Answer, Code, Failure, stretched};
 use hookmill_incident::id::unix_ms;
 use crate::metrics::Metrics;
 use crate::plugin_dir::Loaded;
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
 use arc_swap::ArcSwap;
+use hookmill_connection::{Answer, Code, Failure, with_jitter};
 use reqwest::StatusCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -233,6 +233,6 @@ fn is_final(status: StatusCode) -> bool {
 
 fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>) -> Next {
     let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
-    let wait = stretched(wait).max(retry_after.unwrap_or_default());
+    let wait = with_jitter(wait).max(retry_after.unwrap_or_default());
     Next::Retry(unix_ms() + wait.as_millis() as i64)
 }

@@ -1,12 +1,10 @@
 //! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
 
 use super::attempt::Sent;
-use crate::connection::{
-    AddressGuard, CertificateFile, Code, Failure, NameUnknown, RefusedAddress, authorities, harmless, of_tls,
-};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_connection::{AddressGuard, CertificateFile, Code, Failure, read_authorities, sanitize};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
@@ -101,7 +99,7 @@ impl EmailOptions {
         let default_port = if is_tls { SUBMISSION_TLS_PORT } else { SUBMISSION_PORT };
         let mut parameters = TlsParameters::builder(host.clone());
         if let Some(ca) = &self.ca {
-            for certificate in authorities(ca).context("`ca`")? {
+            for certificate in read_authorities(ca).context("`ca`")? {
                 parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
             }
         }
@@ -142,18 +140,9 @@ impl Email {
     }
 
     async fn try_send(&self, mail: Mail) -> Sent {
-        let found = match self.guard.permitted(&self.host).await {
+        let found = match self.guard.permitted_addresses(&self.host).await {
             Ok(found) => found,
-            Err(error) => {
-                let code = if error.is::<RefusedAddress>() {
-                    Code::RefusedAddress
-                } else if error.is::<NameUnknown>() {
-                    Code::Dns
-                } else {
-                    Code::Connect
-                };
-                return Sent::Failed(Failure::new(code, error.to_string()));
-            }
+            Err(error) => return Sent::Failed(error.into()),
         };
         let mut failure = Failure::new(Code::Connect, "the mail server has no address");
         for address in found {
@@ -176,7 +165,7 @@ impl Email {
         let Failure { code, text } = failure_of(error);
         Failure::new(
             code,
-            harmless(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
+            sanitize(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
         )
     }
 
@@ -241,7 +230,7 @@ fn is_about_password(error: &smtp::Error) -> bool {
 }
 
 fn failure_of(error: &smtp::Error) -> Failure {
-    if let Some(failure) = of_tls(error) {
+    if let Some(failure) = Failure::from_tls_cause(error) {
         return failure;
     }
     let code = match error {

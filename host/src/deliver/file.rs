@@ -1,8 +1,8 @@
 //! Appends lines to a file.
 
 use super::attempt::Sent;
-use crate::connection::{Code, Failure};
 use anyhow::{Context, Result};
+use hookmill_connection::{Code, Failure};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -2,10 +2,10 @@
 
 use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
-use crate::connection::stretched;
 use hookmill_incident::id::unix_ms;
 use hookmill_store::{Due, DueDelivery, Health, Place};
 use anyhow::{Error, Result};
+use hookmill_connection::with_jitter;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,7 @@ impl Breaker {
                 // Those that were under way when it closed say nothing new.
                 if self.failures >= FAILURES && self.closed_until.is_none_or(|until| until <= now) {
                     self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-                    self.closed_until = Some(now + stretched(self.pause));
+                    self.closed_until = Some(now + with_jitter(self.pause));
                 }
                 if let Some(asked) = tried.retry_after {
                     self.closed_until = self.closed_until.max(Some(now + asked.min(PAUSE_MAX)));

@@ -1,11 +1,11 @@
 //! Requests that are sent, and those that a destination's notifier makes of a change.
 
 use super::destination::{Channel, Destination};
-use crate::connection::is_reserved;
 use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
 use crate::plugin_dir::{Loaded, find};
 use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_connection::is_reserved;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;

@@ -1,10 +1,10 @@
 //! Signs what is delivered, as [Standard Webhooks](https://www.standardwebhooks.com) say or in a header of its own.
 
-use crate::connection::header_name;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use hookmill_connection::header_name;
 use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;

@@ -6,7 +6,7 @@
 use super::attempt::Sent;
 use super::http::Http;
 use super::render::Rendered;
-use crate::connection::{Answer, Code, Failure};
+use hookmill_connection::{Answer, Code, Failure};
 use hookmill_notify::shapes::{thehive_alert, thehive_update};
 use hookmill_incident::Operation;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};

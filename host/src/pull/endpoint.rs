@@ -1,8 +1,8 @@
 //! Where a source is read: requests that go there and nowhere else.
 
 use super::Setback;
-use crate::connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use anyhow::{Result, ensure};
+use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::path::PathBuf;
@@ -43,13 +43,13 @@ impl Endpoint {
         let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
         let encoded = url.query().into_iter().flat_map(|query| query.split('&'));
         let encoded = encoded.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
-        let authentication = authentication.hiding(of_headers.chain(decoded).chain(encoded));
+        let authentication = authentication.redacting(of_headers.chain(decoded).chain(encoded));
         Ok(Self { url, headers, authentication, connection })
     }
 
     /// A text of the server without what headers and the URL's query have, which may be secrets.
     pub(super) fn shown(&self, text: &str) -> String {
-        self.authentication.without_secrets(text)
+        self.authentication.redact(text)
     }
 
     /// The URL that was configured.

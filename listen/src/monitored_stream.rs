@@ -1,6 +1,6 @@
-//! A connection's socket, which notes whether its client takes what is written to it.
+//! A connection's socket, which records whether the client reads what is written.
 
-use super::connections::Connection;
+use crate::connection_state::ConnectionState;
 use socket2::SockRef;
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -9,43 +9,44 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How much of what is written the system holds that it has not sent: beyond this a client is waited for. The system's own
-/// bound is megabytes, for each client that reads slowly.
+/// The amount of unsent data that the system buffers for a client; with more, the host waits for the client. The system's
+/// own limit is megabytes, for each client that reads slowly.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
-/// A socket of a connection.
-pub(super) struct Watched {
+/// The socket of a connection.
+pub struct MonitoredStream {
     tcp: TcpStream,
-    connection: Arc<Connection>,
+    state: Arc<ConnectionState>,
 }
 
-impl Watched {
-    pub fn new(tcp: TcpStream, connection: Arc<Connection>) -> Self {
-        // What fails here is a connection that is gone, as reading will show.
+impl MonitoredStream {
+    /// Sets the options of the socket.
+    pub fn new(tcp: TcpStream, state: Arc<ConnectionState>) -> Self {
+        // An error here means that the connection has ended, which the next read reports.
         let _ = tcp.set_nodelay(true);
         let _ = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        Self { tcp, connection }
+        Self { tcp, state }
     }
 
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+    fn record<T>(&self, written: Poll<T>) -> Poll<T> {
         match written.is_pending() {
-            true => self.connection.stalls(),
-            false => self.connection.moves(),
+            true => self.state.set_stalled(),
+            false => self.state.set_progressing(),
         }
         written
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for MonitoredStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.tcp).poll_read(context, bytes)
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for MonitoredStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write(context, bytes);
-        self.note(written)
+        self.record(written)
     }
 
     fn poll_write_vectored(
@@ -54,7 +55,7 @@ impl AsyncWrite for Watched {
         bytes: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write_vectored(context, bytes);
-        self.note(written)
+        self.record(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,9 +1,9 @@
-//! Reads the certificates and keys that destinations are reached with: PEM, or PKCS#12 as Java and Windows keep them.
+//! The certificates and keys of connections to other servers, in PEM or in PKCS#12, the format of Java and Windows.
 
-use crate::listen::{certificates, private_key};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_pem::{certificates, private_key};
 use p12_keystore::Pkcs12Archive;
 use reqwest::Identity;
 use rustls::RootCertStore;
@@ -12,59 +12,60 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
 
+/// The start of every section of a PEM file.
 const PEM: &[u8] = b"-----BEGIN";
-/// How a keystore of Java begins that is no PKCS#12.
+/// The first bytes of a Java keystore in the older format, JKS.
 const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
-/// A file, and what it is encrypted with if it is PKCS#12.
+/// A certificate file, with the password if the file is PKCS#12.
 #[derive(Clone, Default)]
 pub struct CertificateFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Its password.
+    /// The password of a PKCS#12 file.
     pub password: Option<String>,
 }
 
 impl CertificateFile {
-    /// A file whose relative path starts at `folder`.
+    /// Creates the value for a path that is absolute or relative to `folder`.
     pub fn new(folder: &Path, path: &Path, password: Option<String>) -> Self {
         Self { path: folder.join(path), password }
     }
 }
 
-/// The client's certificate and key.
+/// The certificate and key for servers that ask for a client certificate.
 #[derive(Clone, Default)]
 pub struct ClientCertificate {
-    /// The certificate, and those between it and its root after it; in PKCS#12 with the key.
+    /// The certificate, followed by its intermediate certificates. A PKCS#12 file holds the key too.
     pub certificate: CertificateFile,
-    /// The key in PEM; in the certificate's file where there is none.
+    /// The key in PEM. If absent, the key is in the certificate's file.
     pub key: Option<PathBuf>,
 }
 
-/// Certificate authorities, each of which can be used.
+/// Reads certificate authorities, at least one, and checks that each of them can be used.
 ///
 /// # Errors
-/// What is wrong with the file, and what to do.
-pub(crate) fn authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
+/// Returns an error that names the file, the problem and the remedy.
+pub fn read_authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'static>>> {
     let found = match Contents::read(file, "ca_password")? {
         Contents::Pem => certificates(&file.path)?,
         Contents::Pkcs12(archive) => archive.certs.iter().map(|bag| der(bag.cert.as_der())).collect(),
     };
     let path = file.path.display();
-    ensure!(!found.is_empty(), "{path} holds no certificate; put those of the authorities into it");
+    ensure!(!found.is_empty(), "{path} holds no certificate; add the certificates of the authorities");
     let mut store = RootCertStore::empty();
     for certificate in &found {
         let added = store.add(certificate.clone());
-        added.with_context(|| format!("{path} holds a certificate of an authority that cannot be used"))?;
+        added.with_context(|| format!("{path} holds a certificate that cannot be used as an authority"))?;
     }
     Ok(found)
 }
 
-/// What the host shows a receiver that asks for a certificate.
+/// Reads a client certificate and its key, and checks that the two belong together.
 ///
 /// # Errors
-/// As [`authorities`].
-pub(crate) fn identity(client: &ClientCertificate) -> Result<Identity> {
+/// Returns an error as [`read_authorities`] does.
+pub(crate) fn read_identity(client: &ClientCertificate) -> Result<Identity> {
     let path = client.certificate.path.display();
     let (chain, key) = match Contents::read(&client.certificate, "client_password")? {
         Contents::Pem => {
@@ -78,10 +79,11 @@ pub(crate) fn identity(client: &ClientCertificate) -> Result<Identity> {
     };
     let pem = pem(&chain, &key)?;
     CertifiedKey::from_der(chain, key, &default_provider())
-        .map_err(|error| anyhow!("the client's key does not go with the certificate {path}: {error}"))?;
-    Identity::from_pem(&pem).with_context(|| format!("{path} cannot be used as a client's certificate"))
+        .map_err(|error| anyhow!("the client key does not go with the certificate {path}: {error}"))?;
+    Identity::from_pem(&pem).with_context(|| format!("{path} cannot be used as a client certificate"))
 }
 
+/// The content of a certificate file. PEM is read by `hookmill_pem`, which also checks the permissions of keys.
 enum Contents {
     Pem,
     Pkcs12(Pkcs12Archive),
@@ -93,12 +95,12 @@ impl Contents {
         let bytes = std::fs::read(&file.path).with_context(|| format!("cannot read {path}"))?;
         if bytes.starts_with(&JKS) {
             bail!(
-                "{path} is a Java keystore of the old kind, which is not read; convert it with `keytool -importkeystore \
+                "{path} is a Java keystore in an old format that is not supported; convert it with `keytool -importkeystore \
                  -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12`"
             );
         }
         if bytes.first() != Some(&0x30) || bytes.windows(PEM.len()).any(|window| window == PEM) {
-            ensure!(file.password.is_none(), "{path} is no PKCS#12 and needs no password; remove `{password_key}`");
+            ensure!(file.password.is_none(), "{path} is PEM, no PKCS#12, and has no password; remove `{password_key}`");
             return Ok(Self::Pem);
         }
         let password = file.password.as_deref();
@@ -106,18 +108,18 @@ impl Contents {
         let archive = Pkcs12Archive::from_pkcs12(&bytes, password);
         archive.map(Self::Pkcs12).map_err(|error| {
             anyhow!(
-                "{path} cannot be read as PKCS#12 with this `{password_key}`: {error}; check both, or convert it to PEM"
+                "{path} cannot be read as PKCS#12 with this `{password_key}`: {error}; check both, or convert the file to PEM"
             )
         })
     }
 }
 
-/// The first key, its certificate, and the others, which may be those between it and its root.
+/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate certificates.
 fn from_pkcs12(archive: &Pkcs12Archive) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let key = archive.keys.first().context("it holds no private key")?;
+    let key = archive.keys.first().context("the file holds no private key")?;
     let is_of_key = |id: Option<&[u8]>| id.is_some() && id == key.local_key_id.as_ref().map(AsRef::as_ref);
     let own = archive.certs.iter().position(|bag| is_of_key(bag.local_key_id.as_deref())).unwrap_or(0);
-    ensure!(!archive.certs.is_empty(), "it holds no certificate");
+    ensure!(!archive.certs.is_empty(), "the file holds no certificate");
     let others = archive.certs.iter().enumerate().filter(|(index, _)| *index != own).map(|(_, bag)| bag);
     let chain = std::iter::once(&archive.certs[own]).chain(others).map(|bag| der(bag.cert.as_der())).collect();
     Ok((chain, PrivateKeyDer::Pkcs8(key.key.as_der().to_vec().into())))
@@ -127,13 +129,13 @@ fn der(bytes: &[u8]) -> CertificateDer<'static> {
     CertificateDer::from(bytes.to_vec())
 }
 
-/// The client takes an identity as PEM only.
+/// Encodes a chain and its key as PEM, the only format that the HTTP client reads.
 fn pem(chain: &[CertificateDer], key: &PrivateKeyDer) -> Result<Vec<u8>> {
     let label = match key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
         PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
         PrivateKeyDer::Pkcs8(_) => "PRIVATE KEY",
-        _ => bail!("the client's key is of an unknown kind; convert it to PKCS#8"),
+        _ => bail!("the client key has an unknown format; convert it to PKCS#8"),
     };
     let block =
         |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));

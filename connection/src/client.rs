@@ -1,26 +1,9 @@
-//! How the host connects to others: the addresses it may be at, a proxy, who is believed, how long it may take.
-//!
-//! A client is never shared and never changed: a changed configuration makes a new one, so that no connection that is kept
-//! open outlives the rules that it was opened by.
+//! The HTTP client of one destination or source, made from its options.
 
-mod address_guard;
-mod answer;
-mod authentication;
-mod certificates;
-mod failure;
-
-pub use address_guard::{AddressGuard, NameUnknown, RefusedAddress};
-pub(crate) use answer::{Answer, harmless};
-pub(crate) use authentication::header_name;
-pub use authentication::{Authentication, is_reserved};
-pub(crate) use certificates::authorities;
-pub use certificates::{CertificateFile, ClientCertificate};
-pub(crate) use failure::of_tls;
-pub use failure::{Code, Failure};
-
+use crate::certificates::read_identity;
+use crate::failure::RequestContext;
+use crate::{AddressGuard, CertificateFile, ClientCertificate, Failure, read_authorities};
 use anyhow::{Context, Result, ensure};
-use certificates::identity;
-use failure::Way;
 use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
@@ -29,34 +12,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Waits are stretched at random by up to this share, so that what failed together does not come back together.
-const JITTER: f64 = 0.1;
-/// How long one attempt may take.
+/// The default limit for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long connecting may take, at most half of the whole time: what failed is to be told from what did not answer.
+/// The default limit for connecting, or half of the limit for the attempt if that is shorter: a server that cannot be
+/// reached is reported differently from one that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION")));
 
-/// What is configured of connections.
+/// The options of a [`Connection`].
 #[derive(Default)]
 pub struct ConnectionOptions {
-    /// Networks that are not globally routable and may be reached all the same.
+    /// Networks that are not globally routable and may be reached nevertheless.
     pub allow_networks: Vec<IpNet>,
-    /// The proxy, with its user name and password.
+    /// The URL of the proxy, with its user name and password.
     pub proxy: Option<Url>,
-    /// Authorities that are believed beside those of the system.
+    /// Certificate authorities that are trusted in addition to those of the system.
     pub ca: Option<CertificateFile>,
-    /// What is shown to receivers that ask for a certificate.
+    /// The certificate for servers that ask for one.
     pub client: Option<ClientCertificate>,
-    /// How long connecting may take.
+    /// The limit for connecting; shorter than `timeout`.
     pub connect_timeout: Option<Duration>,
-    /// How long one attempt may take.
+    /// The limit for one attempt, including its answer.
     pub timeout: Option<Duration>,
-    /// Whether answers have no end, and the time is for their beginning and their silences, which whoever reads them
-    /// looks after.
+    /// Whether answers are endless streams. The client then sets no limit itself: the reader of the stream applies
+    /// [`Connection::timeout`] to the start of the answer and to each pause in it.
     pub is_stream: bool,
 }
 
-/// A client and what it may do.
+/// An HTTP client with its address guard and its limits.
 #[derive(Debug)]
 pub struct Connection {
     guard: Arc<AddressGuard>,
@@ -68,16 +51,17 @@ pub struct Connection {
 }
 
 impl ConnectionOptions {
-    /// Reads the files and sets the client up.
+    /// Reads the certificate files and builds the client. Nothing is connected to yet.
     ///
     /// # Errors
-    /// Which key cannot be used, and what to do.
-    pub fn connect(self) -> Result<Connection> {
+    /// Returns an error that names the option that cannot be used, and the remedy.
+    pub fn build(self) -> Result<Connection> {
         let timeout = self.timeout.unwrap_or(TIMEOUT);
         let connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT.min(timeout / 2));
         ensure!(
             connect_timeout < timeout,
-            "`connect_timeout` has to be shorter than `timeout`, which is for the answer too; lower it or raise that"
+            "`connect_timeout` has to be shorter than `timeout`, which includes the answer; lower `connect_timeout` or \
+             raise `timeout`"
         );
         let guard = Arc::new(AddressGuard::new(self.allow_networks));
         let builder = guarded(&guard).connect_timeout(connect_timeout);
@@ -90,13 +74,13 @@ impl ConnectionOptions {
         }
         let mut files = Vec::new();
         if let Some(ca) = self.ca {
-            let found = authorities(&ca).context("`ca`")?;
+            let found = read_authorities(&ca).context("`ca`")?;
             let found = found.iter().map(|certificate| Certificate::from_der(certificate));
             builder = builder.tls_certs_merge(found.collect::<Result<Vec<_>, _>>().context("`ca`")?);
             files.push(ca.path);
         }
         if let Some(client) = self.client {
-            builder = builder.identity(identity(&client).context("`client_certificate`")?);
+            builder = builder.identity(read_identity(&client).context("`client_certificate`")?);
             files.extend([client.certificate.path].into_iter().chain(client.key));
         }
         let client = builder.build().context("cannot set up an HTTP client")?;
@@ -105,23 +89,31 @@ impl ConnectionOptions {
 }
 
 impl Connection {
-    /// The files that it was made of.
+    /// Returns the certificate files that the client was built from.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The answer to a request, whatever it is, where the URL's host may be reached.
-    pub(crate) async fn send(
+    /// Returns the limit for one attempt.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends a request and returns the answer, whatever its status.
+    ///
+    /// # Errors
+    /// Returns an error if the guard refuses the host of the URL, or no answer arrives.
+    pub async fn send(
         &self,
         method: Method,
         url: Url,
         mut headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<Response, Failure> {
-        // The client has checked nothing of a URL whose host is an address.
+        // The client resolves names only: without this check, a URL whose host is an address would pass the guard.
         self.guard.check_literal(&url)?;
         let is_tls = url.scheme() == "https";
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION"))));
+        headers.entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
         let request = self.client.request(method, url).headers(headers).body(body);
         let response = request.send().await.map_err(|error| self.failure(&error, is_tls))?;
         if self.is_proxied && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
@@ -130,43 +122,36 @@ impl Connection {
         Ok(response)
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Why a request did not get its answer.
-    pub(crate) fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
+    /// Converts an error of the client, such as one from reading an answer. `is_tls` is whether the URL is `https:`.
+    pub fn failure(&self, error: &reqwest::Error, is_tls: bool) -> Failure {
         let (connect_timeout, timeout) = (self.connect_timeout, self.timeout);
-        Failure::of(error, Way { is_proxied: self.is_proxied, is_tls, connect_timeout, timeout })
+        Failure::from_client(error, RequestContext { is_proxied: self.is_proxied, is_tls, connect_timeout, timeout })
     }
 }
 
-/// A client that goes where its guard lets it and nowhere else: no redirect, no proxy.
+/// Builds a client that reaches only the addresses that its guard permits, without redirects and without a proxy. The
+/// caller checks URLs whose host is an address with [`AddressGuard::check_literal`].
 ///
 /// # Errors
-/// When there is no way to set it up.
+/// Returns an error if TLS cannot be set up.
 pub fn guarded_client(guard: &Arc<AddressGuard>, timeout: Duration) -> Result<Client> {
     guarded(guard).timeout(timeout).build().context("cannot set up an HTTP client")
 }
 
-/// No redirect, and no proxy but those that are set later: none of the environment's.
+/// Returns a builder without redirects, and without the proxies of the environment.
 fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
-    // The provider is the process's; whoever comes second finds it there.
+    // The provider is installed once in the process; a later call returns an error, which does not matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(guard.clone());
     builder.tls_version_min(tls::Version::TLS_1_2)
 }
 
+/// Checks that a URL is `http:` or `https:`. `key` is its name in the configuration.
+///
 /// # Errors
-/// When the URL of a key is no HTTP URL.
-pub(crate) fn require_http(url: &Url, key: &str) -> Result<()> {
+/// Returns an error if the URL has another scheme.
+pub fn require_http(url: &Url, key: &str) -> Result<()> {
     let scheme = url.scheme();
-    ensure!(matches!(scheme, "http" | "https"), "`{key}` begins with `{scheme}:`; http: and https: are taken");
+    ensure!(matches!(scheme, "http" | "https"), "`{key}` begins with `{scheme}:`; expected http: or https:");
     Ok(())
-}
-
-/// A wait, with jitter.
-pub(crate) fn stretched(wait: Duration) -> Duration {
-    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-    wait.mul_f64(1.0 + JITTER * share)
 }

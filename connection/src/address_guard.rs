@@ -1,11 +1,11 @@
-//! Keeps deliveries away from addresses that are not globally routable: loopback, private networks, cloud metadata.
+//! Refuses addresses that are not globally routable: loopback, private networks, metadata services of clouds.
 //!
-//! It stands where names become addresses, inside the connector, so that no answer of a name server goes around it.
+//! The guard is the client's own resolver, so no answer of a name server can bypass it: the client connects only to
+//! addresses that were checked.
 
 use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -13,8 +13,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
-/// The IANA registries of special-purpose addresses, as of 2025, but for what is globally reachable; and multicast. Of
-/// IPv6 only 2000::/3 is given out for the whole network: all around it is refused.
+/// The networks that are refused by default: multicast, and the IANA registries of special-purpose addresses as of 2025
+/// without their globally reachable entries. IANA allocates global IPv6 addresses from 2000::/3 only, so the rest of
+/// IPv6 is refused too.
 static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     const NETWORKS: &[&str] = &[
         "0.0.0.0/8",
@@ -43,29 +44,32 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     NETWORKS.iter().filter_map(|network| network.parse().ok()).collect()
 });
 
-/// An address that a destination may not be reached at.
+/// The reason why a host may not or cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not globally routable; if it is meant, list its network in `allow_networks`")]
-pub struct RefusedAddress(IpAddr);
-
-/// A name that stands for no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name {name} has no address: {problem}")]
-pub struct NameUnknown {
-    name: String,
-    problem: String,
+pub enum AddressError {
+    /// The address is not globally routable and not allowed.
+    #[error("{0} is not globally routable; if this is intended, add its network to `allow_networks`")]
+    RefusedAddress(IpAddr),
+    /// The name has no address.
+    #[error("the name {name} has no address: {problem}")]
+    UnknownName {
+        /// The name that was looked up.
+        name: String,
+        /// The error of the lookup.
+        problem: String,
+    },
 }
 
 type Lookup = dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
 
-/// Decides which addresses a destination may be reached at.
+/// The rule which addresses may be reached, and the resolver that applies it.
 pub struct AddressGuard {
     allow: Arc<[IpNet]>,
     lookup: Arc<Lookup>,
 }
 
 impl AddressGuard {
-    /// Global addresses and these networks.
+    /// Creates a guard that permits globally routable addresses and these networks.
     pub fn new(allow: Vec<IpNet>) -> Self {
         let lookup = |name: String| -> Pin<Box<dyn Future<Output = _> + Send>> {
             Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
@@ -73,20 +77,20 @@ impl AddressGuard {
         Self { allow: allow.into(), lookup: Arc::new(lookup) }
     }
 
-    /// The addresses of a name, or the one that is written there, at which it may be reached.
+    /// Returns the permitted addresses of a name, which may also be an address itself. The port is 0.
     ///
     /// # Errors
-    /// A [`NameUnknown`] or a [`RefusedAddress`].
-    pub async fn permitted(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    /// Returns an error if the name has no address, or none that is permitted.
+    pub async fn permitted_addresses(&self, name: &str) -> Result<Vec<SocketAddr>, AddressError> {
         permitted(name, &self.allow, (self.lookup)(name.to_owned())).await
     }
 
-    /// Checks a URL whose host is an address and needs no resolving. `localhost` is one: a proxy that resolves it would
-    /// reach itself.
+    /// Checks a URL whose host is an address, which the client never resolves. `localhost` counts as an address: a proxy
+    /// that resolves this name would reach itself. Every other name passes here and is checked by the resolver.
     ///
     /// # Errors
-    /// When the address may not be reached.
-    pub fn check_literal(&self, url: &Url) -> Result<(), RefusedAddress> {
+    /// Returns an error if the address is not permitted.
+    pub fn check_literal(&self, url: &Url) -> Result<(), AddressError> {
         let text = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = text.parse() {
             return check(&self.allow, address);
@@ -107,8 +111,8 @@ impl fmt::Debug for AddressGuard {
 }
 
 impl Resolve for AddressGuard {
-    /// What the connector gets is what was checked, and it asks nobody else: a name that stands for something else a
-    /// moment later changes nothing.
+    /// Returns the addresses that were checked, and only these. The client connects to them without another lookup, so
+    /// a name whose address changes after the check (DNS rebinding) gains nothing.
     fn resolve(&self, name: Name) -> Resolving {
         let (allow, found) = (self.allow.clone(), (self.lookup)(name.as_str().to_owned()));
         Box::pin(async move { Ok(Box::new(permitted(name.as_str(), &allow, found).await?.into_iter()) as Addrs) })
@@ -119,8 +123,8 @@ async fn permitted(
     name: &str,
     allow: &[IpNet],
     found: impl Future<Output = io::Result<Vec<SocketAddr>>>,
-) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-    let unknown = |problem: String| NameUnknown { name: name.to_owned(), problem };
+) -> Result<Vec<SocketAddr>, AddressError> {
+    let unknown = |problem: String| AddressError::UnknownName { name: name.to_owned(), problem };
     let found = found.await.map_err(|error| unknown(error.to_string()))?;
     let mut refused = None;
     let mut permitted: Vec<SocketAddr> = Vec::new();
@@ -132,44 +136,45 @@ async fn permitted(
     }
     match refused {
         _ if !permitted.is_empty() => Ok(permitted),
-        Some(error) => Err(error.into()),
-        None => Err(unknown("nobody answers for it".to_owned()).into()),
+        Some(error) => Err(error),
+        None => Err(unknown("the lookup returned no addresses".to_owned())),
     }
 }
 
-fn check(allow: &[IpNet], address: IpAddr) -> Result<(), RefusedAddress> {
+fn check(allow: &[IpNet], address: IpAddr) -> Result<(), AddressError> {
     let reached = as_reached(address);
     let any = |networks: &[IpNet], address: IpAddr| networks.iter().any(|network| network.contains(&address));
     let is_special = any(&SPECIAL, reached) || isatap(address).is_some_and(|embedded| any(&SPECIAL, embedded));
-    if is_special && !any(allow, reached) { Err(RefusedAddress(reached)) } else { Ok(()) }
+    if is_special && !any(allow, reached) { Err(AddressError::RefusedAddress(reached)) } else { Ok(()) }
 }
 
-/// The IPv4 address that an IPv6 one stands for, where a packet to it ends at that.
+/// Returns the address at which a packet arrives: for a mapped or NAT64 address its IPv4 address, otherwise itself.
 fn as_reached(address: IpAddr) -> IpAddr {
     const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
     let IpAddr::V6(v6) = address else { return address };
-    if v6.to_ipv4_mapped().is_some() || v6.segments()[..6] == NAT64 { last_four(v6) } else { address }
+    if v6.to_ipv4_mapped().is_some() || v6.segments()[..6] == NAT64 { embedded_ipv4(v6) } else { address }
 }
 
-/// The IPv4 address at which a tunnel of [RFC 5214](https://www.rfc-editor.org/rfc/rfc5214) ends.
+/// Returns the IPv4 address at which an ISATAP tunnel ([RFC 5214](https://www.rfc-editor.org/rfc/rfc5214)) ends.
 fn isatap(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    matches!(v6.segments()[4..6], [0 | 0x200, 0x5efe]).then(|| last_four(v6))
+    matches!(v6.segments()[4..6], [0 | 0x200, 0x5efe]).then(|| embedded_ipv4(v6))
 }
 
-fn last_four(v6: Ipv6Addr) -> IpAddr {
+/// Returns the IPv4 address in the last four octets.
+fn embedded_ipv4(v6: Ipv6Addr) -> IpAddr {
     let octets = v6.octets();
     IpAddr::from([octets[12], octets[13], octets[14], octets[15]])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A guard for which a name stands for these addresses, first and at every further look.
+    /// Returns a guard whose lookup returns `first` once and `further` from then on, and the number of lookups.
     fn guard(
         allow: &[&str],
         first: &'static [&str],
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn only_global_addresses_and_what_is_allowed() {
+    fn only_global_and_allowed_addresses_are_permitted() {
         assert_eq!(SPECIAL.len(), 22);
         let allow = ["10.20.0.0/16".parse().unwrap(), "fd12::/16".parse().unwrap()];
         for (address, permitted) in [
@@ -202,14 +207,14 @@ mod tests {
             ("::ffff:10.20.3.4", true),
             ("64:ff9b::10.20.3.4", true),
             ("fd12::1", true),
-            // The host itself, and its network.
+            // The host itself and its network.
             ("0.0.0.0", false),
             ("0.1.2.3", false),
             ("127.0.0.1", false),
             ("127.255.255.254", false),
             ("::1", false),
             ("::", false),
-            // Private networks, those of providers, clouds' metadata.
+            // Private networks, those of providers, metadata services of clouds.
             ("10.21.0.1", false),
             ("172.16.0.1", false),
             ("172.31.255.255", false),
@@ -224,7 +229,7 @@ mod tests {
             ("fc00::1", false),
             ("fe80::1", false),
             ("fec0::1", false),
-            // Groups, everybody, nobody.
+            // Multicast, broadcast, discard and unallocated addresses.
             ("224.0.0.1", false),
             ("239.255.255.255", false),
             ("240.0.0.1", false),
@@ -240,7 +245,7 @@ mod tests {
             ("198.18.0.1", false),
             ("2001:db8::1", false),
             ("3fff::1", false),
-            // IPv6 addresses that stand for one of IPv4.
+            // IPv6 addresses that contain an IPv4 address.
             ("::ffff:127.0.0.1", false),
             ("::ffff:93.184.215.14", true),
             ("::127.0.0.1", false),
@@ -263,9 +268,9 @@ mod tests {
         }
     }
 
-    /// The URL parser has read every spelling of an address before the guard sees it.
+    /// The URL parser normalizes every spelling of an address before the guard sees the address.
     #[test]
-    fn spellings_of_addresses() {
+    fn every_spelling_of_an_address_is_checked() {
         let guard = AddressGuard::new(Vec::new());
         for url in [
             "http://127.0.0.1/",
@@ -305,7 +310,7 @@ mod tests {
         for url in ["http://93.184.215.14/", "http://127.0.0.1.soc.example/", "http://localhost.example/#@127.0.0.1"] {
             assert!(guard.check_literal(&url.parse().unwrap()).is_ok(), "{url}");
         }
-        // What is no URL reaches nobody.
+        // These texts are not URLs, so no request can be made of them.
         for text in [
             "http://",
             "http://@/",
@@ -331,13 +336,13 @@ mod tests {
         assert!(resolved(&empty).await.unwrap_err().contains("soc.example"));
     }
 
-    /// A name that stands for something else as soon as it was looked at: the client connects to what was checked.
+    /// DNS rebinding: the name has another address after the first lookup. The client connects to the checked address.
     #[tokio::test]
     async fn a_name_is_looked_up_once() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (guard, lookups) = guard(&["127.0.0.1/32"], &["127.0.0.1"], &["127.0.0.2"]);
-        let client = crate::connection::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
+        let client = crate::guarded_client(&guard, std::time::Duration::from_secs(60)).unwrap();
         let answers = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
@@ -348,7 +353,7 @@ mod tests {
         assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
         assert_eq!(lookups.load(Ordering::SeqCst), 1);
         answers.await.unwrap();
-        // The second connection looks again, and what it finds is checked again.
+        // The second connection looks the name up again, and the new address is checked.
         let error = client.get(&url).send().await.unwrap_err();
         assert!(format!("{error:?}").contains("RefusedAddress(127.0.0.2)"), "{error:?}");
         assert_eq!(lookups.load(Ordering::SeqCst), 2);
