@@ -85,8 +85,8 @@ impl AddressGuard {
         permitted(name, &self.allow, (self.lookup)(name.to_owned())).await
     }
 
-    /// Checks a URL whose host is an address, which the client never resolves. `localhost` counts as an address: a proxy
-    /// that resolves this name would reach itself. Every other name passes here and is checked by the resolver.
+    /// Checks a URL whose host is an address, which the client never resolves. `localhost` counts as an address: a
+    /// proxy that resolves this name would reach itself. Every other name passes here and is checked by the resolver.
     ///
     /// # Errors
     /// Returns an error if the address is not permitted.
@@ -169,7 +169,7 @@ fn embedded_ipv4(v6: Ipv6Addr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;

@@ -18,14 +18,14 @@ pub struct Answer {
     pub status: StatusCode,
     /// The wait that the server asks for in `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
-    /// The first KiB of the body, without secrets and control characters. If the body is empty, the reason phrase of the
-    /// status line.
+    /// The first KiB of the body, without secrets and control characters. If the body is empty, the reason phrase of
+    /// the status line.
     pub text: String,
 }
 
 impl Answer {
-    /// Reads the part of an answer that is kept, within the time limit of the request. A body that breaks off is kept as
-    /// far as it arrived, because the status is already known.
+    /// Reads the part of an answer that is kept, within the time limit of the request. A body that breaks off is kept
+    /// as far as it arrived, because the status is already known.
     pub async fn read(mut response: Response, authentication: &Authentication) -> Self {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         // A server may repeat a secret, which is found only if it is complete: so more is read than is kept.
@@ -71,7 +71,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{ANSWER_BYTES_MAX, sanitize};
+    use super::{ANSWER_BYTES_MAX, sanitize};
 
     #[test]
     fn answers_are_sanitized() {

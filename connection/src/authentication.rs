@@ -45,8 +45,8 @@ impl Authentication {
     /// Creates authentication by a header of any name, whose value is a secret.
     ///
     /// # Errors
-    /// Returns an error if the name is invalid or reserved, or the value is empty or has characters that a header cannot
-    /// carry.
+    /// Returns an error if the name is invalid or reserved, or the value is empty or has characters that a header
+    /// cannot carry.
     pub fn header(name: &str, value: &str) -> Result<Self> {
         ensure!(!value.is_empty(), "the `value` is empty");
         Self::new(header_name(name, "name")?, value, [value, value])
@@ -121,7 +121,7 @@ pub fn header_name(text: &str, key: &str) -> Result<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Authentication;
+    use super::Authentication;
     use reqwest::header::HeaderMap;
 
     #[test]

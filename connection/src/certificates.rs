@@ -95,12 +95,12 @@ impl Contents {
         let bytes = std::fs::read(&file.path).with_context(|| format!("cannot read {path}"))?;
         if bytes.starts_with(&JKS) {
             bail!(
-                "{path} is a Java keystore in an old format that is not supported; convert it with `keytool -importkeystore \
-                 -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12`"
+                "{path} is a Java keystore in an old format that is not supported; convert it with \
+                 `keytool -importkeystore -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12`"
             );
         }
         if bytes.first() != Some(&0x30) || bytes.windows(PEM.len()).any(|window| window == PEM) {
-            ensure!(file.password.is_none(), "{path} is PEM, no PKCS#12, and has no password; remove `{password_key}`");
+            ensure!(file.password.is_none(), "{path} is no PKCS#12 and needs no password; remove `{password_key}`");
             return Ok(Self::Pem);
         }
         let password = file.password.as_deref();
@@ -108,13 +108,14 @@ impl Contents {
         let archive = Pkcs12Archive::from_pkcs12(&bytes, password);
         archive.map(Self::Pkcs12).map_err(|error| {
             anyhow!(
-                "{path} cannot be read as PKCS#12 with this `{password_key}`: {error}; check both, or convert the file to PEM"
+                "{path} cannot be read as PKCS#12 with this `{password_key}`: {error}; check both, or convert the file \
+                 to PEM"
             )
         })
     }
 }
 
-/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate certificates.
+/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate ones.
 fn from_pkcs12(archive: &Pkcs12Archive) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let key = archive.keys.first().context("the file holds no private key")?;
     let is_of_key = |id: Option<&[u8]>| id.is_some() && id == key.local_key_id.as_ref().map(AsRef::as_ref);

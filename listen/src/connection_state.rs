@@ -1,7 +1,8 @@
 //! The state of one connection: which side has to act, and since when.
 //!
-//! The state is one atomic number. Requests write it; it is read only when the listener looks for connections to close. A
-//! connection that is asked to close checks its state again, so that a request that began in the meantime is not lost.
+//! The state is one atomic number. Requests write this number; it is read only when the listener looks for connections
+//! to close. A connection that is asked to close checks its state again, so that a request that began in the meantime
+//! is not lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -125,8 +126,8 @@ impl ConnectionState {
         }
     }
 
-    /// Waits until the answer in flight is not worth waiting for. In a shutdown, clients that read nothing have less time,
-    /// because the listener no longer looks for overdue connections.
+    /// Waits until the answer in flight is not worth waiting for. In a shutdown, clients that read nothing have less
+    /// time, because the listener no longer looks for overdue connections.
     pub async fn abandoned(&self) {
         loop {
             match tokio::time::timeout(SHUTDOWN_PAUSE, self.close_requested()).await {
@@ -147,8 +148,8 @@ impl ConnectionState {
         }
     }
 
-    /// Returns the priority for closing the connection, lowest first, if its client owes a part of a request since before
-    /// this time.
+    /// Returns the priority for closing the connection, lowest first, if its client owes a part of a request since
+    /// before this time.
     pub fn close_priority(&self, before_ms: u64) -> Option<u64> {
         let state = self.load();
         (state < AWAITS_READER && state & TIME < before_ms).then_some(state)

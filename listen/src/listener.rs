@@ -79,7 +79,7 @@ impl Listener {
                     if self.connections.are_full() {
                         warn_sometimes(
                             &mut warned_at,
-                            "as many connections are open as may be; new ones take the place of those that wait longest",
+                            "as many connections are open as allowed; new ones replace those that wait longest",
                         );
                     }
                     let slot = self.connections.open().await;

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The amount of unsent data that the system buffers for a client; with more, the host waits for the client. The system's
-/// own limit is megabytes, for each client that reads slowly.
+/// The amount of unsent data that the system buffers for a client; with more, the host waits for the client. The
+/// system's own limit is megabytes for each client that reads slowly.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// The socket of a connection.
