@@ -14,7 +14,7 @@ mod stream;
 
 use crate::Host;
 use hookmill_incident::EventStatus;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use crate::receive;
 use hookmill_store::Page;
 use axum::body::Bytes;

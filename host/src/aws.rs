@@ -1,7 +1,7 @@
 //! The two things that Amazon SNS has its receivers fetch: the certificate that signs, and the URL that confirms a
 //! subscription. Only hosts of AWS are asked, and only at addresses that are globally routable.
 
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use hookmill_connection::{AddressGuard, guarded_client};

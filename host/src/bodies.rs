@@ -1,6 +1,6 @@
 //! Reads the bodies of requests within bounds: each in size and time, all of them together in memory.
 
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};

@@ -12,9 +12,9 @@ pub mod source;
 
 use crate::deliver::{Destination, Notifications};
 use hookmill_notify::Rule;
-use crate::proof::Bounds;
+use crate::release::proof::Bounds;
 use crate::source::{Origin, Source};
-use crate::trust::Trust;
+use crate::release::trust::Trust;
 use hookmill_incident::words;
 use hookmill_sandbox::PluginLimits;
 use hookmill_store::Dedup;

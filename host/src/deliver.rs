@@ -27,7 +27,7 @@ pub use render::{RenderCall, ShownRequest, render};
 pub use signature::{Signature, SigningSecret};
 
 use crate::metrics::Metrics;
-use crate::plugin_dir::Loaded;
+use crate::release::plugin_dir::Loaded;
 use hookmill_store::Store;
 use attempt::Office;
 use queue::{Queue, Waker};

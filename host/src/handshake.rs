@@ -4,7 +4,7 @@
 //! verified; Microsoft's and Okta's come without one, and tell nobody anything.
 
 use crate::aws::Aws;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use crate::source::Source;
 use crate::verify::Verified;
 use axum::Json;

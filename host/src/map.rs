@@ -3,7 +3,7 @@
 use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
 use crate::metrics::Metrics;
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
-use crate::plugin_dir::{Loaded, find, not_loaded};
+use crate::release::plugin_dir::{Loaded, find, not_loaded};
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use std::collections::HashMap;

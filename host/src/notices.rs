@@ -5,7 +5,7 @@ use crate::Host;
 use hookmill_incident::id::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
-use crate::plugin_dir::Refusal;
+use crate::release::plugin_dir::Refusal;
 use crate::source::Source;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! How many payloads are taken in a second.
 
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::num::NonZeroU32;

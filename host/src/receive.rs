@@ -2,14 +2,14 @@
 
 use crate::bodies::ReadBody;
 use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
-use crate::extract::Path;
-use crate::http_error::HttpError;
+use crate::api::extract::Path;
+use crate::api::http_error::HttpError;
 use hookmill_incident::id::unix_ms;
 use crate::metrics::UNKNOWN;
-use crate::request_id::RequestId;
+use crate::api::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
 use hookmill_store::{LastError, Recorded, Tally};
-use crate::trial::{DryRun, Trial};
+use crate::dry_run::{DryRun, Trial};
 use crate::{Host, Taken, handshake};
 use anyhow::anyhow;
 use axum::body::{Body, Bytes};

@@ -4,7 +4,7 @@
 
 use crate::config::Limits;
 use crate::config::source::Declaration;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use hookmill_incident::id::unix_ms;
 use crate::source::{LiveTally, Origin, SecretNote, Source};
 use hookmill_incident::name::check_name;

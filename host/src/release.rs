@@ -1,15 +1,15 @@
 //! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its proof or an operator
 //! speaks against it.
 
-use crate::compiled_cache::CompiledCache;
+use crate::release::compiled_cache::CompiledCache;
 use crate::config::{Config, Reload};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
-use crate::plugin_dir::Loaded;
-use crate::proof::{Prover, objection};
+use crate::release::plugin_dir::Loaded;
+use crate::release::proof::{Prover, objection};
 use hookmill_store::{Report, Store, VersionRow, VersionState};
-use crate::trust::Trust;
-use crate::versions::{Kept, Versions};
+use crate::release::trust::Trust;
+use crate::release::versions::{Kept, Versions};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,7 @@ use crate::Host;
 use hookmill_incident::{EventStatus, FailureCode, Mapped, Verdict};
 use hookmill_incident::id::key;
 use crate::map::ATTEMPTS;
-use crate::proof;
+use crate::release::proof;
 use hookmill_store::{EventRow, FieldChange, Preview, Recorded, StoreError};
 use crate::source::PluginChoice;
 use crate::verify::Verified;

@@ -8,7 +8,7 @@ use crate::Host;
 use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
 use crate::map::ATTEMPTS;
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
-use crate::plugin_dir::find;
+use crate::release::plugin_dir::find;
 use crate::source::Source;
 use hookmill_store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
 use anyhow::Result;

@@ -7,7 +7,7 @@ mod unpack;
 
 use crate::aws::Aws;
 use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use crate::receive::Unverified;
 use crate::source::Source;
 use axum::http::{HeaderMap, header};

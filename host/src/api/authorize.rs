@@ -1,7 +1,7 @@
 //! Who may call: `GET` needs scope `read`, everything else `admin`.
 
 use crate::Host;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use hookmill_store::Scope;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};

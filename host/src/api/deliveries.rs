@@ -3,8 +3,8 @@
 use super::parameters::Parameters;
 use super::{List, body_if_any, shown, time};
 use crate::Host;
-use crate::extract::{Bytes, Path, Query};
-use crate::http_error::HttpError;
+use crate::api::extract::{Bytes, Path, Query};
+use crate::api::http_error::HttpError;
 use hookmill_store::DeliveryFilter;
 use axum::Json;
 use axum::extract::State;

@@ -2,8 +2,8 @@
 
 use super::time;
 use crate::Host;
-use crate::extract::Path;
-use crate::http_error::HttpError;
+use crate::api::extract::Path;
+use crate::api::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};

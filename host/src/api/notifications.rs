@@ -2,8 +2,8 @@
 
 use super::{body_if_any, incidents};
 use crate::Host;
-use crate::extract::{Bytes, Path};
-use crate::http_error::HttpError;
+use crate::api::extract::{Bytes, Path};
+use crate::api::http_error::HttpError;
 use hookmill_notify::{Rule, Trigger};
 use hookmill_store::Message;
 use axum::Json;

@@ -3,12 +3,12 @@
 use super::{body, time};
 use crate::Host;
 use hookmill_incident::{Event, Mapped, Verdict, given};
-use crate::extract::{Bytes, Path, PluginFile};
-use crate::http_error::HttpError;
+use crate::api::extract::{Bytes, Path, PluginFile};
+use crate::api::http_error::HttpError;
 use crate::map;
 use hookmill_sandbox::Plugin;
-use crate::plugin_dir::PluginState;
-use crate::plugin_trial;
+use crate::release::plugin_dir::PluginState;
+use crate::plugin_dry_run;
 use hookmill_store::Report;
 use crate::release::Wish;
 use crate::source::Source;

@@ -2,8 +2,8 @@
 
 use super::parameters::{Parameters, invalid};
 use crate::Host;
-use crate::extract::Query;
-use crate::http_error::HttpError;
+use crate::api::extract::Query;
+use crate::api::http_error::HttpError;
 use hookmill_incident::{Severity, id};
 use crate::stream::{Filter, Reader};
 use axum::body::{Body, Bytes};

@@ -10,7 +10,7 @@ use hookmill_incident::Severity;
 use hookmill_notify::Trigger;
 use crate::pull::{Pointer, TimeFormat};
 use crate::source::{OnUnmappable, PluginChoice, SourceKind};
-use crate::trust::SigningKey;
+use crate::release::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_listen::TlsFiles;
 use hookmill_signatures::Words;

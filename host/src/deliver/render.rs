@@ -2,7 +2,7 @@
 
 use super::destination::{Channel, Destination};
 use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
-use crate::plugin_dir::{Loaded, find};
+use crate::release::plugin_dir::{Loaded, find};
 use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::is_reserved;

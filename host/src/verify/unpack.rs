@@ -1,6 +1,6 @@
 //! Unpacks bodies that came compressed, after the signature over what came was verified.
 
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;

@@ -6,7 +6,7 @@ use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
 use hookmill_incident::id::IdSource;
 use crate::map::{self, Trace};
 use crate::payload_file::PayloadFile;
-use crate::plugin_trial;
+use crate::plugin_dry_run;
 use crate::source::Source;
 use anyhow::{Context, Result, bail};
 use clap::Args;

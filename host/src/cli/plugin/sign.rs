@@ -1,7 +1,7 @@
 //! `hookmill plugin sign`.
 
 use hookmill_incident::name::is_name;
-use crate::trust::{public_half, sign, signature_path};
+use crate::release::trust::{public_half, sign, signature_path};
 use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,7 +4,7 @@
 use hookmill_incident::PluginVersion;
 use hookmill_store::Store;
 use hookmill_store::private_files::{private_folder, replace_file};
-use crate::trust::signature_path;
+use crate::release::trust::signature_path;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::Host;
 use hookmill_incident::{Mapped, Verdict};
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use crate::receive::Unverified;
 use crate::verify::{Verified, verify};
 use serde::{Deserialize, Serialize};

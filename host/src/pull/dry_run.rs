@@ -2,9 +2,9 @@
 
 use super::{Item, OpenctiStream, Poll, Pull, Reader, Setback};
 use crate::Host;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use crate::source::Source;
-use crate::trial::Trial;
+use crate::dry_run::Trial;
 use crate::verify::Verified;
 use jiff::Timestamp;
 use std::collections::BTreeSet;

@@ -12,7 +12,7 @@ use hookmill_sandbox::{FILE_BYTES_MAX, Kind, Plugin};
 use crate::release::{Decision, NotNow, Order, Releases, Wish};
 use hookmill_incident::name::is_name;
 use hookmill_store::private_files::refuse_writable_by_others;
-use crate::trust::signature_path;
+use crate::release::trust::signature_path;
 use anyhow::{Context, Result, anyhow, ensure};
 use arc_swap::{ArcSwap, Guard};
 use jiff::Timestamp;

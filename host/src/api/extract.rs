@@ -1,7 +1,7 @@
 //! What handlers take from a request, refused in the shape of every other refusal.
 
 use crate::Host;
-use crate::http_error::HttpError;
+use crate::api::http_error::HttpError;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};

@@ -1,7 +1,7 @@
 //! Every request has an id: its answer's `x-request-id`, and the `request_id` of log lines and audit entries.
 
 use crate::Host;
-use crate::http_error::Cause;
+use crate::api::http_error::Cause;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
