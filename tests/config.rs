@@ -105,7 +105,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         (source("secret: [hunter2hunter2]"), &["line 2", "`secret`"]),
         (source(""), &["sources.edr", "needs a `secret`", "`scheme: none`"]),
         (with_secret("scheme: none"), &["sources.edr", "`scheme: none`", "remove the secret"]),
-        (with_secret("scheme: hookmil"), &["sources.edr", "`hookmil`", "known are hookmill"]),
+        (with_secret("scheme: hookmil"), &["sources.edr", "`hookmil`", "expected one of hookmill"]),
         (with_secret("on_unmappable: maybe"), &["line 2", "`on_unmappable`", "reject, accept"]),
         (with_secret("auto_triage: perhaps"), &["line 2", "`auto_triage`", "true or false"]),
         (

@@ -51,7 +51,8 @@ async fn every_scheme_once() {
         "standard-webhooks" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         name => secret_of(name),
     };
-    let names: Vec<&str> = hookmill_signatures::names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
+    let names: Vec<&str> =
+        hookmill_signatures::scheme_names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
     let mut config = "sources:\n".to_owned();
     for name in &names {
         let scheme = match *name {
@@ -128,7 +129,7 @@ async fn handshakes() {
     let asked = r#"{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}"#;
     let answer = send(request(&host, "zoom", &signed("zoom", asked))).await.unwrap();
     // HMAC-SHA256 of the token with the secret that signed the request.
-    let encrypted = scheme("zoom", SECRET).keyed_hash(0, b"qgg8vlvZRS6UYooatFL8Aw").unwrap();
+    let encrypted = scheme("zoom", SECRET).hmac(0, b"qgg8vlvZRS6UYooatFL8Aw").unwrap();
     assert_eq!(answer.body, json!({"plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": encrypted}));
 
     let asked = host.webhook("graph?validationToken=Validation%3A+a%20%3Cb%3E");
