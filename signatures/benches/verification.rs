@@ -1,7 +1,7 @@
 //! The cost of verification compared with the bare HMAC of the same bytes: `cargo bench -p hookmill-signatures`.
 //!
-//! For each scheme and size both are measured in turns, so that other load on the machine slows both down. The result is
-//! the median of the rounds. Schemes that send their secret compute no HMAC, but are compared with one too.
+//! For each scheme and size both are measured in turns, so that other load on the machine slows both down. The result
+//! is the median of the rounds. Schemes that send their secret compute no HMAC, but are compared with one too.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails should say so and end")]
 

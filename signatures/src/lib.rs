@@ -2,11 +2,11 @@
 //!
 //! A [`Declaration`] names a scheme and the keys that differ from its preset. [`Scheme::declare`] joins it with the
 //! [`Secret`]s of one source. [`Scheme::verify`] turns a [`Request`] into a [`Verification`] or a [`VerifyError`];
-//! [`Scheme::sign`] returns the headers, token and body that the sender would send. [`StandardWebhooks`] signs with several
-//! secrets at once.
+//! [`Scheme::sign`] returns the headers, token and body that the sender would send. [`StandardWebhooks`] signs with
+//! several secrets at once.
 //!
-//! Vendors with an HMAC are rows of one table (`presets.rs`). The crate opens no connection and no file and reads no clock:
-//! a request carries its time, and [`VerifyError::CertificateMissing`] asks the caller to fetch a certificate.
+//! Vendors with an HMAC are rows of one table (`presets.rs`). The crate opens no connection and no file and reads no
+//! clock: a request carries its time, and [`VerifyError::CertificateMissing`] asks the caller to fetch a certificate.
 //!
 //! ```
 //! use hookmill_signatures::{Declaration, Request, Scheme, Secret};
@@ -260,8 +260,8 @@ impl Scheme {
         }
     }
 
-    /// Signs a body as its sender would at this time, with the first live secret. `id` is the delivery id, which schemes
-    /// without one ignore.
+    /// Signs a body as its sender would at this time, with the first live secret. `id` is the delivery id, which
+    /// schemes without one ignore.
     ///
     /// # Errors
     /// Returns an error if only the sender can sign, or the secret, id or body does not fit the scheme.
@@ -277,8 +277,8 @@ impl Scheme {
         Ok(signed)
     }
 
-    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom asks for it to check that
-    /// the receiver has the secret.
+    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom asks for it to check
+    /// that the receiver has the secret.
     pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
         match &self.kind {
             Kind::Hmac(scheme) => scheme.hmac(secret, text),

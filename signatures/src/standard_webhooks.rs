@@ -17,8 +17,8 @@ const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// The keys of one destination, for signing and verifying.
 ///
-/// A [`crate::Scheme`] named `standard-webhooks` reads secrets as vendors hand them out; these secrets are our own and have
-/// to follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
+/// A [`crate::Scheme`] named `standard-webhooks` reads secrets as vendors hand them out; these secrets are our own and
+/// have to follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
 pub struct StandardWebhooks(HmacScheme);
 
 impl StandardWebhooks {
@@ -46,9 +46,8 @@ impl StandardWebhooks {
 
     /// Verifies a message as its receiver. One right signature among those of the header is enough.
     ///
-    /// # Errors
-    /// Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes before or
-    /// after `now_ms`.
+    /// # Errors Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes
+    /// before or after `now_ms`.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> Result<Verification, VerifyError> {
         self.0.verify(&Request { headers, body, token: None, now_ms, certificate: None })
     }

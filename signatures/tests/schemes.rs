@@ -1,5 +1,5 @@
-//! Schemes as senders and configurations use them. The cases are data: published vectors in `vectors.json`, spellings of
-//! signatures in `parsing.json`, wrong declarations below.
+//! Schemes as senders and configurations use them. The cases are data: published vectors in `vectors.json`, spellings
+//! of signatures in `parsing.json`, wrong declarations below.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 

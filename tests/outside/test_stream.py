@@ -1,4 +1,4 @@
-"""The stream with a client that nobody here wrote: it misses nothing, and sees nothing twice."""
+"""A third-party client of the stream gets every entry once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from conftest import ADMIN_TOKEN, eventually, npm
 
 def test_eventsource_of_npm_over_a_restart(start):
     host = start("sources: { lab: { scheme: none, plugin: generic } }\n")
-    # Where it listens now it listens again, so that the client finds it.
+    # Listen on the same port again, so that the client reconnects.
     config = host.folder / "hookmill.yaml"
     config.write_text(config.read_text().replace("127.0.0.1:0", host.url.removeprefix("http://")))
 
@@ -21,7 +21,7 @@ def test_eventsource_of_npm_over_a_restart(start):
         host.tell("b")
         host.kill()
         host.run()
-        # The client waits three seconds before it comes back.
+        # The client reconnects after three seconds.
         incident = host.tell("c")["incident_id"]
         eventually("it follows again", is_followed)
         host.call("PATCH", f"/api/incidents/{incident}", json={"status": "closed"})

@@ -1,7 +1,7 @@
 //! Fuzzes the parsers that run before any comparison: signature headers, times, declarations, URLs of AWS.
 //!
-//! An input consists of lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` lines of
-//! a declaration.
+//! An input consists of lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` lines
+//! of a declaration.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Fuzzes verification with any request to any scheme. Verification must not panic, must accept a request that the scheme
-//! signed, and must refuse a request without the secret.
+//! Fuzzes verification with any request to any scheme. Verification must not panic, must accept a request that the
+//! scheme signed, and must refuse a request without the secret.
 //!
 //! An input consists of a byte that chooses the scheme, a byte whose lowest bit adds a token, and lines: `NAME: VALUE`
 //! headers, an empty line, the body.
