@@ -46,8 +46,9 @@ impl StandardWebhooks {
 
     /// Verifies a message as its receiver. One right signature among those of the header is enough.
     ///
-    /// # Errors Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes
-    /// before or after `now_ms`.
+    /// # Errors
+    /// Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes before or
+    /// after `now_ms`.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> Result<Verification, VerifyError> {
         self.0.verify(&Request { headers, body, token: None, now_ms, certificate: None })
     }
