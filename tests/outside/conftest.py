@@ -206,7 +206,7 @@ class Host:
         body = body if isinstance(body, bytes) else body.encode()
         return self.session.post(f"{self.url}/api/webhooks/{source}", data=body, headers=headers)
 
-    def tell(self, reference, **data):
+    def post_alert(self, reference, **data):
         """Posts an alert for the generic mapper from source `lab`. Returns the answer."""
         body = {"event_type": "malware_detected", "data": {"alert_id": reference, **data}}
         answer = self.post("lab", json.dumps(body)).json()

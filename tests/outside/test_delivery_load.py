@@ -58,7 +58,7 @@ def test_every_acknowledged_incident_arrives(start, receiver):
     def send(number):
         is_up.wait()
         try:
-            acknowledged.append(host.tell(str(number))["incident_id"])
+            acknowledged.append(host.post_alert(str(number))["incident_id"])
         except requests.RequestException:
             # Not acknowledged, so it may be lost.
             pass

@@ -70,7 +70,7 @@ def deliveries(start):
 
     def started(destinations):
         host = start(yaml(sources={"lab": {"scheme": "none", "plugin": "generic"}}, webhooks=destinations))
-        host.tell("a-1")
+        host.post_alert("a-1")
         return host.delivery
 
     return started

@@ -17,16 +17,16 @@ def test_eventsource_of_npm_over_a_restart(start):
     with ThreadPoolExecutor() as pool:
         follows = pool.submit(npm, "follow", url=f"{host.url}/api/stream", token=ADMIN_TOKEN, count=6)
         eventually("it follows", is_followed)
-        host.tell("a")
-        host.tell("b")
+        host.post_alert("a")
+        host.post_alert("b")
         host.kill()
         host.run()
         # The client reconnects after three seconds.
-        incident = host.tell("c")["incident_id"]
+        incident = host.post_alert("c")["incident_id"]
         eventually("it follows again", is_followed)
         host.call("PATCH", f"/api/incidents/{incident}", json={"status": "closed"})
         host.call("DELETE", f"/api/incidents/{incident}")
-        host.tell("d")
+        host.post_alert("d")
         events = follows.result()
     seen = [(event["type"], event["entry"]["object"]["source_ref"]) for event in events]
     assert seen == [(name, "abcccd"[index]) for index, name in enumerate(["create"] * 3 + ["update", "delete", "create"])]
