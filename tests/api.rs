@@ -1,4 +1,4 @@
-//! The API that people and programs work with.
+//! The HTTP API: lists, changes, replays, dry runs and metrics.
 
 use crate::guest::{echo, guest};
 use crate::host::Folder;
@@ -79,7 +79,7 @@ async fn incidents_are_listed_by_every_filter_and_in_pages() {
     let page = host.get("/api/incidents?limit=2&source=edr&source=mail").await;
     let cursor = page["next_cursor"].as_str().unwrap();
     assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)), "{cursor}");
-    // What comes meanwhile does not shift the pages.
+    // Incidents that arrive in between do not shift the pages.
     host.post("edr", incident(json!({"source-ref": "e"}))).await;
     let page = host.get(&format!("/api/incidents?limit=2&cursor={cursor}")).await;
     assert_eq!((refs(page["data"].as_array().unwrap()).as_str(), &page["next_cursor"]), ("b a", &json!(null)));
@@ -167,7 +167,7 @@ async fn incidents_are_changed_and_deleted() {
         }
     }
 
-    // Numbers go on: after a deletion, also of the newest, and after a restart.
+    // Numbers continue after a deletion, also of the newest incident, and after a restart.
     let count = |number: &str| {
         let year = jiff::Timestamp::now().to_string()[..4].to_owned();
         let count = number.strip_prefix(&format!("INC-{year}-")).unwrap_or_else(|| panic!("{number}"));
@@ -182,7 +182,7 @@ async fn incidents_are_changed_and_deleted() {
     assert!(host.list("/api/incidents").await.is_empty());
     for path in [id, number] {
         let trail = host.list(&format!("/api/incidents/{path}/audit")).await;
-        // Its creation, the twelve changes above, its end.
+        // The creation, the twelve changes above, the deletion.
         assert_eq!((trail.len(), &trail[12]["operation"]), (14, &json!("Update")), "{path}");
         assert_eq!((&trail[13]["operation"], &trail[13]["object"]["title"]), (&json!("Delete"), &json!("T")));
     }
@@ -232,7 +232,7 @@ async fn events_are_listed_shown_replayed_and_discarded() {
     let event = host.get(&format!("/api/events/{}", malformed.event_id())).await;
     assert_eq!(event["error"], json!({"code": "malformed", "message": "returns 1.0: no id"}));
 
-    // Replaying what was mapped has no second effect.
+    // Replaying a mapped event has no second effect.
     let act = async |id: &str, what: &str| host.call(Method::POST, &format!("/api/events/{id}/{what}"), "").await;
     let replayed = act(mapped.event_id(), "replay").await;
     assert_eq!((replayed.status, replayed.status_word()), (200, "mapped"));
@@ -256,9 +256,9 @@ async fn events_are_listed_shown_replayed_and_discarded() {
     assert_eq!((repeat.status_word(), &repeat.body["duplicate"]), ("ignored", &json!(true)), "{repeat:?}");
 }
 
-/// A dry run shows everything and stores nothing.
+/// A dry run shows the whole result and stores nothing.
 #[tokio::test]
-async fn plugins_are_run_on_trial() {
+async fn a_dry_run_of_a_plugin_stores_nothing() {
     let folder = folder().with("echo", &echo("1.2")).with("floods", &guest("floods"));
     let host = folder.start().await;
     let run = async |plugin: &str, body: Value| {
@@ -287,14 +287,14 @@ async fn plugins_are_run_on_trial() {
     for path in ["/api/incidents", "/api/events", "/api/deliveries"] {
         assert!(host.list(path).await.is_empty(), "{path}");
     }
-    // Nor does it use up a number.
+    // A dry run does not use up an incident number either.
     let answer = host.post("edr", incident(json!({"source-ref": "first"}))).await;
     assert!(answer.body["incident_number"].as_str().unwrap().ends_with("-0001"));
 }
 
-/// The documented names, and no label that a sender chose.
+/// Metrics have the documented names, and labels never contain text from a sender.
 #[tokio::test]
-async fn metrics() {
+async fn metrics_have_documented_names_and_known_labels() {
     let receiver = crate::receiver::Receiver::start([]).await;
     let folder = folder();
     folder.append(&format!("webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}\n", receiver.url));

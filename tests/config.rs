@@ -1,11 +1,11 @@
-//! What a configuration that cannot work is told.
+//! Error messages for configurations that cannot work.
 
 use crate::host::Folder;
 use std::fs;
 use std::net::TcpListener;
 
 #[test]
-fn every_mistake_is_named_with_what_is_allowed() {
+fn every_configuration_error_names_the_key_and_the_allowed_values() {
     let source = |keys: &str| format!("sources:\n  edr: {{ {keys} }}\n");
     let notification = |keys: &str| {
         format!(
@@ -16,7 +16,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
     let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
     let secret = "secret: hunter2hunter2hunter2hunter2";
     let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
-    // Nobody could mend it without these words.
+    // The words that a user needs to correct the configuration.
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
         ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
@@ -105,7 +105,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         (source("secret: [hunter2hunter2]"), &["line 2", "`secret`"]),
         (source(""), &["sources.edr", "needs a `secret`", "`scheme: none`"]),
         (with_secret("scheme: none"), &["sources.edr", "`scheme: none`", "remove the secret"]),
-        (with_secret("scheme: hookmil"), &["sources.edr", "`hookmil`", "known are hookmill"]),
+        (with_secret("scheme: hookmil"), &["sources.edr", "`hookmil`", "expected one of hookmill"]),
         (with_secret("on_unmappable: maybe"), &["line 2", "`on_unmappable`", "reject, accept"]),
         (with_secret("auto_triage: perhaps"), &["line 2", "`auto_triage`", "true or false"]),
         (
@@ -168,7 +168,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
 }
 
 #[test]
-fn what_else_keeps_a_host_from_starting() {
+fn other_errors_that_prevent_a_start_are_explained() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = Folder::new("");
@@ -189,9 +189,9 @@ fn what_else_keeps_a_host_from_starting() {
     assert!(!refusal.contains("hunter2"));
 }
 
-/// `hookmill config` prints what the tests of the host's own code parse.
+/// `hookmill config` prints the default configuration, which the host's unit tests parse.
 #[tokio::test]
-async fn the_default_is_printed_and_runs() {
+async fn the_default_configuration_is_printed_and_runs() {
     let folder = Folder::new("");
     let (success, text, _) = folder.run(&["config"]);
     assert!(success);
@@ -199,10 +199,11 @@ async fn the_default_is_printed_and_runs() {
     folder.start().await;
 }
 
-/// The seed documents' `sources:` map is valid as it stands, with secrets from the environment; a short one is a
-/// warning; the API can stand apart.
+/// A `sources:` map with every common key is valid, with secrets from the environment. A short secret is only a
+/// warning.
+/// `admin_listen` separates the API.
 #[tokio::test]
-async fn a_configuration_with_everything() {
+async fn a_source_with_every_common_key_and_a_separate_api() {
     let folder = Folder::new(
         "admin_listen: 127.0.0.1:0
 sources:

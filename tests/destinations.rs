@@ -1,4 +1,4 @@
-//! How destinations are connected to, how they know who sends, and what is said of an attempt that fails.
+//! Connections to destinations, authentication and signatures, and the errors of failed attempts.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host, eventually};
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 const PASSWORD: &str = "only a password";
 
-/// A host whose destinations are these, as name, URL and further keys.
+/// Makes a folder with these destinations: name, URL and further keys.
 fn folder(destinations: &[(&str, String, &str)]) -> Folder {
     let mut config = "sources: { lab: { scheme: none, plugin: returns } }\nwebhooks:\n".to_owned();
     for (name, url, keys) in destinations {
@@ -31,7 +31,7 @@ fn folder(destinations: &[(&str, String, &str)]) -> Folder {
     Folder::new(&config).with("returns", &guest("returns"))
 }
 
-/// The only delivery to a destination, once it is in this state.
+/// Waits until the only delivery to a destination has this status.
 async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
     eventually(&format!("{destination} is {status}"), async || {
         host.list(&format!("/api/deliveries?destination={destination}&status={status}")).await.pop()
@@ -39,7 +39,7 @@ async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
     .await
 }
 
-/// What a receiver with this certificate is, and whose clients' certificates it asks for.
+/// Makes the TLS configuration of a receiver with this certificate, and the authority of its clients' certificates.
 fn server(
     signed: &Signed,
     clients: Option<&Authority>,
@@ -60,7 +60,7 @@ fn server(
     builder.with_single_cert(vec![signed.certificate.der().clone()], key).unwrap()
 }
 
-/// The certificate and key, or only the certificate, as PKCS#12.
+/// Encodes the certificate, with or without its key, as PKCS#12.
 fn pkcs12(signed: &Signed, with_key: bool) -> Vec<u8> {
     let certificate = Certificate::from_der(signed.certificate.der()).unwrap();
     let entry = if with_key {
@@ -75,7 +75,7 @@ fn pkcs12(signed: &Signed, with_key: bool) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn receivers_over_tls() {
+async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
     let both = rustls::ALL_VERSIONS;
     let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
     let good = authority.sign("127.0.0.1");
@@ -89,7 +89,7 @@ async fn receivers_over_tls() {
     let pem = ", ca: ca.pem, client_certificate: known.pem, client_key: known.key";
     let p12 = ", ca: ca.pem, client_certificate: known.p12, client_password: only a password";
     let stranger = ", ca: ca.pem, client_certificate: stranger.pem, client_key: stranger.key";
-    // What the error says, none where the delivery arrives.
+    // The expected error; `None` if the delivery arrives.
     let cases = [
         ("believed", &open.url, ", ca: ca.pem", None),
         ("believed-p12", &open.url, ", ca: ca.p12, ca_password: only a password", None),
@@ -105,7 +105,7 @@ async fn receivers_over_tls() {
         ("plain", &plain_tls, ", ca: ca.pem", Some("tls: ")),
     ];
     let mut destinations: Vec<_> = cases.iter().map(|(name, url, keys, _)| (*name, (*url).clone(), *keys)).collect();
-    // In TLS 1.3 a receiver says so after the handshake; its word can be lost with the connection.
+    // In TLS 1.3 a receiver refuses after the handshake, and the refusal can be lost with the connection.
     destinations.push(("nobody-13", asking_13.url.clone(), ", ca: ca.pem"));
     let folder = folder(&destinations);
     std::fs::write(folder.path("ca.pem"), authority.0.pem()).unwrap();
@@ -141,9 +141,9 @@ async fn receivers_over_tls() {
     assert!(!host.log().contains(PASSWORD));
 }
 
-/// An authority that is replaced while the host runs is believed from then on; an unusable file changes nothing.
+/// An authority that is replaced while the host runs is trusted from then on; an unusable file changes nothing.
 #[tokio::test]
-async fn a_changed_authority_is_taken_over() {
+async fn a_changed_authority_file_is_reloaded() {
     let (former, next) = (Authority::new(), Authority::new());
     let receiver = Receiver::start_tls(server(&next.sign("127.0.0.1"), None, rustls::ALL_VERSIONS)).await;
     let folder = folder(&[("soc", receiver.url.clone(), ", ca: ca.pem")]);
@@ -162,7 +162,7 @@ async fn a_changed_authority_is_taken_over() {
 }
 
 #[tokio::test]
-async fn files_of_destinations_that_cannot_be_used() {
+async fn unusable_certificate_files_are_refused() {
     let authority = Authority::new();
     let folder = Folder::new("");
     let client = authority.sign("client");
@@ -214,7 +214,7 @@ fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn receivers_know_who_sends() {
+async fn deliveries_are_authenticated_and_signed() {
     let (old, new) = ([b'o'; 32], [b'n'; 32]);
     let whsec = |key: &[u8]| format!("whsec_{}", STANDARD.encode(key));
     let rotating = format!(", secrets: [{}, {}]", whsec(&new), whsec(&old));
@@ -236,12 +236,12 @@ async fn receivers_know_who_sends() {
     let mut receivers = Vec::new();
     let mut destinations = Vec::new();
     for (name, keys) in &cases {
-        // The first answer gives back what came, and is refused.
+        // The first answer echoes the request and is a refusal.
         let receiver = Receiver::start([Reply::Echo(400, "you sent \u{1b}[2J")]).await;
         destinations.push((*name, receiver.url.clone(), keys.as_str()));
         receivers.push(receiver);
     }
-    // A user name in the URL is as good as `auth`.
+    // A user name in the URL has the same effect as `auth`.
     let in_url = Receiver::start([]).await;
     destinations.push(("in-url", in_url.url.replace("//", "//soc:a%2Fb@"), ""));
     let folder = folder(&destinations);
@@ -278,7 +278,7 @@ async fn receivers_know_who_sends() {
     assert_eq!(received.header("authorization"), format!("Basic {}", STANDARD.encode("soc:a/b")));
 }
 
-/// Answers every connection with these bytes once something came, and ends it. Returns its address.
+/// Starts a server that answers each connection with these bytes and closes it. Returns the address.
 async fn raw(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -294,11 +294,11 @@ async fn raw(answer: &'static [u8]) -> String {
 }
 
 #[tokio::test]
-async fn failures_are_named() {
+async fn failed_attempts_have_the_right_code() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closed_at = closed.local_addr().unwrap().to_string();
     drop(closed);
-    // Connections come up in its backlog, and nobody ever answers.
+    // Connections stay in its backlog and are never accepted.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_at = silent.local_addr().unwrap().to_string();
     let (cut, half) = (raw(b"").await, raw(b"HTTP/1.1 200 OK\r\ncontent-le").await);
@@ -306,7 +306,7 @@ async fn failures_are_named() {
     let asks = raw(b"HTTP/1.1 407 Who\r\ncontent-length: 0\r\n\r\n").await;
     let receiver = Receiver::start([]).await;
     let (http, https) = (receiver.url.clone(), receiver.url.replace("http:", "https:"));
-    // Too long for a name, which no name server has to be asked for.
+    // A label that is too long fails without a DNS query.
     let no_name = format!("http://{}.invalid/", "x".repeat(64));
     let proxied = |at: &str| format!(", proxy: \"http://soc:hunter2@{at}\"");
     let cases = [

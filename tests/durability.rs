@@ -1,4 +1,4 @@
-//! What was acknowledged is never lost, and nothing happens twice.
+//! Acknowledged events are never lost, and no event has a second effect.
 
 use crate::guest::{echo, guest};
 use crate::host::{Folder, Host, SECRET, send, signed};
@@ -17,7 +17,7 @@ webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], concurrency: 4 
     )
 }
 
-/// Every acknowledged event is there with its incident, and nothing is there that was not sent.
+/// Checks that every acknowledged event is stored with its incident, and nothing else.
 async fn check(host: &Host<'_>, sent: &[Sent]) {
     let by_id = |rows: Vec<Value>| -> BTreeMap<String, Value> {
         rows.into_iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row)).collect()
@@ -33,7 +33,7 @@ async fn check(host: &Host<'_>, sent: &[Sent]) {
         assert_eq!((&incident["source_ref"], &incident["occurrences"]), (&json!(sent.body), &json!(1)));
         assert_eq!(incident["event_ids"], json!([answer.event_id()]));
     }
-    // One event, one incident, one number, without gaps.
+    // Each event has one incident with one number, without gaps.
     assert_eq!(events.len(), incidents.len());
     assert!(events.len() <= sent.len());
     let numbers: BTreeSet<&str> = incidents.values().map(|incident| incident["number"].as_str().unwrap()).collect();
@@ -43,7 +43,7 @@ async fn check(host: &Host<'_>, sent: &[Sent]) {
 }
 
 #[tokio::test]
-async fn kill_at_any_moment() {
+async fn a_kill_at_any_moment_loses_no_acknowledged_event() {
     let receiver = Receiver::start([]).await;
     let folder = Folder::new(&configuration(&receiver)).with("echo", &echo("1.0"));
     let mut sent = Vec::new();
@@ -60,7 +60,7 @@ async fn kill_at_any_moment() {
     let lost = sent.iter().filter(|sent| sent.answer.is_none()).count();
     assert!(lost > 0, "no request was under way when the host was killed");
 
-    // Senders that heard nothing send again, as do some that did: each payload has one effect.
+    // Senders without an answer send again, and so do some with one: each payload has one effect.
     for again in &mut sent {
         if again.answer.is_some() && !again.body.ends_with('7') {
             continue;
@@ -75,23 +75,23 @@ async fn kill_at_any_moment() {
     check(&host, &sent).await;
     assert_eq!(host.list("/api/incidents?limit=1000").await.len(), sent.len());
 
-    // Every creation arrives at least once, a second time only with the id of the first.
+    // Every creation is delivered at least once; repeats have the same delivery id.
     crate::host::eventually("every delivery", async || {
         host.list("/api/deliveries?status=pending").await.is_empty().then_some(())
     })
     .await;
-    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut delivered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for received in receiver.received() {
         assert_eq!(received.body["operation"], "Creation");
         let incident = received.body["object"]["source_ref"].as_str().unwrap().to_owned();
-        told.entry(incident).or_default().insert(received.header("webhook-id").to_owned());
+        delivered.entry(incident).or_default().insert(received.header("webhook-id").to_owned());
     }
-    assert_eq!(told.len(), sent.len());
-    assert!(told.values().all(|ids| ids.len() == 1));
+    assert_eq!(delivered.len(), sent.len());
+    assert!(delivered.values().all(|ids| ids.len() == 1));
 }
 
 #[tokio::test]
-async fn the_end_is_graceful_under_load() {
+async fn shutdown_under_load_is_graceful() {
     let receiver = Receiver::start([]).await;
     let folder = Folder::new(&configuration(&receiver)).with("echo", &echo("1.0"));
     let mut host = folder.start().await;
@@ -110,9 +110,9 @@ async fn the_end_is_graceful_under_load() {
     check(&host, &sent).await;
 }
 
-/// An event that waits is on disk too, with what it needs for being mapped later.
+/// A waiting event is on disk with everything that mapping it later needs.
 #[tokio::test]
-async fn what_waits_is_mapped_by_the_next_host() {
+async fn waiting_events_are_mapped_after_a_restart() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: late }, trap: { scheme: none, plugin: trap } }")
         .with("trap", &guest("traps"));
     let host = folder.start().await;
@@ -129,7 +129,7 @@ async fn what_waits_is_mapped_by_the_next_host() {
 }
 
 #[tokio::test]
-async fn one_host_per_data_folder() {
+async fn a_second_host_on_the_same_data_folder_is_refused() {
     let folder = Folder::new("");
     let host = folder.start().await;
     let refusal = folder.refusal();

@@ -13,31 +13,31 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 pub const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
-/// The secret of every source in the tests that has one.
+/// The secret of the tests' sources.
 pub const SECRET: &str = "a-secret-of-the-tests-only";
-/// Far more than anything here takes, so that a busy machine fails no test.
+/// Much longer than any step takes, so that a busy machine does not fail a test.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Waits until the probe finds what it looks for.
+/// Waits until the probe returns a value.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(Instant::now() < end, "waited in vain: {what}");
+        assert!(Instant::now() < end, "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// A folder with a configuration, plugins and data, in which one host after the other runs.
+/// A folder with a configuration, plugins and data, in which hosts run one after the other.
 pub struct Folder {
     temp: TempDir,
 }
 
 impl Folder {
-    /// A folder with this configuration, beside an address on port 0 and, unless it sets limits itself, a deadline that
-    /// a busy machine keeps.
+    /// Makes a folder with this configuration. Adds an address with port 0 and, unless the configuration sets limits, a
+    /// deadline that is long enough on a busy machine.
     pub fn new(config: &str) -> Self {
         let folder = Self { temp: tempfile::tempdir().unwrap() };
         std::fs::create_dir(folder.path("plugins")).unwrap();
@@ -51,20 +51,20 @@ impl Folder {
         std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{limits}{config}")).unwrap();
     }
 
-    /// Adds to the configuration.
+    /// Appends to the configuration.
     pub fn append(&self, config: &str) {
         let mut file = OpenOptions::new().append(true).open(self.path("hookmill.yaml")).unwrap();
         write!(file, "\n{config}").unwrap();
     }
 
-    /// Puts a plugin in, or in the place of the one that is there, in one step.
+    /// Adds or replaces a plugin atomically.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let aside = self.path(&format!("plugins/.{name}"));
         std::fs::write(&aside, bytes).unwrap();
         std::fs::rename(aside, self.plugin(name)).unwrap();
     }
 
-    /// The same, for putting a folder together.
+    /// Adds a plugin to a new folder.
     pub fn with(self, name: &str, bytes: &[u8]) -> Self {
         self.put(name, bytes);
         self
@@ -78,14 +78,14 @@ impl Folder {
         self.temp.path().join(name)
     }
 
-    /// `hookmill` in this folder and in an environment that has nothing else.
+    /// Returns a `hookmill` command in this folder with an otherwise empty environment.
     pub fn hookmill(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
         command.args(arguments).current_dir(self.temp.path()).env_clear().env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
-    /// Runs `hookmill` to its end: whether it succeeded, its output and its errors.
+    /// Runs `hookmill`. Returns whether it succeeded, its output and its errors.
     pub fn run(&self, arguments: &[&str]) -> (bool, String, String) {
         let output = self.hookmill(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -104,7 +104,7 @@ impl Folder {
         self.start_listening_by(&mut self.hookmill(&["serve"])).await
     }
 
-    /// Starts a host by this command and waits until it listens.
+    /// Starts a host with this command and waits until it listens.
     pub async fn start_listening_by(&self, command: &mut Command) -> Host<'_> {
         let mut child = command.env("HOOKMILL_ADMIN_TOKEN", ADMIN_TOKEN).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -120,7 +120,7 @@ impl Folder {
         host.url = eventually("the host listens", async || {
             let log = host.log();
             if let Some(status) = host.child.try_wait().unwrap() {
-                panic!("the host ended at its start with {status}: {log}");
+                panic!("the host exited during its start with {status}: {log}");
             }
             let rest = log.split_once("hookmill listens on ")?.1;
             Some(rest.split_whitespace().next()?.to_owned())
@@ -129,7 +129,7 @@ impl Folder {
         host
     }
 
-    /// Starts a host that cannot run, and returns what it says.
+    /// Starts a host that must fail, and returns its error output.
     pub fn refusal(&self) -> String {
         let mut child = self.hookmill(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
         let end = Instant::now() + PATIENCE;
@@ -144,15 +144,15 @@ impl Folder {
     }
 }
 
-/// A client without proxies, that follows nothing.
+/// Makes a client without proxies that follows no redirects.
 pub fn client() -> reqwest::Client {
-    // Without a provider there is no client, even for plain HTTP; the second test finds the first one's.
+    // Even plain HTTP needs a TLS provider. Only the first test installs one; later calls fail harmlessly.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let redirects = reqwest::redirect::Policy::none();
     reqwest::Client::builder().no_proxy().redirect(redirects).timeout(PATIENCE).build().unwrap()
 }
 
-/// A running host, for as long as its folder is there; killed when it is dropped.
+/// A running host, which is killed when it is dropped.
 pub struct Host<'f> {
     _folder: &'f Folder,
     child: Child,
@@ -161,7 +161,7 @@ pub struct Host<'f> {
     pub client: reqwest::Client,
 }
 
-/// What a request is answered.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -190,34 +190,34 @@ impl Host<'_> {
         eventually("the host is ready", async || (self.get_open("/readyz").await.0 == 200).then_some(())).await;
     }
 
-    /// What the host has written so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the log says this.
+    /// Waits until the log contains this text.
     pub async fn logs(&self, text: &str) {
         eventually(&format!("`{text}` in the log"), async || self.log().contains(text).then_some(())).await;
     }
 
-    /// A request to this host with the admin's token.
+    /// Makes a request with the admin token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN)
     }
 
-    /// What the API answers.
+    /// Sends a request with the admin token.
     pub async fn call(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         send(self.request(method, path).body(body)).await.unwrap()
     }
 
-    /// What the API shows, which must be there.
+    /// Gets a path that must exist.
     pub async fn get(&self, path: &str) -> Value {
         let answer = self.call(Method::GET, path, "").await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.body
     }
 
-    /// The rows of a list, all pages of it.
+    /// Returns all rows of a list, page by page.
     pub async fn list(&self, path: &str) -> Vec<Value> {
         let mut rows = Vec::new();
         let mut next = path.to_owned();
@@ -229,13 +229,13 @@ impl Host<'_> {
         }
     }
 
-    /// What is there for everyone: status and text.
+    /// Gets a path without a token. Returns status and text.
     pub async fn get_open(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    /// A request to a source, to which the sender's headers are to be added.
+    /// Makes a request to a source, without a signature.
     pub fn webhook(&self, source: &str) -> RequestBuilder {
         self.client.post(format!("{}/api/webhooks/{source}", self.url))
     }
@@ -245,18 +245,18 @@ impl Host<'_> {
         send(self.webhook(source).body(body.into())).await.unwrap()
     }
 
-    /// Sends a payload signed now.
+    /// Sends a payload with a signature of now.
     pub async fn signed(&self, source: &str, body: impl Into<Vec<u8>>) -> Answer {
         send(signed(self.webhook(source), unix_s(), body)).await.unwrap()
     }
 
-    /// One event, once it is as wanted.
+    /// Waits until an event satisfies a condition.
     pub async fn event_when(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/api/events/{id}");
         eventually(&format!("event {id}"), async || Some(self.get(&path).await).filter(&wanted)).await
     }
 
-    /// One plugin, once it is as wanted.
+    /// Waits until a plugin satisfies a condition.
     pub async fn plugin_when(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("plugin {name}"), async || {
             let plugins = self.list("/api/plugins").await;
@@ -265,21 +265,21 @@ impl Host<'_> {
         .await
     }
 
-    /// The value of a metric, 0 when it is not there yet.
+    /// Returns the value of a metric; 0 if it does not exist yet.
     pub async fn metric(&self, series: &str) -> f64 {
         let (_, text) = self.get_open("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// How much memory the process has.
+    /// Returns the resident memory of the process.
     pub fn resident_bytes(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
     }
 
-    /// kill -9.
+    /// Kills the process with SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -296,7 +296,7 @@ impl Host<'_> {
         assert!(sent.success());
     }
 
-    /// Waits for the end of the process.
+    /// Waits until the process has ended.
     pub async fn end(&mut self) -> ExitStatus {
         eventually("the host ends", async || self.child.try_wait().unwrap()).await
     }
@@ -314,7 +314,7 @@ impl Drop for Host<'_> {
     }
 }
 
-/// Sends a request, whose answer is JSON or empty.
+/// Sends a request and reads its answer, which is JSON or empty.
 pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let status = response.status().as_u16();
@@ -326,19 +326,19 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Answer> {
     Ok(Answer { status, retry_after, request_id, body })
 }
 
-/// Signs a payload at a time with the scheme `hookmill`.
+/// Signs a payload with scheme `hookmill` at the given time.
 pub fn signed(request: RequestBuilder, at: u64, body: impl Into<Vec<u8>>) -> RequestBuilder {
     let (at, body) = (at.to_string(), body.into());
     let signature = format!("sha256={}", signature(at.as_bytes(), &body));
     request.header("x-webhook-timestamp", at).header("x-webhook-signature", signature).body(body)
 }
 
-/// HMAC-SHA256(secret, `{timestamp}.{body}`) in hexadecimal.
+/// Returns HMAC-SHA256(secret, `{timestamp}.{body}`) in hexadecimal.
 pub fn signature(timestamp: &[u8], body: &[u8]) -> String {
     signature_with(SECRET, timestamp, body)
 }
 
-/// The same with another secret.
+/// Signs like [`signature`], with another secret.
 pub fn signature_with(secret: &str, timestamp: &[u8], body: &[u8]) -> String {
     let mut mac: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).unwrap();
     [timestamp, b".", body].iter().for_each(|part| mac.update(part));

@@ -1,4 +1,4 @@
-//! What senders are answered, who is believed, and what is kept.
+//! Answers to senders, signature checks, and the data that is stored.
 
 use crate::guest::{echo, guest};
 use crate::host::{ADMIN_TOKEN, Answer, Folder, Host, SECRET, send, signature, signed, unix_s};
@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// An answer with every id as `ID` and every number as `NUMBER`.
+/// Replaces every id in an answer by `ID` and every number by `NUMBER`.
 fn shape(value: &Value) -> Value {
     match value {
         Value::String(text) if text.parse::<Uuid>().is_ok() => json!("ID"),
@@ -22,7 +22,7 @@ fn shape(value: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_answer_and_the_answer_to_its_repeat() {
+async fn every_answer_and_its_repeat_have_the_documented_shape() {
     let folder = Folder::new(&format!(
         "sources:
            edr: {{ secret: {SECRET}, plugin: returns }}
@@ -78,7 +78,7 @@ async fn every_answer_and_the_answer_to_its_repeat() {
         expected["duplicate"] = json!(true);
         assert_eq!((repeat.status, repeat.body), (status, expected), "again: {source} {outcome}");
 
-        // The same body, signed at another time, is another event.
+        // The same body with another signing time is another event.
         let again = send(signed(host.webhook(source), at - 1, body)).await.unwrap();
         assert_ne!(again.event_id(), first.event_id());
     }
@@ -93,20 +93,20 @@ type Header = (&'static str, Vec<u8>);
 const SIGNATURE: &str = "x-webhook-signature";
 const TIMESTAMP: &str = "x-webhook-timestamp";
 
-/// The two headers for a timestamp as it is spelled, rightly signed.
+/// Returns the two headers with a valid signature for this spelling of the timestamp.
 fn spelled(timestamp: &str, body: &str) -> Vec<Header> {
     let signature = format!("sha256={}", signature(timestamp.as_bytes(), body.as_bytes()));
     vec![(TIMESTAMP, timestamp.into()), (SIGNATURE, signature.into())]
 }
 
 #[tokio::test]
-async fn who_is_believed() {
+async fn only_valid_signatures_are_accepted() {
     let folder =
         Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &guest("echo"));
     let host = folder.start().await;
     let now = unix_s();
     let at = |offset: i64| now.checked_add_signed(offset).unwrap().to_string();
-    // Each case changes how a signature is written; its own name is the body.
+    // Each case writes the signature in another way; the body is the case's name.
     type Change<'a> = &'a dyn Fn(&str, &str) -> Vec<Header>;
     let with_signature = |body: &str, change: &dyn Fn(String) -> String| {
         let digits = signature(at(0).as_bytes(), body.as_bytes());
@@ -191,7 +191,7 @@ async fn who_is_believed() {
 }
 
 #[tokio::test]
-async fn bodies_of_any_bytes() {
+async fn bodies_may_contain_any_bytes() {
     let folder = Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: none }} }}"));
     let host = folder.start().await;
     for (body, shown) in [
@@ -205,7 +205,7 @@ async fn bodies_of_any_bytes() {
     }
 }
 
-/// Sends bytes as they are, and reads the answer's status and body.
+/// Sends raw bytes and reads the answer's status and body.
 fn raw(host: &Host<'_>, head: &str, body: &[u8]) -> (u16, Value) {
     let mut stream = TcpStream::connect(host.url.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(format!("{head}\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
@@ -217,7 +217,7 @@ fn raw(host: &Host<'_>, head: &str, body: &[u8]) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn payloads_up_to_their_limit() {
+async fn payloads_are_accepted_up_to_the_limit() {
     const MIB: usize = 1024 * 1024;
     let folder = Folder::new(
         "sources:
@@ -230,7 +230,7 @@ async fn payloads_up_to_their_limit() {
     }
     for (source, max) in [("usual", MIB), ("large", 2 * MIB)] {
         let post = format!("POST /api/webhooks/{source} HTTP/1.1\r\n");
-        // Declared too large, it is refused before it is sent; undeclared, as soon as it is too large.
+        // A declared length that is too large is refused at once; an undeclared one when the limit is exceeded.
         let declared = raw(&host, &format!("{post}content-length: {}", max + 1), b"");
         let chunk = [format!("{:x}\r\n", max + 1).into_bytes(), vec![b'x'; max + 1]].concat();
         let undeclared = raw(&host, &format!("{post}transfer-encoding: chunked"), &chunk);
@@ -242,7 +242,7 @@ async fn payloads_up_to_their_limit() {
 }
 
 #[tokio::test]
-async fn what_is_not_there() {
+async fn unknown_paths_and_sources_are_refused() {
     let folder = Folder::new("sources: { known: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let answer = host.post("x", "").await;
@@ -254,9 +254,9 @@ async fn what_is_not_there() {
     }
 }
 
-/// An answer of 503 comes at once, says when to come back, and nothing of it is stored.
+/// 503 is answered at once with `Retry-After`, and nothing is stored.
 #[tokio::test]
-async fn too_much_at_once() {
+async fn overload_is_answered_503_and_stores_nothing() {
     let folder = Folder::new(
         "limits: { store_queue: 2, deadline_ms: 20000 }
 sources: { lab: { scheme: none, plugin: echo } }",
@@ -271,7 +271,7 @@ sources: { lab: { scheme: none, plugin: echo } }",
     for index in 0..16 {
         requests.spawn(send(host.webhook("lab").body(format!("during {index}"))));
     }
-    // While nothing can be written, at most what the queue and the writer hold can wait; the rest is answered.
+    // While the database is locked, only the queue's and the writer's requests wait; the rest are answered.
     for _ in 0..12 {
         let answer = requests.join_next().await.unwrap().unwrap().unwrap();
         assert_eq!((answer.status, answer.error_code()), (503, "overloaded"));
@@ -285,7 +285,7 @@ sources: { lab: { scheme: none, plugin: echo } }",
 }
 
 #[tokio::test]
-async fn a_failure_inside_is_told_to_the_log_only() {
+async fn internal_errors_appear_in_the_log_only() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let disk = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
@@ -297,7 +297,7 @@ async fn a_failure_inside_is_told_to_the_log_only() {
 }
 
 #[tokio::test]
-async fn secrets_are_kept_nowhere() {
+async fn secrets_are_never_stored() {
     const CANARY: &str = "canary-that-nobody-may-keep";
     let folder =
         Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &guest("echo"));
@@ -324,7 +324,7 @@ async fn secrets_are_kept_nowhere() {
     assert_eq!(headers, ["accept", "content-length", "content-type", "host", "x-request-id", "x-webhook-timestamp"]);
     assert_eq!(event["context"], json!([{"name": "query.team", "value": "soc"}]));
     assert_eq!(event["content_type"], "application/json");
-    // Refused, they are not written down either.
+    // Refused requests do not store their secrets either.
     send(host.webhook("edr").header("x-webhook-signature", CANARY).header("cookie", CANARY).body("")).await.unwrap();
     host.logs("webhook refused").await;
     let mut kept = host.log().into_bytes();
@@ -339,9 +339,9 @@ async fn secrets_are_kept_nowhere() {
     }
 }
 
-/// However many identical requests come at once, one of them has an effect, with or without a signed time.
+/// Of many identical requests at once exactly one has an effect, with or without a signing time.
 #[tokio::test]
-async fn repeats_at_once_have_one_effect() {
+async fn concurrent_repeats_have_one_effect() {
     let folder = Folder::new(&format!(
         "sources:
            signed: {{ secret: {SECRET}, plugin: echo }}
@@ -373,9 +373,9 @@ async fn repeats_at_once_have_one_effect() {
     assert_eq!(host.list("/api/incidents").await.len(), 2);
 }
 
-/// Without a signed time, a body is a repeat only within `dedup_window`.
+/// Without a signing time, a body is a repeat only within `dedup_window`.
 #[tokio::test]
-async fn a_body_comes_again_after_the_window() {
+async fn the_same_body_after_the_window_is_a_new_event() {
     let folder =
         Folder::new("dedup_window: 1s\nsources: { lab: { scheme: none, plugin: echo } }").with("echo", &echo("1.1"));
     let host = folder.start().await;

@@ -1,4 +1,4 @@
-//! How payloads and people change incidents: a row for each rule.
+//! The rules by which payloads and people change incidents: one row per rule.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host};
@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 /// One change of the incident under test.
 enum Step {
-    /// A payload says this of it.
-    Says(Value),
-    /// One payload says these of it, in this order.
-    SaysAll(Vec<Value>),
-    /// Somebody changes it.
+    /// A payload with one incident.
+    Payload(Value),
+    /// A payload with several incidents of the same source-ref, in this order.
+    Payloads(Vec<Value>),
+    /// A PATCH.
     Patch(Value),
 }
-use Step::{Patch, Says, SaysAll};
+use Step::{Patch, Payload, Payloads};
 
-/// Second `n` of a day, as vendors write it.
+/// Returns a time in a fixed minute, as vendors write it.
 fn at(second: u32) -> String {
     format!("2026-01-01T00:00:{second:02}Z")
 }
@@ -32,22 +32,22 @@ sources:
     .with("returns", &guest("returns"))
 }
 
-/// Takes the steps on an incident whose source-ref is the rule's name, and compares what is there afterwards: the
-/// members that `expected` has, and the operations in the audit trail.
+/// Applies the steps to an incident whose source-ref is the rule's name. Then compares the members in `expected` and
+/// the operations in the audit trail.
 async fn check(host: &Host<'_>, rule: &str, steps: Vec<Step>, expected: Value, operations: &[&str]) {
     let mut id = String::new();
     for step in steps {
-        let mut said = match step {
-            Says(said) => vec![said],
-            SaysAll(said) => said,
+        let mut incidents = match step {
+            Payload(incident) => vec![incident],
+            Payloads(incidents) => incidents,
             Patch(patch) => {
                 let answer = host.call(Method::PATCH, &format!("/api/incidents/{id}"), patch.to_string()).await;
                 assert_eq!(answer.status, 200, "{rule}: {answer:?}");
                 continue;
             }
         };
-        said.iter_mut().for_each(|said| said["source-ref"] = json!(rule));
-        let answer = host.post("lab", returns(&json!({"incidents": said}))).await;
+        incidents.iter_mut().for_each(|incident| incident["source-ref"] = json!(rule));
+        let answer = host.post("lab", returns(&json!({"incidents": incidents}))).await;
         assert_eq!(answer.status_word(), "accepted", "{rule}: {answer:?}");
         answer.body["incident_id"].as_str().unwrap().clone_into(&mut id);
     }
@@ -63,29 +63,29 @@ async fn check(host: &Host<'_>, rule: &str, steps: Vec<Step>, expected: Value, o
 }
 
 #[tokio::test]
-async fn rules_of_creation_and_update() {
+async fn creation_and_update_follow_the_rules() {
     let folder = folder("");
     let host = folder.start().await;
     let seen = |kind: &str, value: &str| json!({"data-type": kind, "value": value});
     let shown = |kind: &str, value: &str, tags: Value, ioc: bool| json!({"data_type": kind, "value": value, "tags": tags, "ioc": ioc});
     let rules: Vec<(&str, Vec<Step>, Value, &[&str])> = vec![
         (
-            "what is not said has a default",
-            vec![Says(json!({}))],
-            json!({"title": "what is not said has a default", "severity": "medium", "status": "new", "occurrences": 1,
+            "missing fields have defaults",
+            vec![Payload(json!({}))],
+            json!({"title": "missing fields have defaults", "severity": "medium", "status": "new", "occurrences": 1,
                 "description": null, "tlp": null, "assignee": null, "occurred_at": null, "tags": [], "observables": [],
                 "notes": [], "truncated": 0, "source": "lab", "playbook": "triage"}),
             &["Creation"],
         ),
         (
             "resolved from the start",
-            vec![Says(json!({"state": "resolved"}))],
+            vec![Payload(json!({"state": "resolved"}))],
             json!({"status": "resolved"}),
             &["Creation"],
         ),
         (
-            "everything that is said is kept",
-            vec![Says(json!({
+            "every field is stored",
+            vec![Payload(json!({
                 "title": "T", "description": "D", "category": "C", "severity": "high", "tlp": "amber-strict",
                 "occurred-at": "1705320000123", "external-link": "https://edr.example/1", "tags": ["a", "b", "a"],
                 "observables": [{"data-type": "ip", "value": "10.0.0.1", "message": "m", "tags": ["t"], "ioc": true}],
@@ -100,13 +100,13 @@ async fn rules_of_creation_and_update() {
             &["Creation"],
         ),
         (
-            "the newest word wins, key by key",
+            "the newest value wins, key by key",
             vec![
-                Says(
+                Payload(
                     json!({"changed-at": at(1), "title": "A", "description": "A", "severity": "high", "category": "A",
                     "external-link": "A", "details": {"x": "1", "y": "1"}}),
                 ),
-                Says(json!({"changed-at": at(2), "title": "B", "description": "B", "severity": "informational",
+                Payload(json!({"changed-at": at(2), "title": "B", "description": "B", "severity": "informational",
                     "category": "B", "external-link": "B", "details": {"y": "2", "z": "2"}})),
             ],
             json!({"title": "B", "description": "B", "severity": "informational", "category": "B", "external_link": "B",
@@ -114,20 +114,22 @@ async fn rules_of_creation_and_update() {
             &["Creation", "Update"],
         ),
         (
-            "what is not said stays",
+            "missing fields stay",
             vec![
-                Says(json!({"changed-at": at(1), "title": "A", "description": "A", "severity": "high", "tlp": "red"})),
-                Says(json!({"changed-at": at(2), "category": "B"})),
+                Payload(
+                    json!({"changed-at": at(1), "title": "A", "description": "A", "severity": "high", "tlp": "red"}),
+                ),
+                Payload(json!({"changed-at": at(2), "category": "B"})),
             ],
             json!({"title": "A", "description": "A", "severity": "high", "tlp": "red", "category": "B"}),
             &["Creation", "Update"],
         ),
         (
-            "an older word only adds",
+            "an older payload only adds",
             vec![
-                Says(json!({"changed-at": at(5), "title": "new", "severity": "high", "tags": ["a"],
+                Payload(json!({"changed-at": at(5), "title": "new", "severity": "high", "tags": ["a"],
                     "observables": [seen("ip", "10.0.0.1")], "techniques": [{"id": "T1"}], "occurred-at": at(3)})),
-                Says(
+                Payload(
                     json!({"changed-at": at(4), "title": "old", "severity": "critical", "state": "resolved", "tlp": "red",
                     "category": "old", "details": {"old": "1"}, "occurred-at": at(2), "tags": ["b"],
                     "observables": [seen("ip", "10.0.0.2")], "techniques": [{"id": "T2"}]}),
@@ -139,17 +141,20 @@ async fn rules_of_creation_and_update() {
             &["Creation", "Update"],
         ),
         (
-            "at the same time the later to come wins",
-            vec![Says(json!({"changed-at": at(1), "title": "A"})), Says(json!({"changed-at": at(1), "title": "B"}))],
+            "with equal times the later to arrive wins",
+            vec![
+                Payload(json!({"changed-at": at(1), "title": "A"})),
+                Payload(json!({"changed-at": at(1), "title": "B"})),
+            ],
             json!({"title": "B"}),
             &["Creation", "Update"],
         ),
         (
-            "without a time of its own a word is as old as its receipt",
+            "without changed-at the time of receipt counts",
             vec![
-                Says(json!({"changed-at": at(1), "title": "A"})),
-                Says(json!({"title": "B"})),
-                Says(json!({"changed-at": at(2), "title": "C"})),
+                Payload(json!({"changed-at": at(1), "title": "A"})),
+                Payload(json!({"title": "B"})),
+                Payload(json!({"changed-at": at(2), "title": "C"})),
             ],
             json!({"title": "B", "occurrences": 3}),
             &["Creation", "Update"],
@@ -157,113 +162,117 @@ async fn rules_of_creation_and_update() {
         (
             "TLP only rises",
             vec![
-                Says(json!({"tlp": "amber"})),
-                Says(json!({"tlp": "green"})),
-                Says(json!({"tlp": "amber-strict"})),
-                Says(json!({})),
+                Payload(json!({"tlp": "amber"})),
+                Payload(json!({"tlp": "green"})),
+                Payload(json!({"tlp": "amber-strict"})),
+                Payload(json!({})),
             ],
             json!({"tlp": "amber-strict", "occurrences": 4}),
             &["Creation", "Update"],
         ),
         (
-            "it happened when it first happened",
+            "occurred-at keeps the earliest time",
             vec![
-                Says(json!({"occurred-at": at(5)})),
-                Says(json!({"occurred-at": at(3)})),
-                Says(json!({"occurred-at": at(9)})),
+                Payload(json!({"occurred-at": at(5)})),
+                Payload(json!({"occurred-at": at(3)})),
+                Payload(json!({"occurred-at": at(9)})),
             ],
             json!({"occurred_at": at(3)}),
             &["Creation", "Update"],
         ),
         (
-            "what is seen again is united by type and value",
+            "observables are united by type and value",
             vec![
-                Says(
+                Payload(
                     json!({"observables": [{"data-type": "ip", "value": "10.0.0.1", "tags": ["a"]}, seen("fqdn", "a.example")],
                     "techniques": [{"id": "T1"}]}),
                 ),
-                Says(json!({"observables": [{"data-type": "ip", "value": "10.0.0.1", "tags": ["a", "b"], "ioc": true},
-                    seen("domain", "a.example")], "techniques": [{"id": "T1", "tactic": "TA1"}]})),
+                Payload(
+                    json!({"observables": [{"data-type": "ip", "value": "10.0.0.1", "tags": ["a", "b"], "ioc": true},
+                    seen("domain", "a.example")], "techniques": [{"id": "T1", "tactic": "TA1"}]}),
+                ),
             ],
             json!({"observables": [shown("ip", "10.0.0.1", json!(["a", "b"]), true), shown("fqdn", "a.example", json!([]), false),
                 shown("domain", "a.example", json!([]), false)], "techniques": [{"id": "T1", "tactic": "TA1"}]}),
             &["Creation", "Update"],
         ),
         (
-            "a word that changes nothing is only counted",
+            "a payload without changes is only counted",
             vec![
-                Says(json!({"title": "A", "tags": ["a"]})),
-                Says(json!({"title": "A", "tags": ["a"]})),
-                Says(json!({})),
+                Payload(json!({"title": "A", "tags": ["a"]})),
+                Payload(json!({"title": "A", "tags": ["a"]})),
+                Payload(json!({})),
             ],
             json!({"occurrences": 3}),
             &["Creation"],
         ),
         (
             "resolved",
-            vec![Says(json!({})), Says(json!({"state": "resolved"}))],
+            vec![Payload(json!({})), Payload(json!({"state": "resolved"}))],
             json!({"status": "resolved"}),
             &["Creation", "Update"],
         ),
         (
-            "resolved and open again",
-            vec![Says(json!({"state": "resolved"})), Says(json!({})), Says(json!({"state": "open"}))],
+            "resolved and reopened",
+            vec![Payload(json!({"state": "resolved"})), Payload(json!({})), Payload(json!({"state": "open"}))],
             json!({"status": "new", "occurrences": 3}),
             &["Creation", "Update"],
         ),
         (
-            "open does not undo somebody's work",
-            vec![Says(json!({})), Patch(json!({"status": "in_progress"})), Says(json!({"state": "open"}))],
+            "open keeps a status set by PATCH",
+            vec![Payload(json!({})), Patch(json!({"status": "in_progress"})), Payload(json!({"state": "open"}))],
             json!({"status": "in_progress"}),
             &["Creation", "Update"],
         ),
         (
-            "resolved ends somebody's work",
-            vec![Says(json!({})), Patch(json!({"status": "escalated"})), Says(json!({"state": "resolved"}))],
+            "resolved replaces a status set by PATCH",
+            vec![Payload(json!({})), Patch(json!({"status": "escalated"})), Payload(json!({"state": "resolved"}))],
             json!({"status": "resolved"}),
             &["Creation", "Update", "Update"],
         ),
         (
             "false positives stay",
             vec![
-                Says(json!({})),
+                Payload(json!({})),
                 Patch(json!({"status": "false_positive"})),
-                Says(json!({"state": "resolved"})),
-                Says(json!({"state": "open"})),
+                Payload(json!({"state": "resolved"})),
+                Payload(json!({"state": "open"})),
             ],
             json!({"status": "false_positive", "occurrences": 3}),
             &["Creation", "Update"],
         ),
         (
             "closed is not resolved",
-            vec![Says(json!({})), Patch(json!({"status": "closed"})), Says(json!({"state": "resolved"}))],
+            vec![Payload(json!({})), Patch(json!({"status": "closed"})), Payload(json!({"state": "resolved"}))],
             json!({"status": "closed"}),
             &["Creation", "Update"],
         ),
         (
-            "closed and open again",
-            vec![Says(json!({})), Patch(json!({"status": "closed"})), Says(json!({"state": "open"}))],
+            "closed and reopened",
+            vec![Payload(json!({})), Patch(json!({"status": "closed"})), Payload(json!({"state": "open"}))],
             json!({"status": "new"}),
             &["Creation", "Update", "Update"],
         ),
         (
-            "what somebody set is theirs",
+            "payloads keep fields set by PATCH",
             vec![
-                Says(
+                Payload(
                     json!({"title": "A", "description": "A", "category": "A", "severity": "low", "tlp": "green", "tags": ["a"]}),
                 ),
                 Patch(json!({"title": "P", "description": null, "category": "P", "severity": "medium", "tlp": "clear",
                     "tags": ["p"], "assignee": "ann"})),
-                Says(json!({"title": "B", "description": "B", "category": "B", "severity": "critical", "tlp": "red",
-                    "tags": ["b"], "external-link": "B"})),
+                Payload(
+                    json!({"title": "B", "description": "B", "category": "B", "severity": "critical", "tlp": "red",
+                    "tags": ["b"], "external-link": "B"}),
+                ),
             ],
             json!({"title": "P", "description": null, "category": "P", "severity": "medium", "tlp": "clear", "tags": ["p"],
                 "assignee": "ann", "external_link": "B"}),
             &["Creation", "Update", "Update"],
         ),
         (
-            "said twice in one payload",
-            vec![SaysAll(vec![
+            "twice in one payload",
+            vec![Payloads(vec![
                 json!({"title": "A", "description": "A", "tags": ["a"], "tlp": "red", "occurred-at": at(2), "details": {"x": "1"}}),
                 json!({"title": "B", "tags": ["b"], "tlp": "green", "occurred-at": at(3), "details": {"x": "2"}}),
             ])],
@@ -272,21 +281,21 @@ async fn rules_of_creation_and_update() {
             &["Creation"],
         ),
         (
-            "the vendor's word is mapped",
-            vec![Says(json!({"vendor-severity": "URGENT"}))],
+            "the vendor severity is mapped",
+            vec![Payload(json!({"vendor-severity": "URGENT"}))],
             json!({"severity": "critical"}),
             &["Creation"],
         ),
-        ("else the mapper's", vec![Says(json!({"severity": "low"}))], json!({"severity": "high"}), &["Creation"]),
+        ("else the mapper's", vec![Payload(json!({"severity": "low"}))], json!({"severity": "high"}), &["Creation"]),
         (
-            "a word that is not mapped changes nothing",
-            vec![Says(json!({"vendor-severity": "sev-9", "severity": "low"}))],
+            "an unmapped vendor severity changes nothing",
+            vec![Payload(json!({"vendor-severity": "sev-9", "severity": "low"}))],
             json!({"severity": "low"}),
             &["Creation"],
         ),
         (
-            "lists have an end",
-            vec![Says(json!({"tags": (0..205).map(|tag| tag.to_string()).collect::<Vec<_>>(),
+            "lists are limited",
+            vec![Payload(json!({"tags": (0..205).map(|tag| tag.to_string()).collect::<Vec<_>>(),
                 "techniques": (0..103).map(|id| json!({"id": id.to_string()})).collect::<Vec<_>>()}))],
             json!({"truncated": 8, "tags": (0..200).map(|tag| tag.to_string()).collect::<Vec<_>>()}),
             &["Creation"],
@@ -298,16 +307,16 @@ async fn rules_of_creation_and_update() {
 }
 
 #[tokio::test]
-async fn what_is_open_again_too_late_is_another_incident() {
+async fn reopening_after_the_limit_makes_a_new_incident() {
     let folder = folder("reopen_within: 1ms");
     let host = folder.start().await;
-    let say = async |said: Value| host.post("lab", incident(said)).await.body["incidents"][0].clone();
-    let first = say(json!({"source-ref": "a", "state": "resolved", "title": "first"})).await;
+    let post = async |value: Value| host.post("lab", incident(value)).await.body["incidents"][0].clone();
+    let first = post(json!({"source-ref": "a", "state": "resolved", "title": "first"})).await;
     let later = crate::host::eventually("it is too late", async || {
-        // Within the same millisecond it is not.
-        let answer = say(json!({"source-ref": "a", "state": "open", "title": "second"})).await;
+        // Within the same millisecond it is reopened.
+        let answer = post(json!({"source-ref": "a", "state": "open", "title": "second"})).await;
         if answer["created"] == false {
-            say(json!({"source-ref": "a", "state": "resolved"})).await;
+            post(json!({"source-ref": "a", "state": "resolved"})).await;
         }
         (answer["created"] == true).then_some(answer)
     })
@@ -315,7 +324,7 @@ async fn what_is_open_again_too_late_is_another_incident() {
     assert_ne!(first["id"], later["id"]);
     let of_first = host.get(&format!("/api/incidents/{}", first["number"].as_str().unwrap())).await;
     assert_eq!(of_first["status"], "resolved");
-    // From then on the payloads speak of the new one, whatever they say of its state.
-    assert_eq!(say(json!({"source-ref": "a", "tags": ["x"]})).await["id"], later["id"]);
+    // From then on payloads update the new incident, whatever their state.
+    assert_eq!(post(json!({"source-ref": "a", "tags": ["x"]})).await["id"], later["id"]);
     assert_eq!(host.list("/api/incidents?source_ref=a").await.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! What plugins cannot do, with a guest for each.
+//! Limits on plugins, each tested with a guest that exceeds it.
 
 use crate::guest::{component, guest, guest_for, guest_in, module, text, wit};
 use crate::host::{Folder, eventually};
@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs::File;
 
-/// A guest, its source's body, the code that its event ends with, and words that its message has.
+/// A guest, the body of its payload, the resulting code, and words in the message.
 const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("loops", "x", "deadline_exceeded", "longer than 300 ms"),
     ("sleeps", "x", "deadline_exceeded", "longer than 300 ms"),
@@ -24,7 +24,7 @@ const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("hoards", "x", "trapped", "exceeds limit"),
 ];
 
-/// The guest of a row of [`FAILURES`].
+/// Builds the guest of a row of [`FAILURES`].
 fn failing(name: &str) -> Vec<u8> {
     match name {
         "sleeps" | "exits" | "hoards" => guest_in(name, "wasi"),
@@ -33,7 +33,7 @@ fn failing(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_limit_has_its_code() {
+async fn exceeding_a_limit_gives_its_code() {
     let sources: String = FAILURES.iter().map(|(name, ..)| format!("  {name}: {{ scheme: none }}\n")).collect();
     let brief = "{ deadline_ms: 300 }";
     let mut folder = Folder::new(&format!("plugins: {{ loops: {brief}, sleeps: {brief} }}\nsources:\n{sources}"));
@@ -60,7 +60,7 @@ async fn every_limit_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_plugin_can_have_limits_of_its_own() {
+async fn limits_can_be_set_per_plugin() {
     let folder = Folder::new(
         "limits: { deadline_ms: 20000, incidents: 3 }
 plugins:
@@ -121,9 +121,9 @@ sources:
     }
 }
 
-/// What no incident can be, and what no honest mapper returns.
+/// Invalid incidents, and data that only a broken mapper returns.
 #[tokio::test]
-async fn what_comes_back_is_checked() {
+async fn returned_data_is_checked() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
     let host = folder.start().await;
     let observable =
@@ -146,7 +146,7 @@ async fn what_comes_back_is_checked() {
         (json!({"source-ref": "a", "occurred-at": "yesterday"}), "invalid_incident", "occurred-at"),
         (json!({"source-ref": "a", "changed-at": "1969-12-31T23:59:59Z"}), "invalid_incident", "changed-at"),
         (json!({"source-ref": "a", "occurred-at": "1970-01-01T00:00:00Z"}), "", ""),
-        // The boundary itself: bytes that are no text, words that are none, places that are not there.
+        // Invalid data at the component boundary: invalid text, unknown discriminants, pointers outside the memory.
         (json!({"source-ref": [0x20_0000 - 64, 4]}), "", ""),
         (json!({"source-ref": "a", "severity": 5}), "trapped", "discriminant"),
         (json!({"source-ref": "a", "tlp": 200}), "trapped", "discriminant"),
@@ -160,7 +160,7 @@ async fn what_comes_back_is_checked() {
         assert_eq!(event["error"]["code"].as_str().unwrap_or_default(), code, "{said}: {event}");
         assert!(event["message"].as_str().unwrap_or_default().contains(words), "{said}: {event}");
     }
-    // Text that is not UTF-8, and a list that is longer than the memory.
+    // Text that is not UTF-8, and a list that is longer than the memory
     let mut body = incident(json!({"source-ref": "a", "title": "@@@@"}));
     let at = body.windows(4).position(|bytes| bytes == b"@@@@").unwrap();
     body[at] = 0xff;
@@ -174,14 +174,14 @@ async fn what_comes_back_is_checked() {
         assert_eq!(event["error"]["code"], "trapped", "{event}");
         assert!(event["message"].as_str().unwrap().contains(words), "{event}");
     }
-    // One incident that cannot be refuses the whole payload: there is no half of an event.
+    // One invalid incident refuses the whole payload.
     let mixed = returns(&json!({"incidents": [{"source-ref": "good"}, {"source-ref": ""}]}));
     assert_eq!(host.post("lab", mixed).await.status_word(), "queued");
     assert!(host.list("/api/incidents?source_ref=good").await.is_empty());
 }
 
 #[tokio::test]
-async fn an_instance_that_is_reused_takes_so_many_events_and_ends_with_the_first_error() {
+async fn a_reused_instance_ends_after_n_events_or_the_first_error() {
     let folder = Folder::new(
         "plugins: { counts: { instances: reuse(3) }, random: { instances: reuse(100) } }
 sources: { counts: { scheme: none, plugin: counts }, random: { scheme: none } }",
@@ -189,7 +189,7 @@ sources: { counts: { scheme: none, plugin: counts }, random: { scheme: none } }"
     .with("counts", &guest("counts"))
     .with("random", &guest_in("random", "wasi"));
     let host = folder.start().await;
-    // What the instance that maps an event has counted before.
+    // The number of earlier events in the instance that maps this one.
     let mut number = 0;
     let mut count = async |kind: &str| {
         number += 1;
@@ -204,13 +204,13 @@ sources: { counts: { scheme: none, plugin: counts }, random: { scheme: none } }"
         counts.push(count(kind).await);
     }
     assert_eq!(counts, ["0", "1", "2", "0", "\"trapped\"", "0", "1", "0"]);
-    // Each event has its own chance, also in an instance that has seen others.
+    // Each event has its own limits, also in an instance that mapped others.
     let (one, two) = (host.post("random", "x").await, host.post("random", "y").await);
     assert_ne!(one.body["incident_id"], two.body["incident_id"]);
 }
 
 #[tokio::test]
-async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
+async fn instances_share_nothing_and_mapping_is_deterministic() {
     let folder = Folder::new(
         "sources:
            counts: { scheme: none }
@@ -229,7 +229,7 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
     }
     assert_eq!(host.get("/api/incidents?source=counts").await["data"][0]["source_ref"], "0");
 
-    // The clock shows when the event was received, and random numbers come from its id.
+    // The clock shows the event's `received-at`, and random numbers come from its id.
     for source in ["clock", "random"] {
         let answer = host.post(source, "x").await;
         let another = eventually("another result", async || {
@@ -254,15 +254,15 @@ async fn instances_share_nothing_and_the_same_event_gives_the_same_result() {
         }
     }
 
-    // A log is cut, not the event.
+    // Too much log output is cut; the event is mapped.
     assert_eq!(host.post("floods", "x").await.status_word(), "accepted");
     host.logs("9900 further lines were dropped").await;
     assert_eq!(host.log().matches("a guest").count(), 100);
 }
 
-/// However many calls of some plugins hang, another's events are mapped meanwhile.
+/// Hanging calls of some plugins do not keep another plugin's events from being mapped.
 #[tokio::test]
-async fn bad_plugins_harm_no_other() {
+async fn bad_plugins_do_not_delay_others() {
     let folder = Folder::new(
         "plugins: { loops: { deadline_ms: 1000 }, sleeps: { deadline_ms: 1000 } }
 limits: { instances: 8, deadline_ms: 20000 }
@@ -291,14 +291,14 @@ sources:
             assert_eq!((answer.status, answer.status_word()), (202, "queued"), "{answer:?}");
         }
     }
-    // The hanging calls take a second or two; good events that had to wait for them would be a handful.
+    // The hanging calls take a second or two. If good events had to wait for them, only a few would be mapped.
     assert!(good > 10, "only {good} good events while the bad ones hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }
 
-/// What is wrong with a plugin file is said when it is loaded, with how to mend it, and keeps nothing else from working.
+/// An unusable plugin file is reported when it is loaded, with a remedy, and does not affect other plugins.
 #[tokio::test]
-async fn plugin_files_that_are_refused() {
+async fn unusable_plugin_files_are_refused_with_a_reason() {
     let old_shape = wit().replace("    tags: list<string>,\n    /// True when", "    /// True when");
     let newer = wit().replace("plugin@0.1.0", "plugin@0.2.0");
     assert!(old_shape != wit() && newer != wit());
@@ -356,7 +356,7 @@ async fn plugin_files_that_are_refused() {
     assert_eq!(host.post("good", "x").await.status_word(), "accepted");
 }
 
-/// A plugin that never says who it is keeps the host from being ready for as long as it is tried, and no longer.
+/// A plugin whose `describe` never returns delays readiness only until its deadline.
 #[tokio::test]
 async fn readiness_waits_for_every_plugin_file() {
     let folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
@@ -373,9 +373,9 @@ async fn readiness_waits_for_every_plugin_file() {
     assert!(slow["error"].as_str().unwrap().contains("longer than"), "{slow}");
 }
 
-/// What was built for another version of the same series loads, whichever of the two is the newer one.
+/// A plugin for an older or newer version of the same series loads.
 #[tokio::test]
-async fn a_plugin_of_a_compatible_version() {
+async fn a_plugin_for_a_compatible_interface_version_loads() {
     let wit = wit().replace("plugin@0.1.0", "plugin@0.1.7");
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: echo } }")
         .with("echo", &guest_for("echo", &wit, "hookmill:plugin/mapper-plugin@0.1.7"));
@@ -384,9 +384,9 @@ async fn a_plugin_of_a_compatible_version() {
     assert_eq!(host.post("lab", "x").await.status_word(), "accepted");
 }
 
-/// A version of the interface that is known by its number does not change.
+/// A released version of the interface does not change.
 #[test]
-fn the_interface_is_the_one_that_was_released() {
+fn the_released_interface_is_unchanged() {
     use sha2::{Digest, Sha256};
     let wit = wit();
     let package = wit.lines().find_map(|line| line.strip_prefix("package ")?.strip_suffix(';')).unwrap();

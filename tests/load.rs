@@ -1,4 +1,4 @@
-//! Senders that post signed payloads as fast as they are answered, and remember every answer.
+//! Senders that post signed payloads as fast as they are answered, and keep every answer.
 
 use crate::host::{Answer, Host, send, signed, unix_s};
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use tokio::task::JoinSet;
 
 const SENDERS: usize = 16;
 
-/// One payload that was sent.
+/// A payload that was sent.
 pub struct Sent {
     pub body: String,
-    /// When it was signed.
+    /// The signing time.
     pub at: u64,
-    /// None when the host went away before it answered.
+    /// `None` if the host ended before it answered.
     pub answer: Option<Answer>,
 }
 
-/// Senders under way.
+/// Running senders.
 pub struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -24,7 +24,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Posts bodies that begin with `name` and are all different.
+    /// Starts senders that post different bodies, each beginning with `name`.
     pub fn start(host: &Host<'_>, source: &str, name: &str) -> Self {
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut senders = JoinSet::new();
@@ -49,7 +49,7 @@ impl Load {
         Self { stop, answered, senders }
     }
 
-    /// Waits until at least this many more were answered.
+    /// Waits for at least this many further answers.
     pub async fn pass(&self, more: usize) {
         let until = self.answered.load(Ordering::Relaxed) + more;
         crate::host::eventually("answers under load", async || {
@@ -58,7 +58,7 @@ impl Load {
         .await;
     }
 
-    /// Lets every sender end and returns what they sent.
+    /// Stops the senders and returns what they sent.
     pub async fn end(self) -> Vec<Sent> {
         self.stop.store(true, Ordering::Relaxed);
         self.senders.join_all().await.into_iter().flatten().collect()

@@ -1,4 +1,4 @@
-//! The newest lines of the log, over the API and the command line, and the ids that tie them to requests.
+//! The newest log lines in the API and the command line, and the request ids in them.
 
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET, send, signed, unix_s};
@@ -11,7 +11,7 @@ async fn lines(host: &Host<'_>, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn lines_are_found_by_text() {
+async fn lines_are_filtered_by_text() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     host.post("lab", "taken").await;
@@ -43,7 +43,7 @@ async fn lines_are_found_by_text() {
     assert!(!success && errors.contains("a number from 1 to 10000"), "{errors}");
 }
 
-/// Lines are kept at `info` whatever is written to standard error.
+/// Lines of level `info` are kept, whatever level is written to standard error.
 #[tokio::test]
 async fn lines_are_kept_apart_from_standard_error() {
     let folder = Folder::new("");
@@ -56,7 +56,7 @@ async fn lines_are_kept_apart_from_standard_error() {
 }
 
 #[tokio::test]
-async fn secrets_are_in_no_line() {
+async fn no_line_contains_a_secret() {
     const CANARY: &str = "canary-that-nobody-may-log";
     let folder = Folder::new(&format!(
         "sources: {{ edr: {{ secret: {SECRET}, plugin: returns }} }}
@@ -85,7 +85,7 @@ webhooks: {{ soc: {{ url: \"http://user:{CANARY}@127.0.0.1:1/{CANARY}?token={CAN
     }
     host.signed("edr", incident(json!({"source-ref": "delivered"}))).await;
     host.logs("delivery attempt").await;
-    // Nor is what only the host knows, when the host fails.
+    // Internal errors contain no secret either.
     let disk = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
     disk.execute_batch("DROP TABLE repeats").unwrap();
     let failing = canary(&format!("/api/webhooks/edr?token={CANARY}"));
@@ -132,7 +132,7 @@ async fn every_request_has_an_id() {
 }
 
 #[tokio::test]
-async fn the_document_is_open_to_all() {
+async fn the_openapi_document_needs_no_token() {
     let folder = Folder::new("");
     let host = folder.start().await;
     let (status, text) = host.get_open("/openapi.json").await;

@@ -1,8 +1,8 @@
-//! The tests of the whole program: each starts real hosts, `hookmill serve` as a child process, and goes through what
-//! people and programs outside can see: HTTP, the command line, files.
+//! Tests of the whole program. Each one starts real hosts, `hookmill serve` as a child process, and uses only the
+//! public surface: HTTP, the command line, files.
 //!
-//! What the mappers return is in the payload (`outcome.rs`), or the mapper is one of the small `guests/*.wat`; what the
-//! real mappers make of real payloads is tested beside each of them.
+//! The payload contains the mapper's result (`outcome.rs`), or the mapper is one of the small `guests/*.wat`. The
+//! bundled mappers are tested with real payloads in their own folders.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 

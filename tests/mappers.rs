@@ -1,11 +1,11 @@
-//! The bundled mappers in a real host: what they make of each payload is tested beside each of them.
+//! The bundled mappers in a real host. Their results for each payload are tested in their own folders.
 
 use crate::guest::{mapper, project};
 use crate::host::{Folder, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Those in Rust, each with a payload of its own.
+/// The mappers in Rust, each with one of its payloads.
 const SAMPLES: [(&str, &str); 7] = [
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
@@ -34,10 +34,10 @@ async fn every_bundled_mapper_maps_its_own_payload() {
         assert_eq!(incident["plugin"]["name"], *name);
         let expected = &expected["incidents"][0];
         for name in ["source_ref", "title", "external_link", "category"] {
-            let said = expected.get(name).unwrap_or(&Value::Null);
-            assert_eq!(&incident[name], said, "{name}: {incident}");
+            let value = expected.get(name).unwrap_or(&Value::Null);
+            assert_eq!(&incident[name], value, "{name}: {incident}");
         }
-        // Whose payload it is, the host finds out by itself.
+        // With `plugin: auto` the host finds the mapper.
         let found = host.signed("anything", read("")).await;
         assert_eq!(found.status_word(), "accepted", "{name}: {found:?}");
         let incident = host.get(&format!("/api/incidents/{}", found.body["incident_id"].as_str().unwrap())).await;
@@ -48,9 +48,9 @@ async fn every_bundled_mapper_maps_its_own_payload() {
     }
 }
 
-/// Where a source names no mapper, the first that takes a payload has it.
+/// With `plugin: auto` the first mapper that accepts a payload maps it, so no other may accept it.
 #[tokio::test]
-async fn no_bundled_mapper_takes_what_another_maps() {
+async fn no_bundled_mapper_accepts_the_payload_of_another() {
     let mut folder = Folder::new("");
     for (name, _) in SAMPLES {
         folder = folder.with(name, &mapper(name));
@@ -64,7 +64,7 @@ async fn no_bundled_mapper_takes_what_another_maps() {
             let Some(name) = expected.to_str().and_then(|path| path.strip_suffix(".expected.json")) else { continue };
             let outcome: Value = serde_json::from_slice(&std::fs::read(&expected).unwrap()).unwrap();
             let payload = std::fs::read_to_string(format!("{name}.json")).unwrap();
-            // Half a surrogate pair is JSON for JavaScript, and for nobody else.
+            // Half a surrogate pair is valid JSON in JavaScript only.
             if outcome["error"].is_object() || serde_json::from_str::<Value>(&payload).is_err() {
                 continue;
             }
@@ -80,7 +80,7 @@ async fn no_bundled_mapper_takes_what_another_maps() {
     assert!(tried > 500, "{tried}");
 }
 
-/// Mappers that bring an interpreter along.
+/// Mappers that contain an interpreter.
 #[tokio::test]
 async fn bundled_mappers_in_other_languages_map_in_a_host() {
     let samples = [("okta", "two-events"), ("guardduty", "archived-credential-exfiltration")];

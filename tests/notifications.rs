@@ -1,4 +1,4 @@
-//! Who is told of what, in which words, in which order, and when somebody is left alone.
+//! Notifications: triggers, filters, order, and pauses of failing destinations.
 
 use crate::guest::guest;
 use crate::host::{Folder, eventually};
@@ -14,9 +14,9 @@ fn folder(config: &str) -> Folder {
         .with("returns", &guest("returns"))
 }
 
-/// Every trigger of incidents, told as its operation and number of observables.
+/// Each trigger about incidents sends the operation and the number of observables.
 #[tokio::test]
-async fn triggers_of_incidents() {
+async fn each_trigger_about_incidents_occurs_when_it_should() {
     let receiver = Receiver::start([]).await;
     let triggers =
         ["incident_created", "incident_updated", "incident_resolved", "severity_raised", "observable_added", "any"];
@@ -64,9 +64,9 @@ async fn triggers_of_incidents() {
     assert_eq!(told, expected);
 }
 
-/// A filter decides in the same transaction; what it holds back makes no delivery at all.
+/// A filter is evaluated in the same transaction; without a match there is no delivery.
 #[tokio::test]
-async fn filters_and_dry_runs() {
+async fn filters_select_deliveries_and_dry_runs_show_them() {
     let receiver = Receiver::start([]).await;
     let folder = folder(&format!(
         "public_url: https://soc.example/hookmill/
@@ -134,7 +134,7 @@ notifications:
     assert!(ok && said.contains("holds this back") && said.contains("PUT http://"), "{said} {error}");
 }
 
-/// What comes of one incident arrives in its order; another incident does not wait for it.
+/// Deliveries of one incident arrive in order and do not block those of another.
 #[tokio::test]
 async fn changes_of_an_incident_wait_for_each_other() {
     let fails_once = || Receiver::start([Reply::Status(500)]);
@@ -168,9 +168,9 @@ async fn changes_of_an_incident_wait_for_each_other() {
     assert_eq!(told(&any).last().unwrap(), "a new", "without an order what failed comes last: {:?}", told(&any));
 }
 
-/// A receiver that takes nothing is left alone, then disabled; once it is enabled, what is dead can be sent.
+/// A receiver that only fails is paused, then disabled. Once it is enabled, dead letters can be sent.
 #[tokio::test]
-async fn nothing_but_failures() {
+async fn a_failing_destination_is_paused_then_disabled() {
     let (broken, operators) = (Receiver::start(vec![Reply::Status(500); 11]).await, Receiver::start([]).await);
     let folder = folder(&format!(
         "destinations:\n  broken: {{ type: webhook, url: \"{}\", {NETWORKS}, retry_schedule: [1ms, 1ms, 1ms, 1ms, 1s, 1s], \
@@ -191,7 +191,7 @@ notifications:
     let state = failing().await;
     assert!(state["failing_since"].is_string() && state["disabled"].is_null(), "{state}");
     assert_eq!((&state["name"], &state["type"], &state["pending"]), (&json!("broken"), &json!("webhook"), &json!(3)));
-    // The one attempt after the pause fails too, and by then it has been long enough.
+    // The single attempt after the pause fails too, and `disable_after` has passed.
     let told = operators.wait_for(1).await;
     let text = told[0].body["text"].as_str().unwrap();
     assert!(text.starts_with("broken & ") && text.contains("disable_after"), "{text}");
@@ -217,7 +217,7 @@ notifications:
     assert_eq!(failing().await["failing_since"], json!(null));
 }
 
-/// What a notification that is gone, or changed, still has in a queue ends.
+/// Waiting deliveries of a removed or changed notification become dead.
 #[tokio::test]
 async fn deliveries_of_removed_notifications_end() {
     let receiver = Receiver::start([Reply::Status(500)]).await;
@@ -238,9 +238,9 @@ async fn deliveries_of_removed_notifications_end() {
     assert_eq!(receiver.received().len(), 1);
 }
 
-/// Events are relayed as they came, and operators hear what happens to the host.
+/// Events are forwarded unchanged, and operators are notified about the host itself.
 #[tokio::test]
-async fn events_and_what_happens_to_the_host() {
+async fn triggers_about_events_and_the_host_occur() {
     let (relay, operators) = (Receiver::start([]).await, Receiver::start([]).await);
     let folder = Folder::new(&format!(
         "sources: {{ lab: {{ scheme: none, plugin: returns }}, raw: {{ scheme: none, plugin: none, silent_after: 1s }} }}

@@ -1,4 +1,4 @@
-//! What notifiers make of audit entries, and what becomes of those that they cannot render.
+//! Requests that notifiers make of audit entries, and deliveries that they cannot render.
 
 use crate::guest::{guest, guest_of_kind};
 use crate::host::{Folder, Host, eventually};
@@ -28,8 +28,8 @@ fn renders() -> Vec<u8> {
     guest_of_kind("renders", "notifier")
 }
 
-/// Makes an incident of which the notifier wants this request made. Returns its id.
-async fn wants(host: &Host<'_>, name: &str, description: String) -> String {
+/// Creates an incident whose description tells the notifier which request to make. Returns the incident's id.
+async fn create(host: &Host<'_>, name: &str, description: String) -> String {
     let answer = host.post("lab", incident(json!({"source-ref": name, "description": description}))).await;
     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
     answer.body["incident_id"].as_str().unwrap().to_owned()
@@ -41,13 +41,13 @@ async fn delivery(host: &Host<'_>, incident: &str, wanted: impl Fn(&Value) -> bo
 }
 
 #[tokio::test]
-async fn a_request_is_what_its_notifier_says() {
+async fn the_request_is_the_one_that_the_notifier_returns() {
     let receiver = Receiver::start([]).await;
     let folder = folder(&receiver, "[1s]").with("renders", &renders());
     let host = folder.start().await;
     let wanted = json!({"method": "PUT", "url": "/room/7?x=1", "body": "<b>one</b>",
         "headers": {"Content-Type": "text/html", "X-Team": "soc"}});
-    wants(&host, "a", request(&wanted)).await;
+    create(&host, "a", request(&wanted)).await;
     let received = receiver.wait_for(1).await.pop().unwrap();
     assert_eq!((received.path.as_str(), &received.bytes[..]), ("/room/7", &b"<b>one</b>"[..]));
     assert_eq!((received.header("content-type"), received.header("x-team")), ("text/html", "soc"));
@@ -57,20 +57,20 @@ async fn a_request_is_what_its_notifier_says() {
     let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
     assert_eq!(received.header("webhook-signature"), expected);
 
-    // Without more, it is a POST of JSON to where the destination is.
-    wants(&host, "b", request(&json!({"method": "POST", "body": "{}"}))).await;
+    // By default the request is a POST of JSON to the destination's URL.
+    create(&host, "b", request(&json!({"method": "POST", "body": "{}"}))).await;
     let received = receiver.wait_for(2).await.pop().unwrap();
     assert_eq!((received.path.as_str(), received.header("content-type")), ("/hook", "application/json"));
 
-    // Nothing to send is the end of it, and says so.
-    let id = wants(&host, "c", request(&json!(null))).await;
+    // If there is nothing to send, the delivery ends and says so.
+    let id = create(&host, "c", request(&json!(null))).await;
     let skipped = delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
     assert_eq!(skipped["attempts"][0]["error"], "its notifier sends nothing of this");
     assert_eq!(skipped["attempts"][0]["http_status"], Value::Null);
     assert_eq!(host.metric("deliveries_total{destination=\"chat\",result=\"skipped\"}").await, 1.0);
     assert_eq!(receiver.received().len(), 2);
 
-    // The same aside, from the entry as it is shown.
+    // The same in a dry run, with the entry as the API shows it.
     let entry = &host.list(&format!("/api/incidents/{id}/audit")).await[0];
     let answer = host.call(Method::POST, "/api/plugins/renders/run", json!({"payload": entry}).to_string()).await;
     assert_eq!((answer.status, &answer.body["request"]), (200, &json!(null)), "{answer:?}");
@@ -78,7 +78,7 @@ async fn a_request_is_what_its_notifier_says() {
 }
 
 #[tokio::test]
-async fn what_a_notifier_may_not_send_is_an_attempt_that_failed() {
+async fn a_request_that_is_not_allowed_fails_the_attempt() {
     let receiver = Receiver::start([]).await;
     let folder = folder(&receiver, "[]").with("renders", &renders());
     let host = folder.start().await;
@@ -106,7 +106,7 @@ async fn what_a_notifier_may_not_send_is_an_attempt_that_failed() {
         ("large", with("headers", json!({"x": "y".repeat(17_000)})), "bytes; at most 16384"),
     ];
     for (name, description, words) in cases {
-        let id = wants(&host, name, description).await;
+        let id = create(&host, name, description).await;
         let dead = delivery(&host, &id, |delivery| delivery["status"] == "dead").await;
         assert!(dead["error"].as_str().unwrap().contains(words), "{name}: {dead}");
     }
@@ -115,11 +115,11 @@ async fn what_a_notifier_may_not_send_is_an_attempt_that_failed() {
 }
 
 #[tokio::test]
-async fn a_notifier_that_is_missing_is_waited_for() {
+async fn deliveries_wait_for_a_missing_notifier() {
     let receiver = Receiver::start([]).await;
     let folder = folder(&receiver, "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]");
     let host = folder.start().await;
-    let id = wants(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
+    let id = create(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
     let pending = delivery(&host, &id, |delivery| !delivery["attempts"].as_array().unwrap().is_empty()).await;
     assert_eq!(pending["attempts"][0]["error"], "request: its notifier: plugin `renders` is not loaded");
     folder.put("renders", &renders());

@@ -1,4 +1,4 @@
-//! What receivers get, and what happens when they do not take it.
+//! Deliveries to webhooks: their content, retries, dead letters and disabled destinations.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host, eventually, unix_s};
@@ -25,7 +25,7 @@ fn folder(webhooks: &str) -> Folder {
         .with("returns", &guest("returns"))
 }
 
-/// Checks the signature as Standard Webhooks describe it, without the host's code. Returns id and timestamp.
+/// Verifies the signature as Standard Webhooks specifies, independently of the host's code. Returns id and timestamp.
 fn verify(received: &Received) -> (String, u64) {
     let (id, timestamp) = (received.header("webhook-id"), received.header("webhook-timestamp"));
     let mut mac: Hmac<Sha256> = Hmac::new_from_slice(&KEY).unwrap();
@@ -37,7 +37,7 @@ fn verify(received: &Received) -> (String, u64) {
 }
 
 #[tokio::test]
-async fn audit_entries_arrive_as_thehive_shapes_them() {
+async fn audit_entries_have_the_format_of_thehives_webhooks() {
     let (signed, plain) = (Receiver::start([]).await, Receiver::start([]).await);
     let folder = folder(&format!(
         "  signed: {{ url: \"{}\", secret: {}, allow_networks: [127.0.0.1/32] }}
@@ -52,7 +52,7 @@ async fn audit_entries_arrive_as_thehive_shapes_them() {
     signed.wait_for(1).await;
     let patched = host.call(Method::PATCH, &path, r#"{"status": "triaged", "note": "seen"}"#).await;
     signed.wait_for(2).await;
-    // Nothing changes by this: no entry, no delivery.
+    // This changes nothing, so there is no entry and no delivery.
     assert_eq!(host.call(Method::PATCH, &path, r#"{"status": "triaged"}"#).await.body["revision"], 2);
     assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
     let received = signed.wait_for(3).await;
@@ -84,7 +84,7 @@ async fn audit_entries_arrive_as_thehive_shapes_them() {
     assert_eq!(entries[1]["object"], patched.body, "the object after the operation");
     assert_eq!(entries[2]["object"]["revision"], 2);
 
-    // The trail can still be read, and is what was delivered.
+    // The audit trail can still be read and equals what was delivered.
     let by_id = format!("/api/incidents/{}/audit", id.as_str().unwrap());
     assert_eq!(host.get(&by_id).await["data"], json!(entries));
 
@@ -104,7 +104,7 @@ async fn audit_entries_arrive_as_thehive_shapes_them() {
     }
 }
 
-/// The only delivery to a destination, once it is in this state.
+/// Waits until the only delivery to a destination has this status.
 async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
     eventually(&format!("{destination} is {status}"), async || {
         host.list(&format!("/api/deliveries?destination={destination}&status={status}")).await.pop()
@@ -113,11 +113,11 @@ async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_answer_of_a_receiver() {
+async fn each_answer_of_a_receiver_has_its_result() {
     let status = Reply::Status;
     let redirect = |code| Reply::With(code, "location", "/elsewhere".into());
     let long_ago = "Fri, 31 Dec 1999 23:59:59 GMT";
-    // Two retries: with the third answer that is no good, the delivery is dead.
+    // Two retries: after the third failed attempt the delivery is dead.
     let cases = vec![
         ("ok", vec![], "delivered", 1),
         ("no-content", vec![status(204)], "delivered", 1),
@@ -178,9 +178,9 @@ async fn every_answer_of_a_receiver() {
     }
 }
 
-/// 410 asks not to be called again: nothing is sent until somebody retries and it is taken, also after a restart.
+/// After 410 nothing is sent until a retry succeeds, also across a restart.
 #[tokio::test]
-async fn gone_means_disabled() {
+async fn an_answer_of_410_disables_the_destination() {
     let receiver = Receiver::start([Reply::Status(410)]).await;
     let folder = folder(&format!("  gone: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }}", receiver.url));
     let host = folder.start().await;
@@ -207,14 +207,14 @@ async fn gone_means_disabled() {
     .await;
 }
 
-/// A port where nobody listens.
+/// A port without a listener.
 const CLOSED: &str = "http://127.0.0.1:9/hook";
 
 fn webhook(name: &str, url: &str, more: &str) -> String {
     format!("  {name}: {{ url: \"{url}\", allow_networks: [127.0.0.0/8], concurrency: 1{more} }}\n")
 }
 
-/// Makes so many incidents, named by their number.
+/// Creates this many incidents, named by their number.
 async fn pile_up(host: &Host<'_>, count: usize) {
     for first in (0..count).step_by(100) {
         let numbers = first..count.min(first + 100);
@@ -229,9 +229,9 @@ async fn take_over(host: &Host<'_>, folder: &Folder, webhooks: &str) {
     host.logs("taken over").await;
 }
 
-/// However many wait for a destination when it is disabled, or is configured no more, they are given up and can be seen.
+/// All waiting deliveries of a disabled or removed destination become dead and are listed.
 #[tokio::test]
-async fn what_waits_for_nobody_is_given_up() {
+async fn waiting_deliveries_of_a_disabled_or_removed_destination_become_dead() {
     let gone = Receiver::start([Reply::Status(410)]).await;
     let folder = folder(&(webhook("gone", CLOSED, "") + &webhook("removed", CLOSED, "")));
     let host = folder.start().await;
@@ -249,7 +249,7 @@ async fn what_waits_for_nobody_is_given_up() {
     assert!(dead[0]["error"].as_str().unwrap().contains("not configured any more"), "{}", dead[0]);
 }
 
-/// A receiver that asks for a pause, while more was read for it already, gets what waits longest when it is over.
+/// After a pause that a receiver asked for, the oldest deliveries come first, even if newer ones were already loaded.
 #[tokio::test]
 async fn after_a_pause_the_oldest_come_first() {
     let pause = || [Reply::With(503, "retry-after", "1".into())];
@@ -257,7 +257,7 @@ async fn after_a_pause_the_oldest_come_first() {
     let folder = folder(&webhook("busy", &busy.url, ", retry_schedule: [1ms]"));
     let host = folder.start().await;
     pile_up(&host, 200).await;
-    // The two that were refused come again at some time; they are the first and the seventh.
+    // The two refused deliveries, the first and the seventh, come again at some time.
     let received = busy.wait_for(202).await;
     let number = |received: &Received| received.body["object"]["source_ref"].as_str().unwrap().parse::<u32>().unwrap();
     let numbers: Vec<u32> = received.iter().map(number).filter(|number| *number > 6).collect();
@@ -266,7 +266,7 @@ async fn after_a_pause_the_oldest_come_first() {
 }
 
 #[tokio::test]
-async fn a_receiver_says_when_to_come_back() {
+async fn retry_after_extends_the_wait() {
     let receiver = Receiver::start([Reply::With(503, "retry-after", "3".into())]).await;
     let folder = folder(&format!(
         "  busy: {{ url: \"{}\", secret: {}, allow_networks: [127.0.0.0/8], retry_schedule: [1ms] }}",
@@ -289,7 +289,7 @@ async fn a_receiver_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_slow_receiver_delays_nobody_else() {
+async fn a_slow_receiver_does_not_delay_others() {
     let slow = Receiver::start(vec![Reply::Never; 100]).await;
     let fast = Receiver::start([]).await;
     let folder = folder(&format!(
@@ -310,13 +310,13 @@ async fn a_slow_receiver_delays_nobody_else() {
     })
     .await;
     assert_eq!(host.list("/api/deliveries?destination=fast&status=delivered").await.len(), 20);
-    // Nor does it delay the end for longer than `drain_timeout`.
+    // It delays shutdown by `drain_timeout` at most.
     host.terminate();
     assert_eq!(host.end().await.code(), Some(0));
     host.logs("still in flight").await;
 }
 
-/// Nothing that is not globally routable is called, unless the destination says so, however it is named.
+/// Addresses that are not globally routable are refused in every spelling, unless the destination allows them.
 #[tokio::test]
 async fn addresses_that_are_not_global_are_refused() {
     let receiver = Receiver::start([]).await;
@@ -341,7 +341,7 @@ async fn addresses_that_are_not_global_are_refused() {
     assert!(receiver.received().is_empty());
 }
 
-/// A port where nobody listens, until somebody does.
+/// The receiver starts to listen only after the delivery is dead.
 #[tokio::test]
 async fn dead_letters_are_listed_and_retried() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,11 +1,11 @@
-//! Bodies for `guests/returns.wat`: what a mapper returns, as the canonical ABI lays it out in the guest's memory.
+//! Bodies for `guests/returns.wat`: the mapper's result in the memory layout of the canonical ABI.
 //!
-//! With these a test says in JSON what the mapper says, down to what no honest mapper could.
+//! A test describes the result in JSON, including results that only a broken mapper could return.
 
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the guest puts the body.
+/// The address at which the guest stores the body.
 const BASE: usize = 0x20_0000;
 
 const SEVERITIES: &[&str] = &["informational", "low", "medium", "high", "critical"];
@@ -13,12 +13,12 @@ const STATES: &[&str] = &["open", "resolved"];
 const TLPS: &[&str] = &["clear", "green", "amber", "amber-strict", "red"];
 const STATUSES: &[&str] = &["new", "triaged", "in-progress", "escalated", "resolved", "false-positive", "closed"];
 
-/// The body for `{"incidents": […], "skipped": […], "problems": […]}`, `{"malformed": "…"}` or
+/// Returns the body for `{"incidents": […], "skipped": […], "problems": […]}`, `{"malformed": "…"}` or
 /// `{"unsupported": "…"}`.
 ///
-/// Members of an incident are named as in wit/plugin.wit, `details` is an object of strings, and what is not there is
-/// none or empty. A number in place of an enum's word is its discriminant; in place of a string, `[pointer, length]` is
-/// taken as it is. No two bodies are the same, and small ones are valid UTF-8.
+/// Members of an incident have the names of wit/plugin.wit; `details` is an object of strings; missing members are none
+/// or empty. A number instead of an enum's name is its discriminant; `[pointer, length]` instead of a string is written
+/// unchanged. All bodies are different, and small ones are valid UTF-8.
 pub fn returns(outcome: &Value) -> Vec<u8> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut image = Image(vec![0; 28]);
@@ -34,13 +34,13 @@ pub fn returns(outcome: &Value) -> Vec<u8> {
             image.list(20, &outcome["problems"], 8, Image::text);
         }
     }
-    // What stands behind it is never read.
+    // Bytes behind the result are never read.
     image.0.extend_from_slice(COUNT.fetch_add(1, Ordering::Relaxed).to_string().as_bytes());
     image.0
 }
 
-/// The description with which `guests/judges.wat` wants these actions done: each an object with one member, named as
-/// in wit/plugin.wit. In place of the list, a text is the playbook's own error.
+/// Returns the description that makes `guests/judges.wat` return these actions. Each is an object with one member,
+/// named as in wit/plugin.wit. A text instead of the list is the playbook's error.
 pub fn judgement(actions: &Value) -> String {
     const ACTIONS: [&str; 8] = [
         "set-severity",
@@ -71,8 +71,8 @@ pub fn judgement(actions: &Value) -> String {
     image.letters()
 }
 
-/// The description with which `guests/renders.wat` wants this request made; null is nothing, a text the notifier's
-/// own error. `headers` is an object of strings.
+/// Returns the description that makes `guests/renders.wat` return this request. Null is no request, a text is the
+/// notifier's error. `headers` is an object of strings.
 pub fn request(request: &Value) -> String {
     let mut image = Image(vec![0; 44]);
     match request {
@@ -92,12 +92,12 @@ pub fn request(request: &Value) -> String {
     image.letters()
 }
 
-/// The body for one incident.
+/// Returns the body for one incident.
 pub fn incident(incident: Value) -> Vec<u8> {
     returns(&json!({"incidents": [incident]}))
 }
 
-/// The sizes of the records.
+/// The sizes of the records in bytes.
 const INCIDENT_BYTES: usize = 132;
 const OBSERVABLE_BYTES: usize = 40;
 
@@ -124,7 +124,7 @@ impl Image {
         assert_eq!(layout.at, at + INCIDENT_BYTES);
     }
 
-    /// An object of strings as a list of fields.
+    /// Writes an object of strings as a list of fields.
     fn pairs(&mut self, at: usize, object: &Value) {
         let pairs = object.as_object().map(|all| all.iter().map(|(name, value)| json!([name, value])).collect());
         self.list(at, &pairs.unwrap_or(Value::Null), 16, |image, at, pair| {
@@ -133,7 +133,7 @@ impl Image {
         });
     }
 
-    /// Two letters for each byte.
+    /// Encodes each byte as two letters.
     fn letters(&self) -> String {
         self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(b'a' + nibble)).collect()
     }
@@ -206,7 +206,7 @@ impl Image {
     }
 }
 
-/// Puts the fields of a record one behind the other.
+/// Writes the fields of a record one after the other.
 struct Layout<'a> {
     image: &'a mut Image,
     value: &'a Value,

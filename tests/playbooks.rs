@@ -1,4 +1,4 @@
-//! What playbooks do with incidents, and what they cannot do.
+//! Triage by playbooks: actions, waiting requests and failures.
 
 use crate::guest::{at_version, guest, guest_of_kind, mapper, project};
 use crate::host::{Folder, Host, SECRET, eventually};
@@ -16,14 +16,14 @@ fn judges() -> Vec<u8> {
     guest_of_kind("judges", "playbook")
 }
 
-/// Says something of an incident and returns its path.
-async fn says(host: &Host<'_>, said: Value) -> String {
-    let answer = host.post("lab", incident(said)).await;
+/// Posts an incident and returns its path.
+async fn post(host: &Host<'_>, incident_json: Value) -> String {
+    let answer = host.post("lab", incident(incident_json)).await;
     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
     format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap())
 }
 
-/// The incident, once its triage is as far as that.
+/// Waits until the incident's triage has this status.
 async fn triaged(host: &Host<'_>, path: &str, status: &str) -> Value {
     eventually(&format!("{path} is {status}"), async || {
         Some(host.get(path).await).filter(|incident| incident["triage"]["status"] == status)
@@ -36,7 +36,7 @@ async fn audit(host: &Host<'_>, path: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn actions_are_one_change_that_names_the_playbook() {
+async fn all_actions_make_one_audit_entry_that_names_the_playbook() {
     let receiver = Receiver::start([]).await;
     let webhooks = format!("webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}", receiver.url);
     let folder = folder(&webhooks).with("judges", &judges());
@@ -48,7 +48,7 @@ async fn actions_are_one_change_that_names_the_playbook() {
         {"add-note": "why"}, {"notify": "soc"}, {"notify": "nowhere"},
     ]));
     let path =
-        says(&host, json!({"source-ref": "a-1", "severity": "low", "description": description, "tags": ["known"]}))
+        post(&host, json!({"source-ref": "a-1", "severity": "low", "description": description, "tags": ["known"]}))
             .await;
     let shown = triaged(&host, &path, "done").await;
     let expected = json!({"severity": "critical", "status": "triaged", "category": "phishing", "assignee": "ann",
@@ -63,7 +63,7 @@ async fn actions_are_one_change_that_names_the_playbook() {
     assert_eq!((&triage["playbook"], &triage["plugin"]["name"]), (&json!("judges"), &json!("judges")));
     assert_eq!(triage["problems"], json!(["there is no destination `nowhere`"]));
 
-    // One entry, by the event that made the incident, and it is what is delivered.
+    // There is one entry, with the request id of the event that made the incident, and it is delivered.
     let entries = audit(&host, &path).await;
     assert_eq!((entries.len(), &entries[1]["operation"]), (2, &json!("Update")), "{entries:#?}");
     assert_eq!(entries[1]["requestId"], entries[0]["requestId"]);
@@ -76,15 +76,15 @@ async fn actions_are_one_change_that_names_the_playbook() {
     let received = receiver.wait_for(2).await;
     assert!(received.iter().any(|received| received.body == entries[1]));
 
-    // What it set, payloads leave alone; what only adds up is added. An update is no reason to look again.
-    says(&host, json!({"source-ref": "a-1", "severity": "low", "category": "other", "tags": ["later"]})).await;
+    // Payloads do not change fields that the playbook set, but still add to lists. An update requests no triage.
+    post(&host, json!({"source-ref": "a-1", "severity": "low", "category": "other", "tags": ["later"]})).await;
     let shown = host.get(&path).await;
     assert_eq!((&shown["severity"], &shown["category"]), (&json!("critical"), &json!("phishing")));
     assert_eq!((&shown["tags"], &shown["revision"]), (&json!(["known", "seen", "later"]), &json!(3)));
     assert_eq!(host.metric("triages_total{playbook=\"judges\",result=\"done\"}").await, 1.0);
-    // One that is opened again is.
+    // Reopening requests a triage.
     for state in ["resolved", "open"] {
-        says(&host, json!({"source-ref": "a-1", "state": state})).await;
+        post(&host, json!({"source-ref": "a-1", "state": state})).await;
     }
     eventually("it looks again", async || {
         (host.metric("triages_total{playbook=\"judges\",result=\"done\"}").await == 2.0).then_some(())
@@ -93,21 +93,21 @@ async fn actions_are_one_change_that_names_the_playbook() {
     let shown = host.get(&path).await;
     assert_eq!((&shown["status"], shown["notes"].as_array().unwrap().len()), (&json!("triaged"), 1), "{shown:#}");
 
-    // Nothing to do makes no entry, unless somebody is to be told.
+    // Without actions there is no entry, unless a destination is to be notified.
     for (name, actions, entries) in [("nothing", json!([]), 1), ("told", json!([{"notify": "soc"}]), 2)] {
-        let path = says(&host, json!({"source-ref": name, "description": judgement(&actions)})).await;
+        let path = post(&host, json!({"source-ref": name, "description": judgement(&actions)})).await;
         let shown = triaged(&host, &path, "done").await;
         assert_eq!((audit(&host, &path).await.len(), &shown["revision"]), (entries, &json!(entries)), "{name}");
     }
 }
 
 #[tokio::test]
-async fn what_waits_for_its_playbook_outlives_the_host() {
+async fn triage_requests_survive_a_restart() {
     let folder = folder("");
     let host = folder.start().await;
     let description = judgement(&json!([{"set-severity": "high"}]));
-    let path = says(&host, json!({"source-ref": "a", "description": description})).await;
-    let late = says(&host, json!({"source-ref": "b", "description": description})).await;
+    let path = post(&host, json!({"source-ref": "a", "description": description})).await;
+    let late = post(&host, json!({"source-ref": "b", "description": description})).await;
     let waiting = triaged(&host, &path, "waiting").await;
     assert_eq!(waiting["triage"]["error"], json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"}));
     assert_eq!(host.metric("triage_waiting").await, 2.0);
@@ -116,10 +116,10 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     let asked = host.call(Method::POST, &format!("{path}/triage"), "").await;
     assert_eq!((asked.status, asked.error_code()), (409, "conflict"), "{asked:?}");
 
-    // What somebody has taken up meanwhile is left alone.
+    // An incident that is no longer new is skipped.
     let taken = host.call(Method::PATCH, &late, r#"{"status": "in_progress"}"#).await;
     assert_eq!(taken.status, 200);
-    // A plugin of another kind does not help.
+    // A plugin of another kind does not serve the request.
     folder.put("judges", &guest("echo"));
     host.plugin_when("judges", |plugin| plugin["kind"] == "mapper").await;
     let waiting = host.get(&path).await;
@@ -128,7 +128,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
 
     folder.put("judges", &judges());
     let host = folder.start().await;
-    // A plugin becomes one of another kind only by somebody's word.
+    // A plugin changes its kind only by `promote`.
     let refused = |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("it is a playbook"));
     assert_eq!(host.plugin_when("judges", refused).await["kind"], "mapper");
     let promoted = host.call(Method::POST, "/api/plugins/judges/promote", "").await;
@@ -142,7 +142,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
     assert_eq!((&shown["severity"], &shown["status"]), (&json!("medium"), &json!("in_progress")));
     assert_eq!(shown["triage"]["problems"], json!(["the incident was in_progress by then"]));
     assert_eq!(host.metric("triage_waiting").await, 0.0);
-    // Who asks for it gets it.
+    // A request by hand is served.
     let asked = host.call(Method::POST, &format!("{late}/triage"), r#"{"playbook": "judges"}"#).await;
     assert_eq!((asked.status, &asked.body["triage"]["status"]), (202, &json!("waiting")), "{asked:?}");
     assert_eq!(triaged(&host, &late, "done").await["severity"], "high");
@@ -150,7 +150,7 @@ async fn what_waits_for_its_playbook_outlives_the_host() {
 }
 
 #[tokio::test]
-async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
+async fn a_failing_playbook_affects_its_own_triage_only() {
     let folder = folder("limits: { deadline_ms: 400 }").with("judges", &judges());
     let host = folder.start().await;
     let bad = |actions: Value| judgement(&actions);
@@ -179,7 +179,7 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
     ];
     let mut paths = Vec::new();
     for (name, description, ..) in &cases {
-        paths.push(says(&host, json!({"source-ref": name, "description": description})).await);
+        paths.push(post(&host, json!({"source-ref": name, "description": description})).await);
     }
     for ((name, _, code, words), path) in cases.iter().zip(&paths) {
         let shown = triaged(&host, path, "failed").await;
@@ -195,7 +195,7 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
     assert_eq!(host.metric("triages_total{playbook=\"judges\",result=\"again\"}").await, 2.0);
     assert_eq!(host.metric("triage_waiting").await, 0.0);
 
-    // Who mends what was wrong asks once more; another version of the playbook is tried without being asked.
+    // The same version is called again on request only; another version of the playbook is called automatically.
     for path in &paths {
         let patch = json!({"description": good}).to_string();
         assert_eq!(host.call(Method::PATCH, path, patch).await.status, 200);
@@ -224,10 +224,10 @@ async fn a_playbook_that_fails_costs_its_own_triage_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn asking_for_what_is_not_there() {
+async fn a_triage_by_an_unknown_playbook_or_of_an_unknown_incident_is_refused() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
     let host = folder.start().await;
-    let path = says(&host, json!({"source-ref": "a"})).await;
+    let path = post(&host, json!({"source-ref": "a"})).await;
     assert_eq!(host.get(&path).await["triage"], Value::Null);
     for (path, body, status) in [
         (format!("{path}/triage"), "", 409),
@@ -240,9 +240,9 @@ async fn asking_for_what_is_not_there() {
     assert_eq!(host.list("/api/plugins").await[0]["kind"], "mapper");
 }
 
-/// The bundled ones, on what a bundled mapper makes of a vendor's payload. Mappers are chosen among mappers.
+/// The bundled playbooks triage incidents of bundled mappers. Playbooks are never chosen as mappers.
 #[tokio::test]
-async fn the_bundled_playbooks_judge_what_bundled_mappers_map() {
+async fn bundled_playbooks_triage_incidents_of_bundled_mappers() {
     let playbook = |name: &str| format!("{{ secret: {SECRET}, auto_triage: true, playbook: {name} }}");
     let mut folder = Folder::new(&format!(
         "sources: {{ mail: {}, edr: {}, phishing_triage: {} }}",
@@ -270,7 +270,7 @@ async fn the_bundled_playbooks_judge_what_bundled_mappers_map() {
         let file = folder.path(&format!("{source}.json"));
         std::fs::write(&file, shown.to_string()).unwrap();
 
-        // The same aside, by hand and by the API: the category is set already.
+        // The same as a dry run, by command line and API: the category is already set.
         let plugin = folder.plugin(shown["playbook"].as_str().unwrap());
         let run =
             folder.run(&["plugin", "run", plugin.to_str().unwrap(), "--payload", file.to_str().unwrap(), "--json"]);

@@ -1,5 +1,5 @@
-//! Senders that misbehave, and too many of them: connections, heads, bodies and rates have bounds, and within these a
-//! sender that behaves is always served. The last test is the one with 10,000 connections.
+//! Misbehaving senders, and too many of them. Connections, heads, bodies and rates are limited, and a well-behaved
+//! sender within the limits is always served. The last test has 10,000 connections.
 
 use crate::guest::{guest, guest_in};
 use crate::host::{Answer, Folder, Host, SECRET, client, eventually, send, signed, unix_s};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// One answer as it came over a connection.
+/// An answer as received on a connection.
 struct Raw {
     status: u16,
     head: String,
@@ -24,7 +24,7 @@ impl Raw {
     }
 }
 
-/// A connection to a host, over which bytes are sent as they are.
+/// A connection to a host that sends raw bytes.
 struct Wire(TcpStream);
 
 impl Wire {
@@ -44,7 +44,7 @@ impl Wire {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Sends the head of a payload, with these lines of headers.
+    /// Sends the head of a payload with these header lines.
     async fn send_head(&mut self, source: &str, headers: &str) {
         self.send(format!("POST /api/webhooks/{source} HTTP/1.1\r\nhost: test\r\n{headers}\r\n")).await;
     }
@@ -63,13 +63,13 @@ impl Wire {
         Raw { status, head, body: serde_json::from_slice(&body).unwrap_or_default() }
     }
 
-    /// Waits until the host has closed it.
+    /// Waits until the host has closed the connection.
     async fn closed(&mut self) {
         let closed = async { while self.0.read_u8().await.is_ok() {} };
         tokio::time::timeout(Duration::from_secs(60), closed).await.expect("the connection stays open");
     }
 
-    /// Whether the host has closed it.
+    /// Returns whether the host has closed the connection.
     fn is_closed(&self) -> bool {
         match self.0.try_read(&mut [0]) {
             Ok(0) => true,
@@ -79,13 +79,13 @@ impl Wire {
     }
 }
 
-/// A request to a source over a connection of its own: one that is kept may be closed at any time.
+/// Makes a request on a new connection, because the host may close a kept one at any time.
 fn newcomer(host: &Host<'_>, source: &str) -> reqwest::RequestBuilder {
     client().post(format!("{}/api/webhooks/{source}", host.url))
 }
 
 #[tokio::test]
-async fn heads_that_do_not_come() {
+async fn connections_without_a_whole_head_are_closed() {
     let folder = Folder::new("limits: { head_timeout: 1s }\nsources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let [mut silent, mut slow, mut kept] = [Wire::to(&host).await, Wire::to(&host).await, Wire::to(&host).await];
@@ -103,7 +103,7 @@ async fn heads_that_do_not_come() {
 }
 
 #[tokio::test]
-async fn heads_that_are_too_large() {
+async fn heads_that_are_too_large_are_refused() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let many = |count: usize| (0..count).map(|index| format!("x-{index}: y\r\n")).collect::<String>();
@@ -126,7 +126,7 @@ async fn heads_that_are_too_large() {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_come_or_do_not_end() {
+async fn bodies_that_are_late_or_too_large_are_refused() {
     let folder = Folder::new("limits: { body_timeout: 1s }\nsources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     for promise in ["content-length: 10\r\n", "transfer-encoding: chunked\r\n"] {
@@ -139,7 +139,7 @@ async fn bodies_that_do_not_come_or_do_not_end() {
     }
     assert_eq!(host.metric("webhook_errors_total{source=\"lab\",code=\"request_timeout\"}").await, 2.0);
 
-    // What is too large is refused before it came, and a sender that sends it all the same hears so.
+    // A body that is too large is refused before it arrives; a sender that sends it anyway still gets the answer.
     for length in ["1048577", "999999999999999"] {
         let mut wire = Wire::to(&host).await;
         wire.send_head("lab", &format!("content-length: {length}\r\n")).await;
@@ -151,7 +151,7 @@ async fn bodies_that_do_not_come_or_do_not_end() {
     wire.send_head("lab", "content-length: 99999999999999999999999\r\n").await;
     assert_eq!(wire.answer().await.status, 400);
 
-    // Nobody knows how long this one is, until it is too long.
+    // A chunked body is refused when it exceeds the limit.
     let mut wire = Wire::to(&host).await;
     wire.send_head("lab", "transfer-encoding: chunked\r\n").await;
     let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
@@ -163,7 +163,7 @@ async fn bodies_that_do_not_come_or_do_not_end() {
     assert!(host.list("/api/events").await.is_empty());
 }
 
-/// All bodies together have their bound; what only was promised takes nothing from anybody.
+/// The memory of all bodies is limited; a declared length alone reserves nothing.
 #[tokio::test]
 async fn the_memory_of_bodies_is_bounded() {
     let folder = Folder::new("limits: { body_memory_mib: 1 }\nsources: { lab: { scheme: none, plugin: none } }");
@@ -174,7 +174,7 @@ async fn the_memory_of_bodies_is_bounded() {
     }
     assert_eq!(host.post("lab", vec![b'x'; 100_000]).await.status, 202);
 
-    // While its bytes come, either body may find what is left in the other's hands; then the large one is begun anew.
+    // While both bodies arrive, either may take the remaining memory; if the large one is refused, it is sent again.
     let (mut large, refused) = eventually("a body for which there is no memory", async || {
         let mut large = Wire::to(&host).await;
         large.send_head("lab", "content-length: 1000000\r\n").await;
@@ -196,9 +196,9 @@ async fn the_memory_of_bodies_is_bounded() {
     assert_eq!(host.post("lab", vec![b'y'; 100_000]).await.status, 202);
 }
 
-/// However many connections are open and do nothing, or almost nothing, a sender is served.
+/// A sender is served however many connections are open without sending anything, or almost anything.
 #[tokio::test]
-async fn connections_that_wait_give_way() {
+async fn idle_connections_give_way_to_new_ones() {
     let folder = Folder::new("limits: { connections: 16 }\nsources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let half_a_head = "POST /api/webhooks/lab HTTP/1.1\r\nhost: te";
@@ -207,7 +207,7 @@ async fn connections_that_wait_give_way() {
     for sent in ["", half_a_head, half_a_body] {
         let mut idle = Wire::to_each(&host, 32).await;
         for wire in &mut idle {
-            // Some are closed by now.
+            // Some are closed already.
             let _ = wire.0.write_all(sent.as_bytes()).await;
         }
         let started = Instant::now();
@@ -220,9 +220,9 @@ async fn connections_that_wait_give_way() {
     host.logs("those that wait longest").await;
 }
 
-/// When all connections have work, the next one waits for the first that is done.
+/// If all connections are working, the next one waits until one is done.
 #[tokio::test]
-async fn connections_with_work_are_kept() {
+async fn working_connections_are_kept() {
     let folder = Folder::new(
         "limits: { connections: 4 }
 plugins: { sleeps: { deadline_ms: 2000 } }
@@ -241,7 +241,7 @@ sources: { slow: { scheme: none, plugin: sleeps } }",
 }
 
 #[tokio::test]
-async fn more_than_is_taken_in_a_second() {
+async fn rate_limits_of_the_host_and_of_a_source_apply() {
     let folder = Folder::new(&format!(
         "limits: {{ requests_per_second: 20 }}
 sources:
@@ -253,7 +253,7 @@ sources:
         assert_eq!((answer.status, answer.error_code()), (429, "rate_limited"), "{answer:?}");
         assert_eq!(answer.retry_after.as_deref(), Some("1"), "{answer:?}");
     };
-    // Strangers use up nothing of the source's share, but what all have together.
+    // Unsigned payloads do not count for the source's limit, only for the host's.
     for index in 0..5 {
         assert_eq!(host.post("slow", format!("stranger {index}")).await.error_code(), "invalid_signature");
     }
@@ -263,7 +263,7 @@ sources:
     refused.iter().for_each(limited);
     assert_eq!(host.post("other", "of another source").await.status, 202);
 
-    // What was refused can come again, and is then taken.
+    // A refused payload can be sent again and is then accepted.
     eventually("a place in another second", async || {
         let answer = host.signed("slow", "once more").await;
         if answer.status != 202 {
@@ -279,7 +279,7 @@ sources:
     refused.iter().for_each(|answer| limited(answer));
     let counted = host.metric("webhook_errors_total{source=\"other\",code=\"rate_limited\"}").await;
     assert_eq!(counted, refused.len() as f64);
-    // The API has its own ways to be asked, which payloads do not use up.
+    // The rate limit of payloads does not apply to the API.
     assert!(!host.list("/api/events").await.is_empty());
 }
 
@@ -289,9 +289,9 @@ async fn at_once(count: usize, request: impl Fn(usize) -> reqwest::RequestBuilde
     requests.join_all().await.into_iter().map(Result::unwrap).collect()
 }
 
-/// What finds no instance in time is stored and mapped later, and its sender hears so soon.
+/// An event that gets no instance in time is stored and mapped later, and its sender is answered soon.
 #[tokio::test]
-async fn what_finds_no_instance_is_queued() {
+async fn events_without_a_free_instance_are_queued() {
     let folder = Folder::new(
         "limits: { instances: 2, deadline_ms: 20000 }
 plugins: { sleeps: { deadline_ms: 3000 } }
@@ -314,9 +314,9 @@ sources: { slow: { scheme: none, plugin: sleeps }, good: { scheme: none, plugin:
     }
 }
 
-/// Refusals have one shape, whoever refuses.
+/// All refusals have the same shape.
 #[tokio::test]
-async fn refusals_of_what_cannot_be_read() {
+async fn unreadable_requests_are_refused_in_the_common_shape() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     for (method, path, status, code) in [
@@ -339,9 +339,9 @@ async fn refusals_of_what_cannot_be_read() {
     assert_eq!((answer.status, answer.error_code()), (413, "payload_too_large"));
 }
 
-/// The end closes what is idle at once, and waits for what is under way.
+/// Shutdown closes idle connections at once and waits for requests in progress.
 #[tokio::test]
-async fn the_end_with_open_connections() {
+async fn shutdown_waits_for_requests_in_progress_only() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let mut host = folder.start().await;
     let mut idle = Wire::to_each(&host, 20).await;
@@ -373,12 +373,12 @@ async fn the_end_with_open_connections() {
 }
 
 const MANY: usize = 10_000;
-/// What a connection may cost the host that was never used, and one that waits for its next request.
+/// The memory that an unused connection may take, and one that waits for its next request.
 const SILENT_BYTES_MAX: f64 = 8.0 * 1024.0;
 const KEPT_BYTES_MAX: f64 = 40.0 * 1024.0;
 
-/// 10,000 connections that do nothing, then the same ones after a request each: a sender is served meanwhile, and the
-/// host's memory has its bound.
+/// 10,000 idle connections, before and after one request each: a sender is served meanwhile, and the host's memory
+/// stays limited.
 #[tokio::test]
 async fn ten_thousand_idle_connections() {
     let limit = getrlimit(Resource::Nofile);

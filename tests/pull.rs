@@ -1,4 +1,4 @@
-//! Sources that the host reads by itself: what it asks, what it takes, how far it says it is, and what goes wrong there.
+//! Sources that the host reads: its requests, the items that it stores, its position, and failures.
 
 use crate::guest::echo;
 use crate::host::{Folder, Host, eventually};
@@ -35,7 +35,7 @@ async fn source_when(host: &Host<'_>, name: &str, wanted: impl Fn(&Value) -> boo
     eventually(&format!("source {name}"), async || Some(host.get(&path).await).filter(&wanted)).await
 }
 
-/// The bodies of a source's events, the oldest first.
+/// Returns the bodies of a source's events, oldest first.
 async fn bodies(host: &Host<'_>, source: &str) -> Vec<String> {
     let mut bodies = Vec::new();
     for event in host.list(&format!("/api/events?source={source}")).await {
@@ -46,11 +46,11 @@ async fn bodies(host: &Host<'_>, source: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_stream_is_read_and_gone_on_with_where_it_was_left() {
+async fn a_stream_is_read_and_resumed_at_its_position() {
     let frames = [
         "retry: 10\n\nevent: connected\ndata: {\"connectionId\":\"c\"}\n\n".to_owned(),
         frame("1700000000005-0", "create", "a"),
-        // What b depends on comes under its id.
+        // The object that b depends on comes under b's id.
         frame("1700000000006-0", "create", "dependency"),
         frame("1700000000006-0", "create", "b"),
         ": nothing\n\nid: 1700000000006-0\nevent: heartbeat\ndata: \"2026-01-31T08:00:00Z\"\n\n".to_owned(),
@@ -66,7 +66,7 @@ async fn a_stream_is_read_and_gone_on_with_where_it_was_left() {
         folder(&stream_of(&server, ", start: 1700000000000-2, no_dependencies: true, recover: 2024-01-31T08:00:00Z"));
     folder.append(&format!("webhooks: {{ soc: {{ url: \"{}\", {NETWORKS} }} }}", receiver.url));
     let host = folder.start().await;
-    // Of 6-0 there may be more.
+    // More messages may follow under 6-0.
     let source =
         source_when(&host, "octi", |source| source["position"] == "1700000000005-0" && source["accepted"] == 3).await;
     assert_eq!(
@@ -99,15 +99,15 @@ async fn a_stream_is_read_and_gone_on_with_where_it_was_left() {
         source_when(&host, "octi", |source| source["position"] == "1700000000006-0" && source["duplicates"] == 2).await;
     assert_eq!(source["duplicates"], 2, "{source}");
     assert_eq!(server.asked(2).await[1].header("last-event-id"), Some("1700000000005-0"));
-    // The same object under another topic is another event.
+    // The same object with another topic is another event.
     let expected = ["a", "dependency", "b", "b", "c"].map(|object| format!("{{\"data\":{{\"id\":\"{object}\"}}}}"));
     assert_eq!(bodies(&host, "octi").await, expected);
     assert_eq!(host.list("/api/incidents").await.len(), 4);
 }
 
-/// Each failure with its code, what is said of it, and that it is got over.
+/// Each failure has its code and message, and the host recovers from it.
 #[tokio::test]
-async fn what_goes_wrong_at_a_server_is_shown_and_gone_over() {
+async fn failures_of_a_server_are_shown_and_recovered_from() {
     let rest = json!([{"a": 1}]);
     let cases: [(&str, Page, &str, &str); 9] = [
         ("stream", Page::status(401, "who are you"), "status", "the server answered 401 Unauthorized: who are you"),
@@ -174,7 +174,7 @@ async fn frames_and_items_that_are_too_large_are_left_out_and_counted() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_or_says_nothing_is_connected_to_again() {
+async fn a_stream_that_ends_or_is_silent_is_reconnected() {
     let ends = Page::frames(&("retry: 1000\n\n".to_owned() + &frame("1700000000001-0", "create", "a")));
     let server = Server::start([ends, Page::stream(&frame("1700000000002-0", "create", "b"))]).await;
     let folder = folder(&stream_of(&server, ", timeout: 1s"));
@@ -187,14 +187,14 @@ async fn a_stream_that_ends_or_says_nothing_is_connected_to_again() {
     host.terminate();
 }
 
-/// The time at which an item was asked for, in milliseconds.
+/// Returns the time in a request, in milliseconds.
 fn since(line: &str) -> i64 {
     let (_, text) = line.split_once("since=").unwrap();
     text.split('&').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
-async fn a_poll_asks_for_what_is_new_and_takes_nothing_twice() {
+async fn a_poll_asks_for_new_items_and_stores_each_once() {
     let page = |items: Value| Page::json(&json!({"data": {"items": items}}));
     let wrong = [Page::status(500, "no"), Page::json(&json!({"data": null})), Page::status(200, "")];
     let right = [
@@ -212,7 +212,7 @@ async fn a_poll_asks_for_what_is_new_and_takes_nothing_twice() {
     assert_eq!(bodies(&host, "items").await, [r#"{"id":1}"#, r#"{"id":12345678901234567890}"#, r#"{"id":3}"#]);
     assert!(source["duplicates"].as_u64().unwrap() >= 1);
     let asked: Vec<i64> = server.asked(6).await.iter().map(|asked| since(&asked.line)).collect();
-    // Up to its failure nothing is known of what came after the poll before.
+    // After a failure the next poll asks from the last successful one.
     assert!(
         asked[1] > asked[0] && asked[1..=4].iter().all(|since| *since == asked[1]) && asked[5] > asked[1],
         "{asked:?}"
@@ -226,7 +226,7 @@ async fn a_poll_asks_for_what_is_new_and_takes_nothing_twice() {
     assert!(next >= position - 10_000, "{next} {position}");
     drop(host);
 
-    // Another start is another beginning.
+    // Another `start` begins again.
     folder.configure(&format!(
         "sources:\n{}",
         poll_of("items", &server, "/items?since=LAST_POLL_TIME&all=true", &keys.replace("2026", "2025"))
@@ -239,9 +239,9 @@ async fn a_poll_asks_for_what_is_new_and_takes_nothing_twice() {
     drop(host);
 }
 
-/// What a server sends as its time counts where it goes after the host's clock.
+/// The server's `Date` counts if it is behind the host's clock.
 #[tokio::test]
-async fn a_server_s_clock_is_the_one_that_stamps() {
+async fn the_earlier_of_both_clocks_is_the_time_of_a_poll() {
     let late = SystemTime::now() - Duration::from_secs(3600);
     let server = Server::start([Page::json(&json!([])).with("date", httpdate::fmt_http_date(late))]).await;
     let keys = ", time_format: unix_s, overlap: 0s, start: 2026-01-31T08:00:00Z";
@@ -253,7 +253,7 @@ async fn a_server_s_clock_is_the_one_that_stamps() {
 }
 
 #[tokio::test]
-async fn every_page_is_read_and_none_elsewhere() {
+async fn every_page_is_read_and_only_from_the_same_server() {
     let elsewhere = Server::start([Page::json(&json!([{"stolen": true}]))]).await;
     let by_link = Server::start([
         Page::json(&json!([{"l": 1}]))
@@ -321,7 +321,7 @@ async fn every_page_is_read_and_none_elsewhere() {
 }
 
 #[tokio::test]
-async fn graphql_is_asked_and_its_errors_are_errors() {
+async fn graphql_is_queried_and_its_errors_are_failures() {
     let answer = |edges: Value, end: Value| {
         Page::json(&json!({"data": {"works": {"edges": edges, "pageInfo": {"endCursor": end}}}}))
     };
@@ -353,7 +353,7 @@ async fn graphql_is_asked_and_its_errors_are_errors() {
 }
 
 #[tokio::test]
-async fn items_count_every_time_where_duplicates_do() {
+async fn with_ignore_duplicates_false_every_item_is_an_event() {
     let server = Server::start([Page::json(&json!([{"a": 1}, {"a": 1}]))]).await;
     let folder = folder(&poll_of("items", &server, "/", ", ignore_duplicates: false"));
     let host = folder.start().await;
@@ -361,7 +361,7 @@ async fn items_count_every_time_where_duplicates_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_try_shows_what_would_come_and_changes_nothing() {
+async fn a_dry_run_shows_the_next_poll_and_stores_nothing() {
     let items = Server::start([Page::json(&json!([{"a": 1}, {"a": 2}]))]).await;
     let frames = frame("1-0", "create", "a") + &frame("2-0", "create", "b");
     let octi = Server::start([Page::stream(&frames)]).await;
@@ -398,7 +398,7 @@ async fn a_try_shows_what_would_come_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_posts_to_what_is_read_and_nothing_inner_is_read_unasked() {
+async fn read_sources_take_no_posts_and_need_allow_networks() {
     let server = Server::start([Page::json(&json!([]))]).await;
     let folder = folder(&poll_of("items", &server, "/", "").replace(NETWORKS, "silent_after: 1h"));
     let host = folder.start().await;
@@ -411,13 +411,13 @@ async fn nobody_posts_to_what_is_read_and_nothing_inner_is_read_unasked() {
     let answer = host.call(Method::POST, "/api/webhooks", body.to_string()).await;
     assert_eq!((answer.status, answer.error_code()), (400, "invalid_request"), "{answer:?}");
 
-    // A changed configuration is gone on with at once.
+    // A changed configuration takes effect at once.
     folder.configure(&format!("sources:\n{}", poll_of("items", &server, "/other", "")));
     assert_eq!(server.asked(1).await[0].line, "GET /other");
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_at_the_start() {
+fn unusable_pull_sources_are_refused_at_start() {
     let poll = "kind: http-poll, url: \"https://soc.example/\"";
     let stream = "kind: opencti-stream, url: \"https://octi.example\"";
     for (keys, text) in [

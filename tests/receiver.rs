@@ -1,4 +1,4 @@
-//! A receiver of audit webhooks on loopback, that answers as it is told and keeps what it got.
+//! A receiver of audit webhooks on loopback. It gives scripted answers and keeps the requests.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,19 +16,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// What the receiver answers to one request.
+/// The receiver's answer to one request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Status(u16),
-    /// With this header.
+    /// A status with this header.
     With(u16, &'static str, String),
-    /// With the headers that came as its body, after this text.
+    /// A status with this text and the request's headers as body.
     Echo(u16, &'static str),
-    /// Nothing, for longer than anybody waits.
+    /// No answer for longer than any timeout.
     Never,
 }
 
-/// One request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub at: Instant,
@@ -51,21 +51,21 @@ struct Script {
     received: Mutex<Vec<Received>>,
 }
 
-/// A receiver that listens.
+/// A running receiver.
 pub struct Receiver {
     pub url: String,
     script: Arc<Script>,
 }
 
 impl Receiver {
-    /// Answers with these in order and with 200 afterwards.
+    /// Starts a receiver that gives these answers in order and 200 afterwards.
     pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         Self::serve(url, listener, replies)
     }
 
-    /// Answers 200 to who comes to terms with it over TLS.
+    /// Starts a receiver over TLS that answers 200.
     pub async fn start_tls(config: rustls::ServerConfig) -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/hook", tcp.local_addr().unwrap());
@@ -83,12 +83,12 @@ impl Receiver {
         Self { url, script }
     }
 
-    /// What came so far.
+    /// Returns the requests so far.
     pub fn received(&self) -> Vec<Received> {
         self.script.received.lock().unwrap().clone()
     }
 
-    /// What came, once it is this much.
+    /// Waits for this many requests and returns them.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
         crate::host::eventually(&format!("{count} deliveries"), async || {
             Some(self.received()).filter(|received| received.len() >= count)

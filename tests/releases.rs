@@ -1,4 +1,4 @@
-//! New versions of mappers: proven before they go live, held back, promoted, rolled back, and what heals then.
+//! New versions of mappers: checked before they go live, refused, promoted, rolled back; and events mapped again.
 
 use crate::guest::{at_version, echo, guest, guest_of_kind};
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET};
@@ -10,7 +10,7 @@ fn lab(more: &str) -> Folder {
     Folder::new(&format!("{more}\nsources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}")).with("echo", &echo("1.0"))
 }
 
-/// A version that traps on whatever it is asked.
+/// Builds a version that traps on every call.
 fn broken(version: &str) -> Vec<u8> {
     at_version(guest("traps"), version)
 }
@@ -23,8 +23,8 @@ async fn refused(host: &Host<'_>, words: &str) -> Value {
     host.plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words))).await
 }
 
-async fn order(host: &Host<'_>, what: &str) -> (u16, Value) {
-    let answer = host.call(Method::POST, &format!("/api/plugins/echo/{what}"), "").await;
+async fn change_live(host: &Host<'_>, action: &str) -> (u16, Value) {
+    let answer = host.call(Method::POST, &format!("/api/plugins/echo/{action}"), "").await;
     (answer.status, answer.body)
 }
 
@@ -34,7 +34,7 @@ fn cli(folder: &Folder, host: &Host, arguments: &[&str]) -> (bool, String, Strin
 }
 
 #[tokio::test]
-async fn a_version_that_newly_fails_does_not_go_live_unless_it_is_told_to() {
+async fn a_version_that_newly_fails_goes_live_only_by_promote() {
     let folder = lab("");
     let host = folder.start().await;
     for body in ["one", "two"] {
@@ -59,7 +59,7 @@ async fn a_version_that_newly_fails_does_not_go_live_unless_it_is_told_to() {
     assert!(!success && output.contains("newly failing: ") && output.contains("trapped: "), "{output}{errors}");
     drop(host);
 
-    // The version that was live is live again after a restart, though its file is gone.
+    // The live version is live again after a restart, although its file is gone.
     let host = folder.start().await;
     assert_eq!(refused(&host, "newly fails on").await["version"], "1.0");
     assert_eq!(host.signed("lab", "four").await.status_word(), "accepted");
@@ -73,26 +73,26 @@ async fn a_version_that_newly_fails_does_not_go_live_unless_it_is_told_to() {
 
     let host = folder.start().await;
     version_is(&host, "2.0").await;
-    let (status, live) = order(&host, "rollback").await;
+    let (status, live) = change_live(&host, "rollback").await;
     assert_eq!((status, &live["version"]), (200, &json!("1.0")), "{live}");
-    // What failed on the one is mapped by the other.
+    // Events that failed on one version are mapped by the other.
     let event = host.event_when(failed.event_id(), |event| event["status"] == "mapped").await;
     assert_eq!(event["attempts"], 2);
-    assert_eq!(order(&host, "rollback").await.0, 409, "there is none before it");
+    assert_eq!(change_live(&host, "rollback").await.0, 409, "there is none before it");
     drop(host);
 
     let host = folder.start().await;
     assert_eq!(refused(&host, "held back since a rollback").await["version"], "1.0");
-    // Another file ends that.
+    // Another file ends the hold.
     folder.put("echo", &echo("3.0"));
     version_is(&host, "3.0").await;
-    assert_eq!(order(&host, "rollback").await.1["version"], "1.0");
-    assert_eq!(order(&host, "promote").await.1["version"], "3.0");
+    assert_eq!(change_live(&host, "rollback").await.1["version"], "1.0");
+    assert_eq!(change_live(&host, "promote").await.1["version"], "3.0");
     assert_eq!(host.call(Method::POST, "/api/plugins/nobody/promote", "").await.status, 404);
 }
 
 #[tokio::test]
-async fn what_a_file_would_change_is_shown_before_it_is_put_there() {
+async fn plugin_diff_shows_what_a_file_would_change() {
     let folder = lab("");
     let host = folder.start().await;
     for body in ["one", "another"] {
@@ -123,7 +123,7 @@ async fn what_a_file_would_change_is_shown_before_it_is_put_there() {
 }
 
 #[tokio::test]
-async fn samples_beside_a_plugin_are_tried_too() {
+async fn samples_in_the_plugins_folder_are_checked_too() {
     let folder = Folder::new(&format!("sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}"));
     fs::create_dir(folder.path("plugins/echo.samples")).unwrap();
     fs::write(folder.path("plugins/echo.samples/alert.json"), "{}").unwrap();
@@ -138,17 +138,17 @@ async fn samples_beside_a_plugin_are_tried_too() {
 }
 
 #[tokio::test]
-async fn immediately_means_unproven() {
+async fn with_reload_immediate_a_version_is_not_checked() {
     let folder = lab("reload: immediate");
     let host = folder.start().await;
     host.signed("lab", "one").await;
     folder.put("echo", &broken("2.0"));
     version_is(&host, "2.0").await;
-    assert_eq!(order(&host, "rollback").await.1["version"], "1.0");
+    assert_eq!(change_live(&host, "rollback").await.1["version"], "1.0");
 }
 
 #[tokio::test]
-async fn a_replay_on_trial_changes_nothing() {
+async fn a_dry_run_of_a_replay_changes_nothing() {
     let folder = lab("reload: immediate");
     let host = folder.start().await;
     let first = host.signed("lab", "one").await;
@@ -160,16 +160,16 @@ async fn a_replay_on_trial_changes_nothing() {
     assert!(success && output.contains("would be mapped") && output.contains("a new incident"), "{output}{errors}");
     assert_eq!(host.get(&path).await, before);
     assert_eq!(host.list("/api/incidents").await.len(), 1);
-    // For good: what the payload is about now is an incident of its own, and names the version that made it.
+    // The real replay makes a new incident, which names the plugin's version.
     let (success, _, errors) = cli(&folder, &host, &["events", "replay", first.event_id()]);
     assert!(success, "{errors}");
     let incidents = host.list("/api/incidents").await;
     assert_eq!((incidents.len(), &incidents[0]["plugin"]["version"]), (2, &json!("2.0")));
 }
 
-/// A lock file, a signature: without them nothing is loaded, and what comes later counts.
+/// With a lock file or a key, only listed or signed plugins load; later changes of these files count.
 #[tokio::test]
-async fn only_files_that_are_locked_or_signed() {
+async fn only_locked_or_signed_plugins_load() {
     let folder = Folder::new("plugins_lock: plugins.lock").with("echo", &echo("1.0")).with("other", &echo("1.0"));
     let digest = |name: &str| {
         use sha2::{Digest, Sha256};
@@ -183,7 +183,7 @@ async fn only_files_that_are_locked_or_signed() {
     version_is(&host, "1.0").await;
     let other = host.plugin_when("other", |plugin| !plugin["error"].is_null()).await;
     assert!(other["error"].as_str().unwrap().contains("does not list other.wasm"), "{other}");
-    // A swapped file takes nobody's place.
+    // A replaced file does not go live.
     folder.put("echo", &echo("2.0"));
     assert_eq!(refused(&host, "lists another for echo.wasm").await["version"], "1.0");
     drop(host);
@@ -194,7 +194,7 @@ async fn only_files_that_are_locked_or_signed() {
     folder.configure(key);
     let host = folder.start().await;
     refused(&host, "echo.wasm.sig is not there").await;
-    // Another plugin's signature is none.
+    // The signature of another plugin is not valid.
     let sign = |name: &str| {
         let file = folder.plugin(name);
         let (success, _, errors) = folder.run(&["plugin", "sign", file.to_str().unwrap(), "--key", "signing.key"]);
@@ -209,9 +209,9 @@ async fn only_files_that_are_locked_or_signed() {
     assert_eq!(refused(&host, "is not of this file").await["version"], "2.0");
 }
 
-/// What is not a plugin, or of another kind, leaves the version before it live, also after a restart.
+/// A file that is not a plugin, or has another kind, leaves the previous version live, also after a restart.
 #[tokio::test]
-async fn a_file_that_cannot_be_loaded_takes_nothing_down_at_a_restart() {
+async fn an_unloadable_file_leaves_the_previous_version_live_after_a_restart() {
     let folder = lab("");
     let host = folder.start().await;
     version_is(&host, "1.0").await;
@@ -222,13 +222,13 @@ async fn a_file_that_cannot_be_loaded_takes_nothing_down_at_a_restart() {
     assert_eq!(host.signed("lab", "one").await.status_word(), "accepted");
     folder.put("echo", &guest_of_kind("judges", "playbook"));
     assert_eq!(refused(&host, "it is a playbook").await["kind"], "mapper");
-    assert_eq!(order(&host, "rollback").await.0, 409, "there is nothing to go back to");
+    assert_eq!(change_live(&host, "rollback").await.0, 409, "there is nothing to go back to");
     assert_eq!(host.signed("lab", "two").await.status_word(), "accepted");
 }
 
-/// A first version is asked about what was there before it, and left alone with what others mapped.
+/// The first version of a mapper is checked too, on stored payloads that another mapper maps.
 #[tokio::test]
-async fn a_new_mapper_beside_others() {
+async fn a_first_version_is_checked_on_stored_payloads() {
     let folder = Folder::new("sources: { lab: { scheme: none } }").with("generic", &echo("1.0"));
     let host = folder.start().await;
     assert_eq!(host.post("lab", "one").await.status_word(), "accepted");

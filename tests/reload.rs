@@ -1,4 +1,4 @@
-//! Plugins that come, change, break and go while the host runs.
+//! Plugins that are added, replaced, broken and removed while the host runs.
 
 use crate::guest::{echo, guest};
 use crate::host::{Folder, SECRET};
@@ -21,7 +21,7 @@ async fn a_plugin_replaced_under_load_loses_nothing() {
     for round in 0..12 {
         let version = format!("{}.{}", 1 + round / 10, (1 + round) % 10);
         if round % 3 == 2 {
-            // Written over in place, in pieces, and half of one for a while.
+            // Overwritten in place and in pieces, with an incomplete file for a while.
             let bytes = echo(&version);
             let mut file = File::create(folder.plugin("echo")).unwrap();
             for piece in bytes.chunks(bytes.len() / 4 + 1) {
@@ -70,7 +70,7 @@ async fn a_broken_version_does_not_replace_a_working_one() {
             assert_eq!(now, before, "{name}: {refused}");
         }
         assert_eq!(host.signed("lab", format!("under {words} {}", broken.len())).await.status_word(), "accepted");
-        // The next broken one has another error, or an error that is there because of it.
+        // The good version in between, so that the next broken file gives a new error.
         folder.put("echo", &echo("1.0"));
         host.plugin_when("echo", |plugin| plugin["error"].is_null()).await;
     }
@@ -79,9 +79,9 @@ async fn a_broken_version_does_not_replace_a_working_one() {
     host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
 }
 
-/// Gone for a moment is not gone; gone for longer is, and then events wait.
+/// A plugin that disappears for a moment stays loaded; after a longer absence its events wait.
 #[tokio::test]
-async fn a_plugin_that_goes_and_comes_back() {
+async fn a_removed_plugin_unloads_after_a_while_and_comes_back() {
     let folder = lab().with("echo", &echo("1.0"));
     let host = folder.start().await;
     let aside = folder.path("aside");
@@ -105,7 +105,7 @@ async fn a_plugin_that_goes_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_folder_that_comes_late_and_is_replaced() {
+async fn a_late_or_replaced_plugins_folder_is_watched() {
     let folder = lab();
     fs::remove_dir(folder.path("plugins")).unwrap();
     let host = folder.start().await;
@@ -125,9 +125,9 @@ async fn a_folder_that_comes_late_and_is_replaced() {
     host.plugin_when("echo", |plugin| plugin["version"] == "1.2").await;
 }
 
-/// What a plugin failed on is mapped as soon as a repaired one is there, and its sender's repeat is told so.
+/// Quarantined events are mapped when a repaired version is loaded, and a repeat gets the new answer.
 #[tokio::test]
-async fn a_repaired_plugin_maps_what_waits_in_quarantine() {
+async fn a_repaired_plugin_maps_quarantined_events() {
     let folder = Folder::new(
         "sources:
            lab: { scheme: none, plugin: mender }
@@ -159,9 +159,9 @@ async fn a_repaired_plugin_maps_what_waits_in_quarantine() {
     assert_eq!(replayed.status, 409);
 }
 
-/// `plugin: auto`: the plugin of the source's name, else whoever reads it, `generic` last, the one that fitted first.
+/// `plugin: auto`: the plugin with the source's name, else every loaded one, `generic` last, the last match first.
 #[tokio::test]
-async fn the_mapper_that_fits_is_found() {
+async fn auto_finds_the_mapper_that_fits() {
     let folder = Folder::new("sources: { lab: { scheme: none }, named: { scheme: none } }")
         .with("a-returns", &guest("returns"))
         .with("generic", &guest("echo"))
@@ -190,9 +190,9 @@ async fn the_mapper_that_fits_is_found() {
     assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "z-returns", "generic"]);
 }
 
-/// What others could replace is not run; what the host makes is its own.
+/// Folders that other users can write to are refused; the host's own files are private.
 #[tokio::test]
-async fn folders_that_others_can_write() {
+async fn folders_that_others_can_write_to_are_refused() {
     let mode = |folder: &Folder, path: &str, mode: u32| {
         fs::set_permissions(folder.path(path), fs::Permissions::from_mode(mode)).unwrap();
     };
@@ -212,7 +212,7 @@ async fn folders_that_others_can_write() {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert!(path.is_dir() || mode & 0o777 == 0o600, "{} has mode {mode:o}", path.display());
     }
-    // A folder that becomes writable keeps what is loaded and takes nothing new.
+    // If a folder becomes writable for others, loaded plugins stay and no new file is loaded.
     mode(&folder, "plugins", 0o777);
     folder.put("echo", &echo("6.6"));
     host.logs("other users can write in").await;
@@ -221,9 +221,9 @@ async fn folders_that_others_can_write() {
     host.plugin_when("echo", |plugin| plugin["version"] == "6.6").await;
 }
 
-/// Compiled code is used again after a restart, and not when somebody changed it.
+/// Compiled code is reused after a restart, unless it was changed.
 #[tokio::test]
-async fn compiled_plugins_are_kept_and_checked() {
+async fn compiled_plugins_are_cached_and_checked() {
     let folder = lab().with("echo", &echo("1.0"));
     folder.start().await.kill();
     let entry = fs::read_dir(folder.path("data/compiled")).unwrap().next().unwrap().unwrap().path();
@@ -236,7 +236,7 @@ async fn compiled_plugins_are_kept_and_checked() {
     assert_eq!(host.signed("lab", "x").await.status_word(), "accepted");
     assert_eq!(fs::read(&entry).unwrap(), compiled, "what was changed was compiled anew");
 
-    // Of a plugin the two newest versions are kept.
+    // The two newest versions of a plugin are kept.
     for version in ["1.1", "1.2"] {
         assert!(entry.exists());
         folder.put("echo", &echo(version));

@@ -1,4 +1,4 @@
-//! Every vendor's way to sign, through a real host: who is believed, what is answered, what is kept.
+//! Every signature scheme in a real host: accepted requests, answers, handshakes and stored data.
 
 use crate::guest::guest;
 use crate::host::{Answer, Folder, Host, SECRET, send, unix_s};
@@ -30,7 +30,7 @@ fn now_ms() -> i64 {
     unix_s() as i64 * 1000
 }
 
-/// A request with what the scheme adds.
+/// Makes a request with the scheme's headers, token and body.
 fn request(host: &Host, source: &str, signed: &Signed) -> RequestBuilder {
     let path = signed.token.as_ref().map_or(source.to_owned(), |token| format!("{source}/{token}"));
     host.webhook(&path).headers(signed.headers.clone()).body(signed.body.clone())
@@ -45,13 +45,14 @@ fn secret_of(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_scheme_once() {
-    // Of standard-webhooks and its like the secret is base64.
+async fn every_scheme_accepts_its_signature() {
+    // Secrets of standard-webhooks are base64.
     let written = |name: &str| match name {
         "standard-webhooks" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         name => secret_of(name),
     };
-    let names: Vec<&str> = hookmill_signatures::names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
+    let names: Vec<&str> =
+        hookmill_signatures::scheme_names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
     let mut config = "sources:\n".to_owned();
     for name in &names {
         let scheme = match *name {
@@ -80,9 +81,9 @@ async fn every_scheme_once() {
     }
 }
 
-/// Vendors disable an endpoint that answers 4xx.
+/// Vendor schemes are answered 202, because vendors disable an endpoint that answers 4xx.
 #[tokio::test]
-async fn what_a_mapper_refuses_is_answered_as_the_sender_takes_it() {
+async fn refused_payloads_are_answered_by_the_kind_of_scheme() {
     let folder = Folder::new(&format!(
         "sources:
            own: {{ secret: {SECRET}, plugin: returns }}
@@ -107,7 +108,7 @@ async fn text(request: RequestBuilder) -> (u16, String, String) {
 }
 
 #[tokio::test]
-async fn handshakes() {
+async fn handshakes_are_answered() {
     let folder = Folder::new(&format!(
         "sources:
            slack: {{ scheme: slack, secret: {SECRET}, plugin: none }}
@@ -127,8 +128,8 @@ async fn handshakes() {
 
     let asked = r#"{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}"#;
     let answer = send(request(&host, "zoom", &signed("zoom", asked))).await.unwrap();
-    // HMAC-SHA256 of the token with the secret that signed the request.
-    let encrypted = scheme("zoom", SECRET).keyed_hash(0, b"qgg8vlvZRS6UYooatFL8Aw").unwrap();
+    // The HMAC-SHA256 of the token, with the secret that signed the request.
+    let encrypted = scheme("zoom", SECRET).hmac(0, b"qgg8vlvZRS6UYooatFL8Aw").unwrap();
     assert_eq!(answer.body, json!({"plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": encrypted}));
 
     let asked = host.webhook("graph?validationToken=Validation%3A+a%20%3Cb%3E");
@@ -156,7 +157,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compressed_payloads() {
+async fn compressed_payloads_are_unpacked_after_verification() {
     let folder = Folder::new(&format!("sources: {{ edr: {{ secret: {SECRET}, plugin: none }} }}"));
     let host = folder.start().await;
     let scheme = scheme("hookmill", SECRET);
@@ -178,7 +179,7 @@ async fn compressed_payloads() {
             assert_eq!(answer.error_code(), code, "{encoding}: {answer:?}");
         }
     }
-    // What is signed is what came over the wire.
+    // The signature covers the bytes on the wire.
     let mut signed = scheme.sign(b"{\"alert\": 1}", now_ms(), "id").unwrap();
     signed.body = packed;
     let answer = send(request(&host, "edr", &signed).header("content-encoding", "gzip")).await.unwrap();
@@ -192,7 +193,7 @@ async fn compressed_payloads() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_url_is_written_nowhere() {
+async fn a_token_in_the_url_is_never_stored_or_logged() {
     const TOKEN: &str = "canary-in-the-url-of-a-webhook";
     let folder = Folder::new(&format!(
         "sources:
@@ -227,7 +228,7 @@ async fn a_token_in_the_url_is_written_nowhere() {
 }
 
 #[tokio::test]
-async fn addresses() {
+async fn only_allowed_addresses_may_send() {
     let folder = Folder::new(
         "trusted_proxies: [127.0.0.0/8]
 sources:
@@ -258,7 +259,7 @@ sources:
 }
 
 #[tokio::test]
-async fn secrets_that_rotate() {
+async fn every_secret_is_accepted_until_it_expires() {
     let folder = Folder::new(
         "sources:
   edr:
@@ -281,7 +282,7 @@ async fn secrets_that_rotate() {
 }
 
 #[tokio::test]
-async fn repeats_by_the_senders_own_id() {
+async fn the_delivery_id_or_signing_time_identifies_a_repeat() {
     let folder = Folder::new(&format!(
         "dedup_window: 1s
 sources:
@@ -291,7 +292,7 @@ sources:
     let host = folder.start().await;
     let github = scheme("github", SECRET);
     let first = post(&host, "github", &github, "one", "a").await;
-    // A body is known for longer than the window, because its id is.
+    // With a delivery id, a repeat is recognised after the window too.
     tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
     for (body, id, repeats) in [("one", "a", true), ("two", "a", false), ("one", "b", false)] {
         let answer = post(&host, "github", &github, body, id).await;
@@ -308,7 +309,7 @@ sources:
     let answers: Vec<Answer> = requests.join_all().await.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers.iter().filter(|answer| answer.body["duplicate"].is_null()).count(), 1, "{answers:?}");
 
-    // Neither id nor time: the body within the window.
+    // Without id and time: the same body within the window.
     let sentry = scheme("sentry", SECRET);
     let first = post(&host, "sentry", &sentry, "one", "a").await;
     assert_eq!(post(&host, "sentry", &sentry, "one", "b").await.event_id(), first.event_id());
@@ -318,7 +319,7 @@ const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
 const SNS_KEY: &str = include_str!("../signatures/tests/sns/key.pem");
 const SNS_CERTIFICATE: &str = include_str!("../signatures/tests/sns/certificate.pem");
 
-/// A message of Amazon SNS, signed now.
+/// Makes a signed message of Amazon SNS.
 fn sns(kind: &str, more: &Value) -> String {
     let now = jiff::Timestamp::now().to_string();
     let certificate = "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem";
@@ -337,7 +338,7 @@ fn sns(kind: &str, more: &Value) -> String {
 }
 
 #[tokio::test]
-async fn amazon_sns() {
+async fn amazon_sns_is_verified_and_confirmed() {
     let scheme = |more: &str| format!("{{ scheme: {{ type: aws-sns, topics: [\"{TOPIC}\"], {more} }}, plugin: none }}");
     let folder = Folder::new(&format!(
         "sources:
@@ -353,7 +354,7 @@ async fn amazon_sns() {
     assert_eq!((first.status, first.status_word()), (202, "ignored"), "{first:?}");
     let again = host.post("sns", message.clone()).await;
     assert_eq!((again.event_id(), &again.body["duplicate"]), (first.event_id(), &json!(true)));
-    // What is not signed makes no other message of it.
+    // A change of an unsigned member does not make a new message.
     let spaced = host.post("sns", message.replace(",\"", ", \"")).await;
     assert_eq!((spaced.event_id(), &spaced.body["duplicate"]), (first.event_id(), &json!(true)), "{spaced:?}");
     let changed = host.post("sns", message.replace("An alert", "Another")).await;

@@ -1,4 +1,5 @@
-//! A server on loopback that sources are read from: it answers as it is told, byte by byte, and keeps what it was asked.
+//! A server on loopback for sources that the host reads. It gives scripted answers, byte by byte, and keeps the
+//! requests.
 
 use crate::host::eventually;
 use serde_json::Value;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What one request is answered.
+/// The answer to one request.
 #[derive(Clone, Debug)]
 pub struct Page {
     status: u16,
@@ -26,12 +27,12 @@ impl Page {
         Self::of(status, "text/plain", body.to_owned())
     }
 
-    /// Frames of a stream that ends after them.
+    /// A stream that ends after these frames.
     pub fn frames(frames: &str) -> Self {
         Self::of(200, "text/event-stream; charset=utf-8", frames.to_owned())
     }
 
-    /// Frames of a stream that goes on, and says nothing more.
+    /// A stream that stays open and silent after these frames.
     pub fn stream(frames: &str) -> Self {
         Self { stays: true, ..Self::frames(frames) }
     }
@@ -46,7 +47,7 @@ impl Page {
     }
 }
 
-/// One request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// `GET /path?query`.
@@ -68,14 +69,14 @@ struct Script {
     asked: Mutex<Vec<Asked>>,
 }
 
-/// A server that listens.
+/// A running server.
 pub struct Server {
     pub url: String,
     script: Arc<Script>,
 }
 
 impl Server {
-    /// Answers with these in order, and with the last one for ever.
+    /// Starts a server that gives these answers in order and repeats the last one.
     pub async fn start(pages: impl IntoIterator<Item = Page>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -91,12 +92,12 @@ impl Server {
         server
     }
 
-    /// Answers with these from now on.
+    /// Replaces the answers.
     pub fn answer_next(&self, pages: impl IntoIterator<Item = Page>) {
         *self.script.pages.lock().unwrap() = pages.into_iter().collect();
     }
 
-    /// What was asked, once it is this much.
+    /// Waits for this many requests and returns them.
     pub async fn asked(&self, count: usize) -> Vec<Asked> {
         eventually(&format!("{count} requests"), async || {
             Some(self.script.asked.lock().unwrap().clone()).filter(|asked| asked.len() >= count)
@@ -134,7 +135,7 @@ async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
     let head = format!("HTTP/1.1 {} X\r\n{headers}connection: close\r\n\r\n", page.status);
     write.write_all(format!("{head}{}", page.body).as_bytes()).await.ok()?;
     if page.stays {
-        // Until the other side goes.
+        // Until the client closes the connection.
         while read.read_u8().await.is_ok() {}
     }
     Some(())

@@ -1,4 +1,4 @@
-//! Sources that come, change and go while the host runs: by the API, the command line and the configuration file.
+//! Sources that are added, changed and removed while the host runs: API, command line and configuration file.
 
 use crate::guest::{echo, guest_for, wit};
 use crate::host::{Folder, Host, SECRET, client, eventually, send, signed, unix_s};
@@ -54,7 +54,7 @@ async fn a_registered_source_works_at_once_and_after_a_restart() {
 
     let host = folder.start().await;
     assert_eq!(host.signed("email-gateway", "two").await.status_word(), "accepted");
-    // The file holds nothing of the secret.
+    // The database does not contain the secret.
     let mut files = vec![folder.path("data/hookmill.db")];
     files.extend(Some(folder.path("data/hookmill.db-wal")).filter(|path| path.exists()));
     for file in files {
@@ -67,7 +67,7 @@ async fn a_registered_source_works_at_once_and_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_a_source_has_sent_is_counted_and_kept() {
+async fn counts_of_a_source_are_kept() {
     let folder = Folder::new(&format!("sources: {{ lab: {{ secret: {SECRET}, plugin: none }} }}"));
     let mut host = folder.start().await;
     let at = unix_s();
@@ -89,14 +89,14 @@ async fn what_a_source_has_sent_is_counted_and_kept() {
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_used_any_more_costs_itself_only() {
+async fn an_unusable_source_does_not_affect_others() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     for name in ["rotates", "goes"] {
         assert_eq!(register(&host, json!({"source": name, "secret": SECRET, "plugin": "none"})).await.0, 201);
     }
     host.kill();
-    // The key is lost.
+    // The key file is lost.
     fs::remove_file(folder.path("data/secret.key")).unwrap();
     let host = folder.start().await;
     assert_eq!(host.post("lab", "as ever").await.status, 202);
@@ -119,7 +119,7 @@ async fn a_source_that_cannot_be_used_any_more_costs_itself_only() {
 }
 
 #[tokio::test]
-async fn a_source_gets_another_scheme() {
+async fn the_scheme_of_a_source_can_be_changed() {
     let folder = Folder::new("");
     let host = folder.start().await;
     register(&host, json!({"source": "lab", "secret": SECRET, "plugin": "none"})).await;
@@ -176,7 +176,7 @@ async fn secrets_rotate_with_an_overlap() {
 }
 
 #[tokio::test]
-async fn a_source_changes_and_goes() {
+async fn a_source_can_be_changed_and_removed() {
     let folder = Folder::new("").with("echo", &echo("1.0"));
     let host = folder.start().await;
     register(&host, json!({"source": "lab", "secret": SECRET, "plugin": "absent"})).await;
@@ -198,7 +198,7 @@ async fn a_source_changes_and_goes() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_is_refused_with_a_reason() {
+async fn invalid_registrations_are_refused_with_a_reason() {
     let folder = Folder::new(&format!("sources: {{ file: {{ secret: {SECRET} }} }}"));
     let host = folder.start().await;
     for (body, status, words) in [
@@ -224,7 +224,7 @@ async fn what_cannot_be_registered_is_refused_with_a_reason() {
         assert!(found == status && message.contains(words), "{body}: {found} {answer}");
         assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
-    // The environment belongs to the configuration file, not to callers of the API.
+    // `${NAME}` is replaced in the configuration file only, not in API requests.
     let (status, answer) = register(
         &host,
         json!({"source": "env", "secret": "${HOOKMILL_ADMIN_TOKEN}-and-more",
@@ -252,7 +252,7 @@ async fn what_cannot_be_registered_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_taken_over_whole_or_not_at_all() {
+async fn the_configuration_is_reloaded_completely_or_not_at_all() {
     let lab = |more: &str| format!("sources: {{ lab: {{ scheme: none, plugin: none }}{more} }}\n");
     let folder = Folder::new(&lab(""));
     let host = folder.start().await;
@@ -278,7 +278,7 @@ async fn the_configuration_is_taken_over_whole_or_not_at_all() {
     host.post("lab", "an incident").await;
     receiver.wait_for(1).await;
 
-    // On request, too.
+    // SIGHUP reloads it too.
     folder.configure(&lab(""));
     host.signal("HUP");
     let mut bodies = 4..;
@@ -331,7 +331,7 @@ async fn the_command_line_manages_sources() {
 }
 
 #[tokio::test]
-async fn a_trial_goes_through_every_stage_and_leaves_nothing() {
+async fn a_dry_run_goes_through_every_stage_and_stores_nothing() {
     let folder = Folder::new(&format!(
         "sources:
            lab: {{ secret: {SECRET}, plugin: echo }}

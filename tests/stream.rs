@@ -1,5 +1,5 @@
-//! Who follows the stream sees every audit entry once and in order: live, later, after a restart, slowly, and with a thousand
-//! others.
+//! A client of the stream gets every audit entry once and in order: live, later, after a restart, slowly, and beside a
+//! thousand other clients.
 
 use crate::guest::guest;
 use crate::host::{Folder, Host, client, eventually, send};
@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-/// What a thousand readers may take of memory, each.
+/// The memory that each of a thousand clients may take.
 const READER_BYTES_MAX: f64 = 64.0 * 1024.0;
-/// Far less than the time that is given to answers in flight.
+/// Much shorter than the drain timeout for requests in progress.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Event {
         Self { id: field("id").into(), name: field("event").into(), data }
     }
 
-    /// Every event that is there whole.
+    /// Parses every complete event.
     fn all(text: &str) -> Vec<Self> {
         let (whole, _) = text.rsplit_once("\n\n").unwrap();
         whole.split("\n\n").map(Self::new).collect()
@@ -45,12 +45,12 @@ impl Event {
     }
 }
 
-/// Somebody who follows.
+/// A client of the stream.
 struct Reader {
     response: Response,
     text: String,
     come: VecDeque<Event>,
-    /// Where it began.
+    /// The id of the `connected` event.
     connected: Event,
 }
 
@@ -70,7 +70,7 @@ impl Reader {
         reader
     }
 
-    /// The next event, none when the host has ended the stream.
+    /// Returns the next event; `None` if the host has ended the stream.
     async fn next(&mut self) -> Option<Event> {
         while self.come.is_empty() {
             let bytes = self.response.chunk().await.unwrap()?;
@@ -83,7 +83,7 @@ impl Reader {
         self.come.pop_front()
     }
 
-    /// The next entries.
+    /// Returns the next entries.
     async fn entries(&mut self, count: usize) -> Vec<Event> {
         let mut entries = Vec::new();
         while entries.len() < count {
@@ -98,7 +98,7 @@ fn folder(config: &str) -> Folder {
     Folder::new(&format!("{config}\n{sources}")).with("returns", &guest("returns"))
 }
 
-/// Makes an incident, and returns its id.
+/// Creates an incident and returns its id.
 async fn create(host: &Host<'_>, source: &str, what: Value) -> String {
     let answer = host.post(source, incident(what)).await;
     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
@@ -125,7 +125,7 @@ async fn entries_come_as_they_are_written() {
     let mut all = Reader::of(&host, "", None).await;
     let first = create(&host, "lab", json!({"source-ref": "1", "title": "A", "severity": "high"})).await;
     patch(&host, &first, json!({"title": "B", "severity": "low"})).await;
-    // Counts an occurrence, and is no change.
+    // Only counts an occurrence, so there is no entry.
     create(&host, "lab", json!({"source-ref": "1"})).await;
     let second = create(&host, "other", json!({"source-ref": "1", "severity": "high"})).await;
     let path = format!("/api/incidents/{first}");
@@ -140,7 +140,7 @@ async fn entries_come_as_they_are_written() {
         assert!(of_it.eq(&trail), "each with the object as it was then: {trail:#?}");
     }
 
-    // Later it is the same, whole or in part.
+    // Reading later gives the same entries, all or from a position.
     let picks: [(&str, &[usize]); 8] = [
         ("", &[0, 1, 2, 3]),
         ("&source=lab", &[0, 1, 3]),
@@ -159,7 +159,7 @@ async fn entries_come_as_they_are_written() {
         assert_eq!(reader.entries(picked.len()).await, expected, "{filter}");
         readers.push((filter, reader));
     }
-    // So are those that come now.
+    // New entries are filtered too.
     for severity in ["low", "high"] {
         create(&host, "other", json!({"source-ref": severity, "severity": severity})).await;
         last = all.entries(1).await.pop();
@@ -171,14 +171,14 @@ async fn entries_come_as_they_are_written() {
             assert_eq!(reader.entries(count).await.last(), Some(&last), "{filter}");
         }
     }
-    // Who is sent nothing still learns how far it is.
+    // A client without matching entries still gets the position.
     let (filter, quiet) = readers.last_mut().unwrap();
     let heartbeat = quiet.next().await.unwrap();
     assert_eq!((heartbeat.name.as_str(), &heartbeat.id), ("heartbeat", &last.id), "{filter}");
 }
 
 #[tokio::test]
-async fn nothing_is_lost_or_repeated_over_a_restart() {
+async fn no_entry_is_lost_or_repeated_over_a_restart() {
     let folder = folder("");
     let host = folder.start().await;
     let mut reader = Reader::of(&host, "", None).await;
@@ -193,7 +193,7 @@ async fn nothing_is_lost_or_repeated_over_a_restart() {
     let mut resumed = Reader::of(&host, "?from=0", Some(&before[1].id)).await;
     assert_eq!(resumed.connected.id, before[1].id);
     let missed = resumed.entries(1).await;
-    // Later than the ones before by the clock as well.
+    // Later than the earlier entries by the clock too.
     tokio::time::sleep(Duration::from_millis(5)).await;
     create(&host, "lab", json!({"source-ref": "3"})).await;
     let live = resumed.entries(1).await;
@@ -208,7 +208,7 @@ async fn nothing_is_lost_or_repeated_over_a_restart() {
         ("?from=0-0".to_owned(), None, 0),
         ("?from=1970-01-01T00:00:00Z".to_owned(), None, 0),
         (String::new(), Some("0"), 0),
-        // Where somebody was who has seen nothing yet.
+        // The position of a client that has got no entry yet.
         (String::new(), Some(start.as_str()), 0),
         (format!("?from={}", all[0].id), None, 1),
         (format!("?from={}", all[0].id), Some(all[1].id.as_str()), 2),
@@ -218,7 +218,7 @@ async fn nothing_is_lost_or_repeated_over_a_restart() {
         let mut reader = Reader::of(&host, &query, last).await;
         assert_eq!(reader.entries(all.len() - first).await, all[first..], "{query} {last:?}");
     }
-    // From now on, and from a time that has not come.
+    // From now on, and from a time in the future.
     let mut readers =
         vec![Reader::of(&host, "", None).await, Reader::of(&host, "?from=2100-01-01T00:00:00Z", None).await];
     create(&host, "lab", json!({"source-ref": "4"})).await;
@@ -229,7 +229,7 @@ async fn nothing_is_lost_or_repeated_over_a_restart() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_followed_is_refused() {
+async fn invalid_requests_for_the_stream_are_refused() {
     let folder = folder("limits: { connections: 8 }");
     let token = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]).1;
     let token = token.lines().find(|line| line.starts_with("hm_")).unwrap().trim();
@@ -239,7 +239,7 @@ async fn what_cannot_be_followed_is_refused() {
         ("?from=yesterday", None, places),
         ("?from=1", None, places),
         ("?from=", None, places),
-        // Of no event: version 4.
+        // Not the id of an entry: UUID version 4.
         ("?from=7f9c24e8-3b12-4fef-91e0-5a1d3c9f6d5e", None, places),
         ("", Some("1700000000000-0"), places),
         ("", Some("\u{e4}"), places),
@@ -262,7 +262,7 @@ async fn what_cannot_be_followed_is_refused() {
     assert_eq!(send(client().get(format!("{}/api/stream", host.url))).await.unwrap().status, 401);
     let first = get(token).send().await.unwrap();
     assert_eq!(first.status(), 200);
-    // One in four connections may follow, so that there are always some for others.
+    // A quarter of the connections may follow the stream, so that some are left for other requests.
     let _second = Reader::of(&host, "", None).await;
     let refused = send(get(token)).await.unwrap();
     assert_eq!((refused.status, refused.error_code(), refused.retry_after.as_deref()), (503, "overloaded", Some("1")));
@@ -272,9 +272,9 @@ async fn what_cannot_be_followed_is_refused() {
     Reader::of(&host, "", None).await;
 }
 
-/// Those who come in the middle, from the beginning or from where another one is, see what the others see.
+/// Clients that join under load, from the beginning or from a position, get the same entries as the others.
 #[tokio::test]
-async fn readers_that_come_under_load() {
+async fn clients_that_join_under_load_get_every_entry() {
     const WRITERS: usize = 8;
     const EACH: usize = 60;
     let folder = folder("");
@@ -285,7 +285,7 @@ async fn readers_that_come_under_load() {
             let webhook = host.webhook("lab");
             requests.spawn(async move {
                 for round in 0..EACH {
-                    // Every writer changes one incident time and again.
+                    // Every writer changes one incident repeatedly.
                     let body = incident(json!({"source-ref": writer.to_string(), "title": format!("{round}")}));
                     let answer = send(webhook.try_clone().unwrap().body(body)).await.unwrap();
                     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
@@ -314,26 +314,26 @@ async fn readers_that_come_under_load() {
     }
 }
 
-/// A reader that takes little into its own hands at once, and nothing before it is told to.
+/// Connects a client with a small receive buffer that reads only when the test does.
 async fn slow(host: &Host<'_>) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut wire = socket.connect(host.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
-    // In this version nothing stands between the events.
+    // HTTP/1.0 has no chunks between the events.
     let head = format!("GET /api/stream HTTP/1.0\r\nauthorization: Bearer {}\r\n\r\n", crate::host::ADMIN_TOKEN);
     wire.write_all(head.as_bytes()).await.unwrap();
     wire
 }
 
 #[tokio::test]
-async fn who_takes_nothing_is_closed_and_goes_on_later() {
+async fn a_client_that_reads_nothing_is_disconnected_and_can_resume() {
     const COUNT: usize = 60;
     let folder = folder("limits: { head_timeout: 1s, deadline_ms: 20000 }");
     let host = folder.start().await;
     let mut quick = Reader::of(&host, "", None).await;
     let mut slow = slow(&host).await;
     eventually("both follow", async || (host.metric("stream_readers").await == 2.0).then_some(())).await;
-    // It does not count against somebody that nothing comes.
+    // A client without new entries is not disconnected.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(host.metric("stream_readers").await, 2.0);
     let mut all = Vec::new();
@@ -356,7 +356,7 @@ async fn who_takes_nothing_is_closed_and_goes_on_later() {
 }
 
 #[tokio::test]
-async fn the_end_waits_for_no_reader() {
+async fn shutdown_does_not_wait_for_clients() {
     let folder = folder("limits: { head_timeout: 10m, deadline_ms: 20000 }");
     let mut host = folder.start().await;
     let mut quick = Reader::of(&host, "", None).await;
@@ -375,7 +375,7 @@ async fn the_end_waits_for_no_reader() {
 }
 
 #[tokio::test]
-async fn a_thousand_readers() {
+async fn a_thousand_clients_get_every_entry_in_limited_memory() {
     const READERS: usize = 1000;
     const COUNT: usize = 50;
     let folder = folder("limits: { connections: 4000, deadline_ms: 20000 }");
@@ -386,7 +386,7 @@ async fn a_thousand_readers() {
     let before = host.resident_bytes();
     let mut readers = Vec::new();
     for number in 0..READERS {
-        // Half of them want what was before as well.
+        // Half of them start at the beginning.
         let (query, count) = if number % 2 == 0 { ("?from=0", 2 * COUNT) } else { ("", COUNT) };
         readers.push((Reader::of(&host, query, None).await, count));
     }

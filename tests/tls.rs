@@ -1,4 +1,4 @@
-//! TLS and mutual TLS on the listeners, with certificates made here.
+//! TLS and mutual TLS on the listeners, with certificates that the tests make.
 
 use crate::host::{ADMIN_TOKEN, Folder, Host};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// A certificate authority of this test.
+/// A certificate authority of a test.
 pub struct Authority(pub CertifiedIssuer<'static, KeyPair>);
 
-/// What it has signed, as files have it and as a client uses it.
+/// A signed certificate with its key.
 pub struct Signed {
     pub certificate: rcgen::Certificate,
     pub key: KeyPair,
@@ -31,7 +31,7 @@ impl Authority {
         self.sign_until(name, 4096)
     }
 
-    /// A certificate that is good until a year begins.
+    /// Signs a certificate that is valid until the beginning of a year.
     pub fn sign_until(&self, name: &str, year: i32) -> Signed {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -40,7 +40,7 @@ impl Authority {
         Signed { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 
-    /// A client that believes this authority and shows a certificate if it has one.
+    /// Makes a client that trusts this authority and may present a certificate.
     fn client(&self, shown: Option<&Signed>) -> ClientConfig {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut roots = RootCertStore::empty();
@@ -74,7 +74,7 @@ async fn status(client: &reqwest::Client, url: &str) -> Result<u16, reqwest::Err
 }
 
 #[tokio::test]
-async fn webhooks_over_tls() {
+async fn webhooks_are_served_over_tls() {
     let authority = Authority::new();
     let folder = Folder::new(
         "limits: { head_timeout: 1s }
@@ -87,11 +87,11 @@ sources: { lab: { scheme: none, plugin: none } }",
     host.client = client(authority.client(None));
     host.ready().await;
     assert_eq!(host.post("lab", "over TLS").await.status, 202);
-    // Large ones and kept connections too.
+    // Large bodies and kept connections work too.
     assert_eq!(host.post("lab", vec![b'x'; 1024 * 1024]).await.status, 202);
     assert_eq!(host.post("lab", vec![b'x'; 1024 * 1024 + 1]).await.error_code(), "payload_too_large");
 
-    // Who does not speak TLS, speaks it to another host, or does not go on with it.
+    // Clients without TLS, with another server name, or with an unfinished handshake.
     let plain = host.url.replace("https", "http");
     status(&client(authority.client(None)), &plain).await.unwrap_err();
     status(&client(Authority::new().client(None)), &host.url).await.unwrap_err();
@@ -107,7 +107,7 @@ sources: { lab: { scheme: none, plugin: none } }",
 }
 
 #[tokio::test]
-async fn only_clients_with_a_certificate() {
+async fn with_client_ca_only_clients_with_a_certificate_are_served() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let folder = Folder::new(
         "admin_listen: 127.0.0.1:0
@@ -122,7 +122,7 @@ admin_tls: { certificate: host.pem, key: host.key }",
     for stranger in [None, Some(&unknown)] {
         status(&client(authority.client(stranger)), &host.url).await.unwrap_err();
     }
-    // The other listener has its own rules.
+    // The other listener has its own settings.
     let admin = format!("https://{}", admin_address(&host));
     let incidents = client(authority.client(None)).get(format!("{admin}/api/incidents")).bearer_auth(ADMIN_TOKEN);
     assert_eq!(incidents.send().await.unwrap().status(), 200);
@@ -133,7 +133,7 @@ fn admin_address(host: &Host<'_>) -> String {
 }
 
 #[test]
-fn files_that_cannot_be_used() {
+fn unusable_certificate_files_are_refused_at_start() {
     let authority = Authority::new();
     let folder = Folder::new("");
     authority.sign("127.0.0.1").write(&folder, "host");
@@ -171,7 +171,7 @@ fn files_that_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_renewed_is_taken_over() {
+async fn a_renewed_certificate_is_reloaded() {
     let (former, next) = (Authority::new(), Authority::new());
     let folder = Folder::new("tls: { certificate: host.pem, key: host.key }");
     former.sign("127.0.0.1").write(&folder, "host");
@@ -186,13 +186,13 @@ async fn a_certificate_that_was_renewed_is_taken_over() {
 }
 
 #[tokio::test]
-async fn an_open_address_without_tls_is_a_warning() {
+async fn a_public_address_without_tls_is_a_warning() {
     let folder = Folder::new("");
     std::fs::write(folder.path("hookmill.yaml"), "listen: 0.0.0.0:0").unwrap();
     folder.start_listening().await.logs("has no TLS").await;
 }
 
-/// What connections over TLS cost the host's memory, and that a sender is served beside them.
+/// A thousand TLS connections take limited memory, and a sender is served beside them.
 #[tokio::test]
 async fn a_thousand_idle_connections() {
     const MANY: usize = 1000;

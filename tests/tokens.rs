@@ -1,4 +1,4 @@
-//! Who may use the API.
+//! API tokens: scopes, expiry and revocation.
 
 use crate::host::{Folder, Host, client, send};
 use reqwest::Method;
@@ -13,7 +13,7 @@ async fn status(host: &Host<'_>, method: Method, path: &str, authorization: Opti
 }
 
 #[tokio::test]
-async fn tokens_open_what_their_scope_says() {
+async fn tokens_allow_what_their_scope_says() {
     let folder = Folder::new("");
     let create = |scope: &str, name: &str| {
         let (success, text, errors) = folder.run(&["token", "create", "--scope", scope, "--name", name]);
@@ -21,7 +21,7 @@ async fn tokens_open_what_their_scope_says() {
         let token = text.lines().find(|line| line.starts_with("hm_")).unwrap_or_else(|| panic!("no token in {text}"));
         format!("Bearer {}", token.trim())
     };
-    // Without a running host and beside one.
+    // Without a running host and beside one
     let read = create("read", "reader");
     let host = folder.start().await;
     let admin = create("admin", "operator");
@@ -80,15 +80,15 @@ async fn tokens_expire() {
         |expires: &str| folder.run(&["token", "create", "--scope", "read", "--name", expires, "--expires", expires]);
     let (success, _, errors) = create("2020-01-01T00:00:00Z");
     assert!(!success && errors.contains("in the past"), "{errors}");
-    // Expiry is kept in whole milliseconds.
+    // Expiry is stored in whole milliseconds.
     let soon = jiff::Timestamp::from_millisecond(jiff::Timestamp::now().as_millisecond() + 3000).unwrap();
     let (success, text, errors) = create(&soon.to_string());
     assert!(success, "{errors}");
     let token = format!("Bearer {}", text.lines().find(|line| line.starts_with("hm_")).unwrap());
     crate::host::eventually("the token expires", async || {
-        let asked_at = jiff::Timestamp::now();
+        let requested_at = jiff::Timestamp::now();
         let (status, _) = status(&host, Method::GET, "/api/events", Some(&token)).await;
-        assert!(status == 401 || asked_at <= soon);
+        assert!(status == 401 || requested_at <= soon);
         (status == 401).then_some(())
     })
     .await;

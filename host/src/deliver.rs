@@ -24,7 +24,7 @@ pub use email::{Email, EmailOptions, Letter};
 pub use file::LineFile;
 pub use http::Http;
 pub use render::{RenderCall, ShownRequest, render};
-pub use signature::{Signature, SigningSecret};
+pub use signature::Signature;
 
 use crate::metrics::Metrics;
 use crate::release::plugin_dir::Loaded;

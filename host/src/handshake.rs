@@ -75,7 +75,7 @@ fn zoom(verified: &Verified) -> Option<Response> {
         return None;
     }
     let plain = asked.payload.plain_token;
-    let encrypted = verified.source().settings.scheme.keyed_hash(verified.secret(), plain.as_bytes())?;
+    let encrypted = verified.source().settings.scheme.hmac(verified.secret(), plain.as_bytes())?;
     Some(Json(json!({"plainToken": plain, "encryptedToken": encrypted})).into_response())
 }
 

@@ -12,7 +12,7 @@ use crate::receive::Unverified;
 use crate::source::Source;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use hookmill_signatures::{Distrust, Identity, Proof, Request, Scheme};
+use hookmill_signatures::{Identity, Request, Scheme, Verification, VerifyError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpE
     let settings = &source.settings;
     let token = token.as_deref();
     let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
-    let Proof { identity, secret } = prove(&settings.scheme, request, aws).await?;
+    let Verification { identity, secret } = prove(&settings.scheme, request, aws).await?;
 
     let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
     let query = query.unwrap_or_default();
@@ -94,9 +94,9 @@ fn repeat_key(identity: Identity) -> RepeatKey {
 }
 
 /// Fetches the certificate that a request asks for, if it may ask.
-async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Proof, HttpError> {
+async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, HttpError> {
     match scheme.verify(&request) {
-        Err(Distrust::CertificateMissing(url)) => {
+        Err(VerifyError::CertificateMissing(url)) => {
             let certificate = aws.certificate(&url).await?;
             Ok(scheme.verify(&Request { certificate: Some(&certificate), ..request })?)
         }
@@ -108,7 +108,7 @@ async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Proof
 fn public_headers(headers: &HeaderMap, scheme: &Scheme) -> Vec<NamedValue> {
     headers
         .iter()
-        .filter(|(name, _)| !scheme.hides(name) && !is_secret(name.as_str()))
+        .filter(|(name, _)| !scheme.is_secret_header(name) && !is_secret(name.as_str()))
         .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
         .collect()
 }

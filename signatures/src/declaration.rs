@@ -1,4 +1,4 @@
-//! A scheme in the words of a configuration: its type and a few keys.
+//! Declarations: a scheme as a configuration writes it, by its type and a few keys.
 
 use crate::presets::{Family, PRESETS, Preset};
 use base64::Engine;
@@ -6,53 +6,54 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use std::collections::BTreeMap;
 
-/// A scheme as a configuration writes it: `github`, or a type with keys that change or complete it.
+/// A scheme as a configuration writes it: a name such as `github`, or a type with keys that change or complete it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declaration {
-    /// A name of [`crate::names`].
+    /// One of [`crate::scheme_names`].
     pub scheme: String,
-    /// What differs from that.
-    pub keys: BTreeMap<String, Words>,
+    /// The keys that differ from the preset of that name.
+    pub keys: BTreeMap<String, OneOrMany>,
 }
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum OneOrMany {
     /// A single text.
     One(String),
-    /// A list.
-    Several(Vec<String>),
+    /// A list of texts.
+    Many(Vec<String>),
 }
 
-/// Why a declaration cannot work, and what is allowed there.
+/// The reason why a declaration cannot work, with the values that are allowed. The text never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Mistake(String);
+pub struct DeclarationError(String);
 
-impl Mistake {
+impl DeclarationError {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
 
 impl Declaration {
-    /// A scheme by its name alone.
+    /// Declares a scheme by its name alone.
     pub fn preset(name: &str) -> Self {
         Self { scheme: name.to_owned(), keys: BTreeMap::new() }
     }
 
-    /// The same with one more key.
+    /// Adds a key, or replaces its value.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.keys.insert(key.to_owned(), Words::One(value.to_owned()));
+        self.keys.insert(key.to_owned(), OneOrMany::One(value.to_owned()));
         self
     }
 
-    /// A secret made of these random bytes, in the form that the scheme's keys have; none for a scheme without one.
+    /// Makes a secret from random bytes, in the form that the scheme's keys have. Returns `None` for a scheme that has
+    /// no secret.
     ///
     /// # Errors
-    /// As [`crate::Scheme::declare`].
-    pub fn new_secret(&self, random: &[u8; 32]) -> Result<Option<String>, Mistake> {
+    /// Returns an error if the scheme or one of the keys is unknown, or a key that the secret depends on is a list.
+    pub fn new_secret(&self, random: &[u8; 32]) -> Result<Option<String>, DeclarationError> {
         let (preset, keys) = self.resolve()?;
         let digits = hex::encode(random);
         Ok(match (preset.family, keys.text("key_encoding")?) {
@@ -65,25 +66,29 @@ impl Declaration {
         })
     }
 
-    /// The preset with what differs from it.
-    pub(crate) fn resolve(&self) -> Result<(&'static Preset, Keys<'_>), Mistake> {
+    /// Finds the preset and checks that the scheme knows every declared key.
+    pub(crate) fn resolve(&self) -> Result<(&'static Preset, Keys<'_>), DeclarationError> {
         let preset = PRESETS.iter().find(|preset| preset.name == self.scheme).ok_or_else(|| {
-            let names: Vec<&str> = crate::names().collect();
-            Mistake(format!("unknown scheme `{}`; known are {}", self.scheme, names.join(", ")))
+            let names: Vec<&str> = crate::scheme_names().collect();
+            DeclarationError(format!("unknown scheme `{}`; expected one of {}", self.scheme, names.join(", ")))
         })?;
         let allowed = preset.family.keys();
         if let Some(key) = self.keys.keys().find(|key| !allowed.contains(&key.as_str())) {
-            let allowed = if allowed.is_empty() { "no keys".to_owned() } else { allowed.join(", ") };
-            return Err(Mistake(format!("scheme `{}` has no key `{key}`; it has {allowed}", preset.name)));
+            let expected = if allowed.is_empty() {
+                "the scheme takes no keys".to_owned()
+            } else {
+                format!("expected one of {}", allowed.join(", "))
+            };
+            return Err(DeclarationError(format!("scheme `{}` has no key `{key}`; {expected}", preset.name)));
         }
         Ok((preset, Keys { preset, declared: &self.keys }))
     }
 }
 
-/// The keys of a declaration, those of its preset where it says nothing.
+/// The keys of a declaration. A key that is not declared has the value of the preset.
 pub(crate) struct Keys<'d> {
     preset: &'static Preset,
-    declared: &'d BTreeMap<String, Words>,
+    declared: &'d BTreeMap<String, OneOrMany>,
 }
 
 impl Keys<'_> {
@@ -91,11 +96,11 @@ impl Keys<'_> {
         self.declared.contains_key(key)
     }
 
-    /// Every text of a key; none when nobody set it.
+    /// Returns every text of a key; an empty list if neither the declaration nor the preset has the key.
     pub fn list(&self, key: &str) -> Vec<&str> {
         match self.declared.get(key) {
-            Some(Words::One(text)) => vec![text],
-            Some(Words::Several(texts)) => texts.iter().map(String::as_str).collect(),
+            Some(OneOrMany::One(text)) => vec![text],
+            Some(OneOrMany::Many(texts)) => texts.iter().map(String::as_str).collect(),
             None => {
                 let keys = self.preset.keys.iter().find(|(name, _)| *name == key);
                 keys.map_or(Vec::new(), |(_, texts)| texts.to_vec())
@@ -103,44 +108,48 @@ impl Keys<'_> {
         }
     }
 
-    /// The only text of a key.
-    pub fn text(&self, key: &str) -> Result<Option<&str>, Mistake> {
+    /// Returns the single text of a key.
+    pub fn text(&self, key: &str) -> Result<Option<&str>, DeclarationError> {
         match self.list(key)[..] {
             [] => Ok(None),
             [text] => Ok(Some(text)),
-            _ => Err(Mistake(format!("`{key}` is one text, not a list"))),
+            _ => Err(DeclarationError(format!("`{key}` must be one text, not a list"))),
         }
     }
 
-    /// A text that has to be one of a few words; the first when nobody set it.
-    pub fn word<T: Copy>(&self, key: &str, allowed: &[(&str, T)]) -> Result<T, Mistake> {
-        let text = self.text(key)?.unwrap_or(allowed[0].0);
-        allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let words: Vec<&str> = allowed.iter().map(|(word, _)| *word).collect();
-            Mistake(format!("`{key}`: `{text}` is not one of: {}", words.join(", ")))
+    /// Returns the value that stands for the text of a key. The first choice is the default.
+    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T, DeclarationError> {
+        let text = self.text(key)?.unwrap_or(choices[0].0);
+        choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            DeclarationError(format!("`{key}`: `{text}` is not one of: {}", names.join(", ")))
         })
     }
 
-    /// A length of time in whole seconds.
-    pub fn seconds(&self, key: &str, default: i64) -> Result<i64, Mistake> {
+    /// Returns a duration in whole seconds.
+    pub fn seconds(&self, key: &str, default: i64) -> Result<i64, DeclarationError> {
         const MAX: i64 = 24 * 60 * 60;
         let Some(text) = self.text(key)? else { return Ok(default) };
-        let length = text.parse::<jiff::SignedDuration>().ok().map(|length| length.as_secs());
-        length.filter(|seconds| (1..=MAX).contains(seconds)).ok_or_else(|| {
-            Mistake(format!("`{key}`: `{text}` is not a length of time from 1s to 24h; write `30s`, `5m` or `2h`"))
+        let duration = text.parse::<jiff::SignedDuration>().ok().map(|duration| duration.as_secs());
+        duration.filter(|seconds| (1..=MAX).contains(seconds)).ok_or_else(|| {
+            DeclarationError(format!(
+                "`{key}`: `{text}` is not a duration from 1s to 24h; write it like `30s`, `5m` or `2h`"
+            ))
         })
     }
 
-    /// Names of headers.
-    pub fn headers(&self, key: &str) -> Result<Vec<HeaderName>, Mistake> {
+    /// Returns the header names of a key.
+    pub fn headers(&self, key: &str) -> Result<Vec<HeaderName>, DeclarationError> {
         let name = |text: &&str| {
-            text.parse().map_err(|_| Mistake(format!("`{key}`: `{text}` is no name of a header such as X-Signature")))
+            text.parse().map_err(|_| {
+                DeclarationError(format!("`{key}`: `{text}` is not a header name; expected one such as X-Signature"))
+            })
         };
         self.list(key).iter().map(name).collect()
     }
 
-    /// The name of one header.
-    pub fn header(&self, key: &str) -> Result<Option<HeaderName>, Mistake> {
+    /// Returns the single header name of a key.
+    pub fn header(&self, key: &str) -> Result<Option<HeaderName>, DeclarationError> {
         self.text(key)?;
         Ok(self.headers(key)?.pop())
     }

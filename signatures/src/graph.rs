@@ -1,14 +1,14 @@
-//! Microsoft Graph's change notifications: nothing is signed, but every one of them repeats the `clientState` that its
-//! subscription was made with.
+//! Change notifications of Microsoft Graph. They are not signed; each one repeats the `clientState` that was given when
+//! the subscription was created.
 
-use crate::secret::Shared;
-use crate::{CannotSign, Distrust, Identity, Proof, Request};
+use crate::secret::SharedSecrets;
+use crate::{Identity, Request, SignError, Verification, VerifyError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
 pub(crate) struct Graph {
-    pub secrets: Shared,
+    pub secrets: SharedSecrets,
 }
 
 #[derive(Deserialize)]
@@ -24,20 +24,21 @@ struct Notification<'b> {
 }
 
 impl Graph {
-    pub fn new(secrets: Shared) -> Self {
+    pub fn new(secrets: SharedSecrets) -> Self {
         Self { secrets }
     }
 
-    /// One wrong notification, and none is believed: they came in one request, from one sender.
-    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
-        let notifications: Notifications = serde_json::from_slice(request.body).map_err(|_| Distrust::Signature)?;
+    /// Checks every notification of the request. One wrong `clientState` refuses all of them, because they come from
+    /// one sender.
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
+        let notifications: Notifications = serde_json::from_slice(request.body).map_err(|_| VerifyError::Signature)?;
         let find = |item: &Notification| self.secrets.find(item.client_state.as_bytes(), request.now_ms);
-        let found = notifications.value.iter().map(find).collect::<Option<Vec<usize>>>().ok_or(Distrust::Signature)?;
-        let secret = found.first().copied().ok_or(Distrust::Signature)?;
-        Ok(Proof { identity: Identity::Body, secret })
+        let found = notifications.value.iter().map(find).collect::<Option<Vec<usize>>>();
+        let secret = found.and_then(|found| found.first().copied()).ok_or(VerifyError::Signature)?;
+        Ok(Verification { identity: Identity::Body, secret })
     }
 
-    /// The body without what proves its sender.
+    /// Returns the body without `clientState`.
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
         let mut body: Value = serde_json::from_slice(body).ok()?;
         for item in body["value"].as_array_mut()? {
@@ -46,17 +47,18 @@ impl Graph {
         serde_json::to_vec(&body).ok()
     }
 
-    /// A body that is no list of notifications becomes the only one of such a list.
-    pub fn sign(&self, body: &[u8], now_ms: i64) -> Result<Vec<u8>, CannotSign> {
+    /// Adds `clientState` to every notification. A body that is not a list of notifications becomes the only item of
+    /// one.
+    pub fn sign(&self, body: &[u8], now_ms: i64) -> Result<Vec<u8>, SignError> {
         let secret = self.secrets.live(now_ms)?;
-        let mut body: Value = serde_json::from_slice(body).map_err(|_| CannotSign::NotJson)?;
+        let mut body: Value = serde_json::from_slice(body).map_err(|_| SignError::NotJson)?;
         if !body["value"].is_array() {
             body = json!({"value": [body]});
         }
-        let items = body["value"].as_array_mut().filter(|items| !items.is_empty()).ok_or(CannotSign::NotJson)?;
+        let items = body["value"].as_array_mut().filter(|items| !items.is_empty()).ok_or(SignError::NotJson)?;
         for item in items {
-            item.as_object_mut().ok_or(CannotSign::NotJson)?.insert("clientState".into(), secret.into());
+            item.as_object_mut().ok_or(SignError::NotJson)?.insert("clientState".into(), secret.into());
         }
-        serde_json::to_vec(&body).map_err(|_| CannotSign::NotJson)
+        serde_json::to_vec(&body).map_err(|_| SignError::NotJson)
     }
 }

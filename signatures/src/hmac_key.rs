@@ -1,28 +1,28 @@
-//! One secret of a scheme with a keyed hash, ready to use: the hash has taken in the key already.
+//! Keys of HMAC schemes, prepared once: the hash state has already absorbed the key.
 
-use crate::declaration::Mistake;
-use crate::hmac_rule::{Algorithm, Encoding, HmacRule, Part};
+use crate::declaration::DeclarationError;
+use crate::hmac_format::{Algorithm, Encoding, HmacFormat, Segment};
 use crate::secret::Secret;
 use constant_time_eq::constant_time_eq;
 use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::{Sha256, Sha512};
 
-/// The longest keyed hash.
-pub(crate) const HASH_BYTES_MAX: usize = 64;
-/// How a public key is told from a secret one.
+/// The length of the longest HMAC, that of SHA-512.
+pub(crate) const HMAC_BYTES_MAX: usize = 64;
+/// The prefix that distinguishes a public key from a secret one.
 const PUBLIC_KEY_PREFIX: &str = "whpk_";
 const PUBLIC_KEY_BYTES: usize = 32;
 
 pub(crate) struct HmacKey {
     pub key: Key,
-    /// What somebody who does not know it has to guess; nothing of a public key.
+    /// The number of bytes that an attacker has to guess; `None` for a public key.
     pub secret_bytes: Option<usize>,
-    /// The secret that it was made of.
+    /// The secret that the key was made from.
     secret: Secret,
 }
 
-#[allow(clippy::large_enum_variant, reason = "nearly all of them are of the larger kinds")]
+#[allow(clippy::large_enum_variant, reason = "nearly all keys are of the larger variants")]
 pub(crate) enum Key {
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
@@ -32,38 +32,38 @@ pub(crate) enum Key {
 /// The public half of an ed25519 key.
 pub(crate) type PublicKey = UnparsedPublicKey<Vec<u8>>;
 
-/// What of a request is signed besides the rule's own text.
+/// The values that a template puts together.
 #[derive(Clone, Copy)]
-pub(crate) struct Signable<'r> {
+pub(crate) struct SignedContent<'r> {
     pub timestamp: &'r [u8],
     pub id: &'r [u8],
     pub body: &'r [u8],
 }
 
-/// A keyed hash.
-pub(crate) struct Hash {
-    bytes: [u8; HASH_BYTES_MAX],
+/// A computed HMAC.
+pub(crate) struct HmacBytes {
+    bytes: [u8; HMAC_BYTES_MAX],
     length: usize,
 }
 
 impl HmacKey {
-    pub fn new(rule: &HmacRule, secret: &Secret) -> Result<Self, Mistake> {
-        let public = secret.expose().strip_prefix(PUBLIC_KEY_PREFIX).filter(|_| rule.format.ed25519_prefix.is_some());
+    pub fn new(format: &HmacFormat, secret: &Secret) -> Result<Self, DeclarationError> {
+        let public = secret.expose().strip_prefix(PUBLIC_KEY_PREFIX).filter(|_| format.items.ed25519_prefix.is_some());
         if let Some(encoded) = public {
             let key = Encoding::Base64.key(encoded)?;
             if key.len() != PUBLIC_KEY_BYTES {
-                let text = format!("the public key has {} bytes; ed25519 has {PUBLIC_KEY_BYTES}", key.len());
-                return Err(Mistake::new(text));
+                let text = format!("the public key has {} bytes; ed25519 keys have {PUBLIC_KEY_BYTES}", key.len());
+                return Err(DeclarationError::new(text));
             }
             let key = Key::Ed25519(UnparsedPublicKey::new(&ED25519, key));
             return Ok(Self { key, secret_bytes: None, secret: secret.clone() });
         }
         let text = secret.expose();
-        let bytes = rule.key_encoding.key(text.strip_prefix(rule.key_prefix.as_str()).unwrap_or(text))?;
-        let impossible = |_| Mistake::new("the secret cannot be a key");
-        let key = match rule.algorithm {
-            Algorithm::Sha256 => Key::Sha256(Hmac::new_from_slice(&bytes).map_err(impossible)?),
-            Algorithm::Sha512 => Key::Sha512(Hmac::new_from_slice(&bytes).map_err(impossible)?),
+        let bytes = format.key_encoding.key(text.strip_prefix(format.key_prefix.as_str()).unwrap_or(text))?;
+        let unusable = |_| DeclarationError::new("the secret cannot be used as a key");
+        let key = match format.algorithm {
+            Algorithm::Sha256 => Key::Sha256(Hmac::new_from_slice(&bytes).map_err(unusable)?),
+            Algorithm::Sha512 => Key::Sha512(Hmac::new_from_slice(&bytes).map_err(unusable)?),
         };
         Ok(Self { key, secret_bytes: Some(bytes.len()), secret: secret.clone() })
     }
@@ -74,43 +74,43 @@ impl HmacKey {
 }
 
 impl Key {
-    /// The keyed hash of what is signed; none of a public key.
-    pub fn hash(&self, template: &[Part], signed: Signable) -> Option<Hash> {
-        fn finish<M: Mac + Clone>(keyed: &M, template: &[Part], signed: Signable) -> Hash {
+    /// Computes the HMAC of the signed content. Returns `None` for a public key.
+    pub fn hmac(&self, template: &[Segment], content: SignedContent) -> Option<HmacBytes> {
+        fn finish<M: Mac + Clone>(keyed: &M, template: &[Segment], content: SignedContent) -> HmacBytes {
             let mut mac = keyed.clone();
-            template.iter().for_each(|part| mac.update(signed.part(part)));
-            let digest = mac.finalize().into_bytes();
-            let mut hash = Hash { bytes: [0; HASH_BYTES_MAX], length: digest.len() };
-            hash.bytes[..digest.len()].copy_from_slice(&digest);
-            hash
+            template.iter().for_each(|segment| mac.update(content.bytes_of(segment)));
+            let computed = mac.finalize().into_bytes();
+            let mut hmac = HmacBytes { bytes: [0; HMAC_BYTES_MAX], length: computed.len() };
+            hmac.bytes[..computed.len()].copy_from_slice(&computed);
+            hmac
         }
         match self {
-            Self::Sha256(keyed) => Some(finish(keyed, template, signed)),
-            Self::Sha512(keyed) => Some(finish(keyed, template, signed)),
+            Self::Sha256(keyed) => Some(finish(keyed, template, content)),
+            Self::Sha512(keyed) => Some(finish(keyed, template, content)),
             Self::Ed25519(_) => None,
         }
     }
 }
 
-impl Signable<'_> {
-    /// The bytes of a part of the template.
-    pub fn part<'s>(&'s self, part: &'s Part) -> &'s [u8] {
-        match part {
-            Part::Timestamp => self.timestamp,
-            Part::Id => self.id,
-            Part::Body => self.body,
-            Part::Text(text) => text.as_bytes(),
+impl SignedContent<'_> {
+    /// Returns the bytes of a segment of the template.
+    pub fn bytes_of<'s>(&'s self, segment: &'s Segment) -> &'s [u8] {
+        match segment {
+            Segment::Timestamp => self.timestamp,
+            Segment::Id => self.id,
+            Segment::Body => self.body,
+            Segment::Text(text) => text.as_bytes(),
         }
     }
 }
 
-impl Hash {
+impl HmacBytes {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
-    /// Compared in a time that tells nothing.
-    pub fn is(&self, other: &[u8]) -> bool {
+    /// Compares in constant time.
+    pub fn equals(&self, other: &[u8]) -> bool {
         constant_time_eq(self.bytes(), other)
     }
 }

@@ -1,38 +1,39 @@
-//! A rule with a source's keys: verifies, and signs as the sender would. Verifying allocates nothing unless the sender
-//! names an id or signs with ed25519.
+//! HMAC schemes with the keys of one source: verification, and signing as the sender would.
+//!
+//! Verification allocates nothing unless the sender sends a delivery id or an ed25519 signature.
 
-use crate::declaration::Mistake;
-use crate::hmac_key::{HASH_BYTES_MAX, HmacKey, Key, PublicKey, Signable};
-use crate::hmac_rule::{Encoding, HeaderSet, HmacRule, Part};
+use crate::declaration::DeclarationError;
+use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, Segment};
+use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, Key, PublicKey, SignedContent};
 use crate::secret::Secret;
-use crate::value::{Few, Value};
-use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one, delivery_id};
-use http::HeaderValue;
+use crate::signature_items::{ItemList, Items};
+use crate::{Identity, Request, SignError, Signed, Verification, VerifyError, at_most_one, delivery_id, header_value};
+use http::HeaderName;
 
 const ED25519_BYTES: usize = 64;
 
 pub(crate) struct HmacScheme {
-    pub rule: HmacRule,
+    pub format: HmacFormat,
     keys: Vec<HmacKey>,
 }
 
 impl HmacScheme {
-    pub fn new(rule: HmacRule, secrets: &[Secret]) -> Result<Self, Mistake> {
-        let keys = secrets.iter().map(|secret| HmacKey::new(&rule, secret)).collect::<Result<_, _>>()?;
-        Ok(Self { rule, keys })
+    pub fn new(format: HmacFormat, secrets: &[Secret]) -> Result<Self, DeclarationError> {
+        let keys = secrets.iter().map(|secret| HmacKey::new(&format, secret)).collect::<Result<_, _>>()?;
+        Ok(Self { format, keys })
     }
 
-    pub fn shortest_key(&self) -> Option<usize> {
+    pub fn shortest_key_bytes(&self) -> Option<usize> {
         self.keys.iter().filter_map(|key| key.secret_bytes).min()
     }
 
-    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
-        let mut value = Value::default();
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
+        let mut items = Items::default();
         let mut present = None;
-        for set in &self.rule.header_sets {
+        for set in &self.format.header_sets {
             for name in &set.signatures {
                 if let Some(text) = at_most_one(request.headers, name)? {
-                    value.read(text, &self.rule.format)?;
+                    items.read(text, &self.format.items)?;
                     present = Some(set);
                 }
             }
@@ -40,27 +41,30 @@ impl HmacScheme {
                 break;
             }
         }
-        let set: &HeaderSet = present.ok_or(Distrust::Signature)?;
+        let set: &HeaderSet = present.ok_or(VerifyError::Signature)?;
         if let Some(name) = &set.timestamp {
-            value.timestamp = at_most_one(request.headers, name)?;
+            items.timestamp = at_most_one(request.headers, name)?;
         }
         let id = match &set.id {
             Some(name) => delivery_id(request.headers, name)?,
             None => None,
         };
-        if id.is_none() && self.rule.signs_id() {
-            return Err(Distrust::Signature);
+        if id.is_none() && self.format.signs_id() {
+            return Err(VerifyError::Signature);
         }
-        let timestamp = match (self.rule.is_timed(), value.timestamp) {
-            (true, None) => return Err(Distrust::Signature),
+        let timestamp = match (self.format.is_timed(), items.timestamp) {
+            (true, None) => return Err(VerifyError::Signature),
             (true, timestamp) => timestamp,
             (false, _) => None,
         };
-        let signed =
-            Signable { timestamp: timestamp.unwrap_or_default(), id: id.unwrap_or_default(), body: request.body };
-        let secret = self.find_key(&value, signed, request.now_ms).ok_or(Distrust::Signature)?;
+        let content =
+            SignedContent { timestamp: timestamp.unwrap_or_default(), id: id.unwrap_or_default(), body: request.body };
+        let secret = self.find_key(&items, content, request.now_ms).ok_or(VerifyError::Signature)?;
         let signed_at = match timestamp {
-            Some(text) => Some(self.check_age(self.rule.unit.read(text).ok_or(Distrust::Signature)?, request.now_ms)?),
+            Some(text) => {
+                let signed_at_ms = self.format.unit.parse(text).ok_or(VerifyError::Signature)?;
+                Some(check_age(signed_at_ms, request.now_ms, self.format.tolerance_s)?)
+            }
             None => None,
         };
         let identity = match (id, signed_at) {
@@ -68,59 +72,59 @@ impl HmacScheme {
             (None, Some(at)) => Identity::SignedAt(at),
             (None, None) => Identity::Body,
         };
-        Ok(Proof { identity, secret })
+        Ok(Verification { identity, secret })
     }
 
-    /// The first live key that made one of the signatures. All keys and signatures are looked at, whatever came of those
-    /// before.
-    fn find_key(&self, value: &Value, signed: Signable, now_ms: i64) -> Option<usize> {
+    /// Returns the index of the first live key that made one of the signatures. Every live key and every HMAC is
+    /// compared, also after a match, so that the time taken does not show which one matched.
+    fn find_key(&self, items: &Items, content: SignedContent, now_ms: i64) -> Option<usize> {
         let mut found = None;
         for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.is_live(now_ms)) {
-            // Without a signature there is nothing to compute for.
-            let made_one = match &key.key {
-                Key::Ed25519(key) => !value.ed25519.is_empty() && self.made_with(key, &value.ed25519, signed),
-                key => !value.hashes.is_empty() && self.hashed_with(key, &value.hashes, signed),
+            // A request without a signature of this kind costs no computation.
+            let matches = match &key.key {
+                Key::Ed25519(key) => {
+                    !items.ed25519.is_empty() && self.any_ed25519_matches(key, &items.ed25519, content)
+                }
+                key => !items.hmacs.is_empty() && self.any_hmac_matches(key, &items.hmacs, content),
             };
-            if made_one && found.is_none() {
+            if matches && found.is_none() {
                 found = Some(index);
             }
         }
         found
     }
 
-    fn hashed_with(&self, key: &Key, hashes: &Few, signed: Signable) -> bool {
-        let Some(hash) = key.hash(&self.rule.template, signed) else { return false };
-        let mut bytes = [0; HASH_BYTES_MAX];
-        let bytes = &mut bytes[..hash.bytes().len()];
-        hashes.iter().fold(false, |is_one, item| is_one | (self.rule.encoding.decode(item, bytes) && hash.is(bytes)))
+    fn any_hmac_matches(&self, key: &Key, hmacs: &ItemList, content: SignedContent) -> bool {
+        let Some(expected) = key.hmac(&self.format.template, content) else { return false };
+        let mut bytes = [0; HMAC_BYTES_MAX];
+        let bytes = &mut bytes[..expected.bytes().len()];
+        hmacs
+            .iter()
+            .fold(false, |matched, item| matched | (self.format.encoding.decode(item, bytes) && expected.equals(bytes)))
     }
 
-    fn made_with(&self, key: &PublicKey, signatures: &Few, signed: Signable) -> bool {
-        let message: Vec<u8> = self.rule.template.iter().flat_map(|part| signed.part(part)).copied().collect();
+    fn any_ed25519_matches(&self, key: &PublicKey, signatures: &ItemList, content: SignedContent) -> bool {
+        let message: Vec<u8> =
+            self.format.template.iter().flat_map(|segment| content.bytes_of(segment)).copied().collect();
         let mut bytes = [0; ED25519_BYTES];
         signatures.iter().any(|item| Encoding::Base64.decode(item, &mut bytes) && key.verify(&message, &bytes).is_ok())
     }
 
-    fn check_age(&self, signed_at_ms: i64, now_ms: i64) -> Result<i64, Distrust> {
-        check_age(signed_at_ms, now_ms, self.rule.tolerance_s)
-    }
-
-    pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), CannotSign> {
+    /// Adds the headers that the sender would send, with the first live secret key.
+    pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), SignError> {
         let secret_keys = || self.keys.iter().filter(|key| key.secret_bytes.is_some());
         let key = secret_keys().find(|key| key.is_live(now_ms));
-        let missing = if secret_keys().next().is_some() { CannotSign::Expired } else { CannotSign::NoKey };
+        let missing = if secret_keys().next().is_some() { SignError::Expired } else { SignError::NoKey };
         let key = key.ok_or(missing)?;
-        let (rule, set) = (&self.rule, &self.rule.header_sets[0]);
-        let timestamp = rule.unit.write(now_ms);
-        let parts = Signable { timestamp: timestamp.as_bytes(), id: id.as_bytes(), body: &signed.body };
-        let hash = key.key.hash(&rule.template, parts).ok_or(CannotSign::NoKey)?;
-        let mut value = format!("{}{}", rule.format.prefixes[0], rule.encoding.encode(hash.bytes()));
-        if let (Some(prefix), Some(separator)) = (&rule.format.timestamp_prefix, &rule.format.separator) {
+        let (format, set) = (&self.format, &self.format.header_sets[0]);
+        let timestamp = format.unit.format(now_ms);
+        let content = SignedContent { timestamp: timestamp.as_bytes(), id: id.as_bytes(), body: &signed.body };
+        let mut value = self.item(key, content).ok_or(SignError::NoKey)?;
+        if let (Some(prefix), Some(separator)) = (&format.items.timestamp_prefix, &format.items.separator) {
             value = format!("{prefix}{timestamp}{separator}{value}");
         }
-        let mut add = |name: &http::HeaderName, value: &str| {
-            let value = HeaderValue::from_str(value).map_err(|_| CannotSign::NoHeader)?;
-            signed.headers.insert(name, value);
+        let mut add = |name: &HeaderName, value: &str| {
+            signed.headers.insert(name, header_value(value)?);
             Ok(())
         };
         add(&set.signatures[0], &value)?;
@@ -133,19 +137,32 @@ impl HmacScheme {
         Ok(())
     }
 
-    pub fn keyed_hash(&self, secret: usize, text: &[u8]) -> Option<String> {
-        let signed = Signable { timestamp: b"", id: b"", body: text };
-        let hash = self.keys.get(secret)?.key.hash(&[Part::Body], signed)?;
-        Some(self.rule.encoding.encode(hash.bytes()))
+    /// Returns the signatures of all secret keys, expired or not, as one header value.
+    pub fn sign_with_all(&self, content: SignedContent) -> String {
+        let items: Vec<String> = self.keys.iter().filter_map(|key| self.item(key, content)).collect();
+        items.join(self.format.items.separator.as_deref().unwrap_or_default())
+    }
+
+    /// Returns one signature with its prefix; `None` for a public key.
+    fn item(&self, key: &HmacKey, content: SignedContent) -> Option<String> {
+        let hmac = key.key.hmac(&self.format.template, content)?;
+        Some(format!("{}{}", self.format.items.prefixes[0], self.format.encoding.encode(hmac.bytes())))
+    }
+
+    pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
+        let content = SignedContent { timestamp: b"", id: b"", body: text };
+        let hmac = self.keys.get(secret)?.key.hmac(&[Segment::Body], content)?;
+        Some(self.format.encoding.encode(hmac.bytes()))
     }
 }
 
-/// A time of signing that is near enough to now. Whole seconds are compared: most senders write no more.
-pub(crate) fn check_age(signed_at_ms: i64, now_ms: i64, tolerance_s: i64) -> Result<i64, Distrust> {
+/// Returns the signing time if it is near enough to now. Whole seconds are compared, because most senders send no
+/// fraction.
+pub(crate) fn check_age(signed_at_ms: i64, now_ms: i64, tolerance_s: i64) -> Result<i64, VerifyError> {
     let age_s = now_ms.div_euclid(1000).saturating_sub(signed_at_ms.div_euclid(1000));
     match age_s {
-        age if age > tolerance_s => Err(Distrust::Expired(tolerance_s)),
-        age if age < -tolerance_s => Err(Distrust::Future(tolerance_s)),
+        age if age > tolerance_s => Err(VerifyError::Expired(tolerance_s)),
+        age if age < -tolerance_s => Err(VerifyError::Future(tolerance_s)),
         _ => Ok(signed_at_ms),
     }
 }

@@ -1,12 +1,12 @@
-//! Signature schemes of webhooks: who sent a payload, and what a sender adds so that it is believed.
+//! Signature schemes of webhooks: verifies who sent a request, and signs requests as a sender does.
 //!
-//! A [`Scheme`] is declared once, by a name and a few keys ([`Declaration`]), with the [`Secret`]s of one source. From
-//! then on it verifies a [`Request`] into a [`Proof`] or says why it is not believed ([`Distrust`]), and signs as the
-//! sender would. Every vendor that signs with a keyed hash is a row of one table (`presets.rs`), written in the words
-//! that a configuration uses for a scheme of its own.
+//! A [`Declaration`] names a scheme and the keys that differ from its preset. [`Scheme::declare`] joins it with the
+//! [`Secret`]s of one source. [`Scheme::verify`] turns a [`Request`] into a [`Verification`] or a [`VerifyError`];
+//! [`Scheme::sign`] returns the headers, token and body that the sender would send. [`StandardWebhooks`] signs with
+//! several secrets at once.
 //!
-//! Nothing here opens a connection, a file or a clock: a request brings its time, and a certificate that has to be
-//! fetched first is asked for ([`Distrust::CertificateMissing`]).
+//! Vendors with an HMAC are rows of one table (`presets.rs`). The crate opens no connection and no file and reads no
+//! clock: a request carries its time, and [`VerifyError::CertificateMissing`] asks the caller to fetch a certificate.
 //!
 //! ```
 //! use hookmill_signatures::{Declaration, Request, Scheme, Secret};
@@ -21,63 +21,65 @@
 
 mod declaration;
 mod graph;
+mod hmac_format;
 mod hmac_key;
-mod hmac_rule;
 mod hmac_scheme;
 mod presets;
 mod secret;
 mod shared_secret;
+pub mod signature_items;
 mod sns;
+mod standard_webhooks;
 pub mod timestamp;
-pub mod value;
 
-pub use declaration::{Declaration, Mistake, Words};
-pub use presets::names;
+pub use declaration::{Declaration, DeclarationError, OneOrMany};
+pub use presets::scheme_names;
 pub use secret::Secret;
 pub use sns::{AwsUrl, Subscription, is_certificate};
+pub use standard_webhooks::StandardWebhooks;
 
 use graph::Graph;
-use hmac_rule::HmacRule;
+use hmac_format::HmacFormat;
 use hmac_scheme::HmacScheme;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use presets::{Family, Preset};
-use secret::Shared;
-use shared_secret::SharedSecret;
+use secret::SharedSecrets;
+use shared_secret::SharedSecretScheme;
 use sns::Sns;
 use std::fmt;
 
-/// What a sender posted.
+/// A request as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
-    /// Its headers.
+    /// The headers.
     pub headers: &'r HeaderMap,
-    /// The bytes on the wire.
+    /// The body, as received on the wire.
     pub body: &'r [u8],
-    /// What its URL has after the source's name, decoded.
+    /// The decoded path segment after the source's name.
     pub token: Option<&'r str>,
-    /// When it came, in milliseconds since the Unix epoch.
+    /// The time of arrival in milliseconds since the Unix epoch.
     pub now_ms: i64,
-    /// The certificate that [`Distrust::CertificateMissing`] asked for, as PEM.
+    /// The certificate that [`VerifyError::CertificateMissing`] asked for, as PEM.
     pub certificate: Option<&'r [u8]>,
 }
 
-/// What is known of a request that is believed.
+/// The result of a successful verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// How a repeat of it is told.
+pub struct Verification {
+    /// The property by which a repeat of the request is recognised.
     pub identity: Identity,
-    /// Which of the scheme's secrets it knew, counted from 0; 0 where there is none.
+    /// The index of the scheme's secret that the sender used; 0 for a scheme without secrets.
     pub secret: usize,
 }
 
-/// What, beside source and body, tells a repeat from a new payload.
+/// The property that, besides source and body, distinguishes a repeat from a new payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// The sender's own id of the delivery.
+    /// The sender's own delivery id.
     Delivery(String),
-    /// The time of signing in milliseconds since the Unix epoch.
+    /// The signing time in milliseconds since the Unix epoch.
     SignedAt(i64),
-    /// Nothing.
+    /// Nothing but the body.
     Body,
 }
 
@@ -87,202 +89,207 @@ impl Identity {
     }
 }
 
-/// Why a request is not believed.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Distrust {
+pub enum VerifyError {
     /// The signature or secret is missing, unreadable or wrong.
     Signature,
-    /// The signature is right and older than this many seconds.
+    /// The signature is right but older than this many seconds.
     Expired(i64),
-    /// The signature is right and further in the future than this many seconds.
+    /// The signature is right but more than this many seconds in the future.
     Future(i64),
-    /// It cannot be said without this certificate, which is at a place that may be asked.
+    /// Verification needs the certificate at this URL. The URL is safe to fetch.
     CertificateMissing(AwsUrl),
 }
 
-/// What a sender posts so that it is believed.
+/// A request as the sender would send it.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    /// Headers to add.
+    /// The headers that the scheme adds.
     pub headers: HeaderMap,
-    /// What the URL has after the source's name, not yet encoded.
+    /// The path segment after the source's name, not yet encoded.
     pub token: Option<String>,
-    /// The body; another than was given where the scheme lives in it.
+    /// The body. It differs from the given one if the scheme puts its secret into the body.
     pub body: Vec<u8>,
 }
 
-/// Why nothing can be signed.
+/// The reason why a body cannot be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CannotSign {
-    /// The key that signs is the sender's alone.
-    #[error("only the sender has the key that signs; the host can verify, not sign")]
+pub enum SignError {
+    /// The host has only the public half of the key.
+    #[error("only the sender has the signing key; the host can verify but not sign")]
     NoKey,
     /// Every secret has passed its `not_after`.
     #[error("every secret has expired")]
     Expired,
-    /// The scheme puts its secret into a JSON body.
-    #[error("this scheme puts its secret into the body, which has to be JSON: {{\"value\": [{{…}}]}}")]
+    /// The scheme puts its secret into a JSON body, and the body is not JSON of that form.
+    #[error("the scheme puts its secret into the body, which must be JSON: {{\"value\": [{{…}}]}}")]
     NotJson,
-    /// The secret or the id cannot stand in a header.
-    #[error("the secret or the id has characters that a header cannot carry")]
+    /// The secret or the id cannot be written into a header.
+    #[error("the secret or the id contains characters that a header cannot carry")]
     NoHeader,
 }
 
-/// How one source's payloads are verified, with its secrets.
+/// A signature scheme with the secrets of one source.
 pub struct Scheme {
     preset: &'static Preset,
-    rule: Rule,
+    kind: Kind,
 }
 
-enum Rule {
+enum Kind {
     None,
     Hmac(Box<HmacScheme>),
-    Shared(SharedSecret),
+    Shared(SharedSecretScheme),
     Sns(Sns),
     Graph(Graph),
 }
 
 impl Scheme {
-    /// The scheme that checks nothing.
+    /// Returns the scheme `none`, which checks nothing.
     pub fn none() -> Self {
-        Self { preset: &presets::NONE, rule: Rule::None }
+        Self { preset: &presets::NONE, kind: Kind::None }
     }
 
-    /// A scheme with a source's secrets.
+    /// Makes a scheme from its declaration and the secrets of a source.
     ///
     /// # Errors
-    /// What cannot work, and what is allowed. No secret is ever in the text.
-    pub fn declare(declaration: &Declaration, secrets: &[Secret]) -> Result<Self, Mistake> {
+    /// Returns an error if the declaration cannot work or does not fit the secrets. The text says what is allowed and
+    /// never contains a secret.
+    pub fn declare(declaration: &Declaration, secrets: &[Secret]) -> Result<Self, DeclarationError> {
         let (preset, keys) = declaration.resolve()?;
         let keyless = matches!(preset.family, Family::None | Family::Sns);
         match (keyless, secrets.is_empty()) {
             (true, false) if preset.family == Family::None => {
-                return Err(Mistake::new("`scheme: none` checks nothing; remove the secret or choose a scheme"));
+                return Err(DeclarationError::new(
+                    "`scheme: none` checks nothing; remove the secret or choose a scheme",
+                ));
             }
             (true, false) => {
-                return Err(Mistake::new(format!("scheme `{}` has no secret of yours; remove it", preset.name)));
+                return Err(DeclarationError::new(format!("scheme `{}` uses no secret; remove it", preset.name)));
             }
             (false, true) => {
-                return Err(Mistake::new(format!(
-                    "scheme `{}` needs a `secret`; only `scheme: none` takes unsigned payloads",
+                return Err(DeclarationError::new(format!(
+                    "scheme `{}` needs a `secret`; only `scheme: none` accepts unsigned payloads",
                     preset.name
                 )));
             }
             _ => {}
         }
-        let rule = match preset.family {
-            Family::None => Rule::None,
-            Family::Hmac => Rule::Hmac(Box::new(HmacScheme::new(HmacRule::from_keys(&keys)?, secrets)?)),
+        let kind = match preset.family {
+            Family::None => Kind::None,
+            Family::Hmac => Kind::Hmac(Box::new(HmacScheme::new(HmacFormat::from_keys(&keys)?, secrets)?)),
             Family::Header | Family::Basic | Family::Bearer | Family::UrlToken => {
-                Rule::Shared(SharedSecret::new(preset.family, &keys, secrets)?)
+                Kind::Shared(SharedSecretScheme::new(preset.family, &keys, secrets)?)
             }
-            Family::Sns => Rule::Sns(Sns::from_keys(&keys)?),
-            Family::Graph => Rule::Graph(Graph::new(Shared::of(secrets))),
+            Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
+            Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
         };
-        Ok(Self { preset, rule })
+        Ok(Self { preset, kind })
     }
 
-    /// Its name in a configuration.
+    /// Returns the scheme's name in a configuration.
     pub fn name(&self) -> &'static str {
         self.preset.name
     }
 
-    /// Whether it is one vendor's own, rather than a scheme of this host or a custom one.
-    pub fn is_vendors(&self) -> bool {
-        self.preset.is_vendors
+    /// Returns whether the scheme belongs to one vendor, rather than to Hookmill or a custom sender.
+    pub fn is_vendor_preset(&self) -> bool {
+        self.preset.is_vendor_preset
     }
 
-    /// The bytes of the shortest secret, as far as they have to be guessed; none where there is no secret.
-    pub fn shortest_secret(&self) -> Option<usize> {
-        match &self.rule {
-            Rule::None | Rule::Sns(_) => None,
-            Rule::Hmac(scheme) => scheme.shortest_key(),
-            Rule::Shared(scheme) => scheme.shortest_secret(),
-            Rule::Graph(graph) => graph.secrets.shortest(),
+    /// Returns the number of bytes of the shortest secret that an attacker has to guess; `None` without a secret.
+    pub fn shortest_secret_bytes(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::None | Kind::Sns(_) => None,
+            Kind::Hmac(scheme) => scheme.shortest_key_bytes(),
+            Kind::Shared(scheme) => scheme.shortest_secret_bytes(),
+            Kind::Graph(graph) => graph.secrets.shortest_bytes(),
         }
     }
 
-    /// For how many seconds after it was signed a request is believed; none where that does not end.
+    /// Returns how many seconds after signing a request is accepted; `None` if the scheme signs no time.
     pub fn tolerance_s(&self) -> Option<i64> {
-        match &self.rule {
-            Rule::Hmac(scheme) => scheme.rule.is_timed().then_some(scheme.rule.tolerance_s),
-            Rule::Sns(sns) => Some(sns.tolerance_s),
-            Rule::None | Rule::Shared(_) | Rule::Graph(_) => None,
+        match &self.kind {
+            Kind::Hmac(scheme) => scheme.format.is_timed().then_some(scheme.format.tolerance_s),
+            Kind::Sns(sns) => Some(sns.tolerance_s),
+            Kind::None | Kind::Shared(_) | Kind::Graph(_) => None,
         }
     }
 
-    /// Whether a header carries this scheme's secret or signature, so that it must not be kept.
-    pub fn hides(&self, header: &HeaderName) -> bool {
-        match &self.rule {
-            Rule::None | Rule::Sns(_) | Rule::Graph(_) => false,
-            Rule::Hmac(scheme) => scheme.rule.signature_headers().any(|name| name == header),
-            Rule::Shared(scheme) => scheme.header() == Some(header),
+    /// Returns whether a header carries the scheme's secret or signature, so that it must not be stored.
+    pub fn is_secret_header(&self, header: &HeaderName) -> bool {
+        match &self.kind {
+            Kind::None | Kind::Sns(_) | Kind::Graph(_) => false,
+            Kind::Hmac(scheme) => scheme.format.signature_headers().any(|name| name == header),
+            Kind::Shared(scheme) => scheme.header() == Some(header),
         }
     }
 
-    /// A verified body as it may be kept, where the scheme's secret stands in it.
+    /// Returns a verified body without the scheme's secret; `None` if the scheme puts no secret into the body.
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
-        match &self.rule {
-            Rule::Graph(graph) => graph.without_secrets(body),
+        match &self.kind {
+            Kind::Graph(graph) => graph.without_secrets(body),
             _ => None,
         }
     }
 
-    /// What is signed of a verified body, where that is not all of it: two bodies that differ in the rest are the same.
+    /// Returns the signed content of a verified body; `None` if all of the body is signed. Bodies with the same signed
+    /// content are repeats of each other, whatever the rest contains.
     pub fn signed_text(&self, body: &[u8]) -> Option<String> {
-        match &self.rule {
-            Rule::Sns(_) => sns::signed_text(body),
+        match &self.kind {
+            Kind::Sns(_) => sns::signed_text(body),
             _ => None,
         }
     }
 
-    /// Checks who sent a request. The signature is checked before the age, so that only who holds the key learns of a
-    /// wrong clock.
+    /// Verifies who sent a request. The signature is checked before the age, so that only a holder of the key learns
+    /// about a wrong clock.
     ///
     /// # Errors
-    /// Why it is not believed.
-    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
+    /// Returns an error if the request is refused, or a certificate has to be fetched first.
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
         if request.token.is_some() && self.preset.family != Family::UrlToken {
-            return Err(Distrust::Signature);
+            return Err(VerifyError::Signature);
         }
-        match &self.rule {
-            Rule::None => Ok(Proof { identity: Identity::Body, secret: 0 }),
-            Rule::Hmac(scheme) => scheme.verify(request),
-            Rule::Shared(scheme) => scheme.verify(request),
-            Rule::Sns(sns) => sns.verify(request),
-            Rule::Graph(graph) => graph.verify(request),
+        match &self.kind {
+            Kind::None => Ok(Verification { identity: Identity::Body, secret: 0 }),
+            Kind::Hmac(scheme) => scheme.verify(request),
+            Kind::Shared(scheme) => scheme.verify(request),
+            Kind::Sns(sns) => sns.verify(request),
+            Kind::Graph(graph) => graph.verify(request),
         }
     }
 
-    /// What a sender of this body posts at this time, where the host knows how.
+    /// Signs a body as its sender would at this time, with the first live secret. `id` is the delivery id, which
+    /// schemes without one ignore.
     ///
     /// # Errors
-    /// Why it cannot be signed here.
-    pub fn sign(&self, body: &[u8], now_ms: i64, id: &str) -> Result<Signed, CannotSign> {
+    /// Returns an error if only the sender can sign, or the secret, id or body does not fit the scheme.
+    pub fn sign(&self, body: &[u8], now_ms: i64, id: &str) -> Result<Signed, SignError> {
         let mut signed = Signed { headers: HeaderMap::new(), token: None, body: body.to_vec() };
-        match &self.rule {
-            Rule::None => {}
-            Rule::Hmac(scheme) => scheme.sign(&mut signed, now_ms, id)?,
-            Rule::Shared(scheme) => scheme.sign(&mut signed, now_ms, id)?,
-            Rule::Sns(_) => return Err(CannotSign::NoKey),
-            Rule::Graph(graph) => signed.body = graph.sign(body, now_ms)?,
+        match &self.kind {
+            Kind::None => {}
+            Kind::Hmac(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::Shared(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::Sns(_) => return Err(SignError::NoKey),
+            Kind::Graph(graph) => signed.body = graph.sign(body, now_ms)?,
         }
         Ok(signed)
     }
 
-    /// The bare keyed hash of a text with one secret, in the scheme's encoding: what Zoom asks for to see that a
-    /// receiver knows the secret.
-    pub fn keyed_hash(&self, secret: usize, text: &[u8]) -> Option<String> {
-        match &self.rule {
-            Rule::Hmac(scheme) => scheme.keyed_hash(secret, text),
+    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom asks for it to check
+    /// that the receiver has the secret.
+    pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
+        match &self.kind {
+            Kind::Hmac(scheme) => scheme.hmac(secret, text),
             _ => None,
         }
     }
 
-    /// What a verified body of Amazon SNS asks to be confirmed, if it asks.
+    /// Returns the subscription that a verified body of Amazon SNS asks to confirm.
     pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
-        match &self.rule {
-            Rule::Sns(sns) => sns.subscription(body),
+        match &self.kind {
+            Kind::Sns(sns) => sns.subscription(body),
             _ => None,
         }
     }
@@ -294,17 +301,21 @@ impl fmt::Debug for Scheme {
     }
 }
 
-/// The value of a header that may be there once; white space around it is not part of it.
-fn at_most_one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Distrust> {
+/// Returns the trimmed value of a header, which may occur once at most.
+fn at_most_one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, VerifyError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => Ok(Some(value.as_bytes().trim_ascii())),
-        _ => Err(Distrust::Signature),
+        _ => Err(VerifyError::Signature),
     }
 }
 
-/// The sender's id of a delivery; one that is empty is none.
-fn delivery_id<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Distrust> {
+/// Returns the sender's delivery id. An empty id counts as missing.
+fn delivery_id<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, VerifyError> {
     Ok(at_most_one(headers, name)?.filter(|id| !id.is_empty()))
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, SignError> {
+    HeaderValue::from_str(text).map_err(|_| SignError::NoHeader)
 }

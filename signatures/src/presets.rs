@@ -1,9 +1,10 @@
-//! Every scheme by its name, in the words that a configuration uses for one of its own. Data, no code of any vendor.
+//! The table of all schemes, with the keys that a configuration uses for a custom one. It is data only: no vendor has
+//! code of its own.
 //!
-//! What the keys mean is in `hmac_rule.rs`. Formats are those of the vendors' public documentation; where a vendor
-//! sends an id of its delivery that stays the same when it tries again, that tells repeats, signed or not.
+//! The keys are explained in `hmac_format.rs`. The formats come from the vendors' public documentation. Where a vendor
+//! sends a delivery id that stays the same when it retries, the id identifies repeats, whether it is signed or not.
 
-/// What kind of scheme it is.
+/// The kind of a scheme, which decides its keys and its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Hmac,
@@ -17,7 +18,7 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// The keys that a configuration can set.
+    /// Returns the keys that a configuration can set.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Hmac => &[
@@ -44,22 +45,26 @@ impl Family {
     }
 }
 
-/// One scheme.
+/// One scheme by its name, with the values of its keys.
 #[derive(Debug)]
 pub(crate) struct Preset {
     pub name: &'static str,
     pub family: Family,
-    pub is_vendors: bool,
+    pub is_vendor_preset: bool,
     pub keys: &'static [(&'static str, &'static [&'static str])],
 }
 
-/// The names of all schemes.
-pub fn names() -> impl Iterator<Item = &'static str> {
+/// Returns the names of all schemes.
+pub fn scheme_names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
 }
 
-const fn own(name: &'static str, family: Family, keys: &'static [(&'static str, &'static [&'static str])]) -> Preset {
-    Preset { name, family, is_vendors: false, keys }
+const fn generic(
+    name: &'static str,
+    family: Family,
+    keys: &'static [(&'static str, &'static [&'static str])],
+) -> Preset {
+    Preset { name, family, is_vendor_preset: false, keys }
 }
 
 const fn vendor(
@@ -67,13 +72,13 @@ const fn vendor(
     family: Family,
     keys: &'static [(&'static str, &'static [&'static str])],
 ) -> Preset {
-    Preset { name, family, is_vendors: true, keys }
+    Preset { name, family, is_vendor_preset: true, keys }
 }
 
-pub(crate) const NONE: Preset = own("none", Family::None, &[]);
+pub(crate) const NONE: Preset = generic("none", Family::None, &[]);
 
 pub(crate) static PRESETS: &[Preset] = &[
-    own(
+    generic(
         "hookmill",
         Family::Hmac,
         &[
@@ -83,7 +88,11 @@ pub(crate) static PRESETS: &[Preset] = &[
             ("template", &["{timestamp}.{body}"]),
         ],
     ),
-    own("generic-body", Family::Hmac, &[("signature_header", &["x-signature-256"]), ("item_prefix", &["sha256=", ""])]),
+    generic(
+        "generic-body",
+        Family::Hmac,
+        &[("signature_header", &["x-signature-256"]), ("item_prefix", &["sha256=", ""])],
+    ),
     vendor(
         "github",
         Family::Hmac,
@@ -104,7 +113,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             ("template", &["v0:{timestamp}:{body}"]),
         ],
     ),
-    // Its secrets begin with `whsec_` too, and are the key as they stand.
+    // Secrets begin with `whsec_` too, but the whole text is the key.
     vendor(
         "stripe",
         Family::Hmac,
@@ -181,7 +190,7 @@ pub(crate) static PRESETS: &[Preset] = &[
         Family::Hmac,
         &[("encoding", &["base64"]), ("signature_header", &["x-sfx-signature"])],
     ),
-    // Signs the time only where the contact point names a header for it; then the template is another.
+    // The time is signed only if the contact point names a header for it; then the template differs.
     vendor(
         "grafana",
         Family::Hmac,
@@ -191,7 +200,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             ("template_with_timestamp", &["{timestamp}:{body}"]),
         ],
     ),
-    // Its timestamp is not known to be signed, so that it proves nothing.
+    // The documentation does not say that the timestamp is signed, so it proves nothing.
     vendor(
         "hcp-vault-radar",
         Family::Hmac,
@@ -202,14 +211,14 @@ pub(crate) static PRESETS: &[Preset] = &[
             ("id_header", &["x-hcp-radar-message-id"]),
         ],
     ),
-    own("hmac", Family::Hmac, &[]),
+    generic("hmac", Family::Hmac, &[]),
     vendor("gitlab", Family::Header, &[("header", &["x-gitlab-token"]), ("id_header", &["idempotency-key"])]),
     vendor("okta", Family::Header, &[("header", &["authorization"])]),
     vendor("sentinelone", Family::Header, &[("header", &["x-webhook-secret"])]),
-    own("static-header", Family::Header, &[]),
-    own("basic", Family::Basic, &[]),
-    own("bearer", Family::Bearer, &[]),
-    own("url-token", Family::UrlToken, &[]),
+    generic("static-header", Family::Header, &[]),
+    generic("basic", Family::Basic, &[]),
+    generic("bearer", Family::Bearer, &[]),
+    generic("url-token", Family::UrlToken, &[]),
     vendor("aws-sns", Family::Sns, &[]),
     vendor("microsoft-graph", Family::Graph, &[]),
     NONE,

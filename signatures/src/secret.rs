@@ -1,11 +1,11 @@
-//! What host and sender both know. Nothing here shows it.
+//! Secrets that host and sender share. No `Debug` output contains one.
 
-use crate::CannotSign;
+use crate::SignError;
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// A secret, and until when it is good.
+/// A secret, and the time until which it is valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     text: String,
@@ -13,28 +13,28 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// A secret that is good until it is replaced.
+    /// Makes a secret that does not expire.
     pub fn new(text: String) -> Self {
         Self { text, not_after_ms: None }
     }
 
-    /// The same, good until this time in milliseconds since the Unix epoch.
+    /// Limits the secret's validity to this time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn until(self, not_after_ms: i64) -> Self {
         Self { not_after_ms: Some(not_after_ms), ..self }
     }
 
-    /// The secret itself, for a place that keeps it well.
+    /// Returns the secret itself, for code that stores it safely.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Until when it is good, in milliseconds since the Unix epoch.
+    /// Returns the last moment at which the secret is valid, in milliseconds since the Unix epoch.
     pub fn not_after_ms(&self) -> Option<i64> {
         self.not_after_ms
     }
 
-    /// Whether it is good at a time.
+    /// Returns whether the secret is valid at a time.
     pub fn is_live(&self, now_ms: i64) -> bool {
         self.not_after_ms.is_none_or(|end| now_ms <= end)
     }
@@ -46,19 +46,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Secrets that a sender sends as they are, to be compared.
-pub(crate) struct Shared {
+/// Secrets that the sender sends unchanged, so that they are compared.
+pub(crate) struct SharedSecrets {
     secrets: Vec<(Secret, [u8; 32])>,
 }
 
-impl Shared {
-    pub fn of(secrets: &[Secret]) -> Self {
+impl SharedSecrets {
+    pub fn new(secrets: &[Secret]) -> Self {
         let hashed = |secret: &Secret| (secret.clone(), hash(secret.text.as_bytes()));
         Self { secrets: secrets.iter().map(hashed).collect() }
     }
 
-    /// Which live secret this is. Digests are compared, every one of them, so that the time taken tells neither a
-    /// secret's length nor how much of it was right.
+    /// Returns the index of the live secret that equals the given text. All digests are compared, so that the time
+    /// taken shows neither the length of a secret nor how much of the text was right.
     pub fn find(&self, given: &[u8], now_ms: i64) -> Option<usize> {
         let given = hash(given);
         let mut found = None;
@@ -70,17 +70,17 @@ impl Shared {
         found
     }
 
-    /// What a sender would use at a time.
-    pub fn live(&self, now_ms: i64) -> Result<&str, CannotSign> {
+    /// Returns the first secret that is valid at a time.
+    pub fn live(&self, now_ms: i64) -> Result<&str, SignError> {
         let mut live = self.secrets.iter().filter(|(secret, _)| secret.is_live(now_ms));
-        live.next().map(|(secret, _)| secret.expose()).ok_or(CannotSign::Expired)
+        live.next().map(|(secret, _)| secret.expose()).ok_or(SignError::Expired)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(|(secret, _)| secret.expose())
     }
 
-    pub fn shortest(&self) -> Option<usize> {
+    pub fn shortest_bytes(&self) -> Option<usize> {
         self.iter().map(str::len).min()
     }
 }

@@ -1,118 +1,119 @@
-//! Secrets that the sender sends as they are: in a header of its own, as a password, as a token, in the URL.
+//! Schemes in which the sender sends the secret itself: in a header, as a password, as a token or in the URL.
 
-use crate::declaration::{Keys, Mistake};
+use crate::declaration::{DeclarationError, Keys};
 use crate::presets::Family;
-use crate::secret::{Secret, Shared};
-use crate::{CannotSign, Distrust, Identity, Proof, Request, Signed, at_most_one, delivery_id};
+use crate::secret::{Secret, SharedSecrets};
+use crate::{Identity, Request, SignError, Signed, Verification, VerifyError, at_most_one, delivery_id, header_value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue};
 
-pub(crate) struct SharedSecret {
-    place: Place,
-    secrets: Shared,
+pub(crate) struct SharedSecretScheme {
+    position: Position,
+    secrets: SharedSecrets,
     id_header: Option<HeaderName>,
 }
 
-/// Where the secret stands.
-enum Place {
+/// The position of the secret in a request.
+enum Position {
     Header {
         name: HeaderName,
         prefix: String,
     },
-    /// As `user:password` in base64.
+    /// `user:password` in base64.
     Basic,
     Bearer,
     Url,
 }
 
-impl SharedSecret {
-    pub fn new(family: Family, keys: &Keys, secrets: &[Secret]) -> Result<Self, Mistake> {
-        let place = match family {
-            Family::Basic => Place::Basic,
-            Family::Bearer => Place::Bearer,
-            Family::UrlToken => Place::Url,
-            _ => Place::Header {
+impl SharedSecretScheme {
+    pub fn new(family: Family, keys: &Keys, secrets: &[Secret]) -> Result<Self, DeclarationError> {
+        let position = match family {
+            Family::Basic => Position::Basic,
+            Family::Bearer => Position::Bearer,
+            Family::UrlToken => Position::Url,
+            _ => Position::Header {
                 name: keys.header("header")?.ok_or_else(|| {
-                    Mistake::new("it needs a `header`, the one in which the sender puts the secret, such as X-Key")
+                    DeclarationError::new(
+                        "the scheme needs a `header`, in which the sender puts the secret, such as X-Key",
+                    )
                 })?,
                 prefix: keys.text("prefix")?.unwrap_or_default().to_owned(),
             },
         };
-        if matches!(place, Place::Basic) && secrets.iter().any(|secret| !secret.expose().contains(':')) {
-            return Err(Mistake::new("the secret of scheme `basic` is written `user:password`"));
+        if matches!(position, Position::Basic) && secrets.iter().any(|secret| !secret.expose().contains(':')) {
+            return Err(DeclarationError::new("the secret of scheme `basic` must be written as `user:password`"));
         }
-        Ok(Self { place, secrets: Shared::of(secrets), id_header: keys.header("id_header")? })
+        Ok(Self { position, secrets: SharedSecrets::new(secrets), id_header: keys.header("id_header")? })
     }
 
-    /// The user's name of scheme `basic` is no secret.
-    pub fn shortest_secret(&self) -> Option<usize> {
-        match self.place {
-            Place::Basic => {
+    /// Returns the length of the shortest secret. The user name of scheme `basic` does not count.
+    pub fn shortest_secret_bytes(&self) -> Option<usize> {
+        match self.position {
+            Position::Basic => {
                 self.secrets.iter().filter_map(|text| text.split_once(':')).map(|(_, password)| password.len()).min()
             }
-            _ => self.secrets.shortest(),
+            _ => self.secrets.shortest_bytes(),
         }
     }
 
     pub fn header(&self) -> Option<&HeaderName> {
-        match &self.place {
-            Place::Header { name, .. } => Some(name),
-            Place::Basic | Place::Bearer => Some(&AUTHORIZATION),
-            Place::Url => None,
+        match &self.position {
+            Position::Header { name, .. } => Some(name),
+            Position::Basic | Position::Bearer => Some(&AUTHORIZATION),
+            Position::Url => None,
         }
     }
 
-    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
         let value = match self.header() {
             Some(name) => at_most_one(request.headers, name)?,
             None => request.token.map(str::as_bytes),
         };
-        let value = value.ok_or(Distrust::Signature)?;
+        let value = value.ok_or(VerifyError::Signature)?;
         let decoded;
-        let given = match &self.place {
-            Place::Url => value,
-            Place::Header { prefix, .. } => value.strip_prefix(prefix.as_bytes()).ok_or(Distrust::Signature)?,
-            Place::Bearer => after_word(value, b"bearer").ok_or(Distrust::Signature)?,
-            Place::Basic => {
-                let encoded = after_word(value, b"basic").ok_or(Distrust::Signature)?;
-                decoded = STANDARD.decode(encoded).map_err(|_| Distrust::Signature)?;
+        let given = match &self.position {
+            Position::Url => value,
+            Position::Header { prefix, .. } => value.strip_prefix(prefix.as_bytes()).ok_or(VerifyError::Signature)?,
+            Position::Bearer => after_auth_scheme(value, b"bearer").ok_or(VerifyError::Signature)?,
+            Position::Basic => {
+                let encoded = after_auth_scheme(value, b"basic").ok_or(VerifyError::Signature)?;
+                decoded = STANDARD.decode(encoded).map_err(|_| VerifyError::Signature)?;
                 &decoded[..]
             }
         };
-        let secret = self.secrets.find(given, request.now_ms).ok_or(Distrust::Signature)?;
+        let secret = self.secrets.find(given, request.now_ms).ok_or(VerifyError::Signature)?;
         let id = match &self.id_header {
             Some(name) => delivery_id(request.headers, name)?,
             None => None,
         };
-        Ok(Proof { identity: id.map_or(Identity::Body, Identity::delivery), secret })
+        Ok(Verification { identity: id.map_or(Identity::Body, Identity::delivery), secret })
     }
 
-    pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), CannotSign> {
+    pub fn sign(&self, signed: &mut Signed, now_ms: i64, id: &str) -> Result<(), SignError> {
         let secret = self.secrets.live(now_ms)?;
-        let value = match &self.place {
-            Place::Url => {
+        let value = match &self.position {
+            Position::Url => {
                 signed.token = Some(secret.to_owned());
                 None
             }
-            Place::Header { prefix, .. } => Some(format!("{prefix}{secret}")),
-            Place::Bearer => Some(format!("Bearer {secret}")),
-            Place::Basic => Some(format!("Basic {}", STANDARD.encode(secret))),
+            Position::Header { prefix, .. } => Some(format!("{prefix}{secret}")),
+            Position::Bearer => Some(format!("Bearer {secret}")),
+            Position::Basic => Some(format!("Basic {}", STANDARD.encode(secret))),
         };
-        let header = |text: &str| HeaderValue::from_str(text).map_err(|_| CannotSign::NoHeader);
         if let (Some(name), Some(value)) = (self.header(), value) {
-            signed.headers.insert(name, header(&value)?);
+            signed.headers.insert(name, header_value(&value)?);
         }
         if let Some(name) = &self.id_header {
-            signed.headers.insert(name, header(id)?);
+            signed.headers.insert(name, header_value(id)?);
         }
         Ok(())
     }
 }
 
-/// What follows a word that is written in any case, and white space.
-fn after_word<'v>(value: &'v [u8], word: &[u8]) -> Option<&'v [u8]> {
-    let (start, rest) = value.split_at_checked(word.len())?;
-    (start.eq_ignore_ascii_case(word) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii_start())
+/// Returns the credentials after the name of an authentication scheme, which is compared without case.
+fn after_auth_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (start, rest) = value.split_at_checked(scheme.len())?;
+    (start.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii_start())
 }

@@ -1,11 +1,11 @@
-//! Amazon SNS: an RSA signature in the body, over some of its members, with a certificate of AWS.
+//! Amazon SNS: an RSA signature in the body, over some of its members, made with a certificate of AWS.
 //!
-//! The certificate is pinned, or fetched from where the message says, if that is one of AWS's own hosts. Since
-//! everybody can have AWS sign a message of a topic of theirs, the topics that count have to be listed.
+//! The certificate is pinned, or fetched from the URL in the message if that is on a host of AWS. AWS signs messages of
+//! any customer's topics, so the accepted topics have to be listed.
 
-use crate::declaration::{Keys, Mistake};
+use crate::declaration::{DeclarationError, Keys};
 use crate::hmac_scheme::check_age;
-use crate::{Distrust, Identity, Proof, Request};
+use crate::{Identity, Request, Verification, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
 
-/// SNS itself tries for an hour to deliver over HTTP; a message may have waited before.
+/// SNS retries an HTTP delivery for an hour, and a message may have waited before that.
 const TOLERANCE_S: i64 = 2 * 60 * 60;
 const CONFIRMATION: &str = "SubscriptionConfirmation";
 
@@ -27,14 +27,14 @@ pub(crate) struct Sns {
     pub tolerance_s: i64,
 }
 
-/// What a topic of Amazon SNS asks before it sends anything.
+/// The confirmation that a topic of Amazon SNS asks for before it sends messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic.
     pub topic: String,
-    /// Where to confirm, unless that is no host of AWS.
+    /// The URL that confirms the subscription; `None` if it is not on a host of AWS.
     pub url: Option<AwsUrl>,
-    /// Whether the source may.
+    /// Whether the source is configured to confirm.
     pub allowed: bool,
 }
 
@@ -70,53 +70,53 @@ struct Message<'b> {
 }
 
 impl Sns {
-    pub fn from_keys(keys: &Keys) -> Result<Self, Mistake> {
+    pub fn from_keys(keys: &Keys) -> Result<Self, DeclarationError> {
         let topics: Vec<String> = keys.list("topics").into_iter().map(str::to_owned).collect();
         if topics.is_empty() || topics.iter().any(|topic| !topic.starts_with("arn:")) {
-            return Err(Mistake::new(
-                "it needs `topics`, the ARNs that may send, such as [arn:aws:sns:eu-west-1:123456789012:alerts]",
+            return Err(DeclarationError::new(
+                "the scheme needs `topics`, the ARNs that may send, such as [arn:aws:sns:eu-west-1:123456789012:alerts]",
             ));
         }
         let certificate = match keys.text("certificate")? {
             Some(pem) => Some(certificate(pem.as_bytes()).ok_or_else(|| {
-                Mistake::new("`certificate` is no X.509 certificate in PEM (-----BEGIN CERTIFICATE-----)")
+                DeclarationError::new("`certificate` is not an X.509 certificate in PEM (-----BEGIN CERTIFICATE-----)")
             })?),
             None => None,
         };
         Ok(Self {
             topics,
             certificate,
-            confirm: keys.word("confirm", &[("false", false), ("true", true)])?,
+            confirm: keys.choice("confirm", &[("false", false), ("true", true)])?,
             tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
         })
     }
 
-    pub fn verify(&self, request: &Request) -> Result<Proof, Distrust> {
-        let message: Message = serde_json::from_slice(request.body).map_err(|_| Distrust::Signature)?;
-        // Before anything is fetched for it.
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
+        let message: Message = serde_json::from_slice(request.body).map_err(|_| VerifyError::Signature)?;
+        // Checked first: an unlisted topic must not make the host fetch anything.
         if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
-            return Err(Distrust::Signature);
+            return Err(VerifyError::Signature);
         }
         let algorithm = match &*message.signature_version {
             "1" => &RSA_SHA1,
             "2" => &RSA_SHA256,
-            _ => return Err(Distrust::Signature),
+            _ => return Err(VerifyError::Signature),
         };
-        let signed = message.canonical().ok_or(Distrust::Signature)?;
-        let signature = STANDARD.decode(&*message.signature).map_err(|_| Distrust::Signature)?;
+        let signed = message.canonical().ok_or(VerifyError::Signature)?;
+        let signature = STANDARD.decode(&*message.signature).map_err(|_| VerifyError::Signature)?;
         let fetched = request.certificate.and_then(certificate);
         let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
-            // Of the topic's own region: what is asked of whom does not lie with a stranger.
+            // Only from the topic's own region, so that an unverified message cannot choose the host to ask.
             let url = AwsUrl::certificate(&message.certificate_url).filter(|url| {
                 request.certificate.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3)
             });
-            return Err(url.map_or(Distrust::Signature, Distrust::CertificateMissing));
+            return Err(url.map_or(VerifyError::Signature, VerifyError::CertificateMissing));
         };
-        let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| Distrust::Signature)?;
-        certificate.verify_signature(algorithm, signed.as_bytes(), &signature).map_err(|_| Distrust::Signature)?;
-        let signed_at: jiff::Timestamp = message.timestamp.parse().map_err(|_| Distrust::Signature)?;
+        let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| VerifyError::Signature)?;
+        certificate.verify_signature(algorithm, signed.as_bytes(), &signature).map_err(|_| VerifyError::Signature)?;
+        let signed_at: jiff::Timestamp = message.timestamp.parse().map_err(|_| VerifyError::Signature)?;
         check_age(signed_at.as_millisecond(), request.now_ms, self.tolerance_s)?;
-        Ok(Proof { identity: Identity::Delivery(message.message_id.into_owned()), secret: 0 })
+        Ok(Verification { identity: Identity::Delivery(message.message_id.into_owned()), secret: 0 })
     }
 
     pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
@@ -130,7 +130,7 @@ impl Sns {
 }
 
 impl Message<'_> {
-    /// What is signed: the members that count, in their order, each as name and value on a line of its own.
+    /// Returns the signed content: the signed members in their fixed order, name and value each on a line.
     fn canonical(&self) -> Option<String> {
         let subject = self.subject.as_deref().map(|subject| ("Subject", subject));
         let (start, end) = (("Message", &*self.message), ("TopicArn", &*self.topic_arn));
@@ -149,12 +149,12 @@ impl Message<'_> {
     }
 }
 
-/// What is signed of a body.
+/// Returns the signed content of a body.
 pub(crate) fn signed_text(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<Message>(body).ok()?.canonical()
 }
 
-/// Whether this is a certificate in PEM that can verify.
+/// Returns whether the bytes are a PEM certificate that can verify signatures.
 pub fn is_certificate(pem: &[u8]) -> bool {
     certificate(pem).is_some()
 }
@@ -165,30 +165,30 @@ fn certificate(pem: &[u8]) -> Option<CertificateDer<'static>> {
 }
 
 impl AwsUrl {
-    /// Takes one plain spelling only: nothing that another reader could take for another host.
+    /// Parses a URL. Only one plain spelling is accepted, because another parser could read a different host in others.
     pub fn new(text: &str) -> Option<Self> {
         let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
         let region = host.strip_prefix("sns.")?;
         let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
-        let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_region = !region.is_empty() && region.bytes().all(part);
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_region = !region.is_empty() && region.bytes().all(is_allowed);
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\#\"<>".contains(&byte));
         (is_region && is_path && text.len() <= 2048).then(|| Self(text.to_owned()))
     }
 
-    /// The place of a certificate: `/SimpleNotificationService-<hexadecimal>.pem`.
+    /// Parses the URL of a certificate, whose path is `/SimpleNotificationService-<hexadecimal>.pem`.
     fn certificate(text: &str) -> Option<Self> {
         let file = text.rsplit('/').next()?.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem")?;
         let plain = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_alphanumeric());
         Self::new(text).filter(|_| plain && text.matches('/').count() == 3)
     }
 
-    /// The region that it is in.
+    /// Returns the AWS region of the host.
     pub fn region(&self) -> &str {
         self.0.split('.').nth(1).unwrap_or_default()
     }
 
-    /// The URL.
+    /// Returns the URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -197,7 +197,7 @@ impl AwsUrl {
 static RSA_SHA1: Rsa = Rsa(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY);
 static RSA_SHA256: Rsa = Rsa(&RSA_PKCS1_2048_8192_SHA256);
 
-/// RSA with PKCS #1 v1.5. The certificates' reader knows it with SHA-256 only, and version 1 has SHA-1.
+/// RSA with PKCS #1 v1.5. webpki supports it with SHA-256 only, but version 1 of the signature uses SHA-1.
 struct Rsa(&'static RsaParameters);
 
 impl SignatureVerificationAlgorithm for Rsa {

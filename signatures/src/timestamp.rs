@@ -1,21 +1,21 @@
-//! When something was signed, as vendors write it.
+//! Signing times, as vendors write them.
 
 use std::str;
 
-/// How a time of signing is written.
+/// The unit and format of a signing time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Whole seconds since the Unix epoch.
     Seconds,
     /// Whole milliseconds since the Unix epoch.
     Milliseconds,
-    /// RFC 3339, or digits, which are milliseconds: vendors that document the one have sent the other.
+    /// RFC 3339. Plain digits are accepted as milliseconds, because vendors that document RFC 3339 have sent them.
     Rfc3339,
 }
 
 impl Unit {
-    /// Milliseconds since the Unix epoch, or nothing where the text is no such time in its one plain spelling.
-    pub fn read(self, text: &[u8]) -> Option<i64> {
+    /// Parses a signing time into milliseconds since the Unix epoch. Returns `None` for any spelling but the plain one.
+    pub fn parse(self, text: &[u8]) -> Option<i64> {
         match self {
             Self::Seconds => digits(text)?.checked_mul(1000),
             Self::Milliseconds => digits(text),
@@ -26,8 +26,8 @@ impl Unit {
         }
     }
 
-    /// A time as a sender writes it.
-    pub fn write(self, unix_ms: i64) -> String {
+    /// Formats a signing time as a sender does.
+    pub fn format(self, unix_ms: i64) -> String {
         match self {
             Self::Seconds => unix_ms.div_euclid(1000).to_string(),
             Self::Milliseconds => unix_ms.to_string(),
@@ -36,7 +36,8 @@ impl Unit {
     }
 }
 
-/// A number in digits only: no sign, no fraction, no leading zeros, few enough not to overflow.
+/// Parses a number that consists of digits only: without a sign, a fraction or leading zeros, and short enough not to
+/// overflow.
 fn digits(text: &[u8]) -> Option<i64> {
     let plain = (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     let padded = text.len() > 1 && text[0] == b'0';

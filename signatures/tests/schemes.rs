@@ -1,13 +1,14 @@
-//! Schemes as senders and configurations meet them. The cases are data: published vectors in `vectors.json`, spellings
-//! in
-//! `parsing.json`, mistakes of declarations below.
+//! Schemes as senders and configurations use them. The cases are data: published vectors in `vectors.json`, spellings
+//! of signatures in `parsing.json`, wrong declarations below.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use hookmill_signatures::{CannotSign, Declaration, Distrust, Identity, Request, Scheme, Secret, Words, names};
+use hookmill_signatures::{
+    Declaration, Identity, OneOrMany, Request, Scheme, Secret, SignError, StandardWebhooks, VerifyError, scheme_names,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,13 +19,13 @@ const NOW_MS: i64 = 1_700_000_000_000;
 
 fn declaration(value: &Value) -> Declaration {
     let Some(keys) = value.as_object() else { return Declaration::preset(value.as_str().unwrap()) };
-    let words = |value: &Value| match value {
-        Value::Array(items) => Words::Several(items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()),
-        other => Words::One(other.as_str().unwrap().to_owned()),
+    let texts = |value: &Value| match value {
+        Value::Array(items) => OneOrMany::Many(items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()),
+        other => OneOrMany::One(other.as_str().unwrap().to_owned()),
     };
-    let keys = keys.iter().map(|(name, value)| (name.clone(), words(value)));
+    let keys = keys.iter().map(|(name, value)| (name.clone(), texts(value)));
     let (scheme, keys) = keys.partition::<Vec<_>, _>(|(name, _)| name == "type");
-    let Words::One(scheme) = &scheme[0].1 else { panic!("`type` is one word") };
+    let OneOrMany::One(scheme) = &scheme[0].1 else { panic!("`type` is one text") };
     Declaration { scheme: scheme.clone(), keys: keys.into_iter().collect() }
 }
 
@@ -53,27 +54,28 @@ struct Vector {
 }
 
 #[test]
-fn published_vectors() {
+fn verifies_published_vectors() {
     let vectors: Vec<Vector> = serde_json::from_str(include_str!("vectors.json")).unwrap();
     for vector in vectors {
         let scheme = Scheme::declare(&declaration(&vector.scheme), &[Secret::new(vector.secret)]).unwrap();
         let pairs: Vec<_> = vector.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
         let headers = headers(&pairs);
-        let proof = scheme.verify(&request(&headers, vector.body.as_bytes(), vector.now * 1000));
+        let verification = scheme.verify(&request(&headers, vector.body.as_bytes(), vector.now * 1000));
         let expected = match vector.identity {
             Value::String(id) => Identity::Delivery(id),
             Value::Number(ms) => Identity::SignedAt(ms.as_i64().unwrap()),
             _ => Identity::Body,
         };
-        assert_eq!(proof.map(|proof| proof.identity), Ok(expected), "{}", vector.name);
+        assert_eq!(verification.map(|verification| verification.identity), Ok(expected), "{}", vector.name);
         let tampered = request(&headers, b"another body", vector.now * 1000);
-        assert_eq!(scheme.verify(&tampered), Err(Distrust::Signature), "{}", vector.name);
-        let (hidden, shown) = (pairs.iter()).partition::<Vec<_>, _>(|(name, _)| scheme.hides(&name.parse().unwrap()));
+        assert_eq!(scheme.verify(&tampered), Err(VerifyError::Signature), "{}", vector.name);
+        let (hidden, shown) =
+            (pairs.iter()).partition::<Vec<_>, _>(|(name, _)| scheme.is_secret_header(&name.parse().unwrap()));
         assert!(!hidden.is_empty() && shown.iter().all(|(name, _)| !name.to_lowercase().contains("signature")));
     }
 }
 
-/// `\xNN` stands for a byte.
+/// Decodes `\xNN` into a byte.
 fn bytes(text: &str) -> Vec<u8> {
     let mut parts = text.split("\\x");
     let mut bytes = parts.next().unwrap().as_bytes().to_vec();
@@ -88,8 +90,8 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(bytes(text)).finalize().into_bytes().to_vec()
 }
 
-/// A header's value with `{hex:TEXT}` and its like made into the keyed hash of the text, once or more.
-fn written(text: &str) -> Vec<u8> {
+/// Replaces each `{hex:TEXT}`, `{b64:TEXT}` and the like in a header's value by the HMAC of the text.
+fn with_hmacs(text: &str) -> Vec<u8> {
     let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     type Write<'a> = &'a dyn Fn(&str) -> String;
     let kinds: [(&str, Write); 6] = [
@@ -116,43 +118,43 @@ fn written(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn how_signatures_may_be_written() {
+fn accepts_documented_spellings_of_a_signature_only() {
     type Row = (String, Value, String, Vec<(String, String)>, String);
     let rows: Vec<Row> = serde_json::from_str(include_str!("parsing.json")).unwrap();
     for (name, scheme, expected, pairs, body) in rows {
         let declared = Scheme::declare(&declaration(&scheme), &[Secret::new(SECRET.into())]).unwrap();
-        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name, written(&value))).collect();
+        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name, with_hmacs(&value))).collect();
         let body = bytes(&body.replace("{secret}", SECRET));
         let found = match declared.verify(&request(&headers(&pairs), &body, NOW_MS)) {
-            Ok(_) => "believed",
-            Err(Distrust::Signature) => "signature",
-            Err(Distrust::Expired(_)) => "expired",
-            Err(Distrust::Future(_)) => "future",
-            Err(Distrust::CertificateMissing(_)) => "certificate",
+            Ok(_) => "accepted",
+            Err(VerifyError::Signature) => "signature",
+            Err(VerifyError::Expired(_)) => "expired",
+            Err(VerifyError::Future(_)) => "future",
+            Err(VerifyError::CertificateMissing(_)) => "certificate",
         };
         assert_eq!(found, expected, "{scheme} {name}");
     }
 }
 
-/// The secret in the form that a scheme asks for.
+/// Returns a secret in the form that the scheme needs.
 fn secret_of(name: &str) -> String {
     if name == "basic" { "soc:a-password-of-the-tests".into() } else { SECRET.into() }
 }
 
-/// Every scheme whose key the host has, with what it cannot do without.
-fn declared() -> impl Iterator<Item = Declaration> {
+/// Returns every scheme that the host can sign for, with its required keys.
+fn declarations() -> impl Iterator<Item = Declaration> {
     let complete = |name: &str| match name {
         "hmac" => Declaration::preset(name).with("signature_header", "x-sum"),
         "static-header" => Declaration::preset(name).with("header", "x-key"),
         _ => Declaration::preset(name),
     };
-    names().filter(|name| !matches!(*name, "none" | "aws-sns")).map(complete)
+    scheme_names().filter(|name| !matches!(*name, "none" | "aws-sns")).map(complete)
 }
 
 #[test]
-fn what_is_signed_is_believed_and_nothing_else() {
+fn accepts_what_it_signed_and_nothing_else() {
     let bodies: [&[u8]; 4] = [b"{\"alert\": 1}", b"", b"\xff\x00\xfe", &[b'x'; 5000]];
-    for declaration in declared() {
+    for declaration in declarations() {
         let name = declaration.scheme.clone();
         let secret = Secret::new(secret_of(&name));
         let scheme = Scheme::declare(&declaration, &[secret]).unwrap();
@@ -160,7 +162,7 @@ fn what_is_signed_is_believed_and_nothing_else() {
         let other = Scheme::declare(&declaration, &[other]).unwrap();
         for body in bodies {
             let signed = match scheme.sign(body, NOW_MS, "id-1") {
-                Err(CannotSign::NotJson) if name == "microsoft-graph" => continue,
+                Err(SignError::NotJson) if name == "microsoft-graph" => continue,
                 signed => signed.unwrap(),
             };
             let good = Request {
@@ -170,36 +172,36 @@ fn what_is_signed_is_believed_and_nothing_else() {
                 now_ms: NOW_MS,
                 certificate: None,
             };
-            let proof = scheme.verify(&good).unwrap_or_else(|error| panic!("{name}: {error:?}"));
-            assert_eq!(proof.secret, 0);
-            assert_eq!(other.verify(&good), Err(Distrust::Signature), "{name}: another secret");
+            let verification = scheme.verify(&good).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            assert_eq!(verification.secret, 0);
+            assert_eq!(other.verify(&good), Err(VerifyError::Signature), "{name}: another secret");
             let bare = Request { headers: &HeaderMap::new(), body: &[], token: None, ..good };
-            assert_eq!(scheme.verify(&bare), Err(Distrust::Signature), "{name}: nothing");
-            // A token that the scheme has no use for is somebody's secret in the wrong place.
+            assert_eq!(scheme.verify(&bare), Err(VerifyError::Signature), "{name}: nothing");
+            // A token that the scheme does not use may be a secret in the wrong place.
             let token = Some(if name == "url-token" { "another" } else { SECRET });
-            assert_eq!(scheme.verify(&Request { token, ..good }), Err(Distrust::Signature), "{name}: token");
-            let is_keyed_hash = scheme.keyed_hash(0, b"").is_some();
-            if is_keyed_hash {
+            assert_eq!(scheme.verify(&Request { token, ..good }), Err(VerifyError::Signature), "{name}: token");
+            let is_hmac = scheme.hmac(0, b"").is_some();
+            if is_hmac {
                 let longer = [&signed.body[..], b" "].concat();
                 let tampered = Request { body: &longer, ..good };
-                assert_eq!(scheme.verify(&tampered), Err(Distrust::Signature), "{name}: body");
+                assert_eq!(scheme.verify(&tampered), Err(VerifyError::Signature), "{name}: body");
             }
-            if matches!(proof.identity, Identity::SignedAt(_)) || name == "standard-webhooks" {
+            if matches!(verification.identity, Identity::SignedAt(_)) || name == "standard-webhooks" {
                 let late = Request { now_ms: NOW_MS + 601_000, ..good };
-                assert!(matches!(scheme.verify(&late), Err(Distrust::Expired(_))), "{name}: late");
+                assert!(matches!(scheme.verify(&late), Err(VerifyError::Expired(_))), "{name}: late");
             }
         }
     }
 }
 
 #[test]
-fn every_live_secret_counts_and_no_other() {
-    for declaration in declared() {
+fn accepts_every_live_secret_and_no_expired_one() {
+    for declaration in declarations() {
         let name = declaration.scheme.clone();
         let text = |suffix: &str| Secret::new(format!("{}{suffix}", secret_of(&name)));
         let (old, new) = (text("CCCC").until(NOW_MS), text("BBBB"));
         let scheme = Scheme::declare(&declaration, &[old.clone(), new.clone()]).unwrap();
-        for (index, secret, now_ms, believed) in [
+        for (index, secret, now_ms, accepted) in [
             (0, &old, NOW_MS, true),
             (0, &old, NOW_MS + 1, false),
             (1, &new, NOW_MS, true),
@@ -209,39 +211,39 @@ fn every_live_secret_counts_and_no_other() {
             let signed = sender.sign(b"{}", now_ms, "id-1").unwrap();
             let token = signed.token.as_deref();
             let request = Request { token, ..request(&signed.headers, &signed.body, now_ms) };
-            let found = scheme.verify(&request).map(|proof| proof.secret);
-            assert_eq!(found.is_ok(), believed, "{name} {index} {found:?}");
+            let found = scheme.verify(&request).map(|verification| verification.secret);
+            assert_eq!(found.is_ok(), accepted, "{name} {index} {found:?}");
             assert_eq!(found.unwrap_or(index), index, "{name}");
         }
         let expired = Scheme::declare(&declaration, &[old]).unwrap();
-        assert_eq!(expired.sign(b"{}", NOW_MS + 1, "id-1").unwrap_err(), CannotSign::Expired, "{name}");
+        assert_eq!(expired.sign(b"{}", NOW_MS + 1, "id-1").unwrap_err(), SignError::Expired, "{name}");
     }
 }
 
 #[test]
-fn deliveries_with_an_id() {
+fn the_delivery_id_identifies_a_repeat() {
     let scheme = |name| Scheme::declare(&Declaration::preset(name), &[Secret::new(SECRET.into())]).unwrap();
     for name in ["github", "pagerduty", "standard-webhooks", "hcp-vault-radar", "gitlab"] {
         let signed = scheme(name).sign(b"{}", NOW_MS, "id-1").unwrap();
-        let proof = scheme(name).verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
-        assert_eq!(proof.identity, Identity::Delivery("id-1".into()), "{name}");
+        let verification = scheme(name).verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
+        assert_eq!(verification.identity, Identity::Delivery("id-1".into()), "{name}");
     }
-    // One that is not signed may be missing.
+    // An id that is not signed may be missing.
     let mut signed = scheme("github").sign(b"{}", NOW_MS, "id-1").unwrap();
     signed.headers.remove("x-github-delivery");
-    let proof = scheme("github").verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
-    assert_eq!(proof.identity, Identity::Body);
+    let verification = scheme("github").verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
+    assert_eq!(verification.identity, Identity::Body);
 }
 
 #[test]
-fn every_mistake_is_named_with_what_is_allowed() {
+fn wrong_declarations_are_refused_with_the_allowed_values() {
     let with = |keys: &[(&str, &str)]| {
         let hmac = Declaration::preset("hmac").with("signature_header", "x-sum");
         keys.iter().fold(hmac, |declaration, (key, value)| declaration.with(key, value))
     };
     let preset = Declaration::preset;
     let cases: Vec<(Declaration, &[&str])> = vec![
-        (preset("hookmil"), &["`hookmil`", "known are hookmill, generic-body", "none"]),
+        (preset("hookmil"), &["`hookmil`", "expected one of hookmill, generic-body", "none"]),
         (preset("github").with("header", "x"), &["`github` has no key `header`", "algorithm, encoding"]),
         (preset("gitlab").with("template", "{body}"), &["has no key `template`", "header, prefix"]),
         (preset("url-token").with("header", "x"), &["has no key `header`", "id_header"]),
@@ -268,7 +270,7 @@ fn every_mistake_is_named_with_what_is_allowed() {
         (with(&[("tolerance", "8d")]), &["`tolerance`", "24h"]),
         (preset("standard-webhooks").with("signature_header", "x-sum"), &["`timestamp_header` has 2 names", "1"]),
         (preset("none"), &["remove the secret or choose a scheme"]),
-        (preset("aws-sns").with("topics", "arn:aws:sns:x:1:y"), &["no secret of yours"]),
+        (preset("aws-sns").with("topics", "arn:aws:sns:x:1:y"), &["uses no secret"]),
     ];
     for (declaration, words) in cases {
         let error = Scheme::declare(&declaration, &[Secret::new("hunter2~hunter2".into())]).unwrap_err().to_string();
@@ -290,14 +292,14 @@ fn every_mistake_is_named_with_what_is_allowed() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn debug_output_contains_no_secret() {
     let secret = Secret::new("hunter2hunter2".into());
     let scheme = Scheme::declare(&Declaration::preset("github"), std::slice::from_ref(&secret)).unwrap();
     assert_eq!(format!("{secret:?} {scheme:?}"), "Secret Scheme(github)");
 }
 
 #[test]
-fn what_has_to_be_guessed_of_a_secret() {
+fn counts_the_secret_bytes_that_an_attacker_has_to_guess() {
     for (name, secret, bytes) in [
         ("hookmill", "12345678", Some(8)),
         ("standard-webhooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Some(24)),
@@ -308,6 +310,80 @@ fn what_has_to_be_guessed_of_a_secret() {
         ("microsoft-graph", "1234567890", Some(10)),
     ] {
         let scheme = Scheme::declare(&Declaration::preset(name), &[Secret::new(secret.into())]).unwrap();
-        assert_eq!(scheme.shortest_secret(), bytes, "{name}");
+        assert_eq!(scheme.shortest_secret_bytes(), bytes, "{name}");
     }
+}
+
+/// Computed with Python's `hmac` over `{timestamp}.{body}`.
+#[test]
+fn hookmill_signs_the_timestamp_and_the_body() {
+    let secret = Secret::new("hookmill-example-secret".into());
+    let scheme = Scheme::declare(&Declaration::preset("hookmill"), &[secret]).unwrap();
+    let signed = scheme.sign(br#"{"alert":1}"#, NOW_MS, "").unwrap();
+    assert_eq!(signed.headers["x-webhook-timestamp"], "1700000000");
+    let expected = "sha256=d27f0d72300cfab97fe293edf5376ab0bd1286a88643d18606f26a546ae549a8";
+    assert_eq!(signed.headers["x-webhook-signature"], expected);
+}
+
+/// The published vectors of the Standard Webhooks and Svix libraries, as a sender makes them.
+#[test]
+fn standard_webhooks_signs_published_vectors() {
+    let vectors = [
+        (
+            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            1_649_367_553,
+            r#"{"email":"test@example.com","username":"test_user"}"#,
+            "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+        ),
+        (
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            r#"{"test": 2432232314}"#,
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        ),
+    ];
+    for (secret, id, timestamp_s, body, expected) in vectors {
+        let keys = StandardWebhooks::new(&[secret]).unwrap();
+        assert_eq!(keys.sign(id, timestamp_s, body.as_bytes()), expected);
+    }
+}
+
+#[test]
+fn standard_webhooks_signs_with_every_secret_and_verifies_with_any() {
+    let secrets = ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+    let both = StandardWebhooks::new(&secrets).unwrap();
+    let one = |secret| StandardWebhooks::new(&[secret]).unwrap();
+    let (id, timestamp_s, body) = ("msg_1", NOW_MS / 1000, &b"\xff{}"[..]);
+    let signature = both.sign(id, timestamp_s, body);
+    let single = secrets.map(|secret| one(secret).sign(id, timestamp_s, body));
+    assert_eq!(signature, single.join(" "));
+    let message = |signature: &str| {
+        headers(&[
+            ("webhook-id".into(), id.into()),
+            ("webhook-timestamp".into(), timestamp_s.to_string().into()),
+            ("webhook-signature".into(), signature.into()),
+        ])
+    };
+    for (index, secret) in secrets.into_iter().enumerate() {
+        assert!(one(secret).verify(&message(&signature), body, NOW_MS).is_ok());
+        assert_eq!(both.verify(&message(&single[index]), body, NOW_MS).unwrap().secret, index);
+        let other = one(secrets[1 - index]).verify(&message(&single[index]), body, NOW_MS);
+        assert_eq!(other, Err(VerifyError::Signature));
+    }
+    let tampered = both.verify(&message(&signature), b"{}", NOW_MS);
+    assert_eq!(tampered, Err(VerifyError::Signature));
+    let late = both.verify(&message(&signature), body, NOW_MS + 301_000);
+    assert_eq!(late, Err(VerifyError::Expired(300)));
+}
+
+#[test]
+fn standard_webhooks_refuses_unusable_secrets_without_showing_them() {
+    for text in ["", "hunter2hunter2", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%"] {
+        let error = StandardWebhooks::new(&[text]).unwrap_err().to_string();
+        assert!(error.contains("openssl rand") && !error.contains("hunter2"), "{error}");
+    }
+    let error = StandardWebhooks::new::<&str>(&[]).unwrap_err().to_string();
+    assert!(error.contains("at least one secret"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 
-use hookmill_signatures::{AwsUrl, Declaration, Distrust, Identity, Request, Scheme};
+use hookmill_signatures::{AwsUrl, Declaration, Identity, Request, Scheme, VerifyError};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
@@ -19,29 +19,30 @@ fn scheme(keys: &[(&str, &str)]) -> Scheme {
     Scheme::declare(&keys.iter().fold(sns, |sns, (key, value)| sns.with(key, value)), &[]).unwrap()
 }
 
-fn verify(scheme: &Scheme, message: &Value, certificate: Option<&str>, now_ms: i64) -> Result<Identity, Distrust> {
+fn verify(scheme: &Scheme, message: &Value, certificate: Option<&str>, now_ms: i64) -> Result<Identity, VerifyError> {
     let (headers, body) = (HeaderMap::new(), message.to_string());
     let certificate = certificate.map(str::as_bytes);
     let request = Request { headers: &headers, body: body.as_bytes(), token: None, now_ms, certificate };
-    scheme.verify(&request).map(|proof| proof.identity)
+    scheme.verify(&request).map(|verification| verification.identity)
 }
 
 #[test]
-fn both_versions_and_every_kind() {
+fn verifies_both_signature_versions_and_every_message_type() {
     let pinned = scheme(&[("certificate", CERTIFICATE)]);
     for (name, message) in &messages() {
         let id = Identity::Delivery(message["MessageId"].as_str().unwrap().into());
         assert_eq!(verify(&pinned, message, None, NOW_MS), Ok(id.clone()), "{name}");
-        let missing = Distrust::CertificateMissing(AwsUrl::new(message["SigningCertURL"].as_str().unwrap()).unwrap());
+        let missing =
+            VerifyError::CertificateMissing(AwsUrl::new(message["SigningCertURL"].as_str().unwrap()).unwrap());
         assert_eq!(verify(&scheme(&[]), message, None, NOW_MS), Err(missing), "{name}");
         assert_eq!(verify(&scheme(&[]), message, Some(CERTIFICATE), NOW_MS), Ok(id), "{name}");
-        assert_eq!(verify(&scheme(&[]), message, Some("not one"), NOW_MS), Err(Distrust::Signature), "{name}");
-        assert_eq!(verify(&pinned, message, None, NOW_MS + 7_201_000), Err(Distrust::Expired(7200)), "{name}");
+        assert_eq!(verify(&scheme(&[]), message, Some("not one"), NOW_MS), Err(VerifyError::Signature), "{name}");
+        assert_eq!(verify(&pinned, message, None, NOW_MS + 7_201_000), Err(VerifyError::Expired(7200)), "{name}");
     }
 }
 
 #[test]
-fn what_was_changed_is_not_believed() {
+fn refuses_a_change_of_any_signed_member() {
     let pinned = scheme(&[("certificate", CERTIFICATE)]);
     for (name, message) in &messages() {
         for (member, value) in [
@@ -57,7 +58,7 @@ fn what_was_changed_is_not_believed() {
             ("SignatureVersion", json!("3")),
             ("SignatureVersion", Value::Null),
         ] {
-            let counts = match member {
+            let is_signed = match member {
                 "Subject" => message["Type"] == "Notification",
                 "SubscribeURL" => message["Type"] != "Notification",
                 _ => true,
@@ -65,18 +66,18 @@ fn what_was_changed_is_not_believed() {
             let mut changed = message.clone();
             changed[member] = value;
             let verified = verify(&pinned, &changed, None, NOW_MS);
-            assert_eq!(verified.is_err(), counts, "{name}: {member}: {verified:?}");
+            assert_eq!(verified.is_err(), is_signed, "{name}: {member}: {verified:?}");
         }
     }
 }
 
 #[test]
-fn only_hosts_of_aws_are_asked() {
+fn certificates_are_requested_from_hosts_of_aws_only() {
     let message = &messages()["version 2"];
-    for (url, asked) in [
+    for (url, is_requested) in [
         ("https://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", true),
         ("https://sns.us-west-2.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", true),
-        // Of another region than the topic.
+        // A region that is not the topic's.
         ("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-c6f8.pem", false),
         ("http://sns.us-west-2.amazonaws.com/SimpleNotificationService-c6f8.pem", false),
         ("https://sns.us-west-2.amazonaws.com.evil.example/SimpleNotificationService-c6f8.pem", false),
@@ -94,18 +95,18 @@ fn only_hosts_of_aws_are_asked() {
         let mut message = message.clone();
         message["SigningCertURL"] = url.into();
         let expected = match AwsUrl::new(url) {
-            Some(url) if asked => Distrust::CertificateMissing(url),
-            _ => Distrust::Signature,
+            Some(url) if is_requested => VerifyError::CertificateMissing(url),
+            _ => VerifyError::Signature,
         };
         assert_eq!(verify(&scheme(&[]), &message, None, NOW_MS), Err(expected), "{url}");
-        // A topic that is not listed makes nobody ask for anything.
+        // A topic that is not listed causes no request.
         message["TopicArn"] = "arn:aws:sns:us-west-2:123456789012:Another".into();
-        assert_eq!(verify(&scheme(&[]), &message, None, NOW_MS), Err(Distrust::Signature), "{url}");
+        assert_eq!(verify(&scheme(&[]), &message, None, NOW_MS), Err(VerifyError::Signature), "{url}");
     }
 }
 
 #[test]
-fn what_asks_to_be_confirmed() {
+fn reads_subscription_confirmations() {
     let message = &messages()["confirmation"];
     for (confirm, allowed) in [("true", true), ("false", false)] {
         let subscription = scheme(&[("confirm", confirm)]).subscription(message.to_string().as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-;; The source-ref is the time in seconds, as letters.
+;; Returns the time in seconds, as letters, as source-ref.
 (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32)))
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
   (local $number i64) (local $at i32)

@@ -1,5 +1,5 @@
-;; Keeps a count of its calls; the source-ref is how many there were before. Traps where the body begins with `t`, grows by
-;; 32 MiB where it begins with `g`.
+;; Counts its calls and returns the number of earlier ones as source-ref. Traps if the body begins with `t`; grows by
+;; 32 MiB if it begins with `g`.
 (global $calls (mut i32) (i32.const 48)) ;; "0"
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
   (if (i32.eq (i32.load8_u (local.get 14)) (i32.const 116)) (then unreachable))

@@ -1,4 +1,4 @@
-;; Writes 10,000 lines into its log, and is otherwise good.
+;; Writes 10,000 log lines, then maps normally.
 (import "hookmill:plugin/log@0.1.0" "write" (func $write (param i32 i32 i32)))
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
   (local $line i32)

@@ -1,4 +1,4 @@
-;; What a guest has that is not special about it.
+;; The common part of the guests.
 (type $to-incidents (func (param i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
 (memory (export "memory") 64)
 (global $free (mut i32) (i32.const 8192))

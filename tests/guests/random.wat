@@ -1,4 +1,4 @@
-;; The source-ref is a random number's low 32 bits, as letters.
+;; Returns the low 32 bits of a random number, as letters, as source-ref.
 (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
   (local $number i64) (local $at i32)

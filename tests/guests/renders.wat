@@ -1,5 +1,5 @@
-;; A notifier that returns what the incident's description holds: two letters from `a` to `p` for each byte, as it lies in
-;; memory from 2 MiB on. With `T` it traps, with `L` it never ends: outcome.rs makes such descriptions.
+;; A notifier that decodes its result from the incident's description: two letters from `a` to `p` per byte of memory,
+;; from 2 MiB on. `T` makes it trap, `L` makes it loop. outcome.rs makes such descriptions.
 (func (export "hookmill:plugin/notifier@0.1.0#render") (param i32) (result i32)
   (local $from i32) (local $end i32) (local $to i32)
   (local.set $from (i32.load offset=92 (local.get 0)))

@@ -1,4 +1,4 @@
-;; Traps when it is asked who it is.
+;; Traps in `describe`.
 (module
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))

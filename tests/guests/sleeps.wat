@@ -1,4 +1,4 @@
-;; Sleeps for an hour in WASI's poll, where no instruction of its own runs.
+;; Sleeps for an hour in WASI's `poll`, where it executes no instruction.
 (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $subscribe (param i64) (result i32)))
 (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)

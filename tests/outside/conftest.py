@@ -1,4 +1,4 @@
-"""Real hosts, `hookmill serve` as a child process, beside code that nobody here wrote."""
+"""Real hosts, `hookmill serve` as a child process, tested with third-party code."""
 
 import json
 import os
@@ -20,21 +20,21 @@ HERE = Path(__file__).parent
 TARGET = HERE.parent.parent / "target"
 HOOKMILL = os.environ.get("HOOKMILL", str(TARGET / "release" / "hookmill"))
 ADMIN_TOKEN = "an-admin-token-of-the-tests"
-# Far more than anything here takes, so that a busy machine fails no test.
+# Much longer than any step takes, so that a busy machine does not fail a test.
 PATIENCE_S = 60
 
 
 def eventually(what, probe, patience_s=PATIENCE_S):
-    """Waits until the probe finds what it looks for."""
+    """Waits until the probe returns a true value."""
     end = time.monotonic() + patience_s
     while not (found := probe()):
-        assert time.monotonic() < end, f"waited in vain: {what}"
+        assert time.monotonic() < end, f"timed out: {what}"
         time.sleep(0.02)
     return found
 
 
 def npm(function, **arguments):
-    """Calls a function of signers.mjs, with the packages that are installed under target/."""
+    """Calls a function of signers.mjs with the packages under target/."""
     code = (HERE / "signers.mjs").read_text()
     command = ["node", "--input-type=module", "--eval", code, "--", function, json.dumps(arguments)]
     output = subprocess.run(
@@ -45,7 +45,7 @@ def npm(function, **arguments):
 
 @dataclass
 class Request:
-    """What came in at a receiver. The names of headers are in lower case."""
+    """A request that a receiver got. Header names are in lower case."""
 
     method: str
     path: str
@@ -57,10 +57,10 @@ class Request:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes what it gets, over TLS if it is given a context, and keeps it.
+    """A receiver that keeps every request, over TLS if it has a context.
 
-    `answer` says what is answered to a request: a status, or a status and a value that is sent as JSON. Where it says
-    nothing, the connection is reset.
+    `answer` returns the answer to a request: a status, or a status and a value that is sent as JSON. `None` resets the
+    connection.
     """
 
     request_queue_size = 128
@@ -76,7 +76,7 @@ class Receiver(ThreadingHTTPServer):
                 received.append(request)
                 answer = answer_to(request)
                 if answer is None:
-                    # Nothing is read any more, nothing is said: the other side sees a reset.
+                    # Close with linger 0, so that the client sees a reset.
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.connection.close()
                     return
@@ -104,10 +104,10 @@ class Receiver(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
-        """Who does not come to terms with it goes away."""
+        """Ignores clients that fail the handshake or disconnect."""
 
     def until(self, count, what=lambda request: True):
-        """So many of these requests, once they have come."""
+        """Waits for this many matching requests and returns them."""
 
         def probe():
             found = [request for request in list(self.received) if what(request)]
@@ -126,7 +126,7 @@ def openssl(folder, *arguments):
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """An authority, and what it has signed for 127.0.0.1."""
+    """A certificate authority and certificates that it signed for 127.0.0.1."""
     folder = tmp_path_factory.mktemp("certificates")
     openssl(folder, *"req -x509 -newkey rsa:2048 -noenc -keyout ca.key -out ca.pem -days 2 -subj /CN=authority".split())
     openssl(folder, *"req -newkey rsa:2048 -noenc -keyout own.key -out own.csr -subj /CN=own".split())
@@ -137,7 +137,7 @@ def certificates(tmp_path_factory):
 
 
 def server_side(certificates):
-    """What a server shows that has the authority's certificate."""
+    """The TLS context of a server with a certificate of the authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "own.pem", certificates / "own.key")
     return context
@@ -145,7 +145,7 @@ def server_side(certificates):
 
 @pytest.fixture
 def receiver():
-    """Starts receivers that end with the test."""
+    """Starts receivers that stop with the test."""
     receivers = []
 
     def started(**arguments):
@@ -158,17 +158,17 @@ def receiver():
 
 
 def yaml(**keys):
-    """Keys of a configuration; JSON is YAML."""
+    """Formats configuration keys as JSON, which is valid YAML."""
     return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in keys.items())
 
 
 def destination(url, **keys):
-    """A destination on this machine, to which everything is sent once."""
+    """A destination on this machine, with a single attempt per delivery."""
     return {"url": url, "allow_networks": ["127.0.0.0/8"], "retry_schedule": [], **keys}
 
 
 class Host:
-    """A running host in a folder of its own, with the generic mapper."""
+    """A host in a folder of its own, with the generic mapper."""
 
     def __init__(self, folder, config):
         (folder / "plugins").mkdir(mode=0o700)
@@ -176,22 +176,22 @@ class Host:
         (folder / "hookmill.yaml").write_text(f"listen: 127.0.0.1:0\nlimits: {{ deadline_ms: 20000 }}\n{config}")
         self.folder, self.log = folder, folder / "log"
         self.session = requests.Session()
-        # Neither proxies nor a ~/.netrc of whoever runs this.
+        # Ignore proxies and ~/.netrc of the user.
         self.session.trust_env = False
         self.run()
 
     def run(self):
-        """Starts it, also once more after it was killed: then at another port."""
+        """Starts the host, also again after a kill, on another port."""
         with self.log.open("w") as log:
             environment = {"HOOKMILL_ADMIN_TOKEN": ADMIN_TOKEN, "NO_COLOR": "1"}
-            # Nobody listens there: a host that took a proxy from its environment would deliver nothing.
+            # Nothing listens at this proxy: a host that used it would deliver nothing.
             environment |= {name: "http://127.0.0.1:1" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy")}
             self.process = subprocess.Popen([HOOKMILL, "serve"], cwd=self.folder, env=environment, stderr=log)
         self.url = eventually("the host listens", self._address)
         eventually("the host is ready", lambda: self.session.get(f"{self.url}/readyz").ok)
 
     def kill(self):
-        """Ends it as a power cut would."""
+        """Kills the host, as in a power failure."""
         self.process.kill()
         self.process.wait()
 
@@ -202,30 +202,30 @@ class Host:
         return rest.split()[0] if "\n" in rest else None
 
     def post(self, source, body, headers=None):
-        """Posts a payload as its sender would."""
+        """Posts a payload as its sender does."""
         body = body if isinstance(body, bytes) else body.encode()
         return self.session.post(f"{self.url}/api/webhooks/{source}", data=body, headers=headers)
 
-    def tell(self, reference, **data):
-        """Posts what the generic mapper makes an incident of, from source `lab`. Returns the answer."""
+    def post_alert(self, reference, **data):
+        """Posts an alert for the generic mapper from source `lab`. Returns the answer."""
         body = {"event_type": "malware_detected", "data": {"alert_id": reference, **data}}
         answer = self.post("lab", json.dumps(body)).json()
         assert answer["status"] == "accepted", answer
         return answer
 
     def call(self, method, path, **arguments):
-        """The API's answer."""
+        """Sends a request to the API and returns the answer."""
         headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
         answer = self.session.request(method, f"{self.url}{path}", headers=headers, **arguments)
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
     def get(self, path):
-        """What the API shows."""
+        """Gets a path of the API."""
         return self.call("GET", path)
 
     def over(self, destination, count=1):
-        """Every delivery to a destination, the oldest first, once there are so many and none is pending."""
+        """Waits for this many deliveries to a destination, none pending, and returns them, oldest first."""
 
         def probe():
             found = self.get(f"/api/deliveries?destination={destination}")["data"]
@@ -235,19 +235,19 @@ class Host:
         return eventually(f"{count} deliveries to {destination}", probe)
 
     def delivery(self, destination):
-        """The only delivery to a destination, once it is over."""
+        """Waits until the only delivery to a destination is not pending, and returns it."""
         (found,) = self.over(destination)
         return found
 
     def cli(self, *arguments):
-        """A command, what it printed and whether it went well."""
+        """Runs a command. Returns its output and whether it succeeded."""
         environment = {"HOOKMILL_URL": self.url, "HOOKMILL_TOKEN": ADMIN_TOKEN, "NO_COLOR": "1"}
         return subprocess.run([HOOKMILL, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """Starts hosts that end with the module's tests."""
+    """Starts hosts that stop with the module's tests."""
     hosts = []
 
     def start(config):

@@ -1,4 +1,4 @@
-"""Listens to a live stream with OpenCTI's own client, as its connectors do, and writes what they are told: a line each."""
+"""Reads a live stream with OpenCTI's own client, as its connectors do, and writes each message as a line."""
 
 import json
 import sys
@@ -8,8 +8,8 @@ from pycti import OpenCTIConnectorHelper
 config, path = sys.argv[1:]
 with open(path, "w") as lines:
 
-    def told(message):
+    def write(message):
         lines.write(json.dumps([message.id, message.event, message.data]) + "\n")
         lines.flush()
 
-    OpenCTIConnectorHelper(json.loads(config)).listen_stream(told).join()
+    OpenCTIConnectorHelper(json.loads(config)).listen_stream(write).join()

@@ -1,4 +1,4 @@
-"""A double of OpenCTI's platform: its live streams and its GraphQL endpoint, as far as those who read them see it."""
+"""A test double of OpenCTI's platform: its live streams and its GraphQL endpoint, as their readers see them."""
 
 import bisect
 import json
@@ -15,14 +15,14 @@ from conftest import Request
 
 TOKEN = "a-token-of-the-tests"
 EXTENSION = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba"
-# So many bytes are written at once while there are so many.
+# The size of one write while more data is ready.
 WRITE_BYTES = 64 * 1024
 # 2026-01-31T08:00:00Z.
 FIRST_MS = 1_769_846_400_000
 
 
 def stix(number, **fields):
-    """An object of STIX 2.1 as the platform has it."""
+    """Makes a STIX 2.1 object in the platform's format."""
     identity = str(uuid.UUID(int=number, version=4))
     return {
         "id": f"incident--{identity}",
@@ -35,23 +35,23 @@ def stix(number, **fields):
 
 
 def chunk(data):
-    """A piece of a body whose length nobody knows."""
+    """Encodes one chunk of a chunked body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def frame(stream_id, topic, data):
-    """One message, in the platform's order of lines, as the piece that it is written in."""
+    """Encodes one message as a chunk, with the lines in the platform's order."""
     name = b"id: %s\n" % stream_id.encode() if stream_id else b""
     return chunk(b"%sevent: %s\ndata: %s\n\n" % (name, topic.encode(), data))
 
 
 def text(value):
-    """JSON as the platform writes it."""
+    """Encodes JSON as the platform does."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def position(stream_id):
-    """The order of ids."""
+    """Returns the sort key of an id."""
     ms, _, number = stream_id.partition("-")
     return int(ms), int(number or 0)
 
@@ -61,7 +61,7 @@ class Gone(Exception):
 
 
 class Connection:
-    """What is written to one client, up to the byte at which it is cut."""
+    """The connection to one client, which may be cut after a number of bytes."""
 
     def __init__(self, handler, cut_after):
         self.handler, self.left = handler, cut_after
@@ -74,7 +74,7 @@ class Connection:
         self.handler.connection.sendall(data)
 
     def cut(self):
-        """Ends it in the middle, for the other side a reset or an end that comes too early."""
+        """Cuts the connection with a reset or an early end."""
         if random.random() < 0.5:
             linger = struct.pack("ii", 1, 0)
             self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -84,11 +84,11 @@ class Connection:
 class Platform(ThreadingHTTPServer):
     """The platform.
 
-    `publish` appends to the stream, and all of it is kept. `cut_after` says for each connection after how many bytes it is
-    cut; none for never. `refuse` ends every connection and answers further ones with a status, and its reason where the
-    platform says it: beside the status, and not in a body. `retry_ms` is nothing that the platform sends. `signs` are
-    topics of further messages about the connection, which newer platforms send with each heartbeat. `answer` makes the
-    answer to a GraphQL query and its variables: a value, or a status, or none to cut the connection.
+    `publish` appends to the stream, which is kept completely. `cut_after` returns for each connection after how many
+    bytes it is cut; `None` for never. `refuse` ends every connection and answers new ones with a status and, like the
+    platform, with the reason in the status line instead of a body. The real platform does not send `retry_ms`. `signs`
+    are topics of further messages about the connection, which newer platforms send with each heartbeat. `answer`
+    returns the answer to a GraphQL query and its variables: a value, a status, or `None` to cut the connection.
     """
 
     request_queue_size = 128
@@ -106,7 +106,7 @@ class Platform(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
-        """Who goes away may."""
+        """Ignores clients that disconnect."""
 
     def stop(self):
         self.end_connections()
@@ -114,7 +114,7 @@ class Platform(ThreadingHTTPServer):
         self.server_close()
 
     def publish(self, topic, data, dependencies=(), inner=None, **fields):
-        """Appends an event, and before it what it depends on under the same id. Returns the id."""
+        """Appends an event, preceded by its dependencies under the same id. Returns the id."""
         with self.changed:
             stream_id = f"{FIRST_MS + len(self.ids)}-0"
             before = [
@@ -141,7 +141,7 @@ class Platform(ThreadingHTTPServer):
         return stream_id
 
     def all(self, listen_delete=True, no_dependencies=False):
-        """Every message: its id, its topic and its data."""
+        """Returns every message as id, topic and data."""
         return [
             message
             for before, event in self.messages
@@ -150,21 +150,21 @@ class Platform(ThreadingHTTPServer):
         ]
 
     def connections(self, stream="live"):
-        """The requests for a stream."""
+        """Returns the requests for a stream."""
         return [asked for asked in list(self.asked) if urlsplit(asked.path).path == f"/stream/{stream}"]
 
     def queries(self):
-        """The requests with a query."""
+        """Returns the requests with a query."""
         return [asked for asked in list(self.asked) if asked.path == "/graphql"]
 
     def end_connections(self):
-        """Ends the sessions, as the platform does after a day."""
+        """Ends all sessions, as the platform does after a day."""
         with self.changed:
             self.generation += 1
             self.changed.notify_all()
 
     def refuse(self, status, reason):
-        # First, so that nobody comes in between.
+        # Set first, so that no client connects in between.
         self.refusal = (status, reason)
         self.end_connections()
 
@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def do_GET(self):
-        # What ends connections from here on ends this one.
+        # Read first: a later end of all connections also ends this one.
         generation = self.server.generation
         asked, server = self.ask(), self.server
         url = urlsplit(asked.path)
@@ -245,7 +245,7 @@ class Handler(BaseHTTPRequestHandler):
         ids = [f"{ms}-{number}" for ms, number in (*server.ids[:1], *server.ids[-1:])]
         info = {"firstEventId": ids[0], "lastEventId": ids[-1], "streamSize": len(server.ids)} if ids else {}
         connection.write(frame(None, "connected", text({**info, "connectionId": str(uuid.uuid4())})))
-        # After its own id; without one what comes from now on.
+        # After the given id; without one, from now on.
         at = bisect.bisect_right(server.ids, position(start)) if start else len(server.ids)
         last_id, beat = start, time.monotonic() + server.heartbeat_s
         while True:

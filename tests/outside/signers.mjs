@@ -1,4 +1,4 @@
-// What the packages of npm make of a payload, or of the stream: `node … FUNCTION JSON` prints the result as JSON.
+// Calls npm packages: `node … FUNCTION JSON` prints the result of a function as JSON.
 
 import { sign } from "@octokit/webhooks-methods";
 import cards from "adaptivecards/dist/adaptivecards.js";
@@ -6,7 +6,7 @@ import { EventSource } from "eventsource";
 import { Webhook } from "standardwebhooks";
 
 const functions = {
-  // What is wrong with an Adaptive Card.
+  // Returns the errors of an Adaptive Card.
   problems: ({ card }) => {
     const context = new cards.SerializationContext();
     const parsed = new cards.AdaptiveCard();
@@ -14,7 +14,7 @@ const functions = {
     const events = Array.from({ length: context.eventCount }, (_, index) => context.getEventAt(index));
     return events.concat(parsed.validateProperties().validationEvents).map((event) => event.message);
   },
-  // The entries that the stream brings until there are so many, over every interruption.
+  // Follows the stream across interruptions until it has this many entries.
   follow: ({ url, token, count }) =>
     new Promise((resolve) => {
       const headers = { authorization: `Bearer ${token}` };

@@ -1,4 +1,4 @@
-"""The API is what its document says, also under input that nobody would think of."""
+"""The API conforms to its OpenAPI document, also for generated input."""
 
 import subprocess
 import sys
@@ -16,13 +16,13 @@ CHECKS = [
 ]
 
 
-def test_the_api_is_as_its_document_says(start, tmp_path):
+def test_the_api_conforms_to_its_document(start, tmp_path):
     host = start(
         "sources:\n"
-        # The examples of the document are about this source and the generic mapper.
+        # The examples of the document use this source and the generic mapper.
         "  edr: { scheme: none, plugin: generic }\n"
         "  signed: { secret: a-secret-of-the-tests-only }\n"
-        # Nobody listens there: deliveries wait, so that there are some to look at.
+        # Nothing listens there, so that some deliveries are pending.
         'webhooks: { soc: { url: "http://127.0.0.1:1", allow_networks: [127.0.0.1/32] } }\n'
         "notifications: [{ name: high-severity, trigger: incident_created, notify: [{ to: soc }] }]\n"
     )
@@ -33,9 +33,9 @@ def test_the_api_is_as_its_document_says(start, tmp_path):
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{host.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {ADMIN_TOKEN}", "--checks", ",".join(CHECKS)),
-        # It has no end to wait for; tests/stream.rs has its refusals.
+        # The stream does not end; tests/stream.rs tests its refusals.
         *("--exclude-path", "/api/stream"),
-        # The same on every machine, and in half a minute.
+        # Deterministic, and limited to half a minute.
         *("--seed", "1", "--max-examples", "40", "--generation-database", "none"),
         *("--continue-on-failure", "--no-color", "--request-timeout", "30"),
     ]

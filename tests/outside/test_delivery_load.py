@@ -1,4 +1,4 @@
-"""Everything that was acknowledged arrives at a receiver that often fails, though the host is killed on the way."""
+"""Every acknowledged incident arrives at a receiver that often fails, although the host is killed meanwhile."""
 
 import random
 import threading
@@ -9,21 +9,21 @@ import requests
 from conftest import destination, eventually, yaml
 
 EVENTS = 2_000
-# So many of them are acknowledged when the host is killed.
+# The number of acknowledged incidents at each kill.
 KILLS = (EVENTS // 10, EVENTS // 2)
 SENDERS = 8
 TIMEOUT_S = 2
-# So long that no chance makes one of them dead.
+# Long enough that no delivery becomes dead by chance.
 RETRY_SCHEDULE = ["1s"] * 5 + ["2s"] * 3 + ["5s"] * 12
-# Of the requests: those that are answered 500, whose connection is reset, that are not answered.
+# Shares of requests that are answered 500, reset, or not answered.
 FAILING, RESET, STALLED = 0.3, 0.02, 0.01
-# After ten in a row the host leaves a destination alone for seconds, and by chance that would take minutes.
+# Ten failures in a row pause the destination for seconds, which by chance could take minutes in all.
 FAILURES_IN_A_ROW = 8
 PATIENCE_S = 300
 
 
 class Flaky:
-    """Decides what becomes of each request, and counts the deliveries of each incident that were taken."""
+    """Decides the answer to each request, and counts the accepted deliveries of each incident."""
 
     def __init__(self):
         self.random = random.Random(1)
@@ -42,7 +42,7 @@ class Flaky:
         if chance < FAILING:
             return 500
         if chance >= FAILING + RESET:
-            # Longer than the host waits.
+            # Longer than the host's timeout.
             threading.Event().wait(2 * TIMEOUT_S)
         return None
 
@@ -58,16 +58,16 @@ def test_every_acknowledged_incident_arrives(start, receiver):
     def send(number):
         is_up.wait()
         try:
-            acknowledged.append(host.tell(str(number))["incident_id"])
+            acknowledged.append(host.post_alert(str(number))["incident_id"])
         except requests.RequestException:
-            # Nobody said that it was taken, so it may be gone.
+            # Not acknowledged, so it may be lost.
             pass
 
     with ThreadPoolExecutor(SENDERS) as senders:
         sent = [senders.submit(send, number) for number in range(EVENTS)]
         for kill in KILLS:
             eventually(f"{kill} events are acknowledged", lambda kill=kill: len(acknowledged) >= kill, PATIENCE_S)
-            # At most what is under way now is not acknowledged.
+            # At most the requests in progress are not acknowledged.
             is_up.clear()
             host.kill()
             host.run()
@@ -76,5 +76,5 @@ def test_every_acknowledged_incident_arrives(start, receiver):
         one.result()
     assert len(set(acknowledged)) == len(acknowledged) >= EVENTS - SENDERS * len(KILLS)
     eventually("every one has arrived", lambda: flaky.taken.keys() >= set(acknowledged), PATIENCE_S)
-    # What was under way at a kill, or was answered too late by a busy machine, is delivered once more.
+    # Deliveries in progress at a kill, or answered too late on a busy machine, are repeated.
     assert sum(flaky.taken.values()) - len(flaky.taken) <= EVENTS / 10

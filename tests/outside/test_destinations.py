@@ -1,4 +1,4 @@
-"""The host reaches receivers through a proxy and with certificates that others made."""
+"""The host reaches receivers through a third-party proxy and with certificates made by openssl."""
 
 import shutil
 import socket
@@ -15,7 +15,7 @@ OLD, NEW = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_MfKQ9r8GKYqrTwjUPD8I
 
 @pytest.fixture(scope="module")
 def pkcs12(certificates):
-    """The folder of the certificates, with them as PKCS#12 of today and of former days."""
+    """The folder of the certificates, which also has them as current and as legacy PKCS#12."""
     own = "pkcs12 -export -in own.pem -inkey own.key -certfile ca.pem -passout".split()
     openssl(certificates, *own, f"pass:{PASSWORD}", "-out", "own.p12")
     openssl(certificates, *own, f"pass:{PASSWORD}", "-legacy", "-out", "old.p12")
@@ -25,7 +25,7 @@ def pkcs12(certificates):
 
 @pytest.fixture(scope="module")
 def over_tls(certificates):
-    """A receiver that asks for a certificate."""
+    """A receiver that requires a client certificate."""
     context = server_side(certificates)
     context.load_verify_locations(certificates / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
@@ -43,7 +43,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory):
-    """A proxy that asks for a user name and a password. Its address, and its log."""
+    """A proxy that requires a user name and a password: its address and its log."""
     folder = tmp_path_factory.mktemp("proxy")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -66,11 +66,11 @@ def proxy(tmp_path_factory):
 
 @pytest.fixture
 def deliveries(start):
-    """Starts a host with these destinations and one incident. Asks for the only delivery to one of them."""
+    """Starts a host with these destinations and one incident. Returns a function for the delivery to one of them."""
 
     def started(destinations):
         host = start(yaml(sources={"lab": {"scheme": "none", "plugin": "generic"}}, webhooks=destinations))
-        host.tell("a-1")
+        host.post_alert("a-1")
         return host.delivery
 
     return started
@@ -92,7 +92,7 @@ def test_through_a_proxy(deliveries, proxy, plain, over_tls, certificates):
     for name in ("plain", "over-tls", "direct"):
         assert delivery(name)["status"] == "delivered", delivery(name)
     for name in ("plain-wrong", "over-tls-wrong", "nobody"):
-        # tinyproxy answers a wrong password with 401, which can be told from the receiver's only where there is a tunnel.
+        # tinyproxy answers a wrong password with 401. Only in a tunnel does that differ from the receiver's answer.
         error = delivery(name)["attempts"][0]["error"]
         assert error.startswith(("proxy: ", "status: the server answered 401")), error
     ways = ["via" in request.headers for request in plain.received]
@@ -122,8 +122,8 @@ def test_certificates_of_openssl(deliveries, over_tls, pkcs12, file):
     assert "unknown issuer" in delivery("unknown")["attempts"][0]["error"]
 
 
-def test_a_secret_is_being_replaced(deliveries, plain):
-    """Receivers with the old secret and with the new one believe the same message."""
+def test_both_secrets_are_accepted_during_rotation(deliveries, plain):
+    """Receivers with the old secret and with the new one accept the same message."""
     before = len(plain.received)
     delivery = deliveries({"soc": destination(plain.url, secrets=[NEW, OLD])})
     assert delivery("soc")["status"] == "delivered"

@@ -1,4 +1,4 @@
-"""What notifications say arrives as it is meant: at mail servers, chats, TheHive, ticket systems, files and operators."""
+"""Notifications arrive correctly at mail servers, chats, TheHive, ticket systems, files and operators."""
 
 import asyncio
 import email
@@ -22,9 +22,9 @@ from thehive4py.types.observable import InputObservable
 
 SECRET = "a-canary-that-is-a-secret"
 PUBLIC_URL = "https://soc.example"
-# aiosmtpd does not count TLS that begins at once.
+# aiosmtpd does not count implicit TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-# What a payload says that would like to be more than text.
+# Payload text with markup, mentions and links.
 HOSTILE = (
     "Ünï 💥 <!channel> @all @channel `code` *bold* _it_ [link](https://evil.example) https://evil.example www.evil.example "
     '<https://evil.example|x> </script><img src=x> "quoted" \\ {{object.id}} ${HOME}'
@@ -33,8 +33,8 @@ BREAKS = "\r\nBcc: x@y.example\r\n\r\nan own body"
 
 
 @pytest.fixture
-def told(start):
-    """Starts a host with these destinations and, unless others are given, one notification for every new incident."""
+def notifying_host(start):
+    """Starts a host with these destinations and, by default, one notification for every new incident."""
 
     def started(destinations, notifications=None, **more):
         everybody = [{"name": "all", "trigger": "incident_created", "notify": [{"to": name} for name in destinations]}]
@@ -52,7 +52,7 @@ def told(start):
 
 
 def notification(trigger, *steps, **keys):
-    """A notification that is named as its trigger; a step is a destination's name or all of a step."""
+    """Makes a notification named like its trigger. A step is a destination's name or a whole step."""
     steps = [step if isinstance(step, dict) else {"to": step} for step in steps]
     return {"name": trigger, "trigger": trigger, "notify": steps, **keys}
 
@@ -62,7 +62,7 @@ def attempts(delivery):
 
 
 class MailServer:
-    """aiosmtpd with what it got: mails, with what was said of them before. `answers` are what DATA is answered first."""
+    """aiosmtpd with the mails that it got and their envelopes. `answers` are the first replies to DATA."""
 
     def __init__(self, context=None, at_once=False, answers=(), login=None, without=()):
         self.received, self.answers, self.mechanisms = [], list(answers), []
@@ -112,7 +112,7 @@ class MailServer:
 
 @pytest.fixture
 def mail_server():
-    """Starts mail servers that end with the test."""
+    """Starts mail servers that stop with the test."""
     servers = []
 
     def started(*arguments, **keys):
@@ -128,7 +128,7 @@ def by_mail(server, **keys):
     return destination(server.url, type="email", **{"from": "Hookmill <soc@own.example>"}, to=["ann@own.example"], **keys)
 
 
-def test_mail_over_each_way_in(told, mail_server, certificates):
+def test_mail_over_each_kind_of_connection(notifying_host, mail_server, certificates):
     login, ca, context = (b"soc", SECRET.encode()), f"{certificates}/ca.pem", server_side(certificates)
     servers = {
         "starttls": mail_server(context),
@@ -139,13 +139,13 @@ def test_mail_over_each_way_in(told, mail_server, certificates):
         "auth-at-once": mail_server(context, at_once=True, login=login),
     }
     auth = {"auth": {"type": "basic", "username": "soc", "password": SECRET}}
-    host = told({
+    host = notifying_host({
         name: by_mail(
             server, **({"starttls": False} if name == "plain" else {"ca": ca}), **(auth if "auth" in name else {})
         )
         for name, server in servers.items()
     })
-    host.tell("a", title="Plain")
+    host.post_alert("a", title="Plain")
     for name, server in servers.items():
         delivery = host.delivery(name)
         assert delivery["status"] == "delivered", (name, delivery)
@@ -157,7 +157,7 @@ def test_mail_over_each_way_in(told, mail_server, certificates):
     assert SECRET not in host.log.read_text()
 
 
-def test_mail_servers_that_are_not_to_be_trusted_get_nothing(told, mail_server, certificates):
+def test_untrusted_mail_servers_get_nothing(notifying_host, mail_server, certificates):
     login, ca, context = (b"soc", b"another"), {"ca": f"{certificates}/ca.pem"}, server_side(certificates)
     auth = {"auth": {"type": "basic", "username": "soc", "password": SECRET}}
     servers = {
@@ -168,21 +168,21 @@ def test_mail_servers_that_are_not_to_be_trusted_get_nothing(told, mail_server, 
         "nobody": mail_server(context, login=login),
     }
     again = {"retry_schedule": ["1ms"]}
-    host = told({
+    host = notifying_host({
         "unknown": by_mail(servers["unknown"], **again),
         "unknown-at-once": by_mail(servers["unknown-at-once"], **again),
         "no-starttls": by_mail(servers["no-starttls"], **again, **ca),
         "wrong-password": by_mail(servers["wrong-password"], **again, **ca, **auth),
         "nobody": by_mail(servers["nobody"], **again, **ca),
     })
-    host.tell("a")
+    host.post_alert("a")
     found = {}
     for name, server in servers.items():
         delivery = host.delivery(name)
         assert delivery["status"] == "dead" and not server.received, (name, delivery)
         assert SECRET not in json.dumps(delivery)
         found[name] = [code for code, _ in attempts(delivery)]
-    # Another attempt may come with another password, or another certificate.
+    # A later attempt may have another password or certificate.
     assert found == {
         "unknown": ["tls", "tls"],
         "unknown-at-once": ["tls", "tls"],
@@ -193,12 +193,12 @@ def test_mail_servers_that_are_not_to_be_trusted_get_nothing(told, mail_server, 
     assert SECRET not in host.log.read_text()
 
 
-def test_a_mail_that_is_sent_again_is_the_same(told, mail_server):
+def test_a_repeated_mail_is_the_same(notifying_host, mail_server):
     server = mail_server(answers=["451 try again", "421 busy"])
     never = mail_server(answers=["554 no"])
     again = {"starttls": False, "retry_schedule": ["1ms", "1ms", "1ms"]}
-    host = told({"again": by_mail(server, **again), "never": by_mail(never, **again)})
-    host.tell("a")
+    host = notifying_host({"again": by_mail(server, **again), "never": by_mail(never, **again)})
+    host.post_alert("a")
     delivery = host.delivery("again")
     assert delivery["status"] == "delivered"
     assert [code for code, _ in attempts(delivery)] == ["status", "status", None]
@@ -207,7 +207,7 @@ def test_a_mail_that_is_sent_again_is_the_same(told, mail_server):
     assert len(never.received) == 1
 
 
-def test_no_payload_writes_the_head_of_a_mail(told, mail_server):
+def test_payloads_cannot_add_mail_headers(notifying_host, mail_server):
     server = mail_server()
     to = by_mail(server, starttls=False) | {"to": ["Ännä <ann@own.example>", "bob@own.example"]}
     step = {
@@ -215,8 +215,8 @@ def test_no_payload_writes_the_head_of_a_mail(told, mail_server):
         "subject": "{{object.title}} / {{object.description}}",
         "template": "{{object.title}}\n{{object.description}}",
     }
-    host = told({"mail": to}, [notification("incident_created", step)])
-    host.tell("a", title=HOSTILE, description=HOSTILE + BREAKS)
+    host = notifying_host({"mail": to}, [notification("incident_created", step)])
+    host.post_alert("a", title=HOSTILE, description=HOSTILE + BREAKS)
     assert host.delivery("mail")["status"] == "delivered"
     (mail,), (envelope,) = server.mails(), server.received
     assert envelope.mail_from == "soc@own.example" and envelope.rcpt_tos == ["ann@own.example", "bob@own.example"]
@@ -229,7 +229,7 @@ def test_no_payload_writes_the_head_of_a_mail(told, mail_server):
 
 
 def rendered(markdown):
-    """The text that a reader sees, its links, and the names of all elements."""
+    """Returns the visible text, the links, and the names of all elements."""
     html = MarkdownIt("commonmark", {"linkify": False}).enable(["strikethrough", "table"]).render(markdown)
     elements = set(re.findall(r"<(\w+)", html))
     text = re.sub(r"<[^>]*>", "", html)
@@ -238,11 +238,11 @@ def rendered(markdown):
     return text.strip(), re.findall(r'href="([^"]*)"', html), elements
 
 
-def test_chats_show_a_payload_as_text(told, receiver):
+def test_chats_show_a_payload_as_text(notifying_host, receiver):
     chat = receiver()
     names = ("slack", "mattermost", "teams")
-    host = told({name: destination(f"{chat.url}/{name}-{SECRET}", type=name) for name in names})
-    answer = host.tell("a", title=HOSTILE)
+    host = notifying_host({name: destination(f"{chat.url}/{name}-{SECRET}", type=name) for name in names})
+    answer = host.post_alert("a", title=HOSTILE)
     title = host.get("/api/incidents")["data"][0]["title"]
     number, link = answer["incident_number"], f"{PUBLIC_URL}/api/incidents/{answer['incident_number']}"
     said = f"{number} Medium: {title} (lab, new)"
@@ -258,7 +258,7 @@ def test_chats_show_a_payload_as_text(told, receiver):
         Block.parse(block).validate_json()
         assert block["text"]["verbatim"] is True, "or else Slack makes links and mentions of what it finds"
     assert "".join(block["text"]["text"] for block in posts["slack"]["blocks"]) == text
-    # All that Slack reads is in angle brackets; the formatting that it also reads harms nobody.
+    # Slack's links and mentions are in angle brackets; the remaining formatting is harmless.
     assert re.findall("<[^>]*>", text) == [f"<{link}|{number}>"]
     shown = text.replace(f"<{link}|{number}>", number)
     for entity, character in {"&lt;": "<", "&gt;": ">", "&amp;": "&"}.items():
@@ -276,20 +276,20 @@ def test_chats_show_a_payload_as_text(told, receiver):
     for markdown in (posts["mattermost"]["text"], card["body"][0]["text"]):
         shown, links, elements = rendered(markdown)
         assert shown.replace("\u200b", "") == said and links == [link] and elements == {"p", "a"}
-        # Mentions and bare links are looked for outside of Markdown.
+        # Mentions and bare links are recognised outside of Markdown.
         assert not re.search(r"@\w|https?://evil|www\.evil", markdown), markdown
     assert SECRET not in host.log.read_text()
 
 
-def test_chats_are_told_what_is_too_long_for_them(told, receiver):
+def test_long_text_is_cut_for_chats(notifying_host, receiver):
     chat = receiver()
     names = ("slack", "mattermost", "teams")
     steps = [{"to": name, "template": "{{object.description}}"} for name in names]
-    host = told(
+    host = notifying_host(
         {name: destination(f"{chat.url}/{name}", type=name) for name in names},
         [notification("incident_created", *steps)],
     )
-    host.tell("a", description="<ä> _b_ word\n" * 6_000)
+    host.post_alert("a", description="<ä> _b_ word\n" * 6_000)
     posts = {name: chat.until(1, lambda request: request.path.endswith(name))[0] for name in names}
     slack = posts["slack"].json()
     assert len(slack["text"]) <= 40_000 and len(slack["blocks"]) <= 50
@@ -301,7 +301,7 @@ def test_chats_are_told_what_is_too_long_for_them(told, receiver):
 
 
 def fits(kind, value):
-    """Whether a value is of one of thehive4py's types."""
+    """Returns whether a value fits a type of thehive4py."""
     if is_typeddict(kind):
         hints = get_type_hints(kind)
         is_whole = kind.__required_keys__ <= value.keys() <= hints.keys()
@@ -314,7 +314,7 @@ def fits(kind, value):
 
 
 class TheHive:
-    """Answers as a TheHive 5 does: what it requires, what is too long for it, and what it has already."""
+    """A test double of TheHive 5: required fields, length limits, and existing objects."""
 
     LIMITS = {"type": 32, "source": 32, "sourceRef": 128, "title": 512, "description": 1_048_576, "externalLink": 4096}
 
@@ -322,7 +322,7 @@ class TheHive:
         self.alerts, self.token = {}, SECRET
 
     def refusal(self, kind, value):
-        """Why TheHive would not take a value, if it would not."""
+        """Returns why TheHive would refuse a value, or None."""
         if not fits(kind, value):
             return f"no {kind.__name__}: {value}"
         for name, limit in self.LIMITS.items():
@@ -365,7 +365,7 @@ class TheHive:
         if any(all(known[name] == alert[name] for name in same) for known in self.alerts.values()):
             return 400, {"type": "CreateError", "message": "Alert already exists"}
         known = f"~{4096 + len(self.alerts)}"
-        # As long as an alert can be: of its answer only the beginning is read by anybody.
+        # As long as an alert can be: only the beginning of the answer is read.
         self.alerts[known] = {"_id": known, "_type": "Alert", **alert}
         return 201, self.alerts[known]
 
@@ -386,12 +386,12 @@ class TheHive:
 
 
 @pytest.fixture
-def hive(told, receiver):
-    """A TheHive, and a host that tells it of every change."""
+def hive(notifying_host, receiver):
+    """A TheHive, and a host that sends it every change."""
     hive = TheHive()
     url = receiver(answer=hive).url.replace("/hook", "/hive/")
     to = destination(url, type="thehive", auth={"type": "bearer", "token": SECRET})
-    return hive, told({"hive": to}, [notification("any", "hive")])
+    return hive, notifying_host({"hive": to}, [notification("any", "hive")])
 
 
 def patch(host, answer, **changes):
@@ -400,19 +400,19 @@ def patch(host, answer, **changes):
 
 def test_an_alert_of_thehive_follows_its_incident(hive):
     hive, host = hive
-    told = host.tell("a", title=HOSTILE, severity="critical", ip="192.0.2.1", tags=["x", "y"])
+    posted = host.post_alert("a", title=HOSTILE, severity="critical", ip="192.0.2.1", tags=["x", "y"])
     assert host.over("hive")[0]["status"] == "delivered", host.over("hive")
     (alert,) = hive.alerts.values()
     expected = {"type": "hookmill", "source": "lab", "sourceRef": "a", "severity": 4, "tlp": 2, "pap": 2}
     assert alert | expected == alert and {"x", "y"} <= set(alert["tags"])
     assert alert["title"] == host.get("/api/incidents")["data"][0]["title"]
-    assert alert["externalLink"] == f"{PUBLIC_URL}/api/incidents/{told['incident_number']}"
+    assert alert["externalLink"] == f"{PUBLIC_URL}/api/incidents/{posted['incident_number']}"
     assert [(one["dataType"], one["data"]) for one in alert["observables"]] == [("ip", "192.0.2.1")]
 
-    # The first observable is there already.
-    host.tell("a", title=HOSTILE, severity="critical", ip="192.0.2.1", hostname="ws-1")
-    patch(host, told, severity="low", tlp="red", title="Another")
-    patch(host, told, assignee="ann")
+    # The first observable exists already.
+    host.post_alert("a", title=HOSTILE, severity="critical", ip="192.0.2.1", hostname="ws-1")
+    patch(host, posted, severity="low", tlp="red", title="Another")
+    patch(host, posted, assignee="ann")
     over = host.over("hive", 4)
     assert [one["status"] for one in over] == ["delivered"] * 4, over
     assert alert | {"severity": 1, "tlp": 4, "title": "Another"} == alert
@@ -421,27 +421,27 @@ def test_an_alert_of_thehive_follows_its_incident(hive):
         ("hostname", "ws-1"),
     ]
 
-    # Somebody deletes it there; what comes next makes it anew.
+    # The alert is deleted in TheHive; the next change creates it again.
     hive.alerts.clear()
-    patch(host, told, severity="high")
+    patch(host, posted, severity="high")
     assert host.over("hive", 5)[-1]["status"] == "delivered"
     (alert,) = hive.alerts.values()
     assert alert | {"severity": 3, "title": "Another", "tlp": 4} == alert and len(alert["observables"]) == 2
 
-    host.call("DELETE", f"/api/incidents/{told['incident_id']}")
+    host.call("DELETE", f"/api/incidents/{posted['incident_id']}")
     last = host.over("hive", 6)[-1]
     assert last["operation"] == "Delete" and last["status"] == "delivered" and "alert stays" in last["error"]
     assert list(hive.alerts.values()) == [alert]
     assert SECRET not in host.log.read_text()
 
 
-def test_thehive_takes_what_is_long_or_there_already(hive, told, receiver):
+def test_thehive_accepts_long_or_existing_values(hive, notifying_host, receiver):
     hive, host = hive
-    # As if the answer to a first attempt had been lost.
+    # As if the answer to the first attempt were lost.
     hive.create({"type": "hookmill", "source": "lab", "sourceRef": "known", "title": "-", "description": "-"})
-    host.tell("known", description="d" * 500_000)
-    long = host.tell("r" * 500, title="ä" * 2_000, tags=["t" * 300, "t" * 301], description="d" * 300_000)
-    # An alert whose own text comes before much else; of an answer a thousand bytes are kept.
+    host.post_alert("known", description="d" * 500_000)
+    long = host.post_alert("r" * 500, title="ä" * 2_000, tags=["t" * 300, "t" * 301], description="d" * 300_000)
+    # An alert whose text comes early in the answer, of which a thousand bytes are kept.
     patch(host, long, title="Now short")
     over = host.over("hive", 3)
     assert [one["status"] for one in over] == ["delivered"] * 3, [attempts(one) for one in over]
@@ -451,24 +451,24 @@ def test_thehive_takes_what_is_long_or_there_already(hive, told, receiver):
 def test_thehive_with_another_key(hive):
     hive, host = hive
     hive.token = "another"
-    host.tell("a")
+    host.post_alert("a")
     (delivery,) = host.over("hive")
     assert delivery["status"] == "dead" and attempts(delivery)[0][0] == "status" and SECRET not in json.dumps(delivery)
 
 
-def test_what_thehive_misses_is_not_what_it_has(told, receiver):
+def test_a_missing_field_is_not_an_existing_alert(notifying_host, receiver):
     refusal = {"type": "BadRequest", "message": "Observable type ip does not exist"}
     thehive = receiver(answer=lambda request: (400, refusal))
-    host = told({"hive": destination(thehive.url, type="thehive")})
-    host.tell("a", ip="192.0.2.1")
+    host = notifying_host({"hive": destination(thehive.url, type="thehive")})
+    host.post_alert("a", ip="192.0.2.1")
     assert host.delivery("hive")["status"] == "dead", "there is no alert"
 
 
-def test_any_request_over_http(told, receiver):
+def test_any_request_over_http(notifying_host, receiver):
     tickets = receiver()
     template = '{"title": "{{object.title}}", "text": {{json object.description}}, "tags": {{json object.tags}}, '
     template += '"no": {{json object.assignee}}}'
-    host = told({
+    host = notifying_host({
         "ticket": destination(
             f"{tickets.url}/t/{{{{object.source_ref}}}}?ref={{{{object.source_ref}}}}",
             type="http",
@@ -486,7 +486,7 @@ def test_any_request_over_http(told, receiver):
         ),
     })
     reference = "../../admin?x=1#\r\n%2e%2e/ä"
-    host.tell(reference, title=HOSTILE, description=HOSTILE + BREAKS, tags=['a"b'])
+    host.post_alert(reference, title=HOSTILE, description=HOSTILE + BREAKS, tags=['a"b'])
     for name in ("ticket", "asked", "form"):
         assert host.delivery(name)["status"] == "delivered", host.delivery(name)
     incident = host.get("/api/incidents")["data"][0]
@@ -515,23 +515,23 @@ def test_any_request_over_http(told, receiver):
 
 
 @pytest.mark.parametrize("reference", ["..", "."])
-def test_no_value_climbs_out_of_a_path(told, receiver, reference):
+def test_values_cannot_leave_their_path_segment(notifying_host, receiver, reference):
     tickets = receiver()
-    host = told({"ticket": destination(f"{tickets.url}/{{{{object.source_ref}}}}/x", type="http")})
-    host.tell(reference)
+    host = notifying_host({"ticket": destination(f"{tickets.url}/{{{{object.source_ref}}}}/x", type="http")})
+    host.post_alert(reference)
     delivery = host.delivery("ticket")
     assert delivery["status"] == "dead" and attempts(delivery)[0][0] == "request" and not tickets.received
 
 
-def test_lines_of_a_file(told, tmp_path):
+def test_lines_of_a_file(notifying_host, tmp_path):
     raw, said = tmp_path / "raw.jsonl", tmp_path / "said.jsonl"
     raw.write_text('{"whole": 1}\n{"half": ')
     template = '{"t": "{{object.title}}",\n "d": {{json object.description}}}'
     steps = ["raw", {"to": "said", "template": template}]
     destinations = {"raw": {"type": "file", "path": str(raw)}, "said": {"type": "file", "path": str(said)}}
-    host = told(destinations, [notification("incident_created", *steps)])
+    host = notifying_host(destinations, [notification("incident_created", *steps)])
     for number in range(20):
-        host.tell(str(number), title=HOSTILE, description=HOSTILE + BREAKS)
+        host.post_alert(str(number), title=HOSTILE, description=HOSTILE + BREAKS)
     host.over("raw", 20), host.over("said", 20)
     whole, half, *lines = raw.read_text().split("\n")
     assert (whole, half, lines.pop()) == ('{"whole": 1}', '{"half": ', "")
@@ -542,18 +542,18 @@ def test_lines_of_a_file(told, tmp_path):
     lines = said.read_text().splitlines()
     assert len(lines) == 20 and json.loads(lines[0]) == {"t": incident["title"], "d": incident["description"]}
     assert (said.stat().st_mode & 0o777) == 0o600
-    # It can be rotated away.
+    # The file can be rotated.
     raw.rename(tmp_path / "raw.1")
-    host.tell("next")
+    host.post_alert("next")
     eventually("the new file has a line", lambda: raw.exists() and raw.read_text().endswith("\n"))
     assert json.loads(raw.read_text())["object"]["source_ref"] == "next"
 
 
 @pytest.mark.parametrize("kind", ["webhook", "http"])
-def test_payloads_are_handed_on_as_they_came(told, receiver, kind):
-    """A relay: no mapper, the bytes are another system's matter."""
+def test_payloads_are_forwarded_unchanged(notifying_host, receiver, kind):
+    """A relay without a mapper forwards the bytes."""
     other = receiver()
-    host = told(
+    host = notifying_host(
         {"other": destination(other.url, type=kind)},
         [notification("event_received", "other")],
         sources={"relay": {"scheme": "none", "plugin": "none"}},
@@ -570,11 +570,11 @@ def test_payloads_are_handed_on_as_they_came(told, receiver, kind):
     assert {one["status"] for one in host.over("other", 3)} == {"delivered"}
 
 
-def test_operators_are_told(told, receiver):
+def test_operators_are_notified(notifying_host, receiver):
     operators = receiver()
     gone = receiver(answer=lambda request: 410)
     triggers = ("event_quarantined", "destination_disabled", "plugin_refused", "source_silent")
-    host = told(
+    host = notifying_host(
         {
             "operators": destination(operators.url, type="webhook"),
             "chat": destination(f"{operators.url}/chat", type="mattermost"),
@@ -591,7 +591,7 @@ def test_operators_are_told(told, receiver):
     )
     refused = host.post("lab", "no JSON")
     assert refused.status_code == 422
-    host.tell("a")
+    host.post_alert("a")
     garbage = b"no plugin at all"
     (host.folder / "plugins" / "garbage.wasm").write_bytes(garbage)
     said = [request.json() for request in operators.until(4, lambda request: request.path == "/hook")]
@@ -608,30 +608,30 @@ def test_operators_are_told(told, receiver):
     texts = [request.json()["text"] for request in operators.until(4, lambda request: request.path == "/hook/chat")]
     for words in ("could not be mapped", "gone is disabled", "Plugin garbage was refused", "quiet is silent"):
         assert sum(words in text for text in texts) == 1, (words, texts)
-    # It speaks, and is silent again: once for each silence.
+    # The source sends and is silent again: one notification for each silence.
     assert host.post("quiet", '{"event_type": "x", "data": {"alert_id": "q"}}').status_code == 202
     again = operators.until(5, lambda request: request.path == "/hook")[-1].json()
     assert again["object"]["name"] == "quiet" and again["object"]["last_event_at"]
 
 
-def test_a_source_that_speaks_nonsense_is_not_silent(told, receiver):
+def test_a_source_with_unmappable_payloads_is_not_silent(notifying_host, receiver):
     operators = receiver()
     quiet = {"scheme": "none", "plugin": "generic", "silent_after": "6s"}
-    host = told(
+    host = notifying_host(
         {"operators": destination(operators.url, type="webhook")},
         [notification("source_silent", "operators")],
         sources={"quiet": quiet, "nonsense": quiet | {"silent_after": "4s"}},
     )
 
-    def quiet_is_told():
+    def notified():
         assert host.post("nonsense", f"no JSON {time.monotonic_ns()}").status_code == 422
         return operators.received
 
-    (told, *_) = eventually("the quiet source is told of", quiet_is_told)
-    assert told.json()["object"]["name"] == "quiet", "events of the other one came all the time"
+    (request, *_) = eventually("the silent source is reported", notified)
+    assert request.json()["object"]["name"] == "quiet", "events of the other one came all the time"
 
 
-def test_only_what_a_filter_lets_through(told, receiver):
+def test_only_matching_changes_are_sent(notifying_host, receiver):
     soc = receiver()
     worth = {
         "_and": [
@@ -641,7 +641,7 @@ def test_only_what_a_filter_lets_through(told, receiver):
     }
     raised = notification("severity_raised", "raised")
     names = ("filtered", "raised", "resolved")
-    host = told(
+    host = notifying_host(
         {name: destination(f"{soc.url}/{name}", type="http") for name in names},
         [
             notification("incident_created", "filtered", filter=worth),
@@ -649,25 +649,25 @@ def test_only_what_a_filter_lets_through(told, receiver):
             notification("incident_resolved", "resolved"),
         ],
     )
-    low = host.tell("low", severity="low", title="malware")
-    other = host.tell("other", severity="high", title="phishing")
-    high = host.tell("high", severity="high", title="some malware")
-    host.tell("critical", severity="critical", title="mal")
+    low = host.post_alert("low", severity="low", title="malware")
+    other = host.post_alert("other", severity="high", title="phishing")
+    high = host.post_alert("high", severity="high", title="some malware")
+    host.post_alert("critical", severity="critical", title="mal")
     patch(host, low, severity="critical")
     patch(host, high, severity="low")
     patch(host, other, status="resolved")
-    told = {name: {one["incident_id"] for one in host.over(name, 2 if name == "filtered" else 1)} for name in names}
-    assert low["incident_id"] not in told["filtered"] and other["incident_id"] not in told["filtered"]
-    assert high["incident_id"] in told["filtered"] and len(told["filtered"]) == 2
-    assert told["raised"] == {low["incident_id"]} and told["resolved"] == {other["incident_id"]}
+    incidents = {name: {one["incident_id"] for one in host.over(name, 2 if name == "filtered" else 1)} for name in names}
+    assert low["incident_id"] not in incidents["filtered"] and other["incident_id"] not in incidents["filtered"]
+    assert high["incident_id"] in incidents["filtered"] and len(incidents["filtered"]) == 2
+    assert incidents["raised"] == {low["incident_id"]} and incidents["resolved"] == {other["incident_id"]}
     assert len(soc.received) == 4
 
 
-def test_a_notification_is_tried(told, receiver, mail_server):
+def test_dry_run_of_a_notification(notifying_host, receiver, mail_server):
     soc, server = receiver(), mail_server()
     hidden = {"type": "bearer", "token": SECRET}
     high = {"_gte": {"_field": "object.severity", "_value": "high"}}
-    host = told(
+    host = notifying_host(
         {
             "ticket": destination(f"{soc.url}/{{{{urlencode object.source_ref}}}}", type="http", auth=hidden),
             "chat": destination(f"{soc.url}/chat/{SECRET}", type="slack"),
@@ -676,7 +676,7 @@ def test_a_notification_is_tried(told, receiver, mail_server):
         },
         [notification("incident_created", "ticket", "chat", "hive", "mail", filter=high)],
     )
-    number = host.tell("a/b", severity="low", title=HOSTILE)["incident_number"]
+    number = host.post_alert("a/b", severity="low", title=HOSTILE)["incident_number"]
     command = ("notification", "test", "incident_created", "--incident", number)
     shown = host.cli(*command)
     assert shown.returncode == 0, shown.stderr
@@ -705,22 +705,22 @@ def test_a_notification_is_tried(told, receiver, mail_server):
     assert host.cli("notification", "test", "nobody", "--incident", number).returncode != 0
 
 
-def test_a_tried_mail_can_be_read(told, mail_server):
-    host = told({"mail": by_mail(mail_server(), starttls=False)})
-    number = host.tell("a", title="Schadsoftware in Zürich")["incident_number"]
+def test_dry_run_of_a_mail_is_readable(notifying_host, mail_server):
+    host = notifying_host({"mail": by_mail(mail_server(), starttls=False)})
+    number = host.post_alert("a", title="Schadsoftware in Zürich")["incident_number"]
     shown = host.cli("notification", "test", "all", "--incident", number)
-    # No characters that stand for line ends, no encoded words.
+    # No soft line breaks, no encoded words.
     assert "\ufffd" not in shown.stdout, shown.stdout
     assert "Schadsoftware in Zürich" in shown.stdout.partition("Subject:")[2].splitlines()[0]
 
 
-def test_the_shape_of_standard_webhooks(told, receiver):
+def test_the_shape_of_standard_webhooks(notifying_host, receiver):
     soc, secret = receiver(), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-    host = told(
+    host = notifying_host(
         {"soc": destination(soc.url, type="webhook", format="standard-webhooks", secret=secret)},
         [notification("any", "soc")],
     )
-    answer = host.tell("a", title=HOSTILE)
+    answer = host.post_alert("a", title=HOSTILE)
     patch(host, answer, severity="high")
     host.call("DELETE", f"/api/incidents/{answer['incident_id']}")
     requests = soc.until(3)
@@ -733,19 +733,19 @@ def test_the_shape_of_standard_webhooks(told, receiver):
     assert [request.headers["webhook-id"] for request in requests] == [delivery["id"] for delivery in deliveries]
 
 
-def test_changes_of_one_incident_follow_each_other(told, receiver):
+def test_changes_of_one_incident_follow_each_other(notifying_host, receiver):
     passes = threading.Event()
     soc = receiver(answer=lambda request: 204 if passes.is_set() or object_of(request) != "slow" else 503)
-    host = told(
+    host = notifying_host(
         {"soc": destination(soc.url, type="webhook", retry_schedule=["100ms", "1s", "1s"])},
         [notification("any", "soc")],
     )
-    slow = host.tell("slow")
+    slow = host.post_alert("slow")
     soc.until(1)
     patch(host, slow, severity="high")
-    host.tell("quick")
+    host.post_alert("quick")
     soc.until(1, lambda request: object_of(request) == "quick")
-    # The first change of the one incident has not arrived yet, so nothing was said of the second.
+    # The first change of this incident has not arrived yet, so the second has no attempt.
     assert {request.json()["operation"] for request in soc.received if object_of(request) == "slow"} == {"Creation"}
     passes.set()
     soc.until(1, lambda request: request.json()["operation"] == "Update")

@@ -1,4 +1,4 @@
-"""Plugin projects in every language, with the compilers and packages of others."""
+"""Plugin projects in every language, with third-party compilers and packages."""
 
 import filecmp
 import os
@@ -13,7 +13,7 @@ ROOT = HERE.parent.parent
 
 
 def run(*command, **options):
-    """What a command says, both ways together; it must succeed."""
+    """Runs a command that must succeed. Returns its output and errors together."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -25,13 +25,13 @@ def test_a_new_project_maps_its_sample(tmp_path, lang):
     run(HOOKMILL, "plugin", "new", project, "--lang", lang)
     environment = dict(os.environ)
     if lang == "rust":
-        # The versions and the compiled library of the bundled mappers.
+        # Use the versions and the compiled library of the bundled mappers.
         (project / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
         environment["CARGO_TARGET_DIR"] = str(TARGET)
     elif lang == "python":
         (project / ".venv").symlink_to(ROOT / "plugins" / "guardduty" / ".venv")
     else:
-        # What `npm install` would make of package.json, from packages that are here.
+        # The result of `npm install`, from packages that are installed already.
         modules = project / "node_modules"
         modules.mkdir()
         for package in (ROOT / "plugins" / "okta" / "node_modules").iterdir():
@@ -43,7 +43,7 @@ def test_a_new_project_maps_its_sample(tmp_path, lang):
     assert "✓ sample" in said
 
 
-def test_a_missing_tool_is_named_with_how_to_get_it(tmp_path):
+def test_a_missing_tool_is_named_with_its_installation(tmp_path):
     for lang, advice in [("ts", "npm install --prefix"), ("python", ".venv/bin/pip install componentize-py==")]:
         project = tmp_path / lang
         run(HOOKMILL, "plugin", "new", project, "--lang", lang)
@@ -52,7 +52,7 @@ def test_a_missing_tool_is_named_with_how_to_get_it(tmp_path):
         assert done.returncode != 0 and advice in done.stderr, done.stderr
 
 
-def test_what_the_sdks_have_from_the_wit_is_current(tmp_path):
+def test_generated_types_of_the_sdks_are_current(tmp_path):
     run(ROOT / "sdk" / "generate", tmp_path)
     for generated in [path for path in tmp_path.rglob("*") if path.is_file()]:
         kept = ROOT / "sdk" / generated.relative_to(tmp_path)

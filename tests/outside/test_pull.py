@@ -1,4 +1,4 @@
-"""The host reads from a double of OpenCTI's platform, beside OpenCTI's own client, and though it is killed and cut off."""
+"""The host reads from a double of OpenCTI's platform beside OpenCTI's own client, also across kills and disconnects."""
 
 import json
 import random
@@ -19,15 +19,15 @@ from opencti import FIRST_MS, TOKEN, Platform, position, stix
 from yaml import safe_load
 
 NETWORKS = ["127.0.0.0/8"]
-# What text can have in it: ends of lines that are none in a stream of events, and what means something in a URL.
+# Difficult text: line ends that do not end a line in a stream of events, and characters with a meaning in URLs.
 UGLY = 'Müller & Söhne "x" 100% +/?#=é;\u2028\x85🦀\n\ttwo lines'
 EVENTS = 50_000
-# As many do for a figure.
+# The number of events for a measurement.
 SAMPLE = 20_000
-# Every so many of them come with something that they depend on.
+# Each event at this interval comes with a dependency.
 WITH_DEPENDENCY = 5
 KILLS = 4
-# Connections are cut within the beginning, so many of them, or later.
+# This share of the connections is cut within the first EARLY_BYTES, the others within LATE_BYTES.
 CUT_EARLY, EARLY_BYTES, LATE_BYTES = 0.2, 2_000, 12_000_000
 LONG_PATIENCE_S = 300
 RELAYS = HERE.parent.parent / "docs" / "PULL.md"
@@ -35,7 +35,7 @@ RELAYS = HERE.parent.parent / "docs" / "PULL.md"
 
 @pytest.fixture
 def platform():
-    """Starts platforms that end with the test."""
+    """Starts platforms that stop with the test."""
     platforms = []
 
     def started(**arguments):
@@ -54,13 +54,13 @@ def stream_of(platform, **keys):
 
 
 def poll_of(platform, **keys):
-    """A source that asks the platform every second."""
+    """A source that polls the platform every second."""
     where = {"kind": "graphql-poll", "url": f"{platform.url}/graphql", "allow_networks": NETWORKS}
     return {**where, "token": TOKEN, "plugin": "none", "interval": "1s", **keys}
 
 
 def pages(host, path):
-    """All of a list, page by page."""
+    """Returns all rows of a list, page by page."""
     found, cursor = [], ""
     while cursor is not None:
         page = host.get(f"{path}{'&' if '?' in path else '?'}limit=1000{cursor and f'&cursor={cursor}'}")
@@ -70,7 +70,7 @@ def pages(host, path):
 
 
 def source_when(host, name, what, wanted, patience_s=PATIENCE_S):
-    """A source, once it is as wanted."""
+    """Waits until a source satisfies a condition."""
 
     def probe():
         source = host.get(f"/api/sources/{name}")
@@ -80,7 +80,7 @@ def source_when(host, name, what, wanted, patience_s=PATIENCE_S):
 
 
 def stored(host, source):
-    """What the host has of a source, the oldest first, each as (id, topic, data) of the stream."""
+    """Returns the stored events of a source, oldest first, each as (id, topic, data) of the stream."""
     found = []
     for event in pages(host, f"/api/events?source={source}")[::-1]:
         event = host.get(f"/api/events/{event['id']}")
@@ -90,7 +90,7 @@ def stored(host, source):
 
 
 class Listener:
-    """OpenCTI's own client, which listens to a platform. Its lines are what a connector is told."""
+    """OpenCTI's own client, reading from a platform. Its lines are the messages that a connector gets."""
 
     def __init__(self, platform, folder, listen_delete, no_dependencies):
         connector = {
@@ -101,19 +101,19 @@ class Listener:
             "live_stream_id": "live",
             "live_stream_listen_delete": listen_delete,
             "live_stream_no_dependencies": no_dependencies,
-            # Nothing is kept but the stream.
+            # Only the stream, no recovery.
             "live_stream_recover_iso_date": "no",
         }
         config = {"opencti": {"url": platform.url, "token": TOKEN}, "connector": connector}
         self.path, self.log = folder / "lines", folder / "log"
         command = [sys.executable, "-B", HERE / "listen.py", json.dumps(config), self.path]
-        # Neither proxies nor a ~/.netrc of whoever runs this.
+        # Ignore proxies and ~/.netrc of the user.
         with self.log.open("w") as log:
             environment = {"HOME": str(folder), "NO_PROXY": "*"}
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
     def until(self, count):
-        """What it was told, once it is so much."""
+        """Waits for this many messages and returns them."""
 
         def probe():
             assert self.process.poll() is None, self.log.read_text()
@@ -128,7 +128,7 @@ class Listener:
 
 
 def registered(query, variables):
-    """What the platform answers to a connector at its start, and when it says that it lives."""
+    """Returns the platform's answers to a connector's registration and pings."""
     connection = {"host": "mq", "vhost": "/", "use_ssl": False, "port": 5672, "user": "a", "pass": "b"}
     if "registerConnector" in query:
         connector = {"id": variables["input"]["id"], "connector_state": None, "jwks": None, "connector_user_id": "a-user"}
@@ -140,7 +140,7 @@ def registered(query, variables):
 
 @pytest.mark.parametrize("signs", [(), ("consumer_metrics", "no-recover")], ids=["signs-of-old", "signs-of-today"])
 @pytest.mark.parametrize(("listen_delete", "no_dependencies"), [(True, False), (False, True)])
-def test_the_host_stores_what_connectors_are_told(start, platform, tmp_path, listen_delete, no_dependencies, signs):
+def test_the_host_stores_what_connectors_get(start, platform, tmp_path, listen_delete, no_dependencies, signs):
     octi = platform(answer=registered, signs=signs)
 
     def publish(numbers):
@@ -153,7 +153,7 @@ def test_the_host_stores_what_connectors_are_told(start, platform, tmp_path, lis
             octi.publish("merge", one)
 
     publish(range(20))
-    # As connectors have it when nobody says otherwise, a host's source has dependencies.
+    # By default a source gets dependencies, like a connector.
     keys = {"listen_delete": listen_delete, "no_dependencies": no_dependencies}
     host = start(yaml(sources={"octi": stream_of(octi, **keys)}))
     listener = Listener(octi, tmp_path, **keys)
@@ -161,7 +161,7 @@ def test_the_host_stores_what_connectors_are_told(start, platform, tmp_path, lis
         expected = octi.all(**keys)
         listener.until(len(expected))
         source_when(host, "octi", "all of it", lambda source: source["accepted"] >= len(expected))
-        # Once more while both listen, and some heartbeats.
+        # Again while both are connected, with some heartbeats.
         publish(range(20, 30))
         beats = octi.heartbeats
         eventually("heartbeats of both", lambda: octi.heartbeats >= beats + 6)
@@ -179,7 +179,7 @@ def test_the_host_stores_what_connectors_are_told(start, platform, tmp_path, lis
 
 
 def publish_many(octi, count):
-    """So many events. For the generic mapper each is an incident of its own."""
+    """Publishes this many events. The generic mapper makes an incident of each."""
     for number in range(count):
         if number % WITH_DEPENDENCY == 0:
             continue
@@ -189,11 +189,11 @@ def publish_many(octi, count):
 
 
 def reached(host):
-    """How many ids a source is read past."""
+    """Returns the number of ids before a source's position."""
     return position(host.get("/api/sources/octi")["position"] or "0-0")[0] - FIRST_MS
 
 
-def test_every_event_of_a_stream_is_taken_once(start, platform, capsys):
+def test_every_event_of_a_stream_is_stored_once(start, platform, capsys):
     chance = random.Random(1)
 
     def cut_after():
@@ -208,7 +208,7 @@ def test_every_event_of_a_stream_is_taken_once(start, platform, capsys):
         eventually(f"{wanted} ids are read", lambda wanted=wanted: reached(host) >= wanted, LONG_PATIENCE_S)
         host.kill()
         host.run()
-    # Of the last id there may be more, so that it counts as read only when another one follows.
+    # More messages may follow under the last id, so it counts as read only when another id follows.
     end = octi.publish("create", stix(EVENTS, alert_id=f"a-{EVENTS}"), event_type="seen")
     octi.publish("create", stix(EVENTS + 1, alert_id=f"a-{EVENTS + 1}"), event_type="seen")
     source_when(host, "octi", "read to its end", lambda source: source["position"] == end, LONG_PATIENCE_S)
@@ -226,8 +226,8 @@ def test_every_event_of_a_stream_is_taken_once(start, platform, capsys):
 
 
 @pytest.mark.parametrize("plugin", ["generic", "none"])
-def test_how_fast_a_stream_is_read(start, platform, capsys, plugin):
-    """A figure to look at, beside that of posted webhooks. Nothing is said of how fast it has to be."""
+def test_rate_of_reading_a_stream(start, platform, capsys, plugin):
+    """Prints a measurement beside that of posted webhooks, without a required minimum."""
     octi = platform()
     publish_many(octi, SAMPLE)
     host = start(yaml(sources={"octi": stream_of(octi, plugin=plugin)}))
@@ -240,13 +240,13 @@ def test_how_fast_a_stream_is_read(start, platform, capsys, plugin):
 
 
 def errors_of(host, source, code):
-    """How often a source failed so, as the metrics have it."""
+    """Returns how often a source failed with this code, from the metrics."""
     metrics = host.session.get(f"{host.url}/metrics", headers={"authorization": f"Bearer {ADMIN_TOKEN}"}).text
     found = re.search(rf'^webhook_errors_total\{{source="{source}",code="{code}"\}} (\d+)', metrics, re.MULTILINE)
     return int(found.group(1)) if found else 0
 
 
-def test_what_a_platform_refuses_is_shown_and_gone_over(start, platform):
+def test_refusals_of_a_platform_are_shown_and_recovered_from(start, platform):
     octi, other = platform(retry_ms=10), platform()
     nobody = stream_of(octi, token="another-token-of-the-tests")
     host = start(yaml(sources={"octi": stream_of(octi), "other": stream_of(other), "nobody": nobody}))
@@ -270,7 +270,7 @@ def test_what_a_platform_refuses_is_shown_and_gone_over(start, platform):
         )
         assert source["last_error"]["code"] == "status"
         assert source["accepted"] == accepted - 1
-        # It goes on trying.
+        # The host keeps retrying.
         eventually("more failures", lambda: errors_of(host, "octi", "status") >= failures + 2)
         octi.accept()
         source_when(
@@ -287,9 +287,9 @@ def test_what_a_platform_refuses_is_shown_and_gone_over(start, platform):
 
 
 class Items:
-    """Items that appear while they are asked for, each stamped a little before it is shown, in pages.
+    """Items that appear during polls, each stamped a little before it is shown, in pages.
 
-    What becomes of a poll says `mischief`, one word for each; those after the last are answered.
+    `mischief` has one word per poll that decides how it fails. Later polls are answered.
     """
 
     PAGE = 10
@@ -300,7 +300,7 @@ class Items:
         self.is_held, self.is_over = threading.Event(), threading.Event()
 
     def hold(self):
-        """Answers nothing until the host is gone."""
+        """Sends no answer until the host is gone."""
         self.is_held.set()
         self.is_over.wait(PATIENCE_S)
         self.is_over.clear()
@@ -350,7 +350,7 @@ class Items:
         return {"data": {"items": {"edges": [{"node": item} for item in page], "pageInfo": {"endCursor": end}}}}
 
 
-def test_every_item_is_taken_once(start, platform):
+def test_every_item_is_stored_once(start, platform):
     items = Items(
         [
             *("answer", "500", "answer", "errors", "kill", "answer", "null", "answer", "empty", "answer", "cut"),
@@ -368,7 +368,7 @@ def test_every_item_is_taken_once(start, platform):
         host.run()
     eventually("polls after the last failure", lambda: items.polls >= len(items.mischief) + 3)
     with items.turn:
-        # Nothing appears any more, but what has is answered.
+        # No new items appear, but the existing ones are answered.
         items.mischief += ["still"] * 1000
         polls, expected = items.polls, [{"node": item} for item in items.items]
     eventually("polls of what there is", lambda: items.polls >= polls + 3)
@@ -383,12 +383,12 @@ def works(*nodes):
 
 
 def of(value):
-    """A value in a URL."""
+    """Encodes a value for a URL."""
     return quote(value, safe="")
 
 
 NAMES = [UGLY, "a b", "../../x?y=1&z=2"]
-# What the platform answers in each example, and what is called for it.
+# The platform's answer in each example, and the resulting calls.
 EXAMPLES = {
     "finished": (
         works(*({"id": str(id), "connector": {"name": name}, "completed_time": 1} for id, name in enumerate(NAMES))),
@@ -437,14 +437,14 @@ EXAMPLES = {
 
 
 def relays():
-    """The examples of docs/PULL.md, by the name of their source."""
+    """Returns the examples of docs/PULL.md by the name of their source."""
     _, _, section = RELAYS.read_text().partition("\n## Relays\n")
     blocks = re.findall(r"^```yaml\n(.*?)^```$", section.split("\n## ")[0], re.MULTILINE | re.DOTALL)
     return {next(iter(safe_load(block)["sources"])): block for block in blocks}
 
 
 def example(name, platform, receiver, **keys):
-    """The configuration of an example, with these two in place of those that it names, and other keys of its source."""
+    """Returns the configuration of an example with this platform, this receiver, and further keys of its source."""
     block = re.sub(r"\$\{[A-Z_]+\}", TOKEN, relays()[name])
     hook = receiver.url.removesuffix("/hook")
     block = block.replace("https://octi.example", platform.url).replace("https://hook.example", hook)
@@ -455,7 +455,7 @@ def example(name, platform, receiver, **keys):
     return yaml(**config)
 
 
-def test_every_example_is_tried():
+def test_every_example_is_tested():
     assert relays().keys() == {"octi", *EXAMPLES}
 
 
@@ -470,7 +470,7 @@ def test_an_example_of_a_relay(start, platform, receiver, name):
 
     octi, hook = platform(answer=answered), receiver()
     host = start(example(name, octi, hook, interval="1s"))
-    # Told at every poll, or once however often polls find it.
+    # Sent at every poll, or once however often polls find it.
     is_told_again = "ignore_duplicates: false" in relays()[name]
     hook.until(len(calls) * (3 if is_told_again else 1))
     eventually("polls", lambda: len(queries) >= 3)
@@ -481,13 +481,13 @@ def test_an_example_of_a_relay(start, platform, receiver, name):
     assert all(count <= (len(queries) if is_told_again else 1) for count in called.values()), called
     for request in hook.received:
         assert (request.method, request.body) == ("GET", b"")
-    # The time of a poll, and a little before it.
+    # The time of a poll, or a little earlier.
     now, since = time.time() * 1000, [int(re.search(r'"(\d+)"', query).group(1)) for query in queries]
     assert all(now - 600_000 < one <= now for one in since), since
     assert all(one.headers["authorization"] == f"Bearer {TOKEN}" for one in octi.queries())
 
 
-def test_a_stream_is_relayed_as_it_is(start, platform, receiver):
+def test_a_stream_is_forwarded_unchanged(start, platform, receiver):
     octi, hook = platform(), receiver()
     for number in range(20):
         one = stix(number, description=UGLY, x_opencti_score=12345678901234567890, confidence=75.0)

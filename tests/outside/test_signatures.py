@@ -1,4 +1,4 @@
-"""The vendors' and the standard's own libraries sign what the host takes, and verify what it sends."""
+"""The host accepts signatures of the vendors' and the standard's own libraries, and they verify its deliveries."""
 
 import json
 import time
@@ -11,7 +11,7 @@ import svix.webhooks
 from conftest import Receiver, destination, npm, yaml
 from slack_sdk.signature import SignatureVerifier
 
-# Bodies are compared byte for byte, so what is not ASCII stands in them as it is.
+# Bodies are compared byte for byte, so they contain unescaped non-ASCII text.
 BODIES = {
     "ASCII": '{"event_type": "malware_detected", "data": {"alert_id": "a-1"}}',
     "not ASCII": '{"event_type": "Schadsoftware in Zürich – 東京 🛡", "data": {"alert_id": "ä-1"}}',
@@ -21,7 +21,7 @@ WHSEC = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 def message():
-    """An id and the time, as a sender chooses them for each message."""
+    """Returns an id and the time, as a sender chooses them for each message."""
     now = int(time.time())
     return f"msg_{time.monotonic_ns()}", now, datetime.fromtimestamp(now, timezone.utc)
 
@@ -60,7 +60,7 @@ def github(body):
 
 
 SIGNERS = [
-    # The library, the scheme and the secret of the source, and the headers that the library makes.
+    # The library, the scheme and secret of the source, and the function that makes the headers.
     ("standardwebhooks", "standard-webhooks", WHSEC, standard_webhooks),
     ("standardwebhooks-of-npm", "standard-webhooks", WHSEC, standard_webhooks_of_npm),
     ("svix", "standard-webhooks", WHSEC, svix_headers),
@@ -78,7 +78,7 @@ def host(start):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("source, sign", [(name, sign) for name, _, _, sign in SIGNERS], ids=[row[0] for row in SIGNERS])
-def test_what_others_sign_is_taken(host, source, sign, body):
+def test_signatures_of_other_libraries_are_accepted(host, source, sign, body):
     answer = host.post(source, body, sign(body))
     assert (answer.status_code, answer.json()["status"]) == (202, "ignored"), answer.text
     event = host.get(f"/api/events/{answer.json()['event_id']}")
@@ -112,7 +112,7 @@ VERIFIERS = {
 
 @pytest.fixture(scope="module")
 def delivered(start):
-    """What the host sends to a receiver of audit webhooks: headers and body of each."""
+    """Returns headers and body of each delivery to a receiver of audit webhooks."""
     receiver = Receiver()
     webhook = destination(receiver.url, secret=WHSEC)
     host = start(yaml(sources={"lab": {"scheme": "none", "plugin": "generic"}}, webhooks={"soc": webhook}))
@@ -125,7 +125,7 @@ def delivered(start):
 
 
 @pytest.mark.parametrize("verifies", VERIFIERS.values(), ids=VERIFIERS)
-def test_what_the_host_sends_is_verified(delivered, verifies):
+def test_other_libraries_verify_deliveries(delivered, verifies):
     bodies = [body for _, body in delivered]
     assert any("東京" in body for body in bodies), "what is not ASCII is sent as it is"
     for headers, body in delivered:

@@ -1,4 +1,4 @@
-"""The stream with a client that nobody here wrote: it misses nothing, and sees nothing twice."""
+"""A third-party client of the stream gets every entry once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from conftest import ADMIN_TOKEN, eventually, npm
 
 def test_eventsource_of_npm_over_a_restart(start):
     host = start("sources: { lab: { scheme: none, plugin: generic } }\n")
-    # Where it listens now it listens again, so that the client finds it.
+    # Listen on the same port again, so that the client reconnects.
     config = host.folder / "hookmill.yaml"
     config.write_text(config.read_text().replace("127.0.0.1:0", host.url.removeprefix("http://")))
 
@@ -17,16 +17,16 @@ def test_eventsource_of_npm_over_a_restart(start):
     with ThreadPoolExecutor() as pool:
         follows = pool.submit(npm, "follow", url=f"{host.url}/api/stream", token=ADMIN_TOKEN, count=6)
         eventually("it follows", is_followed)
-        host.tell("a")
-        host.tell("b")
+        host.post_alert("a")
+        host.post_alert("b")
         host.kill()
         host.run()
-        # The client waits three seconds before it comes back.
-        incident = host.tell("c")["incident_id"]
+        # The client reconnects after three seconds.
+        incident = host.post_alert("c")["incident_id"]
         eventually("it follows again", is_followed)
         host.call("PATCH", f"/api/incidents/{incident}", json={"status": "closed"})
         host.call("DELETE", f"/api/incidents/{incident}")
-        host.tell("d")
+        host.post_alert("d")
         events = follows.result()
     seen = [(event["type"], event["entry"]["object"]["source_ref"]) for event in events]
     assert seen == [(name, "abcccd"[index]) for index, name in enumerate(["create"] * 3 + ["update", "delete", "create"])]

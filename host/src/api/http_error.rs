@@ -4,7 +4,7 @@ use hookmill_store::StoreError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hookmill_signatures::Distrust;
+use hookmill_signatures::VerifyError;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,13 +135,13 @@ fn length(seconds: i64) -> String {
     if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
 }
 
-impl From<Distrust> for HttpError {
-    fn from(distrust: Distrust) -> Self {
-        match distrust {
-            Distrust::Signature => Self::InvalidSignature,
-            Distrust::Expired(tolerance_s) => Self::TimestampExpired { tolerance_s },
-            Distrust::Future(tolerance_s) => Self::TimestampFuture { tolerance_s },
-            Distrust::CertificateMissing(_) => Self::CertificateUnavailable,
+impl From<VerifyError> for HttpError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Signature => Self::InvalidSignature,
+            VerifyError::Expired(tolerance_s) => Self::TimestampExpired { tolerance_s },
+            VerifyError::Future(tolerance_s) => Self::TimestampFuture { tolerance_s },
+            VerifyError::CertificateMissing(_) => Self::CertificateUnavailable,
         }
     }
 }

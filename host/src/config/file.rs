@@ -13,7 +13,7 @@ use crate::source::{OnUnmappable, PluginChoice, SourceKind};
 use crate::release::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_listen::TlsFiles;
-use hookmill_signatures::Words;
+use hookmill_signatures::OneOrMany;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -227,7 +227,7 @@ impl<'de, T: Word> Deserialize<'de> for Leaf<T> {
 }
 
 /// A text or a list of texts, where whoever asks knows what they stand for.
-pub(super) struct Scalar(pub Words);
+pub(super) struct Scalar(pub OneOrMany);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -241,15 +241,15 @@ impl<'de> Deserialize<'de> for Scalar {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                read(text).map(|text| Scalar(Words::One(text))).map_err(E::custom)
+                read(text).map(|text| Scalar(OneOrMany::One(text))).map_err(E::custom)
             }
 
             fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
-                Ok(Scalar(Words::One(flag.to_string())))
+                Ok(Scalar(OneOrMany::One(flag.to_string())))
             }
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Scalar(Words::One(number.to_string())))
+                Ok(Scalar(OneOrMany::One(number.to_string())))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -257,7 +257,7 @@ impl<'de> Deserialize<'de> for Scalar {
                 while let Some(Leaf(text)) = items.next_element()? {
                     texts.push(text);
                 }
-                Ok(Scalar(Words::Several(texts)))
+                Ok(Scalar(OneOrMany::Many(texts)))
             }
         }
         deserializer.deserialize_any(ScalarVisitor)

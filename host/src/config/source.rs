@@ -9,7 +9,7 @@ use crate::pull::{Pointer, TimeFormat};
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceKind, SourceSettings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_signatures::{Declaration as SchemeDeclaration, Scheme, Secret, Words};
+use hookmill_signatures::{Declaration as SchemeDeclaration, OneOrMany, Scheme, Secret};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -145,7 +145,7 @@ impl Declaration {
             path.0 = folder.join(&path.0);
         }
         let keys = self.scheme.as_mut().map(|words| &mut words.0.keys);
-        if let Some(Words::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
+        if let Some(OneOrMany::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
             && !certificate.trim_start().starts_with(PEM)
         {
             let path = folder.join(&*certificate);
@@ -173,7 +173,7 @@ impl Declaration {
     ) -> Result<SourceSettings> {
         let (kind, pull) = (self.kind(), self.take_pull()?);
         let scheme = Scheme::declare(&self.scheme(), secrets)?;
-        if let Some(bytes) = scheme.shortest_secret() {
+        if let Some(bytes) = scheme.shortest_secret_bytes() {
             ensure!(
                 bytes >= SECRET_BYTES_MIN,
                 "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones"
@@ -208,7 +208,7 @@ impl Declaration {
             "its `payload_mib` is more than `limits.body_memory_mib`, so that no such payload fits in; lower it or raise \
              that"
         );
-        let on_unmappable = if scheme.is_vendors() { OnUnmappable::Accept } else { OnUnmappable::Reject };
+        let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
         Ok(SourceSettings {
             scheme,
             allow_ips: self.allow_ips.into_iter().map(|network| network.0).collect(),
@@ -271,7 +271,7 @@ impl<'de> Deserialize<'de> for SchemeWords {
                     }
                 }
                 match keys.remove("type") {
-                    Some(Words::One(scheme)) => Ok(SchemeWords(SchemeDeclaration { scheme, keys })),
+                    Some(OneOrMany::One(scheme)) => Ok(SchemeWords(SchemeDeclaration { scheme, keys })),
                     _ => Err(A::Error::custom("it needs one `type`, such as { type: hmac, … }")),
                 }
             }

@@ -1,12 +1,12 @@
-//! What is parsed before anything is compared: values of signature headers, times, declarations, URLs of AWS.
+//! Fuzzes the parsers that run before any comparison: signature headers, times, declarations, URLs of AWS.
 //!
-//! An input is lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` of a
-//! declaration.
+//! An input consists of lines. The first three are a separator, a prefix and a time; the others are `KEY: VALUE` lines
+//! of a declaration.
 
 #![no_main]
 
+use hookmill_signatures::signature_items::{ITEMS_MAX, ItemFormat, Items};
 use hookmill_signatures::timestamp::Unit;
-use hookmill_signatures::value::{Format, ITEMS_MAX, Value};
 use hookmill_signatures::{AwsUrl, Declaration, Request, Scheme, Secret};
 use libfuzzer_sys::fuzz_target;
 
@@ -17,21 +17,21 @@ fuzz_target!(|input: &[u8]| {
     let mut lines = text.split('\n');
     let mut next = || lines.next().unwrap_or_default().to_owned();
     let (separator, prefix, time) = (next(), next(), next());
-    let format = Format {
+    let format = ItemFormat {
         separator: Some(separator).filter(|separator| !separator.is_empty()),
         prefixes: vec![prefix, "v1=".into()],
         ed25519_prefix: Some("v1a,".into()),
         timestamp_prefix: Some("t=".into()),
     };
-    let mut value = Value::default();
-    if value.read(input, &format).is_ok() {
-        assert!(value.hashes.iter().count() <= ITEMS_MAX && value.ed25519.iter().count() <= ITEMS_MAX);
+    let mut items = Items::default();
+    if items.read(input, &format).is_ok() {
+        assert!(items.hmacs.len() <= ITEMS_MAX && items.ed25519.len() <= ITEMS_MAX);
     }
     for unit in [Unit::Seconds, Unit::Milliseconds, Unit::Rfc3339] {
-        if let Some(ms) = unit.read(time.as_bytes()) {
-            // A time that is not far off is written as it can be read.
+        if let Some(ms) = unit.parse(time.as_bytes()) {
+            // A time in a plausible range survives formatting and parsing.
             if (0..=4_000_000_000_000).contains(&ms) {
-                assert_eq!(unit.read(unit.write(ms).as_bytes()), Some(ms));
+                assert_eq!(unit.parse(unit.format(ms).as_bytes()), Some(ms));
             }
         }
     }

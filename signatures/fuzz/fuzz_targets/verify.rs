@@ -1,12 +1,12 @@
-//! Any request to any scheme: nothing makes verification panic, what is signed rightly is believed, and what nobody
-//! signed is not.
+//! Fuzzes verification with any request to any scheme. Verification must not panic, must accept a request that the
+//! scheme signed, and must refuse a request without the secret.
 //!
-//! An input is a byte that chooses the scheme, a byte that says what to do, and lines: `NAME: VALUE` headers, an empty
-//! line, the body.
+//! An input consists of a byte that chooses the scheme, a byte whose lowest bit adds a token, and lines: `NAME: VALUE`
+//! headers, an empty line, the body.
 
 #![no_main]
 
-use hookmill_signatures::{Declaration, Request, Scheme, Secret, names};
+use hookmill_signatures::{Declaration, Request, Scheme, Secret, scheme_names};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -18,8 +18,8 @@ const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
 const CERTIFICATE: &str = include_str!("../../tests/sns/certificate.pem");
 
 fuzz_target!(|input: &[u8]| {
-    let [choice, what, rest @ ..] = input else { return };
-    static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| names().map(scheme).collect());
+    let [choice, flags, rest @ ..] = input else { return };
+    static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| scheme_names().map(scheme).collect());
     let Some(scheme) = SCHEMES.get(usize::from(*choice)) else { return };
     let name = scheme.name();
     let (head, body) = split(rest);
@@ -31,22 +31,22 @@ fuzz_target!(|input: &[u8]| {
             headers.append(name, value);
         }
     }
-    let token = (what & 1 == 1).then_some("token");
+    let token = (flags & 1 == 1).then_some("token");
     let request = Request { headers: &headers, body, token, now_ms: NOW_MS, certificate: None };
-    let believed = scheme.verify(&request).is_ok();
+    let accepted = scheme.verify(&request).is_ok();
     let _ = scheme.subscription(body);
     if name == "none" {
         return;
     }
-    // The secret is not in the corpus, so that nobody finds the way in by copying.
+    // The corpus does not contain the secret; an input that contains it is not a finding.
     let contains = |haystack: &[u8]| haystack.windows(8).any(|bytes| bytes == &SECRET.as_bytes()[4..12]);
     let text = headers.values().map(HeaderValue::as_bytes).any(contains) || contains(body);
-    assert!(!believed || text || name == "basic", "{name} believes what nobody signed");
+    assert!(!accepted || text || name == "basic", "{name} accepts an unsigned request");
 
     if let Ok(signed) = scheme.sign(body, NOW_MS, "id-1") {
         let (headers, token) = (&signed.headers, signed.token.as_deref());
         let request = Request { headers, body: &signed.body, token, ..request };
-        assert!(scheme.verify(&request).is_ok(), "{name} does not believe what it signed");
+        assert!(scheme.verify(&request).is_ok(), "{name} refuses a request that it signed");
     }
 });
 
@@ -66,7 +66,7 @@ fn scheme(name: &str) -> Scheme {
         ],
         _ => vec![Secret::new(SECRET.into())],
     };
-    Scheme::declare(&declaration, &secrets).expect("a scheme that is rightly declared")
+    Scheme::declare(&declaration, &secrets).expect("the declaration is valid")
 }
 
 fn split(input: &[u8]) -> (&[u8], &[u8]) {

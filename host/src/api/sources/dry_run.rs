@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
-use hookmill_signatures::{CannotSign, Signed};
+use hookmill_signatures::{SignError, Signed};
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Url;
@@ -60,9 +60,9 @@ pub(in crate::api) async fn test(
     }
     let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
         Ok(signed) => signed,
-        Err(CannotSign::NoKey) => {
+        Err(SignError::NoKey) => {
             let mut trial = Trial::default();
-            trial.passed("sign", format!("{}: what follows is tried as if it were signed", CannotSign::NoKey));
+            trial.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
             return Ok(Json(host.try_mapping(Verified::again(event, source), trial).await?));
         }

@@ -1,5 +1,6 @@
-//! The receiver of the audit webhooks: checks each signature as Standard Webhooks say, and keeps what it saw.
+//! The receiver of the audit webhooks: verifies each signature as Standard Webhooks and keeps every request.
 
+use crate::id::unix_ms;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
@@ -8,9 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
+use hookmill_signatures::StandardWebhooks;
 use serde_json::Value;
-use sha2::Sha256;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
@@ -33,14 +33,15 @@ impl Seen {
 /// A receiver that listens on loopback as long as its runtime lives.
 #[derive(Clone)]
 pub(super) struct Receiver {
-    key: Arc<[u8]>,
+    keys: Arc<StandardWebhooks>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Receiver {
-    /// With the bytes of the secret. Returns also where it listens.
+    /// Listens, with the key bytes of the secret. Returns the receiver and its address.
     pub async fn start(key: &[u8]) -> Result<(Self, SocketAddr)> {
-        let receiver = Self { key: key.into(), seen: Arc::default() };
+        let secret = format!("whsec_{}", STANDARD.encode(key));
+        let receiver = Self { keys: Arc::new(StandardWebhooks::new(&[secret])?), seen: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
         let address = listener.local_addr()?;
         let routes = Router::new().route("/audit", post(receive)).with_state(receiver.clone());
@@ -51,19 +52,10 @@ impl Receiver {
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Option<()> {
-        let text = |name: &str| headers.get(name)?.to_str().ok();
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(format!("{}.{}.", text("webhook-id")?, text("webhook-timestamp")?).as_bytes());
-        mac.update(body);
-        let signature = STANDARD.decode(text("webhook-signature")?.strip_prefix("v1,")?).ok()?;
-        mac.verify_slice(&signature).ok()
-    }
 }
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let verified = receiver.verify(&headers, &body).is_some();
+    let verified = receiver.keys.verify(&headers, &body, unix_ms()).is_ok();
     let headers = headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));

@@ -1,17 +1,17 @@
-//! Signs and sends as a vendor would. Written against the documentation of the scheme, not with the host's own code.
+//! Signs and sends payloads as a vendor would, with scheme `hookmill`.
 
 use crate::cli::text::{join, list, plain};
 use hookmill_incident::id::unix_ms;
 use anyhow::{Context, Result};
-use hmac::{Hmac, KeyInit, Mac};
+use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
-use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-const OLD_S: i64 = 10 * 60;
+const OLD_MS: i64 = 10 * 60 * 1000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How to sign.
@@ -30,7 +30,7 @@ pub(super) enum Signing {
 pub(super) struct Signed {
     source: String,
     body: String,
-    headers: Vec<(&'static str, String)>,
+    headers: HeaderMap,
 }
 
 /// What the host answered.
@@ -60,28 +60,21 @@ impl Sender {
     }
 
     pub fn sign(&self, source: &str, body: &str, signing: Signing) -> Signed {
-        let now = unix_ms() / 1000;
-        let mut headers = vec![("content-type", "application/json".to_owned())];
-        let signature = match signing {
-            Signing::Missing => None,
-            Signing::Right => Some((now, self.secret(source))),
-            Signing::Old => Some((now - OLD_S, self.secret(source))),
-            Signing::Wrong => Some((now, self.secret("nobody"))),
+        let now_ms = unix_ms();
+        let mut headers = match signing {
+            Signing::Missing => HeaderMap::new(),
+            Signing::Right => signature_headers(self.secret(source), now_ms, body),
+            Signing::Old => signature_headers(self.secret(source), now_ms - OLD_MS, body),
+            Signing::Wrong => signature_headers(self.secret("nobody"), now_ms, body),
         };
-        if let Some((timestamp, secret)) = signature {
-            headers.push(("x-webhook-timestamp", timestamp.to_string()));
-            headers.push(("x-webhook-signature", signature_of(secret, timestamp, body)));
-        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Signed { source: source.to_owned(), body: body.to_owned(), headers }
     }
 
     pub async fn post(&self, signed: &Signed) -> Result<Answer> {
         let mut url = self.host.clone();
         url.set_path(&format!("/api/webhooks/{}", signed.source));
-        let mut request = self.http.post(url).body(signed.body.clone());
-        for (name, value) in &signed.headers {
-            request = request.header(*name, value);
-        }
+        let request = self.http.post(url).headers(signed.headers.clone()).body(signed.body.clone());
         let started = Instant::now();
         let response = request.send().await.context("the host did not answer")?;
         let status = response.status().as_u16();
@@ -91,13 +84,11 @@ impl Sender {
     }
 }
 
-fn signature_of(secret: &str, timestamp: i64, body: &str) -> String {
-    let mut mac = match Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {
-        Ok(mac) => mac,
-        Err(_) => return String::new(),
-    };
-    mac.update(format!("{timestamp}.{body}").as_bytes());
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+/// Returns the headers of scheme `hookmill`, which takes any secret.
+fn signature_headers(secret: &str, now_ms: i64, body: &str) -> HeaderMap {
+    let scheme = Scheme::declare(&Declaration::preset("hookmill"), &[Secret::new(secret.to_owned())]);
+    let signed = scheme.ok().and_then(|scheme| scheme.sign(body.as_bytes(), now_ms, "").ok());
+    signed.map(|signed| signed.headers).unwrap_or_default()
 }
 
 /// In one line.

@@ -1,46 +1,47 @@
-//! What stands in a signature header: one signature, or a list of items of which each says by its prefix what it is.
+//! The value of a signature header: one signature, or a list of items that a prefix tells apart.
 
-use crate::Distrust;
+use crate::VerifyError;
 use memchr::memmem;
 use smallvec::SmallVec;
 
-/// Signatures that one request may bring. Each costs a comparison, or a verification with a public key.
+/// The largest number of signatures of one kind in a request. Each one costs a comparison, or a verification with a
+/// public key.
 pub const ITEMS_MAX: usize = 16;
 
-/// How a header's value is written.
+/// The format of a header's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Format {
-    /// What stands between items; without one the whole value is one item.
+pub struct ItemFormat {
+    /// The text between items. Without a separator the whole value is one item.
     pub separator: Option<String>,
-    /// What stands before a keyed hash, the first that fits; an empty one fits always.
+    /// The prefixes of an HMAC; the first one that fits is removed. An empty prefix always fits.
     pub prefixes: Vec<String>,
-    /// What stands before an ed25519 signature.
+    /// The prefix of an ed25519 signature.
     pub ed25519_prefix: Option<String>,
-    /// What stands before the time of signing.
+    /// The prefix of the signing time.
     pub timestamp_prefix: Option<String>,
 }
 
 /// The items of one kind.
-pub type Few<'v> = SmallVec<[&'v [u8]; 2]>;
+pub type ItemList<'v> = SmallVec<[&'v [u8]; 2]>;
 
-/// What was read from the signature headers of one request, not yet decoded.
+/// The items in the signature headers of one request, not yet decoded.
 #[derive(Clone, Debug, Default)]
-pub struct Value<'v> {
-    /// Keyed hashes.
-    pub hashes: Few<'v>,
-    /// Signatures with a public key's counterpart.
-    pub ed25519: Few<'v>,
-    /// The time of signing.
+pub struct Items<'v> {
+    /// HMACs.
+    pub hmacs: ItemList<'v>,
+    /// Ed25519 signatures.
+    pub ed25519: ItemList<'v>,
+    /// The signing time.
     pub timestamp: Option<&'v [u8]>,
 }
 
-impl<'v> Value<'v> {
-    /// Adds what one header's value holds. Items with a prefix that is none of the format's belong to versions that are
-    /// not known here, and are passed over.
+impl<'v> Items<'v> {
+    /// Adds the items of one header value. Items with an unknown prefix belong to versions that are not supported, and
+    /// are skipped.
     ///
     /// # Errors
-    /// When there is more than anybody would send, or two times of signing.
-    pub fn read(&mut self, text: &'v [u8], format: &Format) -> Result<(), Distrust> {
+    /// Returns an error if there are more than [`ITEMS_MAX`] signatures of one kind, or two signing times.
+    pub fn read(&mut self, text: &'v [u8], format: &ItemFormat) -> Result<(), VerifyError> {
         let Some(separator) = &format.separator else { return self.read_item(text.trim_ascii(), format) };
         let mut rest = Some(text);
         while let Some(text) = rest {
@@ -52,7 +53,7 @@ impl<'v> Value<'v> {
         Ok(())
     }
 
-    fn read_item(&mut self, item: &'v [u8], format: &Format) -> Result<(), Distrust> {
+    fn read_item(&mut self, item: &'v [u8], format: &ItemFormat) -> Result<(), VerifyError> {
         let after = |prefix: &Option<String>| item.strip_prefix(prefix.as_ref()?.as_bytes());
         if item.is_empty() {
             return Ok(());
@@ -60,22 +61,22 @@ impl<'v> Value<'v> {
         if let Some(timestamp) = after(&format.timestamp_prefix) {
             return match self.timestamp.replace(timestamp) {
                 None => Ok(()),
-                Some(_) => Err(Distrust::Signature),
+                Some(_) => Err(VerifyError::Signature),
             };
         }
         if let Some(signature) = after(&format.ed25519_prefix) {
             return push(&mut self.ed25519, signature);
         }
         match format.prefixes.iter().find_map(|prefix| item.strip_prefix(prefix.as_bytes())) {
-            Some(hash) => push(&mut self.hashes, hash),
+            Some(hmac) => push(&mut self.hmacs, hmac),
             None => Ok(()),
         }
     }
 }
 
-fn push<'v>(items: &mut Few<'v>, item: &'v [u8]) -> Result<(), Distrust> {
+fn push<'v>(items: &mut ItemList<'v>, item: &'v [u8]) -> Result<(), VerifyError> {
     if items.len() == ITEMS_MAX {
-        return Err(Distrust::Signature);
+        return Err(VerifyError::Signature);
     }
     items.push(item);
     Ok(())

@@ -1,0 +1,239 @@
+//! The description that all schemes with an HMAC share, and the keys by which a configuration writes it:
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `algorithm` | `sha256` (default) or `sha512` |
+//! | `encoding` | encoding of the signature: `hex` (default) or `base64` |
+//! | `key_encoding` | encoding of the secret: `utf8` (default, the text's bytes are the key), `base64` or `hex` |
+//! | `key_prefix` | prefix of the secret that is not part of the encoded key; may be missing |
+//! | `signature_header` | the header of the signature, or several |
+//! | `separator` | text between several signatures in one header |
+//! | `item_prefix` | prefix of a signature; items with another prefix are ignored |
+//! | `ed25519_prefix` | prefix of an ed25519 signature over the same content; its key is a secret `whpk_…` |
+//! | `timestamp_header`, or `timestamp_prefix` of an item | position of the signing time |
+//! | `timestamp_unit` | `s` (default), `ms` or `rfc3339` |
+//! | `id_header` | header of the sender's delivery id, by which repeats are recognised |
+//! | `template` | the signed content: `{timestamp}`, `{id}`, `{body}` and any text between; default `{body}` |
+//! | `tolerance` | largest difference between the signing time and now; default `5m` |
+//!
+//! Signature headers that share a timestamp and an id header may each hold a signature. Where `timestamp_header` or
+//! `id_header` has as many names as `signature_header`, each name belongs to the signature header at the same index, and
+//! headers of different sets are never combined.
+
+use crate::declaration::{DeclarationError, Keys};
+use crate::signature_items::ItemFormat;
+use crate::timestamp::Unit;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderName;
+
+const TOLERANCE_S: i64 = 300;
+/// Decodes base64 with or without padding, because typed secrets may lack it.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The hash function of the HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Sha256,
+    Sha512,
+}
+
+/// The encoding of bytes as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Utf8,
+    Hex,
+    Base64,
+}
+
+/// One piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Timestamp,
+    Id,
+    Body,
+    Text(String),
+}
+
+/// Headers that belong together. Values from different sets are never combined.
+#[derive(Clone, Debug)]
+pub(crate) struct HeaderSet {
+    pub signatures: Vec<HeaderName>,
+    pub timestamp: Option<HeaderName>,
+    pub id: Option<HeaderName>,
+}
+
+/// The way in which one vendor signs.
+#[derive(Clone, Debug)]
+pub(crate) struct HmacFormat {
+    pub algorithm: Algorithm,
+    pub encoding: Encoding,
+    pub key_encoding: Encoding,
+    pub key_prefix: String,
+    pub header_sets: Vec<HeaderSet>,
+    pub items: ItemFormat,
+    pub unit: Unit,
+    pub template: Vec<Segment>,
+    pub tolerance_s: i64,
+}
+
+impl HmacFormat {
+    pub fn from_keys(keys: &Keys) -> Result<Self, DeclarationError> {
+        let text = |key: &str| Ok(keys.text(key)?.map(str::to_owned));
+        let items = ItemFormat {
+            separator: text("separator")?.filter(|text| !text.is_empty()),
+            prefixes: match keys.list("item_prefix") {
+                prefixes if prefixes.is_empty() => vec![String::new()],
+                prefixes => prefixes.into_iter().map(str::to_owned).collect(),
+            },
+            ed25519_prefix: text("ed25519_prefix")?,
+            timestamp_prefix: text("timestamp_prefix")?,
+        };
+        let header_sets = header_sets(keys)?;
+        let in_header = !keys.list("timestamp_header").is_empty();
+        let format = Self {
+            algorithm: keys.choice("algorithm", &[("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)])?,
+            encoding: keys.choice("encoding", &[("hex", Encoding::Hex), ("base64", Encoding::Base64)])?,
+            key_encoding: keys.choice(
+                "key_encoding",
+                &[("utf8", Encoding::Utf8), ("base64", Encoding::Base64), ("hex", Encoding::Hex)],
+            )?,
+            key_prefix: text("key_prefix")?.unwrap_or_default(),
+            unit: keys.choice(
+                "timestamp_unit",
+                &[("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("rfc3339", Unit::Rfc3339)],
+            )?,
+            template: template(match keys.text("template_with_timestamp")? {
+                Some(template) if in_header && !keys.is_declared("template") => template,
+                _ => keys.text("template")?.unwrap_or("{body}"),
+            })?,
+            tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
+            header_sets,
+            items,
+        };
+        format.refuse_contradictions(in_header)?;
+        Ok(format)
+    }
+
+    fn refuse_contradictions(&self, in_header: bool) -> Result<(), DeclarationError> {
+        let count = |segment: &Segment| self.template.iter().filter(|other| *other == segment).count();
+        let in_value = self.items.timestamp_prefix.is_some();
+        let problem = match () {
+            () if count(&Segment::Body) != 1 => "`template` must contain {body} once",
+            () if in_header && in_value => "set either `timestamp_header` or `timestamp_prefix`, not both",
+            () if (in_header || in_value) && count(&Segment::Timestamp) == 0 => {
+                "`template` must contain {timestamp}: a time that is not signed proves nothing"
+            }
+            () if !in_header && !in_value && count(&Segment::Timestamp) > 0 => {
+                "`template` contains {timestamp}; also set `timestamp_header` or `timestamp_prefix`"
+            }
+            () if count(&Segment::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
+                "`template` contains {id}; also set `id_header`"
+            }
+            () if in_value && self.items.separator.is_none() => "`timestamp_prefix` needs a `separator`",
+            () => return Ok(()),
+        };
+        Err(DeclarationError::new(problem))
+    }
+
+    pub fn signature_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.header_sets.iter().flat_map(|set| &set.signatures)
+    }
+
+    /// Returns whether the signing time is part of the signed content.
+    pub fn is_timed(&self) -> bool {
+        self.template.contains(&Segment::Timestamp)
+    }
+
+    /// Returns whether the delivery id is part of the signed content.
+    pub fn signs_id(&self) -> bool {
+        self.template.contains(&Segment::Id)
+    }
+}
+
+fn header_sets(keys: &Keys) -> Result<Vec<HeaderSet>, DeclarationError> {
+    let signatures = keys.headers("signature_header")?;
+    if signatures.is_empty() {
+        return Err(DeclarationError::new("the scheme needs a `signature_header`, such as X-Signature"));
+    }
+    let names_for = |key: &str| {
+        let names = keys.headers(key)?;
+        match names.len() {
+            0 => Ok(vec![None; signatures.len()]),
+            1 => Ok(vec![names.into_iter().next(); signatures.len()]),
+            count if count == signatures.len() => Ok(names.into_iter().map(Some).collect()),
+            count => Err(DeclarationError::new(format!(
+                "`{key}` has {count} names but `signature_header` has {}; give one name for all or one for each",
+                signatures.len()
+            ))),
+        }
+    };
+    let (timestamps, ids) = (names_for("timestamp_header")?, names_for("id_header")?);
+    let mut sets: Vec<HeaderSet> = Vec::new();
+    for ((signature, timestamp), id) in signatures.iter().cloned().zip(timestamps).zip(ids) {
+        match sets.iter_mut().find(|set| set.timestamp == timestamp && set.id == id) {
+            Some(set) => set.signatures.push(signature),
+            None => sets.push(HeaderSet { signatures: vec![signature], timestamp, id }),
+        }
+    }
+    Ok(sets)
+}
+
+fn template(text: &str) -> Result<Vec<Segment>, DeclarationError> {
+    let mut segments = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let start = rest.find('{').unwrap_or(rest.len());
+        if start > 0 {
+            segments.push(Segment::Text(rest[..start].to_owned()));
+            rest = &rest[start..];
+            continue;
+        }
+        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+        segments.push(match &rest[..end] {
+            "{timestamp}" => Segment::Timestamp,
+            "{id}" => Segment::Id,
+            "{body}" => Segment::Body,
+            other => {
+                return Err(DeclarationError::new(format!(
+                    "`template`: `{other}` is not one of: {{timestamp}}, {{id}}, {{body}}"
+                )));
+            }
+        });
+        rest = &rest[end..];
+    }
+    Ok(segments)
+}
+
+impl Encoding {
+    /// Decodes a secret into the bytes of its key.
+    pub fn key(self, text: &str) -> Result<Vec<u8>, DeclarationError> {
+        match self {
+            Self::Utf8 => Ok(text.as_bytes().to_vec()),
+            Self::Hex => hex::decode(text).map_err(|_| DeclarationError::new("the secret is not hexadecimal")),
+            Self::Base64 => BASE64.decode(text).map_err(|_| DeclarationError::new("the secret is not base64")),
+        }
+    }
+
+    /// Fills `bytes` from encoded text. Returns false unless the text encodes exactly as many bytes.
+    pub fn decode(self, text: &[u8], bytes: &mut [u8]) -> bool {
+        match self {
+            Self::Hex | Self::Utf8 => hex::decode_to_slice(text, bytes).is_ok(),
+            Self::Base64 => {
+                let length = bytes.len();
+                base64::engine::general_purpose::STANDARD.decode_slice(text, bytes) == Ok(length)
+            }
+        }
+    }
+
+    pub fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex | Self::Utf8 => hex::encode(bytes),
+            Self::Base64 => base64::engine::general_purpose::STANDARD.encode(bytes),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! [Standard Webhooks](https://www.standardwebhooks.com) for a sender that signs each message with every one of its
+//! secrets, so that a receiver may know any of them while they are rotated.
+
+use crate::declaration::{Declaration, DeclarationError};
+use crate::hmac_format::HmacFormat;
+use crate::hmac_key::SignedContent;
+use crate::hmac_scheme::HmacScheme;
+use crate::{Request, Secret, Verification, VerifyError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+const SECRET_PREFIX: &str = "whsec_";
+const KEY_BYTES: RangeInclusive<usize> = 24..=64;
+
+/// The keys of one destination, for signing and verifying.
+///
+/// A [`crate::Scheme`] named `standard-webhooks` reads secrets as vendors hand them out; these secrets are our own and
+/// have to follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
+pub struct StandardWebhooks(HmacScheme);
+
+impl StandardWebhooks {
+    /// Takes secrets of the form `whsec_…`.
+    ///
+    /// # Errors
+    /// Returns an error if there is no secret, or one does not have this form. The text never contains a secret.
+    pub fn new<S: AsRef<str>>(secrets: &[S]) -> Result<Self, DeclarationError> {
+        if secrets.is_empty() {
+            return Err(DeclarationError::new("Standard Webhooks needs at least one secret"));
+        }
+        let checked = |secret: &S| check(secret.as_ref()).map(|()| Secret::new(secret.as_ref().to_owned()));
+        let secrets = secrets.iter().map(checked).collect::<Result<Vec<_>, _>>()?;
+        let declaration = Declaration::preset("standard-webhooks");
+        let (_, keys) = declaration.resolve()?;
+        Ok(Self(HmacScheme::new(HmacFormat::from_keys(&keys)?, &secrets)?))
+    }
+
+    /// Returns the value of `webhook-signature`: one `v1,<base64>` for each secret, separated by spaces. The message's
+    /// `webhook-id` has to be `id`, and its `webhook-timestamp` has to be `timestamp_s` in decimal digits.
+    pub fn sign(&self, id: &str, timestamp_s: i64, body: &[u8]) -> String {
+        let timestamp = timestamp_s.to_string();
+        self.0.sign_with_all(SignedContent { timestamp: timestamp.as_bytes(), id: id.as_bytes(), body })
+    }
+
+    /// Verifies a message as its receiver. One right signature among those of the header is enough.
+    ///
+    /// # Errors
+    /// Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes before or
+    /// after `now_ms`.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> Result<Verification, VerifyError> {
+        self.0.verify(&Request { headers, body, token: None, now_ms, certificate: None })
+    }
+}
+
+/// Checks a secret of our own more strictly than one of a vendor.
+fn check(secret: &str) -> Result<(), DeclarationError> {
+    let help = "write `whsec_` and 24 to 64 random bytes in base64: `echo whsec_$(openssl rand -base64 32)`";
+    let problem = |text: String| Err(DeclarationError::new(format!("{text}; {help}")));
+    let Some(encoded) = secret.strip_prefix(SECRET_PREFIX) else {
+        return problem("the secret does not begin with whsec_".into());
+    };
+    match STANDARD.decode(encoded) {
+        Err(_) => problem("the secret is not base64 after whsec_".into()),
+        Ok(key) if !KEY_BYTES.contains(&key.len()) => problem(format!("the secret has {} bytes", key.len())),
+        Ok(_) => Ok(()),
+    }
+}
+
+impl fmt::Debug for StandardWebhooks {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("StandardWebhooks")
+    }
+}
