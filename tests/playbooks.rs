@@ -123,7 +123,7 @@ async fn triage_requests_survive_a_restart() {
     folder.put("judges", &guest("echo"));
     host.plugin_when("judges", |plugin| plugin["kind"] == "mapper").await;
     let waiting = host.get(&path).await;
-    assert_eq!(waiting["triage"]["error"]["message"], "plugin `judges` is a mapper and no playbook");
+    assert_eq!(waiting["triage"]["error"]["message"], "plugin `judges` is a mapper and not a playbook");
     host.kill();
 
     folder.put("judges", &judges());

@@ -27,7 +27,7 @@ pub use render::{RenderCall, ShownRequest, render};
 pub use signature::Signature;
 
 use crate::metrics::Metrics;
-use crate::release::plugin_dir::Loaded;
+use crate::loaded::Loaded;
 use hookmill_store::Store;
 use attempt::Office;
 use queue::{Queue, Waker};

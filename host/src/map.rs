@@ -3,7 +3,7 @@
 use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
 use crate::metrics::Metrics;
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
-use crate::release::plugin_dir::{Loaded, find, not_loaded};
+use crate::loaded::{Loaded, not_loaded};
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use std::collections::HashMap;
@@ -111,7 +111,7 @@ impl Mappers {
         match &source.settings.plugin {
             PluginChoice::None => Candidates::Nobody,
             PluginChoice::Named(names) => {
-                Candidates::Plugins(names.iter().map(|name| find(&loaded, name, Kind::Mapper)).collect())
+                Candidates::Plugins(names.iter().map(|name| self.loaded.find(name, Kind::Mapper)).collect())
             }
             PluginChoice::Auto => {
                 let own = loaded.get(&*source.name);

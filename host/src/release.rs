@@ -5,7 +5,7 @@ use crate::release::compiled_cache::CompiledCache;
 use crate::config::{Config, Reload};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
-use crate::release::plugin_dir::Loaded;
+use crate::loaded::Loaded;
 use crate::release::proof::{Prover, objection};
 use hookmill_store::{Report, Store, VersionRow, VersionState};
 use crate::release::trust::Trust;

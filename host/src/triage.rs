@@ -8,7 +8,6 @@ use crate::Host;
 use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
 use crate::map::ATTEMPTS;
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
-use crate::release::plugin_dir::find;
 use crate::source::Source;
 use hookmill_store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
 use anyhow::Result;
@@ -93,7 +92,7 @@ impl Host {
     /// # Errors
     /// Why there is none.
     pub fn playbook(&self, name: &str) -> Result<Arc<Plugin>, String> {
-        find(&self.loaded.plugins(), name, Kind::Playbook)
+        self.loaded.find(name, Kind::Playbook)
     }
 
     /// Why the playbook that a source wants by itself cannot be called, if that is so.

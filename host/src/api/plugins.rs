@@ -7,7 +7,7 @@ use crate::api::extract::{Bytes, Path, PluginFile};
 use crate::api::http_error::HttpError;
 use crate::map;
 use hookmill_sandbox::Plugin;
-use crate::release::plugin_dir::PluginState;
+use crate::loaded::PluginState;
 use crate::plugin_dry_run;
 use hookmill_store::Report;
 use crate::release::Wish;

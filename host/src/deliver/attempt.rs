@@ -5,7 +5,7 @@ use super::destination::{Channel, Destination, Notifications};
 use super::queue::{FAILURES, STORE_PAUSE, Waker};
 use hookmill_incident::id::unix_ms;
 use crate::metrics::Metrics;
-use crate::release::plugin_dir::Loaded;
+use crate::loaded::Loaded;
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
 use arc_swap::ArcSwap;
 use hookmill_connection::{Answer, Code, Failure, with_jitter};

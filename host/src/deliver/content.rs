@@ -6,7 +6,7 @@ use super::render::{Rendered, rendered};
 use super::thehive::Alert;
 use hookmill_notify::shapes::{default_template, mattermost, slack, teams};
 use hookmill_notify::{Place, Template, Trigger, UrlTemplate, about_change, about_event};
-use crate::release::plugin_dir::Loaded;
+use crate::loaded::Loaded;
 use hookmill_incident::{Operation, words};
 use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};

@@ -2,7 +2,7 @@
 
 use super::destination::{Channel, Destination};
 use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
-use crate::release::plugin_dir::{Loaded, find};
+use crate::loaded::Loaded;
 use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::is_reserved;
@@ -74,7 +74,7 @@ pub(super) async fn rendered(
         Channel::Email(_) | Channel::File(_) => Vec::new(),
     };
     let plugin =
-        find(&loaded.plugins(), notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+        loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
     let text = serde_json::to_string(entry)?;
     let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
     let call = render(&plugin, &notification, url, &own_headers).await;

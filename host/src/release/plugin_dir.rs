@@ -38,60 +38,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// When a file is looked at again that could not be decided on.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// What is loaded; read by everybody, written by the folder's task alone.
-#[derive(Debug, Default)]
-pub struct Loaded {
-    plugins: ArcSwap<Plugins>,
-    states: ArcSwap<BTreeMap<String, PluginState>>,
-    settled: AtomicBool,
-}
-
-/// The loaded plugins by name.
-pub type Plugins = BTreeMap<String, Arc<Plugin>>;
-
-/// The plugin of this name and kind.
-///
-/// # Errors
-/// Why there is none.
-pub fn find(plugins: &Plugins, name: &str, kind: Kind) -> Result<Arc<Plugin>, String> {
-    let plugin = plugins.get(name).ok_or_else(|| not_loaded(name))?;
-    if plugin.kind() != kind {
-        return Err(format!("plugin `{name}` is a {} and no {kind}", plugin.kind()));
-    }
-    Ok(plugin.clone())
-}
-
-/// Says that a plugin is missing.
-pub fn not_loaded(name: &str) -> String {
-    format!("plugin `{name}` is not loaded")
-}
-
-/// A plugin file as it is shown.
-#[derive(Clone, Debug, Default)]
-pub struct PluginState {
-    /// When the version that is live was loaded.
-    pub loaded_at: Option<Timestamp>,
-    /// Why the file that was last refused was, or why it is not live.
-    pub error: Option<String>,
-}
-
-impl Loaded {
-    /// The plugins that are live now.
-    pub fn plugins(&self) -> Guard<Arc<Plugins>> {
-        self.plugins.load()
-    }
-
-    /// Every plugin file that was seen.
-    pub fn states(&self) -> Arc<BTreeMap<String, PluginState>> {
-        self.states.load_full()
-    }
-
-    /// Whether every file that was there at start has been loaded or refused.
-    pub fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-}
-
 /// What one look says of a file, to tell whether it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -167,7 +113,6 @@ pub struct PluginDir {
     orders: mpsc::Receiver<Order>,
     /// Who waits for what becomes of a plugin.
     ordered: BTreeMap<String, Vec<Reply>>,
-    changed: watch::Sender<()>,
     /// Where refusals are told.
     refused: mpsc::Sender<Refusal>,
     files: BTreeMap<String, Watched>,
@@ -182,28 +127,27 @@ impl PluginDir {
     /// # Errors
     /// When the folder is there and other users can write in it.
     pub fn new(
-        config: &Config,
+        path: PathBuf,
+        lock: Option<PathBuf>,
         releases: Arc<Releases>,
         metrics: Arc<Metrics>,
         loaded: Arc<Loaded>,
         orders: mpsc::Receiver<Order>,
-        changed: watch::Sender<()>,
         refused: mpsc::Sender<Refusal>,
     ) -> Result<Self> {
-        if config.plugins_dir.exists() {
-            refuse_writable_by_others(&config.plugins_dir)?;
+        if path.exists() {
+            refuse_writable_by_others(&path)?;
         } else {
-            warn!("the plugins folder {} is not there yet; events wait until it is", config.plugins_dir.display());
+            warn!("the plugins folder {} does not exist yet; events wait until it does", path.display());
         }
         Ok(Self {
-            path: config.plugins_dir.clone(),
-            lock: config.trust.lock.clone(),
+            path,
+            lock,
             releases,
             metrics,
             loaded,
             orders,
             ordered: BTreeMap::new(),
-            changed,
             refused,
             files: BTreeMap::new(),
             loading: JoinSet::new(),
@@ -228,8 +172,7 @@ impl PluginDir {
             self.look();
             let settled = self.files.values().all(Watched::is_settled);
             if settled && !self.loaded.is_settled() {
-                self.loaded.settled.store(true, Ordering::Release);
-                self.changed.send_replace(());
+                self.loaded.settle();
             }
             let pause = if settled { LOOK } else { LOOK_SOON };
             tokio::select! {
@@ -387,7 +330,7 @@ impl PluginDir {
     fn settle(&mut self, name: &str, result: Result<Option<Decision>>) {
         let Some(file) = self.files.get_mut(name) else { return };
         file.loading = false;
-        let mut states = BTreeMap::clone(&self.loaded.states());
+        let mut states = PluginStates::clone(&self.loaded.states());
         let state = states.entry(name.to_owned()).or_default();
         match result.and_then(live_or_why) {
             Ok(None) => file.handled = None,
@@ -399,7 +342,7 @@ impl PluginDir {
                 }
                 state.error = objection;
                 if live.as_ref() == Some(&sha256) {
-                    self.loaded.states.store(Arc::new(states));
+                    self.loaded.publish_states(states);
                     return;
                 }
                 info!(plugin = name, version = plugin.version.version, sha256, "plugin loaded");
@@ -417,7 +360,7 @@ impl PluginDir {
                 if !error.is::<NotNow>() {
                     self.refused(name, format!("{error:#}"));
                 }
-                self.loaded.states.store(Arc::new(states));
+                self.loaded.publish_states(states);
             }
         }
     }
@@ -430,7 +373,7 @@ impl PluginDir {
 
     fn unload(&mut self, name: &str) {
         self.files.remove(name);
-        let mut states = BTreeMap::clone(&self.loaded.states());
+        let mut states = PluginStates::clone(&self.loaded.states());
         states.remove(name);
         let mut plugins = Plugins::clone(&self.loaded.plugins());
         if plugins.remove(name).is_some() {
@@ -440,15 +383,13 @@ impl PluginDir {
         self.swap(plugins, states);
     }
 
-    fn swap(&self, plugins: Plugins, states: BTreeMap<String, PluginState>) {
+    fn swap(&self, plugins: Plugins, states: PluginStates) {
         let info = plugins.values().map(|plugin| {
             let version = &plugin.version;
             (version.name.as_str(), version.version.as_str(), version.sha256.as_str())
         });
         self.metrics.set_plugins(info);
-        self.loaded.states.store(Arc::new(states));
-        self.loaded.plugins.store(Arc::new(plugins));
-        self.changed.send_replace(());
+        self.loaded.publish(plugins, states);
     }
 }
 

@@ -1,0 +1,91 @@
+//! The plugins that are live, for everyone who calls them. Only the task that owns the plugins folder changes them.
+
+use arc_swap::{ArcSwap, Guard};
+use hookmill_sandbox::{Kind, Plugin};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+
+/// The live plugins by name.
+pub type Plugins = BTreeMap<String, Arc<Plugin>>;
+
+/// The state of each plugin file by the plugin's name.
+pub type PluginStates = BTreeMap<String, PluginState>;
+
+/// The state of a plugin file as the API shows it.
+#[derive(Clone, Debug, Default)]
+pub struct PluginState {
+    /// When the live version was loaded.
+    pub loaded_at: Option<Timestamp>,
+    /// Why the newest file was refused or is not live.
+    pub error: Option<String>,
+}
+
+/// The plugins that are live.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    plugins: ArcSwap<Plugins>,
+    states: ArcSwap<PluginStates>,
+    settled: AtomicBool,
+    changed: watch::Sender<()>,
+}
+
+impl Loaded {
+    /// Returns the plugins that are live now.
+    pub fn plugins(&self) -> Guard<Arc<Plugins>> {
+        self.plugins.load()
+    }
+
+    /// Returns the live plugin of a name and kind.
+    ///
+    /// # Errors
+    /// Returns a sentence that says why there is none.
+    pub fn find(&self, name: &str, kind: Kind) -> Result<Arc<Plugin>, String> {
+        let plugins = self.plugins.load();
+        let plugin = plugins.get(name).ok_or_else(|| not_loaded(name))?;
+        if plugin.kind() != kind {
+            return Err(format!("plugin `{name}` is a {} and not a {kind}", plugin.kind()));
+        }
+        Ok(plugin.clone())
+    }
+
+    /// Returns the state of every plugin file that was seen.
+    pub fn states(&self) -> Arc<PluginStates> {
+        self.states.load_full()
+    }
+
+    /// Returns whether every file that was there at the start has been loaded or refused.
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Watches for other plugins, and for [`Loaded::is_settled`].
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Records that every file that was there at the start has been loaded or refused.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.changed.send_replace(());
+    }
+
+    /// Publishes the states of the files, where the live plugins stay.
+    pub(crate) fn publish_states(&self, states: PluginStates) {
+        self.states.store(Arc::new(states));
+    }
+
+    /// Publishes other live plugins with the states of their files.
+    pub(crate) fn publish(&self, plugins: Plugins, states: PluginStates) {
+        self.states.store(Arc::new(states));
+        self.plugins.store(Arc::new(plugins));
+        self.changed.send_replace(());
+    }
+}
+
+/// Returns the sentence that says that a plugin is missing.
+pub fn not_loaded(name: &str) -> String {
+    format!("plugin `{name}` is not loaded")
+}
