@@ -293,6 +293,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::CrowdStrike>("payloads");
-        testing::check_refuses_nonsense::<super::CrowdStrike>();
+        testing::check_rejects_invalid::<super::CrowdStrike>();
     }
 }

@@ -259,6 +259,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Defender>("payloads");
-        testing::check_refuses_nonsense::<super::Defender>();
+        testing::check_rejects_invalid::<super::Defender>();
     }
 }

@@ -192,6 +192,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Elastic>("payloads");
-        testing::check_refuses_nonsense::<super::Elastic>();
+        testing::check_rejects_invalid::<super::Elastic>();
     }
 }

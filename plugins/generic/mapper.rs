@@ -126,6 +126,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Generic>("payloads");
-        testing::check_refuses_nonsense::<super::Generic>();
+        testing::check_rejects_invalid::<super::Generic>();
     }
 }

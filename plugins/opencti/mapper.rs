@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::OpenCti>("payloads");
-        testing::check_refuses_nonsense::<super::OpenCti>();
+        testing::check_rejects_invalid::<super::OpenCti>();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What is not about phishing is left alone, so that it can be named by a source that sends other things too.
 
 use hookmill_sdk::Description;
-use hookmill_sdk::playbook::{Action, Findings, Playbook, Severity, StoredIncident, Words, defanged, named};
+use hookmill_sdk::playbook::{Action, Findings, Playbook, Severity, StoredIncident, Words, defang, listed};
 use std::net::IpAddr;
 
 const PHISHING: [&str; 9] = [
@@ -149,7 +149,7 @@ fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, 
         raise(findings, "delivered", Severity::High, "It was delivered.".into());
     }
     if !iocs.is_empty() {
-        let reason = format!("The vendor holds malicious: {}.", listed(&iocs));
+        let reason = format!("The vendor holds malicious: {}.", defanged_list(&iocs));
         raise(findings, "known-ioc", Severity::High, reason);
     }
     if message.recipients.len() >= SEVERAL {
@@ -157,7 +157,7 @@ fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, 
         raise(findings, "several-recipients", Severity::High, reason);
     }
     if !high_value.is_empty() {
-        let reason = format!("Among its recipients are accounts that attackers want most: {}.", named(high_value));
+        let reason = format!("Among its recipients are accounts that attackers want most: {}.", listed(high_value));
         raise(findings, "high-value-target", Severity::High, reason);
     }
     steps(findings, message, clicked, stopped);
@@ -167,7 +167,7 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
     let recipients = if message.recipients.is_empty() {
         "the recipients, whom the mail gateway's log names".to_owned()
     } else {
-        named(message.recipients.iter().copied())
+        listed(message.recipients.iter().copied())
     };
     if clicked {
         findings.step(format!(
@@ -177,10 +177,10 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
     }
     let mut by = Vec::new();
     if !message.senders.is_empty() {
-        by.push(format!("from {}", named(message.senders.iter().copied())));
+        by.push(format!("from {}", listed(message.senders.iter().copied())));
     }
     if !message.subjects.is_empty() {
-        by.push(format!("with the subject {}", named(message.subjects.iter().copied())));
+        by.push(format!("with the subject {}", listed(message.subjects.iter().copied())));
     }
     let which = if by.is_empty() { "of the same kind".to_owned() } else { by.join(" ") };
     if stopped {
@@ -196,11 +196,11 @@ fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: boo
     links.extend(&message.domains);
     links.extend(message.sender_domains.iter().filter(|domain| !message.domains.contains(domain)));
     if !links.is_empty() {
-        let listed = listed(&links);
-        findings.step(format!("Block {listed}, and look in proxy and DNS logs for whoever went there."));
+        let links = defanged_list(&links);
+        findings.step(format!("Block {links}, and look in proxy and DNS logs for whoever went there."));
     }
     if !message.files.is_empty() {
-        let files = named(message.files.iter().copied());
+        let files = listed(message.files.iter().copied());
         findings.step(format!("Look for the attachment on endpoints and have it analysed: {files}."));
     }
     if !message.senders.is_empty() {
@@ -279,9 +279,9 @@ fn host_of(url: &str) -> Option<&str> {
 }
 
 /// Addresses and links that nobody opens by mistake.
-fn listed(values: &[&str]) -> String {
-    let safe: Vec<String> = values.iter().map(|value| defanged(value)).collect();
-    named(safe.iter().map(String::as_str))
+fn defanged_list(values: &[&str]) -> String {
+    let safe: Vec<String> = values.iter().map(|value| defang(value)).collect();
+    listed(safe.iter().map(String::as_str))
 }
 
 hookmill_sdk::export_playbook!(PhishingTriage);

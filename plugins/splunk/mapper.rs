@@ -169,6 +169,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Splunk>("payloads");
-        testing::check_refuses_nonsense::<super::Splunk>();
+        testing::check_rejects_invalid::<super::Splunk>();
     }
 }

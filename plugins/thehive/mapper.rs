@@ -316,6 +316,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::TheHive>("payloads");
-        testing::check_refuses_nonsense::<super::TheHive>();
+        testing::check_rejects_invalid::<super::TheHive>();
     }
 }
