@@ -1,8 +1,9 @@
 //! The bindings that `wit-bindgen` generates from `wit/plugin.wit`, and the choice of the exports of one kind.
 //!
-//! `sdk/generate` writes the files in `bindings/`. They are checked in, because generating them takes longer than the rest
-//! of a plugin build. They are generated from one world with the exports of all kinds, so that every type exists once.
-//! [`__export_plugin!`](crate::__export_plugin) exports the functions of one kind only; the linker drops the others.
+//! `sdk/generate` writes the files in `bindings/`. They are checked in, because generating them takes longer than the
+//! rest of a plugin build. They are generated from one world with the exports of all kinds, so that every type exists
+//! once. [`__export_plugin!`](crate::__export_plugin) exports the functions of one kind only; the linker drops the
+//! others.
 #![allow(missing_docs, unsafe_code, clippy::all, clippy::panic, clippy::unwrap_used, reason = "generated")]
 
 #[rustfmt::skip]
@@ -13,7 +14,8 @@ mod plugin;
 pub use plugin::exports::hookmill::plugin::{mapper, notifier, playbook};
 pub use plugin::hookmill::plugin::{log, types};
 
-/// Exports the type `$plugin` as a plugin: the functions of one kind, the component type of that kind and the allocator.
+/// Exports the type `$plugin` as a plugin: the functions of one kind, the component type of that kind and the
+/// allocator.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_plugin {

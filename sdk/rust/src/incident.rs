@@ -1,7 +1,7 @@
 //! Methods of the records that a mapper returns.
 
 use crate::text::present;
-use crate::{Field, Incident, Observable, Outcome, Technique};
+use crate::{Field, Incident, Observable, Outcome, Severity};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -42,6 +42,12 @@ impl Incident {
         }
     }
 
+    /// Sets the severity as the vendor wrote it, and the severity if [`Severity::parse`] recognises the text.
+    pub fn set_severity(&mut self, vendor_severity: Option<&str>) {
+        self.vendor_severity = vendor_severity.map(str::to_owned);
+        self.severity = vendor_severity.and_then(Severity::parse);
+    }
+
     /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
     /// as [`Observable::ioc`].
     ///
@@ -76,17 +82,6 @@ impl Incident {
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
-    }
-
-    /// Adds every ATT&CK id in `text` once: `T1059`, `T1059.001` or `TA0002`, at any position. Other ids, such as
-    /// CrowdStrike's `CST0006`, are ignored.
-    pub fn attack(&mut self, text: &str, tactic: Option<&str>) {
-        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.') {
-            let id = word.trim_matches('.');
-            if is_attack_id(id) && !self.techniques.iter().any(|known| known.id == id) {
-                self.techniques.push(Technique { id: id.to_owned(), tactic: tactic.map(str::to_owned) });
-            }
-        }
     }
 
     /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
@@ -145,18 +140,6 @@ fn truncate(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// Returns whether `id` is `T` and four digits, with or without `.` and three more, or `TA` and four digits.
-fn is_attack_id(id: &str) -> bool {
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(tactic) = id.strip_prefix("TA") {
-        return digits(tactic, 4);
-    }
-    match id.strip_prefix('T').map(|rest| rest.split_once('.').unwrap_or((rest, ""))) {
-        Some((technique, sub)) => digits(technique, 4) && (sub.is_empty() || digits(sub, 3)),
-        None => false,
-    }
-}
-
 impl Observable {
     /// Marks the observable as malicious itself, not only involved.
     pub fn ioc(&mut self) -> &mut Self {
@@ -199,15 +182,6 @@ impl From<Incident> for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn attack_ids_are_found_and_other_ids_are_ignored() {
-        let mut incident = Incident::new("x");
-        incident.attack("Regsvr32 (T1218.010), https://attack.mitre.org/techniques/T1090/ TA0043-T1595 T1595", None);
-        incident.attack("CST0006 T12 T12345 TA001 T1059.1 AT1059", None);
-        let ids: Vec<&str> = incident.techniques.iter().map(|technique| technique.id.as_str()).collect();
-        assert_eq!(ids, ["T1218.010", "T1090", "TA0043", "T1595"]);
-    }
 
     #[test]
     fn meaningless_values_are_not_observed() {

@@ -1,8 +1,8 @@
 //! Write Hookmill plugins in Rust.
 //!
 //! A plugin has one kind: [`Mapper`], [`Playbook`](playbook::Playbook) or [`Notifier`](notifier::Notifier). A mapper
-//! maps the payloads of one vendor to incidents. It is a type that implements [`Mapper`], exported with [`export!`], in a
-//! crate of type `cdylib`:
+//! maps the payloads of one vendor to incidents. It is a type that implements [`Mapper`], exported with [`export!`], in
+//! a crate of type `cdylib`:
 //!
 //! ```
 //! use hookmill_sdk::{Description, Event, Incident, Mapper, MappingError, Outcome, Severity, Text};
@@ -38,7 +38,7 @@
 //!
 //! hookmill_sdk::export!(Acme);
 //!
-//! // In the crate's tests, `hookmill_sdk::testing::check::<Acme>("payloads")` maps all payload files natively.
+//! // The crate's tests call `hookmill_sdk::testing::check::<Acme>("payloads")`, which maps all payload files.
 //! let mut event = Event::new(r#"{"alert_id": 7, "name": "Odd login", "level": "HIGH", "source_ip": "192.0.2.1"}"#);
 //! let outcome = Acme::map(&event).unwrap();
 //! assert_eq!(outcome.incidents[0].source_ref, "7");
@@ -47,9 +47,8 @@
 //! assert!(matches!(Acme::map(&event), Err(MappingError::Malformed(_))));
 //! ```
 //!
-//! Build the crate with `hookmill plugin build DIR` and run it on a payload with
-//! `hookmill plugin run FILE --payload PAYLOAD`. To install the plugin, copy the `.wasm` file to the plugins folder of a
-//! running host.
+//! `hookmill plugin build DIR` builds the crate, `hookmill plugin run FILE --payload PAYLOAD` runs the plugin on a
+//! payload. To install the plugin, copy the `.wasm` file to the plugins folder of a running host.
 //!
 //! # Records and units
 //!
@@ -68,15 +67,16 @@
 //! # Errors
 //!
 //! Return [`MappingError::Unsupported`] for payloads of another kind: if the source has several mappers, the host calls
-//! the next one. Return [`MappingError::Malformed`] for broken payloads of the right kind. The sender sees the text. After
-//! either error, and after a panic, the host keeps the event in quarantine.
+//! the next one. Return [`MappingError::Malformed`] for broken payloads of the right kind. The sender sees the text.
+//! After either error, and after a panic, the host keeps the event in quarantine.
 //!
 //! # Memory
 //!
-//! An instance handles one event. The exported component therefore contains a bump allocator: memory is not freed before
-//! the instance ends, and no page table changes while it runs.
+//! An instance handles one event. The exported component therefore contains a bump allocator: memory is not freed
+//! before the instance ends, and no page table changes while it runs.
 
 mod allocator;
+pub mod attack;
 #[doc(hidden)]
 pub mod bindings;
 mod digest;
@@ -87,6 +87,7 @@ mod names;
 pub mod notifier;
 mod payload;
 pub mod playbook;
+pub mod stix;
 pub mod testing;
 mod text;
 mod time;
@@ -111,8 +112,8 @@ pub trait Mapper {
     /// Maps one payload. Must be deterministic: the same event gives the same outcome.
     ///
     /// # Errors
-    /// Returns [`MappingError::Unsupported`] if the payload is of a kind that this mapper does not know; the text should
-    /// name what was expected. Returns [`MappingError::Malformed`] if the payload is of a known kind but broken.
+    /// Returns [`MappingError::Unsupported`] if the payload is of a kind that this mapper does not know; the text
+    /// should name what was expected. Returns [`MappingError::Malformed`] if the payload is of a known kind but broken.
     fn map(event: &Event) -> Result<Outcome, MappingError>;
 }
 

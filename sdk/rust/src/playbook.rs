@@ -1,7 +1,7 @@
 //! Write Hookmill playbooks in Rust.
 //!
-//! A playbook receives a stored incident and returns the actions to apply to it. A source with `auto_triage: true` names
-//! its playbook; the host runs the playbook on the incidents of that source.
+//! A playbook receives a stored incident and returns the actions to apply to it. A source with `auto_triage: true`
+//! names its playbook; the host runs the playbook on the incidents of that source.
 //!
 //! ```
 //! use hookmill_sdk::Description;
@@ -25,7 +25,7 @@
 //!
 //! hookmill_sdk::export_playbook!(ServerTriage);
 //!
-//! // In the crate's tests, `hookmill_sdk::testing::check_playbook::<ServerTriage>("incidents")` runs all incident files.
+//! // The crate's tests call `hookmill_sdk::testing::check_playbook::<ServerTriage>("incidents")`.
 //! ```
 //!
 //! [`Findings`] collects several reasons for a severity, as the bundled playbooks do.

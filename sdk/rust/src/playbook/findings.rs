@@ -170,8 +170,8 @@ impl Words {
         }
     }
 
-    /// Returns the first of these phrases that occurs. A phrase is lower-case words separated by single spaces; a `*` at
-    /// the end stands for any ending.
+    /// Returns the first of these phrases that occurs. A phrase is lower-case words separated by single spaces; a `*`
+    /// at the end stands for any ending.
     pub fn first<'p>(&self, phrases: &[&'p str]) -> Option<&'p str> {
         phrases.iter().copied().find(|phrase| match phrase.strip_suffix('*') {
             Some(prefix) => self.0.contains(&format!(" {prefix}")),

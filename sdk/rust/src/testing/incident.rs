@@ -4,8 +4,8 @@ use super::observable_json;
 use crate::playbook::{Action, Field, Note, Observable, Severity, Status, StoredIncident, Technique, Tlp};
 use serde_json::{Value, json};
 
-/// Reads an incident in the form of `GET /api/incidents/…` and `hookmill plugin run --json`. Missing values are empty; a
-/// missing severity is medium.
+/// Reads an incident in the form of `GET /api/incidents/…` and `hookmill plugin run --json`. Missing values are empty;
+/// a missing severity is medium.
 pub fn stored_incident(json: &Value) -> StoredIncident {
     let maybe = |name: &str| json[name].as_str().map(str::to_owned);
     let text = |name: &str| maybe(name).unwrap_or_default();
