@@ -31,7 +31,7 @@
 //!         incident.title = alert.name.owned();
 //!         incident.vendor_severity = alert.level.owned();
 //!         incident.severity = alert.level.get().and_then(Severity::parse);
-//!         incident.observe("ip", alert.source_ip.get(), "source of the login");
+//!         incident.observe("ip", alert.source_ip.get(), "source address");
 //!         Ok(incident.into())
 //!     }
 //! }
