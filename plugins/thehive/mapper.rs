@@ -134,22 +134,13 @@ impl Mapper for TheHive {
             "delete" => Action::Delete,
             _ => Action::Update,
         };
+        let skipped = || Outcome::skip(format!("{change} does not change a case or an alert"));
         let orphan = || MappingError::Malformed(format!("{change} does not name a case or an alert"));
         let mut incident = match kind.to_ascii_lowercase().as_str() {
             "case" | "alert" => audit.incident(id, action),
-            "case_artifact" | "observable" if action != Action::Delete => {
-                let mut incident = audit.parent().ok_or_else(orphan)?;
-                let artifact: Option<Artifact> = read(audit.object).or_else(|| read(audit.details));
-                artifact.unwrap_or_default().add_to(&mut incident);
-                incident
-            }
-            "procedure" if action == Action::Create => {
-                let mut incident = audit.parent().ok_or_else(orphan)?;
-                let procedure: Procedure = read(audit.details).unwrap_or_default();
-                incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
-                incident
-            }
-            _ => return Ok(Outcome::skip(format!("{change} does not change a case or an alert"))),
+            "case_artifact" | "observable" if action != Action::Delete => audit.artifact().ok_or_else(orphan)?,
+            "procedure" if action == Action::Create => audit.procedure().ok_or_else(orphan)?,
+            _ => return Ok(skipped()),
         };
         // The entry's `startDate` is the time of the change; a case's `startDate` is the time of the incident.
         let times = [&audit.v5_created_at, &audit.created_at, &audit.start_date];
@@ -173,6 +164,22 @@ impl Audit<'_> {
             Action::Delete => Some(State::Resolved),
         };
         incident
+    }
+
+    /// Returns the case or alert of this entry's observable, with the observable.
+    fn artifact(&self) -> Option<Incident> {
+        let mut incident = self.parent()?;
+        let artifact: Option<Artifact> = read(self.object).or_else(|| read(self.details));
+        artifact.unwrap_or_default().add_to(&mut incident);
+        Some(incident)
+    }
+
+    /// Returns the case or alert of this entry's procedure, with the technique.
+    fn procedure(&self) -> Option<Incident> {
+        let mut incident = self.parent()?;
+        let procedure: Procedure = read(self.details).unwrap_or_default();
+        incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
+        Some(incident)
     }
 
     /// Returns the case or alert of an observable or a procedure, with the values in this entry.
@@ -218,6 +225,10 @@ impl CaseOrAlert<'_> {
         for list in [self.artifacts, self.observables].into_iter().filter_map(read::<List<Artifact>>) {
             list.iter().for_each(|artifact| artifact.add_to(incident));
         }
+        self.add_details(incident);
+    }
+
+    fn add_details(&self, incident: &mut Incident) {
         let details = [
             ("number", &self.number),
             ("caseId", &self.case_id),
