@@ -1,4 +1,5 @@
-//! CrowdStrike Falcon: detections of the Event Streams API and of FDR, which nests them without `metadata`.
+//! CrowdStrike Falcon: detections of the Event Streams API and of Falcon Data Replicator (FDR), which has no
+//! `metadata`.
 
 use hookmill_sdk::{
     Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, or FDR's `event.ExternalApiType`";
 
-/// Reads what Falcon sends.
+/// The mapper for CrowdStrike Falcon.
 pub struct CrowdStrike;
 
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ struct Metadata<'a> {
     event_creation_time: Text<'a>,
 }
 
-/// What is used of all kinds of event; the kinds name the same things differently.
+/// The fields used from all kinds of events. The kinds use different names for the same values.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Detection<'a> {
@@ -105,7 +106,7 @@ struct Detection<'a> {
     audit_key_values: List<AuditField<'a>>,
 }
 
-/// Something that the process did; which field is there says what.
+/// An activity of the process; the field that is present gives its kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Activity<'a> {
@@ -136,7 +137,7 @@ impl Mapper for CrowdStrike {
     fn describe() -> Description {
         hookmill_sdk::description!(
             "CrowdStrike Falcon",
-            "Detections of Falcon's event stream and FDR, and their closing",
+            "Detections of Falcon's event stream and FDR, and changes of their state",
             "crowdstrike"
         )
     }
@@ -155,14 +156,14 @@ impl Mapper for CrowdStrike {
         }
         match detection.id() {
             Some(id) => Ok(detection.incident(id, kind, sent_at).into()),
-            None if kind.contains("Detection") => Err(MappingError::Malformed(format!("{kind} without an id"))),
-            None => Ok(Outcome::skip(format!("{kind} is no detection"))),
+            None if kind.contains("Detection") => Err(MappingError::Malformed(format!("{kind} has no id"))),
+            None => Ok(Outcome::skip(format!("{kind} is not a detection"))),
         }
     }
 }
 
 impl Detection<'_> {
-    /// Incident summaries have no other id than their link; what follows its `?` is not part of it.
+    /// Returns the detection's id. Incident summaries have no id except their link without the query string.
     fn id(&self) -> Option<&str> {
         let ids =
             [&self.composite_id, &self.detect_id, &self.identity_protection_incident_id, &self.mobile_detection_id];
@@ -197,8 +198,8 @@ impl Detection<'_> {
         incident
     }
 
-    /// By name where there is one. The number is on a scale of 1 to 5 or of 0 to 100, and the kind of event does not
-    /// tell which: FDR has 1 to 5 in kinds that the stream has in hundreds.
+    /// Reads the name of the severity or, if absent, the number. Its scale is 1 to 5 or 0 to 100, whatever the kind of
+    /// event: FDR uses 1 to 5 for kinds for which the stream uses 0 to 100.
     fn read_severity(&self) -> Option<Severity> {
         let named = self.severity_name.get().and_then(Severity::parse);
         named.or_else(|| match self.severity.number()? {
@@ -221,7 +222,7 @@ impl Detection<'_> {
         incident.observe("mac", self.mac_address.get(), "affected host");
         incident.observe("user-account", first([&self.user_name, &self.source_account_name]), "user");
         incident.observe("user-account", self.target_account_name.get(), "target account");
-        // First, because that is its most telling role.
+        // Added first, because the first role of an observable is kept.
         let indicator_type = match self.ioc_type.get().unwrap_or_default() {
             "domain" => "domain",
             "ipv4" | "ipv6" => "ip",
@@ -243,7 +244,7 @@ impl Detection<'_> {
         }
     }
 
-    /// Tactic and technique are names, which make tags, and only sometimes ATT&CK's ids.
+    /// Adds tactic and technique names as tags, and techniques where ATT&CK ids are present.
     fn classify(&self, incident: &mut Incident) {
         for name in [&self.tactic, &self.technique] {
             incident.tag(name.get().unwrap_or_default());
@@ -256,13 +257,13 @@ impl Detection<'_> {
         }
     }
 
-    /// What an analyst did in Falcon's console: only the closing and reopening of a detection matters.
+    /// Maps an action of an analyst in Falcon's console. Only closing and reopening a detection matter.
     fn audit(&self, sent_at: Option<String>) -> Outcome {
         let value = |name| self.audit_key_values.iter().find(|field| field.key.get() == Some(name))?.value_string.get();
         let id = value("detection_id").or_else(|| value("composite_id"));
         let (Some(id), Some(state)) = (id, value("new_state").and_then(read_state)) else {
             let operation = self.operation_name.get().unwrap_or("an unnamed operation");
-            return Outcome::skip(format!("UserActivityAuditEvent: {operation} opens or closes no detection"));
+            return Outcome::skip(format!("UserActivityAuditEvent: {operation} does not open or close a detection"));
         };
         let mut incident = Incident::new(id);
         incident.state = Some(state);
@@ -273,10 +274,10 @@ impl Detection<'_> {
     }
 }
 
-fn read_state(word: &str) -> Option<State> {
-    match word.to_ascii_lowercase().as_str() {
+fn read_state(name: &str) -> Option<State> {
+    match name.to_ascii_lowercase().as_str() {
         "true_positive" | "ignored" | "dismiss" | "auto_resolved" => Some(State::Resolved),
-        word => State::parse(word),
+        name => State::parse(name),
     }
 }
 
@@ -293,6 +294,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::CrowdStrike>("payloads");
-        testing::check_refuses_nonsense::<super::CrowdStrike>();
+        testing::check_rejects_invalid::<super::CrowdStrike>();
     }
 }

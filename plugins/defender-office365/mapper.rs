@@ -1,15 +1,16 @@
-//! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting, and mail events of Office 365.
+//! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting and mail events of Office 365.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, State, Text,
 };
-use hookmill_sdk::{sentence, timestamp};
+use hookmill_sdk::{attack::tactic_id, sentence, timestamp};
 use serde::Deserialize;
 
 const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Advanced Hunting AlertInfo or AlertEvidence \
                         row (or several in `records`), or a mail event with `eventType`, `id` and `creationTime`";
 
-// The names in Graph's evidence, in AlertEvidence and its AdditionalFields, and in mail events.
+/// The names of fields with observables in Graph's evidence, in AlertEvidence and its AdditionalFields, and in mail
+/// events.
 const OBSERVABLES: [(&str, &[&str]); 8] = [
     ("hostname", &["deviceDnsName", "DeviceName"]),
     ("ip", &["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"]),
@@ -35,39 +36,22 @@ const OBSERVABLES: [(&str, &[&str]); 8] = [
     ),
     ("mail-subject", &["subject", "EmailSubject", "Subject"]),
 ];
-/// One user's names, the best first.
+/// The names of one user, in order of preference.
 const USER: [&str; 4] = ["userAccount.userPrincipalName", "userAccount.accountName", "AccountUpn", "AccountName"];
-/// What a verdict of `malicious` is about. It may fall on a process whose image is harmless, or on a mail's recipient.
-const JUDGED: [&str; 4] = ["ipAddress", "url", "fileDetails.sha256", "fileDetails.sha1"];
-
-/// The categories that are ATT&CK's tactics.
-const TACTICS: [&str; 14] = [
-    "Reconnaissance",
-    "ResourceDevelopment",
-    "InitialAccess",
-    "Execution",
-    "Persistence",
-    "PrivilegeEscalation",
-    "DefenseEvasion",
-    "CredentialAccess",
-    "Discovery",
-    "LateralMovement",
-    "Collection",
-    "CommandAndControl",
-    "Exfiltration",
-    "Impact",
-];
+/// The fields to which a verdict `malicious` applies. Other fields can be harmless: the image of a process, or the
+/// recipient of a mail.
+const VERDICT_FIELDS: [&str; 4] = ["ipAddress", "url", "fileDetails.sha256", "fileDetails.sha1"];
 
 struct Defender;
 
 #[derive(Deserialize)]
-struct Several<'a> {
+struct Batch<'a> {
     #[serde(borrow)]
     value: Option<List<Item<'a>>>,
     records: Option<List<Item<'a>>>,
 }
 
-/// An alert, a row or a mail event.
+/// An alert, a row of Advanced Hunting or a mail event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
@@ -93,9 +77,9 @@ struct Item<'a> {
     threat_display_name: Text<'a>,
     actor_display_name: Text<'a>,
     recommended_actions: Text<'a>,
-    /// Of a row of Advanced Hunting.
+    /// In a row of Advanced Hunting.
     properties: Option<Fields<'a>>,
-    /// Of a mail event, like the three below.
+    /// In a mail event, as the three fields below.
     data: Option<Fields<'a>>,
     event_type: Text<'a>,
     creation_time: Text<'a>,
@@ -108,9 +92,9 @@ impl Mapper for Defender {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let several: Several = event.json(EXPECTED)?;
+        let batch: Batch = event.json(EXPECTED)?;
         let mut outcome = Outcome::default();
-        let Some(items) = several.value.or(several.records) else {
+        let Some(items) = batch.value.or(batch.records) else {
             event.json::<Item>(EXPECTED)?.map(&mut outcome)?;
             return Ok(outcome);
         };
@@ -135,7 +119,7 @@ impl Item<'_> {
         let incident = match (table, &self.properties) {
             (Some("AlertInfo" | "AlertEvidence"), Some(row)) => row_incident(row)?,
             (Some(table), _) => {
-                outcome.skipped.push(format!("{table} is no table of alerts"));
+                outcome.skipped.push(format!("{table} is not a table of alerts"));
                 return Ok(());
             }
             (None, _) if self.event_type.get().is_some() && self.creation_time.get().is_some() => self.mail()?,
@@ -146,19 +130,19 @@ impl Item<'_> {
         Ok(())
     }
 
-    /// Much of Graph has an id and a date; only alerts have a severity too.
+    /// Returns whether this is an alert. Many records of Graph have an id and a date; only alerts also have a severity.
     fn is_alert(&self) -> bool {
         self.severity.get().is_some() && self.service_source.get().or(self.created_date_time.get()).is_some()
     }
 
-    /// What alerts and mail events have in common.
+    /// Maps the fields common to alerts and mail events.
     fn incident(&self) -> Result<Incident, MappingError> {
         let id = self.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
         let mut incident = Incident::new(id);
         incident.set_title(self.title.get());
         incident.description = self.description.owned();
         incident.category = self.category.get().map(|name| if name == "Phish" { "phishing" } else { name }.to_owned());
-        set_severity(&mut incident, self.severity.get());
+        incident.set_severity(self.severity.get());
         incident.state = self.status.get().and_then(State::parse);
         Ok(incident)
     }
@@ -169,13 +153,13 @@ impl Item<'_> {
         incident.changed_at = self.last_update_date_time.time();
         incident.external_link = self.alert_web_url.owned();
         self.system_tags.iter().filter_map(Text::get).for_each(|tag| incident.tag(tag));
-        let tactic = self.category.get().filter(|category| TACTICS.contains(category));
+        let tactic = self.category.get().filter(|category| tactic_id(category).is_some());
         self.mitre_techniques.iter().filter_map(Text::get).for_each(|id| incident.attack(id, tactic));
         for evidence in &self.evidence {
             observe(&mut incident, evidence);
             incident.detail("processCommandLine", evidence.first(&["processCommandLine"]));
         }
-        // An incident of Microsoft's groups alerts; it does not identify this one.
+        // A Microsoft incident groups several alerts, so its id does not identify this alert.
         incident.detail("incidentId", self.incident_id.get());
         incident.detail("serviceSource", self.service_source.get());
         incident.detail("detectionSource", self.detection_source.get());
@@ -202,21 +186,21 @@ impl Item<'_> {
     }
 }
 
-/// A row of AlertInfo, or one of AlertEvidence, of which there is one per entity: both repeat what the alert is, as it
-/// was at `Timestamp`, so either may come first and an older row changes nothing.
+/// Maps a row of AlertInfo or AlertEvidence. AlertEvidence has one row per entity. All rows repeat the alert as of
+/// `Timestamp`, so they can arrive in any order, and an older row does not change a newer incident.
 fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     let id = row.first(&["AlertId"]).ok_or_else(|| MappingError::Malformed("`properties.AlertId` is absent".into()))?;
     let mut incident = Incident::new(id);
     incident.set_title(row.first(&["Title"]));
-    set_severity(&mut incident, row.first(&["Severity"]));
+    incident.set_severity(row.first(&["Severity"]));
     incident.occurred_at = row.first(&["Timestamp"]).and_then(timestamp);
     incident.changed_at.clone_from(&incident.occurred_at);
-    // `Categories` and `AttackTechniques` are JSON in a text. Which of several tactics a technique serves is not said.
+    // `Categories` and `AttackTechniques` are JSON in text. With several tactics, the tactic of a technique is unknown.
     let categories = row.first(&["Category", "Categories"]).unwrap_or_default();
     let mut categories = categories.split(['[', ']', '"', ',']).filter(|category| !category.trim().is_empty());
     let category = categories.next();
     incident.category = category.map(str::to_owned);
-    let tactic = category.filter(|category| TACTICS.contains(category) && categories.next().is_none());
+    let tactic = category.filter(|category| tactic_id(category).is_some() && categories.next().is_none());
     incident.attack(row.first(&["AttackTechniques"]).unwrap_or_default(), tactic);
     observe(&mut incident, row);
     if let Some(Ok(more)) = row.first(&["AdditionalFields"]).map(serde_json::from_str::<Fields>) {
@@ -228,18 +212,13 @@ fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     Ok(incident)
 }
 
-fn set_severity(incident: &mut Incident, word: Option<&str>) {
-    incident.vendor_severity = word.map(str::to_owned);
-    incident.severity = word.and_then(Severity::parse);
-}
-
 fn observe(incident: &mut Incident, entity: &Fields) {
     let role = entity.first(&["EvidenceRole", "roles", "detailedRoles"]);
     let malicious = entity.first(&["verdict"]) == Some("malicious");
     for (data_type, names) in OBSERVABLES {
         for (name, value) in names.iter().flat_map(|name| entity.all(name).map(move |value| (name, value))) {
             let observable = incident.observe(data_type, Some(value), role.unwrap_or(name));
-            if malicious && JUDGED.contains(name) {
+            if malicious && VERDICT_FIELDS.contains(name) {
                 observable.map(Observable::ioc);
             }
         }
@@ -259,6 +238,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Defender>("payloads");
-        testing::check_refuses_nonsense::<super::Defender>();
+        testing::check_rejects_invalid::<super::Defender>();
     }
 }

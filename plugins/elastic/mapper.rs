@@ -1,6 +1,6 @@
-//! Elastic Security: alerts as search hits, as flat fields, or in a body that a user wrote for Kibana's webhook.
+//! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text};
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, State, Text};
 use hookmill_sdk::{fingerprint, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 const EXPECTED: &str = "an Elastic Security alert with `kibana.alert.rule.name`, alone or in `context.alerts`";
 
-// `signal.` is what `kibana.alert.` was called before 8.0; alerts may carry either or both. The last names are what
-// stands beside `context.alerts`.
+// Before version 8.0, `kibana.alert.` was called `signal.`; alerts can contain either or both. The last names in each
+// list are those beside `context.alerts`.
 const RULE: [&str; 4] = ["kibana.alert.rule.name", "signal.rule.name", "context.rule.name", "rule.name"];
 const SEVERITY: [&str; 5] = [
     "kibana.alert.severity",
@@ -72,32 +72,32 @@ impl Mapper for Elastic {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let around: Fields = event.json(EXPECTED)?;
+        let fields: Fields = event.json(EXPECTED)?;
         let body: Body = event.json(EXPECTED)?;
         if let Some(alert) = body.fields.as_ref().or(body._source.as_ref()) {
             return outcome([incident(alert, &Fields::default(), body._id.get())]);
         }
         let Some(alerts) = body.context.and_then(|context| context.alerts).or(body.alerts) else {
-            return outcome([incident(&around, &Fields::default(), None)]);
+            return outcome([incident(&fields, &Fields::default(), None)]);
         };
-        // In quotes a template gives several alerts as `{…},{…}`.
+        // In quotes, a template writes several alerts as `{…},{…}`.
         let text: Option<String> = serde_json::from_str(alerts.get()).ok();
         let json = text.as_ref().map_or(Cow::Borrowed(alerts.get()), |text| Cow::Owned(format!("[{text}]")));
         match (serde_json::from_str::<List<Fields>>(&json), &text) {
-            (Ok(alerts), _) => outcome(alerts.iter().map(|alert| incident(alert, &around, alert.first(&["_id"])))),
-            (Err(_), Some(text)) => outcome([incident_of_text(text, &around)]),
+            (Ok(alerts), _) => outcome(alerts.iter().map(|alert| incident(alert, &fields, alert.first(&["_id"])))),
+            (Err(_), Some(text)) => outcome([incident_of_text(text, &fields)]),
             (Err(_), None) => outcome([]),
         }
     }
 }
 
-/// Some alerts may be unreadable; when all are, it is another vendor's payload.
+/// Collects incidents. Single unreadable alerts are problems; if all are unreadable, the payload is unsupported.
 fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outcome, MappingError> {
     let mut outcome = Outcome::default();
     for (number, incident) in (1..).zip(incidents) {
         match incident {
             Some(incident) => outcome.incidents.push(incident),
-            None => outcome.problems.push(format!("alert {number} names no rule")),
+            None => outcome.problems.push(format!("alert {number} does not name a rule")),
         }
     }
     if outcome.incidents.is_empty() {
@@ -106,15 +106,15 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
     Ok(outcome)
 }
 
-/// What one alert says; `around` is the body that it stands in. None when it is no alert of a detection rule.
-fn incident(alert: &Fields, around: &Fields, id: Option<&str>) -> Option<Incident> {
+/// Maps one alert in `body`. Returns none if it is not an alert of a detection rule.
+fn incident(alert: &Fields, body: &Fields, id: Option<&str>) -> Option<Incident> {
     let rule =
-        alert.first(&RULE[..2]).or_else(|| around.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some()))?;
+        alert.first(&RULE[..2]).or_else(|| body.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some()))?;
     let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(rule, alert), str::to_owned);
     let mut incident = Incident::new(id);
     incident.set_title(Some(rule));
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
-    read_severity(&mut incident, alert.first(&SEVERITY).or_else(|| around.first(&SEVERITY)));
+    incident.set_severity(alert.first(&SEVERITY).or_else(|| body.first(&SEVERITY)));
     incident.state = alert.first(&["kibana.alert.workflow_status", "signal.status"]).and_then(State::parse);
     incident.occurred_at = TIME.iter().find_map(|name| timestamp(alert.first(&[name])?));
     incident.changed_at = CHANGED.iter().find_map(|name| timestamp(alert.first(&[name])?));
@@ -131,24 +131,19 @@ fn incident(alert: &Fields, around: &Fields, id: Option<&str>) -> Option<Inciden
     Some(incident)
 }
 
-/// Where the template made prose of `context.alerts`, only the rule beside it is known.
-fn incident_of_text(text: &str, around: &Fields) -> Option<Incident> {
-    let rule = around.first(&RULE)?;
+/// Maps a body whose template writes `context.alerts` as plain text: only the rule beside it is known.
+fn incident_of_text(text: &str, body: &Fields) -> Option<Incident> {
+    let rule = body.first(&RULE)?;
     let mut incident = Incident::new(fingerprint([rule, text]));
     incident.set_title(Some(rule));
     incident.description = Some(text.to_owned());
-    read_severity(&mut incident, around.first(&SEVERITY));
+    incident.set_severity(body.first(&SEVERITY));
     Some(incident)
 }
 
 fn derive_id(rule: &str, alert: &Fields) -> String {
     let facts = [&["host.name"][..], &["kibana.alert.reason"], &TIME];
     fingerprint([rule].into_iter().chain(facts.into_iter().map(|names| alert.first(names).unwrap_or_default())))
-}
-
-fn read_severity(incident: &mut Incident, word: Option<&str>) {
-    incident.vendor_severity = word.map(str::to_owned);
-    incident.severity = word.and_then(Severity::parse);
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
@@ -167,7 +162,8 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     }
 }
 
-/// Sub-techniques stand for their techniques. Which tactic a technique serves is only known when there is one.
+/// Adds techniques; a sub-technique replaces its technique. The tactic of a technique is known only if there is one
+/// tactic.
 fn classify(incident: &mut Incident, alert: &Fields) {
     let all = |name: &'static str| THREAT.iter().flat_map(move |threat| alert.all(format!("{threat}.{name}")));
     let tactic = all("tactic.id").next().filter(|first| all("tactic.id").all(|id| id == *first));
@@ -192,6 +188,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Elastic>("payloads");
-        testing::check_refuses_nonsense::<super::Elastic>();
+        testing::check_rejects_invalid::<super::Elastic>();
     }
 }

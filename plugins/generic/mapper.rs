@@ -1,6 +1,6 @@
-//! Any sender that can post `{"event_type": …, "data": {…}}`: the shape to use where there is no mapper yet.
+//! The generic form `{"event_type": …, "data": {…}}`, for senders without a mapper of their own.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State};
 use hookmill_sdk::{sentence, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 const EXPECTED: &str = "an object with `event_type`, and what is known of the event in `data`";
 
-/// What the last part of a field's name says that its value is.
+/// Observable types by the last segment of a field's path.
 const OBSERVABLES: [(&str, &[&str]); 10] = [
     (
         "ip",
@@ -26,8 +26,8 @@ const OBSERVABLES: [(&str, &[&str]); 10] = [
     ("mac", &["mac", "mac_address"]),
 ];
 
-/// Fields of `data` that have a place of their own in an incident.
-const READ: [&str; 11] = [
+/// Fields of `data` that are mapped to fields of an incident.
+const MAPPED: [&str; 11] = [
     "alert_id",
     "title",
     "name",
@@ -43,7 +43,7 @@ const READ: [&str; 11] = [
 
 struct Generic;
 
-/// The body a second time, for what is kept in its own shape.
+/// The body, for values that are kept as JSON.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(borrow)]
@@ -69,8 +69,7 @@ impl Mapper for Generic {
         incident.description =
             fields.first(&["data.description", "description", "data.message", "message"]).map(str::to_owned);
         incident.category = fields.first(&["data.category", "category"]).or(Some(event_type)).map(str::to_owned);
-        incident.vendor_severity = fields.first(&["data.severity", "severity"]).map(str::to_owned);
-        incident.severity = incident.vendor_severity.as_deref().and_then(Severity::parse);
+        incident.set_severity(fields.first(&["data.severity", "severity"]));
         incident.state = fields.first(&["data.status", "status"]).and_then(State::parse);
         incident.occurred_at = fields.first(&["timestamp", "data.timestamp"]).and_then(timestamp);
         incident.external_link = fields.first(&["data.link", "link"]).map(str::to_owned);
@@ -80,7 +79,7 @@ impl Mapper for Generic {
         for (path, value) in fields.iter().filter(|(path, _)| path.starts_with("data.")) {
             observe(&mut incident, path.rsplit('.').next().unwrap_or(path), value);
         }
-        keep(&mut incident, event)?;
+        add_details(&mut incident, event)?;
         Ok(incident.into())
     }
 }
@@ -93,18 +92,18 @@ fn observe(incident: &mut Incident, name: &str, value: &str) {
     }
 }
 
-/// `data.details` as they are, and beside them what else `data` has.
-fn keep(incident: &mut Incident, event: &Event) -> Result<(), MappingError> {
+/// Adds the remaining fields of `data` and those of `data.details`.
+fn add_details(incident: &mut Incident, event: &Event) -> Result<(), MappingError> {
     let Some(data) = event.json::<Payload>(EXPECTED)?.data else { return Ok(()) };
-    let data = keep_fields(incident, "data", data, &READ);
+    let data = add_fields(incident, "data", data, &MAPPED);
     if let Some(details) = data.get("details") {
-        keep_fields(incident, "details", details, &[]);
+        add_fields(incident, "details", details, &[]);
     }
     Ok(())
 }
 
-/// Keeps the fields of an object, except those named, or under its own name a value that is none.
-fn keep_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, except: &[&str]) -> Object<'a> {
+/// Adds the fields of an object, without those in `except`; any other value is added as a field `name`.
+fn add_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, except: &[&str]) -> Object<'a> {
     let Ok(object) = serde_json::from_str::<Object>(value.get()) else {
         incident.detail_json(name, &value);
         return Object::new();
@@ -126,6 +125,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Generic>("payloads");
-        testing::check_refuses_nonsense::<super::Generic>();
+        testing::check_rejects_invalid::<super::Generic>();
     }
 }

@@ -1,8 +1,8 @@
-"""Maps GuardDuty findings: as EventBridge sends them, bare as the API and S3 exports have them, and wrapped once more by
-SNS, over HTTP or in a Lambda function's records.
+"""Maps GuardDuty findings: in events of EventBridge, bare as in the API and in S3 exports, and in messages of SNS, over HTTP
+or in the records of a Lambda function.
 
-A finding is one matter that GuardDuty updates: `count` rises and `updatedAt` moves while its `id` stays. The envelope's
-own id is another with each delivery."""
+GuardDuty updates a finding: `count` and `updatedAt` change, the finding's `id` does not. The id of the envelope is new for
+each delivery."""
 
 import re
 from typing import Any, Iterator, Optional
@@ -15,7 +15,7 @@ from hookmill import (
 
 EXPECTED = "a GuardDuty finding with `id`, `type` and `severity`, by itself, from EventBridge or in an SNS message"
 
-# Which tactic the purpose at the beginning of a finding's type stands for; the first and only hint at ATT&CK in it.
+# The ATT&CK tactic of the purpose, the first part of a finding's type. A finding's type has no other reference to ATT&CK.
 TACTICS = {
     "Backdoor": "TA0011",
     "CredentialAccess": "TA0006",
@@ -29,7 +29,7 @@ TACTICS = {
     "PrivilegeEscalation": "TA0004",
     "Recon": "TA0043",
 }
-# Types that name a technique.
+# Parts of finding types that correspond to a technique.
 TECHNIQUES = {
     "PortProbe": "T1595",
     "Portscan": "T1046",
@@ -65,14 +65,14 @@ class Mapper(hookmill.Mapper):
 
 
 def findings(body: Any, result: Outcome, wrapped: int = 0) -> Iterator[Any]:
-    """The findings in whatever carries them; what else is carried is noted. Two wrappers are the most there are."""
+    """Yields the findings in a body, unwrapping at most two envelopes. Adds other GuardDuty events to the skipped parts."""
     if text(body, "type") and at(body, "severity") is not None and at(body, "service") is not None:
         yield body
     elif text(body, "source") == "aws.guardduty" or text(body, "detail-type") == "GuardDuty Finding":
         if text(body, "detail-type") == "GuardDuty Finding":
             yield at(body, "detail")
         else:
-            result.skipped.append(f"{text(body, 'detail-type')} of GuardDuty is no finding"[:200])
+            result.skipped.append(f"{text(body, 'detail-type')} of GuardDuty is not a finding"[:200])
     elif wrapped < 2 and isinstance(at(body, "Message"), str):
         yield from findings(read_json(at(body, "Message"), EXPECTED), result, wrapped + 1)
     elif wrapped < 2:
@@ -117,17 +117,17 @@ def incident(finding: Any) -> Incident:
 
 
 def severity(number: Optional[str]) -> Optional[Severity]:
-    """GuardDuty's scale: low from 1, medium from 4, high from 7, critical from 9."""
+    """Converts a number on GuardDuty's scale: low from 1, medium from 4, high from 7, critical from 9."""
     try:
         value = float(number or "")
     except ValueError:
         return None
-    steps = ((9, Severity.CRITICAL), (7, Severity.HIGH), (4, Severity.MEDIUM), (1, Severity.LOW))
-    return next((step for least, step in steps if value >= least), Severity.INFORMATIONAL)
+    thresholds = ((9, Severity.CRITICAL), (7, Severity.HIGH), (4, Severity.MEDIUM), (1, Severity.LOW))
+    return next((level for least, level in thresholds if value >= least), Severity.INFORMATIONAL)
 
 
 def console_link(finding: Any) -> Optional[str]:
-    """The finding in the console of its partition."""
+    """Returns the link to the finding in the console of its AWS partition."""
     region, finding_id = text(finding, "region"), text(finding, "id")
     hosts = {
         "aws": "console.aws.amazon.com",
@@ -142,13 +142,13 @@ def console_link(finding: Any) -> Optional[str]:
 
 
 def observe_action(found: Incident, action: Any) -> None:
-    """Who did it: remote addresses and domains of whatever kind of action it was."""
+    """Adds the remote addresses and domains of all kinds of actions."""
     for name in ("networkConnectionAction", "awsApiCallAction", "kubernetesApiCallAction", "rdsLoginAttemptAction"):
         observe_remote(found, at(action, name))
     for probe in items(action, "portProbeAction", "portProbeDetails"):
         port = text(probe, "localPortDetails", "port")
         observe_remote(found, probe, f"probed port {port}" if port else "probed a port")
-    found.observe("domain", text(action, "dnsRequestAction", "domain"), "asked for")
+    found.observe("domain", text(action, "dnsRequestAction", "domain"), "queried")
     found.observe("user-agent", text(action, "awsApiCallAction", "userAgent"), "remote")
 
 
@@ -156,21 +156,21 @@ def observe_remote(found: Incident, side: Any, message: str = "remote") -> None:
     found.observe("ip", text(side, "remoteIpDetails", "ipAddressV4"), message)
     found.observe("ip", text(side, "remoteIpDetails", "ipAddressV6"), message)
     domain = text(side, "domainDetails", "domain")
-    # An AWS service that acts for somebody is nobody to look up.
+    # An AWS service that acts for a user is not worth looking up.
     if domain and not domain.endswith(".amazonaws.com"):
         found.observe("domain", domain, message)
 
 
 def observe_resource(found: Incident, resource: Any) -> None:
-    """What it was done to."""
+    """Adds the affected resource."""
     instance = at(resource, "instanceDetails")
     found.observe("hostname", text(instance, "instanceId"), "affected instance")
     for interface in items(instance, "networkInterfaces"):
-        found.observe("ip", text(interface, "publicIp"), "of the affected instance")
-        found.observe("ip", text(interface, "privateIpAddress"), "of the affected instance")
+        found.observe("ip", text(interface, "publicIp"), "affected instance")
+        found.observe("ip", text(interface, "privateIpAddress"), "affected instance")
         for address in items(interface, "ipv6Addresses"):
-            found.observe("ip", text(address), "of the affected instance")
-    found.observe("user-account", text(resource, "accessKeyDetails", "userName"), "whose access key it was")
+            found.observe("ip", text(address), "affected instance")
+    found.observe("user-account", text(resource, "accessKeyDetails", "userName"), "owner of the access key")
     found.detail("access_key", text(resource, "accessKeyDetails", "accessKeyId"))
     for bucket in items(resource, "s3BucketDetails"):
         found.observe("other", text(bucket, "arn") or text(bucket, "name"), "affected bucket")

@@ -1,32 +1,32 @@
-// Maps Okta's event hooks, which carry a list of events, and System Log events one by one.
+// Maps Okta's event hooks, which contain a list of events, and single System Log events.
 //
-// Most of what Okta logs is everyday business, and its `severity` is a log level: an account lock is DEBUG. What makes
-// an incident is the kind of event and its outcome. Field names come in two casings: tools on the way lower them.
+// Most events of Okta are routine, and their `severity` is a log level: an account lock is DEBUG. The event type and the
+// outcome decide whether an event is an incident. Field names can be in lower case, because some tools convert them.
 //
-// A hook says of which organisation it is, which is where the links go; for single events the source's setting
-// `okta_url`, such as `https://acme.okta.com`, does.
+// Links use the organisation's address: an event hook contains it; for single events it is the source's setting
+// `okta_url`, such as `https://acme.okta.com`.
 
 import {
-  at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as word, setting, type Severity, text,
+  at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as parseSeverity, setting, type Severity, text,
   timestamp, unsupported,
 } from "@hookmill/sdk";
 
 const EXPECTED = "an Okta event hook with `data.events`, or a System Log event with `uuid` and `eventType`";
-/** So many characters of a value that is not understood are worth repeating in an error. */
+/** Limits the length of quoted values in skip reasons. */
 const QUOTED_CHARS_MAX = 80;
 
 interface Rule {
-  /** Of `eventType`: a whole one, or its beginning up to a dot. */
+  /** Values of `eventType`, complete or up to a dot. */
   types: string[];
   severity: Severity;
   category: string;
-  /** ATT&CK. Okta itself names none. */
+  /** The ATT&CK technique; Okta does not report any. */
   technique?: string;
-  /** Only when the outcome is one of these. */
+  /** Limits the rule to these outcomes. */
   outcomes?: string[];
 }
 
-/** What an analyst should see, the first that fits. */
+/** The events that are incidents. The first matching rule applies. */
 const RULES: Rule[] = [
   {
     types: ["user.account.report_suspicious_activity_by_enduser"],
@@ -73,8 +73,8 @@ const RULES: Rule[] = [
   { types: ["security.threat", "security.request.blocked"], severity: "medium", category: "suspicious-request" },
 ];
 
-/** The order of Okta's risk levels is that of ours. */
-const STEPS: Severity[] = ["informational", "low", "medium", "high", "critical"];
+/** The severities in ascending order; Okta's risk levels have the same order. */
+const SEVERITIES: Severity[] = ["informational", "low", "medium", "high", "critical"];
 
 export const mapper = defineMapper({
   describe() {
@@ -102,7 +102,7 @@ export const mapper = defineMapper({
       } else if (!rule || !uuid) {
         const result = field(entry, "outcome", "result");
         const what = result ? `${type} (${result})` : type;
-        outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} is no security matter`);
+        outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} is not a security event`);
       } else {
         outcome.incidents.push(incident(entry, uuid, type, rule, console));
       }
@@ -117,14 +117,14 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   const result = [field(entry, "outcome", "result"), field(entry, "outcome", "reason")].filter(Boolean).join(": ");
   const names = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name));
   const place = names.filter(Boolean).join(", ");
-  const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Somebody";
+  const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
 
   const found = new Incident(uuid, field(entry, "displayMessage") ?? type);
   const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
   found.description = parts.filter(Boolean).join(", ");
   found.category = rule.category;
-  const risk = word(field(entry, "debugContext", "debugData", "riskLevel")?.toLowerCase());
-  found.severity = risk && STEPS.indexOf(risk) > STEPS.indexOf(rule.severity) ? risk : rule.severity;
+  const risk = parseSeverity(field(entry, "debugContext", "debugData", "riskLevel")?.toLowerCase());
+  found.severity = risk && SEVERITIES.indexOf(risk) > SEVERITIES.indexOf(rule.severity) ? risk : rule.severity;
   found.occurredAt = timestamp(field(entry, "published"));
   found.changedAt = found.occurredAt;
   if (console) found.externalLink = `${console}/report/system_log_2?search=uuid+eq+%22${encodeURIComponent(uuid)}%22`;
@@ -132,7 +132,7 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   if (rule.technique) found.attack(rule.technique);
 
   found.observe("ip", text(client, "ipAddress"), "client");
-  for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the way of the request");
+  for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
   found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
   account(found, actor, "actor");
   for (const target of list(entry, "target")) {
@@ -155,20 +155,20 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   return found;
 }
 
-/** `User Ann`: the kind of thing and what it is called. */
+/** Returns the type and the name of a target, such as `User Ann`. */
 function targetName(target: unknown): string {
   const name = text(target, "displayName") ?? text(target, "alternateId") ?? text(target, "id");
   return [text(target, "type"), name].filter(Boolean).join(" ");
 }
 
-/** A user by the address that Okta has as its login, and by the name of it where that is none. */
+/** Adds a user by login, as `mail` if the login is an address. */
 function account(found: Incident, user: unknown, role: string): void {
   const login = text(user, "alternateId");
   if (!login || /^(unknown|system@okta\.com)$/i.test(login)) return;
   found.observe(login.includes("@") ? "mail" : "user-account", login, role);
 }
 
-/** The text at a path whose first name may have been lowered. */
+/** Returns the text at a path whose first name may be in lower case. */
 function field(entry: unknown, first: string, ...rest: string[]): string | undefined {
   return text(entry, first, ...rest) ?? text(entry, first.toLowerCase(), ...rest);
 }
@@ -181,7 +181,7 @@ function findRule(type: string, entry: unknown): Rule | undefined {
   });
 }
 
-/** The organisation's admin console, from any of its addresses: `acme.okta.com` has it at `acme-admin.okta.com`. */
+/** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */
 function consoleUrl(address: string | undefined): string | undefined {
   const parts = /^https:\/\/([a-z0-9-]+?)(?:-admin)?\.(okta(?:preview|-emea)?\.com)(?:\/|$)/i.exec(address ?? "");
   return parts ? `https://${parts[1]}-admin.${parts[2]}` : undefined;

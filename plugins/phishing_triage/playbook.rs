@@ -1,9 +1,9 @@
-//! Judges incidents about phishing mail: who got it, whether it arrived, whether somebody fell for it.
+//! Triage of phishing incidents: the recipients, whether the mail was delivered and whether a user acted on it.
 //!
-//! What is not about phishing is left alone, so that it can be named by a source that sends other things too.
+//! Incidents about other matters get no actions, so that sources with mixed incidents can use this playbook.
 
 use hookmill_sdk::Description;
-use hookmill_sdk::playbook::{Action, Findings, Playbook, Severity, StoredIncident, Words, defanged, named};
+use hookmill_sdk::playbook::{Action, Findings, Playbook, Severity, StoredIncident, Words, defang, listed};
 use std::net::IpAddr;
 
 const PHISHING: [&str; 9] = [
@@ -43,7 +43,7 @@ const CLICKED: [&str; 9] = [
     "clickthrough",
 ];
 const NOT_CLICKED: [&str; 5] = ["not clicked", "no click*", "nobody clicked", "click blocked", "blocked click"];
-const SURRENDERED: [&str; 8] = [
+const CREDENTIALS_ENTERED: [&str; 8] = [
     "credentials entered",
     "entered credentials",
     "credentials submitted",
@@ -53,7 +53,7 @@ const SURRENDERED: [&str; 8] = [
     "entered their password",
     "credential compromise*",
 ];
-/// Whose mailboxes attackers want most, as words of an address.
+/// Words in the addresses of mailboxes of high value to attackers.
 const HIGH_VALUE: [&str; 21] = [
     "admin*",
     "root",
@@ -77,7 +77,7 @@ const HIGH_VALUE: [&str; 21] = [
     "hr",
     "legal",
 ];
-/// Everybody's domains: blocking or looking them up leads nowhere.
+/// Domains of free mail providers, which are not worth blocking or looking up.
 const FREE_MAIL: [&str; 12] = [
     "gmail.com",
     "googlemail.com",
@@ -92,14 +92,17 @@ const FREE_MAIL: [&str; 12] = [
     "gmx.de",
     "proton.me",
 ];
-/// From this many mailboxes on it is a campaign.
-const SEVERAL: usize = 5;
+/// The number of mailboxes from which phishing counts as a campaign.
+const CAMPAIGN_RECIPIENTS_MIN: usize = 5;
 
 struct PhishingTriage;
 
 impl Playbook for PhishingTriage {
     fn describe() -> Description {
-        hookmill_sdk::description!("Phishing triage", "Judges phishing mail by who got it and who fell for it")
+        hookmill_sdk::description!(
+            "Phishing triage",
+            "Triages phishing incidents by delivery, recipients and user action"
+        )
     }
 
     fn triage(incident: &StoredIncident) -> Result<Vec<Action>, String> {
@@ -109,110 +112,130 @@ impl Playbook for PhishingTriage {
             return Ok(Vec::new());
         }
         let message = Message::of(incident);
+        let result = DeliveryResult::of(&words);
         let mut findings = Findings::new(incident);
-        judge(&mut findings, incident, &message, &words);
+        assess(&mut findings, incident, &message, result);
+        add_steps(&mut findings, &message, result);
         message.observe(&mut findings);
         Ok(findings.into_actions("phishing", "Phishing"))
     }
 }
 
-fn judge(findings: &mut Findings, incident: &StoredIncident, message: &Message, words: &Words) {
-    findings.tag("phishing");
-    let surrendered = words.any(&SURRENDERED);
-    let clicked = surrendered || (words.any(&CLICKED) && !words.any(&NOT_CLICKED));
-    // Whoever clicked has got it, whatever was done with other copies.
-    let stopped = !clicked && words.any(&STOPPED);
-    let delivered = clicked || (!stopped && words.any(&DELIVERED));
-    let iocs: Vec<&str> = incident.observables.iter().filter(|seen| seen.ioc).map(|seen| seen.value.as_str()).collect();
-    let high_value: Vec<&str> = message.recipients.iter().copied().filter(|address| is_high_value(address)).collect();
-
-    if stopped {
-        findings.tag("blocked");
-        findings.reason("It is about phishing that was stopped before or soon after it arrived; nothing raises it.");
-    } else {
-        findings.at_least(Severity::Medium, "It is about phishing.");
-    }
-    let raise = |findings: &mut Findings, tag: &str, severity: Severity, reason: String| {
-        findings.tag(tag);
-        if stopped {
-            findings.reason(reason);
-        } else {
-            findings.at_least(severity, reason);
-        }
-    };
-    if surrendered {
-        raise(findings, "credentials-entered", Severity::Critical, "Credentials were entered on the page.".into());
-    } else if clicked {
-        let severity = if iocs.is_empty() && high_value.is_empty() { Severity::High } else { Severity::Critical };
-        raise(findings, "clicked", severity, "Somebody followed the link or opened the attachment.".into());
-    } else if delivered {
-        raise(findings, "delivered", Severity::High, "It was delivered.".into());
-    }
-    if !iocs.is_empty() {
-        let reason = format!("The vendor holds malicious: {}.", listed(&iocs));
-        raise(findings, "known-ioc", Severity::High, reason);
-    }
-    if message.recipients.len() >= SEVERAL {
-        let reason = format!("It went to {} mailboxes.", message.recipients.len());
-        raise(findings, "several-recipients", Severity::High, reason);
-    }
-    if !high_value.is_empty() {
-        let reason = format!("Among its recipients are accounts that attackers want most: {}.", named(high_value));
-        raise(findings, "high-value-target", Severity::High, reason);
-    }
-    steps(findings, message, clicked, stopped);
+/// The result of the delivery of the mail, in ascending order of harm.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum DeliveryResult {
+    Stopped,
+    Unknown,
+    Delivered,
+    Clicked,
+    CredentialsEntered,
 }
 
-fn steps(findings: &mut Findings, message: &Message, clicked: bool, stopped: bool) {
-    let recipients = if message.recipients.is_empty() {
-        "the recipients, whom the mail gateway's log names".to_owned()
-    } else {
-        named(message.recipients.iter().copied())
+impl DeliveryResult {
+    /// A click proves delivery, even if other copies were stopped.
+    fn of(words: &Words) -> Self {
+        if words.any(&CREDENTIALS_ENTERED) {
+            Self::CredentialsEntered
+        } else if words.any(&CLICKED) && !words.any(&NOT_CLICKED) {
+            Self::Clicked
+        } else if words.any(&STOPPED) {
+            Self::Stopped
+        } else if words.any(&DELIVERED) {
+            Self::Delivered
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+fn assess(findings: &mut Findings, incident: &StoredIncident, message: &Message, result: DeliveryResult) {
+    let iocs: Vec<&str> = incident.observables.iter().filter(|known| known.ioc).map(|ioc| ioc.value.as_str()).collect();
+    let high_value: Vec<&str> = message.recipients.iter().copied().filter(|address| is_high_value(address)).collect();
+    assess_result(findings, result, !iocs.is_empty() || !high_value.is_empty());
+    let mut raise = |tag: &str, reason: String| {
+        findings.tag(tag);
+        match result {
+            DeliveryResult::Stopped => findings.reason(reason),
+            _ => findings.at_least(Severity::High, reason),
+        }
     };
-    if clicked {
+    if !iocs.is_empty() {
+        raise("known-ioc", format!("The vendor rates as malicious: {}.", defanged_list(&iocs)));
+    }
+    if message.recipients.len() >= CAMPAIGN_RECIPIENTS_MIN {
+        raise("several-recipients", format!("The mail was sent to {} mailboxes.", message.recipients.len()));
+    }
+    if !high_value.is_empty() {
+        raise("high-value-target", format!("Recipients of high value to attackers: {}.", listed(high_value)));
+    }
+}
+
+fn assess_result(findings: &mut Findings, result: DeliveryResult, is_aggravated: bool) {
+    findings.tag("phishing");
+    if result == DeliveryResult::Stopped {
+        findings.tag("blocked");
+        return findings.reason(
+            "The vendor reports that the mail was stopped before or soon after delivery; no finding \
+             raises the severity.",
+        );
+    }
+    findings.at_least(Severity::Medium, "The incident is about phishing.");
+    let (tag, severity, reason) = match result {
+        DeliveryResult::CredentialsEntered => {
+            ("credentials-entered", Severity::Critical, "A user entered credentials on the page.")
+        }
+        DeliveryResult::Clicked => {
+            let severity = if is_aggravated { Severity::Critical } else { Severity::High };
+            ("clicked", severity, "A user followed the link or opened the attachment.")
+        }
+        DeliveryResult::Delivered => ("delivered", Severity::High, "The mail was delivered."),
+        DeliveryResult::Stopped | DeliveryResult::Unknown => return,
+    };
+    findings.tag(tag);
+    findings.at_least(severity, reason);
+}
+
+fn add_steps(findings: &mut Findings, message: &Message, result: DeliveryResult) {
+    let recipients = if message.recipients.is_empty() {
+        "the recipients (see the mail gateway's log)".to_owned()
+    } else {
+        listed(message.recipients.iter().copied())
+    };
+    let is_clicked = result >= DeliveryResult::Clicked;
+    if is_clicked {
         findings.step(format!(
             "Reset the passwords and end the sessions of {recipients}; look for new inbox rules, forwarding and MFA \
              devices there."
         ));
     }
-    let mut by = Vec::new();
-    if !message.senders.is_empty() {
-        by.push(format!("from {}", named(message.senders.iter().copied())));
-    }
-    if !message.subjects.is_empty() {
-        by.push(format!("with the subject {}", named(message.subjects.iter().copied())));
-    }
-    let which = if by.is_empty() { "of the same kind".to_owned() } else { by.join(" ") };
-    if stopped {
-        findings.step(format!("Search all mailboxes for copies {which} that were not stopped."));
+    let mail = message.search_terms();
+    if result == DeliveryResult::Stopped {
+        findings.step(format!("Search all mailboxes for copies {mail} that were not stopped."));
     } else {
-        findings
-            .step(format!("Search all mailboxes for mail {which} and remove it; it is known to be with {recipients}."));
-        if !clicked {
-            findings.step(format!("Ask {recipients} whether they clicked, opened or answered."));
-        }
+        findings.step(format!("Search all mailboxes for mail {mail} and remove it, starting with {recipients}."));
     }
-    let mut links: Vec<&str> = message.urls.clone();
-    links.extend(&message.domains);
-    links.extend(message.sender_domains.iter().filter(|domain| !message.domains.contains(domain)));
+    if !is_clicked && result != DeliveryResult::Stopped {
+        findings.step(format!("Ask {recipients} whether they followed a link, opened an attachment or replied."));
+    }
+    let links = message.links();
     if !links.is_empty() {
-        let listed = listed(&links);
-        findings.step(format!("Block {listed}, and look in proxy and DNS logs for whoever went there."));
+        let links = defanged_list(&links);
+        findings.step(format!("Block, and search proxy and DNS logs for clients that contacted: {links}."));
     }
     if !message.files.is_empty() {
-        let files = named(message.files.iter().copied());
-        findings.step(format!("Look for the attachment on endpoints and have it analysed: {files}."));
+        let files = listed(message.files.iter().copied());
+        findings.step(format!("Search endpoints for the attachment and have it analysed: {files}."));
     }
     if !message.senders.is_empty() {
-        findings.step("Block the sender; where the address is of a partner, tell them by another way than mail.");
+        findings.step("Block the sender. If the address belongs to a partner, inform them by other means than mail.");
     }
 }
 
-/// The parts of the message, by type and role of the observables.
+/// The mail, from the types and roles of the observables.
 struct Message<'a> {
     senders: Vec<&'a str>,
     recipients: Vec<&'a str>,
-    /// Those from outside that are not everybody's.
+    /// The domains of external senders, without those of free mail providers.
     sender_domains: Vec<&'a str>,
     subjects: Vec<&'a str>,
     urls: Vec<&'a str>,
@@ -223,7 +246,7 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     fn of(incident: &'a StoredIncident) -> Self {
         let (mut senders, mut recipients) = (Vec::new(), Vec::new());
-        for mail in incident.observables.iter().filter(|seen| seen.data_type == "mail") {
+        for mail in incident.observables.iter().filter(|known| known.data_type == "mail") {
             let role = Words::of_text(mail.message.as_deref().unwrap_or_default());
             if role.any(&["sender*", "from", "p1", "p2", "reply*", "return*"]) {
                 senders.push(mail.value.as_str());
@@ -248,7 +271,24 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Adds what can be looked up: the domains of senders from outside and the hosts of links.
+    /// Returns the terms to search for, such as `from ann@corp.example with the subject Invoice`.
+    fn search_terms(&self) -> String {
+        let mut terms = Vec::new();
+        if !self.senders.is_empty() {
+            terms.push(format!("from {}", listed(self.senders.iter().copied())));
+        }
+        if !self.subjects.is_empty() {
+            terms.push(format!("with the subject {}", listed(self.subjects.iter().copied())));
+        }
+        if terms.is_empty() { "of the same kind".to_owned() } else { terms.join(" ") }
+    }
+
+    fn links(&self) -> Vec<&'a str> {
+        let sender_domains = self.sender_domains.iter().filter(|domain| !self.domains.contains(domain));
+        self.urls.iter().chain(&self.domains).chain(sender_domains).copied().collect()
+    }
+
+    /// Adds observables to look up: the domains of external senders and the hosts of links.
     fn observe(&self, findings: &mut Findings) {
         for domain in &self.sender_domains {
             findings.observe("domain", domain, "domain of the sender");
@@ -278,10 +318,10 @@ fn host_of(url: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
-/// Addresses and links that nobody opens by mistake.
-fn listed(values: &[&str]) -> String {
-    let safe: Vec<String> = values.iter().map(|value| defanged(value)).collect();
-    named(safe.iter().map(String::as_str))
+/// Returns addresses and links as a defanged list.
+fn defanged_list(values: &[&str]) -> String {
+    let safe: Vec<String> = values.iter().map(|value| defang(value)).collect();
+    listed(safe.iter().map(String::as_str))
 }
 
 hookmill_sdk::export_playbook!(PhishingTriage);

@@ -1,4 +1,4 @@
-//! Splunk: the webhook alert action, and notables of Enterprise Security, as fields or as text in `_raw`.
+//! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
 use hookmill_sdk::{fingerprint, timestamp};
@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
 
-/// What a field of a result is. The Common Information Model lets `src`, `dest` and `dvc` be an address or a name.
+/// Observable types of a result's fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or
+/// names.
 const OBSERVABLES: [(&str, &[&str]); 9] = [
     ("hostname", &["src", "dest", "dvc", "src_host", "dest_host"]),
     ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
@@ -37,7 +38,7 @@ const DETAILS: [&str; 14] = [
 
 struct Splunk;
 
-/// A payload's fields: those of the result, of the body around it, and of `_raw` where that is a notable.
+/// The fields of a payload: those of the result, of the body, and of `_raw` if that is a notable event.
 struct Alert<'a> {
     body: &'a Fields<'a>,
     raw: Vec<(&'a str, &'a str)>,
@@ -47,7 +48,7 @@ impl Mapper for Splunk {
     fn describe() -> Description {
         hookmill_sdk::description!(
             "Splunk",
-            "Alerts of the webhook action and Enterprise Security notables",
+            "Alerts of the webhook action and notable events of Enterprise Security",
             "url-token"
         )
     }
@@ -75,7 +76,8 @@ impl Alert<'_> {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// A notable's id is per event, in spite of the name `rule_id`. A `sid` is per run of the search.
+    /// Returns the id of a notable event, which is unique per event also in `rule_id`, or the `sid`, which is unique
+    /// per run of the search.
     fn id(&self) -> Option<String> {
         let notable = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name)).find(|id| id.contains("@@"));
         let is_webhook = self.body.iter().any(|(path, _)| path == "results_link" || path.starts_with("result."));
@@ -101,11 +103,11 @@ impl Alert<'_> {
         incident.set_title(title.as_deref());
         incident.description = self.first(&["rule_description", "description"]).map(str::to_owned);
         incident.category = self.get("security_domain").map(str::to_owned);
-        // `urgency` is severity and priority weighed up. A word that is no severity, as `unknown`, is passed over.
+        // `urgency` combines severity and priority. Names of no known severity, such as `unknown`, are ignored.
         let severities = ["urgency", "severity", "priority"].map(|name| self.get(name));
-        let severity = severities.into_iter().flatten().find_map(|word| Some((word, Severity::parse(word)?)));
+        let severity = severities.into_iter().flatten().find_map(|name| Some((name, Severity::parse(name)?)));
         incident.vendor_severity =
-            severity.map(|(word, _)| word).or(severities[0].or(severities[1])).map(str::to_owned);
+            severity.map(|(name, _)| name).or(severities[0].or(severities[1])).map(str::to_owned);
         incident.severity = severity.map(|(_, severity)| severity);
         incident.state = self.first(&["status_label", "status_group"]).and_then(State::parse);
         incident.occurred_at =
@@ -123,7 +125,7 @@ impl Alert<'_> {
     }
 
     fn observe(&self, incident: &mut Incident) {
-        // A notable's `host` is the search head that wrote it.
+        // In a notable event, `host` is the search head that wrote the event.
         let host = if self.is_notable() { "orig_host" } else { "host" };
         for (data_type, names) in [("hostname", &[host][..])].into_iter().chain(OBSERVABLES) {
             for (name, value) in names.iter().flat_map(|name| self.all(name).map(move |value| (name, value))) {
@@ -134,19 +136,19 @@ impl Alert<'_> {
     }
 }
 
-/// Whether it is a notable as its search wrote it: time, then the search. A log line that merely holds such pairs is
-/// somebody else's, perhaps an attacker's.
+/// Returns whether `raw` is a notable event as written by its search: a time, then the search name. A log line that
+/// contains such pairs elsewhere is not trusted, because an attacker can write it.
 fn is_notable_text(raw: &str) -> bool {
     let (time, pairs) = raw.split_once(", ").unwrap_or_default();
     timestamp(time).is_some() && pairs.starts_with("search_name=\"")
 }
 
-/// Reads `key="value"` pairs. A quoted value may hold anything, `\"` included.
+/// Reads `key="value"` pairs. A quoted value can contain any text, including `\"`.
 fn key_values(text: &str) -> Vec<(&str, &str)> {
     let mut pairs = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("=\"") {
-        let end = (0..after.len()).find(|&at| after.as_bytes()[at] == b'"' && !before_is_escape(after, at));
+        let end = (0..after.len()).find(|&at| after.as_bytes()[at] == b'"' && !is_escaped(after, at));
         let end = end.unwrap_or(after.len());
         let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
         pairs.push((key, after[..end].trim()));
@@ -155,8 +157,8 @@ fn key_values(text: &str) -> Vec<(&str, &str)> {
     pairs
 }
 
-/// Whether an odd number of backslashes stands before the byte `at`.
-fn before_is_escape(text: &str, at: usize) -> bool {
+/// Returns whether an odd number of backslashes precedes the byte `at`.
+fn is_escaped(text: &str, at: usize) -> bool {
     text.as_bytes()[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
@@ -169,6 +171,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::Splunk>("payloads");
-        testing::check_refuses_nonsense::<super::Splunk>();
+        testing::check_rejects_invalid::<super::Splunk>();
     }
 }

@@ -1,4 +1,4 @@
-//! TheHive: its audit trail, as the webhooks of versions 3, 4 and 5 carry it. Cases and alerts are incidents.
+//! TheHive: the audit trail in the webhooks of versions 3, 4 and 5. Cases and alerts are incidents.
 
 use hookmill_sdk::{Description, Event, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, Tlp};
 use serde::Deserialize;
@@ -8,8 +8,8 @@ const EXPECTED: &str = "an entry of TheHive's audit trail with `operation` or `a
 
 struct TheHive;
 
-/// One change. Version 5 writes `action`, `mainAction` and `_createdAt` where 3 and 4 write `operation`, `base` and
-/// `startDate`, but for endpoints that ask for the old form.
+/// An entry of the audit trail. Version 5 writes `action`, `mainAction` and `_createdAt` where versions 3 and 4 write
+/// `operation`, `base` and `startDate`, unless the endpoint is configured for the old form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Audit<'a> {
@@ -38,10 +38,10 @@ enum Action {
     Delete,
 }
 
-/// A case or an alert: in `object` as it is, in `details` what changed.
+/// A case or an alert: in `object` the current values, in `details` the changed values.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Thing<'a> {
+struct CaseOrAlert<'a> {
     #[serde(borrow, rename = "_id")]
     id: Text<'a>,
     #[serde(rename = "_type")]
@@ -72,10 +72,10 @@ struct Thing<'a> {
     summary: Text<'a>,
 }
 
-/// An observable.
+/// An observable, called artifact up to version 4.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Observed<'a> {
+struct Artifact<'a> {
     #[serde(borrow)]
     data_type: Text<'a>,
     data: List<Text<'a>>,
@@ -92,7 +92,7 @@ struct Attachment<'a> {
     hashes: List<Text<'a>>,
 }
 
-/// A technique that somebody put on a case or an alert.
+/// A technique added to a case or an alert.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Procedure<'a> {
@@ -101,7 +101,7 @@ struct Procedure<'a> {
     tactic: Text<'a>,
 }
 
-/// What an observable or a procedure belongs to; version 3 has only an id here.
+/// The case or alert of an observable or a procedure. Version 3 has only an id here.
 #[derive(Default, Deserialize)]
 struct Child<'a> {
     #[serde(borrow)]
@@ -125,33 +125,24 @@ impl Mapper for TheHive {
         let id = audit.object_id.get().ok_or_else(unsupported)?;
         let operation = audit.operation.get().or(audit.action.get()).ok_or_else(unsupported)?;
         audit.root_id.get().or(audit.request_id.get()).ok_or_else(unsupported)?;
-        let what = format!("{operation} of {kind} {id}");
+        let change = format!("{operation} of {kind} {id}");
         if [&audit.base, &audit.main_action].into_iter().any(|main| main.get() == Some("false")) {
-            return Ok(Outcome::skip(format!("{what} is only a part of what was done")));
+            return Ok(Outcome::skip(format!("{change} is only a part of another operation")));
         }
         let action = match operation.to_ascii_lowercase().as_str() {
             "creation" | "create" => Action::Create,
             "delete" => Action::Delete,
             _ => Action::Update,
         };
-        let orphan = || MappingError::Malformed(format!("{what} names no case and no alert"));
+        let skipped = || Outcome::skip(format!("{change} does not change a case or an alert"));
+        let orphan = || MappingError::Malformed(format!("{change} does not name a case or an alert"));
         let mut incident = match kind.to_ascii_lowercase().as_str() {
             "case" | "alert" => audit.incident(id, action),
-            "case_artifact" | "observable" if action != Action::Delete => {
-                let mut incident = audit.parent().ok_or_else(orphan)?;
-                let observed: Option<Observed> = read(audit.object).or_else(|| read(audit.details));
-                observed.unwrap_or_default().add_to(&mut incident);
-                incident
-            }
-            "procedure" if action == Action::Create => {
-                let mut incident = audit.parent().ok_or_else(orphan)?;
-                let procedure: Procedure = read(audit.details).unwrap_or_default();
-                incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
-                incident
-            }
-            _ => return Ok(Outcome::skip(format!("{what} changes no case and no alert"))),
+            "case_artifact" | "observable" if action != Action::Delete => audit.artifact().ok_or_else(orphan)?,
+            "procedure" if action == Action::Create => audit.procedure().ok_or_else(orphan)?,
+            _ => return Ok(skipped()),
         };
-        // Its `startDate` is a time of the entry, that of a case is when the matter began.
+        // The entry's `startDate` is the time of the change; a case's `startDate` is the time of the incident.
         let times = [&audit.v5_created_at, &audit.created_at, &audit.start_date];
         incident.changed_at = times.into_iter().find_map(Text::time);
         Ok(incident.into())
@@ -160,12 +151,12 @@ impl Mapper for TheHive {
 
 impl Audit<'_> {
     fn incident(&self, id: &str, action: Action) -> Incident {
-        let details: Thing = read(self.details).unwrap_or_default();
-        let object: Thing = read(self.object).unwrap_or_default();
+        let details: CaseOrAlert = read(self.details).unwrap_or_default();
+        let object: CaseOrAlert = read(self.object).unwrap_or_default();
         let mut incident = Incident::new(id);
-        // What was changed comes first: while an alert becomes a case, `object` is behind.
-        for thing in [&details, &object] {
-            thing.add_to(&mut incident, self.has_five_tlps(&[&details, &object]));
+        // Changed values come first: `object` is out of date while an alert becomes a case.
+        for values in [&details, &object] {
+            values.add_to(&mut incident, self.has_five_tlps(&[&details, &object]));
         }
         incident.state = match action {
             Action::Create => details.state().or(object.state()).or(Some(State::Open)),
@@ -175,11 +166,27 @@ impl Audit<'_> {
         incident
     }
 
-    /// The case or alert that an observable or a procedure belongs to, as far as the entry shows it.
+    /// Returns the case or alert of this entry's observable, with the observable.
+    fn artifact(&self) -> Option<Incident> {
+        let mut incident = self.parent()?;
+        let artifact: Option<Artifact> = read(self.object).or_else(|| read(self.details));
+        artifact.unwrap_or_default().add_to(&mut incident);
+        Some(incident)
+    }
+
+    /// Returns the case or alert of this entry's procedure, with the technique.
+    fn procedure(&self) -> Option<Incident> {
+        let mut incident = self.parent()?;
+        let procedure: Procedure = read(self.details).unwrap_or_default();
+        incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
+        Some(incident)
+    }
+
+    /// Returns the case or alert of an observable or a procedure, with the values in this entry.
     fn parent(&self) -> Option<Incident> {
         let child: Child = read(self.object).unwrap_or_default();
-        let mut shown = [child.case, child.alert, self.context].into_iter().filter_map(read::<Thing>);
-        let parent = shown.find(Thing::is_incident).unwrap_or_default();
+        let mut shown = [child.case, child.alert, self.context].into_iter().filter_map(read::<CaseOrAlert>);
+        let parent = shown.find(CaseOrAlert::is_incident).unwrap_or_default();
         let id = self.root_id.get().or(parent.id.get())?;
         let mut incident = Incident::new(id);
         if parent.id.get() == Some(id) {
@@ -188,19 +195,19 @@ impl Audit<'_> {
         Some(incident)
     }
 
-    /// TheHive 5.2 put AMBER+STRICT in the place of RED, and RED after it. From then on entries say `mainAction`, and
-    /// numbers have labels.
-    fn has_five_tlps(&self, things: &[&Thing]) -> bool {
-        self.main_action.get().is_some() || things.iter().any(|thing| thing.tlp_label.get().is_some())
+    /// Returns whether TLP numbers include AMBER+STRICT. TheHive 5.2 gave it the number 3, formerly RED, and RED the
+    /// number 4. Since then entries have `mainAction` or labels beside the numbers.
+    fn has_five_tlps(&self, shown: &[&CaseOrAlert]) -> bool {
+        self.main_action.get().is_some() || shown.iter().any(|values| values.tlp_label.get().is_some())
     }
 }
 
-impl Thing<'_> {
+impl CaseOrAlert<'_> {
     fn is_incident(&self) -> bool {
         self.kind.get().is_some_and(|kind| ["case", "alert"].iter().any(|known| known.eq_ignore_ascii_case(kind)))
     }
 
-    /// Adds what is not known yet.
+    /// Adds the values that the incident does not have yet.
     fn add_to(&self, incident: &mut Incident, has_five_tlps: bool) {
         if incident.title.is_none() {
             incident.set_title(self.title.get());
@@ -215,9 +222,13 @@ impl Thing<'_> {
         for tag in &self.tags {
             incident.tag(tag.get().unwrap_or_default());
         }
-        for list in [self.artifacts, self.observables].into_iter().filter_map(read::<List<Observed>>) {
-            list.iter().for_each(|observed| observed.add_to(incident));
+        for list in [self.artifacts, self.observables].into_iter().filter_map(read::<List<Artifact>>) {
+            list.iter().for_each(|artifact| artifact.add_to(incident));
         }
+        self.add_details(incident);
+    }
+
+    fn add_details(&self, incident: &mut Incident) {
         let details = [
             ("number", &self.number),
             ("caseId", &self.case_id),
@@ -250,9 +261,9 @@ impl Thing<'_> {
         }
     }
 
-    /// The stage where there is one: names of statuses are each organisation's own.
+    /// Reads the stage or, if absent, the status, because each organisation can define its own statuses.
     fn state(&self) -> Option<State> {
-        let over = [
+        let resolved = [
             "Closed",
             "Imported",
             "Ignored",
@@ -265,13 +276,13 @@ impl Thing<'_> {
             "Indeterminate",
             "Other",
         ];
-        let word = self.stage.get().or(self.status.get())?;
-        let is_over = over.iter().any(|known| known.eq_ignore_ascii_case(word));
-        Some(if is_over { State::Resolved } else { State::Open })
+        let name = self.stage.get().or(self.status.get())?;
+        let is_resolved = resolved.iter().any(|known| known.eq_ignore_ascii_case(name));
+        Some(if is_resolved { State::Resolved } else { State::Open })
     }
 }
 
-impl Observed<'_> {
+impl Artifact<'_> {
     fn add_to(&self, incident: &mut Incident) {
         let data_type = self.data_type.get().unwrap_or("other").to_ascii_lowercase();
         let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
@@ -302,7 +313,7 @@ fn read_severity(number: &str) -> Option<Severity> {
     }
 }
 
-/// None also where it is of another shape: `details` are whatever the operation was given.
+/// Parses `json`. Returns none also for another shape: `details` has the arguments of the operation, of any type.
 fn read<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(json?.get()).ok()
 }
@@ -316,6 +327,6 @@ mod tests {
     #[test]
     fn payloads_map_as_expected() {
         testing::check::<super::TheHive>("payloads");
-        testing::check_refuses_nonsense::<super::TheHive>();
+        testing::check_rejects_invalid::<super::TheHive>();
     }
 }

@@ -1,5 +1,5 @@
-// Writes types/ anew from the WIT: `node sdk/js/generate.mjs [FOLDER]`, after `npm ci --prefix plugins/okta`. jco's own
-// command reads no files on some versions of Node, so its generator is called with the text.
+// Generates types/ from wit/plugin.wit: `node sdk/js/generate.mjs [FOLDER]`, after `./setup mappers`. Calls the generator of
+// jco with the text of the file, because the jco command cannot read files on some versions of Node.js.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

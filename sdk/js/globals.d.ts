@@ -1,4 +1,5 @@
-// What the engine has beyond ECMAScript and a mapper may use. There is no network, and no clock but the event's.
+// Globals of the engine that mappers can use in addition to ECMAScript. There is no network, and the clock returns the
+// time of receipt.
 
 declare const console: Record<"debug" | "info" | "log" | "warn" | "error", (...values: unknown[]) => void>;
 

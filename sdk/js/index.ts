@@ -1,7 +1,26 @@
 // Write Hookmill mappers in TypeScript or JavaScript.
 //
-// A mapper's module exports `mapper`, made with `defineMapper`. The records are those of wit/plugin.wit; `types/` is
-// generated from it, so that editors know every field and what it means.
+// The module of a mapper exports `mapper`, the result of `defineMapper`:
+//
+//   export const mapper = defineMapper({
+//     describe: () => ({ name: "Acme EDR", version: "0.1.0", summary: "Alerts of Acme's endpoint agent" }),
+//     toIncidents(event) {
+//       const alert = readJson(event, "an Acme alert with `alert_id`");
+//       const id = text(alert, "alert_id");
+//       if (id === undefined) throw unsupported("expected an Acme alert with `alert_id`");
+//       return { incidents: [new Incident(id, text(alert, "name"))], skipped: [], problems: [] };
+//     },
+//   });
+//
+// Types: those of wit/plugin.wit, which documents every field; `types/` is generated from it. `Event` is one payload,
+// with `body` as bytes and `receivedAt` in milliseconds since the Unix epoch. `Incident` is the observation of one
+// incident; undefined values leave the stored incident unchanged. `Outcome` contains the incidents of one payload with
+// the reasons for parts that are not incidents (`skipped`) or could not be mapped (`problems`). Times in an incident are
+// text: RFC 3339 or a number, see `timestamp`.
+//
+// Errors: throw `unsupported` for payloads of another kind: if the source has several mappers, the host calls the next
+// one. Throw `malformed` for broken payloads of the right kind. The sender sees the text. After either error, and after
+// any other error, the host keeps the event in quarantine.
 
 /// <reference path="./globals.d.ts" />
 /// <reference path="./types/hookmill-plugin-log.d.ts" />
@@ -16,16 +35,16 @@ import type {
 
 export type { Description, Event, Field, MappingError, Observable, Outcome, Severity, State, Technique, Tlp };
 
-/** The host's limits, wit/plugin.wit. */
+/** The host's limits, see wit/plugin.wit. */
 const TITLE_BYTES_MAX = 512;
 const TAG_BYTES_MAX = 128;
 
-/** What `export const mapper` is made of. */
+/** The functions of a mapper. */
 export type Mapper = typeof mapper;
 
 /**
- * Makes a mapper of its two functions. An error that `malformed` or `unsupported` made is the mapper's answer; of any
- * other the log gets the stack before the instance ends, as an uncaught error says nothing outside of it.
+ * Returns a mapper with these two functions. An error from `malformed` or `unsupported` is the mapper's result. Any other
+ * error is written to the log with its stack before the instance ends, because the host cannot see its text.
  */
 export function defineMapper(mapper: Mapper): Mapper {
   return {
@@ -34,31 +53,35 @@ export function defineMapper(mapper: Mapper): Mapper {
       try {
         return mapper.toIncidents(event);
       } catch (error) {
-        if (!(error instanceof Refusal)) log("error", [error]);
+        if (!(error instanceof PayloadError)) log("error", [error]);
         throw error;
       }
     },
   };
 }
 
-/** The payload could not be mapped. `payload` is what crosses the boundary. */
-export class Refusal extends Error {
+/** The error of a payload that could not be mapped. The host receives `payload`. */
+export class PayloadError extends Error {
   constructor(readonly payload: MappingError) {
     super(payload.val);
   }
 }
 
-/** `throw malformed("…")`: the payload is not what its kind promises, such as broken JSON or without its id. */
-export function malformed(why: string): Refusal {
-  return new Refusal({ tag: "malformed", val: why });
+/** Returns the error for a broken payload of a known kind, such as invalid JSON: `throw malformed("…")`. */
+export function malformed(reason: string): PayloadError {
+  return new PayloadError({ tag: "malformed", val: reason });
 }
 
-/** `throw unsupported("…")`: the payload is of a kind that this mapper does not know; say what was expected. */
-export function unsupported(why: string): Refusal {
-  return new Refusal({ tag: "unsupported", val: why });
+/** Returns the error for a payload of an unknown kind: `throw unsupported("expected …")`. */
+export function unsupported(reason: string): PayloadError {
+  return new PayloadError({ tag: "unsupported", val: reason });
 }
 
-/** The body as JSON; `expected` names, in the error, what this mapper takes. A byte order mark is passed over. */
+/**
+ * Parses the body as JSON and ignores a byte order mark. `expected` names the expected payload in the error text.
+ *
+ * @throws an error from `malformed` if the body is not JSON
+ */
 export function readJson(event: Event, expected: string): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(event.body));
@@ -67,7 +90,7 @@ export function readJson(event: Event, expected: string): unknown {
   }
 }
 
-/** What stands at a path of names and indexes, or undefined where there is none: no payload's shape makes it throw. */
+/** Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
   for (const name of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
@@ -77,8 +100,8 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
 }
 
 /**
- * The scalar at a path as text: a string, a number or a boolean, trimmed; of an array its first element. What vendors
- * write for "nothing" is undefined: null, blanks, `-`, `N/A` and `null` as text, objects.
+ * Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of an array. Returns
+ * undefined for absent values: null, blank text, the texts `-`, `N/A` and `null`, and objects.
  */
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
   let found = at(value, ...path);
@@ -88,34 +111,35 @@ export function text(value: unknown, ...path: (string | number)[]): string | und
   return /^(|-|n\/a|null)$/i.test(trimmed) ? undefined : trimmed;
 }
 
-/** The array at a path; nothing is an empty one, a single thing an array of it. */
+/** Returns the array at a path. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
   const found = at(value, ...path);
   if (Array.isArray(found)) return found;
   return found === undefined || found === null || found === "" ? [] : [found];
 }
 
-/** The first setting of the source with this name. */
+/** Returns the source's first setting with this name. */
 export function setting(event: Event, name: string): string | undefined {
   return event.settings.find((field) => field.name === name)?.value;
 }
 
-/** Reads the words that vendors use for the five steps, without case. */
-export function severity(word: string | undefined): Severity | undefined {
-  const words: Record<Severity, string[]> = {
+/** Parses vendors' common names of the five severities, ignoring case. Returns undefined for other text. */
+export function severity(name: string | undefined): Severity | undefined {
+  const names: Record<Severity, string[]> = {
     informational: ["informational", "information", "info", "debug", "notice"],
     low: ["low", "minor"],
     medium: ["medium", "moderate", "warning", "warn"],
     high: ["high", "error", "major", "severe"],
     critical: ["critical", "crit", "emergency", "fatal"],
   };
-  const known = Object.entries(words).find(([, spellings]) => spellings.includes(word?.toLowerCase() ?? ""));
+  const known = Object.entries(names).find(([, spellings]) => spellings.includes(name?.toLowerCase() ?? ""));
   return known?.[0] as Severity | undefined;
 }
 
 /**
- * A vendor's time as the host reads it, or undefined where it says nothing, as a time that the host refuses would cost
- * the whole event: a space between date and time becomes `T`, a missing zone `Z`, an offset gets its colon.
+ * Converts a vendor's time to a form that the host accepts: a number, or RFC 3339. A space between date and time becomes
+ * `T`, a missing offset becomes `Z`, and an offset without a colon gets one. Returns undefined if the text is not a time
+ * or is before 1970: the host rejects a whole event for one invalid time.
  */
 export function timestamp(time: string | undefined): string | undefined {
   if (time === undefined || /^[0.]*$/.test(time)) return undefined;
@@ -126,7 +150,7 @@ export function timestamp(time: string | undefined): string | undefined {
   return `${parts[1]}T${parts[2]}${zone}`;
 }
 
-/** What a payload says of one incident; what is left undefined leaves what is stored as it is. */
+/** The observation of one incident in one payload. Undefined values leave the stored incident unchanged. */
 export class Incident implements IncidentRecord {
   title?: string;
   description?: string;
@@ -143,17 +167,18 @@ export class Incident implements IncidentRecord {
   techniques: Technique[] = [];
   details: Field[] = [];
 
-  /** An incident by the vendor's own stable id. The title is cut to what the host takes. */
+  /** Creates an incident with the vendor's own stable id. The title is truncated to the host's limit of 512 bytes. */
   constructor(readonly sourceRef: string, title?: string) {
-    if (title !== undefined) this.title = cut(title, TITLE_BYTES_MAX);
+    if (title !== undefined) this.title = truncate(title, TITLE_BYTES_MAX);
   }
 
   /**
-   * Adds an observable once, and returns it. One that says nothing is passed over: none, an `ip` that is none or is
-   * loopback, link-local, multicast or unspecified, a `hash` that is none or all zeros. Hashes become lower-case.
+   * Adds an observable unless the incident has it, and returns it. Returns undefined and adds nothing if the value is
+   * absent or meaningless: an `ip` that is not an address or is loopback, link-local, multicast or unspecified; a `hash`
+   * that is not a hexadecimal digest or has only zeros. Hashes are stored in lower case.
    */
   observe(dataType: string, value: string | undefined, message?: string): Observable | undefined {
-    if (value === undefined || (dataType === "ip" && !isTellingIp(value))) return undefined;
+    if (value === undefined || (dataType === "ip" && !isMeaningfulIp(value))) return undefined;
     if (dataType === "hash") value = value.toLowerCase();
     if (dataType === "hash" && !/^(?!0+$)[0-9a-f]{32,}$/.test(value)) return undefined;
     const known = this.observables.find((known) => known.dataType === dataType && known.value === value);
@@ -163,28 +188,28 @@ export class Incident implements IncidentRecord {
     return observable;
   }
 
-  /** Adds a tag once, cut to what the host takes. */
+  /** Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes. */
   tag(tag: string | undefined): void {
-    const short = cut(tag ?? "", TAG_BYTES_MAX);
+    const short = truncate(tag ?? "", TAG_BYTES_MAX);
     if (short && !this.tags.includes(short)) this.tags.push(short);
   }
 
-  /** Adds every ATT&CK id in a text once: `T1059`, `T1059.001`, `TA0002`. Vendors' own ids are passed over. */
+  /** Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored. */
   attack(text: string | undefined, tactic?: string): void {
     for (const [id] of (text ?? "").matchAll(/\b(?:TA\d{4}|T\d{4}(?:\.\d{3})?)\b(?!\.\d)/g)) {
       if (!this.techniques.some((known) => known.id === id)) this.techniques.push({ id, tactic });
     }
   }
 
-  /** Keeps a vendor's value of any shape. Undefined, null and what is empty are passed over. */
+  /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
   detail(name: string, value: unknown): void {
     const json = JSON.stringify(value);
     if (!["null", '""', "[]", "{}"].includes(json ?? "null")) this.details.push({ name, value: json });
   }
 }
 
-/** The longest beginning of a text with at most so many bytes of UTF-8 that ends between two characters. */
-function cut(text: string, bytesMax: number): string {
+/** Returns the longest prefix of a text with at most `bytesMax` bytes of UTF-8 that ends at a character boundary. */
+function truncate(text: string, bytesMax: number): string {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= bytesMax) return text;
   let end = bytesMax;
@@ -192,8 +217,8 @@ function cut(text: string, bytesMax: number): string {
   return new TextDecoder().decode(bytes.subarray(0, end));
 }
 
-/** The cloud's metadata address is link-local and telling: it matters who asks it. */
-function isTellingIp(value: string): boolean {
+/** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
+function isMeaningfulIp(value: string): boolean {
   const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
   if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
   const [first = 0, second = 0] = octets;
@@ -210,7 +235,7 @@ function log(level: Parameters<typeof write>[0], values: unknown[]): void {
   write(level, values.map(show).join(" "));
 }
 
-// The engine's own console would go nowhere: the plugin's log is the only way out.
+// Replaces the engine's console, whose output is lost, with the plugin's log.
 Object.assign(globalThis, {
   console: {
     debug: (...values: unknown[]) => log("debug", values),

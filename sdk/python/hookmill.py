@@ -1,8 +1,29 @@
 """Write Hookmill mappers in Python.
 
-A mapper is a module `mapper` with a class `Mapper` that has `describe` and `to_incidents`. The records are those of
-wit/plugin.wit; `stubs/` is generated from it, so that editors know every field. A build brings its own copy of the
-stubs: nothing here is imported from them. Import whatever you need at the top of the module: an instance has no files.
+A mapper is a module `mapper` with a class `Mapper`:
+
+    class Mapper(hookmill.Mapper):
+        def describe(self) -> Description:
+            return Description("Acme EDR", "0.1.0", "Alerts of Acme's endpoint agent", scheme=None)
+
+        def to_incidents(self, event: Event) -> Outcome:
+            alert = read_json(event.body, "an Acme alert with `alert_id`")
+            alert_id = text(alert, "alert_id")
+            if alert_id is None:
+                raise unsupported("expected an Acme alert with `alert_id`")
+            return outcome(Incident(alert_id, title=text(alert, "name")))
+
+Import modules at the top: an instance has no files.
+
+Types: those of wit/plugin.wit, which documents every field. `stubs/` is generated from it, for editors and type checkers
+only; a build uses its own copy. `Event` is one payload, with `body` as bytes and `received_at` in milliseconds since the
+Unix epoch. `Incident` is the observation of one incident; None leaves the stored value unchanged. `Outcome` contains the
+incidents of one payload with the reasons for parts that are not incidents (`skipped`) or could not be mapped (`problems`).
+Times in an incident are text: RFC 3339 or a number, see `timestamp`.
+
+Errors: raise `unsupported` for payloads of another kind: if the source has several mappers, the host calls the next one.
+Raise `malformed` for broken payloads of the right kind. The sender sees the text. After either error, and after any other
+exception, the host keeps the event in quarantine.
 """
 
 import ipaddress
@@ -25,10 +46,10 @@ __all__ = [
     "timestamp", "unsupported",
 ]
 
-# The host's limits, wit/plugin.wit.
+# The host's limits, see wit/plugin.wit.
 TITLE_BYTES_MAX = 512
 TAG_BYTES_MAX = 128
-# Python's JSON parser recurses, and a stack that overflows ends the instance without a word.
+# Python's JSON parser recurses; a stack overflow would end the instance without an error text.
 NESTING_MAX = 200
 AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
@@ -36,18 +57,20 @@ NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 Key = Union[str, int]
 
 
-def malformed(why: str) -> Err[MappingError]:
-    """`raise malformed("…")`: the payload is not what its kind promises, such as broken JSON or without its id."""
-    return Err(types.MappingError_Malformed(why))
+def malformed(reason: str) -> Err[MappingError]:
+    """Returns the error for a broken payload of a known kind, such as invalid JSON: `raise malformed("…")`."""
+    return Err(types.MappingError_Malformed(reason))
 
 
-def unsupported(why: str) -> Err[MappingError]:
-    """`raise unsupported("…")`: the payload is of a kind that this mapper does not know; say what was expected."""
-    return Err(types.MappingError_Unsupported(why))
+def unsupported(reason: str) -> Err[MappingError]:
+    """Returns the error for a payload of an unknown kind: `raise unsupported("expected …")`."""
+    return Err(types.MappingError_Unsupported(reason))
 
 
 def read_json(body: Union[bytes, str], expected: str) -> Any:
-    """The body as JSON; `expected` names, in the error, what this mapper takes. A byte order mark is passed over."""
+    """Parses the body as JSON and ignores a byte order mark. `expected` names the expected payload in the error text.
+
+    Raises an error from `malformed` if the body is not JSON."""
     try:
         document = body.encode() if isinstance(body, str) else body.removeprefix(b"\xef\xbb\xbf")
         if _is_deep(document):
@@ -58,7 +81,7 @@ def read_json(body: Union[bytes, str], expected: str) -> Any:
 
 
 def at(value: Any, *path: Key) -> Any:
-    """What stands at a path of names and indexes, or None where there is none: no payload's shape makes it raise."""
+    """Returns the value at a path of names and indexes, or None. Never raises, whatever the shape of the payload."""
     for key in path:
         if isinstance(value, dict):
             value = value.get(key)
@@ -70,9 +93,9 @@ def at(value: Any, *path: Key) -> Any:
 
 
 def text(value: Any, *path: Key) -> Optional[str]:
-    """The scalar at a path as text: a string, a number or a boolean, trimmed; of a list its first element.
+    """Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of a list.
 
-    What vendors write for "nothing" is None: null, blanks, `-`, `N/A` and `null` as text, objects."""
+    Returns None for absent values: null, blank text, the texts `-`, `N/A` and `null`, and objects."""
     found = at(value, *path)
     if isinstance(found, list) and found:
         found = found[0]
@@ -80,13 +103,13 @@ def text(value: Any, *path: Key) -> Optional[str]:
         return "true" if found else "false"
     if not isinstance(found, (str, int, float)):
         return None
-    # Half of a surrogate pair, which JSON can write, is no text that could cross the boundary.
+    # JSON can contain half of a surrogate pair, which the component model does not accept in text.
     trimmed = str(found).encode("utf-8", "replace").decode().strip()
     return None if trimmed.lower() in ("", "-", "n/a", "null") else trimmed
 
 
 def items(value: Any, *path: Key) -> List[Any]:
-    """The list at a path; nothing is an empty one, a single thing a list of it."""
+    """Returns the list at a path. An absent value is an empty list; a single value is a list with one element."""
     found = at(value, *path)
     if isinstance(found, list):
         return found
@@ -94,25 +117,27 @@ def items(value: Any, *path: Key) -> List[Any]:
 
 
 def setting(event: Event, name: str) -> Optional[str]:
-    """The first setting of the source with this name."""
+    """Returns the source's first setting with this name."""
     return next((known.value for known in event.settings if known.name == name), None)
 
 
-def severity(word: Optional[str]) -> Optional[Severity]:
-    """Reads the words that vendors use for the five steps, without case."""
-    steps = {
+def severity(name: Optional[str]) -> Optional[Severity]:
+    """Parses vendors' common names of the five severities, ignoring case. Returns None for other text."""
+    severities = {
         Severity.INFORMATIONAL: ("informational", "information", "info", "debug", "notice"),
         Severity.LOW: ("low", "minor"),
         Severity.MEDIUM: ("medium", "moderate", "warning", "warn"),
         Severity.HIGH: ("high", "error", "major", "severe"),
         Severity.CRITICAL: ("critical", "crit", "emergency", "fatal"),
     }
-    return next((step for step, words in steps.items() if (word or "").lower() in words), None)
+    return next((known for known, names in severities.items() if (name or "").lower() in names), None)
 
 
 def timestamp(time: Optional[str]) -> Optional[str]:
-    """A vendor's time as the host reads it, or None where it says nothing, as a time that the host refuses would cost
-    the whole event: a space between date and time becomes `T`, a missing zone `Z`, an offset gets its colon."""
+    """Converts a vendor's time to a form that the host accepts: a number, or RFC 3339.
+
+    A space between date and time becomes `T`, a missing offset becomes `Z`, and an offset without a colon gets one.
+    Returns None if the text is not a time or is before 1970: the host rejects a whole event for one invalid time."""
     if time is None or not time.strip("0."):
         return None
     if re.fullmatch(r"[0-9]{1,19}(\.[0-9]+)?", time):
@@ -128,18 +153,20 @@ def timestamp(time: Optional[str]) -> Optional[str]:
 
 
 def outcome(*incidents: "Incident") -> Outcome:
-    """What most mappers return: these incidents, with nothing skipped and no problem."""
+    """Returns an outcome with these incidents, without skipped parts and problems."""
     return Outcome(list(incidents), [], [])
 
 
 def skip(reason: str) -> Outcome:
-    """Nothing in the payload makes an incident, and why."""
+    """Returns an outcome without incidents, with the reason why the payload is not an incident."""
     return Outcome([], [reason], [])
 
 
 @dataclass
 class Incident(types.Incident):
-    """What a payload says of one incident, by the vendor's own stable id; what is left out leaves what is stored."""
+    """The observation of one incident, with the vendor's own stable id. None leaves the stored value unchanged.
+
+    The title is truncated to the host's limit of 512 bytes."""
 
     source_ref: str
     title: Optional[str] = None
@@ -158,13 +185,15 @@ class Incident(types.Incident):
     details: List[Field] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.title = _cut(self.title, TITLE_BYTES_MAX) or None
+        self.title = _truncate(self.title, TITLE_BYTES_MAX) or None
 
     def observe(self, data_type: str, value: Optional[str], message: Optional[str] = None) -> Optional[Observable]:
-        """Adds an observable once, and returns it. One that says nothing is passed over: None, an `ip` that is none or
-        is loopback, link-local, multicast or unspecified, a `hash` that is none or all zeros. Hashes become
-        lower-case."""
-        if value is None or (data_type == "ip" and not _is_telling_ip(value)):
+        """Adds an observable unless the incident has it, and returns it.
+
+        Returns None and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
+        loopback, link-local, multicast or unspecified; a `hash` that is not a hexadecimal digest or has only zeros.
+        Hashes are stored in lower case."""
+        if value is None or (data_type == "ip" and not _is_meaningful_ip(value)):
             return None
         if data_type == "hash":
             value = value.lower()
@@ -178,49 +207,53 @@ class Incident(types.Incident):
         return observable
 
     def tag(self, tag: Optional[str]) -> None:
-        """Adds a tag once, cut to what the host takes."""
-        short = _cut(tag, TAG_BYTES_MAX)
+        """Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes."""
+        short = _truncate(tag, TAG_BYTES_MAX)
         if short and short not in self.tags:
             self.tags.append(short)
 
-    def attack(self, words: Optional[str], tactic: Optional[str] = None) -> None:
-        """Adds every ATT&CK id in a text once: `T1059`, `T1059.001`, `TA0002`. Vendors' own ids are passed over."""
-        for found in re.findall(r"\b(?:TA[0-9]{4}|T[0-9]{4}(?:\.[0-9]{3})?)\b(?!\.[0-9])", words or ""):
+    def attack(self, text: Optional[str], tactic: Optional[str] = None) -> None:
+        """Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored."""
+        for found in re.findall(r"\b(?:TA[0-9]{4}|T[0-9]{4}(?:\.[0-9]{3})?)\b(?!\.[0-9])", text or ""):
             if all(known.id != found for known in self.techniques):
                 self.techniques.append(Technique(found, tactic))
 
     def detail(self, name: str, value: Any) -> None:
-        """Keeps a vendor's value of any shape. None and what is empty are passed over."""
+        """Adds a vendor's field of any type, as JSON. None and empty values are ignored."""
         if value not in (None, "", [], {}):
             self.details.append(Field(name, json.dumps(value, separators=(",", ":"))))
 
 
 def _is_deep(body: bytes) -> bool:
-    """Whether a JSON text nests deeper than NESTING_MAX. Every step is one of C's loops: a megabyte takes
+    """Returns whether a JSON text nests deeper than NESTING_MAX. All steps are loops in C: a megabyte takes
     milliseconds."""
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Only brackets and quotes stay, and of those only where a string has brackets in it.
+    # Keep only brackets and quotes, and quotes only around strings that contain brackets.
     brackets = unescaped.translate(AS_SQUARE, NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
     brackets = re.sub(rb'"[^"]*"', b"", brackets)
     for _ in range(NESTING_MAX):
         if len(brackets) <= NESTING_MAX or b"[" * NESTING_MAX in brackets:
             break
-        # The innermost ones go.
+        # Remove the innermost pairs.
         brackets = brackets.replace(b"[]", b"")
     return len(brackets) > NESTING_MAX
 
 
-def _is_telling_ip(value: str) -> bool:
-    """The cloud's metadata address is link-local and telling: it matters who asks it."""
+def _is_meaningful_ip(value: str) -> bool:
+    """Returns whether an address is worth recording.
+
+    The cloud's metadata address is link-local but meaningful: requests to it can be an attack."""
     try:
         ip = ipaddress.ip_address(value)
     except ValueError:
         return False
     ip = getattr(ip, "ipv4_mapped", None) or ip
-    telling_link = str(ip) == "169.254.169.254" or not ip.is_link_local
-    return telling_link and not (ip.is_unspecified or ip.is_loopback or ip.is_multicast or str(ip) == "255.255.255.255")
+    is_metadata = str(ip) == "169.254.169.254"
+    if (ip.is_link_local and not is_metadata) or str(ip) == "255.255.255.255":
+        return False
+    return not (ip.is_unspecified or ip.is_loopback or ip.is_multicast)
 
 
-def _cut(value: Optional[str], bytes_max: int) -> str:
-    """The longest beginning with at most so many bytes of UTF-8 that ends between two characters."""
+def _truncate(value: Optional[str], bytes_max: int) -> str:
+    """Returns the longest prefix with at most `bytes_max` bytes of UTF-8 that ends at a character boundary."""
     return (value or "").strip().encode("utf-8", "replace")[:bytes_max].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-// Maps Acme's alerts. Replace Acme by your vendor.
+// Maps Acme's alerts. Replace Acme with your vendor.
 
 import { defineMapper, Incident, readJson, severity, text, timestamp, unsupported } from "@hookmill/sdk";
 
@@ -11,7 +11,7 @@ export const mapper = defineMapper({
 
   toIncidents(event) {
     const alert = readJson(event, EXPECTED);
-    // `text` reads any shape: what is absent, null or an object is undefined.
+    // `text` accepts any shape: a missing value, null or an object is undefined.
     const id = text(alert, "alert_id");
     if (id === undefined) throw unsupported(`expected ${EXPECTED}`);
 
@@ -20,7 +20,7 @@ export const mapper = defineMapper({
     incident.vendorSeverity = text(alert, "level");
     incident.occurredAt = timestamp(text(alert, "detected_at"));
     incident.externalLink = text(alert, "url");
-    incident.observe("ip", text(alert, "source_ip"), "where it came from");
+    incident.observe("ip", text(alert, "source_ip"), "source address");
     return { incidents: [incident], skipped: [], problems: [] };
   },
 });

@@ -4,21 +4,21 @@ declare module 'hookmill:plugin/log@0.1.0' {
    */
   export function write(level: Level, message: string): void;
   /**
-   * How much a line matters.
+   * The level of a log line.
    * # Variants
    * 
    * ## `"debug"`
    * 
-   * For the plugin's author.
+   * Details for the plugin's author.
    * ## `"info"`
    * 
-   * For the record.
+   * Normal operation.
    * ## `"warn"`
    * 
-   * Odd, but it was dealt with.
+   * An unexpected condition that the plugin handled.
    * ## `"error"`
    * 
-   * Something was lost.
+   * A failure; data was lost.
    */
   export type Level = 'debug' | 'info' | 'warn' | 'error';
 }

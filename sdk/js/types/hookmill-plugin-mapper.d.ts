@@ -1,11 +1,11 @@
 /// <reference path="./hookmill-plugin-types.d.ts" />
 declare module 'hookmill:plugin/mapper@0.1.0' {
   /**
-   * Introduces the plugin. Called once when the plugin is loaded.
+   * Returns the plugin's description. Called once, when the plugin is loaded.
    */
   export function describe(): Description;
   /**
-   * Maps one payload. The same event must give the same outcome.
+   * Maps one payload. Must be deterministic: the same event gives the same outcome.
    */
   export function toIncidents(event: Event): Outcome;
   export type Event = import('hookmill:plugin/types@0.1.0').Event;

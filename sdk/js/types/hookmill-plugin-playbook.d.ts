@@ -1,12 +1,13 @@
 /// <reference path="./hookmill-plugin-types.d.ts" />
 declare module 'hookmill:plugin/playbook@0.1.0' {
   /**
-   * Introduces the plugin. Called once when the plugin is loaded.
+   * Returns the plugin's description. Called once, when the plugin is loaded.
    */
   export function describe(): Description;
   /**
-   * Says what to do with an incident; an empty list is nothing. The same incident must give the same actions. An error
-   * leaves the incident as it is and is shown on it: say what is missing.
+   * Returns the actions to apply to an incident; an empty list changes nothing. Must be deterministic: the same
+   * incident gives the same actions. After an error the incident is unchanged and shows the error text, which should
+   * name what is missing.
    */
   export function triage(incident: StoredIncident): Array<Action>;
   export type StoredIncident = import('hookmill:plugin/types@0.1.0').StoredIncident;

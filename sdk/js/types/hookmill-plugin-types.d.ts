@@ -1,262 +1,265 @@
 declare module 'hookmill:plugin/types@0.1.0' {
   /**
-   * One named value. Names may repeat.
+   * A named value. Several fields may have the same name.
    */
   export interface Field {
     /**
-     * The name; for headers in lower case.
+     * The name; header names are in lower case.
      */
     name: string,
     /**
-     * The value as text.
+     * The value, as text.
      */
     value: string,
   }
   /**
-   * One payload as it was received and verified.
+   * One received and verified payload.
    */
   export interface Event {
     /**
-     * The host's id of this event, a UUID in its usual text form.
+     * The event's id, assigned by the host: a UUID in hyphenated form.
      */
     id: string,
     /**
-     * The name under which the sender is registered, e.g. `edr`.
+     * The name of the source, e.g. `edr`.
      */
     source: string,
     /**
-     * When the host received it, in milliseconds since the Unix epoch. The WASI wall clock shows the same time.
+     * The time of receipt, in milliseconds since the Unix epoch. The WASI wall clock returns the same time.
      */
     receivedAt: bigint,
     /**
-     * The `Content-Type` as sent.
+     * The `Content-Type` header, as sent.
      */
     contentType?: string,
     /**
-     * The HTTP headers as sent, except those that carry secrets or signatures.
+     * The HTTP headers, as sent, without those that contain secrets or signatures.
      */
     headers: Array<Field>,
     /**
-     * What else is known of the delivery and is not in the headers: `query.NAME` for a query parameter,
-     * `delivery-id` for the sender's own id of this delivery.
+     * Further facts about the request that are not headers: `query.NAME` for a query parameter, `delivery-id` for
+     * the sender's own id of this delivery, `sse.event` and `sse.id` for a message of an event stream.
      */
     context: Array<Field>,
     /**
-     * The `settings` of the source, as the operator wrote them.
+     * The `settings` of the source, as configured.
      */
     settings: Array<Field>,
     /**
-     * The body, byte for byte.
+     * The payload, unchanged.
      */
     body: Uint8Array,
   }
   /**
-   * A point in time as the vendor wrote it; the host parses it. Either RFC 3339 with any offset and any number of
-   * fractional digits, or digits only: Unix seconds, milliseconds, microseconds, nanoseconds or Windows FILETIME,
-   * told apart by size. Years 1970 to 9999; anything else is refused as `invalid_incident`.
+   * A point in time as the vendor wrote it; the host parses it. Two forms are accepted: RFC 3339 with any offset and
+   * any number of fractional digits, and a decimal number. The size of the number decides its unit: Unix seconds,
+   * milliseconds, microseconds, nanoseconds or Windows FILETIME. Years outside 1970 to 9999 and any other form are
+   * rejected as `invalid_incident`.
    */
   export type Timestamp = string;
   /**
-   * How bad it is, in five steps.
+   * The severity of an incident, in ascending order.
    * # Variants
    * 
    * ## `"informational"`
    * 
-   * Worth knowing; nobody has to act.
+   * For information; no action is needed.
    * ## `"low"`
    * 
-   * To be looked at when there is time.
+   * Minor; can wait.
    * ## `"medium"`
    * 
-   * To be looked at in the usual order. What an incident gets when nothing says otherwise.
+   * Normal priority. The default for incidents without a severity.
    * ## `"high"`
    * 
-   * To be looked at first.
+   * Serious; comes before normal work.
    * ## `"critical"`
    * 
-   * To be looked at now.
+   * Needs action immediately.
    */
   export type Severity = 'informational' | 'low' | 'medium' | 'high' | 'critical';
   /**
-   * The Traffic Light Protocol 2.0: with whom this may be shared.
+   * A marking of the Traffic Light Protocol (TLP) 2.0, which limits sharing; in ascending order.
    * # Variants
    * 
    * ## `"clear"`
    * 
-   * With everyone.
+   * No limit on sharing.
    * ## `"green"`
    * 
-   * Within the community.
+   * Sharing within the community.
    * ## `"amber"`
    * 
-   * Within the organisation and its clients, as needed.
+   * Sharing within the organisation and with its clients, on a need-to-know basis.
    * ## `"amber-strict"`
    * 
-   * Within the organisation only.
+   * Sharing within the organisation only.
    * ## `"red"`
    * 
-   * With nobody but the recipients.
+   * No sharing beyond the individual recipients.
    */
   export type Tlp = 'clear' | 'green' | 'amber' | 'amber-strict' | 'red';
   /**
-   * Whether the vendor holds the matter open.
+   * The state of an incident at the vendor.
    * # Variants
    * 
    * ## `"open"`
    * 
-   * It is open, or open again.
+   * Open, or reopened.
    * ## `"resolved"`
    * 
-   * The vendor closed, fixed or dismissed it.
+   * Closed, fixed or dismissed.
    */
   export type State = 'open' | 'resolved';
   /**
-   * Something seen that can be looked up or blocked: an address, a hash, a mailbox.
+   * A technical artefact that can be looked up or blocked: an address, a hash, a mailbox.
    */
   export interface Observable {
     /**
-     * What it is, in `[a-z0-9_-]`: TheHive's names (`ip`, `domain`, `fqdn`, `hostname`, `url`, `hash`, `filename`,
+     * The type, in `[a-z0-9_-]`: TheHive's names (`ip`, `domain`, `fqdn`, `hostname`, `url`, `hash`, `filename`,
      * `mail`, `mail-subject`, `user-agent`, `registry`, `regexp`, `uri_path`, `autonomous-system`, `other`) and
      * `user-account`, `mac`, `cve`. Other names are allowed.
      */
     dataType: string,
     /**
-     * The value itself; not empty.
+     * The value. Must not be empty.
      */
     value: string,
     /**
-     * What it has to do with the incident, in a few words.
+     * The role in the incident, in a few words.
      */
     message?: string,
     /**
-     * Labels of this observable.
+     * The tags of this observable.
      */
     tags: Array<string>,
     /**
-     * True when the vendor holds it malicious by itself, not merely involved.
+     * True if the vendor rates the observable itself as malicious, not only as involved.
      */
     ioc: boolean,
   }
   /**
-   * A MITRE ATT&CK technique or tactic.
+   * A technique or tactic of MITRE ATT&CK.
    */
   export interface Technique {
     /**
-     * `T1059`, `T1059.001` or, where only the tactic is known, `TA0002`.
+     * The id: `T1059`, `T1059.001` or, if only the tactic is known, `TA0002`.
      */
     id: string,
     /**
-     * The tactic it serves, by name or id.
+     * The tactic of this technique, by name or id.
      */
     tactic?: string,
   }
   /**
-   * What one payload says of one incident. Whatever is none or absent leaves what is stored as it is.
+   * The observation of one incident in one payload. Absent values leave the stored incident unchanged.
    */
   export interface Incident {
     /**
-     * The vendor's own stable id, 1 to 512 bytes: with the source's name the key by which later payloads find the
+     * The vendor's own stable id, 1 to 512 bytes. Payloads of one source with the same `source-ref` are about the
      * same incident.
      */
     sourceRef: string,
     /**
-     * One line, 1 to 512 bytes. Without one the incident is called by its `source-ref`.
+     * The title, one line of 1 to 512 bytes. An incident without a title shows its `source-ref`.
      */
     title?: string,
     /**
-     * As much text as helps.
+     * The description, as free text.
      */
     description?: string,
     /**
-     * The kind of matter, e.g. `phishing`, `malware`.
+     * The category, e.g. `phishing` or `malware`.
      */
     category?: string,
     /**
-     * The mapper's reading of the severity.
+     * The severity, as the mapper reads the payload.
      */
     severity?: Severity,
     /**
-     * The severity as the vendor wrote it. The source's `severity_mapping` reads it before `severity`.
+     * The severity as the vendor wrote it. The source's `severity_mapping` applies to this value and takes precedence
+     * over `severity`.
      */
     vendorSeverity?: string,
     /**
-     * Whether the vendor holds it open.
+     * The state at the vendor.
      */
     state?: State,
     /**
-     * With whom it may be shared; it only ever rises.
+     * The TLP marking. A later payload can raise the stored marking but not lower it.
      */
     tlp?: Tlp,
     /**
-     * When it happened.
+     * The time of the incident.
      */
     occurredAt?: Timestamp,
     /**
-     * When the vendor says that this state was true; orders updates that arrive out of order.
+     * The time at which the vendor reports this state. Decides which of two updates is newer, whatever the order of
+     * arrival.
      */
     changedAt?: Timestamp,
     /**
-     * Where an analyst sees it in the vendor's console.
+     * The URL of the incident in the vendor's console.
      */
     externalLink?: string,
     /**
-     * Labels, 1 to 128 bytes each.
+     * The tags, 1 to 128 bytes each.
      */
     tags: Array<string>,
     /**
-     * What was seen.
+     * The observables.
      */
     observables: Array<Observable>,
     /**
-     * What the attacker did.
+     * The techniques of the attacker.
      */
     techniques: Array<Technique>,
     /**
-     * The vendor's fields worth keeping. A value that parses as JSON is stored as JSON, any other as text.
+     * Further fields of the vendor to keep. A value that parses as JSON is stored as JSON, any other as text.
      */
     details: Array<Field>,
   }
   /**
-   * What came of a payload.
+   * The result of mapping one payload.
    */
   export interface Outcome {
     /**
-     * What it says, incident by incident. The same `source-ref` twice merges in this order.
+     * The incidents. Entries with the same `source-ref` are merged in this order.
      */
     incidents: Array<Incident>,
     /**
-     * Why parts of the payload, or all of it, rightly make no incident.
+     * The reasons why the payload or parts of it are not incidents.
      */
     skipped: Array<string>,
     /**
-     * Parts that should have made an incident and could not: the event is kept as `partial`.
+     * The parts that should be incidents but could not be mapped, with reasons. Their event is stored as `partial`.
      */
     problems: Array<string>,
   }
   /**
-   * Why a payload could not be mapped at all. The text is shown to the sender: say what was expected.
+   * The reason why a whole payload could not be mapped. The sender sees the text, which should name what was expected.
    */
   export type MappingError =
     | {
       /**
-       * It is not what its kind promises: broken JSON, a missing id.
+       * The payload is of a known kind but broken: invalid JSON, a missing id.
        */
       tag: 'malformed',
       val: string,
     }
     | {
       /**
-       * It is of a kind that this mapper does not know. Where a source has several mappers, the next one is tried.
+       * The payload is of a kind this mapper does not know. If the source has several mappers, the host calls the next.
        */
       tag: 'unsupported',
       val: string,
     };
   /**
-   * How a plugin introduces itself. The plugin's name in the host is its file's name.
+   * The description of a plugin. The host identifies a plugin by its file name, not by this record.
    */
   export interface Description {
     /**
-     * A name for people.
+     * The display name.
      */
     name: string,
     /**
@@ -264,73 +267,73 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     version: string,
     /**
-     * One sentence on what it does.
+     * A summary in one sentence.
      */
     summary: string,
     /**
-     * Of a mapper: the signature scheme that this vendor uses, offered to whoever registers a source; never used
-     * silently.
+     * For mappers: the signature scheme of this vendor. The host suggests it when a source is registered and never
+     * applies it by itself.
      */
     scheme?: string,
   }
   /**
-   * Where the work on an incident stands.
+   * The status of the work on an incident.
    * # Variants
    * 
    * ## `"new"`
    * 
-   * Nobody has looked at it.
+   * Not triaged yet.
    * ## `"triaged"`
    * 
-   * It was looked at and judged.
+   * Triaged.
    * ## `"in-progress"`
    * 
-   * Somebody works on it.
+   * Under investigation.
    * ## `"escalated"`
    * 
-   * It was handed to others.
+   * Escalated to another team.
    * ## `"resolved"`
    * 
-   * It is over.
+   * Resolved.
    * ## `"false-positive"`
    * 
-   * There was nothing to it.
+   * A false alarm.
    * ## `"closed"`
    * 
-   * Nothing more will be done.
+   * Closed; no further work is planned.
    */
   export type Status = 'new' | 'triaged' | 'in-progress' | 'escalated' | 'resolved' | 'false-positive' | 'closed';
   /**
-   * What somebody wrote on an incident.
+   * A note on an incident.
    */
   export interface Note {
     /**
-     * When, as RFC 3339 in UTC.
+     * The time, as RFC 3339 in UTC.
      */
     at: string,
     /**
-     * Who: the name of a token, or `playbook NAME`.
+     * The author: the name of an API token, or `playbook NAME`.
      */
     by: string,
     /**
-     * What.
+     * The text.
      */
     text: string,
   }
   /**
-   * An incident as the host has it. Times are RFC 3339 in UTC.
+   * An incident as stored by the host. Times are RFC 3339 in UTC.
    */
   export interface StoredIncident {
     /**
-     * The host's id, a UUID in its usual text form.
+     * The host's id of the incident: a UUID in hyphenated form.
      */
     id: string,
     /**
-     * The host's number, such as `INC-2026-0001`.
+     * The incident number, such as `INC-2026-0001`.
      */
     number: string,
     /**
-     * The name of the source that it comes from.
+     * The name of the incident's source.
      */
     source: string,
     /**
@@ -338,76 +341,77 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     sourceRef: string,
     /**
-     * One line.
+     * The title, one line.
      */
     title: string,
     /**
-     * As much text as the mapper had.
+     * The description, as free text.
      */
     description?: string,
     /**
-     * The kind of matter.
+     * The category.
      */
     category?: string,
     /**
-     * How bad it is.
+     * The severity.
      */
     severity: Severity,
     /**
-     * Where the work on it stands.
+     * The status of the work.
      */
     status: Status,
     /**
-     * Who works on it.
+     * The person or team that works on the incident.
      */
     assignee?: string,
     /**
-     * With whom it may be shared.
+     * The TLP marking.
      */
     tlp?: Tlp,
     /**
-     * When it happened.
+     * The time of the incident.
      */
     occurredAt?: string,
     /**
-     * Where an analyst sees it in the vendor's console.
+     * The URL of the incident in the vendor's console.
      */
     externalLink?: string,
     /**
-     * Its labels.
+     * The tags.
      */
     tags: Array<string>,
     /**
-     * What was seen.
+     * The observables.
      */
     observables: Array<Observable>,
     /**
-     * What the attacker did.
+     * The techniques of the attacker.
      */
     techniques: Array<Technique>,
     /**
-     * The vendor's fields that the mapper kept: texts as they are, everything else as JSON.
+     * The vendor's fields that the mapper kept: texts without quotes, all other values as JSON.
      */
     details: Array<Field>,
     /**
-     * What was written on it, the oldest first.
+     * The notes, oldest first.
      */
     notes: Array<Note>,
     /**
-     * How many events spoke of it.
+     * The number of events about this incident.
      */
     occurrences: bigint,
     /**
-     * When the host made it.
+     * The time of creation.
      */
     createdAt: string,
     /**
-     * When it changed last.
+     * The time of the last change.
      */
     updatedAt: string,
   }
   /**
-   * What a playbook wants done. All actions of one call are done in their order and in one transaction, or none.
+   * A change that a playbook requests. The host applies all actions of one call in order and in one transaction, or
+   * none of them.
    */
   export type Action =
     | {
@@ -433,60 +437,60 @@ declare module 'hookmill:plugin/types@0.1.0' {
     }
     | {
       /**
-       * Sets who works on it, 1 to 128 bytes.
+       * Sets the assignee, 1 to 128 bytes.
        */
       tag: 'set-assignee',
       val: string,
     }
     | {
       /**
-       * Adds a label, 1 to 128 bytes, unless it is there.
+       * Adds a tag, 1 to 128 bytes. No effect if the incident has the tag.
        */
       tag: 'add-tag',
       val: string,
     }
     | {
       /**
-       * Adds an observable, or to one that is there what is new of it.
+       * Adds an observable. If the incident has an observable with this type and value, the two are merged.
        */
       tag: 'add-observable',
       val: Observable,
     }
     | {
       /**
-       * Adds a note, 1 byte to 16 KiB, unless this playbook wrote the same before.
+       * Adds a note, 1 byte to 16 KiB. No effect if this playbook added the same note before.
        */
       tag: 'add-note',
       val: string,
     }
     | {
       /**
-       * Has the destination of this name told of what these actions changed, even when they change nothing else.
+       * Sends the audit entry of these actions to the destination with this name, even if nothing else changed.
        */
       tag: 'notify',
       val: string,
     };
   /**
-   * What was done to an incident.
+   * The operation of an audit entry.
    * # Variants
    * 
    * ## `"creation"`
    * 
-   * It was made.
+   * The incident was created.
    * ## `"update"`
    * 
-   * It was changed.
+   * The incident was changed.
    * ## `"delete"`
    * 
-   * It was removed.
+   * The incident was deleted.
    */
   export type Operation = 'creation' | 'update' | 'delete';
   /**
-   * An audit entry on its way to a destination.
+   * An audit entry to be delivered to a destination.
    */
   export interface Notification {
     /**
-     * The host's id of this delivery, a UUID: the same in every attempt.
+     * The id of the delivery, a UUID. All attempts of one delivery have the same id.
      */
     id: string,
     /**
@@ -494,19 +498,19 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     destination: string,
     /**
-     * What was done.
+     * The operation.
      */
     operation: Operation,
     /**
-     * When, in milliseconds since the Unix epoch.
+     * The time of the operation, in milliseconds since the Unix epoch.
      */
     at: bigint,
     /**
-     * The request that did it: an event's id, or that of a call of the API.
+     * The id of the event or of the API request that caused the operation.
      */
     requestId: string,
     /**
-     * The attributes that were set or changed: texts as they are, everything else as JSON.
+     * The attributes that were set or changed, with new values: texts without quotes, all other values as JSON.
      */
     changes: Array<Field>,
     /**
@@ -514,31 +518,31 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     incident: StoredIncident,
     /**
-     * The whole entry as JSON, as a destination without a notifier gets it.
+     * The whole audit entry as JSON, in the form sent to destinations without a notifier.
      */
     entry: string,
   }
   /**
-   * A request that the host makes for a notifier. The host adds `webhook-id`, `webhook-timestamp` and, where the
-   * destination has a secret, `webhook-signature` over the body.
+   * An HTTP request for the host to send. The host adds the headers `webhook-id`, `webhook-timestamp` and, if the
+   * destination has a secret, `webhook-signature`, which signs the body.
    */
   export interface HttpRequest {
     /**
-     * `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+     * The method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
      */
     method: string,
     /**
-     * Where to, at most 4096 bytes: a URL of the same scheme, host and port as the destination's, or a path, which is
-     * read as a link on it. None is the destination's URL.
+     * The URL, at most 4096 bytes: absolute with the scheme, host and port of the destination's URL, or relative to
+     * that URL. The default is the destination's URL.
      */
     url?: string,
     /**
-     * At most 50 headers with 16 KiB in all. `content-type` is `application/json` unless it is here. Headers that the
-     * host or the connection sets are refused.
+     * The headers, at most 50 with 16 KiB in total. The default for `content-type` is `application/json`. Headers set
+     * by the host or by the connection are rejected.
      */
     headers: Array<Field>,
     /**
-     * The body, byte for byte.
+     * The body, sent unchanged.
      */
     body: Uint8Array,
   }

@@ -1,4 +1,4 @@
-"""Maps Acme's alerts. Replace Acme by your vendor."""
+"""Maps Acme's alerts. Replace Acme with your vendor."""
 
 import hookmill
 from hookmill import Description, Event, Incident, Outcome, outcome, read_json, severity, text, timestamp, unsupported
@@ -12,7 +12,7 @@ class Mapper(hookmill.Mapper):
 
     def to_incidents(self, event: Event) -> Outcome:
         alert = read_json(event.body, EXPECTED)
-        # `text` reads any shape: what is absent, null or an object is None.
+        # `text` accepts any shape: a missing value, null or an object is None.
         alert_id = text(alert, "alert_id")
         if alert_id is None:
             raise unsupported(f"expected {EXPECTED}")
@@ -22,5 +22,5 @@ class Mapper(hookmill.Mapper):
         incident.vendor_severity = text(alert, "level")
         incident.occurred_at = timestamp(text(alert, "detected_at"))
         incident.external_link = text(alert, "url")
-        incident.observe("ip", text(alert, "source_ip"), "where it came from")
+        incident.observe("ip", text(alert, "source_ip"), "source address")
         return outcome(incident)

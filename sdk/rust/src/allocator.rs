@@ -1,4 +1,4 @@
-//! The allocator of an instance that lives for one event.
+//! The allocator for instances that handle one event.
 
 #![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
 
@@ -7,25 +7,26 @@ use core::cell::Cell;
 
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// Moves a pointer up from the end of the static data. Only the newest block can grow in place or be given back;
-/// `memory.grow` is called only past the initial memory, because it changes page tables, which a busy host pays for
-/// on all its cores.
-pub struct Bump {
+/// A bump allocator, which moves a pointer up from the end of the static data.
+///
+/// Only the newest block can grow in place or be freed. The allocator calls `memory.grow` only after the initial memory
+/// is used up, because that call changes page tables, which slows down all cores of a busy host.
+pub struct BumpAllocator {
     next: Cell<usize>,
     end: Cell<usize>,
 }
 
-// SAFETY: a component instance without the threads proposal has one thread.
-unsafe impl Sync for Bump {}
+// SAFETY: without the threads proposal a component instance has one thread.
+unsafe impl Sync for BumpAllocator {}
 
-impl Bump {
-    /// An allocator that has not looked at its memory yet.
+impl BumpAllocator {
+    /// Returns an allocator that reads the bounds of its memory on first use.
     pub const fn new() -> Self {
         Self { next: Cell::new(0), end: Cell::new(0) }
     }
 
-    /// Makes sure that the memory reaches to `end`.
-    fn reach(&self, end: usize) -> bool {
+    /// Grows the memory up to `end` where needed. Returns whether the memory is large enough.
+    fn ensure(&self, end: usize) -> bool {
         if end <= self.end.get() {
             return true;
         }
@@ -38,14 +39,14 @@ impl Bump {
     }
 }
 
-impl Default for Bump {
+impl Default for BumpAllocator {
     fn default() -> Self {
         Self::new()
     }
 }
 
-// SAFETY: blocks never overlap, because `next` only moves back over the newest one when that is given back or shrinks.
-unsafe impl GlobalAlloc for Bump {
+// SAFETY: blocks never overlap, because `next` moves back only over the newest block, when that is freed or shrinks.
+unsafe impl GlobalAlloc for BumpAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get() == 0 {
             self.next.set(memory::heap_base());
@@ -53,7 +54,7 @@ unsafe impl GlobalAlloc for Bump {
         }
         let start = self.next.get().next_multiple_of(layout.align());
         match start.checked_add(layout.size()) {
-            Some(end) if self.reach(end) => {
+            Some(end) if self.ensure(end) => {
                 self.next.set(end);
                 core::ptr::with_exposed_provenance_mut(start)
             }
@@ -70,7 +71,7 @@ unsafe impl GlobalAlloc for Bump {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if block.addr() + layout.size() == self.next.get() {
             return match block.addr().checked_add(size) {
-                Some(end) if self.reach(end) => {
+                Some(end) if self.ensure(end) => {
                     self.next.set(end);
                     block
                 }
@@ -80,7 +81,7 @@ unsafe impl GlobalAlloc for Bump {
         if size <= layout.size() {
             return block;
         }
-        // SAFETY: the caller vouches for `layout`'s alignment and that `size` does not overflow with it.
+        // SAFETY: the caller guarantees that `layout`'s alignment is valid and that `size` does not overflow with it.
         let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !moved.is_null() {
             // SAFETY: both blocks are at least `layout.size()` long and do not overlap.
@@ -95,7 +96,7 @@ mod memory {
     use core::arch::wasm32::{memory_grow, memory_size};
 
     unsafe extern "C" {
-        /// Set by the linker: the end of the static data and the stack.
+        /// The end of the static data and the stack, set by the linker.
         static __heap_base: u8;
     }
 
@@ -112,7 +113,7 @@ mod memory {
     }
 }
 
-/// Natively the allocator is compiled, so that it is checked, and never installed.
+/// Stubs for native builds, which compile the allocator to check it but never install it.
 #[cfg(not(target_arch = "wasm32"))]
 mod memory {
     pub fn heap_base() -> usize {

@@ -1,22 +1,22 @@
-//! Ids for payloads that carry none.
+//! Ids for payloads without an id of their own.
 
 use crate::Event;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 impl Event {
-    /// The SHA-256 of the body, in 64 hexadecimal digits: the last resort for a `source-ref`.
+    /// Returns the SHA-256 of the body as 64 hexadecimal digits: the last resort for a `source-ref`.
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(&self.body))
     }
 }
 
-/// 32 hexadecimal digits that stand for these parts in this order: a `source-ref` for payloads that have no id of
-/// their own but several fields that together identify them.
+/// Returns a digest of these parts, in this order, as 32 hexadecimal digits: a `source-ref` for payloads that have no
+/// id but several fields that together identify them.
 pub fn fingerprint<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        // The length first, so that `ab`, `c` and `a`, `bc` differ.
+        // The length comes first, so that `ab`, `c` and `a`, `bc` differ.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -1,29 +1,30 @@
-//! A payload whose fields are found by their dotted path.
+//! A payload as a list of dotted paths.
 
 use crate::text::present;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A JSON object read as a flat list of dotted paths and scalars.
+/// A JSON object as a flat list of dotted paths and scalars.
 ///
-/// `{"host": {"name": "a"}}`, `{"host.name": "a"}` and `{"host": [{"name": ["a"]}]}` all hold `host.name` = `a`: for
-/// vendors that write the same field nested, dotted and as an array. Values read as absent as in [`Text`](crate::Text).
+/// Some vendors write the same field nested, dotted or in an array: `{"host": {"name": "a"}}`, `{"host.name": "a"}` and
+/// `{"host": [{"name": ["a"]}]}` all contain `host.name` = `a`. The values treated as absent are those of
+/// [`Text`](crate::Text).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a>(Vec<(String, Cow<'a, str>)>);
 
 impl Fields<'_> {
-    /// Every present value at `path`, in the payload's order.
+    /// Returns the present values at `path`, in the payload's order.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(name, _)| name == path.as_ref()).filter_map(|(_, value)| present(value))
     }
 
-    /// The first present value at the first of these paths that has one.
+    /// Returns the first present value at the first of `paths` that has one.
     pub fn first(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().find_map(|path| self.all(path).next())
     }
 
-    /// Every path with its present value, in the payload's order.
+    /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, value)| Some((name.as_str(), present(value)?)))
     }

@@ -1,20 +1,20 @@
-//! Conveniences on the records that a mapper returns.
+//! Methods of the records that a mapper returns.
 
 use crate::text::present;
-use crate::{Field, Incident, Observable, Outcome, Severity, State, Technique};
+use crate::{Field, Incident, Observable, Outcome, Severity};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The host's limits, `wit/plugin.wit`.
+/// The host's limits, see `wit/plugin.wit`.
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
-/// The host keeps no more than these, and finding repeats among many would cost a mapper its deadline.
+/// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
 
 impl Incident {
-    /// An incident of which nothing is known but the vendor's id.
+    /// Returns an incident with the vendor's id and no other values.
     pub fn new(source_ref: impl Into<String>) -> Self {
         Self {
             source_ref: source_ref.into(),
@@ -35,25 +35,32 @@ impl Incident {
         }
     }
 
-    /// Sets the title, unless there is none, and cuts it to what the host takes.
+    /// Sets the title, truncated to the host's limit of 512 bytes. Does nothing if `title` is absent.
     pub fn set_title(&mut self, title: Option<&str>) {
         if let Some(title) = title.and_then(present) {
-            self.title = Some(cut(title, TITLE_BYTES_MAX).to_owned());
+            self.title = Some(truncate(title, TITLE_BYTES_MAX).to_owned());
         }
     }
 
-    /// Adds an observable once, unless its value is absent or says nothing. Returns it, whether new or there already,
-    /// for further settings, such as [`Observable::ioc`].
+    /// Sets the severity as the vendor wrote it, and the severity if [`Severity::parse`] recognises the text.
+    pub fn set_severity(&mut self, vendor_severity: Option<&str>) {
+        self.vendor_severity = vendor_severity.map(str::to_owned);
+        self.severity = vendor_severity.and_then(Severity::parse);
+    }
+
+    /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
+    /// as [`Observable::ioc`].
     ///
-    /// An `ip` says nothing when it is no address, or unspecified, loopback, link-local, multicast or broadcast; a `hash`
-    /// when it is no hexadecimal digest or has only zeros; a `user-account` when it is one of Windows' own, such as
-    /// `NT AUTHORITY\SYSTEM`. Hashes are kept in lower case.
+    /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
+    /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
+    /// zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are stored in lower
+    /// case.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let value = match data_type {
-            "ip" if !is_telling_ip(value) => return None,
-            "hash" if !is_telling_hash(value) => return None,
-            "user-account" if !is_telling_user(value) => return None,
+            "ip" if !is_meaningful_ip(value) => return None,
+            "hash" if !is_meaningful_hash(value) => return None,
+            "user-account" if !is_meaningful_user(value) => return None,
             "hash" => Cow::Owned(value.to_ascii_lowercase()),
             _ => Cow::Borrowed(value),
         };
@@ -72,24 +79,13 @@ impl Incident {
         self.observables.last_mut()
     }
 
-    /// Adds a tag once, cut to what the host takes.
+    /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
     }
 
-    /// Adds every ATT&CK id in `text` once: `T1059`, `T1059.001` or `TA0002`, wherever they stand in it. Vendors' own
-    /// ids, such as CrowdStrike's `CST0006`, are not ATT&CK's and are passed over.
-    pub fn attack(&mut self, text: &str, tactic: Option<&str>) {
-        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.') {
-            let id = word.trim_matches('.');
-            if is_attack_id(id) && !self.techniques.iter().any(|known| known.id == id) {
-                self.techniques.push(Technique { id: id.to_owned(), tactic: tactic.map(str::to_owned) });
-            }
-        }
-    }
-
-    /// Keeps a vendor's field as text, unless it is absent. Text that could be read as JSON, such as an id with twenty
-    /// digits, stays text.
+    /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
+    /// digits, remains text.
     pub fn detail(&mut self, name: &str, value: Option<&str>) {
         let Some(value) = value else { return };
         match serde_json::from_str::<IgnoredAny>(value) {
@@ -98,7 +94,7 @@ impl Incident {
         }
     }
 
-    /// Keeps a vendor's value of any shape.
+    /// Adds a vendor's field of any type, as JSON.
     pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
         if let Ok(value) = serde_json::to_string(value) {
             self.details.push(Field { name: name.to_owned(), value });
@@ -106,8 +102,8 @@ impl Incident {
     }
 }
 
-/// The cloud's metadata address is link-local and telling: it matters who asks it.
-fn is_telling_ip(value: &str) -> bool {
+/// The cloud's metadata address is link-local but meaningful: requests to it can be an attack.
+fn is_meaningful_ip(value: &str) -> bool {
     match value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(ip)) => {
             let link_local = ip.is_link_local() && ip != Ipv4Addr::new(169, 254, 169, 254);
@@ -120,86 +116,46 @@ fn is_telling_ip(value: &str) -> bool {
     }
 }
 
-/// MD5 is the shortest.
-fn is_telling_hash(value: &str) -> bool {
+/// Requires 32 digits, the length of MD5, the shortest digest in use.
+fn is_meaningful_hash(value: &str) -> bool {
     value.len() >= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) && value.bytes().any(|byte| byte != b'0')
 }
 
-fn is_telling_user(value: &str) -> bool {
+fn is_meaningful_user(value: &str) -> bool {
     let (domain, name) = value.rsplit_once('\\').unwrap_or(("", value));
     let built_in = ["", "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"].iter().any(|own| own.eq_ignore_ascii_case(name));
     !built_in && !domain.eq_ignore_ascii_case("NT AUTHORITY")
 }
 
 fn add_tag(tags: &mut Vec<String>, tag: &str) {
-    if let Some(tag) = present(tag).map(|tag| cut(tag, TAG_BYTES_MAX))
+    if let Some(tag) = present(tag).map(|tag| truncate(tag, TAG_BYTES_MAX))
         && !tags.iter().any(|known| known == tag)
     {
         tags.push(tag.to_owned());
     }
 }
 
-/// The longest beginning of `text` with at most `bytes_max` bytes that ends between two characters.
-fn cut(text: &str, bytes_max: usize) -> &str {
+/// Returns the longest prefix of `text` with at most `bytes_max` bytes that ends at a character boundary.
+fn truncate(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-/// `T` and four digits, with or without `.` and three more; or `TA` and four digits.
-fn is_attack_id(id: &str) -> bool {
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    if let Some(tactic) = id.strip_prefix("TA") {
-        return digits(tactic, 4);
-    }
-    match id.strip_prefix('T').map(|rest| rest.split_once('.').unwrap_or((rest, ""))) {
-        Some((technique, sub)) => digits(technique, 4) && (sub.is_empty() || digits(sub, 3)),
-        None => false,
-    }
-}
-
 impl Observable {
-    /// Marks it as malicious by itself.
+    /// Marks the observable as malicious itself, not only involved.
     pub fn ioc(&mut self) -> &mut Self {
         self.ioc = true;
         self
     }
 
-    /// Adds a label once, cut to what the host takes.
+    /// Returns whether the other observable has the same type and value.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.data_type, &self.value) == (&other.data_type, &other.value)
+    }
+
+    /// Adds a tag unless the observable has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) -> &mut Self {
         add_tag(&mut self.tags, tag);
         self
-    }
-}
-
-impl Severity {
-    /// Reads the words that vendors use for the five steps, without case: `info`, `Low`, `WARNING`, `sev-1` is none.
-    pub fn parse(word: &str) -> Option<Self> {
-        let steps: [(Self, &[&str]); 5] = [
-            (Self::Informational, &["informational", "information", "info", "debug", "notice"]),
-            (Self::Low, &["low", "minor"]),
-            (Self::Medium, &["medium", "moderate", "warning", "warn"]),
-            (Self::High, &["high", "error", "major", "severe"]),
-            (Self::Critical, &["critical", "crit", "emergency", "fatal"]),
-        ];
-        let word = word.trim();
-        steps
-            .iter()
-            .find(|(_, words)| words.iter().any(|known| known.eq_ignore_ascii_case(word)))
-            .map(|(step, _)| *step)
-    }
-}
-
-impl State {
-    /// Reads the words that vendors use for opened and closed matters, without case. Words for work in progress, such
-    /// as `acknowledged`, are neither and read as none.
-    pub fn parse(word: &str) -> Option<Self> {
-        let is = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word.trim()));
-        if is(&["open", "opened", "new", "reopened"]) {
-            Some(Self::Open)
-        } else if is(&["resolved", "closed", "fixed", "dismissed", "false_positive", "falsepositive"]) {
-            Some(Self::Resolved)
-        } else {
-            None
-        }
     }
 }
 
@@ -211,7 +167,7 @@ impl Default for Outcome {
 }
 
 impl Outcome {
-    /// Nothing in the payload makes an incident, and why.
+    /// Returns an outcome without incidents, with the reason why the payload is not an incident.
     pub fn skip(reason: impl Into<String>) -> Self {
         Self { skipped: vec![reason.into()], ..Self::default() }
     }
@@ -228,16 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attack_ids_are_found_in_text_and_vendors_own_are_not() {
-        let mut incident = Incident::new("x");
-        incident.attack("Regsvr32 (T1218.010), https://attack.mitre.org/techniques/T1090/ TA0043-T1595 T1595", None);
-        incident.attack("CST0006 T12 T12345 TA001 T1059.1 AT1059", None);
-        let ids: Vec<&str> = incident.techniques.iter().map(|technique| technique.id.as_str()).collect();
-        assert_eq!(ids, ["T1218.010", "T1090", "TA0043", "T1595"]);
-    }
-
-    #[test]
-    fn values_that_say_nothing_are_not_observed() {
+    fn meaningless_values_are_not_observed() {
         let mut incident = Incident::new("x");
         for ip in ["0.0.0.0", "127.0.0.1", "224.0.0.251", "255.255.255.255", "169.254.7.7", "::1", "::ffff:127.0.0.1"] {
             incident.observe("ip", Some(ip), "");
@@ -257,16 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn the_same_observable_is_kept_once_and_can_still_be_marked() {
+    fn repeated_observables_are_added_once_and_can_be_marked() {
         let mut incident = Incident::new("x");
-        incident.observe("url", Some("http://a.example"), "seen");
-        incident.observe("url", Some("http://a.example"), "judged").map(Observable::ioc);
+        incident.observe("url", Some("http://a.example"), "contacted");
+        incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
-        assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("seen")));
+        assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
     }
 
     #[test]
-    fn details_stay_what_they_were() {
+    fn details_keep_their_type() {
         let mut incident = Incident::new("x");
         incident.detail("id", Some("12345678901234567890123"));
         incident.detail("command", Some("\"a.exe\""));
@@ -277,19 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn titles_and_tags_are_cut_between_characters() {
+    fn titles_and_tags_are_truncated_at_character_boundaries() {
         let mut incident = Incident::new("x");
         incident.set_title(Some(&"é".repeat(300)));
         incident.set_title(Some(" "));
         incident.tag(&format!("a{}", "é".repeat(100)));
         assert_eq!(incident.title.map(|title| title.len()), Some(512));
         assert_eq!(incident.tags[0].len(), 127);
-    }
-
-    #[test]
-    fn states_are_read_only_where_they_are_said() {
-        let states = ["New", "CLOSED", "reopened", "resolved", "inProgress", "active", ""].map(State::parse);
-        let (open, resolved) = (Some(State::Open), Some(State::Resolved));
-        assert_eq!(states, [open, resolved, open, resolved, None, None, None]);
     }
 }

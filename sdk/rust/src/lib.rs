@@ -1,8 +1,8 @@
 //! Write Hookmill plugins in Rust.
 //!
-//! A plugin is of one kind: a [`Mapper`], a [`Playbook`](playbook::Playbook) or a [`Notifier`](notifier::Notifier).
-//! A mapper turns one vendor's payload into incidents. It is a type that implements [`Mapper`], exported with
-//! [`export!`], in a crate of type `cdylib`:
+//! A plugin has one kind: [`Mapper`], [`Playbook`](playbook::Playbook) or [`Notifier`](notifier::Notifier). A mapper
+//! maps the payloads of one vendor to incidents. It is a type that implements [`Mapper`], exported with [`export!`], in
+//! a crate of type `cdylib`:
 //!
 //! ```
 //! use hookmill_sdk::{Description, Event, Incident, Mapper, MappingError, Outcome, Severity, Text};
@@ -31,14 +31,14 @@
 //!         incident.title = alert.name.owned();
 //!         incident.vendor_severity = alert.level.owned();
 //!         incident.severity = alert.level.get().and_then(Severity::parse);
-//!         incident.observe("ip", alert.source_ip.get(), "where it came from");
+//!         incident.observe("ip", alert.source_ip.get(), "source address");
 //!         Ok(incident.into())
 //!     }
 //! }
 //!
 //! hookmill_sdk::export!(Acme);
 //!
-//! // In the crate's tests `hookmill_sdk::testing::check::<Acme>("payloads")` runs every payload file natively.
+//! // The crate's tests call `hookmill_sdk::testing::check::<Acme>("payloads")`, which maps all payload files.
 //! let mut event = Event::new(r#"{"alert_id": 7, "name": "Odd login", "level": "HIGH", "source_ip": "192.0.2.1"}"#);
 //! let outcome = Acme::map(&event).unwrap();
 //! assert_eq!(outcome.incidents[0].source_ref, "7");
@@ -47,28 +47,52 @@
 //! assert!(matches!(Acme::map(&event), Err(MappingError::Malformed(_))));
 //! ```
 //!
-//! The crate is built with `hookmill plugin build DIR`, tried with `hookmill plugin run FILE --payload F` and put to
-//! work by copying the `.wasm` file into the plugins folder of a running host. The shapes are those of
-//! `wit/plugin.wit`, where every field is described.
+//! `hookmill plugin build DIR` builds the crate, `hookmill plugin run FILE --payload PAYLOAD` runs the plugin on a
+//! payload. To install the plugin, copy the `.wasm` file to the plugins folder of a running host.
 //!
-//! An instance lives for one event. The exported component therefore carries an allocator that only moves a pointer:
-//! nothing is given back before the instance goes, and no page table changes while it runs.
+//! # Records and units
+//!
+//! The types are those of `wit/plugin.wit`, which documents every field:
+//!
+//! | type | contents |
+//! |---|---|
+//! | [`Event`] | one received payload: `body` (bytes), `headers`, `context`, `settings`, `received_at` (milliseconds since the Unix epoch) |
+//! | [`Incident`] | the observation of one incident; absent values leave the stored incident unchanged |
+//! | [`Outcome`] | the incidents of one payload, with the reasons for parts that are not incidents (`skipped`) or could not be mapped (`problems`) |
+//! | [`MappingError`] | the reason why a whole payload could not be mapped |
+//!
+//! Times in an [`Incident`] are text: RFC 3339 or a number, see [`timestamp`]. The host rejects a `source_ref` or title
+//! outside 1 to 512 bytes and tags outside 1 to 128 bytes; [`Incident::set_title`] and [`Incident::tag`] truncate.
+//!
+//! # Errors
+//!
+//! Return [`MappingError::Unsupported`] for payloads of another kind: if the source has several mappers, the host calls
+//! the next one. Return [`MappingError::Malformed`] for broken payloads of the right kind. The sender sees the text.
+//! After either error, and after a panic, the host keeps the event in quarantine.
+//!
+//! # Memory
+//!
+//! An instance handles one event. The exported component therefore contains a bump allocator: memory is not freed
+//! before the instance ends, and no page table changes while it runs.
 
 mod allocator;
+pub mod attack;
 #[doc(hidden)]
 pub mod bindings;
 mod digest;
 mod fields;
 mod incident;
 mod list;
+mod names;
 pub mod notifier;
 mod payload;
 pub mod playbook;
+pub mod stix;
 pub mod testing;
 mod text;
 mod time;
 
-pub use bindings::mapper::hookmill::plugin::types::{
+pub use bindings::types::{
     Description, Event, Field, Incident, MappingError, Observable, Outcome, Severity, State, Technique, Tlp,
 };
 pub use digest::fingerprint;
@@ -78,23 +102,23 @@ pub use text::{Text, sentence};
 pub use time::timestamp;
 
 #[doc(hidden)]
-pub use allocator::Bump;
+pub use allocator::BumpAllocator;
 
-/// Maps one vendor's payloads to incidents.
+/// Maps the payloads of one vendor to incidents.
 pub trait Mapper {
-    /// Introduces the plugin; [`description!`] fills in the crate's version.
+    /// Returns the plugin's description; [`description!`] adds the crate's version.
     fn describe() -> Description;
 
-    /// Maps one payload. Must give the same outcome for the same event.
+    /// Maps one payload. Must be deterministic: the same event gives the same outcome.
     ///
     /// # Errors
-    /// [`MappingError::Unsupported`] when the payload is of another kind than this mapper's: name what was expected.
-    /// [`MappingError::Malformed`] when it is of this kind and broken.
+    /// Returns [`MappingError::Unsupported`] if the payload is of a kind that this mapper does not know; the text
+    /// should name what was expected. Returns [`MappingError::Malformed`] if the payload is of a known kind but broken.
     fn map(event: &Event) -> Result<Outcome, MappingError>;
 }
 
-/// A [`Description`] with the version of the crate it stands in: `description!(name, summary)`, and optionally the
-/// name of the signature scheme that the vendor uses: `description!(name, summary, scheme)`.
+/// Returns a [`Description`] with the version of the calling crate: `description!(name, summary)`, or
+/// `description!(name, summary, scheme)` with the name of the vendor's signature scheme.
 #[macro_export]
 macro_rules! description {
     ($name:expr, $summary:expr) => {
@@ -113,13 +137,13 @@ macro_rules! description {
     };
 }
 
-/// Makes a [`Mapper`] the crate's plugin. Once per crate.
+/// Exports a [`Mapper`] as the crate's plugin. Use once per crate.
 #[macro_export]
 macro_rules! export {
     ($mapper:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::bindings::mapper::exports::hookmill::plugin::mapper::Guest for Plugin {
+            impl $crate::bindings::mapper::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$mapper as $crate::Mapper>::describe()
                 }
@@ -127,19 +151,15 @@ macro_rules! export {
                     <$mapper as $crate::Mapper>::map(&event)
                 }
             }
-    $crate::bindings::mapper::export!(Plugin with_types_in $crate::bindings::mapper);
-
-            #[cfg(target_arch = "wasm32")]
-            #[global_allocator]
-            static ALLOCATOR: $crate::Bump = $crate::Bump::new();
+            $crate::__export_plugin!(Plugin, mapper);
         };
     };
 }
 
-/// Lines for the plugin's log. In native tests they go to standard error.
+/// Writes lines to the plugin's log, in native tests to standard error.
 pub mod log {
     #[cfg(target_arch = "wasm32")]
-    use crate::bindings::mapper::hookmill::plugin::log::{Level, write};
+    use crate::bindings::log::{Level, write};
 
     macro_rules! levels {
         ($($name:ident $level:ident $doc:literal)*) => {$(
@@ -153,9 +173,9 @@ pub mod log {
         )*};
     }
     levels! {
-        debug Debug "For the plugin's author."
-        info Info "For the record."
-        warn Warn "Odd, but it was dealt with."
-        error Error "Something was lost."
+        debug Debug "Writes a line for the plugin's author."
+        info Info "Writes a line about normal operation."
+        warn Warn "Writes a line about an unexpected condition that the plugin handled."
+        error Error "Writes a line about a failure; data was lost."
     }
 }

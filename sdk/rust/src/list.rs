@@ -1,4 +1,4 @@
-//! A vendor's list, however many it holds.
+//! A list in any form that vendors use.
 
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -6,9 +6,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// A list that vendors also write as `null`, as an empty text, or, when it holds one thing, as that thing alone.
+/// A list in any form that vendors use: an array, a single element without an array, `null` or empty text.
 ///
-/// `List<Text>` for scalars, `List<T>` for objects. A missing field is an empty list, without `#[serde(default)]`.
+/// Use `List<Text>` for scalars and `List<T>` for objects. A missing field is an empty list, without
+/// `#[serde(default)]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(Vec<T>);
 
@@ -111,7 +112,7 @@ mod tests {
     use crate::{Fields, Text};
 
     #[test]
-    fn one_many_and_none_are_lists() {
+    fn arrays_single_elements_and_absent_values_are_lists() {
         let texts = |json| -> Vec<String> {
             let list: List<Text> = serde_json::from_str(json).unwrap();
             list.iter().filter_map(Text::owned).collect()

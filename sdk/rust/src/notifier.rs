@@ -1,7 +1,7 @@
 //! Write Hookmill notifiers in Rust.
 //!
-//! A notifier makes of an audit entry the HTTP request that a destination takes. The host sends it, signs it and tries
-//! again; a destination names its notifier in the configuration.
+//! A notifier renders an audit entry as the HTTP request that a destination expects. The host sends the request, signs
+//! it and retries it. The configuration of a destination names its notifier.
 //!
 //! ```
 //! use hookmill_sdk::Description;
@@ -11,7 +11,7 @@
 //!
 //! impl Notifier for Chat {
 //!     fn describe() -> Description {
-//!         hookmill_sdk::description!("Chat", "Says in a chat which incidents are new")
+//!         hookmill_sdk::description!("Chat", "Posts new incidents to a chat")
 //!     }
 //!
 //!     fn render(notification: &Notification) -> Result<Option<HttpRequest>, String> {
@@ -28,30 +28,30 @@
 //! ```
 
 use crate::Description;
-pub use crate::bindings::mapper::hookmill::plugin::types::{
+pub use crate::bindings::types::{
     Field, HttpRequest, Notification, Observable, Operation, Severity, Status, StoredIncident, Tlp,
 };
 use serde::Serialize;
 
-/// Turns audit entries into requests.
+/// Renders audit entries as HTTP requests.
 pub trait Notifier {
-    /// Introduces the plugin; [`description!`](crate::description) fills in the crate's version.
+    /// Returns the plugin's description; [`description!`](crate::description) adds the crate's version.
     fn describe() -> Description;
 
-    /// Renders one audit entry; none sends nothing.
+    /// Renders one audit entry. None means that nothing is sent.
     ///
     /// # Errors
-    /// What is wrong. It is tried again on the destination's schedule.
+    /// Returns an error text if the entry cannot be rendered. The host retries on the destination's schedule.
     fn render(notification: &Notification) -> Result<Option<HttpRequest>, String>;
 }
 
-/// Makes a [`Notifier`] the crate's plugin. Once per crate.
+/// Exports a [`Notifier`] as the crate's plugin. Use once per crate.
 #[macro_export]
 macro_rules! export_notifier {
     ($notifier:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::bindings::notifier::exports::hookmill::plugin::notifier::Guest for Plugin {
+            impl $crate::bindings::notifier::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$notifier as $crate::notifier::Notifier>::describe()
                 }
@@ -61,17 +61,13 @@ macro_rules! export_notifier {
                     <$notifier as $crate::notifier::Notifier>::render(&notification)
                 }
             }
-    $crate::bindings::notifier::export!(Plugin with_types_in $crate::bindings::notifier);
-
-            #[cfg(target_arch = "wasm32")]
-            #[global_allocator]
-            static ALLOCATOR: $crate::Bump = $crate::Bump::new();
+            $crate::__export_plugin!(Plugin, notifier);
         };
     };
 }
 
 impl HttpRequest {
-    /// A POST of this as JSON to the destination's URL.
+    /// Returns a POST request with a JSON body to the destination's URL.
     pub fn post_json(body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).unwrap_or_default();
         Self { method: "POST".into(), url: None, headers: Vec::new(), body }
@@ -79,7 +75,7 @@ impl HttpRequest {
 }
 
 impl Notification {
-    /// The new value of an attribute that was set or changed: a text as it is, anything else as JSON.
+    /// Returns the new value of an attribute that was set or changed: text without quotes, any other value as JSON.
     pub fn change(&self, name: &str) -> Option<&str> {
         self.changes.iter().find(|change| change.name == name).map(|change| change.value.as_str())
     }

@@ -1,10 +1,10 @@
-//! Reading the event that a mapper is given.
+//! Methods of [`Event`], the argument of a mapper.
 
 use crate::{Event, Field, MappingError};
 use serde::Deserialize;
 
 impl Event {
-    /// An event with this body and nothing else known, for tests.
+    /// Returns an event with this body, without headers, context and settings: for tests.
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
         Self {
             id: "018cc251-f400-7000-8000-000000000001".into(),
@@ -18,14 +18,14 @@ impl Event {
         }
     }
 
-    /// Reads the body as JSON.
+    /// Parses the body as JSON. `expected` names the expected payload in error texts.
     ///
     /// # Errors
-    /// [`MappingError::Malformed`] when it is not JSON; [`MappingError::Unsupported`], naming what was `expected`,
-    /// when it is JSON of another shape.
+    /// Returns [`MappingError::Malformed`] if the body is not JSON, and [`MappingError::Unsupported`] if the JSON does
+    /// not have the shape of `T`.
     pub fn json<'a, T: Deserialize<'a>>(&'a self, expected: &str) -> Result<T, MappingError> {
         let body = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
-        // Checking UTF-8 once is quicker than string by string, as `from_slice` does.
+        // Checking UTF-8 once is faster than checking each string, as `from_slice` does.
         let read = std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
         read.map_err(|error| {
             if error.is_data() {
@@ -36,17 +36,17 @@ impl Event {
         })
     }
 
-    /// The first header of this name, which is given in lower case.
+    /// Returns the first header with this name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// What is known of the delivery by this name, such as `query.team` or `sse.event`.
+    /// Returns the first context value with this name, such as `query.team` or `sse.event`.
     pub fn context_value(&self, name: &str) -> Option<&str> {
         first(&self.context, name)
     }
 
-    /// The first setting of this name.
+    /// Returns the first setting with this name.
     pub fn setting(&self, name: &str) -> Option<&str> {
         first(&self.settings, name)
     }

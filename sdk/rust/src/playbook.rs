@@ -1,17 +1,17 @@
 //! Write Hookmill playbooks in Rust.
 //!
-//! A playbook gets an incident and says what is to be done with it. It runs on the incidents of every source with
-//! `auto_triage: true` that names it.
+//! A playbook receives a stored incident and returns the actions to apply to it. A source with `auto_triage: true`
+//! names its playbook; the host runs the playbook on the incidents of that source.
 //!
 //! ```
 //! use hookmill_sdk::Description;
 //! use hookmill_sdk::playbook::{Action, Playbook, Severity, Status, StoredIncident};
 //!
-//! struct LoudHosts;
+//! struct ServerTriage;
 //!
-//! impl Playbook for LoudHosts {
+//! impl Playbook for ServerTriage {
 //!     fn describe() -> Description {
-//!         hookmill_sdk::description!("Loud hosts", "Raises incidents of servers")
+//!         hookmill_sdk::description!("Server triage", "Raises incidents on servers to high")
 //!     }
 //!
 //!     fn triage(incident: &StoredIncident) -> Result<Vec<Action>, String> {
@@ -23,40 +23,40 @@
 //!     }
 //! }
 //!
-//! hookmill_sdk::export_playbook!(LoudHosts);
+//! hookmill_sdk::export_playbook!(ServerTriage);
 //!
-//! // In the crate's tests `hookmill_sdk::testing::check_playbook::<LoudHosts>("incidents")` runs every incident file.
+//! // The crate's tests call `hookmill_sdk::testing::check_playbook::<ServerTriage>("incidents")`.
 //! ```
 //!
-//! What judges by several signs, as the bundled playbooks do, collects them in [`Findings`].
+//! [`Findings`] collects several reasons for a severity, as the bundled playbooks do.
 
 mod findings;
 
 use crate::Description;
-pub use crate::bindings::mapper::hookmill::plugin::types::{
-    Action, Field, Note, Observable, Severity, Status, StoredIncident, Technique, Tlp,
-};
-pub use findings::{Findings, Words, defanged, named};
+pub use crate::bindings::types::{Action, Field, Note, Observable, Severity, Status, StoredIncident, Technique, Tlp};
+pub use findings::{Findings, Words, defang, listed};
 
-/// Judges incidents.
+/// Triages incidents.
 pub trait Playbook {
-    /// Introduces the plugin; [`description!`](crate::description) fills in the crate's version.
+    /// Returns the plugin's description; [`description!`](crate::description) adds the crate's version.
     fn describe() -> Description;
 
-    /// Says what to do with an incident; an empty list is nothing. Must give the same for the same incident.
+    /// Returns the actions to apply to an incident; an empty list changes nothing. Must be deterministic: the same
+    /// incident gives the same actions.
     ///
     /// # Errors
-    /// What is missing. The incident stays as it is, and shows this.
+    /// Returns an error text if the incident cannot be triaged. The incident stays unchanged and shows the text, which
+    /// should name what is missing.
     fn triage(incident: &StoredIncident) -> Result<Vec<Action>, String>;
 }
 
-/// Makes a [`Playbook`] the crate's plugin. Once per crate.
+/// Exports a [`Playbook`] as the crate's plugin. Use once per crate.
 #[macro_export]
 macro_rules! export_playbook {
     ($playbook:ty) => {
         const _: () = {
             struct Plugin;
-            impl $crate::bindings::playbook::exports::hookmill::plugin::playbook::Guest for Plugin {
+            impl $crate::bindings::playbook::Guest for Plugin {
                 fn describe() -> $crate::Description {
                     <$playbook as $crate::playbook::Playbook>::describe()
                 }
@@ -64,23 +64,19 @@ macro_rules! export_playbook {
                     <$playbook as $crate::playbook::Playbook>::triage(&incident)
                 }
             }
-    $crate::bindings::playbook::export!(Plugin with_types_in $crate::bindings::playbook);
-
-            #[cfg(target_arch = "wasm32")]
-            #[global_allocator]
-            static ALLOCATOR: $crate::Bump = $crate::Bump::new();
+            $crate::__export_plugin!(Plugin, playbook);
         };
     };
 }
 
 impl StoredIncident {
-    /// The values of its observables of one type.
+    /// Returns the values of the observables of one type.
     pub fn values<'a>(&'a self, data_type: &'a str) -> impl Iterator<Item = &'a str> {
         let of_type = self.observables.iter().filter(move |observable| observable.data_type == data_type);
         of_type.map(|observable| observable.value.as_str())
     }
 
-    /// A vendor's field that the mapper kept: a text as it is, anything else as JSON.
+    /// Returns a vendor's field that the mapper kept: text without quotes, any other value as JSON.
     pub fn detail(&self, name: &str) -> Option<&str> {
         self.details.iter().find(|detail| detail.name == name).map(|detail| detail.value.as_str())
     }

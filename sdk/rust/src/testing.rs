@@ -1,44 +1,44 @@
-//! Runs a plugin natively against files, in its author's unit tests.
+//! Unit tests of plugins: runs a plugin natively and compares the results with files.
 
 mod incident;
 
 pub use incident::{actions_json, stored_incident};
 
 use crate::playbook::Playbook;
-use crate::{Event, Field, Incident, Mapper, MappingError, Observable, Outcome};
+use crate::{Event, Field, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, Tlp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Maps every `NAME.json` in `directory` and compares the outcome with `NAME.expected.json` beside it. What came with
-/// the body, where it matters, stands in `NAME.event.json`: `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
+/// Maps every payload `NAME.json` in `directory` and compares the outcome with `NAME.expected.json`.
 ///
-/// The expected file holds what [`outcome_json`] gives. With `UPDATE_EXPECTED=1` in the environment it is written
-/// instead of compared: read the difference before you commit it.
+/// An optional file `NAME.event.json` adds headers and context values to the event:
+/// `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`. Expected files have the form of [`outcome_json`]. With
+/// `UPDATE_EXPECTED=1` in the environment this function writes them instead: review the difference before you commit.
 ///
 /// # Panics
-/// When an outcome differs, with both; when a file cannot be read; when there is no payload at all.
+/// Panics if an outcome differs, if a file cannot be read or if the directory has no payload.
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
 pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
     check_files(directory.as_ref(), |payload, body| {
-        let around = Around::beside(payload);
-        let event = Event { headers: fields(around.headers), context: fields(around.context), ..Event::new(body) };
+        let request = Request::of(payload);
+        let event = Event { headers: fields(request.headers), context: fields(request.context), ..Event::new(body) };
         outcome_json(&M::map(&event))
     });
 }
 
-/// What came with a payload.
+/// The headers and context values of a payload, read from `NAME.event.json`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Around {
+struct Request {
     headers: BTreeMap<String, String>,
     context: BTreeMap<String, String>,
 }
 
-impl Around {
+impl Request {
     #[allow(clippy::panic, reason = "a failed check is a failed test")]
-    fn beside(payload: &Path) -> Self {
+    fn of(payload: &Path) -> Self {
         let file = payload.with_extension("event.json");
         if !file.exists() {
             return Self::default();
@@ -52,17 +52,18 @@ fn fields(pairs: BTreeMap<String, String>) -> Vec<Field> {
     pairs.into_iter().map(|(name, value)| Field { name, value }).collect()
 }
 
-/// Has every incident `NAME.json` in `directory` judged, as `GET /api/incidents/…` shows it, and compares the actions
-/// with `NAME.expected.json` beside it.
+/// Triages every incident `NAME.json` in `directory` and compares the actions with `NAME.expected.json`.
 ///
-/// The expected file holds what [`actions_json`] gives, and is written by `UPDATE_EXPECTED=1` as for [`check`].
+/// Incident files have the form of `GET /api/incidents/…`, expected files the form of [`actions_json`]. With
+/// `UPDATE_EXPECTED=1` in the environment this function writes them, like [`check`].
 ///
 /// # Panics
-/// As [`check`].
+/// Panics if the actions differ, if a file cannot be read or if the directory has no incident.
 #[allow(clippy::panic, reason = "a failed check is a failed test")]
 pub fn check_playbook<P: Playbook>(directory: impl AsRef<Path>) {
     check_files(directory.as_ref(), |_, text| {
-        let incident = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("an incident is no JSON: {error}"));
+        let incident =
+            serde_json::from_slice(&text).unwrap_or_else(|error| panic!("an incident file is not JSON: {error}"));
         actions_json(&P::triage(&stored_incident(&incident)))
     });
 }
@@ -82,7 +83,7 @@ fn check_files(directory: &Path, run: impl Fn(&Path, Vec<u8>) -> Value) {
             continue;
         }
         let text = std::fs::read_to_string(&expected).unwrap_or_else(|error| {
-            panic!("{}: {error}; set UPDATE_EXPECTED=1 to write it from what the plugin gives", expected.display())
+            panic!("{}: {error}; set UPDATE_EXPECTED=1 to write the plugin's result to this file", expected.display())
         });
         let wanted: Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", expected.display()));
@@ -90,12 +91,12 @@ fn check_files(directory: &Path, run: impl Fn(&Path, Vec<u8>) -> Value) {
     }
 }
 
-/// Maps bodies that no vendor sends: nothing, other JSON types, broken and very deeply nested JSON. A mapper has to
-/// refuse each of them; one that follows the nesting by recursion overflows its stack here.
+/// Checks that a mapper rejects invalid bodies: empty, other JSON types, broken and deeply nested JSON. A mapper that
+/// recurses into nested JSON overflows its stack here.
 ///
 /// # Panics
-/// When one of them maps.
-pub fn check_refuses_nonsense<M: Mapper>() {
+/// Panics if the mapper accepts one of them.
+pub fn check_rejects_invalid<M: Mapper>() {
     const DEPTH: usize = 100_000;
     let nested = [("[", ""), ("[", "]"), ("{\"event\":", ""), ("[{\"data\":", "}]")]
         .map(|(open, close)| open.repeat(DEPTH) + "1" + &close.repeat(DEPTH));
@@ -103,7 +104,7 @@ pub fn check_refuses_nonsense<M: Mapper>() {
         ["", "null", "true", "7", "\"text\"", "[]", "[1]", "{}", "{\"a\"", "\u{0}", "<xml/>"].map(String::from);
     for body in others.into_iter().chain(nested) {
         let outcome = M::map(&Event::new(body.as_bytes()));
-        assert!(outcome.is_err(), "{:.40} makes {:#}", body, outcome_json(&outcome));
+        assert!(outcome.is_err(), "{:.40} maps to {:#}", body, outcome_json(&outcome));
     }
 }
 
@@ -117,8 +118,8 @@ fn payload_names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// An outcome as JSON: the WIT record's fields with `_` for `-`, enums as their WIT words, what is absent left out.
-/// An error is `{"error": {"malformed": "…"}}` or `{"error": {"unsupported": "…"}}`.
+/// Returns an outcome as JSON: the fields of the WIT record with `_` for `-`, enums by their WIT names, without absent
+/// values. An error is `{"error": {"malformed": "…"}}` or `{"error": {"unsupported": "…"}}`.
 pub fn outcome_json(outcome: &Result<Outcome, MappingError>) -> Value {
     match outcome {
         Ok(outcome) => json!({
@@ -132,17 +133,16 @@ pub fn outcome_json(outcome: &Result<Outcome, MappingError>) -> Value {
 }
 
 fn incident_json(incident: &Incident) -> Value {
-    let word = |debug: String| debug.rsplit("::").next().map(kebab);
     let mut object = Map::new();
     let texts = [
         ("source_ref", Some(incident.source_ref.clone())),
         ("title", incident.title.clone()),
         ("description", incident.description.clone()),
         ("category", incident.category.clone()),
-        ("severity", incident.severity.and_then(|value| word(format!("{value:?}")))),
+        ("severity", incident.severity.map(Severity::name).map(str::to_owned)),
         ("vendor_severity", incident.vendor_severity.clone()),
-        ("state", incident.state.and_then(|value| word(format!("{value:?}")))),
-        ("tlp", incident.tlp.and_then(|value| word(format!("{value:?}")))),
+        ("state", incident.state.map(State::name).map(str::to_owned)),
+        ("tlp", incident.tlp.map(Tlp::name).map(str::to_owned)),
         ("occurred_at", incident.occurred_at.clone()),
         ("changed_at", incident.changed_at.clone()),
         ("external_link", incident.external_link.clone()),
@@ -186,16 +186,4 @@ fn detail_json(detail: &Field) -> (String, Value) {
         Err(_) => json!(detail.value),
     };
     (detail.name.clone(), value)
-}
-
-/// `AmberStrict` → `amber-strict`.
-fn kebab(name: &str) -> String {
-    let mut word = String::new();
-    for (index, letter) in name.char_indices() {
-        if letter.is_uppercase() && index > 0 {
-            word.push('-');
-        }
-        word.extend(letter.to_lowercase());
-    }
-    word
 }

@@ -1,36 +1,36 @@
-//! A vendor's scalar, however it was spelled.
+//! A scalar in any form that vendors use.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A scalar of a payload as text: a string, a number or a boolean; of an array its first element.
+/// A scalar of a payload as text: a string, a number, a boolean, or the first element of an array.
 ///
-/// Vendors spell "nothing" in many ways; `null`, an empty or blank string, `N/A`, `null` and `-` as text, an empty
-/// array and an object all read as absent. So does a missing field, without `#[serde(default)]`.
+/// Vendors write absent values in many ways. `null`, an empty or blank string, the strings `N/A`, `null` and `-`, an
+/// empty array and an object are all treated as absent. So is a missing field, without `#[serde(default)]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(
-    /// Trimmed, and empty when absent.
+    /// Trimmed; empty if absent.
     Cow<'a, str>,
 );
 
 impl<'a> Text<'a> {
-    /// The text, unless absent.
+    /// Returns the text, or none if absent.
     pub fn get(&self) -> Option<&str> {
         (!self.0.is_empty()).then_some(&*self.0)
     }
 
-    /// The text as an owned string, unless absent.
+    /// Returns the text as an owned string, or none if absent.
     pub fn owned(&self) -> Option<String> {
         self.get().map(str::to_owned)
     }
 
-    /// The text as a time for the host, unless it is none: see [`timestamp`](crate::timestamp).
+    /// Returns the text as a timestamp, or none if absent or not a time: see [`timestamp`](crate::timestamp).
     pub fn time(&self) -> Option<String> {
         crate::timestamp(self.get()?)
     }
 
-    /// The text as a number, unless absent or not a number.
+    /// Returns the text as a number, or none if absent or not a number.
     pub fn number(&self) -> Option<f64> {
         self.get()?.parse().ok()
     }
@@ -42,14 +42,14 @@ impl<'a> From<&'a str> for Text<'a> {
     }
 }
 
-/// `text` without surrounding white space, unless it is one of the ways to say nothing.
+/// Returns `text` without surrounding white space, or none if it stands for an absent value.
 pub(crate) fn present(text: &str) -> Option<&str> {
     let text = text.trim();
     let absent = matches!(text, "" | "-") || text.eq_ignore_ascii_case("n/a") || text.eq_ignore_ascii_case("null");
     (!absent).then_some(text)
 }
 
-/// A vendor's name for something as a title: `login_failed` and `LoginFailed` are `Login failed`.
+/// Returns a vendor's identifier as a title: `login_failed` and `LoginFailed` become `Login failed`.
 pub fn sentence(name: &str) -> String {
     let mut sentence = String::with_capacity(name.len() + 8);
     let mut after_lower = false;
@@ -68,7 +68,7 @@ pub fn sentence(name: &str) -> String {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As an option, because serde reads only options from fields that are missing.
+        // As an option, because serde accepts missing fields only for options.
         deserializer.deserialize_option(TextVisitor).map(Self)
     }
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_sentences() {
+    fn identifiers_become_sentences() {
         let names = ["login_failed", "LoginFailed", "disk.full", "IAMChange", "Plain words", ""].map(sentence);
         assert_eq!(names, ["Login failed", "Login failed", "Disk full", "IAMChange", "Plain words", ""]);
     }

@@ -1,12 +1,14 @@
-//! Vendors' times, in a form that the host reads.
+//! Vendors' times in a form that the host accepts.
 
 use crate::text::present;
 
-/// A vendor's time as the host reads it, or none where it says nothing: absent, zero, the years before 1970 that
-/// stand for "never", or not a time at all. A refused time would cost the whole event.
+/// Converts a vendor's time to a form that the host accepts.
 ///
-/// Numbers and RFC 3339 pass as they are. A space between date and time becomes `T`, a missing zone `Z`, and an
-/// offset gets its colon: `2025-04-21 20:51:04.0581832` is `2025-04-21T20:51:04.0581832Z`.
+/// Numbers and RFC 3339 are unchanged. Otherwise a space between date and time becomes `T`, a missing offset becomes
+/// `Z`, and an offset without a colon gets one: `2025-04-21 20:51:04.0581832` becomes `2025-04-21T20:51:04.0581832Z`.
+///
+/// Returns none if the text is absent, zero or not a time, and for years before 1970, which vendors use for "never":
+/// the host rejects a whole event for one invalid time.
 pub fn timestamp(text: &str) -> Option<String> {
     let text = present(text)?;
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
@@ -35,7 +37,7 @@ pub fn timestamp(text: &str) -> Option<String> {
     Some(format!("{date}T{clock}{zone}"))
 }
 
-/// Whether `text` has digits where `shape` has `0`, a sign where it has `+`, and otherwise the same characters.
+/// Returns whether `text` has digits where `shape` has `0`, a sign where it has `+`, and otherwise the same characters.
 fn looks_like(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
         && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
@@ -50,7 +52,7 @@ mod tests {
     use super::timestamp;
 
     #[test]
-    fn times_are_put_in_form_and_nothing_is_none() {
+    fn times_are_converted_and_absent_times_are_none() {
         let cases = [
             ("2024-01-15T10:00:00Z", Some("2024-01-15T10:00:00Z")),
             ("2021-04-27T12:19:27.7211305Z", Some("2021-04-27T12:19:27.7211305Z")),

@@ -1,11 +1,11 @@
-//! Maps Acme's alerts. Replace Acme by your vendor.
+//! Maps Acme's alerts. Replace Acme with your vendor.
 
 use hookmill_sdk::{Description, Event, Incident, Mapper, MappingError, Outcome, Severity, Text, description};
 use serde::Deserialize;
 
 struct Acme;
 
-/// A field that is absent, null or of another type reads as nothing.
+/// The fields of an alert. Missing fields, null and values of other types are treated as absent.
 #[derive(Deserialize)]
 struct Alert<'a> {
     #[serde(borrow)]
@@ -32,7 +32,7 @@ impl Mapper for Acme {
         incident.vendor_severity = alert.level.owned();
         incident.occurred_at = alert.detected_at.time();
         incident.external_link = alert.url.owned();
-        incident.observe("ip", alert.source_ip.get(), "where it came from");
+        incident.observe("ip", alert.source_ip.get(), "source address");
         Ok(incident.into())
     }
 }

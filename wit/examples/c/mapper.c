@@ -1,4 +1,4 @@
-// A mapper in C: one incident for each payload that begins with `acme:`, the rest of which is its id.
+// A mapper in C. A payload `acme:ID` is one incident with the id ID.
 
 #include "mapper_plugin.h"
 #include <stdlib.h>
@@ -12,20 +12,20 @@ typedef hookmill_plugin_types_incident_t incident_t;
 
 static const char PREFIX[] = "acme:";
 
-void exports_hookmill_plugin_mapper_describe(description_t *said) {
-  *said = (description_t){0};
-  mapper_plugin_string_dup(&said->name, "Acme in C");
-  mapper_plugin_string_dup(&said->version, "0.1.0");
-  mapper_plugin_string_dup(&said->summary, "Lines of Acme's sensor");
+void exports_hookmill_plugin_mapper_describe(description_t *description) {
+  *description = (description_t){0};
+  mapper_plugin_string_dup(&description->name, "Acme in C");
+  mapper_plugin_string_dup(&description->version, "0.1.0");
+  mapper_plugin_string_dup(&description->summary, "Alerts of Acme's sensor");
 }
 
-// False is an error. What is returned is freed by the generated code, hence the copies.
+// Returns false to report an error. The generated code frees the results, so every text is a copy.
 bool exports_hookmill_plugin_mapper_to_incidents(event_t *event, outcome_t *outcome, mapping_error_t *error) {
   size_t prefix = strlen(PREFIX);
   size_t length = event->body.len - prefix;
   if (event->body.len <= prefix || memcmp(event->body.ptr, PREFIX, prefix) != 0) {
     error->tag = HOOKMILL_PLUGIN_TYPES_MAPPING_ERROR_UNSUPPORTED;
-    mapper_plugin_string_dup(&error->val.unsupported, "expected a line that begins with `acme:`");
+    mapper_plugin_string_dup(&error->val.unsupported, "expected a payload that begins with `acme:`");
     return false;
   }
   incident_t *incident = calloc(1, sizeof *incident);

@@ -1,17 +1,17 @@
-//! What a playbook found out about an incident, and the actions that follow.
+//! The findings of a playbook about one incident, and the resulting actions.
 
 use super::{Action, Observable, Severity, Status, StoredIncident};
 
-/// The host's limit, `wit/plugin.wit`.
+/// The host's limit, see `wit/plugin.wit`.
 const NOTE_BYTES_MAX: usize = 16 * 1024;
-/// Values that one line of a note names: who wants all looks at the observables.
-const NAMED_MAX: usize = 8;
-const NAMED_CHARS_MAX: usize = 120;
+/// The number of values listed in one line of a note; the incident's observables are complete.
+const LISTED_MAX: usize = 8;
+const LISTED_CHARS_MAX: usize = 120;
 
-/// Reasons for a severity, first steps, tags and observables, collected one by one.
+/// A collection of reasons for a severity, first steps, tags and observables.
 ///
-/// It never lowers a severity, never takes an incident back that somebody works on, and says in a note why it did what
-/// it did.
+/// The resulting actions never lower a severity and never change the status of an incident that is already being worked
+/// on. A note explains all reasons.
 #[derive(Debug)]
 pub struct Findings<'a> {
     incident: &'a StoredIncident,
@@ -22,53 +22,55 @@ pub struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// Nothing yet.
+    /// Returns empty findings for an incident.
     pub fn new(incident: &'a StoredIncident) -> Self {
         let severity = incident.severity;
         Self { incident, severity, reasons: Vec::new(), steps: Vec::new(), additions: Vec::new() }
     }
 
-    /// A reason for which the incident is at least this bad.
+    /// Adds a reason for at least this severity.
     pub fn at_least(&mut self, severity: Severity, reason: impl Into<String>) {
         self.severity = self.severity.max(severity);
         self.reason(reason);
     }
 
-    /// Something to know that makes it no worse.
+    /// Adds a reason that does not raise the severity.
     pub fn reason(&mut self, reason: impl Into<String>) {
         self.reasons.push(reason.into());
     }
 
-    /// What to do next, in the order of the calls.
+    /// Adds a step to take next. The note lists steps in the order of these calls.
     pub fn step(&mut self, step: impl Into<String>) {
         self.steps.push(step.into());
     }
 
-    /// A label, unless it is there.
+    /// Adds a tag unless the incident has it.
     pub fn tag(&mut self, tag: &str) {
         if !self.incident.tags.iter().any(|known| known == tag) {
             self.additions.push(Action::AddTag(tag.to_owned()));
         }
     }
 
-    /// An observable that follows from others, unless it is there.
+    /// Adds an observable derived from others unless the incident has it. Compares values ignoring case.
     pub fn observe(&mut self, data_type: &str, value: &str, message: &str) {
         let known = self.incident.values(data_type).any(|known| known.eq_ignore_ascii_case(value));
-        let added = |action: &Action| matches!(action, Action::AddObservable(added) if added.data_type == data_type && added.value == value);
-        if !known && !self.additions.iter().any(added) {
-            self.additions.push(Action::AddObservable(Observable {
-                data_type: data_type.to_owned(),
-                value: value.to_owned(),
-                message: Some(message.to_owned()),
-                tags: Vec::new(),
-                ioc: false,
-            }));
+        let observable = Observable {
+            data_type: data_type.to_owned(),
+            value: value.to_owned(),
+            message: Some(message.to_owned()),
+            tags: Vec::new(),
+            ioc: false,
+        };
+        let is_added = |action: &Action| matches!(action, Action::AddObservable(added) if added.is_same(&observable));
+        if !known && !self.additions.iter().any(is_added) {
+            self.additions.push(Action::AddObservable(observable));
         }
     }
 
-    /// The actions: severity where it rises, category, status `triaged` where nobody has looked at it, tags, observables
-    /// and one note, whose first line is `headline` and the severity.
+    /// Returns the actions: the severity if it rises, the category, the status `triaged` for new incidents, tags,
+    /// observables, and one note that begins with `headline` and the severity.
     pub fn into_actions(self, category: &str, headline: &str) -> Vec<Action> {
+        let note = self.note(headline);
         let mut actions = Vec::new();
         if self.severity > self.incident.severity {
             actions.push(Action::SetSeverity(self.severity));
@@ -80,45 +82,37 @@ impl<'a> Findings<'a> {
             actions.push(Action::SetStatus(Status::Triaged));
         }
         actions.extend(self.additions);
-        let was = if self.severity > self.incident.severity {
-            format!(", raised from {}", word(self.incident.severity))
-        } else {
-            String::new()
-        };
-        let mut note = format!("{headline}: severity {}{was}.\n\nWhy:\n", word(self.severity));
+        actions.push(Action::AddNote(note));
+        actions
+    }
+
+    fn note(&self, headline: &str) -> String {
+        let (severity, stored) = (self.severity, self.incident.severity);
+        let raised = if severity > stored { format!(", raised from {}", stored.name()) } else { String::new() };
+        let mut note = format!("{headline}: severity {}{raised}.\n\nWhy:\n", severity.name());
         self.reasons.iter().for_each(|reason| note += &format!("- {reason}\n"));
         note += "\nFirst steps:\n";
         (1..).zip(&self.steps).for_each(|(number, step)| note += &format!("{number}. {step}\n"));
         note.truncate(note.trim_end().floor_char_boundary(NOTE_BYTES_MAX));
-        actions.push(Action::AddNote(note));
-        actions
+        note
     }
 }
 
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Informational => "informational",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
-}
-
-/// Values for a line of a note: the first of them, each on one line and not too long.
-pub fn named<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+/// Returns values as a list for a line of a note: at most 8 values of at most 120 characters, and the number of the
+/// values left out. Control characters become spaces.
+pub fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     let mut values = values.into_iter();
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    let cut = |value: &str| value.chars().take(NAMED_CHARS_MAX).map(plain).collect::<String>();
-    let first: Vec<String> = values.by_ref().take(NAMED_MAX).map(cut).collect();
+    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let shorten = |value: &str| value.chars().take(LISTED_CHARS_MAX).map(printable).collect::<String>();
+    let first: Vec<String> = values.by_ref().take(LISTED_MAX).map(shorten).collect();
     match values.count() {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
-/// A URL, domain or address that nobody opens by mistake: `hxxp://evil[.]example/a.b`.
-pub fn defanged(value: &str) -> String {
+/// Defangs a URL, domain or address, so that it cannot be opened by mistake: `hxxp://evil[.]example/a.b`.
+pub fn defang(value: &str) -> String {
     let (scheme, rest) = value.split_once("://").unwrap_or(("", value));
     let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = host.replace('.', "[.]");
@@ -128,13 +122,14 @@ pub fn defanged(value: &str) -> String {
     }
 }
 
-/// The words of an incident, in lower case: title, description, category, tags, and the fields that its mapper kept,
-/// but for what a vendor advises to do, which speaks of everything that can be.
+/// The words of an incident in lower case: title, description, category, tags and details.
+///
+/// Details named as recommendations are left out: a vendor's advice lists possible causes, not findings.
 #[derive(Debug)]
 pub struct Words(String);
 
 impl Words {
-    /// All of them.
+    /// Returns the words of an incident.
     pub fn of(incident: &StoredIncident) -> Self {
         let mut words = Self(" ".to_owned());
         let texts = [Some(&incident.title), incident.description.as_ref(), incident.category.as_ref()];
@@ -146,14 +141,14 @@ impl Words {
         words
     }
 
-    /// Those of one text.
+    /// Returns the words of one text.
     pub fn of_text(text: &str) -> Self {
         let mut words = Self(" ".to_owned());
         words.add(text);
         words
     }
 
-    /// `PhishingEmail` is two words, and `process_killed` too.
+    /// Adds the words of a text. `PhishingEmail` and `process_killed` are two words each.
     fn add(&mut self, text: &str) {
         let mut after_lower = false;
         for letter in text.chars() {
@@ -175,16 +170,16 @@ impl Words {
         }
     }
 
-    /// The first of these phrases that it has: lower-case words with one space between, the last with `*` for any
-    /// ending.
+    /// Returns the first of these phrases that occurs. A phrase is lower-case words separated by single spaces; a `*`
+    /// at the end stands for any ending.
     pub fn first<'p>(&self, phrases: &[&'p str]) -> Option<&'p str> {
         phrases.iter().copied().find(|phrase| match phrase.strip_suffix('*') {
-            Some(beginning) => self.0.contains(&format!(" {beginning}")),
+            Some(prefix) => self.0.contains(&format!(" {prefix}")),
             None => self.0.contains(&format!(" {phrase} ")),
         })
     }
 
-    /// Whether it has one of these phrases.
+    /// Returns whether one of these phrases occurs.
     pub fn any(&self, phrases: &[&str]) -> bool {
         self.first(phrases).is_some()
     }
@@ -192,10 +187,10 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
-    use super::{Words, defanged, named};
+    use super::{Words, defang, listed};
 
     #[test]
-    fn words_are_found_whatever_is_between_them() {
+    fn words_are_found_with_any_separator() {
         let words = Words::of_text("PhishingEmail, process_killed (URL-Click) v2Beta");
         for (phrase, found) in [
             ("phish*", true),
@@ -211,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn values_in_notes_are_bounded_and_open_nothing() {
-        assert_eq!(defanged("https://a.example/b.c?d=e.f"), "hxxps://a[.]example/b.c?d=e.f");
-        assert_eq!(defanged("a.example"), "a[.]example");
-        assert_eq!(named(["a\nb"]), "a b");
-        assert_eq!(named(["x"; 10]), "x, x, x, x, x, x, x, x and 2 more");
+    fn values_in_notes_are_bounded_and_defanged() {
+        assert_eq!(defang("https://a.example/b.c?d=e.f"), "hxxps://a[.]example/b.c?d=e.f");
+        assert_eq!(defang("a.example"), "a[.]example");
+        assert_eq!(listed(["a\nb"]), "a b");
+        assert_eq!(listed(["x"; 10]), "x, x, x, x, x, x, x, x and 2 more");
     }
 }

@@ -1,15 +1,15 @@
-//! Incidents from the host's JSON, and actions to JSON.
+//! Conversion of incidents from the host's JSON and of actions to JSON.
 
-use super::{kebab, observable_json};
+use super::observable_json;
 use crate::playbook::{Action, Field, Note, Observable, Severity, Status, StoredIncident, Technique, Tlp};
 use serde_json::{Value, json};
 
-/// An incident as `GET /api/incidents/…` or `hookmill plugin run --json` shows it. What is not there is empty, and the
-/// severity medium.
-pub fn stored_incident(shown: &Value) -> StoredIncident {
-    let maybe = |name: &str| shown[name].as_str().map(str::to_owned);
+/// Reads an incident in the form of `GET /api/incidents/…` and `hookmill plugin run --json`. Missing values are empty;
+/// a missing severity is medium.
+pub fn stored_incident(json: &Value) -> StoredIncident {
+    let maybe = |name: &str| json[name].as_str().map(str::to_owned);
     let text = |name: &str| maybe(name).unwrap_or_default();
-    let details = shown["details"].as_object().into_iter().flatten();
+    let details = json["details"].as_object().into_iter().flatten();
     StoredIncident {
         id: text("id"),
         number: text("number"),
@@ -18,23 +18,23 @@ pub fn stored_incident(shown: &Value) -> StoredIncident {
         title: text("title"),
         description: maybe("description"),
         category: maybe("category"),
-        severity: shown["severity"].as_str().and_then(Severity::parse).unwrap_or(Severity::Medium),
-        status: STATUSES.iter().find(|(word, _)| shown["status"] == *word).map_or(Status::New, |(_, status)| *status),
+        severity: json["severity"].as_str().and_then(Severity::parse).unwrap_or(Severity::Medium),
+        status: STATUSES.iter().find(|(name, _)| json["status"] == *name).map_or(Status::New, |(_, status)| *status),
         assignee: maybe("assignee"),
-        tlp: TLPS.iter().find(|(word, _)| shown["tlp"] == *word).map(|(_, tlp)| *tlp),
+        tlp: TLPS.into_iter().find(|tlp| json["tlp"] == tlp.name()),
         occurred_at: maybe("occurred_at"),
         external_link: maybe("external_link"),
-        tags: texts(&shown["tags"]),
-        observables: items(&shown["observables"]).iter().map(observable).collect(),
-        techniques: items(&shown["techniques"]).iter().map(technique).collect(),
+        tags: texts(&json["tags"]),
+        observables: items(&json["observables"]).iter().map(observable).collect(),
+        techniques: items(&json["techniques"]).iter().map(technique).collect(),
         details: details
             .map(|(name, value)| Field {
                 name: name.clone(),
                 value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
             })
             .collect(),
-        notes: items(&shown["notes"]).iter().map(note).collect(),
-        occurrences: shown["occurrences"].as_u64().unwrap_or(1),
+        notes: items(&json["notes"]).iter().map(note).collect(),
+        occurrences: json["occurrences"].as_u64().unwrap_or(1),
         created_at: text("created_at"),
         updated_at: text("updated_at"),
     }
@@ -49,13 +49,7 @@ const STATUSES: [(&str, Status); 7] = [
     ("false_positive", Status::FalsePositive),
     ("closed", Status::Closed),
 ];
-const TLPS: [(&str, Tlp); 5] = [
-    ("clear", Tlp::Clear),
-    ("green", Tlp::Green),
-    ("amber", Tlp::Amber),
-    ("amber-strict", Tlp::AmberStrict),
-    ("red", Tlp::Red),
-];
+const TLPS: [Tlp; 5] = [Tlp::Clear, Tlp::Green, Tlp::Amber, Tlp::AmberStrict, Tlp::Red];
 
 fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
@@ -65,30 +59,30 @@ fn texts(value: &Value) -> Vec<String> {
     items(value).iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn observable(shown: &Value) -> Observable {
+fn observable(json: &Value) -> Observable {
     Observable {
-        data_type: shown["data_type"].as_str().unwrap_or_default().to_owned(),
-        value: shown["value"].as_str().unwrap_or_default().to_owned(),
-        message: shown["message"].as_str().map(str::to_owned),
-        tags: texts(&shown["tags"]),
-        ioc: shown["ioc"] == true,
+        data_type: json["data_type"].as_str().unwrap_or_default().to_owned(),
+        value: json["value"].as_str().unwrap_or_default().to_owned(),
+        message: json["message"].as_str().map(str::to_owned),
+        tags: texts(&json["tags"]),
+        ioc: json["ioc"] == true,
     }
 }
 
-fn technique(shown: &Value) -> Technique {
+fn technique(json: &Value) -> Technique {
     Technique {
-        id: shown["id"].as_str().unwrap_or_default().to_owned(),
-        tactic: shown["tactic"].as_str().map(str::to_owned),
+        id: json["id"].as_str().unwrap_or_default().to_owned(),
+        tactic: json["tactic"].as_str().map(str::to_owned),
     }
 }
 
-fn note(shown: &Value) -> Note {
-    let text = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
+fn note(json: &Value) -> Note {
+    let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
     Note { at: text("at"), by: text("by"), text: text("text") }
 }
 
-/// Actions as JSON, each an object with one member that is named as in `wit/plugin.wit` with `_` for `-`. A note is the
-/// list of its lines. An error is `{"error": "…"}`.
+/// Returns actions as JSON. Each action is an object with one member, named as in `wit/plugin.wit` with `_` for `-`. A
+/// note is the list of its lines. An error is `{"error": "…"}`.
 pub fn actions_json(actions: &Result<Vec<Action>, String>) -> Value {
     match actions {
         Ok(actions) => actions.iter().map(action_json).collect(),
@@ -98,12 +92,10 @@ pub fn actions_json(actions: &Result<Vec<Action>, String>) -> Value {
 
 fn action_json(action: &Action) -> Value {
     match action {
-        Action::SetSeverity(severity) => {
-            json!({"set_severity": kebab(format!("{severity:?}").trim_start_matches("Severity::"))})
-        }
+        Action::SetSeverity(severity) => json!({"set_severity": severity.name()}),
         Action::SetStatus(status) => {
-            let word = STATUSES.iter().find(|(_, known)| known == status).map(|(word, _)| *word);
-            json!({"set_status": word})
+            let name = STATUSES.iter().find(|(_, known)| known == status).map(|(name, _)| *name);
+            json!({"set_status": name})
         }
         Action::SetCategory(text) => json!({"set_category": text}),
         Action::SetAssignee(text) => json!({"set_assignee": text}),

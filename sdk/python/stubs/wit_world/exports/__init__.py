@@ -15,14 +15,14 @@ class Mapper(Protocol):
     @abstractmethod
     def describe(self) -> types.Description:
         """
-        Introduces the plugin. Called once when the plugin is loaded.
+        Returns the plugin's description. Called once, when the plugin is loaded.
         """
         raise NotImplementedError
 
     @abstractmethod
     def to_incidents(self, event: types.Event) -> types.Outcome:
         """
-        Maps one payload. The same event must give the same outcome.
+        Maps one payload. Must be deterministic: the same event gives the same outcome.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.MappingError)`
         """
@@ -34,15 +34,16 @@ class Playbook(Protocol):
     @abstractmethod
     def describe(self) -> types.Description:
         """
-        Introduces the plugin. Called once when the plugin is loaded.
+        Returns the plugin's description. Called once, when the plugin is loaded.
         """
         raise NotImplementedError
 
     @abstractmethod
     def triage(self, incident: types.StoredIncident) -> List[types.Action]:
         """
-        Says what to do with an incident; an empty list is nothing. The same incident must give the same actions. An error
-        leaves the incident as it is and is shown on it: say what is missing.
+        Returns the actions to apply to an incident; an empty list changes nothing. Must be deterministic: the same
+        incident gives the same actions. After an error the incident is unchanged and shows the error text, which should
+        name what is missing.
         
         Raises: `componentize_py_types.Err(wit_world.imports.str)`
         """
@@ -54,14 +55,15 @@ class Notifier(Protocol):
     @abstractmethod
     def describe(self) -> types.Description:
         """
-        Introduces the plugin. Called once when the plugin is loaded.
+        Returns the plugin's description. Called once, when the plugin is loaded.
         """
         raise NotImplementedError
 
     @abstractmethod
     def render(self, notification: types.Notification) -> Optional[types.HttpRequest]:
         """
-        Renders one audit entry; none sends nothing. After an error it is tried again on the destination's schedule.
+        Renders one audit entry; none means that nothing is sent. After an error the host retries on the destination's
+        schedule.
         
         Raises: `componentize_py_types.Err(wit_world.imports.str)`
         """
