@@ -104,10 +104,13 @@ deny:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The bill of materials of the program, in CycloneDX.
+# The bills of materials of the program and of the plugins in Rust, in CycloneDX, as target/sbom/*.json. The tool writes
+# each beside its Cargo.toml.
 sbom:
 	./setup verify
-	@echo TODO
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries
+	mkdir -p target/sbom
+	find . -name '*.cdx.json' -not -path './target/*' -not -path '*/node_modules/*' -exec mv -t target/sbom {} +
 
 # Every bundled plugin as target/plugins/NAME.wasm; those whose inputs did not change are kept.
 mappers: build
