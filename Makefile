@@ -1,22 +1,60 @@
-# Everything on a fresh machine: `make demo` runs the main job, `make test` passes the tests.
+# The loops, each of which contains the one before it: `make check` while editing, `make test` before a commit, `make verify`
+# as CI does, `make soak` by hand before a release. `make demo` shows the main job on a fresh machine.
+# CONTRIBUTING.md has measured times.
 
-HOOKMILL = target/release/hookmill
+# The pinned toolchain; where it is missing and cannot be installed, the default one.
+ifeq ($(shell rustc --version 2>/dev/null),)
+  ifneq ($(shell rustup --version 2>/dev/null),)
+    export RUSTUP_TOOLCHAIN := $(firstword $(shell rustup default))
+  endif
+endif
 
-# How long each fuzz target runs.
-FUZZ_S = 30
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+# The program that `mappers` and `payloads` run. `make test` needs no release build: it uses the one of its own tests.
+PROFILE = release
+HOOKMILL = $(TARGET)/$(PROFILE)/hookmill
+check test: PROFILE = debug
+
+# Doc tests are not nextest's: they are run by cargo alone.
+RUN_TESTS = cargo $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-tests=pass,test) --workspace
 
 # Bundled mappers that are not in Rust, whose payloads no cargo test runs.
 OTHERS = guardduty okta
 
-.PHONY: demo test payloads outside bench fuzz mappers build setup lint
+# How long each fuzz target runs.
+FUZZ_S = 30
+
+.NOTPARALLEL:
+.PHONY: demo check test verify verify-rest soak lint payloads outside bench benches fuzz deny doc sbom mappers build setup
 
 demo: mappers
 	$(HOOKMILL) demo
 
-test: lint mappers fuzz
-	cargo test --release --workspace
-	cargo test --release --benches --no-run
-	$(MAKE) payloads outside
+# Formatting, lints and unit tests, in the dev profile.
+check: lint
+	$(RUN_TESTS) --lib --bins
+
+# Also the bundled plugins, end-to-end tests of the program, doc tests, and payloads of the plugins that are not in Rust.
+test: check mappers payloads
+	$(RUN_TESTS) --test '*'
+	cargo test --workspace --doc
+
+# Two runs of make, because the second takes its program from a release build.
+verify: test
+	$(MAKE) verify-rest
+
+# The part of `make verify` that `make test` does not run.
+verify-rest: deny doc build benches outside fuzz sbom
+
+# Hours: long fuzzing, and a host that is killed under load over and over.
+soak: FUZZ_S = 600
+soak: mappers fuzz
+	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 
 # The payloads of the mappers in TypeScript and Python.
 payloads: mappers
@@ -25,38 +63,64 @@ payloads: mappers
 # The host beside signature libraries of others, its API under schemathesis, plugins of every language.
 outside: mappers
 	./setup outside
-	cd tests/outside && ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
+	cd tests/outside && HOOKMILL=$(abspath $(HOOKMILL)) ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
 
 bench: mappers
-	cargo bench -p hookmill -p hookmill-signatures
+	cargo bench --workspace
 
-# Fuzzes signatures and their parsers, from the corpus that is kept; what is found on the way goes to the target folder. The
-# sanitizer is an unstable option, which the stable compiler takes when it is told to.
+# Compiles the benchmarks as they are measured.
+benches:
+	cargo bench --workspace --no-run
+
+# Fuzzes from the corpus that is kept; inputs that are found on the way go to the target folder. The sanitizer is an
+# unstable option, which RUSTC_BOOTSTRAP enables in the stable compiler.
 fuzz:
 	./setup fuzz
-	RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir signatures/fuzz --target-dir target/fuzz
-	for target in verify values; do \
-	  log=target/fuzz/$$target.log; \
-	  echo "fuzzing $$target for $(FUZZ_S) s"; \
-	  mkdir -p target/fuzz/corpus/$$target; \
-	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir signatures/fuzz --target-dir target/fuzz $$target \
-	    target/fuzz/corpus/$$target signatures/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_S) -timeout=10 \
-	    >$$log 2>&1 || { cat $$log; exit 1; }; \
-	  tail -n 1 $$log; \
+	for folder in $(wildcard */fuzz); do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir $$folder --target-dir $(TARGET)/fuzz || exit 1; \
+	  for target in $$(cargo fuzz list --fuzz-dir $$folder); do \
+	    log=$(TARGET)/fuzz/$$target.log; \
+	    echo "fuzzing $$target for $(FUZZ_S) s"; \
+	    mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir $$folder --target-dir $(TARGET)/fuzz $$target \
+	      $(TARGET)/fuzz/corpus/$$target $$folder/corpus/$$target -- -max_total_time=$(FUZZ_S) -timeout=10 \
+	      >$$log 2>&1 || { cat $$log; exit 1; }; \
+	    tail -n 1 $$log; \
+	  done; \
 	done
 
-# Every bundled mapper as target/plugins/NAME.wasm.
+# Licences, sources and versions of the dependencies always; known vulnerabilities where the database of RustSec can be
+# fetched, which is a git repository on github.com.
+deny:
+	./setup verify
+	cargo deny --workspace check bans licenses sources
+	if timeout 120 cargo deny fetch db >/dev/null 2>&1; then \
+	  cargo deny --workspace check advisories; \
+	else \
+	  echo "SKIPPED: cargo deny check advisories: the database of RustSec cannot be fetched"; \
+	fi
+
+# The documentation has no broken links and no other warnings.
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The bills of materials of the program and of the plugins in Rust, in CycloneDX, as target/sbom/*.json. The tool writes
+# each beside its Cargo.toml.
+sbom:
+	./setup verify
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries
+	mkdir -p target/sbom
+	find . -name '*.cdx.json' -not -path './target/*' -not -path '*/node_modules/*' -exec mv -t target/sbom {} +
+
+# Every bundled plugin as target/plugins/NAME.wasm; those whose inputs did not change are kept.
 mappers: build
 	./setup mappers
-	$(HOOKMILL) plugin build plugins/*
+	sdk/build-plugins $(abspath $(HOOKMILL))
 
+# In the dev profile, the program as the end-to-end tests run it: cargo makes it with their features, and nothing twice.
 build: setup
-	cargo build --release --workspace --bins
+	$(if $(filter debug,$(PROFILE)),cargo test --workspace --no-run,cargo build --release --workspace --bins)
 
-# Installs what is missing and says so.
+# Installs what is missing and lists it.
 setup:
 	./setup
-
-lint: setup
-	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets -- -D warnings

@@ -7,6 +7,7 @@ use crate::receiver::Receiver;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Kills of one data folder. The environment variable `HOOKMILL_KILLS` asks for more, each `ROUNDS` of them in a new folder.
 const ROUNDS: usize = 4;
 
 fn configuration(receiver: &Receiver) -> String {
@@ -44,6 +45,13 @@ async fn check(host: &Host<'_>, sent: &[Sent]) {
 
 #[tokio::test]
 async fn a_kill_at_any_moment_loses_no_acknowledged_event() {
+    let kills = std::env::var("HOOKMILL_KILLS").map_or(ROUNDS, |kills| kills.parse().unwrap());
+    for _ in 0..kills.div_ceil(ROUNDS) {
+        kill_and_check().await;
+    }
+}
+
+async fn kill_and_check() {
     let receiver = Receiver::start([]).await;
     let folder = Folder::new(&configuration(&receiver)).with("echo", &echo("1.0"));
     let mut sent = Vec::new();
