@@ -1,7 +1,6 @@
 //! The two things that Amazon SNS has its receivers fetch: the certificate that signs, and the URL that confirms a
 //! subscription. Only hosts of AWS are asked, and only at addresses that are globally routable.
 
-use crate::api::http_error::HttpError;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use hookmill_connection::{AddressGuard, guarded_client};
@@ -19,6 +18,11 @@ const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
 const CERTIFICATES_MAX: usize = 64;
 /// What is not yet verified can ask for certificates: it keeps no more of them waiting than this.
 const FETCHES_MAX: usize = 4;
+
+/// A certificate that cannot be had now. The log says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sender's certificate could not be fetched; try again")]
+pub struct CertificateUnavailable;
 
 /// Asks AWS.
 #[derive(Debug)]
@@ -42,15 +46,15 @@ impl Aws {
     ///
     /// # Errors
     /// When it cannot be had now. The log says why.
-    pub async fn certificate(&self, url: &AwsUrl) -> Result<Bytes, HttpError> {
+    pub async fn certificate(&self, url: &AwsUrl) -> Result<Bytes, CertificateUnavailable> {
         let certificates = || self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = certificates().get(url) {
             return Ok(known.clone());
         }
-        let _permit = self.fetches.try_acquire().map_err(|_| HttpError::CertificateUnavailable)?;
+        let _permit = self.fetches.try_acquire().map_err(|_| CertificateUnavailable)?;
         let fetched = self.fetch_certificate(url).await.map_err(|error| {
             warn!("cannot fetch the certificate {}: {error:#}", url.as_str());
-            HttpError::CertificateUnavailable
+            CertificateUnavailable
         })?;
         let mut certificates = certificates();
         if certificates.len() >= CERTIFICATES_MAX {

@@ -1,6 +1,5 @@
 //! Reads the bodies of requests within bounds: each in size and time, all of them together in memory.
 
-use crate::api::http_error::HttpError;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -13,6 +12,26 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const RESERVED_BYTES_MAX: usize = 16 * 1024;
 /// How long a body waits for memory that others hold.
 const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The body is larger than allowed.
+    #[error("the payload is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The largest body that is taken, in bytes.
+        bytes_max: usize,
+    },
+    /// The body came too slowly.
+    #[error("the body took longer than {0:?}")]
+    Timeout(Duration),
+    /// The connection ended before the body did.
+    #[error("the body ended before it was complete")]
+    Incomplete,
+    /// Other bodies use all of the memory.
+    #[error("too much is waiting; try again")]
+    Overloaded,
+}
 
 /// What the bodies of all requests may use together.
 #[derive(Debug)]
@@ -42,29 +61,29 @@ impl Bodies {
     ///
     /// # Errors
     /// When it is larger than `bytes_max`, comes too slowly or not whole, or there is no memory for it.
-    pub async fn read(&self, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<ReadBody, HttpError> {
+    pub async fn read(&self, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<ReadBody, BodyError> {
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > bytes_max) {
-            return Err(HttpError::PayloadTooLarge { bytes_max });
+            return Err(BodyError::TooLarge { bytes_max });
         }
         match tokio::time::timeout(self.timeout, self.collect(body, declared.unwrap_or(0), bytes_max)).await {
             Ok(result) => result,
-            Err(_) => Err(HttpError::BodyTimeout(self.timeout)),
+            Err(_) => Err(BodyError::Timeout(self.timeout)),
         }
     }
 
-    async fn collect(&self, mut body: Body, declared: usize, bytes_max: usize) -> Result<ReadBody, HttpError> {
+    async fn collect(&self, mut body: Body, declared: usize, bytes_max: usize) -> Result<ReadBody, BodyError> {
         let mut memory: Option<OwnedSemaphorePermit> = None;
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
         let mut length = 0;
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| HttpError::InvalidRequest("the body ended before it was complete".into()))?;
+            let frame = frame.map_err(|_| BodyError::Incomplete)?;
             let Ok(chunk) = frame.into_data() else { continue };
             length += chunk.len();
             if length > bytes_max {
-                return Err(HttpError::PayloadTooLarge { bytes_max });
+                return Err(BodyError::TooLarge { bytes_max });
             }
             self.take_memory(&mut memory, chunk.len()).await?;
             // Most bodies come in one piece and are taken as they are.
@@ -86,15 +105,15 @@ impl Bodies {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), HttpError> {
+    pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), BodyError> {
         self.take_memory(&mut body.memory, bytes).await
     }
 
-    async fn take_memory(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), HttpError> {
+    async fn take_memory(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), BodyError> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let taking = self.memory.clone().acquire_many_owned(permits);
         let Ok(Ok(more)) = tokio::time::timeout(MEMORY_PATIENCE, taking).await else {
-            return Err(HttpError::Overloaded);
+            return Err(BodyError::Overloaded);
         };
         match held {
             Some(held) => held.merge(more),

@@ -11,20 +11,22 @@ mod pull;
 pub mod source;
 
 use crate::deliver::{Destination, Notifications};
-use hookmill_notify::Rule;
+use crate::pull::Pulls;
+use crate::release::decision::Reload;
 use crate::release::proof::Bounds;
-use crate::source::{Origin, Source};
 use crate::release::trust::Trust;
-use hookmill_incident::words;
-use hookmill_sandbox::PluginLimits;
-use hookmill_store::Dedup;
+use crate::source::{Origin, Source};
 use anyhow::{Context, Result, ensure};
 use hookmill_listen::TlsFiles;
+use hookmill_notify::Rule;
+use hookmill_sandbox::PluginLimits;
+use hookmill_store::Dedup;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The commented default, which is the reference of every key.
@@ -72,6 +74,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The senders.
     pub sources: Vec<Source>,
+    /// How the host reads those that do not post, by name.
+    pub pulls: Pulls,
     /// Who is told what.
     pub outbound: Outbound,
     /// How long what was delivered is kept.
@@ -168,8 +172,7 @@ impl Config {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
         let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
-        let of_sources = self.sources.iter().filter_map(|source| source.settings.pull.as_ref());
-        let of_sources = of_sources.flat_map(|pull| pull.endpoint.files());
+        let of_sources = self.pulls.values().flat_map(|pull| pull.endpoint.files());
         let files = tls.flatten().chain(of_destinations).chain(of_sources).map(PathBuf::as_path);
         std::iter::once(path).chain(files).map(Path::to_owned).collect()
     }
@@ -222,16 +225,18 @@ impl Config {
                 ));
             }
         }
-        let mut sources = Vec::new();
+        let (mut sources, mut pulls) = (Vec::new(), Pulls::new());
         for (name, source) in file.sources {
-            let settings = source
+            let (settings, pull) = source
                 .with_files(folder)
                 .and_then(|mut source| {
-                    let secrets = source.take_secrets()?;
-                    source.into_settings(name.as_str(), &secrets, &limits, &mut warnings)
+                    let (pull, secrets) = (source.take_pull()?, source.take_secrets()?);
+                    Ok((source.into_settings(name.as_str(), &secrets, &limits, &mut warnings)?, pull))
                 })
                 .with_context(|| format!("sources.{name}"))?;
-            sources.push(Source::new(name.into(), Origin::Configured, settings));
+            let source = Source::new(name.into(), Origin::Configured, settings);
+            pulls.extend(pull.map(|pull| (source.name.clone(), Arc::new(pull))));
+            sources.push(source);
         }
         let has_tls = if admin_listen.is_some() { file.admin_tls.is_some() } else { file.tls.is_some() };
         let own = format!("{}://{}", if has_tls { "https" } else { "http" }, admin_listen.unwrap_or(listen));
@@ -261,6 +266,7 @@ impl Config {
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             limits,
             sources,
+            pulls,
             outbound,
             delivered_retention: file.delivered_retention.map_or(30 * DAY, |time| time.0.into()),
             warnings,
@@ -316,16 +322,6 @@ pub fn period(text: &str) -> Result<Duration, String> {
 fn presence(tls: Option<&TlsFiles>) -> Option<bool> {
     tls.map(|files| files.client_ca.is_some())
 }
-
-words!(
-    /// When a new version of a mapper goes live.
-    Reload {
-        /// As soon as it loads.
-        Immediate = "immediate",
-        /// When it has mapped what its plugin mapped before, and no payload fails that did not.
-        Verified = "verified",
-    }
-);
 
 const PROOF_PAYLOADS: usize = 200;
 const PROOF_TIME: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@
 mod attempt;
 mod content;
 mod destination;
+mod dry_run;
 mod email;
 mod file;
 mod http;
@@ -13,7 +14,6 @@ mod queue;
 mod render;
 mod signature;
 mod thehive;
-mod trial;
 
 pub use content::{Content, Format, Recipe, StepWords, seen};
 pub use destination::{
@@ -26,14 +26,14 @@ pub use http::Http;
 pub use render::{RenderCall, ShownRequest, render};
 pub use signature::Signature;
 
-use crate::metrics::Metrics;
 use crate::loaded::Loaded;
-use hookmill_store::Store;
+use crate::metrics::Metrics;
 use attempt::Office;
-use queue::{Queue, Waker};
+use hookmill_store::Store;
+use queue::Queue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 
 /// The tasks of all destinations.
@@ -79,15 +79,15 @@ impl Deliverer {
         for former in tasks.values() {
             former.stop.send_replace(true);
         }
-        let wakers: Vec<_> = destinations.iter().map(|_| Arc::new(Waker::default())).collect();
-        self.office.wakers.store(Arc::new(wakers.clone()));
+        let retries: Vec<_> = destinations.iter().map(|_| Arc::new(Notify::new())).collect();
+        self.office.retry_now.store(Arc::new(retries.clone()));
         let mut new_tasks = BTreeMap::new();
-        for (destination, waker) in destinations.into_iter().zip(wakers) {
+        for (destination, retry_now) in destinations.into_iter().zip(retries) {
             let name = destination.name.clone();
             let (stop, stopped) = watch::channel(false);
             let former = tasks.remove(&name);
             let destination = Arc::new(destination);
-            let queue = Queue { destination: destination.clone(), office: self.office.clone(), waker };
+            let queue = Queue { destination: destination.clone(), office: self.office.clone(), retry_now };
             let task = tokio::spawn(async move {
                 // Or else what it has under way would be begun once more.
                 if let Some(former) = former {
@@ -114,14 +114,9 @@ impl Deliverer {
         self.tasks.lock().await.values().map(|task| task.destination.clone()).collect()
     }
 
-    /// Says that there may be something new for every destination.
-    pub fn wake(&self) {
-        self.office.wake();
-    }
-
-    /// The same, and that somebody wants attempts now, also at destinations that are being left alone.
-    pub fn knock(&self) {
-        self.office.wakers.load().iter().for_each(|waker| waker.knock());
+    /// Ends the pauses of all destinations, so that due deliveries are attempted now.
+    pub fn retry_now(&self) {
+        self.office.retry_now.load().iter().for_each(|retry| retry.notify_one());
     }
 
     /// Begins no further attempt and waits for those under way.

@@ -1,58 +1,80 @@
-//! Shows what would come of a payload, stage by stage, and leaves nothing behind.
+//! Dry runs: what would come of a payload, stage by stage. Nothing is recorded.
 
-use crate::Host;
-use hookmill_incident::{Mapped, Verdict};
-use crate::api::http_error::HttpError;
-use crate::receive::Unverified;
-use crate::verify::{Verified, verify};
+use crate::pipeline::{Pipeline, RemapError};
+use crate::release::report::field_changes;
+use crate::verify::{Unverified, Verified, verify};
+use hookmill_incident::{EventState, Mapped, Reading, Verdict};
+use hookmill_store::{EventRow, FieldChange, Preview, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Marks a request that the host makes itself. It cannot come over the network.
-#[derive(Clone, Copy, Debug)]
-pub struct DryRun;
+/// Fields that every change of an incident changes.
+const COUNTERS: [&str; 2] = ["/revision", "/updated_at"];
 
-/// What would come of a payload.
+/// The result of a dry run.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Trial {
-    /// Whether it would get through all stages.
+pub struct DryRun {
+    /// Whether the payload would pass all stages.
     pub ok: bool,
-    /// The stages that it came through, and the one where it ended.
+    /// The stages that the payload passed, and the one where it ended.
     pub stages: Vec<Stage>,
     /// The incidents as they would be.
     pub incidents: Vec<Value>,
-    /// The destinations that would be told.
+    /// The destinations that would get a delivery.
     pub deliveries: Vec<String>,
 }
 
-/// One stage of the pipeline.
+/// One stage of the pipeline in a dry run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Stage {
-    stage: String,
-    ok: bool,
-    detail: String,
+    /// The stage's name.
+    pub stage: String,
+    /// Whether the payload passed.
+    pub ok: bool,
+    /// The result in words.
+    pub detail: String,
 }
 
-impl Trial {
+/// What mapping a stored event again would change.
+#[derive(Debug)]
+pub struct RemapPreview {
+    /// What would become of the event.
+    pub state: EventState,
+    /// The changes of each incident.
+    pub incidents: Vec<IncidentPreview>,
+}
+
+/// The changes of one incident.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IncidentPreview {
+    /// The vendor's id.
+    pub source_ref: String,
+    /// The number; `None` for an incident that would be new.
+    pub number: Option<String>,
+    /// The fields that would change.
+    pub changes: Vec<FieldChange>,
+}
+
+impl DryRun {
     /// Adds a stage that was passed.
     pub fn passed(&mut self, stage: &str, detail: impl Into<String>) {
         self.ok = true;
         self.stage(stage, detail);
     }
 
-    /// Adds the stage where it ends.
+    /// Adds the stage where the payload ends.
     pub fn failed(&mut self, stage: &str, detail: impl Into<String>) {
         self.ok = false;
         self.stage(stage, detail);
     }
 
-    /// Adds a stage that changes nothing of how it ends.
+    /// Adds a stage that does not change the result.
     pub fn stage(&mut self, stage: &str, detail: impl Into<String>) {
         self.stages.push(Stage { stage: stage.to_owned(), ok: self.ok, detail: detail.into() });
     }
 
-    /// Adds what would come of another payload.
+    /// Adds the result of another payload.
     pub fn add(&mut self, other: Self) {
         self.ok &= other.ok;
         self.stages.extend(other.stages);
@@ -61,72 +83,95 @@ impl Trial {
         self.deliveries = BTreeSet::from_iter(known.into_iter().chain(other.deliveries)).into_iter().collect();
     }
 
-    /// Goes on with the stages of another one.
-    pub fn go_on(&mut self, then: Self) {
+    /// Continues with the stages of another dry run.
+    pub fn continue_with(&mut self, then: Self) {
         let mut stages = std::mem::take(&mut self.stages);
         stages.extend(then.stages);
         *self = Self { stages, ..then };
     }
 }
 
-impl Host {
-    /// The pipeline without its effects.
-    pub async fn try_out(&self, unverified: Unverified) -> Result<Trial, HttpError> {
-        let mut trial = Trial::default();
+impl Pipeline {
+    /// Takes a payload through all stages without their effects.
+    ///
+    /// # Errors
+    /// Returns an error if the store fails.
+    pub async fn dry_run(&self, unverified: Unverified) -> Result<DryRun, StoreError> {
+        let mut dry_run = DryRun::default();
         let source = unverified.source.clone();
-        trial.passed("receive", format!("{} bytes for source {}", unverified.body.len(), source.name));
+        dry_run.passed("receive", format!("{} bytes for source {}", unverified.body.len(), source.name));
         match verify(unverified, &self.aws).await {
             Ok(verified) => {
-                trial.passed("verify", format!("scheme {}", source.settings.scheme.name()));
-                self.try_mapping(verified, trial).await
+                dry_run.passed("verify", format!("scheme {}", source.settings.scheme.name()));
+                self.dry_run_verified(verified, dry_run).await
             }
             Err(error) => {
-                trial.failed("verify", error.to_string());
-                Ok(trial)
+                dry_run.failed("verify", error.to_string());
+                Ok(dry_run)
             }
         }
     }
 
-    /// What follows the verification.
-    pub async fn try_mapping(&self, verified: Verified, mut trial: Trial) -> Result<Trial, HttpError> {
+    /// Takes a verified payload through the stages that follow.
+    ///
+    /// # Errors
+    /// Returns an error if the store fails.
+    pub async fn dry_run_verified(&self, verified: Verified, mut dry_run: DryRun) -> Result<DryRun, StoreError> {
         let mapped = self.mappers.map(verified, 1).await;
         let tried: Vec<&str> = mapped.tried.iter().filter_map(|version| version.split('@').next()).collect();
         match &mapped.verdict {
             Verdict::Read { reading: Reading { observations, skipped, problems }, .. } if problems.is_empty() => {
                 let skipped = if skipped.is_empty() { String::new() } else { format!("; {}", skipped.join("; ")) };
-                trial.passed("map", format!("{}: {} incidents{skipped}", tried.join(", "), observations.len()));
+                dry_run.passed("map", format!("{}: {} incidents{skipped}", tried.join(", "), observations.len()));
             }
-            Verdict::Read { reading, .. } => trial.failed("map", reading.problems.join("; ")),
-            Verdict::NotMapped => trial.passed("map", mapped.verdict.reason()),
-            verdict => trial.failed("map", verdict.reason()),
+            Verdict::Read { reading, .. } => dry_run.failed("map", reading.problems.join("; ")),
+            Verdict::NotMapped => dry_run.passed("map", mapped.verdict.reason()),
+            verdict => dry_run.failed("map", verdict.reason()),
         }
-        if trial.ok {
-            self.preview(mapped, &mut trial).await?;
+        if dry_run.ok {
+            self.preview(mapped, &mut dry_run).await?;
         }
-        Ok(trial)
+        Ok(dry_run)
     }
 
-    async fn preview(&self, mapped: Mapped, trial: &mut Trial) -> Result<(), HttpError> {
+    async fn preview(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
         let preview = self.store.preview(mapped).await?;
         let words = |incident: &Value| {
             let text = |key: &str| incident[key].as_str().unwrap_or_default().to_owned();
             format!("{} ({}, {})", text("title"), text("severity"), text("source_ref"))
         };
-        trial.passed(
+        dry_run.passed(
             "store",
             match preview.incidents.len() {
                 0 => "no incident".to_owned(),
                 _ => preview.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
             },
         );
-        trial.passed(
+        dry_run.passed(
             "deliver",
             match preview.deliveries.len() {
                 0 => "to nobody".to_owned(),
                 _ => format!("to {}", preview.deliveries.join(", ")),
             },
         );
-        (trial.incidents, trial.deliveries) = (preview.incidents, preview.deliveries);
+        (dry_run.incidents, dry_run.deliveries) = (preview.incidents, preview.deliveries);
         Ok(())
+    }
+
+    /// Returns what mapping a stored event again would change.
+    ///
+    /// # Errors
+    /// Returns an error if the event would stay as it is.
+    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapPreview, RemapError> {
+        let mapped = self.map_stored(row).await?;
+        let Preview { state, incidents, present, .. } = self.store.preview(mapped).await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());
+        let incidents = present.iter().zip(&incidents).map(|(present, then)| IncidentPreview {
+            source_ref: text(&then["source_ref"]).unwrap_or_default(),
+            number: text(&present["number"]),
+            changes: field_changes(present, then).into_iter().filter(counts).collect(),
+        });
+        Ok(RemapPreview { state, incidents: incidents.collect() })
     }
 }

@@ -4,7 +4,6 @@
 //! verified; Microsoft's and Okta's come without one, and tell nobody anything.
 
 use crate::aws::Aws;
-use crate::api::http_error::HttpError;
 use crate::source::Source;
 use crate::verify::Verified;
 use axum::Json;
@@ -16,6 +15,17 @@ use serde_json::json;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use tracing::{info, warn};
+
+/// Why a handshake is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// The source does not send from this address.
+    #[error("this source does not take webhooks from your address")]
+    AddressRefused,
+    /// Amazon did not confirm the subscription; it asks again.
+    #[error("too much is waiting; try again")]
+    NotConfirmed,
+}
 
 /// A larger payload is no handshake and is not looked into.
 const BYTES_MAX: usize = 16 * 1024;
@@ -48,7 +58,7 @@ struct ZoomPayload<'b> {
 ///
 /// # Errors
 /// When the host is asked to do something that fails.
-pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HttpError> {
+pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HandshakeError> {
     let (source, body) = (verified.source(), verified.body());
     if body.len() > BYTES_MAX {
         return Ok(None);
@@ -80,7 +90,7 @@ fn zoom(verified: &Verified) -> Option<Response> {
 }
 
 /// Confirms a subscription where that is allowed.
-async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HttpError> {
+async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HandshakeError> {
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
@@ -92,7 +102,7 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {
                 warn!(source, "cannot confirm the subscription to {topic}: {error:#}");
-                return Err(HttpError::Overloaded);
+                return Err(HandshakeError::NotConfirmed);
             }
         },
     };
@@ -104,13 +114,13 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
 ///
 /// # Errors
 /// When the address is none that the source sends from.
-pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HttpError> {
+pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HandshakeError> {
     let Some(query) = query.filter(|_| source.settings.scheme.name() == "microsoft-graph") else { return Ok(None) };
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let Some((_, token)) = pairs.find(|(name, _)| name == GRAPH_TOKEN) else { return Ok(None) };
     match source.settings.admits(peer) {
         true => Ok(Some(plain_text(token.into_owned()))),
-        false => Err(HttpError::AddressRefused),
+        false => Err(HandshakeError::AddressRefused),
     }
 }
 

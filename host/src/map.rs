@@ -1,11 +1,11 @@
 //! Maps verified payloads: chooses the mapper, calls it, and turns its result into a verdict.
 
-use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
-use crate::metrics::Metrics;
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use crate::loaded::{Loaded, not_loaded};
+use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
+use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

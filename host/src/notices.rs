@@ -1,12 +1,13 @@
 //! Tells operators of what happens to the host itself: sources that have sent nothing for longer than they may, once for
 //! each silence, and plugin files that are not taken.
 
-use crate::Host;
+use crate::release::plugin_dir::Refusal;
+use crate::source::Source;
+use crate::sources::Sources;
 use hookmill_incident::id::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
-use crate::release::plugin_dir::Refusal;
-use crate::source::Source;
+use hookmill_store::Store;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -17,9 +18,21 @@ use tracing::warn;
 
 const LOOK: Duration = Duration::from_secs(1);
 
-impl Host {
-    /// Looks until told to stop.
-    pub async fn notice_silence(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+/// Queues notices about the host itself.
+#[derive(Debug)]
+pub struct Notices {
+    store: Arc<Store>,
+    sources: Arc<Sources>,
+}
+
+impl Notices {
+    /// Looks at these sources.
+    pub fn new(store: Arc<Store>, sources: Arc<Sources>) -> Self {
+        Self { store, sources }
+    }
+
+    /// Looks for silent sources until `stopped` is set.
+    pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let started_at = unix_ms();
         let stopped = stopped.wait_for(|stopped| *stopped);
         tokio::pin!(stopped);
@@ -50,19 +63,16 @@ impl Host {
             "silent_after": silent_after,
         });
         match self.store.set_silent(&source.name, is_silent, json!({"object": object})).await {
-            Ok(told) if is_silent => {
+            Ok(()) if is_silent => {
                 warn!(source = &*source.name, "source is silent: nothing came of it for {silent_after}");
-                if told {
-                    self.deliverer.wake();
-                }
             }
-            Ok(_) => {}
+            Ok(()) => {}
             Err(error) => warn!(source = &*source.name, "its silence was not written down: {error:#}"),
         }
     }
 
-    /// Tells of plugin files that are not taken.
-    pub async fn tell_of_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<Refusal>) {
+    /// Queues a notice for each plugin file that is refused.
+    pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<Refusal>) {
         while let Some(Refusal { name, file, error }) = refusals.recv().await {
             if self.store.outbound().rules_for(Trigger::PluginRefused).next().is_none() {
                 continue;
@@ -70,16 +80,10 @@ impl Host {
             let is_readable = tokio::fs::metadata(&file).await.is_ok_and(|file| file.len() <= FILE_BYTES_MAX);
             let bytes = if is_readable { tokio::fs::read(&file).await.ok() } else { None };
             let sha256 = bytes.map(|bytes| hex::encode(Sha256::digest(bytes)));
-            self.notice(Trigger::PluginRefused, json!({"name": name, "sha256": sha256, "error": error})).await;
-        }
-    }
-
-    /// Tells whoever wants to know of something that happened to the host itself.
-    pub async fn notice(&self, trigger: Trigger, object: serde_json::Value) {
-        match self.store.notice(trigger, json!({"object": object})).await {
-            Ok(true) => self.deliverer.wake(),
-            Ok(false) => {}
-            Err(error) => warn!("nobody was told of {trigger}: {error:#}"),
+            let object = json!({"name": name, "sha256": sha256, "error": error});
+            if let Err(error) = self.store.notice(Trigger::PluginRefused, json!({"object": object})).await {
+                warn!("no notice of {} was queued: {error:#}", Trigger::PluginRefused);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Payloads that lie in files: `NAME.json`, and beside it in `NAME.event.json` what came with it, where that matters.
 
-use hookmill_incident::NamedValue;
 use anyhow::{Context, Result};
+use hookmill_incident::NamedValue;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

@@ -1,9 +1,9 @@
 //! Calls a playbook or a notifier on trial: shows what it would have done, and leaves nothing behind.
 
 use crate::deliver::render;
-use hookmill_sandbox::{Kind, Notification, Plugin, ShownIncident};
 use crate::triage::judge;
 use anyhow::{Context, Result};
+use hookmill_sandbox::{Kind, Notification, Plugin, ShownIncident};
 use reqwest::Url;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ const DESTINATION: &str = "trial";
 ///
 /// # Errors
 /// When `input` is not what plugins of this kind are given.
-pub async fn try_out(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
+pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
     let (name, result, log, duration, memory_bytes) = match plugin.kind() {
         Kind::Mapper => return Ok(None),
         Kind::Playbook => {

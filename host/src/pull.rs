@@ -1,13 +1,13 @@
 //! Sources that the host reads by itself, beside those that post to it: it connects, takes what is new and hands it to the
 //! pipeline. How far a source was read is stored in the transaction that stores what was read.
 
+mod dry_run;
 mod endpoint;
 mod items;
 mod opencti;
 mod poll;
 mod since;
 mod sse;
-mod trial;
 
 pub use endpoint::Endpoint;
 pub use items::Pointer;
@@ -15,21 +15,21 @@ pub use opencti::OpenctiStream;
 pub use poll::{Poll, Query};
 pub use since::{SinceText, TimeFormat};
 
-use crate::Host;
-use hookmill_incident::{Event, Identity, Mapped, NamedValue};
-use hookmill_incident::id::unix_ms;
-use crate::receive::note;
+use crate::loaded::Loaded;
+use crate::pipeline::Pipeline;
 use crate::source::Source;
-use hookmill_store::{LastError, Position, StoreError};
 use crate::verify::Verified;
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure, with_jitter};
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::{Event, NamedValue, RepeatKey};
+use hookmill_store::{LastError, Position, StoreError};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, error, info, warn};
 
 /// Items that are stored in one transaction.
@@ -39,8 +39,6 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long to wait after a first failure, and before a stream that ended is connected to again.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
-/// How often to see whether the plugins are loaded.
-const LOOK: Duration = Duration::from_millis(20);
 /// Within these a server may say how long.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -171,32 +169,59 @@ impl Pauses {
     }
 }
 
-impl Host {
-    /// Reads every source that is to be read, until told to stop.
-    pub async fn pull_sources(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
-        let mut changes = self.sources.changes();
-        // What is read before there is a mapper only waits for one.
+/// How each source is read that the host reads, by the source's name.
+pub type Pulls = BTreeMap<Arc<str>, Arc<Pull>>;
+
+/// Reads sources.
+#[derive(Debug)]
+pub struct Puller {
+    pipeline: Arc<Pipeline>,
+    loaded: Arc<Loaded>,
+    pulls: watch::Sender<Arc<Pulls>>,
+}
+
+impl Puller {
+    /// Reads nothing until [`Puller::replace`] says what.
+    pub fn new(pipeline: Arc<Pipeline>, loaded: Arc<Loaded>) -> Self {
+        Self { pipeline, loaded, pulls: watch::Sender::default() }
+    }
+
+    /// Reads these sources from now on. They are published already.
+    pub fn replace(&self, pulls: Pulls) {
+        self.pulls.send_replace(Arc::new(pulls));
+    }
+
+    /// Returns how a source is read.
+    pub fn pull_of(&self, source: &str) -> Option<Arc<Pull>> {
+        self.pulls.borrow().get(source).cloned()
+    }
+
+    /// Reads every source that is to be read, until `stopped` is set.
+    pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        let mut changes = self.pulls.subscribe();
+        // Payloads that are read before their mapper is there would only wait for it.
+        let mut plugins = self.loaded.watch();
         while !self.loaded.is_settled() {
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                _ = plugins.changed() => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
         }
         let mut tasks = JoinSet::new();
-        let mut running: BTreeMap<Arc<str>, (Arc<Source>, AbortHandle)> = BTreeMap::new();
+        let mut running: BTreeMap<Arc<str>, (Arc<Pull>, AbortHandle)> = BTreeMap::new();
         loop {
-            let sources = self.sources.all();
-            running.retain(|name, (source, task)| {
-                let stays = sources.get(name).is_some_and(|now| Arc::ptr_eq(now, source));
+            let pulls = changes.borrow_and_update().clone();
+            running.retain(|name, (pull, task)| {
+                let stays = pulls.get(name).is_some_and(|now| Arc::ptr_eq(now, pull));
                 if !stays {
                     task.abort();
                 }
                 stays
             });
-            for (name, source) in sources.iter() {
-                if source.settings.pull.is_some() && !running.contains_key(name) {
-                    let task = tasks.spawn(self.clone().pull(source.clone()));
-                    running.insert(name.clone(), (source.clone(), task));
+            for (name, pull) in pulls.iter().filter(|(name, _)| !running.contains_key(*name)).collect::<Vec<_>>() {
+                if let Some(source) = self.pipeline.sources.get(name) {
+                    let task = tasks.spawn(self.clone().pull(source, pull.clone()));
+                    running.insert(name.clone(), (pull.clone(), task));
                 }
             }
             loop {
@@ -208,7 +233,7 @@ impl Host {
                 if let Err(error) = ended
                     && error.is_panic()
                 {
-                    error!("a source is not read, and begun anew in {} s: {error}", DEFECT_PAUSE.as_secs());
+                    error!("a source is not read, and starts again in {} s: {error}", DEFECT_PAUSE.as_secs());
                     tokio::select! {
                         () = tokio::time::sleep(DEFECT_PAUSE) => {}
                         _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -221,14 +246,13 @@ impl Host {
     }
 
     /// Reads one source for ever.
-    async fn pull(self: Arc<Self>, source: Arc<Source>) {
-        let Some(pull) = &source.settings.pull else { return };
+    async fn pull(self: Arc<Self>, source: Arc<Source>, pull: Arc<Pull>) {
         let mut pauses = Pauses::new();
         loop {
             let read = match &pull.reader {
-                Reader::Poll(poll) => poll.read(&self, &source, pull).await.inspect(|_| pauses.succeed(None)),
+                Reader::Poll(poll) => poll.read(&self, &source, &pull).await.inspect(|_| pauses.succeed(None)),
                 Reader::Opencti(stream) => {
-                    let read = stream.read(&self, &source, pull, &mut pauses).await;
+                    let read = stream.read(&self, &source, &pull, &mut pauses).await;
                     read.map(|()| {
                         info!(source = %source.name, "the stream ended");
                         pauses.next()
@@ -252,7 +276,7 @@ impl Host {
         let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
         let text = format!("an item has more than {bytes_max} bytes and was left out; raise `payload_mib`");
         warn!(source = %source.name, code, "{text}");
-        self.metrics.received(&source.name);
+        self.pipeline.metrics.received(&source.name);
         source.tally.count(|tally| {
             tally.received += 1;
             tally.refused += 1;
@@ -267,7 +291,7 @@ impl Host {
     }
 
     fn note_failure(&self, source: &Source, code: &str, message: &str) {
-        self.metrics.error(&source.name, code);
+        self.pipeline.metrics.error(&source.name, code);
         source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
     }
 
@@ -293,8 +317,8 @@ impl Host {
             let is_last = items.peek().is_none();
             let position = position.clone().filter(|_| is_last);
             if !batch.is_empty() || position.is_some() {
-                let (host, source) = (self.clone(), source.clone());
-                let taking = tokio::spawn(async move { host.take_batch(source, batch, concurrency, position).await });
+                let (puller, source) = (self.clone(), source.clone());
+                let taking = tokio::spawn(async move { puller.take_batch(source, batch, concurrency, position).await });
                 let taken = taking.await.map_err(|error| Failure::new(Code::Store, error.to_string()))?;
                 taken?;
             }
@@ -312,46 +336,18 @@ impl Host {
         position: Option<Position>,
     ) -> Result<(), StoreError> {
         for _ in &batch {
-            self.metrics.received(&source.name);
+            self.pipeline.metrics.received(&source.name);
         }
         source.tally.count(|tally| tally.received += batch.len() as u64);
-        let mapped = self.map_all(&source, batch, concurrency).await?;
-        let was_tried: Vec<bool> = mapped.iter().map(|mapped| !mapped.tried.is_empty()).collect();
-        let recorded = self.store.record_pulled(source.name.clone(), mapped, position).await?;
+        let verified = batch.into_iter().map(|item| Verified::again(self.event_of(&source, item), source.clone()));
+        let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position).await?;
         debug!(source = %source.name, items = recorded.len(), "read");
-        for (recorded, was_tried) in recorded.iter().zip(was_tried) {
-            note(&self, &source, recorded);
-            self.wake_for_new(recorded, was_tried);
-        }
         Ok(())
-    }
-
-    /// In the order in which it was read.
-    async fn map_all(
-        self: &Arc<Self>,
-        source: &Arc<Source>,
-        batch: Vec<Item>,
-        concurrency: usize,
-    ) -> Result<Vec<Mapped>, StoreError> {
-        let mut mapped: Vec<(usize, Mapped)> = Vec::with_capacity(batch.len());
-        let mut under_way = JoinSet::new();
-        for (index, item) in batch.into_iter().enumerate() {
-            if under_way.len() >= concurrency {
-                mapped.extend(ended(under_way.join_next().await)?);
-            }
-            let (host, verified) = (self.clone(), Verified::again(self.event_of(source, item), source.clone()));
-            under_way.spawn(async move { (index, host.mappers.map(verified, 1).await) });
-        }
-        while !under_way.is_empty() {
-            mapped.extend(ended(under_way.join_next().await)?);
-        }
-        mapped.sort_by_key(|(index, _)| *index);
-        Ok(mapped.into_iter().map(|(_, mapped)| mapped).inspect(|mapped| self.mappers.remember(mapped)).collect())
     }
 
     fn event_of(&self, source: &Source, item: Item) -> Event {
         Event {
-            id: self.store.new_id(),
+            id: self.pipeline.store.new_id(),
             source: source.name.clone(),
             received_at: unix_ms(),
             content_type: Some("application/json".to_owned()),
@@ -359,14 +355,9 @@ impl Host {
             context: item.context,
             digest: item.digest,
             body: item.body,
-            identity: Identity::Delivery(item.identity),
+            repeat_key: RepeatKey::DeliveryId(item.identity),
         }
     }
-}
-
-/// What a task came to; none when there was no task.
-fn ended<T>(task: Option<Result<T, JoinError>>) -> Result<Option<T>, StoreError> {
-    task.transpose().map_err(|defect| StoreError::Failed(Arc::new(defect.into())))
 }
 
 #[cfg(test)]

@@ -1,10 +1,17 @@
 //! How many payloads are taken in a second.
 
-use crate::api::http_error::HttpError;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+/// A request that is one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests; try again in {retry_after_s} s")]
+pub struct RateLimited {
+    /// When the next one is taken.
+    pub retry_after_s: u64,
+}
 
 /// So many in a second and no more, or any number. What was not used of one second's worth can come at once.
 #[derive(Debug)]
@@ -36,9 +43,9 @@ impl RateLimit {
     /// Counts a request.
     ///
     /// # Errors
-    /// When it is one too many.
-    pub fn check(&self) -> Result<(), HttpError> {
-        self.take().map_err(|wait| HttpError::RateLimited { retry_after_s: wait.as_secs() + 1 })
+    /// Returns an error if the request is one too many.
+    pub fn check(&self) -> Result<(), RateLimited> {
+        self.take().map_err(|wait| RateLimited { retry_after_s: wait.as_secs() + 1 })
     }
 }
 
@@ -52,7 +59,7 @@ mod tests {
         for _ in 0..3 {
             limit.check().unwrap();
         }
-        assert!(matches!(limit.check(), Err(HttpError::RateLimited { retry_after_s: 1 })));
+        assert!(matches!(limit.check(), Err(RateLimited { retry_after_s: 1 })));
         assert!((0..1000).all(|_| RateLimit::NONE.check().is_ok()));
     }
 }

@@ -1,24 +1,28 @@
 //! Takes payloads in over HTTP and answers their senders.
 
 use crate::bodies::ReadBody;
-use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
-use crate::api::extract::Path;
-use crate::api::http_error::HttpError;
-use hookmill_incident::id::unix_ms;
+use crate::dry_run::DryRun;
+use crate::extract::Path;
+use crate::handshake;
+use crate::host::Host;
+use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
-use crate::api::request_id::RequestId;
+use crate::pipeline::Accepted as AcceptedPayload;
+use crate::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
-use hookmill_store::{LastError, Recorded, Tally};
-use crate::dry_run::{DryRun, Trial};
-use crate::{Host, Taken, handshake};
+use crate::verify::Unverified;
 use anyhow::anyhow;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ALLOW, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
+use hookmill_store::{LastError, Recorded};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -28,22 +32,15 @@ use uuid::Uuid;
 /// As much of an unknown source's name is shown, which is more than a name can have.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// A payload of a known source that nobody has checked.
-pub struct Unverified {
-    /// The id that its event will have.
-    pub id: Uuid,
-    /// When it came, in milliseconds since the Unix epoch.
-    pub received_at: i64,
-    /// The source in its URL.
-    pub source: Arc<Source>,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// What its URL has after the source's name: a secret, as likely as not.
-    pub token: Option<String>,
-    /// The query of its URL.
-    pub query: Option<String>,
-    /// Its body, as it came over the wire.
-    pub body: Bytes,
+/// Marks a request that the host makes itself, for a dry run. The mark cannot come over the network.
+#[derive(Clone, Copy, Debug)]
+pub struct DryRunRequest;
+
+/// The routes of senders.
+pub fn routes() -> Router<Arc<Host>> {
+    Router::new()
+        .route("/api/webhooks/{source}", post(webhook).get(challenge))
+        .route("/api/webhooks/{source}/{token}", post(webhook))
 }
 
 /// What a webhook's URL names.
@@ -59,17 +56,17 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRun>>,
+    dry_run: Option<Extension<DryRunRequest>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
     let query = uri.query().map(str::to_owned);
     let span = debug_span!("webhook", request_id = %id);
     // What the host reads by itself, nobody posts.
-    let source = host.sources.get(&target.source).filter(|source| source.settings.pull.is_none());
+    let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
-        host.metrics.received(UNKNOWN);
-        if let Some(why) = host.sources.unusable().get(&target.source) {
+        host.pipeline.metrics.received(UNKNOWN);
+        if let Some(why) = host.pipeline.sources.unusable().get(&target.source) {
             return refuse(
                 &host,
                 None,
@@ -81,20 +78,20 @@ pub async fn webhook(
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
-    let peer = host.trusted_proxies.sender(connection, &headers);
+    let peer = host.edge.trusted_proxies.sender(connection, &headers);
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
     if dry_run.is_some() {
-        return match try_out(&host, arrived).await {
-            Ok(trial) => Json(trial).into_response(),
+        return match dry_run_of(&host, arrived).await {
+            Ok(dry_run) => Json(dry_run).into_response(),
             Err(error) => error.into_response(),
         };
     }
-    host.metrics.received(&source.name);
+    host.pipeline.metrics.received(&source.name);
     source.tally.count(|tally| tally.received += 1);
     async {
         match take(&host, arrived).await {
-            Ok(Taken::Recorded(recorded)) => answer(&host, &source, recorded),
-            Ok(Taken::Handshake(answer)) => {
+            Ok(AcceptedPayload::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(AcceptedPayload::Handshake(answer)) => {
                 info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
                 answer
             }
@@ -112,8 +109,8 @@ pub async fn challenge(
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Response {
-    let peer = host.trusted_proxies.sender(connection, &headers);
-    let source = host.sources.get(&target.source).filter(|source| source.settings.admits(peer));
+    let peer = host.edge.trusted_proxies.sender(connection, &headers);
+    let source = host.pipeline.sources.get(&target.source).filter(|source| source.settings.admits(peer));
     match source.and_then(|source| Some((handshake::okta(&source, &headers)?, source))) {
         Some((answer, source)) => {
             info!(source = %source.name, "handshake answered with {}", answer.status());
@@ -134,18 +131,18 @@ struct Arrived<'s> {
     body: Body,
 }
 
-async fn try_out(host: &Host, arrived: Arrived<'_>) -> Result<Trial, HttpError> {
+async fn dry_run_of(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
     let (unverified, _memory) = read(host, arrived).await?;
-    host.try_out(unverified).await
+    Ok(host.pipeline.dry_run(unverified).await?)
 }
 
-async fn take(host: &Host, arrived: Arrived<'_>) -> Result<Taken, HttpError> {
-    host.rate_limit.check()?;
+async fn take(host: &Host, arrived: Arrived<'_>) -> Result<AcceptedPayload, HttpError> {
+    host.edge.rate_limit.check()?;
     if let Some(answer) = handshake::graph(arrived.source, arrived.peer, arrived.query.as_deref())? {
-        return Ok(Taken::Handshake(answer));
+        return Ok(AcceptedPayload::Handshake(answer));
     }
     let (unverified, _memory) = read(host, arrived).await?;
-    host.accept(unverified).await
+    Ok(host.pipeline.accept(unverified).await?)
 }
 
 /// Reads the body. Its memory is its own until the second part is dropped.
@@ -157,9 +154,9 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
         return Err(HttpError::AddressRefused);
     }
     let bytes_max = source.settings.payload_bytes_max;
-    let mut read = host.bodies.read(&headers, body, bytes_max).await?;
+    let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
-        host.bodies.make_room(&mut read, bytes_max).await?;
+        host.edge.bodies.make_room(&mut read, bytes_max).await?;
     }
     let body = read.bytes.clone();
     Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body }, read))
@@ -167,7 +164,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
     let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
-    host.metrics.error(name, code);
+    host.pipeline.metrics.error(name, code);
     if let Some(source) = source {
         source.tally.count(|tally| {
             tally.refused += 1;
@@ -175,7 +172,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
         });
     }
     // Strangers must not push everything else out of the log.
-    if host.logged_refusals.check().is_ok() {
+    if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
     } else {
         debug!(request_id = %id, source = name, code, "webhook refused: {error}");
@@ -217,7 +214,7 @@ struct UnmappableError<'a> {
 
 /// What the sender of a stored event is told.
 fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
-    note(host, source, &recorded);
+    host.pipeline.count(source, &recorded);
     let Recorded { state, duplicate, .. } = recorded;
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {
@@ -226,37 +223,6 @@ fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(Unmappable { error, duplicate })).into_response();
     }
     (StatusCode::ACCEPTED, Json(accepted(&state, refused, duplicate))).into_response()
-}
-
-/// Counts what came of a payload, and says in the log why it was not mapped.
-pub(crate) fn note(host: &Host, source: &Source, recorded: &Recorded) {
-    let Recorded { state, duplicate, .. } = recorded;
-    source.tally.count(|tally| {
-        if !duplicate || source.settings.pull.is_none() {
-            tally.heard_at = Some(unix_ms());
-        }
-        count(tally, state, *duplicate);
-    });
-    if let Some(code) = state.code.filter(|_| !duplicate) {
-        host.metrics.error(&source.name, code.as_str());
-        info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
-            state.message.as_deref().unwrap_or_default());
-    }
-}
-
-fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
-    if duplicate {
-        tally.duplicates += 1;
-        return;
-    }
-    tally.accepted += 1;
-    match (state.status, state.code) {
-        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(unix_ms()),
-        (_, Some(code)) => {
-            tally.last_error = Some(LastError::now(code.as_str(), state.message.as_deref().unwrap_or_default()));
-        }
-        _ => {}
-    }
 }
 
 fn accepted(state: &EventState, refused: bool, duplicate: bool) -> Accepted<'_> {

@@ -4,40 +4,52 @@
 
 use crate::config::Limits;
 use crate::config::source::Declaration;
-use crate::api::http_error::HttpError;
-use hookmill_incident::id::unix_ms;
 use crate::source::{LiveTally, Origin, SecretNote, Source};
-use hookmill_incident::name::check_name;
-use hookmill_store::{SecretRow, SourceRow, Store, StoreError};
+use crate::sources::{SourceMap, Sources};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
-use arc_swap::ArcSwap;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::name::check_name;
 use hookmill_signatures::Secret;
+use hookmill_store::{SecretRow, SourceRow, Store, StoreError};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 /// Secrets that one source may have at once.
 const SECRETS_MAX: usize = 8;
 
-/// Every source by its name.
-pub type Sources = BTreeMap<Arc<str>, Arc<Source>>;
+/// Why a source is not registered or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// There is no such source.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The change does not fit the present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// The declaration is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The host failed.
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
 
-/// The sources, and the only way to change them.
+/// Changes the registered sources.
 #[derive(Debug)]
 pub struct Registry {
-    published: ArcSwap<Sources>,
-    /// Says that other sources were published.
-    changed: watch::Sender<()>,
-    /// Registered sources that cannot be used, each with the reason.
-    unusable: ArcSwap<BTreeMap<String, String>>,
-    /// Held by whoever changes something.
+    sources: Arc<Sources>,
+    /// Held during a change.
     changing: Mutex<()>,
-    /// What a source that does not say otherwise is limited to.
+    /// The limits of sources that do not declare their own.
     limits: Limits,
     store: Arc<Store>,
     vault: Vault,
@@ -59,31 +71,14 @@ impl Registry {
     /// When one name is in both, or the store fails. A registered source that cannot be used is logged and left out.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
         let vault = Vault::open(data_dir)?;
-        let (published, unusable, changed) = (ArcSwap::default(), ArcSwap::default(), watch::Sender::default());
-        let registry = Self { published, changed, unusable, changing: Mutex::default(), limits, store, vault };
+        let registry = Self { sources: Arc::default(), changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
     }
 
-    /// A source by its name.
-    pub fn get(&self, name: &str) -> Option<Arc<Source>> {
-        self.published.load().get(name).cloned()
-    }
-
-    /// Every source.
-    pub fn all(&self) -> Arc<Sources> {
-        self.published.load_full()
-    }
-
-    /// Says when there are other sources.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
-    }
-
-    /// Registered sources that cannot be used, each with the reason: removing one, or giving it a new secret without an
-    /// overlap, mends it.
-    pub fn unusable(&self) -> Arc<BTreeMap<String, String>> {
-        self.unusable.load_full()
+    /// Returns the sources that this registry changes.
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.sources
     }
 
     /// Replaces the sources of the configuration, after what else has to succeed for that.
@@ -98,8 +93,7 @@ impl Registry {
         let _changing = self.changing.lock().await;
         let (sources, unusable) = self.beside_registered(configured).await?;
         precondition.await?;
-        self.publish(sources);
-        self.unusable.store(Arc::new(unusable));
+        self.sources.publish(sources, unusable);
         Ok(())
     }
 
@@ -112,11 +106,11 @@ impl Registry {
         name: String,
         declaration: Map<String, Value>,
         secret: Option<String>,
-    ) -> Result<Issued, HttpError> {
+    ) -> Result<Issued, RegisterError> {
         let _changing = self.changing.lock().await;
-        check_name(&name).map_err(HttpError::InvalidRequest)?;
-        if self.get(&name).is_some() || self.unusable.load().contains_key(&name) {
-            return Err(HttpError::Conflict(format!("there is a source `{name}` already")));
+        check_name(&name).map_err(RegisterError::Invalid)?;
+        if self.sources.get(&name).is_some() || self.sources.unusable().contains_key(&name) {
+            return Err(RegisterError::Conflict(format!("there is a source `{name}` already")));
         }
         let made = match secret {
             Some(_) => None,
@@ -142,13 +136,13 @@ impl Registry {
         name: &str,
         changes: Map<String, Value>,
         secret: Option<String>,
-    ) -> Result<Arc<Source>, HttpError> {
+    ) -> Result<Arc<Source>, RegisterError> {
         let _changing = self.changing.lock().await;
         let mut row = self.registered(name).await?;
         let changes_scheme = changes.contains_key("scheme");
         if secret.is_some() && !changes_scheme {
             let help = format!("`hookmill webhook rotate {name}`, or POST /api/sources/{name}/rotate");
-            return Err(HttpError::InvalidRequest(format!("`secret` is changed here only with `scheme`; use {help}")));
+            return Err(RegisterError::Invalid(format!("`secret` is changed here only with `scheme`; use {help}")));
         }
         for (key, value) in changes {
             match value {
@@ -170,14 +164,14 @@ impl Registry {
     ///
     /// # Errors
     /// When it is not registered, or has no use for the secret.
-    pub async fn rotate(&self, name: &str, secret: Option<String>, overlap: Duration) -> Result<Issued, HttpError> {
+    pub async fn rotate(&self, name: &str, secret: Option<String>, overlap: Duration) -> Result<Issued, RegisterError> {
         let _changing = self.changing.lock().await;
         let mut row = self.registered(name).await?;
         let made = match secret {
             Some(_) => None,
             None => new_secret(&row.declaration)?,
         };
-        let no_secret = || HttpError::Conflict(format!("the scheme of `{name}` has no secret"));
+        let no_secret = || RegisterError::Conflict(format!("the scheme of `{name}` has no secret"));
         let secret = secret.or_else(|| made.clone()).ok_or_else(no_secret)?;
         let now = unix_ms();
         let end = now.saturating_add(overlap.as_millis().try_into().unwrap_or(i64::MAX));
@@ -186,7 +180,7 @@ impl Registry {
         }
         row.secrets.retain(|secret| secret.not_after.is_none_or(|end| end > now));
         if row.secrets.len() >= SECRETS_MAX {
-            return Err(HttpError::Conflict(format!("`{name}` has {SECRETS_MAX} secrets that are still valid")));
+            return Err(RegisterError::Conflict(format!("`{name}` has {SECRETS_MAX} secrets that are still valid")));
         }
         row.secrets.push(self.seal(&row, &secret, now)?);
         let source = self.put(row).await?;
@@ -197,14 +191,11 @@ impl Registry {
     ///
     /// # Errors
     /// When it is not registered.
-    pub async fn remove(&self, name: &str) -> Result<(), HttpError> {
+    pub async fn remove(&self, name: &str) -> Result<(), RegisterError> {
         let _changing = self.changing.lock().await;
         self.registered(name).await?;
         self.store.remove_source(name.to_owned()).await?;
-        let mut sources = Sources::clone(&self.published.load());
-        sources.remove(name);
-        self.publish(sources);
-        self.mended(name);
+        self.sources.replace(name, None);
         info!(source = name, "source removed");
         Ok(())
     }
@@ -212,7 +203,7 @@ impl Registry {
     /// Writes down what sources have sent since this was called last.
     pub async fn save_tallies(&self) {
         let news = |source: &Arc<Source>| source.tally.news().map(|tally| (source.name.clone(), tally));
-        let sources = self.published.load_full();
+        let sources = self.sources.all();
         let tallies: Vec<_> = sources.values().filter_map(news).collect();
         if tallies.is_empty() {
             return;
@@ -224,8 +215,8 @@ impl Registry {
         }
     }
 
-    async fn beside_registered(&self, configured: Vec<Source>) -> Result<(Sources, BTreeMap<String, String>)> {
-        let (mut sources, mut unusable) = (Sources::new(), BTreeMap::new());
+    async fn beside_registered(&self, configured: Vec<Source>) -> Result<(SourceMap, BTreeMap<String, String>)> {
+        let (mut sources, mut unusable) = (SourceMap::new(), BTreeMap::new());
         for source in configured {
             sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
         }
@@ -251,55 +242,40 @@ impl Registry {
 
     /// The source with what it has sent so far.
     async fn with_tally(&self, mut source: Source) -> Result<Source> {
-        source.tally = match self.get(&source.name) {
+        source.tally = match self.sources.get(&source.name) {
             Some(present) => present.tally.clone(),
             None => Arc::new(LiveTally::new(self.store.tally(source.name.clone()).await?)),
         };
         Ok(source)
     }
 
-    async fn registered(&self, name: &str) -> Result<SourceRow, HttpError> {
-        let source = self.get(name);
-        if source.is_none() && !self.unusable.load().contains_key(name) {
-            return Err(HttpError::NotFound(format!("source `{name}`")));
+    async fn registered(&self, name: &str) -> Result<SourceRow, RegisterError> {
+        let source = self.sources.get(name);
+        if source.is_none() && !self.sources.unusable().contains_key(name) {
+            return Err(RegisterError::NotFound(format!("source `{name}`")));
         }
         if source.is_some_and(|source| source.origin == Origin::Configured) {
             let help = "change it there: the host takes it over at once";
-            return Err(HttpError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
+            return Err(RegisterError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
         }
         let rows = self.store.registered_sources().await?;
         let row = rows.into_iter().find(|row| row.name == name);
-        row.ok_or_else(|| HttpError::Internal(anyhow!("source `{name}` is not in the store")))
+        row.ok_or_else(|| anyhow!("source `{name}` is not in the store").into())
     }
 
     /// Writes a row that makes a source, and publishes it.
-    async fn put(&self, row: SourceRow) -> Result<Arc<Source>, HttpError> {
+    async fn put(&self, row: SourceRow) -> Result<Arc<Source>, RegisterError> {
         // They would lie in the database as they are.
         if let Some(key) = ["secret", "secrets"].into_iter().find(|key| row.declaration.contains_key(*key)) {
             let help = "a source is registered with one `secret`, and gets others by `rotate`";
-            return Err(HttpError::InvalidRequest(format!("`{key}` is not taken here; {help}")));
+            return Err(RegisterError::Invalid(format!("`{key}` is not taken here; {help}")));
         }
         let source = self.build(&row).map_err(invalid)?;
         let source = Arc::new(self.with_tally(source).await?);
         self.store.put_source(row).await?;
-        let mut sources = Sources::clone(&self.published.load());
-        sources.insert(source.name.clone(), source.clone());
-        self.publish(sources);
-        self.mended(&source.name);
+        self.sources.replace(&source.name, Some(source.clone()));
         info!(source = %source.name, "source registered or changed");
         Ok(source)
-    }
-
-    fn publish(&self, sources: Sources) {
-        self.published.store(Arc::new(sources));
-        self.changed.send_replace(());
-    }
-
-    fn mended(&self, name: &str) {
-        let mut unusable = BTreeMap::clone(&self.unusable.load());
-        if unusable.remove(name).is_some() {
-            self.unusable.store(Arc::new(unusable));
-        }
     }
 
     fn build(&self, row: &SourceRow) -> Result<Source> {
@@ -333,10 +309,10 @@ fn declared(declaration: &Map<String, Value>) -> Result<Declaration> {
     Declaration::from_json(Value::Object(declaration.clone()))
 }
 
-fn new_secret(declaration: &Map<String, Value>) -> Result<Option<String>, HttpError> {
+fn new_secret(declaration: &Map<String, Value>) -> Result<Option<String>, RegisterError> {
     declared(declaration).and_then(|declaration| declaration.new_secret()).map_err(invalid)
 }
 
-fn invalid(error: anyhow::Error) -> HttpError {
-    HttpError::InvalidRequest(format!("{error:#}"))
+fn invalid(error: anyhow::Error) -> RegisterError {
+    RegisterError::Invalid(format!("{error:#}"))
 }

@@ -1,7 +1,7 @@
 //! Takes a changed configuration over while the host runs: all of it, or nothing with the reason in the log.
 
-use crate::Host;
 use crate::config::Config;
+use crate::host::Host;
 use anyhow::{Context, Result, bail};
 use notify::{RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};

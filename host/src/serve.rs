@@ -4,32 +4,39 @@ use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::config::{Config, Outbound};
 use crate::deliver::{Deliverer, Destination};
-use hookmill_incident::id::{self, unix_ms};
+use crate::host::{Edge, Host};
+use crate::loaded::Loaded;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::peer::TrustedProxies;
-use crate::release::plugin_dir::{Loaded, PluginDir};
-use crate::release::proof::Prover;
+use crate::pipeline::Pipeline;
+use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
-use crate::release::Releases;
+use crate::release::decision::{ReleaseOptions, Releases};
+use crate::release::plugin_dir::PluginDir;
+use crate::release::proof::Prover;
 use crate::reload::{Reloader, Seen};
-use hookmill_sandbox::Sandbox;
-use hookmill_store::{Policy, Store};
+use crate::remap::Remapper;
 use crate::stream::{READERS_MAX, Stream};
-use crate::{Host, api, request_id};
+use crate::triage::Triager;
+use crate::{api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use hookmill_incident::id::{self, unix_ms};
 use hookmill_listen::{Bounds, Listener, LiveTls};
+use hookmill_sandbox::Sandbox;
 use hookmill_signatures::Secret;
+use hookmill_store::{Policy, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -80,72 +87,80 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         );
     }
     let metrics = Arc::new(Metrics::default());
-    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
-    let store = Arc::new(Store::open(&config.data_dir, config.limits.store_queue, policy, metrics.clone())?);
+    let store = Arc::new(open_store(&config, &metrics)?);
     let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
     let loaded = Arc::new(Loaded::default());
-    let configured = std::mem::take(&mut config.sources);
-    let sources = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
-    let sources = Arc::new(sources);
+    let (configured, pulls) = (std::mem::take(&mut config.sources), std::mem::take(&mut config.pulls));
+    let registry = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
+    let sources = registry.sources().clone();
 
-    let (changed, plugins_changed) = watch::channel(());
     let (order, orders) = mpsc::channel(1);
     let (refused, refusals) = mpsc::channel(REFUSALS);
     let prover = Prover::new(store.clone(), sources.clone(), config.plugins_dir.clone(), config.proof.clone());
-    let releases = Arc::new(Releases::new(&config, store.clone(), prover, sandbox, loaded.clone(), order)?);
+    let options = ReleaseOptions {
+        data_dir: config.data_dir.clone(),
+        trust: config.trust.clone(),
+        reload: config.reload,
+        limits: config.plugin_limits.clone(),
+        default_limits: config.limits.call.clone(),
+    };
+    let releases = Arc::new(Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), order)?);
+    let (plugins_dir, lock) = (config.plugins_dir.clone(), config.trust.lock.clone());
     let plugin_dir =
-        PluginDir::new(&config, releases.clone(), metrics.clone(), loaded.clone(), orders, changed, refused)?;
+        PluginDir::new(plugins_dir, lock, releases.clone(), metrics.clone(), loaded.clone(), orders, refused)?;
 
-    let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
-    store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
-    store.give_up_removed().await?;
-    // What a host that was killed had not come to.
-    for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
-        store.give_up(&disabled.name).await?;
-    }
-    let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
-    deliverer.replace(destinations, notifications, public_url).await;
+    let deliverer = start_deliverer(&mut config, &store, &loaded, &metrics).await?;
     let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
     let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
     let readers = READERS_MAX.min(bounds.connections / READERS_SHARE).max(1);
-    let host = Arc::new(Host {
-        sources,
-        trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+    let mappers = Mappers::new(loaded.clone(), metrics.clone());
+    let pipeline = Arc::new(Pipeline {
+        sources: sources.clone(),
+        mappers,
+        store: store.clone(),
+        metrics: metrics.clone(),
         aws: Aws::new()?,
-        mappers: Mappers::new(loaded.clone(), metrics.clone()),
+    });
+    let host = Arc::new(Host {
+        registry,
         releases,
         deliverer,
-        stream: Arc::new(Stream::new(store.clone(), metrics.clone(), readers)),
-        store,
+        triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
+        puller: Arc::new(Puller::new(pipeline.clone(), loaded.clone())),
+        stream: Arc::new(Stream::new(store.clone(), metrics, readers)),
+        edge: Edge {
+            trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+            admin_token: admin_token.map(Secret::new),
+            tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
+            admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
+            logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
+            rate_limit: RateLimit::per_second(config.limits.requests_per_second),
+            bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
+        },
         loaded,
-        metrics,
-        admin_token: admin_token.map(Secret::new),
-        waiting: Notify::new(),
-        to_triage: Notify::new(),
-        tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
-        admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
-        logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
-        rate_limit: RateLimit::per_second(config.limits.requests_per_second),
-        bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
+        pipeline,
     });
+    host.puller.replace(pulls);
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    tasks.spawn(host.clone().triage_waiting(plugins_changed.clone(), stopped.clone()));
-    tasks.spawn(host.clone().remap_waiting(plugins_changed, stopped.clone()));
+    let remapper = Arc::new(Remapper::new(host.pipeline.clone(), host.loaded.clone()));
+    let notices = Arc::new(Notices::new(store, sources));
+    tasks.spawn(host.triager.clone().run(stopped.clone()));
+    tasks.spawn(remapper.run(stopped.clone()));
     tasks.spawn(host.stream.clone().run(stopped.clone()));
     tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
     tasks.spawn(save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
-    tasks.spawn(host.clone().pull_sources(stopped.clone()));
-    tasks.spawn(host.clone().notice_silence(stopped.clone()));
-    tasks.spawn(until_stopped(host.clone().tell_of_refusals(refusals), stopped.clone()));
+    tasks.spawn(host.puller.clone().run(stopped.clone()));
+    tasks.spawn(notices.clone().run(stopped.clone()));
+    tasks.spawn(until_stopped(notices.report_refusals(refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugin_dir.run(), stopped.clone()));
 
     let mut servers = JoinSet::new();
     let inbound = api::inbound_routes();
     let admin = api::admin_routes(&host);
-    let listener = Listener::bind(config.listen, host.tls.clone(), bounds).await?;
+    let listener = Listener::bind(config.listen, host.edge.tls.clone(), bounds).await?;
     let address = listener.address()?;
     let admin_address = match config.admin_listen {
         None => {
@@ -154,7 +169,7 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         }
         Some(admin_listen) => {
             let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS + readers, ..bounds };
-            let admin_listener = Listener::bind(admin_listen, host.admin_tls.clone(), admin_bounds).await?;
+            let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), admin_bounds).await?;
             let admin_address = admin_listener.address()?;
             servers.spawn(listener.serve(router(inbound.clone(), &host), stopped.clone()));
             servers.spawn(admin_listener.serve(router(inbound.merge(admin), &host), stopped));
@@ -164,6 +179,32 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
     let protocol = if config.tls.is_some() { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
     Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
+}
+
+fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store> {
+    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
+    let counted = metrics.clone();
+    let on_commit = Box::new(move |writes, took| counted.commit(writes, took));
+    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit)
+}
+
+/// Tells the store what is configured, and starts the task of each destination.
+async fn start_deliverer(
+    config: &mut Config,
+    store: &Arc<Store>,
+    loaded: &Arc<Loaded>,
+    metrics: &Arc<Metrics>,
+) -> Result<Deliverer> {
+    let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
+    store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
+    store.give_up_removed().await?;
+    // A host that was killed may not have come to this.
+    for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
+        store.give_up(&disabled.name).await?;
+    }
+    let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
+    deliverer.replace(destinations, notifications, public_url).await;
+    Ok(deliverer)
 }
 
 impl Running {
@@ -203,8 +244,8 @@ impl Running {
         if tokio::time::timeout(self.config.drain_timeout, finished).await.is_err() {
             warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
         }
-        self.host.sources.save_tallies().await;
-        let store = self.host.store.clone();
+        self.host.registry.save_tallies().await;
+        let store = self.host.pipeline.store.clone();
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         info!("stopped");
     }
@@ -231,7 +272,7 @@ async fn forget_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             () = tokio::time::sleep(PURGE_EVERY) => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        while let Ok(true) = host.store.purge_repeats().await {}
+        while let Ok(true) = host.pipeline.store.purge_repeats().await {}
     }
 }
 
@@ -240,7 +281,7 @@ async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watc
         let mut after = 0;
         let before = id::key_at(unix_ms() - retention.as_millis() as i64);
         while !*stopped.borrow() {
-            match host.store.purge_delivered(after, before).await {
+            match host.pipeline.store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,
                 Err(error) => {
@@ -260,6 +301,6 @@ async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     let stopped = stopped.wait_for(|stopped| *stopped);
     tokio::pin!(stopped);
     while tokio::time::timeout(SAVE_TALLIES_EVERY, &mut stopped).await.is_err() {
-        host.sources.save_tallies().await;
+        host.registry.save_tallies().await;
     }
 }

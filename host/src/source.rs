@@ -1,11 +1,9 @@
 //! A registered sender: how its payloads are verified, mapped and read.
 
-use hookmill_incident::id::unix_ms;
-use hookmill_incident::{Severity, words};
-use crate::pull::Pull;
-use hookmill_store::Tally;
 use crate::rate_limit::RateLimit;
+use hookmill_incident::{Severity, words};
 use hookmill_signatures::Scheme;
+use hookmill_store::Tally;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -106,8 +104,6 @@ pub struct SourceSettings {
     pub silent_after: Option<Duration>,
     /// What it is.
     pub kind: SourceKind,
-    /// How the host reads it, if it does not post.
-    pub pull: Option<Pull>,
 }
 
 /// Which mapper reads a source's payloads.
@@ -166,13 +162,17 @@ impl Source {
             on_unmappable: OnUnmappable::Reject,
             silent_after: None,
             kind: SourceKind::Webhook,
-            pull: None,
         };
         Self::new(name, Origin::Configured, settings)
     }
 }
 
 impl SourceSettings {
+    /// Returns whether the host reads the source, instead of waiting for its posts.
+    pub fn is_pulled(&self) -> bool {
+        self.kind != SourceKind::Webhook
+    }
+
     /// Whether payloads are taken from an address, as far as it is known.
     pub fn admits(&self, address: Option<IpAddr>) -> bool {
         let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));

@@ -8,10 +8,10 @@
 //! A reader that takes nothing is closed as any other connection (`listen/connections.rs`).
 
 use crate::metrics::Metrics;
-use hookmill_incident::{AuditEntry, Operation};
-use hookmill_store::Store;
 use anyhow::Result;
 use bytes::Bytes;
+use hookmill_incident::{AuditEntry, Operation};
+use hookmill_store::Store;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::VecDeque;

@@ -4,13 +4,15 @@
 //! What is to be looked at stands in the store, since the transaction that made the incident; a playbook that is not
 //! loaded is waited for. Each playbook has a pass of its own, so that one whose calls do not end holds up no other.
 
-use crate::Host;
-use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
+use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
+use crate::metrics::Metrics;
 use crate::source::Source;
-use hookmill_store::{IncidentKey, IncidentRow, StoreError, TriageJob, Triaged};
+use crate::sources::Sources;
 use anyhow::Result;
+use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
+use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, Triaged};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,20 +73,19 @@ fn shown(row: IncidentRow) -> ShownIncident {
     ShownIncident { id, number: number.to_string(), incident, occurrences }
 }
 
-impl Host {
-    /// Has a playbook look at an incident; nothing is waited for.
-    ///
-    /// # Errors
-    /// When it cannot be written. `None` when there is no such incident.
-    pub async fn ask_triage(
-        &self,
-        which: IncidentKey,
-        playbook: String,
-        request_id: String,
-    ) -> Result<Option<IncidentRow>, StoreError> {
-        let row = self.store.ask_triage(which, playbook, request_id).await?;
-        self.to_triage.notify_one();
-        Ok(row)
+/// Has playbooks look at incidents.
+#[derive(Debug)]
+pub struct Triager {
+    store: Arc<Store>,
+    sources: Arc<Sources>,
+    loaded: Arc<Loaded>,
+    metrics: Arc<Metrics>,
+}
+
+impl Triager {
+    /// Calls the playbooks that are live at the time.
+    pub fn new(store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
+        Self { store, sources, loaded, metrics }
     }
 
     /// The playbook of this name.
@@ -111,8 +112,9 @@ impl Host {
         }
     }
 
-    /// Has playbooks look at what waits for them, until told to stop.
-    pub async fn triage_waiting(self: Arc<Self>, mut changed: watch::Receiver<()>, mut stop: watch::Receiver<bool>) {
+    /// Calls playbooks whenever an incident waits for one, until `stop` is set.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let (mut plugins, mut requested) = (self.loaded.watch(), self.store.watch_triage());
         let (mut passes, mut under_way) = (JoinSet::new(), HashSet::new());
         let (mut missing, mut plugins_are_new) = (HashSet::new(), true);
         while !*stop.borrow() {
@@ -127,8 +129,8 @@ impl Host {
                 Some(Ok(name)) = passes.join_next() => {
                     under_way.remove(&name);
                 }
-                _ = changed.changed() => plugins_are_new = true,
-                () = self.to_triage.notified() => {}
+                _ = plugins.changed() => plugins_are_new = true,
+                _ = requested.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stop.changed() => {}
             }
@@ -219,7 +221,7 @@ impl Host {
             self.store.triaged(job, Triaged::Skipped(format!("the incident was {status} by then"))).await?;
             return Ok(());
         }
-        let judged = judge(plugin, &row.into()).await;
+        let judged = judge(plugin, &shown(row)).await;
         forward_log(&request_id, name, &judged.log);
         let Some(result) = judged.result else {
             tokio::time::sleep(PAUSE).await;
@@ -238,12 +240,9 @@ impl Host {
             }
         };
         // Otherwise the incident changed under the playbook's eyes, and the next pass shows it as it is now.
-        if let Some(delivers) = self.store.triaged(job, triaged).await? {
+        if self.store.triaged(job, triaged).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "{number}: triage {word}");
-            if delivers {
-                self.deliverer.wake();
-            }
         }
         Ok(())
     }

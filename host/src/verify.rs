@@ -1,22 +1,90 @@
 //! Checks who sent a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! How senders sign is in the crate `hookmill-signatures`. What is left to do here: unpacking what came compressed, and
-//! leaving out of the event what nobody may keep.
+//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and leaves out of the event
+//! every header and query parameter that may hold a secret.
 
 mod unpack;
 
-use crate::aws::Aws;
-use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
-use crate::api::http_error::HttpError;
-use crate::receive::Unverified;
+use crate::aws::{Aws, CertificateUnavailable};
 use crate::source::Source;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
+use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 use hookmill_signatures::{Identity, Request, Scheme, Verification, VerifyError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use uuid::Uuid;
 
-/// A payload whose sender is known. What follows takes nothing less.
+/// A payload of a known source, as received and not verified yet.
+pub struct Unverified {
+    /// The id that the event will have.
+    pub id: Uuid,
+    /// When the payload came, in milliseconds since the Unix epoch.
+    pub received_at: i64,
+    /// The source that the URL names.
+    pub source: Arc<Source>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The part of the URL after the source's name, which may be a secret.
+    pub token: Option<String>,
+    /// The query of the URL.
+    pub query: Option<String>,
+    /// The body as it came over the wire.
+    pub body: Bytes,
+}
+
+/// Why a payload is refused before it is an event.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The signature is missing or wrong.
+    #[error("Webhook signature verification failed")]
+    Signature,
+    /// The signature is too old.
+    #[error("Webhook timestamp is too old (>{})", length(*.tolerance_s))]
+    Expired {
+        /// How old it may be, in seconds.
+        tolerance_s: i64,
+    },
+    /// The signature is from the future.
+    #[error("Webhook timestamp is in the future (>{})", length(*.tolerance_s))]
+    Future {
+        /// How far ahead it may be, in seconds.
+        tolerance_s: i64,
+    },
+    /// The certificate that the payload was signed with could not be fetched.
+    #[error(transparent)]
+    CertificateUnavailable(#[from] CertificateUnavailable),
+    /// The body is larger than allowed after it was unpacked.
+    #[error("the payload is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The largest body that is taken, in bytes.
+        bytes_max: usize,
+    },
+    /// The body is not encoded as its headers say.
+    #[error("{0}")]
+    Undecodable(String),
+    /// The host failed. The cause goes to the log.
+    #[error("something failed inside; the log says what")]
+    Internal(anyhow::Error),
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Signature => Self::Signature,
+            VerifyError::Expired(tolerance_s) => Self::Expired { tolerance_s },
+            VerifyError::Future(tolerance_s) => Self::Future { tolerance_s },
+            VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
+        }
+    }
+}
+
+/// Returns a length of time in words.
+fn length(seconds: i64) -> String {
+    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
+}
+
+/// A payload whose sender is verified. The later stages accept nothing else.
 #[derive(Debug)]
 pub struct Verified {
     event: Event,
@@ -55,7 +123,7 @@ impl Verified {
 ///
 /// # Errors
 /// Why it is not believed, or cannot be read.
-pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, HttpError> {
+pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refusal> {
     let Unverified { id, received_at, source, mut headers, token, query, body } = unverified;
     let settings = &source.settings;
     let token = token.as_deref();
@@ -94,7 +162,7 @@ fn repeat_key(identity: Identity) -> RepeatKey {
 }
 
 /// Fetches the certificate that a request asks for, if it may ask.
-async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, HttpError> {
+async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, Refusal> {
     match scheme.verify(&request) {
         Err(VerifyError::CertificateMissing(url)) => {
             let certificate = aws.certificate(&url).await?;

@@ -339,4 +339,3 @@ fn changes(before: &Incident, after: &Incident) -> Details {
         techniques details notes);
     changes
 }
-

@@ -24,12 +24,14 @@ mod words;
 
 pub use audit::{AuditEntry, Operation};
 pub use event::{
-    DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, NamedValue, RepeatKey, Verdict,
+    DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, NamedValue, RepeatKey,
+    Verdict,
 };
 pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, IncidentView, Note};
 pub use number::Number;
 pub use observation::{
-    Observable, Observation, Origin, Reading, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique, check_length, merge_repeats,
+    Observable, Observation, Origin, Reading, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique, check_length,
+    merge_repeats,
 };
 pub use patch::{Patch, given};
 pub use plugin_version::PluginVersion;

@@ -33,8 +33,6 @@ pub struct Patch {
 }
 
 /// Tells `null`, which clears a field that can be empty and is refused for any other, from a field that is not there.
-pub fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+pub fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

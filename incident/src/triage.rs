@@ -1,8 +1,8 @@
 //! What a playbook is asked to do with an incident, and what it answers.
 
+use crate::words;
 use crate::{Observable, PluginVersion, Severity, Status};
 use jiff::Timestamp;
-use crate::words;
 use serde::{Deserialize, Serialize};
 
 words!(

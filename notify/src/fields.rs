@@ -3,9 +3,9 @@
 //! Filters and templates are checked against this when they are loaded, so that a misspelt field is refused then and
 //! does not stay silent for ever.
 
-use hookmill_incident::{Severity, Status, Tlp, TriageCode, TriageStatus};
-use hookmill_incident::words;
 use anyhow::{Result, bail, ensure};
+use hookmill_incident::words;
+use hookmill_incident::{Severity, Status, Tlp, TriageCode, TriageStatus};
 
 /// Segments of a path.
 const SEGMENTS_MAX: usize = 32;
@@ -300,10 +300,10 @@ const SILENT_SOURCE: &[(&str, Shape)] =
 #[cfg(test)]
 mod tests {
     use super::{AUDIT, Shape, Trigger};
+    use hookmill_incident::{AuditEntry, IncidentView};
     use hookmill_incident::{
         Incident, Note, Observable, Observation, Origin, PluginVersion, Technique, Triage, TriageCode, TriageError,
     };
-    use hookmill_incident::{AuditEntry, IncidentView};
     use jiff::Timestamp;
     use serde_json::{Value, json};
     use std::collections::BTreeSet;

@@ -14,9 +14,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline,
-};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
 
 /// How often a running plugin gives way to others.
 const TICK: Duration = Duration::from_millis(2);
@@ -209,4 +207,3 @@ fn engine_config(allocation: Allocation, instances: u32) -> Config {
     }
     config
 }
-

@@ -5,10 +5,10 @@ use super::deliveries::{self, Told};
 use super::incidents::{IncidentKey, IncidentRow, shown};
 use super::sql::{json, uuid};
 use super::writer::Tx;
+use anyhow::{Context, Result};
 use hookmill_incident::id::{self, key, unix_ms};
 use hookmill_incident::{AuditEntry, Details, Operation, Status};
 use hookmill_notify::{Trigger, about_change};
-use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::{RawValue, to_raw_value};
 use std::ops::ControlFlow;
@@ -174,4 +174,3 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let object = RawValue::from_string(object)?;
     Ok(AuditEntry::new(operation, uuid(row, 5)?, row.get(1)?, row.get(2)?, details, object)?)
 }
-

@@ -1,8 +1,8 @@
 //! The digests of the compiled plugins in the cache.
 
 use super::{Store, StoreError};
-use hookmill_incident::id::unix_ms;
 use anyhow::Result;
+use hookmill_incident::id::unix_ms;
 use rusqlite::{OptionalExtension, params};
 
 impl Store {

@@ -3,8 +3,8 @@
 use super::events::{Columns, record};
 use super::writer::Tx;
 use super::{Recorded, Store, StoreError};
-use hookmill_incident::Mapped;
 use anyhow::Result;
+use hookmill_incident::Mapped;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 use super::deliveries::{ROWS_AT_ONCE, notice};
 use super::writer::Tx;
 use super::{Store, StoreError};
+use anyhow::Result;
 use hookmill_incident::id::unix_ms;
 use hookmill_notify::{Rule, Trigger};
-use anyhow::Result;
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 use std::sync::Arc;

@@ -5,11 +5,13 @@ use super::incidents::{IncidentKey, apply, find};
 use super::sql::{Conditions, from_json, json, uuid};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
-use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, Mapped, NamedValue, Reading, RepeatKey, Verdict};
-use hookmill_incident::id::{key, key_ms, unix_ms};
-use hookmill_incident::Origin;
-use hookmill_notify::{Rule, Trigger, about_event};
 use anyhow::{Context, Result};
+use hookmill_incident::Origin;
+use hookmill_incident::id::{key, key_ms, unix_ms};
+use hookmill_incident::{
+    DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, Mapped, NamedValue, Reading, RepeatKey, Verdict,
+};
+use hookmill_notify::{Rule, Trigger, about_event};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};

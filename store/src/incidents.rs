@@ -5,10 +5,12 @@ use super::sql::{Conditions, from_json, json, nanoseconds, uuid};
 use super::triage::{self, Wish};
 use super::writer::Tx;
 use super::{Page, Store, StoreError};
-use hookmill_incident::id::key;
-use hookmill_incident::{Details, EVENT_IDS_MAX, Guard, Incident, IncidentRef, IncidentView, Number, Observation, Operation, Origin, Patch};
-use hookmill_incident::timestamp;
 use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_incident::timestamp;
+use hookmill_incident::{
+    Details, EVENT_IDS_MAX, Guard, Incident, IncidentRef, IncidentView, Number, Observation, Operation, Origin, Patch,
+};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};

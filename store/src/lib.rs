@@ -17,17 +17,17 @@ mod report;
 mod sources;
 mod sql;
 mod tally;
-mod topics;
 mod tokens;
+mod topics;
 mod triage;
 mod versions;
 mod writer;
 
+pub use cursors::Position;
 pub use deliveries::{
     Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, Due, DueDelivery, Message, Next, Place,
 };
 pub use destinations::{DestinationRow, DestinationState, Health, Outbound};
-pub use cursors::Position;
 pub use events::{EventFilter, EventRow, Preview, Recorded};
 pub use incidents::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 pub use read::Page;
@@ -38,9 +38,9 @@ pub use tokens::{Scope, TokenRow, Tokens};
 pub use triage::{TriageJob, Triaged};
 pub use versions::{VersionRow, VersionState};
 
-use hookmill_incident::id::{self, IdSource};
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::ArcSwap;
+use hookmill_incident::id::{self, IdSource};
 use private_files::{private_file, private_folder};
 use read::Readers;
 use rusqlite::config::DbConfig;
@@ -132,7 +132,8 @@ impl Store {
         let outbound = Arc::new(ArcSwap::default());
         let silent = silent_sources(&connection)?;
         let topics = Arc::new(Topics::new(audit::newest_of_all(&connection)?));
-        let writer = Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), topics.clone(), on_commit)?;
+        let writer =
+            Writer::start(connection, queue, policy, ids.clone(), outbound.clone(), topics.clone(), on_commit)?;
         Ok(Self { writer, readers: Readers::new(path), ids, outbound, silent, topics, _lock: lock })
     }
 

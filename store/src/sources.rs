@@ -2,11 +2,11 @@
 
 use super::deliveries::notice;
 use super::sql::{from_json, json};
+use super::tally::{LastError, Tally};
 use super::{Store, StoreError};
+use anyhow::Result;
 use hookmill_incident::id::unix_ms;
 use hookmill_notify::Trigger;
-use super::tally::{LastError, Tally};
-use anyhow::Result;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

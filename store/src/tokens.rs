@@ -1,9 +1,9 @@
 //! Tokens of the API, as digests: the token itself is shown once, when it is made.
 
 use super::Store;
+use anyhow::{Context, Result, bail};
 use hookmill_incident::id::unix_ms;
 use hookmill_incident::words;
-use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::path::Path;

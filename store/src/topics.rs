@@ -40,11 +40,9 @@ impl Topics {
         if let Some(id) = changed.newest_audit {
             self.audit.send_replace(id);
         }
-        for (topic, has_changed) in [
-            (&self.deliveries, changed.deliveries),
-            (&self.queued, changed.queued),
-            (&self.triage, changed.triage),
-        ] {
+        for (topic, has_changed) in
+            [(&self.deliveries, changed.deliveries), (&self.queued, changed.queued), (&self.triage, changed.triage)]
+        {
             if has_changed {
                 topic.send_replace(());
             }

@@ -1,12 +1,12 @@
 //! What is known of the versions of plugins: which was live when, and what became of the others.
 
+use super::report::Report;
 use super::sql::{json, uuid};
 use super::{Store, StoreError};
-use hookmill_incident::id::unix_ms;
-use hookmill_incident::PluginVersion;
-use super::report::Report;
-use hookmill_incident::words;
 use anyhow::Result;
+use hookmill_incident::PluginVersion;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::words;
 use rusqlite::{Row, params};
 use uuid::Uuid;
 

@@ -3,10 +3,10 @@
 use super::destinations::Outbound;
 use super::topics::{Changed, Topics};
 use super::{OnCommit, Policy, StoreError};
-use hookmill_incident::id::IdSource;
-use hookmill_incident::Number;
 use anyhow::{Result, anyhow};
 use arc_swap::ArcSwap;
+use hookmill_incident::Number;
+use hookmill_incident::id::IdSource;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,14 +1,14 @@
 //! Who may call: `GET` needs scope `read`, everything else `admin`.
 
-use crate::Host;
-use crate::api::http_error::HttpError;
-use hookmill_store::Scope;
+use crate::host::Host;
+use crate::http_error::HttpError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use constant_time_eq::constant_time_eq;
 use hookmill_signatures::Secret;
+use hookmill_store::Scope;
 use std::sync::Arc;
 
 /// The name of the token from the environment.
@@ -39,9 +39,9 @@ async fn caller(host: &Host, headers: &HeaderMap) -> Result<(String, Scope), Htt
     });
     let token = token.ok_or(HttpError::Unauthorized)?;
     let is_token = |admin: &Secret| constant_time_eq(admin.expose().as_bytes(), token.as_bytes());
-    if host.admin_token.as_ref().is_some_and(is_token) {
+    if host.edge.admin_token.as_ref().is_some_and(is_token) {
         return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
     }
-    let found = host.store.token(token).await?.ok_or(HttpError::Unauthorized)?;
+    let found = host.pipeline.store.token(token).await?.ok_or(HttpError::Unauthorized)?;
     Ok((found.name, found.scope))
 }

@@ -2,12 +2,12 @@
 
 use super::parameters::Parameters;
 use super::{List, body_if_any, shown, time};
-use crate::Host;
-use crate::api::extract::{Bytes, Path, Query};
-use crate::api::http_error::HttpError;
-use hookmill_store::DeliveryFilter;
+use crate::extract::{Bytes, Path, Query};
+use crate::host::Host;
+use crate::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
+use hookmill_store::DeliveryFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let page = host.store.deliveries(filter, before, limit).await?;
+    let page = host.pipeline.store.deliveries(filter, before, limit).await?;
     Ok(shown(page, |row| {
         let mut delivery = json!(row);
         if row.status == "pending" {
@@ -40,10 +40,10 @@ pub(super) async fn list(
 pub(super) async fn retry(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
     let not_found = || HttpError::NotFound(format!("delivery `{id}`"));
     let parsed = id.parse().map_err(|_| not_found())?;
-    let retried = host.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
+    let retried = host.pipeline.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
-    host.deliverer.knock();
+    host.deliverer.retry_now();
     Ok(Json(json!({"id": parsed, "destination": destination, "status": "pending"})))
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn retry_dead(State(host): State<Arc<Host>>, Bytes(bytes): Byte
         incident: which.incident.into_iter().collect(),
         event: which.event.into_iter().collect(),
     };
-    let retried = host.store.retry_dead(filter).await?;
-    host.deliverer.knock();
+    let retried = host.pipeline.store.retry_dead(filter).await?;
+    host.deliverer.retry_now();
     Ok(Json(json!({"retried": retried})))
 }

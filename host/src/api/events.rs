@@ -2,16 +2,16 @@
 
 use super::parameters::Parameters;
 use super::{List, shown, time};
-use crate::Host;
-use hookmill_incident::{EventState, EventStatus, FailureCode};
-use crate::api::extract::{Path, Query};
-use crate::api::http_error::HttpError;
-use crate::remap::RemapError;
-use hookmill_store::{EventFilter, EventRow};
+use crate::extract::{Path, Query};
+use crate::host::Host;
+use crate::http_error::HttpError;
+use crate::pipeline::RemapError;
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_incident::{EventState, EventStatus, FailureCode};
+use hookmill_store::{EventFilter, EventRow};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let page = host.store.events(filter, before, limit).await?;
+    let page = host.pipeline.store.events(filter, before, limit).await?;
     Ok(shown(page, event))
 }
 
@@ -65,9 +65,12 @@ pub(super) async fn replay(
         return Err(HttpError::Conflict(format!("event `{id}` was discarded")));
     }
     if dry_run {
-        return Ok(Json(host.try_remap(row).await.map_err(|error| refused(&id, error))?));
+        let preview = host.pipeline.dry_run_remap(row).await.map_err(|error| refused(&id, error))?;
+        let mut shown = state(&preview.state);
+        shown["incidents"] = json!(preview.incidents);
+        return Ok(Json(shown));
     }
-    let recorded = host.remap(row).await.map_err(|error| refused(&id, error))?;
+    let recorded = host.pipeline.remap(row).await.map_err(|error| refused(&id, error))?;
     Ok(Json(state(&recorded.state)))
 }
 
@@ -80,7 +83,7 @@ fn refused(id: &str, error: RemapError) -> HttpError {
 
 pub(super) async fn discard(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
     let parsed = id.parse().map_err(|_| not_found(&id))?;
-    match host.store.discard(parsed).await? {
+    match host.pipeline.store.discard(parsed).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` does not wait for anything"))),
         Some(true) => Ok(Json(state(&find(&host, &id).await?.state))),
@@ -89,7 +92,7 @@ pub(super) async fn discard(State(host): State<Arc<Host>>, Path(id): Path<String
 
 async fn find(host: &Host, id: &str) -> Result<EventRow, HttpError> {
     let parsed: Uuid = id.parse().map_err(|_| not_found(id))?;
-    host.store.event(parsed).await?.ok_or_else(|| not_found(id))
+    host.pipeline.store.event(parsed).await?.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> HttpError {

@@ -3,15 +3,15 @@
 use super::authorize::Caller;
 use super::parameters::Parameters;
 use super::{List, body, body_if_any, shown};
-use crate::Host;
-use crate::api::extract::{Bytes, Path, Query};
-use crate::api::http_error::HttpError;
-use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
-use crate::api::request_id::RequestId;
-use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
+use crate::extract::{Bytes, Path, Query};
+use crate::host::Host;
+use crate::http_error::HttpError;
+use crate::request_id::RequestId;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
+use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,12 +37,12 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let page = host.store.incidents(filter, before, limit).await?;
+    let page = host.pipeline.store.incidents(filter, before, limit).await?;
     Ok(shown(page, |row| view(&host, row)))
 }
 
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
-    let row = host.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+    let row = host.pipeline.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
     Ok(Json(view(&host, &row)))
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String
 fn view(host: &Host, row: &IncidentRow) -> Value {
     let mut shown = json!(row.view());
     if let Some(mut triage) = row.incident.triage.clone() {
-        host.explain_waiting(&mut triage);
+        host.triager.explain_waiting(&mut triage);
         shown["triage"] = json!(triage);
     }
     shown
@@ -75,20 +75,26 @@ pub(super) async fn triage(
     let playbook = match ask.playbook {
         Some(name) => name,
         None => {
-            let row = host.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
+            let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
                 HttpError::Conflict("the incident's source has no playbook; say which one in `playbook`".into())
             })?
         }
     };
-    host.playbook(&playbook).map_err(HttpError::Conflict)?;
-    let row = host.ask_triage(key, playbook, request_id.to_string()).await?.ok_or_else(|| not_found(&which))?;
+    host.triager.playbook(&playbook).map_err(HttpError::Conflict)?;
+    let row = host
+        .pipeline
+        .store
+        .ask_triage(key, playbook, request_id.to_string())
+        .await?
+        .ok_or_else(|| not_found(&which))?;
     Ok((StatusCode::ACCEPTED, Json(json!(row.view()))))
 }
 
 pub(super) async fn audit(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
-    let entries: Vec<AuditEntry> = host.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+    let entries: Vec<AuditEntry> =
+        host.pipeline.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
     Ok(Json(json!({"data": entries, "next_cursor": null})))
 }
 
@@ -101,8 +107,7 @@ pub(super) async fn patch(
 ) -> Result<Json<Value>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
-    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
-    host.deliverer.wake();
+    let patched = host.pipeline.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
     match patched {
         Ok(row) => Ok(Json(view(&host, &row))),
         Err(PatchRefusal::NotFound) => Err(not_found(&which)),
@@ -117,8 +122,7 @@ pub(super) async fn delete(
     Path(which): Path<String>,
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
-    let deleted = host.store.delete(incident_key(&which)?, request_id.to_string()).await?;
-    host.deliverer.wake();
+    let deleted = host.pipeline.store.delete(incident_key(&which)?, request_id.to_string()).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
 }
 

@@ -1,7 +1,7 @@
 //! `/api/logs`.
 
 use super::parameters::Parameters;
-use crate::api::http_error::HttpError;
+use crate::http_error::HttpError;
 use crate::recent_log;
 use axum::Json;
 use axum::extract::Query;

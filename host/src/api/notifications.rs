@@ -1,13 +1,13 @@
 //! `/api/notifications`.
 
 use super::{body_if_any, incidents};
-use crate::Host;
-use crate::api::extract::{Bytes, Path};
-use crate::api::http_error::HttpError;
-use hookmill_notify::{Rule, Trigger};
-use hookmill_store::Message;
+use crate::extract::{Bytes, Path};
+use crate::host::Host;
+use crate::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
+use hookmill_notify::{Rule, Trigger};
+use hookmill_store::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// What a notification is tried with.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Trial {
+struct TestRequest {
     /// The id or number of an incident, whose newest change is told.
     incident: Option<String>,
     event: Option<Uuid>,
@@ -25,7 +25,7 @@ struct Trial {
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
     let shown = |rule: &Rule| json!({"name": rule.name.as_ref(), "trigger": rule.trigger, "to": rule.to.as_ref()});
-    let rules: Vec<Value> = host.store.outbound().rules.iter().map(shown).collect();
+    let rules: Vec<Value> = host.pipeline.store.outbound().rules.iter().map(shown).collect();
     Json(json!({"data": rules, "next_cursor": null}))
 }
 
@@ -34,30 +34,30 @@ pub(super) async fn test(
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<Value>, HttpError> {
-    let trial: Trial = body_if_any(&bytes)?;
+    let request: TestRequest = body_if_any(&bytes)?;
     let not_found = || HttpError::NotFound(format!("notification `{name}`"));
-    let outbound = host.store.outbound();
+    let outbound = host.pipeline.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
-    let message = message(&host, rule.trigger, &trial).await?;
+    let message = message(&host, rule.trigger, &request).await?;
     let matches = rule.filter.matches(&crate::deliver::seen(&message, rule.trigger, &outbound.public_url));
-    let steps = host.deliverer.try_notification(&name, &message, trial.send).await.ok_or_else(not_found)?;
+    let steps = host.deliverer.dry_run(&name, &message, request.send).await.ok_or_else(not_found)?;
     Ok(Json(json!({"name": name, "trigger": rule.trigger, "matches": matches, "steps": steps})))
 }
 
-async fn message(host: &Host, trigger: Trigger, trial: &Trial) -> Result<Message, HttpError> {
+async fn message(host: &Host, trigger: Trigger, request: &TestRequest) -> Result<Message, HttpError> {
     if trigger.is_about_incidents() {
-        let which = trial.incident.as_ref().ok_or_else(|| {
+        let which = request.incident.as_ref().ok_or_else(|| {
             HttpError::InvalidRequest(format!("{trigger} tells of an incident; say which, as `incident`"))
         })?;
         let missing = || HttpError::NotFound(format!("incident `{which}`"));
-        let entry = host.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
+        let entry = host.pipeline.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
         return Ok(Message::Change(Box::new(entry)));
     }
     if trigger.is_about_events() {
-        let id = trial
+        let id = request
             .event
             .ok_or_else(|| HttpError::InvalidRequest(format!("{trigger} tells of an event; say which, as `event`")))?;
-        let row = host.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
+        let row = host.pipeline.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
         return Ok(Message::Event(Box::new(row)));
     }
     let object = match trigger {

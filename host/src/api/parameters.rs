@@ -1,6 +1,6 @@
 //! The parameters of lists: filters that may repeat, a limit and a cursor.
 
-use crate::api::http_error::HttpError;
+use crate::http_error::HttpError;
 use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::str::FromStr;

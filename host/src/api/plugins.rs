@@ -1,20 +1,21 @@
 //! `/api/plugins`.
 
 use super::{body, time};
-use crate::Host;
-use hookmill_incident::{Event, Mapped, Verdict, given};
-use crate::api::extract::{Bytes, Path, PluginFile};
-use crate::api::http_error::HttpError;
-use crate::map;
-use hookmill_sandbox::Plugin;
+use crate::extract::{Bytes, Path, PluginFile};
+use crate::host::Host;
+use crate::http_error::HttpError;
 use crate::loaded::PluginState;
+use crate::map;
+use crate::map::mapped;
 use crate::plugin_dry_run;
-use hookmill_store::Report;
-use crate::release::Wish;
+use crate::release::decision::Command;
 use crate::source::Source;
-use hookmill_incident::name::check_name;
 use axum::Json;
 use axum::extract::State;
+use hookmill_incident::name::check_name;
+use hookmill_incident::{Event, Reading, Verdict, given};
+use hookmill_sandbox::Plugin;
+use hookmill_store::Report;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>
     let states = host.loaded.states();
     let state = states.get(&name).ok_or_else(|| not_found(&name))?;
     let mut shown = plugin(&name, host.loaded.plugins().get(&name), state);
-    let versions = host.store.plugin_versions(name).await?.into_iter().map(|row| {
+    let versions = host.pipeline.store.plugin_versions(name).await?.into_iter().map(|row| {
         json!({
             "version": row.plugin.version,
             "sha256": row.plugin.sha256,
@@ -76,21 +77,21 @@ pub(super) async fn diff(
 }
 
 pub(super) async fn promote(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    fulfil(&host, name, Wish::Promote).await
+    carry_out(&host, name, Command::Promote).await
 }
 
 pub(super) async fn rollback(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    fulfil(&host, name, Wish::Rollback).await
+    carry_out(&host, name, Command::Rollback).await
 }
 
-async fn fulfil(host: &Host, name: String, wish: Wish) -> Result<Json<Value>, HttpError> {
+async fn carry_out(host: &Host, name: String, command: Command) -> Result<Json<Value>, HttpError> {
     if !host.loaded.states().contains_key(&name) {
         return Err(not_found(&name));
     }
-    let live = host.releases.order(name, wish).await.map_err(HttpError::Conflict)?;
+    let live = host.releases.order(name, command).await.map_err(HttpError::Conflict)?;
     Ok(Json(json!(live)))
 }
 
@@ -124,19 +125,19 @@ pub(super) async fn run(
         (None, Some(text)) => text,
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
-    let shown = plugin_trial::try_out(&plugin, &payload).await;
+    let shown = plugin_dry_run::dry_run(&plugin, &payload).await;
     if let Some(shown) = shown.map_err(|error| HttpError::InvalidRequest(format!("`payload`: {error:#}")))? {
         return Ok(Json(shown));
     }
     let source = match run.source {
-        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
+        Some(name) => host.pipeline.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = Event::dry_run(host.store.new_id(), source.name.clone(), headers, payload.into());
+    let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
     let outcome = outcome(&verdict);
-    let preview = host.store.preview(mapped(event, &source, verdict, Vec::new())).await?;
+    let preview = host.pipeline.store.preview(mapped(event, &source, verdict, Vec::new())).await?;
     Ok(Json(json!({
         "plugin": *plugin.version,
         "outcome": outcome,

@@ -1,18 +1,18 @@
 //! `/api/sources`, and `POST /api/webhooks`, which registers one.
 
-pub(super) mod trial;
+pub(super) mod dry_run;
 
 use super::{body, body_if_any, time};
-use crate::Host;
 use crate::config::period;
-use crate::api::extract::{Bytes, Path};
-use crate::api::http_error::HttpError;
-use hookmill_incident::given;
-use crate::registry::Issued;
+use crate::extract::{Bytes, Path};
+use crate::host::Host;
+use crate::http_error::HttpError;
+use crate::registry::{Issued, RegisterError};
 use crate::source::{Origin, PluginChoice, SecretNote, Source};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use hookmill_incident::given;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -25,22 +25,22 @@ const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, HttpError> {
-    let (sources, unusable) = (host.sources.all(), host.sources.unusable());
-    let positions = host.store.positions().await?;
+    let (sources, unusable) = (host.pipeline.sources.all(), host.pipeline.sources.unusable());
+    let positions = host.pipeline.store.positions().await?;
     let shown = sources.values().map(|source| shown_read(&host, source, &positions));
     let data: Vec<Value> = shown.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))).collect();
     Ok(Json(json!({"data": data, "next_cursor": null})))
 }
 
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    match host.sources.unusable().get(&name) {
+    match host.pipeline.sources.unusable().get(&name) {
         Some(why) => Ok(Json(shown_unusable(&name, why))),
-        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.store.positions().await?))),
+        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.pipeline.store.positions().await?))),
     }
 }
 
 fn found(host: &Host, name: &str) -> Result<Arc<Source>, HttpError> {
-    host.sources.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))
+    host.pipeline.sources.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))
 }
 
 /// What is registered: beside these, the keys of a source in the configuration file.
@@ -60,8 +60,7 @@ pub(super) async fn register(
     let Register { source, secret, declaration } = body(&bytes)?;
     let says_scheme = declaration.contains_key("scheme");
     let registering = host.clone();
-    let issued = to_its_end(async move { registering.sources.register(source, declaration, secret.0).await }).await?;
-    host.waiting.notify_one();
+    let issued = complete(async move { registering.registry.register(source, declaration, secret.0).await }).await?;
     let mut answer = with_secret(&host, &issued);
     if !says_scheme && let Some(scheme) = vendors_scheme(&host, &issued.source) {
         answer["suggested_scheme"] = scheme.into();
@@ -88,13 +87,12 @@ pub(super) async fn change(
         return Err(HttpError::InvalidRequest(format!("`{key}` cannot be changed; remove the source and add another")));
     }
     let changing = host.clone();
-    let source = to_its_end(async move { changing.sources.change(&name, changes, secret.0).await }).await?;
-    host.waiting.notify_one();
+    let source = complete(async move { changing.registry.change(&name, changes, secret.0).await }).await?;
     Ok(Json(shown(&host, &source)))
 }
 
 pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<StatusCode, HttpError> {
-    to_its_end(async move { host.sources.remove(&name).await }).await?;
+    complete(async move { host.registry.remove(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -118,15 +116,15 @@ pub(super) async fn rotate(
         return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
     }
     let own = host.clone();
-    let issued = to_its_end(async move { own.sources.rotate(&name, secret.0, overlap).await }).await?;
+    let issued = complete(async move { own.registry.rotate(&name, secret.0, overlap).await }).await?;
     Ok(Json(with_secret(&host, &issued)))
 }
 
-/// Makes a change also when who asked for it hangs up meanwhile: half of one would be in the database alone.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, HttpError>> + Send + 'static,
+/// Completes a change even if the client hangs up meanwhile: half of a change would be in the database alone.
+async fn complete<T: Send + 'static>(
+    change: impl Future<Output = Result<T, RegisterError>> + Send + 'static,
 ) -> Result<T, HttpError> {
-    tokio::spawn(change).await.map_err(|error| HttpError::Internal(error.into()))?
+    Ok(tokio::spawn(change).await.map_err(|error| HttpError::Internal(error.into()))??)
 }
 
 /// A secret that may be given. What is given instead of one is not quoted: it may be one.
@@ -173,12 +171,12 @@ fn shown(host: &Host, source: &Source) -> Value {
         "kind": settings.kind,
         "origin": origin,
         "created_at": created_at,
-        "scheme": settings.pull.is_none().then(|| settings.scheme.name()),
+        "scheme": (!settings.is_pulled()).then(|| settings.scheme.name()),
         "secrets": secrets.iter().map(secret_note).collect::<Vec<_>>(),
         "plugin": plugin(&settings.plugin),
         "auto_triage": settings.auto_triage,
         "playbook": settings.playbook,
-        "playbook_error": host.missing_playbook(source),
+        "playbook_error": host.triager.missing_playbook(source),
         "severity_mapping": settings.severity_mapping,
         "settings": settings.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
         "on_unmappable": settings.on_unmappable,
@@ -200,7 +198,7 @@ fn shown(host: &Host, source: &Source) -> Value {
 /// A source, with how far it was read.
 fn shown_read(host: &Host, source: &Source, positions: &BTreeMap<String, String>) -> Value {
     let mut shown = shown(host, source);
-    if source.settings.pull.is_some() {
+    if source.settings.is_pulled() {
         shown["position"] = json!(positions.get(&*source.name));
     }
     shown

@@ -1,16 +1,16 @@
 //! `/api/stream`.
 
 use super::parameters::{Parameters, invalid};
-use crate::Host;
-use crate::api::extract::Query;
-use crate::api::http_error::HttpError;
-use hookmill_incident::{Severity, id};
+use crate::extract::Query;
+use crate::host::Host;
+use crate::http_error::HttpError;
 use crate::stream::{Filter, Reader};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
+use hookmill_incident::{Severity, id};
 use jiff::Timestamp;
 use std::future::ready;
 use std::sync::Arc;

@@ -6,10 +6,10 @@ use crate::deliver::{
     CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
     Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
 };
-use hookmill_notify::Trigger;
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::{AddressGuard, Authentication, Connection, ConnectionOptions};
+use hookmill_notify::Trigger;
 use ipnet::IpNet;
 use reqwest::Method;
 use reqwest::header::{HeaderName, USER_AGENT};

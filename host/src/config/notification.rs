@@ -2,8 +2,8 @@
 
 use super::file::{Leaf, Name};
 use crate::deliver::{Recipe, Step, StepWords};
-use hookmill_notify::{Filter, Rule, Trigger};
 use anyhow::{Context, Result, ensure};
+use hookmill_notify::{Filter, Rule, Trigger};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

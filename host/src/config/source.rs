@@ -3,12 +3,12 @@
 use super::destination::TypedWords;
 use super::file::{Leaf, Mib, Name, Period, PluginWords, Scalar};
 use super::{Limits, SECRET_BYTES_GOOD, SECRET_BYTES_MIN};
-use hookmill_incident::id::unix_ms;
-use hookmill_incident::Severity;
 use crate::pull::{Pointer, TimeFormat};
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceKind, SourceSettings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_incident::Severity;
+use hookmill_incident::id::unix_ms;
 use hookmill_signatures::{Declaration as SchemeDeclaration, OneOrMany, Scheme, Secret};
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -165,13 +165,13 @@ impl Declaration {
     /// # Errors
     /// What cannot work, and what to do about it.
     pub fn into_settings(
-        mut self,
+        self,
         name: &str,
         secrets: &[Secret],
         limits: &Limits,
         warnings: &mut Vec<String>,
     ) -> Result<SourceSettings> {
-        let (kind, pull) = (self.kind(), self.take_pull()?);
+        let kind = self.kind();
         let scheme = Scheme::declare(&self.scheme(), secrets)?;
         if let Some(bytes) = scheme.shortest_secret_bytes() {
             ensure!(
@@ -224,7 +224,6 @@ impl Declaration {
             on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
             silent_after: self.silent_after.map(|time| time.0.into()),
             kind,
-            pull,
         })
     }
 }

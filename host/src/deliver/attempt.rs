@@ -2,16 +2,17 @@
 
 use super::content::{Content, Made};
 use super::destination::{Channel, Destination, Notifications};
-use super::queue::{FAILURES, STORE_PAUSE, Waker};
-use hookmill_incident::id::unix_ms;
-use crate::metrics::Metrics;
+use super::queue::{FAILURES, STORE_PAUSE};
 use crate::loaded::Loaded;
-use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
+use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use hookmill_connection::{Answer, Code, Failure, with_jitter};
+use hookmill_incident::id::unix_ms;
+use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
 use reqwest::StatusCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
@@ -23,18 +24,13 @@ pub(super) struct Office {
     pub metrics: Arc<Metrics>,
     pub notifications: ArcSwap<Notifications>,
     pub public_url: ArcSwap<String>,
-    pub wakers: ArcSwap<Vec<Arc<Waker>>>,
+    pub retry_now: ArcSwap<Vec<Arc<Notify>>>,
 }
 
 impl Office {
     pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        let (notifications, public_url, wakers) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
-        Self { store, loaded, metrics, notifications, public_url, wakers }
-    }
-
-    /// Says that there may be something new for every destination.
-    pub fn wake(&self) {
-        self.wakers.load().iter().for_each(|waker| waker.wake());
+        let (notifications, public_url, retry_now) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
+        Self { store, loaded, metrics, notifications, public_url, retry_now }
     }
 }
 
@@ -138,8 +134,6 @@ pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &
     while let Err(error) = store.disable_destination(name, reason.to_owned()).await {
         pause(name, &error).await;
     }
-    // Others may be told of it.
-    office.wake();
     while let Err(error) = store.give_up(name).await {
         pause(name, &error).await;
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 impl Deliverer {
     /// What each step of a notification makes of a message, and what came of sending it; nothing when there is no such
     /// notification.
-    pub async fn try_notification(&self, name: &str, message: &Message, sends: bool) -> Option<Vec<Value>> {
+    pub async fn dry_run(&self, name: &str, message: &Message, sends: bool) -> Option<Vec<Value>> {
         let notifications = self.office.notifications.load_full();
         let mut tried = Vec::new();
         for (index, step) in notifications.get(name)?.iter().enumerate() {

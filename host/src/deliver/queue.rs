@@ -2,13 +2,12 @@
 
 use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
-use hookmill_incident::id::unix_ms;
-use hookmill_store::{Due, DueDelivery, Health, Place};
 use anyhow::{Error, Result};
 use hookmill_connection::with_jitter;
+use hookmill_incident::id::unix_ms;
+use hookmill_store::{Due, DueDelivery, Health, Place};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::{self, JoinError, JoinSet};
@@ -72,31 +71,12 @@ impl Breaker {
     }
 }
 
-/// How others tell the task that there may be something to do.
-#[derive(Debug, Default)]
-pub(super) struct Waker {
-    notify: Notify,
-    knocked: AtomicBool,
-}
-
-impl Waker {
-    /// There may be something new.
-    pub fn wake(&self) {
-        self.notify.notify_one();
-    }
-
-    /// Somebody wants an attempt now, whatever came of the former ones.
-    pub fn knock(&self) {
-        self.knocked.store(true, Ordering::Relaxed);
-        self.wake();
-    }
-}
-
 /// The task of one destination.
 pub(super) struct Queue {
     pub destination: Arc<Destination>,
     pub office: Arc<Office>,
-    pub waker: Arc<Waker>,
+    /// Ends the pause of the destination.
+    pub retry_now: Arc<Notify>,
 }
 
 /// What the task has in hand.
@@ -174,6 +154,7 @@ impl Hand {
 impl Queue {
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut hand = Hand::new();
+        let mut deliveries = self.office.store.watch_deliveries();
         while !*stopped.borrow() {
             self.begin(&mut hand);
             self.have_recorded(&mut hand);
@@ -181,7 +162,8 @@ impl Queue {
                 Some(done) = hand.attempts.join_next_with_id() => self.end(&mut hand, done),
                 Some(_) = hand.recording.join_next() => hand.recorded(),
                 Some(read) = hand.reading.join_next() => self.take(&mut hand, read.map_err(Error::from).flatten()),
-                () = self.waker.notify.notified() => hand.is_stale = true,
+                _ = deliveries.changed() => hand.is_stale = true,
+                () = self.retry_now.notified() => (hand.is_stale, hand.breaker.closed_until) = (true, None),
                 () = sleep_until(hand.look_at.into()) => {
                     hand.start_over();
                     hand.look_in(LOOK);
@@ -262,9 +244,6 @@ impl Queue {
         if self.is_being_disabled(hand) {
             hand.ready.clear();
             return hand.start_over();
-        }
-        if self.waker.knocked.swap(false, Ordering::Relaxed) {
-            hand.breaker.closed_until = None;
         }
         let concurrency = match hand.breaker.room(destination.concurrency, Instant::now()) {
             Ok(concurrency) => concurrency,

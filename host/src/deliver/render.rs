@@ -1,11 +1,11 @@
 //! Requests that are sent, and those that a destination's notifier makes of a change.
 
 use super::destination::{Channel, Destination};
-use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
 use crate::loaded::Loaded;
-use hookmill_store::{DueDelivery, Message};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::is_reserved;
+use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
+use hookmill_store::{DueDelivery, Message};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -73,8 +73,7 @@ pub(super) async fn rendered(
         Channel::Http(http) => http.own_headers(),
         Channel::Email(_) | Channel::File(_) => Vec::new(),
     };
-    let plugin =
-        loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+    let plugin = loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
     let text = serde_json::to_string(entry)?;
     let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
     let call = render(&plugin, &notification, url, &own_headers).await;

@@ -1,7 +1,7 @@
 //! Signs deliveries, as [Standard Webhooks](https://www.standardwebhooks.com) or with an HMAC in a configured header.
 
-use hookmill_connection::header_name;
 use anyhow::{Context, Result, bail};
+use hookmill_connection::header_name;
 use hookmill_signatures::{Declaration, Scheme, Secret, StandardWebhooks};
 use reqwest::header::{HeaderMap, HeaderName};
 

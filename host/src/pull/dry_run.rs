@@ -1,10 +1,8 @@
 //! What reading a source would do now: it is read for real, and nothing of it is stored.
 
-use super::{Item, OpenctiStream, Poll, Pull, Reader, Setback};
-use crate::Host;
-use crate::api::http_error::HttpError;
+use super::{Item, OpenctiStream, Poll, Pull, Puller, Reader, Setback};
+use crate::dry_run::DryRun;
 use crate::source::Source;
-use crate::dry_run::Trial;
 use crate::verify::Verified;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -25,43 +23,45 @@ struct Sample {
     said: String,
 }
 
-impl Host {
+impl Puller {
     /// The next turn of reading a source without its effects: its first page, or the next events of its stream.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn try_pull(&self, source: &Arc<Source>, pull: &Pull) -> Result<Trial, HttpError> {
-        let stored = self.store.positions().await?.remove(&*source.name);
+    pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
+        let stored = self.pipeline.store.positions().await?.remove(&*source.name);
         let position = stored.unwrap_or_else(|| pull.start.begin().at);
         let (stage, read) = match &pull.reader {
             Reader::Poll(poll) => ("poll", poll.sample(source, pull, &position).await),
             Reader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
         };
-        let mut trial = Trial::default();
+        let mut dry_run = DryRun::default();
         let Sample { items, said } = match read {
             Ok(sample) => sample,
             Err(Setback { failure, .. }) => {
-                trial.failed(stage, failure.to_string());
-                return Ok(trial);
+                dry_run.failed(stage, failure.to_string());
+                return Ok(dry_run);
             }
         };
-        trial.passed(stage, said);
+        dry_run.passed(stage, said);
         let (mut shown, mut known) = (0, 0);
         let count = items.len();
         for item in items.into_iter().take(KNOWN_MAX) {
             let event = self.event_of(source, item);
-            if self.store.knows(event.clone()).await? {
+            if self.pipeline.store.knows(event.clone()).await? {
                 known += 1;
             } else if shown < SHOWN_MAX {
                 shown += 1;
-                trial.add(self.try_mapping(Verified::again(event, source.clone()), Trial::default()).await?);
+                dry_run.add(
+                    self.pipeline.dry_run_verified(Verified::again(event, source.clone()), DryRun::default()).await?,
+                );
             }
         }
         if count > 0 {
             let others = count - known - shown;
-            trial.stage("items", format!("{shown} tried, {known} known already, {others} more would follow"));
+            dry_run.stage("items", format!("{shown} tried, {known} known already, {others} more would follow"));
         }
-        Ok(trial)
+        Ok(dry_run)
     }
 }
 

@@ -5,12 +5,11 @@
 
 use super::endpoint::Endpoint;
 use super::sse::{Frame, Frames};
-use super::{BATCH_BYTES, BATCH_ITEMS, Item, Pauses, Pull, Setback};
-use crate::Host;
-use hookmill_incident::id::unix_ms;
+use super::{BATCH_BYTES, BATCH_ITEMS, Item, Pauses, Pull, Puller, Setback};
 use crate::source::Source;
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure};
+use hookmill_incident::id::unix_ms;
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -100,21 +99,21 @@ impl OpenctiStream {
     /// Reads the stream to its end, and stores what comes.
     pub(super) async fn read(
         &self,
-        host: &Arc<Host>,
+        puller: &Arc<Puller>,
         source: &Arc<Source>,
         pull: &Pull,
         pauses: &mut Pauses,
     ) -> Result<(), Setback> {
-        let position = host.store.cursor(source.name.clone(), pull.start.begin()).await?;
+        let position = puller.pipeline.store.cursor(source.name.clone(), pull.start.begin()).await?;
         let mut reading = self.connect(pull, &position, source.settings.payload_bytes_max).await?;
         let mut stored = reading.done;
         while let Some(batch) = reading.batch().await? {
             for _ in 0..batch.oversized {
-                host.refuse_item(source);
+                puller.refuse_item(source);
             }
             let position = (reading.done > stored).then(|| pull.start.reached(reading.done.to_string()));
             stored = reading.done;
-            host.take(source, batch.items, self.consumer_count, position).await?;
+            puller.take(source, batch.items, self.consumer_count, position).await?;
             source.tally.count(|tally| tally.last_success = Some(unix_ms()));
             pauses.succeed(reading.frames.retry());
         }

@@ -6,12 +6,11 @@
 use super::endpoint::{Endpoint, Request};
 use super::items::Pointer;
 use super::since::SinceText;
-use super::{Item, PAUSE_MAX, Pauses, Pull, Setback};
-use crate::Host;
-use hookmill_incident::id::unix_ms;
+use super::{Item, PAUSE_MAX, Pauses, Pull, Puller, Setback};
 use crate::source::Source;
 use anyhow::{Result, anyhow, bail};
 use hookmill_connection::{Code, Failure};
+use hookmill_incident::id::unix_ms;
 use reqwest::header::{AGE, DATE, HeaderMap, LINK};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::value::RawValue;
@@ -90,18 +89,23 @@ pub(super) struct Polling<'p> {
 
 impl Poll {
     /// Reads all that is new, and stores it. Returns how long to wait until the next poll.
-    pub(super) async fn read(&self, host: &Arc<Host>, source: &Arc<Source>, pull: &Pull) -> Result<Duration, Setback> {
+    pub(super) async fn read(
+        &self,
+        puller: &Arc<Puller>,
+        source: &Arc<Source>,
+        pull: &Pull,
+    ) -> Result<Duration, Setback> {
         let started = Instant::now();
-        let position = host.store.cursor(source.name.clone(), pull.start.begin()).await?;
+        let position = puller.pipeline.store.cursor(source.name.clone(), pull.start.begin()).await?;
         let mut polling = self.begin(pull, source, &position);
         let mut request = Some(polling.first()?);
         while let Some(next) = request {
-            let page = self.page(&mut polling, next, host, source).await?;
+            let page = self.page(&mut polling, next, puller, source).await?;
             for _ in 0..page.oversized {
-                host.refuse_item(source);
+                puller.refuse_item(source);
             }
             let position = matches!(page.next, Ok(None)).then(|| pull.start.reached(polling.reached.to_string()));
-            host.take(source, page.items, CONCURRENCY, position).await?;
+            puller.take(source, page.items, CONCURRENCY, position).await?;
             request = page.next?;
         }
         source.tally.count(|tally| tally.last_success = Some(unix_ms()));
@@ -113,7 +117,7 @@ impl Poll {
         &self,
         polling: &mut Polling<'_>,
         request: Request,
-        host: &Host,
+        puller: &Puller,
         source: &Source,
     ) -> Result<Page, Setback> {
         let mut pauses = Pauses::new();
@@ -122,7 +126,7 @@ impl Poll {
                 // A server that asks to be left alone for long is left alone.
                 Err(setback) if pauses.failures < self.retries && setback.wait.is_none_or(|wait| wait <= PAUSE_MAX) => {
                     let pause = pauses.next().max(setback.wait.unwrap_or_default());
-                    host.note_setback(source, &setback, pause);
+                    puller.note_setback(source, &setback, pause);
                     tokio::time::sleep(pause).await;
                 }
                 result => return result,

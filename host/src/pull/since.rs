@@ -1,8 +1,8 @@
 //! `LAST_POLL_TIME` in the text of a query or URL, and sums such as `LAST_POLL_TIME-180000`. They are read once, when the
 //! configuration is, and nothing is ever evaluated.
 
-use hookmill_incident::words;
 use anyhow::{Context, Result};
+use hookmill_incident::words;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 

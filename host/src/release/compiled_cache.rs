@@ -3,10 +3,10 @@
 //! A compiled plugin is native code: an entry is only used when the digest of its bytes is the one that the database
 //! remembers. A stale or damaged entry is no entry.
 
+use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
 use hookmill_store::Store;
 use hookmill_store::private_files::{private_folder, replace_file};
-use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,17 +4,16 @@
 //! file is read when it has been still for a while, compiled aside, called once on trial, and only then put in the
 //! place of the version before it, which calls in flight finish on. A file that is refused changes nothing.
 
-use crate::config::Config;
-use hookmill_incident::id::unix_ms;
-use hookmill_incident::PluginVersion;
+use super::decision::{Command, Decision, NotNow, Order, Releases};
+use super::trust::signature_path;
+use crate::loaded::{Loaded, PluginStates, Plugins};
 use crate::metrics::Metrics;
-use hookmill_sandbox::{FILE_BYTES_MAX, Kind, Plugin};
-use crate::release::{Decision, NotNow, Order, Releases, Wish};
-use hookmill_incident::name::is_name;
-use hookmill_store::private_files::refuse_writable_by_others;
-use crate::release::trust::signature_path;
 use anyhow::{Context, Result, anyhow, ensure};
-use arc_swap::{ArcSwap, Guard};
+use hookmill_incident::PluginVersion;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::name::is_name;
+use hookmill_sandbox::{FILE_BYTES_MAX, Plugin};
+use hookmill_store::private_files::refuse_writable_by_others;
 use jiff::Timestamp;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeMap;
@@ -22,9 +21,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -288,7 +286,7 @@ impl PluginDir {
     }
 
     /// Begins what an operator wants.
-    fn take(&mut self, Order { name, wish, reply }: Order) {
+    fn take(&mut self, Order { name, command, reply }: Order) {
         let path = self.file(&name);
         let Some(file) = self.files.get_mut(&name) else {
             let _ = reply.send(Err(format!("there is no plugin `{name}`")));
@@ -303,7 +301,7 @@ impl PluginDir {
         self.ordered.entry(name.clone()).or_default().push(reply);
         let releases = self.releases.clone();
         self.begin(name.clone(), async move {
-            if wish == Wish::Rollback {
+            if command == Command::Rollback {
                 return releases.back(&name).await.map(Some);
             }
             let Some(bytes) = read(&path, stamp).await? else { return Ok(None) };

@@ -3,14 +3,15 @@
 //! Nothing is stored of it but the report. Both versions are called on each payload, one after the other, so that as
 //! little as possible is taken from what comes in meanwhile.
 
-use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
+use super::report::{field_changes, short};
 use crate::map;
 use crate::payload_file::{PayloadFile, is_payload};
-use hookmill_sandbox::Plugin;
-use crate::registry::Registry;
 use crate::source::{PluginChoice, Source};
-use hookmill_store::{Difference, Differences, FieldChange, Report, Store};
+use crate::sources::Sources;
 use anyhow::{Context, Result};
+use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
+use hookmill_sandbox::Plugin;
+use hookmill_store::{Difference, Differences, Report, Store};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -28,9 +29,6 @@ const SAMPLES_MAX: usize = 1000;
 const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Payloads that a report names of each kind of difference, and fields of each payload. All are counted.
 const NAMED_MAX: usize = 50;
-const FIELDS_MAX: usize = 20;
-/// As much of a value is shown.
-const VALUE_CHARS_MAX: usize = 200;
 
 /// What a new version has to get through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +43,7 @@ pub struct Bounds {
 #[derive(Debug)]
 pub struct Prover {
     store: Arc<Store>,
-    sources: Arc<Registry>,
+    sources: Arc<Sources>,
     plugins_dir: PathBuf,
     bounds: Bounds,
     /// One proof at a time: what comes in meanwhile has the machine.
@@ -73,7 +71,7 @@ enum Rank {
 
 impl Prover {
     /// Takes payloads from the store, and samples from the folders `NAME.samples` in the plugins folder.
-    pub fn new(store: Arc<Store>, sources: Arc<Registry>, plugins_dir: PathBuf, bounds: Bounds) -> Self {
+    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: Bounds) -> Self {
         Self { store, sources, plugins_dir, bounds, turn: Semaphore::new(1) }
     }
 
@@ -202,7 +200,7 @@ async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plug
     group.count += 1;
     if group.payloads.len() < NAMED_MAX {
         let (name, source) = (payload.name, payload.source.name.to_string());
-        let fields = was_shown.map(|was| changes(&was, &now_shown)).unwrap_or_default();
+        let fields = was_shown.map(|was| field_changes(&was, &now_shown)).unwrap_or_default();
         group.payloads.push(Difference { payload: name, source, reason, fields });
     }
 }
@@ -256,75 +254,3 @@ fn shown(verdict: &Verdict) -> Value {
         Verdict::Wait(_) | Verdict::NotMapped => Value::Null,
     }
 }
-
-/// Where two values differ, as far as it is shown. It walks no further than that: a plugin chooses what it returns.
-pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let mut changes = Vec::new();
-    compare_values(&mut String::new(), Some(before), Some(after), &mut changes);
-    changes
-}
-
-fn compare_values(path: &mut String, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<FieldChange>) {
-    if changes.len() == FIELDS_MAX || before == after {
-        return;
-    }
-    let length = path.len();
-    let mut go_into = |name: &str, before: Option<&Value>, after: Option<&Value>| {
-        path.push('/');
-        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        compare_values(path, before, after, changes);
-        path.truncate(length);
-    };
-    match (before, after) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            before.iter().for_each(|(name, value)| go_into(name, Some(value), after.get(name)));
-            after.iter().filter(|(name, _)| !before.contains_key(*name)).for_each(|(name, value)| {
-                go_into(name, None, Some(value));
-            });
-        }
-        (Some(Value::Array(before)), Some(Value::Array(after))) => {
-            for index in 0..before.len().max(after.len()) {
-                go_into(&index.to_string(), before.get(index), after.get(index));
-            }
-        }
-        _ => {
-            let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(text);
-            changes.push(FieldChange { path: short(path), before: text(before), after: text(after) });
-        }
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => short(text),
-        value => short(&value.to_string()),
-    }
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(VALUE_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Returns one sentence on why the version of a report does not go live.
-pub fn objection(report: &Report) -> String {
-        let name = &report.plugin.name;
-        if report.newly_failing.count == 0 {
-            return format!(
-                "version {} could not be tried on any payload in time; raise `reload_time`, or `hookmill plugin promote \
-                 {name}` makes it live nevertheless",
-                report.plugin.version
-            );
-        }
-        let first = report.newly_failing.payloads.first();
-        let first = first.map_or_else(String::new, |first| {
-            format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
-        });
-        format!(
-            "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \
-             plugin promote {name}` makes it live nevertheless",
-            report.plugin.version, report.newly_failing.count, report.payloads
-        )
-    }

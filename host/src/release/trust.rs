@@ -1,10 +1,10 @@
 //! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
 //! lock file lists, or those that were signed.
 
-use hookmill_store::private_files::refuse_writable_by_others;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_store::private_files::refuse_writable_by_others;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 use std::fmt;

@@ -1,11 +1,11 @@
 //! Keeps the files of plugins that were live in the data folder, so that a host can go back to one, and so that a new
 //! version is compared with the one before it after a restart too.
 
+use super::trust::signature_path;
+use anyhow::{Context, Result, ensure};
 use hookmill_incident::PluginVersion;
 use hookmill_store::Store;
 use hookmill_store::private_files::{private_folder, replace_file};
-use crate::release::trust::signature_path;
-use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

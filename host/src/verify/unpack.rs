@@ -1,6 +1,6 @@
 //! Unpacks bodies that came compressed, after the signature over what came was verified.
 
-use crate::api::http_error::HttpError;
+use super::Refusal;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
@@ -10,30 +10,30 @@ use std::io::Read;
 ///
 /// # Errors
 /// When it is compressed in another way than gzip, broken, or larger than `bytes_max`.
-pub async fn unpack(headers: &mut HeaderMap, body: Bytes, bytes_max: usize) -> Result<Bytes, HttpError> {
+pub async fn unpack(headers: &mut HeaderMap, body: Bytes, bytes_max: usize) -> Result<Bytes, Refusal> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes().trim_ascii());
     let mut encodings = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case(b"identity"));
     match (encodings.next(), encodings.next()) {
         (None, _) => return Ok(body),
         (Some(encoding), None) if [&b"gzip"[..], b"x-gzip"].iter().any(|name| encoding.eq_ignore_ascii_case(name)) => {}
-        _ => return Err(HttpError::InvalidRequest("the Content-Encoding is not one of: gzip, identity".into())),
+        _ => return Err(Refusal::Undecodable("the Content-Encoding is not one of: gzip, identity".into())),
     }
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
     // Some MiB take as many milliseconds, for which others must not wait.
     let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, bytes_max)).await;
-    unpacked.map_err(|error| HttpError::Internal(error.into()))?
+    unpacked.map_err(|error| Refusal::Internal(error.into()))?
 }
 
-fn gunzip(packed: &[u8], bytes_max: usize) -> Result<Bytes, HttpError> {
+fn gunzip(packed: &[u8], bytes_max: usize) -> Result<Bytes, Refusal> {
     let mut decoder = GzDecoder::new(packed);
     let mut unpacked = Vec::new();
     let limit = bytes_max as u64 + 1;
     let read = decoder.by_ref().take(limit).read_to_end(&mut unpacked);
     if unpacked.len() > bytes_max {
-        return Err(HttpError::PayloadTooLarge { bytes_max });
+        return Err(Refusal::TooLarge { bytes_max });
     }
-    let broken = |what: &str| HttpError::InvalidRequest(format!("the body is not gzip as its headers say: {what}"));
+    let broken = |what: &str| Refusal::Undecodable(format!("the body is not gzip as its headers say: {what}"));
     read.map_err(|_| broken("it cannot be unpacked"))?;
     if !decoder.into_inner().is_empty() {
         return Err(broken("something follows its end"));
@@ -43,7 +43,7 @@ fn gunzip(packed: &[u8], bytes_max: usize) -> Result<Bytes, HttpError> {
 
 #[cfg(test)]
 mod tests {
-    use super::gunzip;
+    use super::{Refusal, gunzip};
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
@@ -62,17 +62,22 @@ mod tests {
         for (name, packed, expected) in [
             ("whole", &whole[..], Ok(&b"payload"[..])),
             ("as large as allowed", &gzip(&[b'x'; 100]), Ok(&[b'x'; 100][..])),
-            ("larger", &gzip(&[b'x'; 101]), Err("payload_too_large")),
-            ("a bomb", &bomb, Err("payload_too_large")),
-            ("cut off", &whole[..whole.len() - 1], Err("invalid_request")),
-            ("damaged", &damaged, Err("invalid_request")),
-            ("something after it", &[&whole[..], b"x"].concat(), Err("invalid_request")),
-            ("twice", &[&whole[..], &whole].concat(), Err("invalid_request")),
-            ("nothing", b"", Err("invalid_request")),
-            ("no gzip", b"payload", Err("invalid_request")),
+            ("larger", &gzip(&[b'x'; 101]), Err("too large")),
+            ("a bomb", &bomb, Err("too large")),
+            ("cut off", &whole[..whole.len() - 1], Err("undecodable")),
+            ("damaged", &damaged, Err("undecodable")),
+            ("something after it", &[&whole[..], b"x"].concat(), Err("undecodable")),
+            ("twice", &[&whole[..], &whole].concat(), Err("undecodable")),
+            ("nothing", b"", Err("undecodable")),
+            ("no gzip", b"payload", Err("undecodable")),
         ] {
             let unpacked = gunzip(packed, 100);
-            assert_eq!(unpacked.as_deref().map_err(|error| error.code()), expected, "{name}");
+            let kind = |refusal: &Refusal| match refusal {
+                Refusal::TooLarge { .. } => "too large",
+                Refusal::Undecodable(_) => "undecodable",
+                _ => "another",
+            };
+            assert_eq!(unpacked.as_deref().map_err(kind), expected, "{name}");
         }
     }
 }

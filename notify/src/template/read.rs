@@ -2,12 +2,12 @@
 
 use super::date_pattern::DatePattern;
 use super::{Comparison, Expression, Local, Node, Place, Sense, TEMPLATE_BYTES_MAX};
-use hookmill_incident::{Severity, Tlp};
 use crate::fields::{Shape, Trigger, nearest};
 use crate::filter::{instant, known_word};
 use anyhow::{Result, anyhow, bail, ensure};
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, PathSeg};
+use hookmill_incident::{Severity, Tlp};
 use serde_json::Value;
 
 /// Blocks within blocks, and brackets within brackets.

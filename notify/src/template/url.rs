@@ -3,8 +3,8 @@
 use super::{Place, Template};
 use crate::Trigger;
 use anyhow::{Context, Result, bail, ensure};
-use url::Url;
 use serde_json::Value;
+use url::Url;
 
 /// Bytes of a rendered URL.
 const URL_BYTES_MAX: usize = 8_192;

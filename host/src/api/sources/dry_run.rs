@@ -1,23 +1,24 @@
 //! `POST /api/sources/{name}/test`: signs a payload as the source's vendor would and posts it as a dry run.
 
 use super::found;
-use crate::Host;
-use crate::api::{body_if_any, inbound_routes};
-use hookmill_incident::{Event, NamedValue, given};
-use crate::api::extract::{Bytes, Path};
-use crate::api::http_error::HttpError;
-use hookmill_incident::id::unix_ms;
-use crate::api::request_id::RequestId;
+use crate::api::body_if_any;
+use crate::dry_run::DryRun;
+use crate::extract::{Bytes, Path};
+use crate::host::Host;
+use crate::http_error::HttpError;
+use crate::receive::{self, DryRunRequest};
+use crate::request_id::RequestId;
 use crate::source::Source;
-use hookmill_store::EventFilter;
-use crate::dry_run::{DryRun, Trial};
 use crate::verify::Verified;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::{Event, NamedValue, given};
 use hookmill_signatures::{SignError, Signed};
+use hookmill_store::EventFilter;
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Url;
@@ -42,58 +43,60 @@ pub(in crate::api) async fn test(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Trial>, HttpError> {
+) -> Result<Json<DryRun>, HttpError> {
     let test: Test = body_if_any(&bytes)?;
     let source = found(&host, &name)?;
     let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
     let (headers, payload) = match (test.payload, test.body) {
         (Some(payload), None) => (json, payload.to_string().into()),
         (None, Some(text)) => (json, text.into()),
-        (None, None) if let Some(pull) = &source.settings.pull => return Ok(Json(host.try_pull(&source, pull).await?)),
+        (None, None) if let Some(pull) = host.puller.pull_of(&name) => {
+            return Ok(Json(host.puller.dry_run(&source, &pull).await?));
+        }
         (None, None) => newest_payload(&host, &name).await?.unwrap_or_else(|| (json, sample(&source))),
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
-    let id = host.store.new_id();
-    if source.settings.pull.is_some() {
+    let id = host.pipeline.store.new_id();
+    if source.settings.is_pulled() {
         let event = Event::dry_run(id, source.name.clone(), headers, payload);
-        return Ok(Json(host.try_mapping(Verified::again(event, source), Trial::default()).await?));
+        return Ok(Json(host.pipeline.dry_run_verified(Verified::again(event, source), DryRun::default()).await?));
     }
     let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
-            let mut trial = Trial::default();
-            trial.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
+            let mut dry_run = DryRun::default();
+            dry_run.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
-            return Ok(Json(host.try_mapping(Verified::again(event, source), trial).await?));
+            return Ok(Json(host.pipeline.dry_run_verified(Verified::again(event, source), dry_run).await?));
         }
         Err(cannot) => {
-            let mut trial = Trial::default();
-            trial.failed("sign", cannot.to_string());
-            return Ok(Json(trial));
+            let mut dry_run = DryRun::default();
+            dry_run.failed("sign", cannot.to_string());
+            return Ok(Json(dry_run));
         }
     };
     let names: Vec<&str> = signed.headers.keys().map(HeaderName::as_str).collect();
-    let mut trial = Trial::default();
-    trial.passed("sign", if names.is_empty() { "nothing to add".to_owned() } else { names.join(", ") });
+    let mut dry_run = DryRun::default();
+    dry_run.passed("sign", if names.is_empty() { "nothing to add".to_owned() } else { names.join(", ") });
     let request = posted(&source, &headers, signed, id).map_err(HttpError::Internal)?;
-    let Ok(response) = inbound_routes().with_state(host.clone()).oneshot(request).await;
+    let Ok(response) = receive::routes().with_state(host.clone()).oneshot(request).await;
     let status = response.status();
     let bytes = response.into_body().collect().await.map_err(|error| HttpError::Internal(error.into()))?.to_bytes();
     match serde_json::from_slice(&bytes) {
-        Ok(received) if status.is_success() => trial.go_on(received),
+        Ok(received) if status.is_success() => dry_run.continue_with(received),
         _ => {
             let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            trial.failed("receive", answer["error"]["message"].as_str().unwrap_or(status.as_str()));
+            dry_run.failed("receive", answer["error"]["message"].as_str().unwrap_or(status.as_str()));
         }
     }
-    Ok(Json(trial))
+    Ok(Json(dry_run))
 }
 
 /// Headers and body of the newest event of a source.
 async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedValue>, axum::body::Bytes)>, HttpError> {
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
-    let Some(newest) = host.store.events(filter, None, 1).await?.rows.pop() else { return Ok(None) };
-    Ok(host.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
+    let Some(newest) = host.pipeline.store.events(filter, None, 1).await?.rows.pop() else { return Ok(None) };
+    Ok(host.pipeline.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
 }
 
 fn sample(source: &Source) -> axum::body::Bytes {
@@ -121,6 +124,6 @@ fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> 
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(SocketAddr::new(address, 0)));
     extensions.insert(RequestId(id));
-    extensions.insert(DryRun);
+    extensions.insert(DryRunRequest);
     Ok(request)
 }

@@ -1,0 +1,73 @@
+//! The commands of the program.
+
+use crate::{deliveries, demo, destinations, events, incidents, logs, notification, plugin, serve, token, webhook};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Receives security vendors' webhooks, maps them to incidents with WebAssembly plugins, and delivers what changed.
+#[derive(Debug, Parser)]
+#[command(name = "hookmill", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a host
+    Serve(serve::Serve),
+    /// Print the commented default configuration
+    Config,
+    /// Run a throw-away host with the bundled mappers, feed it with signed samples and show what comes of them
+    Demo(demo::Demo),
+    /// List and show the incidents of a running host
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
+    /// List, show, replay and discard the events of a running host
+    #[command(subcommand)]
+    Events(events::Events),
+    /// List and retry the deliveries of a running host
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
+    /// List the destinations of a running host, and enable those that get nothing any more
+    #[command(subcommand)]
+    Destinations(destinations::Destinations),
+    /// List the notifications of a running host, and try what they send
+    #[command(subcommand)]
+    Notification(notification::Notification),
+    /// Show the newest lines of a running host's log
+    Logs(logs::Logs),
+    /// Make, build, check, try, test and list plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Add, list, test, rotate and remove the sources of a running host
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    /// Make, list and revoke tokens of the API; opens the data folder itself, with or without a running host
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What went wrong, for people.
+pub fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Config => {
+            print!("{}", hookmill_host::config::DEFAULT);
+            Ok(())
+        }
+        Command::Demo(demo) => demo.run(),
+        Command::Incidents(incidents) => incidents.run(),
+        Command::Events(events) => events.run(),
+        Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Destinations(destinations) => destinations.run(),
+        Command::Notification(notification) => notification.run(),
+        Command::Logs(logs) => logs.run(),
+        Command::Plugin(plugin) => plugin.run(),
+        Command::Webhook(webhook) => webhook.run(),
+        Command::Token(token) => token.run(),
+    }
+}

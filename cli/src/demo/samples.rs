@@ -1,0 +1,176 @@
+//! What the demo sends, as data. The payloads are those that the mappers are tested with; each folder's README says
+//! where they come from.
+
+use super::sender::Signing;
+use std::fmt;
+
+/// A payload that should be taken.
+pub(super) struct Sample {
+    /// The source, which is named like the vendor's plugin.
+    pub vendor: &'static str,
+    /// The file's name, without `.json`.
+    pub name: &'static str,
+    pub body: &'static str,
+    pub expect: Expect,
+}
+
+/// What should come of a sample.
+#[derive(Clone, Copy)]
+pub(super) enum Expect {
+    Creates(usize),
+    Updates(usize),
+    Ignored,
+}
+
+impl Expect {
+    /// The answer's `status`, and how many incidents in it are new and how many were known.
+    pub fn answer(self) -> (&'static str, usize, usize) {
+        match self {
+            Self::Creates(count) => ("accepted", count, 0),
+            Self::Updates(count) => ("accepted", 0, count),
+            Self::Ignored => ("ignored", 0, 0),
+        }
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Creates(1) => formatter.write_str("a new incident"),
+            Self::Creates(count) => write!(formatter, "{count} new incidents"),
+            Self::Updates(1) => formatter.write_str("an incident changed"),
+            Self::Updates(count) => write!(formatter, "{count} incidents changed"),
+            Self::Ignored => formatter.write_str("no incident"),
+        }
+    }
+}
+
+macro_rules! payload {
+    ($vendor:literal, $name:literal) => {
+        include_str!(concat!("../../../plugins/", $vendor, "/payloads/", $name, ".json"))
+    };
+}
+
+macro_rules! samples {
+    ($($vendor:literal $name:literal $expect:expr;)*) => {
+        &[$(Sample { vendor: $vendor, name: $name, body: payload!($vendor, $name), expect: $expect }),*]
+    };
+}
+
+pub(super) const SAMPLES: &[Sample] = samples![
+    "generic" "seed" Expect::Creates(1);
+    "generic" "observables" Expect::Creates(1);
+    "defender-office365" "seed" Expect::Creates(1);
+    "defender-office365" "graph_alerts_v2_hidden_file_low" Expect::Creates(1);
+    "defender-office365" "graph_alerts_v2_anonymous_ip" Expect::Creates(1);
+    "crowdstrike" "seed" Expect::Creates(1);
+    "crowdstrike" "fdr_external_api_epp_detection" Expect::Creates(1);
+    "crowdstrike" "legacy-high-4" Expect::Creates(1);
+    "crowdstrike" "audit-detection-closed" Expect::Updates(1);
+    "crowdstrike" "auth-audit" Expect::Ignored;
+    "splunk" "seed" Expect::Creates(1);
+    "splunk" "webhook_real_sanitized" Expect::Creates(1);
+    "splunk" "notable-as-raw-text" Expect::Creates(1);
+    "splunk" "notable-closed" Expect::Updates(1);
+    "elastic" "seed" Expect::Creates(1);
+    "elastic" "template-array" Expect::Creates(2);
+    "thehive" "seed" Expect::Creates(1);
+    "thehive" "seed-update" Expect::Updates(1);
+    "thehive" "v5-alert-created" Expect::Creates(1);
+    "thehive" "v5-case-shared-elsewhere" Expect::Ignored;
+    "opencti" "incident" Expect::Creates(1);
+    "opencti" "stix_indicator_string_booleans" Expect::Creates(1);
+    "opencti" "incident-deleted" Expect::Updates(1);
+    "opencti" "event_create_init_dependency_identity" Expect::Ignored;
+    "okta" "two-events" Expect::Creates(1);
+    "okta" "bypass-and-grant" Expect::Creates(2);
+    "guardduty" "eventbridge_port_probe_low_2" Expect::Creates(1);
+    "guardduty" "archived-credential-exfiltration" Expect::Creates(1);
+];
+
+/// The bundled vendors, each once.
+pub(super) fn vendors() -> Vec<&'static str> {
+    let mut vendors: Vec<_> = SAMPLES.iter().map(|sample| sample.vendor).collect();
+    vendors.dedup();
+    vendors
+}
+
+/// A request that should be refused.
+pub(super) struct Hostile {
+    pub what: &'static str,
+    pub source: &'static str,
+    pub body: &'static str,
+    pub signing: Signing,
+    pub status: u16,
+    pub code: &'static str,
+}
+
+const SIGNED_BODY: &str = payload!("crowdstrike", "seed");
+
+pub(super) const HOSTILE: &[Hostile] = &[
+    Hostile {
+        what: "a payload without a signature",
+        source: "crowdstrike",
+        body: SIGNED_BODY,
+        signing: Signing::Missing,
+        status: 401,
+        code: "invalid_signature",
+    },
+    Hostile {
+        what: "a payload signed with another secret",
+        source: "crowdstrike",
+        body: SIGNED_BODY,
+        signing: Signing::Wrong,
+        status: 401,
+        code: "invalid_signature",
+    },
+    Hostile {
+        what: "a payload signed ten minutes ago",
+        source: "crowdstrike",
+        body: SIGNED_BODY,
+        signing: Signing::Old,
+        status: 401,
+        code: "timestamp_expired",
+    },
+    Hostile {
+        what: "a payload for an unknown source",
+        source: "nobody",
+        body: SIGNED_BODY,
+        signing: Signing::Wrong,
+        status: 404,
+        code: "unknown_source",
+    },
+    Hostile {
+        what: "text that is not JSON",
+        source: "crowdstrike",
+        body: "Mischief managed \u{1b}[31m",
+        signing: Signing::Right,
+        status: 422,
+        code: "unmappable_payload",
+    },
+    Hostile {
+        what: "JSON that breaks off",
+        source: "splunk",
+        body: payload!("splunk", "truncated"),
+        signing: Signing::Right,
+        status: 422,
+        code: "unmappable_payload",
+    },
+    Hostile {
+        what: "Elastic's payload, sent as CrowdStrike",
+        source: "crowdstrike",
+        body: payload!("elastic", "seed"),
+        signing: Signing::Right,
+        status: 422,
+        code: "unmappable_payload",
+    },
+];
+
+/// What the load is made of: a small event to which each request adds a field that makes it unique.
+pub(super) const LOAD_VENDOR: &str = "crowdstrike";
+const LOAD_BODY: &str = payload!("crowdstrike", "small");
+
+/// The body of one request of the load.
+pub(super) fn load_body(number: u64) -> String {
+    LOAD_BODY.trim().replacen('{', &format!("{{\"demo_request\":{number},"), 1)
+}

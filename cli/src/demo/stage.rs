@@ -1,0 +1,183 @@
+//! The demo's host with everything around it: a folder that goes away, secrets, the receiver, clients.
+
+use super::receiver::Receiver;
+use super::report::Report;
+use super::samples::vendors;
+use super::sender::{Answer, Sender, Signed};
+use crate::client::Client;
+use crate::text::{list, plain, short};
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hookmill_host::config::Config;
+use hookmill_host::serve::{Running, start};
+use reqwest::Url;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long anything that the host does by itself may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long compiling the mappers may take, of which two bring an interpreter along.
+const COMPILE_PATIENCE: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const SECRET_BYTES: usize = 32;
+
+/// Everything that the demo works with.
+pub(super) struct Stage {
+    pub sender: Sender,
+    pub receiver: Receiver,
+    pub api: Client,
+    pub runtime: Runtime,
+    pub plugins_dir: PathBuf,
+    url: Url,
+    token: String,
+    running: Running,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Starts a host with a copy of the bundled mappers.
+    pub fn set(mappers: &Path, report: &mut Report) -> Result<Self> {
+        let missing: Vec<&str> =
+            vendors().into_iter().filter(|vendor| !mappers.join(format!("{vendor}.wasm")).is_file()).collect();
+        ensure!(
+            missing.is_empty(),
+            "{} has no mapper for {}; run `hookmill plugin build plugins/*` in the project's folder first, or say \
+             with --plugins-dir where the mappers are",
+            mappers.display(),
+            missing.join(", ")
+        );
+        let started = Instant::now();
+        let folder = TempDir::with_prefix("hookmill-demo-").context("cannot make a folder for the host")?;
+        let plugins_dir = folder.path().join("plugins");
+        DirBuilder::new().mode(0o700).create(&plugins_dir).context("cannot make the plugins folder")?;
+        for vendor in vendors() {
+            let file = format!("{vendor}.wasm");
+            std::fs::copy(mappers.join(&file), plugins_dir.join(&file))
+                .with_context(|| format!("cannot copy {file}"))?;
+        }
+        let mut secrets = BTreeMap::new();
+        for vendor in vendors() {
+            secrets.insert(vendor, hex::encode(random()?));
+        }
+        let key = random()?;
+        let token = format!("hm_{}", hex::encode(random()?));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (receiver, audit) = runtime.block_on(Receiver::start(&key))?;
+        let config = Config::parse(&configuration(&secrets, audit, &key), folder.path())?;
+        let running = runtime.block_on(start(config, Some(token.clone())))?;
+        let url: Url = format!("http://{}", running.address).parse()?;
+        let api = Client::new(url.clone(), Some(token.clone()))?;
+        let sender = Sender::new(url.clone(), secrets)?;
+        let stage = Self { sender, receiver, api, runtime, plugins_dir, url, token, running, folder };
+        stage.report_start(report, started)?;
+        Ok(stage)
+    }
+
+    fn report_start(&self, report: &mut Report, started: Instant) -> Result<()> {
+        report.progress("compiling the mappers");
+        let ready = wait_within(COMPILE_PATIENCE, || Ok(self.running.is_ready().then_some(())))?.is_some();
+        let took = started.elapsed().as_secs_f64();
+        report.check(ready, &format!("a host listens on {} and is ready after {took:.1} s", self.url));
+        let plugins = self.plugins()?;
+        let loaded = plugins.iter().filter(|plugin| plugin["state"] == "loaded" && plugin["error"].is_null());
+        let loaded: Vec<String> = loaded
+            .map(|plugin| {
+                format!("{} {} ({})", plain(&plugin["name"]), plain(&plugin["version"]), short(&plugin["sha256"]))
+            })
+            .collect();
+        report.check(loaded.len() == vendors().len(), &format!("{} mappers are loaded", loaded.len()));
+        report.show(&loaded.join("\n"));
+        Ok(())
+    }
+
+    /// What `GET /api/plugins` says.
+    pub fn plugins(&self) -> Result<Vec<Value>> {
+        Ok(list(&self.api.get(&["plugins"], &[])?["data"]).to_vec())
+    }
+
+    /// Sends a request and waits for the answer.
+    pub fn post(&self, signed: &Signed) -> Result<Answer> {
+        self.runtime.block_on(self.sender.post(signed))
+    }
+
+    /// Says how to go on by hand.
+    pub fn invite(&self) {
+        let Self { url, token, .. } = self;
+        let url = url.as_str().trim_end_matches('/');
+        let source = "generic";
+        println!(
+            "\nThe host goes on until Ctrl-C. In another terminal:\n
+  export HOOKMILL_URL={url} HOOKMILL_TOKEN={token}
+  hookmill incidents list\n
+  BODY='{{\"event_type\":\"login_failed\",\"data\":{{\"alert_id\":\"my-1\",\"severity\":\"high\",\"source_ip\":\"203.0.113.9\"}}}}'
+  TIMESTAMP=$(date +%s)
+  SIGNATURE=$(printf '%s.%s' \"$TIMESTAMP\" \"$BODY\" | openssl dgst -sha256 -hmac '{}' | awk '{{print $NF}}')
+  curl -i {url}/api/webhooks/{source} -H \"X-Webhook-Timestamp: $TIMESTAMP\" -H \"X-Webhook-Signature: sha256=$SIGNATURE\" -d \"$BODY\"\n
+  cp NAME.wasm {}/",
+            self.sender.secret(source),
+            self.plugins_dir.display()
+        );
+    }
+
+    pub fn wait_for_interrupt(&self) -> std::io::Result<()> {
+        self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                interrupted = tokio::signal::ctrl_c() => interrupted,
+                _ = terminate.recv() => Ok(()),
+            }
+        })
+    }
+
+    /// Stops the host and removes its folder.
+    pub fn strike(self) {
+        let Self { runtime, running, folder, .. } = self;
+        runtime.block_on(running.stop());
+        runtime.shutdown_background();
+        drop(folder);
+    }
+}
+
+/// Looks until there is something to see; `None` when it takes too long.
+pub(super) fn wait_for<T>(look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    wait_within(PATIENCE, look)
+}
+
+fn wait_within<T>(patience: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    let started = Instant::now();
+    loop {
+        let seen = look()?;
+        if seen.is_some() || started.elapsed() > patience {
+            return Ok(seen);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn configuration(secrets: &BTreeMap<&'static str, String>, audit: SocketAddr, key: &[u8]) -> String {
+    let sources: Vec<String> =
+        secrets.iter().map(|(name, secret)| format!("  {name}: {{ secret: {secret}, scheme: hookmill }}\n")).collect();
+    format!(
+        "listen: 127.0.0.1:0\n\
+         sources:\n{}\
+         webhooks:\n  receiver:\n    url: http://{audit}/audit\n    secret: whsec_{}\n    \
+         allow_networks: [127.0.0.0/8]\n",
+        sources.concat(),
+        STANDARD.encode(key)
+    )
+}
+
+fn random() -> Result<[u8; SECRET_BYTES]> {
+    let mut bytes = [0; SECRET_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,107 @@
+//! `hookmill plugin new`.
+
+mod files;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use files::{File, JAVASCRIPT, PAYLOADS, PYTHON, RUST, TYPESCRIPT};
+use std::path::{Path, PathBuf};
+
+/// What the templates call their plugin.
+const PLACEHOLDER: &str = "my-plugin";
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The project's folder, which must not exist; its name becomes the plugin's
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The language to write it in
+    #[arg(long)]
+    lang: Language,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Language {
+    Rust,
+    #[value(alias = "javascript")]
+    Js,
+    #[value(alias = "typescript")]
+    Ts,
+    #[value(alias = "py")]
+    Python,
+}
+
+impl Language {
+    fn files(self) -> &'static [File] {
+        match self {
+            Self::Rust => RUST,
+            Self::Js => JAVASCRIPT,
+            Self::Ts => TYPESCRIPT,
+            Self::Python => PYTHON,
+        }
+    }
+
+    /// The file of code.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Rust => "mapper.rs",
+            Self::Js => "mapper.js",
+            Self::Ts => "mapper.ts",
+            Self::Python => "mapper.py",
+        }
+    }
+
+    /// What has to be installed for it, once.
+    fn install(self, folder: &str) -> String {
+        match self {
+            Self::Rust => "rustup target add wasm32-unknown-unknown".into(),
+            Self::Js | Self::Ts => format!("npm install --prefix {folder}"),
+            Self::Python => {
+                format!("python3 -m venv {folder}/.venv && {folder}/.venv/bin/pip install -r {folder}/requirements.txt")
+            }
+        }
+    }
+}
+
+impl New {
+    pub fn run(self) -> Result<()> {
+        let Self { folder, lang } = self;
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        ensure!(
+            is_project_name(name),
+            "`{name}` cannot be a plugin's name in every language; take up to 64 of a-z, 0-9, `-` and `_`, a letter \
+             first, as the folder's name"
+        );
+        let parent = folder.parent().unwrap_or(Path::new(""));
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make {}; a new project needs a new folder", folder.display()))?;
+        for file in PAYLOADS.iter().chain(lang.files()) {
+            write(&folder.join(file.path), &file.text.replace(PLACEHOLDER, name), file.path)?;
+        }
+        let shown = folder.display().to_string();
+        println!("{shown} has a mapper that works: {}, with a payload in payloads/\n", lang.code());
+        println!("next:\n  {}", lang.install(&shown));
+        println!(
+            "  hookmill plugin build {shown} --out-dir PLUGINS     # the plugins folder of a host, running or not"
+        );
+        println!("  hookmill plugin test {shown}");
+        Ok(())
+    }
+}
+
+/// Names that Cargo, npm, Python and the host all take.
+fn is_project_name(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(known)
+}
+
+fn write(path: &Path, text: &str, name: &str) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text)
+    };
+    write().with_context(|| format!("cannot write {name}"))
+}

@@ -1,0 +1,141 @@
+//! What new projects are made of: the templates, which are kept beside each SDK, and the SDKs themselves, so that a
+//! project needs nothing that is published nowhere.
+
+/// A file of a new project.
+#[derive(Debug)]
+pub(super) struct File {
+    /// Where it goes in the project.
+    pub path: &'static str,
+    pub text: &'static str,
+}
+
+macro_rules! sdk {
+    ($from:literal) => {
+        include_str!(concat!("../../../../sdk/", $from))
+    };
+}
+
+/// `path` of the project, from `file` of the folder `sdk`.
+macro_rules! files {
+    ($($path:literal $file:literal)*) => {
+        &[$(File { path: $path, text: sdk!($file) }),*]
+    };
+}
+
+pub(super) const PAYLOADS: &[File] = files![
+    "payloads/sample.json" "payloads/sample.json"
+    "payloads/sample.expected.json" "payloads/sample.expected.json"
+];
+
+pub(super) const RUST: &[File] = files![
+    "Cargo.toml" "rust/template/Cargo.toml"
+    "mapper.rs" "rust/template/mapper.rs"
+    "README.md" "rust/template/README.md"
+    ".gitignore" "rust/template/gitignore"
+    "sdk/Cargo.toml" "rust/Cargo.toml"
+    "sdk/src/allocator.rs" "rust/src/allocator.rs"
+    "sdk/src/attack.rs" "rust/src/attack.rs"
+    "sdk/src/bindings.rs" "rust/src/bindings.rs"
+    "sdk/src/bindings/component_types.rs" "rust/src/bindings/component_types.rs"
+    "sdk/src/bindings/plugin.rs" "rust/src/bindings/plugin.rs"
+    "sdk/src/digest.rs" "rust/src/digest.rs"
+    "sdk/src/fields.rs" "rust/src/fields.rs"
+    "sdk/src/incident.rs" "rust/src/incident.rs"
+    "sdk/src/lib.rs" "rust/src/lib.rs"
+    "sdk/src/list.rs" "rust/src/list.rs"
+    "sdk/src/names.rs" "rust/src/names.rs"
+    "sdk/src/notifier.rs" "rust/src/notifier.rs"
+    "sdk/src/payload.rs" "rust/src/payload.rs"
+    "sdk/src/playbook.rs" "rust/src/playbook.rs"
+    "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
+    "sdk/src/stix.rs" "rust/src/stix.rs"
+    "sdk/src/testing.rs" "rust/src/testing.rs"
+    "sdk/src/testing/incident.rs" "rust/src/testing/incident.rs"
+    "sdk/src/text.rs" "rust/src/text.rs"
+    "sdk/src/time.rs" "rust/src/time.rs"
+];
+
+/// The rest of a JavaScript or TypeScript project.
+macro_rules! javascript {
+    ($($path:literal $file:literal)*) => {
+        files![
+            $($path $file)*
+            "sdk/package.json" "js/package.json"
+            "sdk/index.ts" "js/index.ts"
+            "sdk/globals.d.ts" "js/globals.d.ts"
+            "sdk/types/hookmill-plugin-log.d.ts" "js/types/hookmill-plugin-log.d.ts"
+            "sdk/types/hookmill-plugin-mapper.d.ts" "js/types/hookmill-plugin-mapper.d.ts"
+            "sdk/types/hookmill-plugin-notifier.d.ts" "js/types/hookmill-plugin-notifier.d.ts"
+            "sdk/types/hookmill-plugin-playbook.d.ts" "js/types/hookmill-plugin-playbook.d.ts"
+            "sdk/types/hookmill-plugin-types.d.ts" "js/types/hookmill-plugin-types.d.ts"
+            "sdk/wit/plugin.wit" "js/wit/plugin.wit"
+        ]
+    };
+}
+
+pub(super) const TYPESCRIPT: &[File] = javascript![
+    "package.json" "js/template-ts/package.json"
+    "tsconfig.json" "js/template-ts/tsconfig.json"
+    "mapper.ts" "js/template-ts/mapper.ts"
+    "README.md" "js/template-ts/README.md"
+    ".gitignore" "js/template-ts/gitignore"
+];
+
+pub(super) const JAVASCRIPT: &[File] = javascript![
+    "package.json" "js/template-js/package.json"
+    "tsconfig.json" "js/template-js/tsconfig.json"
+    "mapper.js" "js/template-js/mapper.js"
+    "README.md" "js/template-js/README.md"
+    ".gitignore" "js/template-js/gitignore"
+];
+
+pub(super) const PYTHON: &[File] = files![
+    "pyproject.toml" "python/template/pyproject.toml"
+    "requirements.txt" "python/template/requirements.txt"
+    "mapper.py" "python/template/mapper.py"
+    "README.md" "python/template/README.md"
+    ".gitignore" "python/template/gitignore"
+    "sdk/hookmill.py" "python/hookmill.py"
+    "sdk/stubs/componentize_py_types.py" "python/stubs/componentize_py_types.py"
+    "sdk/stubs/wit_world/__init__.py" "python/stubs/wit_world/__init__.py"
+    "sdk/stubs/wit_world/exports/__init__.py" "python/stubs/wit_world/exports/__init__.py"
+    "sdk/stubs/wit_world/exports/mapper.py" "python/stubs/wit_world/exports/mapper.py"
+    "sdk/stubs/wit_world/exports/notifier.py" "python/stubs/wit_world/exports/notifier.py"
+    "sdk/stubs/wit_world/exports/playbook.py" "python/stubs/wit_world/exports/playbook.py"
+    "sdk/stubs/wit_world/imports/__init__.py" "python/stubs/wit_world/imports/__init__.py"
+    "sdk/stubs/wit_world/imports/log.py" "python/stubs/wit_world/imports/log.py"
+    "sdk/stubs/wit_world/imports/types.py" "python/stubs/wit_world/imports/types.py"
+    "sdk/wit/plugin.wit" "python/wit/plugin.wit"
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// A file that was added to an SDK and is missing here would be missing in every new project.
+    #[test]
+    fn every_file_of_the_sdks_is_in_new_projects() {
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
+        for (project, folders) in [
+            (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
+            (TYPESCRIPT, &["js/types", "js/wit"]),
+            (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
+        ] {
+            for folder in folders {
+                for file in std::fs::read_dir(sdk.join(folder)).unwrap() {
+                    let file = file.unwrap();
+                    let inside = Path::new(folder).components().skip(1).collect::<std::path::PathBuf>();
+                    let path = Path::new("sdk").join(inside).join(file.file_name());
+                    let known = project.iter().any(|known| Path::new(known.path) == path);
+                    assert!(known || !is_text(&file.path()), "{} is not in new/files.rs", path.display());
+                }
+            }
+        }
+    }
+
+    fn is_text(path: &Path) -> bool {
+        let ending = path.extension().unwrap_or_default();
+        ["rs", "ts", "py", "wit"].iter().any(|text| ending == *text)
+    }
+}

@@ -1,0 +1,76 @@
+//! `hookmill plugin sign`.
+
+use anyhow::{Context, Result, anyhow, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use hookmill_host::release::trust::{public_half, sign, signature_path};
+use hookmill_incident::name::is_name;
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// Plugin files; the signature of NAME.wasm is written to NAME.wasm.sig
+    #[arg(required_unless_present = "new_key")]
+    files: Vec<PathBuf>,
+    /// The file of the key to sign with
+    #[arg(long, required_unless_present = "new_key")]
+    key: Option<PathBuf>,
+    /// Make a key, write it to this file and print its public half, which is the host's `plugins_key`
+    #[arg(long, conflicts_with_all = ["key", "files"])]
+    new_key: Option<PathBuf>,
+}
+
+impl Sign {
+    pub fn run(self) -> Result<()> {
+        if let Some(path) = self.new_key {
+            return make_key(&path);
+        }
+        let key = read_key(&self.key.unwrap_or_default())?;
+        for file in &self.files {
+            let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm"));
+            let name = name.filter(|name| is_name(name));
+            let name = name.with_context(|| format!("{} is no NAME.wasm; rename it", file.display()))?;
+            let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let signature = signature_path(file);
+            std::fs::write(&signature, sign(&key, name, &bytes) + "\n")
+                .with_context(|| format!("cannot write {}", signature.display()))?;
+            println!("{} signed as {name}: {}", file.display(), signature.display());
+        }
+        Ok(())
+    }
+}
+
+fn make_key(path: &Path) -> Result<()> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no random numbers"))?;
+    let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|error| anyhow!("the new key: {error}"))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot make the key file {}", path.display()))?;
+    writeln!(file, "{}", STANDARD.encode(document.as_ref()))?;
+    file.sync_all()?;
+    println!(
+        "{} holds the key; keep it away from the host, whose configuration needs only its public half:",
+        path.display()
+    );
+    println!("plugins_key: {}", public_half(&key)?);
+    Ok(())
+}
+
+fn read_key(path: &Path) -> Result<Ed25519KeyPair> {
+    let help = "make one with `hookmill plugin sign --new-key FILE`";
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the key {}; {help}", path.display()))?;
+    let document = STANDARD.decode(text.trim()).ok();
+    let key = document.and_then(|document| Ed25519KeyPair::from_pkcs8(&document).ok());
+    ensure!(key.is_some(), "{} holds no key; {help}", path.display());
+    key.context("no key")
+}

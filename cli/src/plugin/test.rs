@@ -1,0 +1,189 @@
+//! `hookmill plugin test`: runs a project's payloads through the plugin as a host would run it.
+
+use super::Loader;
+use crate::text::clean;
+use crate::toolchain::build;
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use hookmill_host::map;
+use hookmill_host::payload_file::{PayloadFile, is_payload};
+use hookmill_host::source::Source;
+use hookmill_incident::{Event, FailureCode, Verdict};
+use hookmill_sandbox::{Plugin, to_component};
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The same as in the Rust SDK's own tests, so that both make the same of a payload.
+const EVENT_ID: Uuid = Uuid::from_u128(0x018c_c251_f400_7000_8000_0000_0000_0001);
+const RECEIVED_AT_MS: i64 = 1_704_067_200_000;
+const SOURCE: &str = "test";
+/// Lines around a difference.
+const CONTEXT_LINES: usize = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Folders of plugin projects, with payloads/NAME.json and what each must become in payloads/NAME.expected.json; headers and
+    /// context that a payload comes with stand in payloads/NAME.event.json
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Test DIR's payloads with this plugin file instead of building DIR
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// Write what the plugin makes of each payload to its expected file: read the difference before you keep it
+    #[arg(long)]
+    update: bool,
+}
+
+impl Test {
+    pub fn run(self) -> Result<()> {
+        ensure!(self.plugin.is_none() || self.folders.len() == 1, "with --plugin give one folder");
+        let cases = self.folders.iter().map(|folder| payloads(folder)).collect::<Result<Vec<_>>>()?;
+        let loader = Loader::new()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut different = 0;
+        for (folder, payloads) in self.folders.iter().zip(cases) {
+            let plugin = runtime.block_on(self.load(&loader, folder)).with_context(|| folder.display().to_string())?;
+            println!("{}", folder.display());
+            for payload in payloads {
+                let fits = runtime.block_on(self.check(&plugin, &payload))?;
+                different += usize::from(!fits);
+            }
+        }
+        match different {
+            0 => Ok(()),
+            1 => bail!("a payload does not become what is expected"),
+            count => bail!("{count} payloads do not become what is expected"),
+        }
+    }
+
+    async fn load(&self, loader: &Loader, folder: &Path) -> Result<Arc<Plugin>> {
+        if let Some(file) = &self.plugin {
+            return Ok(loader.load(file).await?.plugin);
+        }
+        let built = build(&[folder.to_owned()])?.pop().context("nothing was built")?;
+        let place = tempfile::tempdir().context("cannot make a folder for the plugin")?;
+        let file = place.path().join(format!("{}.wasm", built.name));
+        std::fs::write(&file, to_component(&built.wasm)?).context("cannot write the plugin")?;
+        Ok(loader.load(&file).await?.plugin)
+    }
+
+    /// Whether a payload becomes what it must; says so.
+    async fn check(&self, plugin: &Arc<Plugin>, payload: &Path) -> Result<bool> {
+        let name = payload.file_stem().unwrap_or_default().to_string_lossy();
+        let made = match make(plugin, PayloadFile::read(payload)?).await {
+            Ok(made) => format!("{made:#}\n"),
+            Err(reason) => {
+                println!("  ✗ {name}: {}", clean(&reason));
+                return Ok(false);
+            }
+        };
+        let file = payload.with_extension("expected.json");
+        let expected = match std::fs::read_to_string(&file) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+        };
+        // How it is laid out does not matter.
+        let same = expected.as_deref().is_some_and(|text| is_same(text, &made));
+        if same {
+            println!("  ✓ {name}");
+            return Ok(true);
+        }
+        let difference = difference(expected.as_deref().unwrap_or_default(), &made);
+        if self.update {
+            std::fs::write(&file, &made).with_context(|| format!("cannot write {}", file.display()))?;
+            println!("  ✓ {name}: {} is written anew\n{difference}", file.display());
+            return Ok(true);
+        }
+        match expected {
+            Some(_) => {
+                println!("  ✗ {name}: - is what {} expects, + what the plugin makes\n{difference}", file.display())
+            }
+            None => println!("  ✗ {name}: there is no {}; --update writes it\n{difference}", file.display()),
+        }
+        Ok(false)
+    }
+}
+
+/// The payloads of a project.
+fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
+    let payloads = folder.join("payloads");
+    let entries = std::fs::read_dir(&payloads).with_context(|| format!("cannot look into {}", payloads.display()))?;
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| is_payload(file)).collect();
+    files.sort();
+    ensure!(!files.is_empty(), "{} holds no payload; put one there as NAME.json", payloads.display());
+    Ok(files)
+}
+
+/// What the plugin makes of a payload, or why a host would not take it.
+async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
+    let PayloadFile { body, headers, context } = payload;
+    let source = Source::unregistered(SOURCE.to_owned());
+    let trial = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
+    let event = Event { received_at: RECEIVED_AT_MS, context, ..trial };
+    let (verdict, _) = map::run(plugin, &event, &source).await;
+    match verdict {
+        Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {
+            Err(format!("{}: {}", failure.code, failure.message))
+        }
+        Verdict::Wait(reason) => Err(reason),
+        _ => {
+            // What a host would keep is less than what the plugin said: that is asked for by itself.
+            plugin.outcome_json(&event, &source.settings.settings).await.result.map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn is_same(expected: &str, made: &str) -> bool {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    read(expected).is_some_and(|expected| Some(expected) == read(made))
+}
+
+/// The lines that differ, with a few around them.
+fn difference(expected: &str, made: &str) -> String {
+    // Laid out alike, so that only what matters differs.
+    let expected = serde_json::from_str::<Value>(expected).map_or(expected.to_owned(), |value| format!("{value:#}\n"));
+    let diff = TextDiff::from_lines(expected.as_str(), made);
+    let mut text = String::new();
+    for (index, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
+        if index > 0 {
+            text += "    …\n";
+        }
+        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            text += &format!("    {sign} {}\n", clean(change.value().trim_end_matches('\n')));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_lines_that_differ_are_shown_with_those_around_them() {
+        let expected = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}).to_string();
+        let made = format!("{:#}\n", json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 7, "f": 6}));
+        assert!(!is_same(&expected, &made));
+        let shown = [
+            r#"        "c": 3,"#,
+            r#"        "d": 4,"#,
+            r#"    -   "e": 5,"#,
+            r#"    +   "e": 7,"#,
+            r#"        "f": 6"#,
+            "      }\n",
+        ];
+        assert_eq!(difference(&expected, &made), shown.join("\n"));
+        assert!(is_same(&made.replace('\n', " "), &made));
+    }
+}

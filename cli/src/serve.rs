@@ -1,0 +1,67 @@
+//! `hookmill serve`.
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use hookmill_host::config::Config;
+use hookmill_host::recent_log;
+use hookmill_host::reload::Seen;
+use hookmill_host::serve::start;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The configuration file; `hookmill config` prints a commented default
+    #[arg(long, default_value = "hookmill.yaml")]
+    config: PathBuf,
+    /// How to write the log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "HOOKMILL_LOG_FORMAT")]
+    log_format: LogFormat,
+    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill::deliver=debug`
+    #[arg(long, default_value = "info", env = "HOOKMILL_LOG")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<()> {
+        let filter = EnvFilter::try_new(&self.log)?;
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let log = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+        let log = match self.log_format {
+            LogFormat::Text => log.boxed(),
+            LogFormat::Json => log.json().flatten_event(true).boxed(),
+        };
+        tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
+        let before = Seen::now([self.config.clone()]);
+        let config = Config::load(&self.config)?;
+        let seen = before.of(config.files(&self.config));
+        let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(async {
+            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            let mut running = start(config, admin_token).await?;
+            running.follow(self.config, seen);
+            let broken = tokio::select! {
+                _ = interrupt.recv() => false,
+                _ = terminate.recv() => false,
+                () = running.broken() => true,
+            };
+            running.stop().await;
+            ensure!(!broken, "a part of the host ended abruptly; the log says why, and starting it again is safe");
+            Ok(())
+        });
+        // A plugin that is being compiled is not waited for.
+        runtime.shutdown_background();
+        result
+    }
+}

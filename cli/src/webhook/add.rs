@@ -1,0 +1,77 @@
+//! `hookmill webhook add`.
+
+use super::{Secret, made};
+use crate::client::{Connection, print};
+use crate::text::plain;
+use anyhow::{Result, anyhow};
+use clap::Args;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Its name, which stands in its URL
+    name: String,
+    #[command(flatten)]
+    secret: Secret,
+    /// How its vendor signs [default: hookmill]
+    #[arg(long)]
+    scheme: Option<String>,
+    /// The plugin that maps its payloads [default: the one of its name, else whichever fits]
+    #[arg(long)]
+    plugin: Option<String>,
+    /// Whether the playbook runs on its incidents
+    #[arg(long, value_name = "true|false")]
+    auto_triage: Option<bool>,
+    /// The playbook's name
+    #[arg(long)]
+    playbook: Option<String>,
+    /// A network that it posts from; may be repeated
+    #[arg(long = "allow-ip", value_name = "NETWORK")]
+    allow_ips: Vec<String>,
+    /// Any other key of a source in the configuration, e.g. `requests_per_second=100`; the value is JSON or text
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, Value)>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Add {
+    pub fn run(self) -> Result<()> {
+        let mut body: Map<String, Value> = self.set.into_iter().collect();
+        let texts = [
+            ("source", Some(self.name)),
+            ("secret", self.secret.read()?),
+            ("scheme", self.scheme),
+            ("plugin", self.plugin),
+            ("playbook", self.playbook),
+        ];
+        for (key, text) in texts {
+            body.extend(text.map(|text| (key.to_owned(), text.into())));
+        }
+        body.extend(self.auto_triage.map(|flag| ("auto_triage".to_owned(), flag.into())));
+        if !self.allow_ips.is_empty() {
+            body.insert("allow_ips".to_owned(), self.allow_ips.into());
+        }
+        let answer = self.connection.open()?.post_json(&["webhooks"], &body.into())?;
+        print(self.connection.json, &answer, |answer| {
+            let [name, scheme] = ["name", "scheme"].map(|key| plain(&answer[key]));
+            let hint = answer["suggested_scheme"].as_str().map(|suggested| {
+                format!(
+                    "its mapper says that the vendor signs with `{suggested}`; if so, remove it and add it with --scheme \
+                     {suggested}\n"
+                )
+            });
+            format!(
+                "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}",
+                hint.unwrap_or_default(),
+                made(answer)
+            )
+        });
+        Ok(())
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, Value)> {
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("write KEY=VALUE"))?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}

@@ -1,0 +1,72 @@
+//! What handlers take from a request, refused in the shape of every other refusal.
+
+use crate::host::Host;
+use crate::http_error::HttpError;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use hookmill_sandbox::FILE_BYTES_MAX;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// The largest body of a call of the API.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The parameters in a path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+/// The parameters after it.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+/// The body of a call of the API.
+#[derive(Debug)]
+pub struct Bytes(pub axum::body::Bytes);
+
+/// The body of a call of the API that is a plugin's file.
+#[derive(Debug)]
+pub struct PluginFile(pub axum::body::Bytes);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(HttpError::InvalidRequest(format!("the path: {}", rejection.body_text()))),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(HttpError::InvalidRequest(format!("the query: {}", rejection.body_text()))),
+        }
+    }
+}
+
+impl FromRequest<Arc<Host>> for Bytes {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, host: &Arc<Host>) -> Result<Self, HttpError> {
+        read(request, host, BODY_BYTES_MAX).await.map(Self)
+    }
+}
+
+impl FromRequest<Arc<Host>> for PluginFile {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, host: &Arc<Host>) -> Result<Self, HttpError> {
+        read(request, host, FILE_BYTES_MAX as usize).await.map(Self)
+    }
+}
+
+async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<axum::body::Bytes, HttpError> {
+    let (parts, body): (Parts, Body) = request.into_parts();
+    Ok(host.edge.bodies.read(&parts.headers, body, bytes_max).await?.bytes)
+}

@@ -1,0 +1,87 @@
+//! A running host as its HTTP routes see it.
+
+use crate::bodies::Bodies;
+use crate::config::{Config, Outbound};
+use crate::deliver::{Deliverer, Destination};
+use crate::loaded::Loaded;
+use crate::peer::TrustedProxies;
+use crate::pipeline::Pipeline;
+use crate::pull::Puller;
+use crate::rate_limit::RateLimit;
+use crate::registry::Registry;
+use crate::release::decision::Releases;
+use crate::stream::Stream;
+use crate::triage::Triager;
+use anyhow::{Context, Result};
+use hookmill_listen::{LiveTls, TlsFiles};
+use hookmill_signatures::Secret;
+use std::sync::Arc;
+use tracing::warn;
+
+/// Everything that a request needs.
+#[derive(Debug)]
+pub struct Host {
+    /// The stages that every payload goes through.
+    pub pipeline: Arc<Pipeline>,
+    /// Changes the registered sources.
+    pub registry: Registry,
+    /// The live plugins.
+    pub loaded: Arc<Loaded>,
+    /// Decides which versions of plugins are live.
+    pub releases: Arc<Releases>,
+    /// Has playbooks look at incidents.
+    pub triager: Arc<Triager>,
+    /// Sends deliveries.
+    pub deliverer: Deliverer,
+    /// Reads sources that do not post.
+    pub puller: Arc<Puller>,
+    /// The audit entries for those who follow them.
+    pub stream: Arc<Stream>,
+    /// What a request may use and who may send it.
+    pub edge: Edge,
+}
+
+/// The limits and identities at the edge.
+#[derive(Debug)]
+pub struct Edge {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// The admin token from the environment.
+    pub admin_token: Option<Secret>,
+    /// The certificate of `listen`.
+    pub tls: LiveTls,
+    /// The certificate of `admin_listen`.
+    pub admin_tls: LiveTls,
+    /// Bounds all webhooks together.
+    pub rate_limit: RateLimit,
+    /// Refusals beyond this rate are counted and not logged.
+    pub logged_refusals: RateLimit,
+    /// Bounds the memory of request bodies.
+    pub bodies: Bodies,
+}
+
+impl Host {
+    /// Continues with the sources, destinations and certificates of another configuration.
+    ///
+    /// # Errors
+    /// Returns an error if a certificate cannot be used, a source is registered too, or the store fails. Nothing has changed
+    /// then.
+    pub async fn reconfigure(&self, config: Config) -> Result<()> {
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
+        let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
+        let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
+        let Outbound { destinations, rules, notifications, public_url } = config.outbound;
+        let rows = destinations.iter().map(Destination::row).collect();
+        let store = &self.pipeline.store;
+        self.deliverer.expect(&notifications);
+        self.registry.reconfigure(config.sources, store.set_outbound(rows, rules, public_url.clone())).await?;
+        self.puller.replace(config.pulls);
+        self.edge.tls.replace(tls);
+        self.edge.admin_tls.replace(admin_tls);
+        self.deliverer.replace(destinations, notifications, public_url).await;
+        if let Err(error) = store.give_up_removed().await {
+            warn!("deliveries to removed destinations become dead letters at the next start: {error:#}");
+        }
+        Ok(())
+    }
+}

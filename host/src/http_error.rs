@@ -1,0 +1,164 @@
+//! Refusals of requests: one code for programs, one sentence for people, one status.
+//!
+//! Errors of the other modules become HTTP here and nowhere else.
+
+use crate::bodies::BodyError;
+use crate::handshake::HandshakeError;
+use crate::pipeline::AcceptError;
+use crate::rate_limit::RateLimited;
+use crate::registry::RegisterError;
+use crate::verify::Refusal;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hookmill_store::StoreError;
+use serde_json::json;
+use std::sync::Arc;
+
+/// How long a client that came at a bad time should wait, in seconds.
+const RETRY_AFTER_S: u64 = 1;
+
+/// The cause of an internal error, attached to the answer for the log. The client does not see it.
+#[derive(Clone, Debug)]
+pub struct Cause(pub Arc<anyhow::Error>);
+
+/// A refusal. Its text is what the client sees.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The payload cannot be verified.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The handshake cannot be answered.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The body cannot be read.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// More requests came than are taken in a second.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+    /// The source does not send from this address.
+    #[error("this source does not take webhooks from your address")]
+    AddressRefused,
+    /// There is no source of this name.
+    #[error("Webhook source '{0}' is not registered")]
+    UnknownSource(String),
+    /// Too much waits already.
+    #[error("too much is waiting; try again")]
+    Overloaded,
+    /// There is no token, or it is not valid.
+    #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
+    Unauthorized,
+    /// The token is valid for less.
+    #[error("this token has scope `read`; a change needs scope `admin`")]
+    Forbidden,
+    /// The thing does not exist.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The path exists for other methods. The router names them.
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
+    /// The request does not fit the present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request cannot be understood.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The host failed. The cause goes to the log.
+    #[error("something failed inside; the log says what")]
+    Internal(anyhow::Error),
+}
+
+impl HttpError {
+    /// Returns the code that stands for the refusal.
+    pub fn code(&self) -> &'static str {
+        self.status_and_code().1
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "forbidden");
+        const OVERLOADED: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded");
+        const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large");
+        const INVALID: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "invalid_request");
+        const INTERNAL: (StatusCode, &str) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+        match self {
+            Self::Refused(Refusal::Signature) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
+            Self::Refused(Refusal::Expired { .. } | Refusal::Future { .. }) => {
+                (StatusCode::UNAUTHORIZED, "timestamp_expired")
+            }
+            Self::Refused(Refusal::TooLarge { .. }) | Self::Body(BodyError::TooLarge { .. }) => TOO_LARGE,
+            Self::Body(BodyError::Timeout(_)) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::Overloaded
+            | Self::Body(BodyError::Overloaded)
+            | Self::Refused(Refusal::CertificateUnavailable(_))
+            | Self::Handshake(HandshakeError::NotConfirmed) => OVERLOADED,
+            Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden | Self::AddressRefused | Self::Handshake(HandshakeError::AddressRefused) => FORBIDDEN,
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Self::InvalidRequest(_) | Self::Body(BodyError::Incomplete) | Self::Refused(Refusal::Undecodable(_)) => {
+                INVALID
+            }
+            Self::Internal(_) | Self::Refused(Refusal::Internal(_)) => INTERNAL,
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
+        let retry_after_s = match &self {
+            Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
+            _ => None,
+        };
+        let retry_after = retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        let mut response = (status, retry_after, body).into_response();
+        if let Self::Internal(cause) | Self::Refused(Refusal::Internal(cause)) = self {
+            response.extensions_mut().insert(Cause(Arc::new(cause)));
+        }
+        response
+    }
+}
+
+impl From<AcceptError> for HttpError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Refused(refusal) => refusal.into(),
+            AcceptError::RateLimited(limited) => limited.into(),
+            AcceptError::Handshake(error) => error.into(),
+            AcceptError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for HttpError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::NotFound(thing) => Self::NotFound(thing),
+            RegisterError::Conflict(text) => Self::Conflict(text),
+            RegisterError::Invalid(text) => Self::InvalidRequest(text),
+            RegisterError::Store(error) => error.into(),
+            RegisterError::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
+        }
+    }
+}
+
+impl From<anyhow::Error> for HttpError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}

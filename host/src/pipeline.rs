@@ -1,0 +1,218 @@
+//! The pipeline: receive → verify → map → store → deliver.
+//!
+//! Deliveries, playbooks and further tries of queued events are other tasks, which the store wakes by its topics.
+
+use crate::aws::Aws;
+use crate::handshake::{self, HandshakeError};
+use crate::map::{ATTEMPTS, Mappers};
+use crate::metrics::Metrics;
+use crate::rate_limit::RateLimited;
+use crate::source::{Source, SourceKind};
+use crate::sources::Sources;
+use crate::verify::{self, Refusal, Unverified, Verified};
+use axum::response::Response;
+use hookmill_incident::id::unix_ms;
+use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
+use hookmill_store::{EventRow, LastError, Position, Recorded, Store, StoreError, Tally};
+use std::sync::Arc;
+use tokio::task::{JoinError, JoinSet};
+use tracing::info;
+
+/// The stages, with what they stand on.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The registered senders.
+    pub sources: Arc<Sources>,
+    /// The stage that maps.
+    pub mappers: Mappers,
+    /// The stage that stores.
+    pub store: Arc<Store>,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    /// Fetches the certificates that Amazon's messages name.
+    pub aws: Aws,
+}
+
+/// The result of a payload that was accepted.
+#[derive(Debug)]
+pub enum Accepted {
+    /// The payload is an event, and stored.
+    Recorded(Recorded),
+    /// The payload was a handshake, and this is the answer.
+    Handshake(Response),
+}
+
+/// Why a payload is not accepted. Nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The payload cannot be verified.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its source has sent too many.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
+    /// The handshake cannot be answered.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an event was not mapped again.
+#[derive(Debug, thiserror::Error)]
+pub enum RemapError {
+    /// Its source is no longer registered.
+    #[error("its source is not registered any more")]
+    NoSource,
+    /// The event was mapped before and would not be now.
+    #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
+    Worse(Box<Verdict>),
+    /// The event changed meanwhile.
+    #[error("it was changed by somebody else at the same time; look at it again")]
+    Changed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Pipeline {
+    /// Takes one payload through all stages.
+    ///
+    /// # Errors
+    /// Returns an error if the payload is not accepted. Nothing is stored then.
+    pub async fn accept(&self, unverified: Unverified) -> Result<Accepted, AcceptError> {
+        let verified = verify::verify(unverified, &self.aws).await?;
+        // After the signature, so that strangers cannot use up a sender's share.
+        verified.source().settings.rate_limit.check()?;
+        if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
+            return Ok(Accepted::Handshake(answer));
+        }
+        let source = verified.source().clone();
+        let mapped = self.mappers.map(verified, 1).await;
+        self.mappers.remember(&source, &mapped.verdict);
+        Ok(Accepted::Recorded(self.store.record(mapped).await?))
+    }
+
+    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together with the
+    /// position up to which the source was read.
+    ///
+    /// # Errors
+    /// Returns an error if the batch cannot be recorded. Nothing of it is stored then.
+    pub async fn accept_batch(
+        self: &Arc<Self>,
+        source: &Arc<Source>,
+        batch: Vec<Verified>,
+        concurrency: usize,
+        position: Option<Position>,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let mapped = self.map_batch(source, batch, concurrency).await?;
+        let recorded = self.store.record_pulled(source.name.clone(), mapped, position).await?;
+        recorded.iter().for_each(|recorded| self.count(source, recorded));
+        Ok(recorded)
+    }
+
+    /// Returns the results in the order of the batch.
+    async fn map_batch(
+        self: &Arc<Self>,
+        source: &Arc<Source>,
+        batch: Vec<Verified>,
+        concurrency: usize,
+    ) -> Result<Vec<Mapped>, StoreError> {
+        let mut mapped: Vec<(usize, Mapped)> = Vec::with_capacity(batch.len());
+        let mut running = JoinSet::new();
+        for (index, verified) in batch.into_iter().enumerate() {
+            if running.len() >= concurrency {
+                mapped.extend(ended(running.join_next().await)?);
+            }
+            let pipeline = self.clone();
+            running.spawn(async move { (index, pipeline.mappers.map(verified, 1).await) });
+        }
+        while !running.is_empty() {
+            mapped.extend(ended(running.join_next().await)?);
+        }
+        mapped.sort_by_key(|(index, _)| *index);
+        let mapped = mapped.into_iter().map(|(_, mapped)| mapped);
+        Ok(mapped.inspect(|mapped| self.mappers.remember(source, &mapped.verdict)).collect())
+    }
+
+    /// Maps a stored event again and records the result.
+    ///
+    /// # Errors
+    /// Returns an error if the event stays as it is.
+    pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
+        let source = self.source_of(&row)?;
+        let (was, attempt) = (row.state.status, row.attempts + 1);
+        let mut mapped = self.mappers.map(Verified::again(row.event, source.clone()), attempt).await;
+        self.mappers.remember(&source, &mapped.verdict);
+        refuse_worse(was, &mapped.verdict)?;
+        let mut attempts = attempt;
+        if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
+            // No plugin was there to be tried, so this was not an attempt.
+            (mapped.tried, attempts) = (row.tried, row.attempts);
+        }
+        self.store.record_again(mapped, was, attempts).await?.ok_or(RemapError::Changed)
+    }
+
+    /// Maps a stored event again and records nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the event would stay as it is.
+    pub async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
+        let source = self.source_of(&row)?;
+        let was = row.state.status;
+        let mapped = self.mappers.map(Verified::again(row.event, source), ATTEMPTS).await;
+        refuse_worse(was, &mapped.verdict)?;
+        Ok(mapped)
+    }
+
+    fn source_of(&self, row: &EventRow) -> Result<Arc<Source>, RemapError> {
+        self.sources.get(&row.event.source).ok_or(RemapError::NoSource)
+    }
+
+    /// Counts the result of a payload, and logs why it was not mapped.
+    pub fn count(&self, source: &Source, recorded: &Recorded) {
+        let Recorded { state, duplicate, .. } = recorded;
+        source.tally.count(|tally| {
+            if !duplicate || source.settings.kind == SourceKind::Webhook {
+                tally.heard_at = Some(unix_ms());
+            }
+            count(tally, state, *duplicate);
+        });
+        if let Some(code) = state.code.filter(|_| !duplicate) {
+            self.metrics.error(&source.name, code.as_str());
+            info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
+                state.message.as_deref().unwrap_or_default());
+        }
+    }
+}
+
+fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
+    if duplicate {
+        tally.duplicates += 1;
+        return;
+    }
+    tally.accepted += 1;
+    match (state.status, state.code) {
+        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(unix_ms()),
+        (_, Some(code)) => {
+            tally.last_error = Some(LastError::now(code.as_str(), state.message.as_deref().unwrap_or_default()));
+        }
+        _ => {}
+    }
+}
+
+/// Refuses to turn an event that was mapped into a failure: its incidents exist.
+fn refuse_worse(was: EventStatus, verdict: &Verdict) -> Result<(), RemapError> {
+    let is_mapped = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
+    match verdict {
+        Verdict::Read { .. } | Verdict::NotMapped => Ok(()),
+        verdict if is_mapped => Err(RemapError::Worse(Box::new(verdict.clone()))),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the result of a task; `None` if there was no task.
+fn ended<T>(task: Option<Result<T, JoinError>>) -> Result<Option<T>, StoreError> {
+    task.transpose().map_err(|defect| StoreError::Failed(Arc::new(defect.into())))
+}

@@ -1,0 +1,82 @@
+//! What a proof's report says: differences between two results, and the objection to a version that failed.
+
+use hookmill_store::{FieldChange, Report};
+use serde_json::Value;
+
+/// Fields of one payload that a report names. All are counted.
+const FIELDS_MAX: usize = 20;
+/// Characters of a value that a report shows.
+const VALUE_CHARS_MAX: usize = 200;
+
+/// Returns where two values differ, up to a bound. The walk ends there too, because a plugin chooses what it returns.
+pub fn field_changes(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    compare_values(&mut String::new(), Some(before), Some(after), &mut changes);
+    changes
+}
+
+fn compare_values(path: &mut String, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<FieldChange>) {
+    if changes.len() == FIELDS_MAX || before == after {
+        return;
+    }
+    let length = path.len();
+    let mut go_into = |name: &str, before: Option<&Value>, after: Option<&Value>| {
+        path.push('/');
+        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        compare_values(path, before, after, changes);
+        path.truncate(length);
+    };
+    match (before, after) {
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            before.iter().for_each(|(name, value)| go_into(name, Some(value), after.get(name)));
+            after.iter().filter(|(name, _)| !before.contains_key(*name)).for_each(|(name, value)| {
+                go_into(name, None, Some(value));
+            });
+        }
+        (Some(Value::Array(before)), Some(Value::Array(after))) => {
+            for index in 0..before.len().max(after.len()) {
+                go_into(&index.to_string(), before.get(index), after.get(index));
+            }
+        }
+        _ => {
+            let text = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(text);
+            changes.push(FieldChange { path: short(path), before: text(before), after: text(after) });
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => short(text),
+        value => short(&value.to_string()),
+    }
+}
+
+/// Shortens a text to what a report shows.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns one sentence on why the version of a report does not go live.
+pub fn objection(report: &Report) -> String {
+    let name = &report.plugin.name;
+    if report.newly_failing.count == 0 {
+        return format!(
+            "version {} could not be tried on any payload in time; raise `reload_time`, or `hookmill plugin promote \
+             {name}` makes it live nevertheless",
+            report.plugin.version
+        );
+    }
+    let first = report.newly_failing.payloads.first();
+    let first = first.map_or_else(String::new, |first| {
+        format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
+    });
+    format!(
+        "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \
+         plugin promote {name}` makes it live nevertheless",
+        report.plugin.version, report.newly_failing.count, report.payloads
+    )
+}

@@ -1,0 +1,59 @@
+//! The sources that are known, for everyone who looks one up. Only the registry changes them.
+
+use crate::source::Source;
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Sources by name.
+pub type SourceMap = BTreeMap<Arc<str>, Arc<Source>>;
+
+/// The published sources. Readers see all of them before a change or all of them after it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    published: ArcSwap<SourceMap>,
+    unusable: ArcSwap<BTreeMap<String, String>>,
+    changed: watch::Sender<()>,
+}
+
+impl Sources {
+    /// Returns a source by its name.
+    pub fn get(&self, name: &str) -> Option<Arc<Source>> {
+        self.published.load().get(name).cloned()
+    }
+
+    /// Returns every source.
+    pub fn all(&self) -> Arc<SourceMap> {
+        self.published.load_full()
+    }
+
+    /// Returns the registered sources that cannot be used, each with the reason. Removing such a source, or rotating its
+    /// secret without an overlap, repairs it.
+    pub fn unusable(&self) -> Arc<BTreeMap<String, String>> {
+        self.unusable.load_full()
+    }
+
+    /// Watches for other sources.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn publish(&self, sources: SourceMap, unusable: BTreeMap<String, String>) {
+        self.unusable.store(Arc::new(unusable));
+        self.published.store(Arc::new(sources));
+        self.changed.send_replace(());
+    }
+
+    /// Replaces or removes one source, which is usable from now on or gone.
+    pub(crate) fn replace(&self, name: &str, source: Option<Arc<Source>>) {
+        let mut sources = SourceMap::clone(&self.published.load());
+        match source {
+            Some(source) => sources.insert(source.name.clone(), source),
+            None => sources.remove(name),
+        };
+        let mut unusable = BTreeMap::clone(&self.unusable.load());
+        unusable.remove(name);
+        self.publish(sources, unusable);
+    }
+}
