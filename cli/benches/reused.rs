@@ -8,8 +8,8 @@ mod wit {
     wasmtime::component::bindgen!({ path: "../wit", world: "mapper-plugin" });
 }
 
-use wit::hookmill_sandbox::log::{Host, Level, add_to_linker};
-use wit::hookmill_sandbox::types::{Event, Outcome};
+use wit::hookmill::plugin::log::{Host, Level, add_to_linker};
+use wit::hookmill::plugin::types::{Event, Outcome};
 use wit::{MapperPlugin, MapperPluginPre};
 
 const CALLS: usize = 1000;
