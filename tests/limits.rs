@@ -299,7 +299,7 @@ sources:
 /// An unusable plugin file is reported when it is loaded, with a remedy, and does not affect other plugins.
 #[tokio::test]
 async fn unusable_plugin_files_are_refused_with_a_reason() {
-    let old_shape = wit().replace("    tags: list<string>,\n    /// True when", "    /// True when");
+    let old_shape = wit().replace("    tags: list<string>,\n    /// True if", "    /// True if");
     let newer = wit().replace("plugin@0.1.0", "plugin@0.2.0");
     assert!(old_shape != wit() && newer != wit());
     let mapper = "hookmill:plugin/mapper-plugin";

@@ -47,7 +47,7 @@ async fn lines_are_filtered_by_text() {
 #[tokio::test]
 async fn lines_are_kept_apart_from_standard_error() {
     let folder = Folder::new("");
-    let mut command = folder.hookmill(&["serve", "--log", "warn,hookmill::serve=info"]);
+    let mut command = folder.hookmill(&["serve", "--log", "warn,hookmill_host::serve=info"]);
     let host = folder.start_listening_by(&mut command).await;
     host.ready().await;
     host.post("nobody", "").await;

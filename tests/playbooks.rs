@@ -175,7 +175,7 @@ async fn a_failing_playbook_affects_its_own_triage_only() {
             "`IP`",
         ),
         ("no such status", bad(json!([{"set-status": 77}])), "trapped", "discriminant"),
-        ("no such destination's name", bad(json!([{"notify": "../etc"}])), "invalid_action", "is no name"),
+        ("no such destination's name", bad(json!([{"notify": "../etc"}])), "invalid_action", "is not a valid name"),
     ];
     let mut paths = Vec::new();
     for (name, description, ..) in &cases {

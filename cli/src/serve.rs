@@ -21,7 +21,7 @@ pub(super) struct Serve {
     /// How to write the log
     #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "HOOKMILL_LOG_FORMAT")]
     log_format: LogFormat,
-    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill::deliver=debug`
+    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill_host::deliver=debug`
     #[arg(long, default_value = "info", env = "HOOKMILL_LOG")]
     log: String,
 }

@@ -1,0 +1,55 @@
+//! The order of the modules in each crate.
+
+use crate::imports::{circle, imports, workspace};
+use std::collections::BTreeMap;
+
+/// The modules of the host from the lowest to the highest. Those of one line do not import each other, except the files of
+/// one folder.
+const HOST: &[&[&str]] = &[
+    &["bodies", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
+    &["loaded", "source", "vault"],
+    &["aws", "sources"],
+    &["verify"],
+    &["handshake", "map"],
+    &["pipeline"],
+    &["release"],
+    &["dry_run"],
+    &["deliver", "notices", "pull", "remap", "stream", "triage"],
+    &["plugin_dry_run"],
+    &["config"],
+    &["registry"],
+    &["host"],
+    &["http_error"],
+    &["extract", "request_id"],
+    &["receive"],
+    &["api"],
+    &["reload"],
+    &["serve"],
+];
+
+#[test]
+fn no_file_imports_itself_in_a_circle() {
+    for crate_folder in
+        ["cli", "connection", "host", "incident", "listen", "notify", "pem", "sandbox", "signatures", "store"]
+    {
+        let found = circle(&imports(&workspace().join(crate_folder).join("src")));
+        assert_eq!(found, None, "files of {crate_folder} import each other in a circle");
+    }
+}
+
+#[test]
+fn no_module_of_the_host_imports_a_later_one() {
+    let place: BTreeMap<&str, usize> =
+        HOST.iter().enumerate().flat_map(|(level, names)| names.iter().map(move |name| (*name, level))).collect();
+    let top = |module: &str| module.split("::").next().unwrap().to_owned();
+    for (module, imported) in imports(&workspace().join("host/src")) {
+        let from = top(&module);
+        if from == "lib" {
+            continue;
+        }
+        let level = *place.get(from.as_str()).unwrap_or_else(|| panic!("give `{from}` a place in the order"));
+        for to in imported.iter().map(|imported| top(imported)).filter(|to| *to != from && to != "lib") {
+            assert!(place[to.as_str()] < level, "`{module}` imports `{to}`, which has the same or a later place in the order");
+        }
+    }
+}
