@@ -115,8 +115,7 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     if !bytes.starts_with(&CORE) {
         bail!("it is not a WebAssembly binary; text format is not taken, build it with `hookmill plugin build`");
     }
-    let mut encoder = wit_component::ComponentEncoder::default();
-    encoder
+    let mut encoder = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(bytes)
         .context("it is a core module without a component type; build it against wit/plugin.wit")?;
