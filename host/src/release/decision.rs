@@ -142,7 +142,7 @@ impl Releases {
         let is_restart = !self.loaded.plugins().contains_key(name);
         match own.map(|row| (row.state, &row.report)) {
             Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
-                return self.stay(name, former, objection(&report)).await;
+                return self.stay(name, former, objection(report)).await;
             }
             Some((VersionState::Held, _)) => {
                 let objection = format!(

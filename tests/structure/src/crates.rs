@@ -66,7 +66,9 @@ fn no_file_is_too_long() {
     let folders = CRATES.iter().map(|(folder, _)| *folder).chain(["sdk/rust", "plugins", "tests"]);
     for file in folders.flat_map(|folder| rust_files(&workspace().join(folder))) {
         let is_generated = file.components().any(|part| part.as_os_str() == "bindings");
-        let is_installed = file.components().any(|part| ["node_modules", ".venv", "target"].contains(&part.as_os_str().to_str().unwrap()));
+        let is_installed = file
+            .components()
+            .any(|part| ["node_modules", ".venv", "target"].contains(&part.as_os_str().to_str().unwrap()));
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();
         assert!(
             is_generated || is_installed || lines <= LINES_MAX,

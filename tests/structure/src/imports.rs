@@ -105,7 +105,6 @@ impl Found<'_> {
             UseTree::Rename(name) => self.add(&[before, &[name.ident.to_string()]].concat()),
             UseTree::Glob(_) => self.add(before),
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(tree, before)),
-            _ => {}
         }
     }
 }

@@ -49,7 +49,10 @@ fn no_module_of_the_host_imports_a_later_one() {
         }
         let level = *place.get(from.as_str()).unwrap_or_else(|| panic!("give `{from}` a place in the order"));
         for to in imported.iter().map(|imported| top(imported)).filter(|to| *to != from && to != "lib") {
-            assert!(place[to.as_str()] < level, "`{module}` imports `{to}`, which has the same or a later place in the order");
+            assert!(
+                place[to.as_str()] < level,
+                "`{module}` imports `{to}`, which has the same or a later place in the order"
+            );
         }
     }
 }
