@@ -1,8 +1,8 @@
-//! Counts of what a source has sent.
+//! Counts of the payloads of a source.
 
 use hookmill_incident::id::unix_ms;
 
-/// What a source has sent.
+/// The counts of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Payloads that arrived.
@@ -13,28 +13,28 @@ pub struct Tally {
     pub duplicates: u64,
     /// Payloads that were refused.
     pub refused: u64,
-    /// When an event was last mapped, or a source that the host reads answered as it should, in milliseconds since the Unix
-    /// epoch.
+    /// When an event was last mapped, or a pulled source last answered correctly, in milliseconds since the Unix epoch.
     pub last_success: Option<i64>,
-    /// When its last payload was taken, whatever came of it; one that the host reads may repeat itself.
-    pub heard_at: Option<i64>,
-    /// What went wrong last.
+    /// When a payload was last accepted, whatever became of it, in milliseconds since the Unix epoch. A pulled source may
+    /// return the same payload again.
+    pub last_received_at: Option<i64>,
+    /// The last error.
     pub last_error: Option<LastError>,
 }
 
-/// Why a payload was refused or could not be mapped.
+/// The reason why a payload was refused or could not be mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
     /// When, in milliseconds since the Unix epoch.
     pub at: i64,
     /// The code of the refusal or failure.
     pub code: String,
-    /// The same in words.
+    /// The reason in words.
     pub message: String,
 }
 
 impl LastError {
-    /// What goes wrong now.
+    /// Returns an error with the current time.
     pub fn now(code: &str, message: &str) -> Self {
         Self { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
     }

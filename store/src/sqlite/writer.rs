@@ -1,73 +1,25 @@
 //! The thread that owns the writing connection and commits in groups.
 
-use super::destinations::Outbound;
-use super::topics::{Changed, Topics};
-use super::{OnCommit, Policy, StoreError};
-use hookmill_incident::id::IdSource;
-use hookmill_incident::Number;
+use super::{SqliteTx, Transaction};
+use crate::StoreError;
+use crate::ledger::Ledger;
+use crate::store::Shared;
+use crate::topics::Changed;
 use anyhow::{Result, anyhow};
-use arc_swap::ArcSwap;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Writes in one transaction: enough that the disk's latency is shared by all that wait, few enough that nobody waits
-/// long for the others.
+/// Writes in one transaction: many enough to share the latency of the disk, few enough that none waits long for the
+/// others.
 const BATCH_MAX: usize = 256;
 
-/// One write's view of the transaction that it is part of.
-pub(super) struct Tx<'a> {
-    pub connection: &'a Connection,
-    pub ids: &'a IdSource,
-    pub policy: &'a Policy,
-    /// Who is told what: a write that changes it changes it for those after it, and for all when it is on disk.
-    pub outbound: Arc<Outbound>,
-    /// What to publish after the commit.
-    pub changed: Changed,
-    last_number: &'a mut Option<Number>,
-}
-
-impl Tx<'_> {
-    /// The next incident number of a year. Written to the database once per transaction.
-    pub fn next_number(&mut self, year: i16) -> Result<Number> {
-        let last = match self.last_number {
-            Some(number) if number.year == year => number.count,
-            _ => {
-                self.save_number()?;
-                let query = "SELECT last FROM numbers WHERE year = ?";
-                self.connection.prepare_cached(query)?.query_row([year], |row| row.get(0)).optional()?.unwrap_or(0)
-            }
-        };
-        let number = Number { year, count: last + 1 };
-        *self.last_number = Some(number);
-        Ok(number)
-    }
-
-    /// The number that was given last in this transaction, if one was.
-    pub fn last_number(&self) -> Option<Number> {
-        *self.last_number
-    }
-
-    /// Goes back to a number, after what took the later ones was undone.
-    pub fn set_last_number(&mut self, number: Option<Number>) {
-        *self.last_number = number;
-    }
-
-    fn save_number(&mut self) -> Result<()> {
-        if let Some(number) = self.last_number.take() {
-            let query = "INSERT INTO numbers (year, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last";
-            self.connection.prepare_cached(query)?.execute(params![number.year, number.count])?;
-        }
-        Ok(())
-    }
-}
-
-/// Something to write. It may run twice: when another write of its group fails, each is tried alone.
+/// A write. It may run twice: when another write of its group fails, each runs again in a transaction of its own.
 trait Write: Send {
-    fn run(&mut self, tx: &mut Tx) -> Result<()>;
+    fn run(&mut self, transaction: &mut Transaction) -> Result<()>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -77,15 +29,15 @@ struct Job<F, T> {
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<F: FnMut(&mut Tx) -> Result<T> + Send, T: Send> Write for Job<F, T> {
-    fn run(&mut self, tx: &mut Tx) -> Result<()> {
-        self.result = Some((self.run)(tx)?);
+impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T> {
+    fn run(&mut self, transaction: &mut Transaction) -> Result<()> {
+        self.result = Some((self.run)(transaction)?);
         Ok(())
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { result, reply, .. } = *self;
-        // Whoever asked may have gone; what was written stays written.
+        // The caller may have gone; the write stays written.
         let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Overloaded)));
     }
 }
@@ -97,25 +49,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(
-        connection: Connection,
-        queue: usize,
-        policy: Policy,
-        ids: Arc<IdSource>,
-        outbound: Arc<ArcSwap<Outbound>>,
-        topics: Arc<Topics>,
-        on_commit: OnCommit,
-    ) -> Result<Self> {
+    /// Starts the thread. At most `queue` writes wait for it.
+    pub fn start(connection: Connection, queue: usize, shared: Shared) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let group = Group { connection, policy, ids, outbound, topics, on_commit };
+        let group = Group { connection, shared };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Writes, or says at once that too much waits already.
+    /// Writes, or returns [`StoreError::Overloaded`] at once if too many writes wait.
     pub async fn try_write<T: Send + 'static>(
         &self,
-        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answer) = job(run);
         let sent = self.sender().map(|queue| queue.try_send(job));
@@ -125,10 +70,10 @@ impl Writer {
         }
     }
 
-    /// Writes, and waits for a place in the queue.
+    /// Writes, and waits for room in the queue.
     pub async fn write<T: Send + 'static>(
         &self,
-        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answer) = job(run);
         let Some(queue) = self.sender() else { return Err(StoreError::Overloaded) };
@@ -140,7 +85,7 @@ impl Writer {
     /// Writes from a thread that may block.
     pub fn write_blocking<T: Send + 'static>(
         &self,
-        run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answer) = job(run);
         let queue = self.sender().ok_or(StoreError::Overloaded)?;
@@ -149,12 +94,12 @@ impl Writer {
         answer.blocking_recv().unwrap_or(Err(StoreError::Overloaded))
     }
 
-    /// Whether the thread is there.
+    /// Returns whether the thread is running.
     pub fn is_open(&self) -> bool {
         self.sender().is_some_and(|queue| !queue.is_closed())
     }
 
-    /// Finishes what waits and ends the thread.
+    /// Finishes every waiting write and ends the thread.
     pub fn close(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -168,7 +113,7 @@ impl Writer {
 }
 
 fn job<T: Send + 'static>(
-    run: impl FnMut(&mut Tx) -> Result<T> + Send + 'static,
+    run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Write>, oneshot::Receiver<Result<T, StoreError>>) {
     let (reply, answer) = oneshot::channel();
     (Box::new(Job { run, result: None, reply }), answer)
@@ -176,11 +121,7 @@ fn job<T: Send + 'static>(
 
 struct Group {
     connection: Connection,
-    policy: Policy,
-    ids: Arc<IdSource>,
-    outbound: Arc<ArcSwap<Outbound>>,
-    topics: Arc<Topics>,
-    on_commit: OnCommit,
+    shared: Shared,
 }
 
 impl Group {
@@ -190,7 +131,7 @@ impl Group {
             let started = Instant::now();
             match self.commit(&mut batch) {
                 Ok(()) => {
-                    (self.on_commit)(batch.len(), started.elapsed());
+                    (self.shared.on_commit)(batch.len(), started.elapsed());
                     batch.drain(..).for_each(|write| write.answer(Ok(())));
                 }
                 Err(Broken::Write(_)) if batch.len() > 1 => {
@@ -211,33 +152,32 @@ impl Group {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
-        let outbound = self.outbound.load_full();
+        let Shared { clock, policy, outbound, topics, .. } = &self.shared;
+        let outbound_before = outbound.load_full();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut last_number = None;
-        let mut tx = Tx {
-            connection: &transaction,
-            ids: &self.ids,
-            policy: &self.policy,
-            outbound: outbound.clone(),
+        let mut ledger = Ledger {
+            rows: SqliteTx::new(&transaction, clock),
+            clock,
+            policy,
+            outbound: outbound_before.clone(),
             changed: Changed::default(),
-            last_number: &mut last_number,
         };
         for write in batch.iter_mut() {
-            let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut tx)));
+            let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut ledger)));
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
         }
-        tx.save_number().map_err(Broken::Write)?;
-        let (new_outbound, changed) = (tx.outbound, tx.changed);
+        ledger.rows.save_number().map_err(Broken::Write)?;
+        let Ledger { outbound: outbound_after, changed, .. } = ledger;
         transaction.commit()?;
-        if !Arc::ptr_eq(&new_outbound, &outbound) {
-            self.outbound.store(new_outbound);
+        if !Arc::ptr_eq(&outbound_after, &outbound_before) {
+            outbound.store(outbound_after);
         }
-        self.topics.publish(changed);
+        topics.publish(changed);
         Ok(())
     }
 }
 
-/// Why a group was not committed.
+/// The reason why a group was not committed.
 enum Broken {
     /// One of its writes failed.
     Write(anyhow::Error),

@@ -1,38 +1,38 @@
-//! Reports of proofs: what a new version of a mapper makes of payloads, compared with the version before.
+//! Reports of proofs: the outcomes of a new version of a mapper, compared with those of the version before.
 
 use hookmill_incident::PluginVersion;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a version makes of payloads, beside the one before it.
+/// The comparison of two versions of a mapper on the same payloads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The version that was tried.
+    /// The new version.
     pub plugin: PluginVersion,
-    /// The version that it was compared with; none where there was none.
+    /// The version that the new one was compared with; `None` for a first version.
     pub against: Option<PluginVersion>,
-    /// When.
+    /// When the proof was made.
     pub at: Timestamp,
-    /// Whether it may go live.
+    /// Whether the new version may go live.
     pub passed: bool,
-    /// How many payloads were tried.
+    /// The number of payloads that were mapped.
     pub payloads: usize,
-    /// How many more there were when the time was over.
+    /// The number of payloads that were left out when the time was over.
     pub left_out: usize,
-    /// Payloads of which both make the same.
+    /// The number of payloads with the same outcome.
     pub same: usize,
-    /// Payloads of which they make something else.
+    /// Payloads with another outcome.
     pub changed: Differences,
-    /// Payloads that only the version before could map, or that the new one fails on in a worse way.
+    /// Payloads that only the version before could map, or on which the new one fails in a worse way.
     pub newly_failing: Differences,
-    /// Payloads that only the new one can map.
+    /// Payloads that only the new version can map.
     pub newly_succeeding: Differences,
 }
 
 /// Payloads with one kind of difference.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Differences {
-    /// How many.
+    /// The number of payloads.
     pub count: usize,
     /// The first of them.
     pub payloads: Vec<Difference>,
@@ -43,21 +43,21 @@ pub struct Differences {
 pub struct Difference {
     /// The event's id, or the file's name.
     pub payload: String,
-    /// Who sent it.
+    /// The name of the source.
     pub source: String,
-    /// Why the new version, or the one before, could not map it.
+    /// Why the new version, or the one before, could not map the payload.
     pub reason: Option<String>,
-    /// What changed, as JSON pointers into the outcome.
+    /// The values that changed.
     pub fields: Vec<FieldChange>,
 }
 
 /// One value that changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FieldChange {
-    /// Where.
+    /// The JSON pointer into the outcome.
     pub path: String,
-    /// What it was; nothing where there was none.
+    /// The value before; `None` where there was none.
     pub before: Option<String>,
-    /// What it is; nothing where there is none.
+    /// The value after; `None` where there is none.
     pub after: Option<String>,
 }
