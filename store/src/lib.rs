@@ -5,11 +5,13 @@
 //! - `reads` is the trait of lists, single rows and counts; `rows` are the values that cross the border.
 //! - `sqlite` implements both; nothing outside its folder names SQL or rusqlite.
 //! - A write and everything that follows from it are one transaction, and are on disk before the answer.
+//! - [`Leases`] are held around work that one process at a time must do.
 //! - After each commit the store publishes what changed; watch it with `Store::watch_…`.
 //!
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod leases;
 mod ledger;
 pub mod private_files;
 mod reads;
@@ -18,5 +20,6 @@ mod sqlite;
 mod store;
 mod topics;
 
+pub use leases::{Lease, LeaseName, Leases};
 pub use rows::*;
 pub use store::{Dedup, OnCommit, Policy, Store, StoreError, Tokens};

@@ -12,6 +12,7 @@ mod triage;
 pub use tokens::Tokens;
 
 use crate::clock::Clock;
+use crate::leases::LocalLeases;
 use crate::private_files::{private_file, private_folder};
 use crate::rows::Outbound;
 use crate::sqlite::{Opened, Sqlite};
@@ -76,6 +77,7 @@ pub struct Store {
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
+    pub(crate) leases: LocalLeases,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -111,7 +113,7 @@ impl Store {
         let shared =
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
-        Ok(Self { database, clock, outbound, silent, topics, _lock: lock })
+        Ok(Self { database, clock, outbound, silent, topics, leases: LocalLeases::default(), _lock: lock })
     }
 
     /// Returns a new id.
