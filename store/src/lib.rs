@@ -13,6 +13,8 @@
 mod clock;
 mod leases;
 mod ledger;
+#[cfg(test)]
+mod model;
 pub mod private_files;
 mod reads;
 mod rows;

@@ -9,6 +9,8 @@ mod columns;
 mod database;
 mod deliveries;
 mod destinations;
+#[cfg(test)]
+mod dump;
 mod events;
 mod incidents;
 mod queue;
@@ -22,6 +24,8 @@ mod tx;
 mod versions;
 mod writer;
 
+#[cfg(test)]
+pub(crate) use dump::{Dump, dump};
 pub(crate) use tokens::TokenTable;
 pub(crate) use tx::SqliteTx;
 

@@ -72,7 +72,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub struct Store {
     database: Sqlite,
-    clock: Arc<Clock>,
+    pub(crate) clock: Arc<Clock>,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
