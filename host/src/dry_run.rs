@@ -4,7 +4,7 @@ use crate::pipeline::{Pipeline, RemapError};
 use crate::release::report::field_changes;
 use crate::verify::{Unverified, Verified, verify};
 use hookmill_incident::{EventState, Mapped, Reading, Verdict};
-use hookmill_store::{EventRow, FieldChange, Preview, StoreError};
+use hookmill_store::{EventRow, FieldChange, RecordDryRun, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -135,7 +135,7 @@ impl Pipeline {
     }
 
     async fn preview(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
-        let preview = self.store.preview(mapped).await?;
+        let preview = self.store.dry_run(mapped).await?;
         let words = |incident: &Value| {
             let text = |key: &str| incident[key].as_str().unwrap_or_default().to_owned();
             format!("{} ({}, {})", text("title"), text("severity"), text("source_ref"))
@@ -164,7 +164,7 @@ impl Pipeline {
     /// Returns an error if the event would stay as it is.
     pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapPreview, RemapError> {
         let mapped = self.map_stored(row).await?;
-        let Preview { state, incidents, present, .. } = self.store.preview(mapped).await?;
+        let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());
         let incidents = present.iter().zip(&incidents).map(|(present, then)| IncidentPreview {

@@ -47,7 +47,7 @@ impl Notices {
 
     /// What was sent while the host was away is not known: its absence is no silence.
     async fn look_at(&self, source: &Source, limit: Duration, started_at: i64) {
-        let last = source.tally.now().heard_at;
+        let last = source.tally.now().last_received_at;
         let told_at = self.store.silent_since(&source.name);
         let is_silent = match told_at {
             Some(told_at) => last.is_none_or(|last| last <= told_at),
@@ -81,7 +81,7 @@ impl Notices {
             let bytes = if is_readable { tokio::fs::read(&file).await.ok() } else { None };
             let sha256 = bytes.map(|bytes| hex::encode(Sha256::digest(bytes)));
             let object = json!({"name": name, "sha256": sha256, "error": error});
-            if let Err(error) = self.store.notice(Trigger::PluginRefused, json!({"object": object})).await {
+            if let Err(error) = self.store.enqueue_notice(Trigger::PluginRefused, json!({"object": object})).await {
                 warn!("no notice of {} was queued: {error:#}", Trigger::PluginRefused);
             }
         }

@@ -13,7 +13,7 @@ use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::id::unix_ms;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
-use hookmill_store::{EventRow, LastError, Position, Recorded, Store, StoreError, Tally};
+use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
@@ -104,7 +104,7 @@ impl Pipeline {
         source: &Arc<Source>,
         batch: Vec<Verified>,
         concurrency: usize,
-        position: Option<Position>,
+        position: Option<Cursor>,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mapped = self.map_batch(source, batch, concurrency).await?;
         let recorded = self.store.record_pulled(source.name.clone(), mapped, position).await?;
@@ -175,7 +175,7 @@ impl Pipeline {
         let Recorded { state, duplicate, .. } = recorded;
         source.tally.count(|tally| {
             if !duplicate || source.settings.kind == SourceKind::Webhook {
-                tally.heard_at = Some(unix_ms());
+                tally.last_received_at = Some(unix_ms());
             }
             count(tally, state, *duplicate);
         });

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use hookmill_connection::{Code, Failure, with_jitter};
 use hookmill_incident::id::unix_ms;
 use hookmill_incident::{Event, NamedValue, RepeatKey};
-use hookmill_store::{LastError, Position, StoreError};
+use hookmill_store::{Cursor, LastError, StoreError};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,13 +130,13 @@ impl Start {
         self.at.is_none()
     }
 
-    fn begin(&self) -> Position {
+    fn begin(&self) -> Cursor {
         let (ms, number) = self.at.unwrap_or((unix_ms(), 0));
         self.reached(if self.is_stream { format!("{ms}-{number}") } else { ms.to_string() })
     }
 
-    fn reached(&self, at: String) -> Position {
-        Position { start: self.text.clone(), at }
+    fn reached(&self, at: String) -> Cursor {
+        Cursor { start: self.text.clone(), position: at }
     }
 }
 
@@ -302,7 +302,7 @@ impl Puller {
         source: &Arc<Source>,
         items: Vec<Item>,
         concurrency: usize,
-        position: Option<Position>,
+        position: Option<Cursor>,
     ) -> Result<(), Setback> {
         let mut items = items.into_iter().peekable();
         loop {
@@ -333,7 +333,7 @@ impl Puller {
         source: Arc<Source>,
         batch: Vec<Item>,
         concurrency: usize,
-        position: Option<Position>,
+        position: Option<Cursor>,
     ) -> Result<(), StoreError> {
         for _ in &batch {
             self.pipeline.metrics.received(&source.name);
@@ -380,7 +380,7 @@ mod tests {
             ("-0-0", true, None),
             ("yesterday", true, None),
         ] {
-            let begin = Start::read(text, "of", is_stream).ok().map(|start| start.begin().at);
+            let begin = Start::read(text, "of", is_stream).ok().map(|start| start.begin().position);
             assert_eq!(begin.as_deref(), at, "{text}");
         }
     }

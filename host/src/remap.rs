@@ -69,7 +69,7 @@ impl Remapper {
         for &status in statuses {
             let mut after = 0;
             loop {
-                let rows = self.pipeline.store.events_in(status, after, CHUNK).await?;
+                let rows = self.pipeline.store.events_with_status(status, after, CHUNK).await?;
                 let Some(last) = rows.last() else { break };
                 after = key(last.state.id);
                 for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {

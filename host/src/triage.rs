@@ -12,7 +12,7 @@ use crate::sources::Sources;
 use anyhow::Result;
 use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
-use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, Triaged};
+use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,7 +218,7 @@ impl Triager {
         let (name, number, request_id) = (&plugin.version.name, row.number, job.request_id.clone());
         if let Some(status) = job.is_late() {
             info!(request_id, playbook = name, "{number} is not triaged: it is {status} by now");
-            self.store.triaged(job, Triaged::Skipped(format!("the incident was {status} by then"))).await?;
+            self.store.record_triage(job, TriageResult::Skipped(format!("the incident was {status} by then"))).await?;
             return Ok(());
         }
         let judged = judge(plugin, &shown(row)).await;
@@ -228,19 +228,19 @@ impl Triager {
             return Ok(());
         };
         let (triaged, word) = match result {
-            Ok(actions) => (Triaged::Actions((*plugin.version).clone(), actions), "done"),
+            Ok(actions) => (TriageResult::Actions((*plugin.version).clone(), actions), "done"),
             Err(error) if error.code == TriageCode::DeadlineExceeded && job.attempts + 1 < ATTEMPTS => {
                 warn!(request_id, playbook = name, "{number} will be triaged again: {}", error.message);
                 self.metrics.triage(name, "again");
-                return self.store.triage_again(job).await;
+                return self.store.count_triage_attempt(job).await;
             }
             Err(error) => {
                 warn!(request_id, playbook = name, "{number} is not triaged: {}", error.message);
-                (Triaged::Failed((*plugin.version).clone(), error), "failed")
+                (TriageResult::Failed((*plugin.version).clone(), error), "failed")
             }
         };
         // Otherwise the incident changed under the playbook's eyes, and the next pass shows it as it is now.
-        if self.store.triaged(job, triaged).await? {
+        if self.store.record_triage(job, triaged).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "{number}: triage {word}");
         }

@@ -1,7 +1,7 @@
-//! Changes that others can watch.
+//! Changes that other parts of the host can watch.
 //!
-//! Each topic is published after the commit that changed it, so that nobody who changes something has to remember who waits
-//! for it. A watcher misses no change, and may see several as one.
+//! Each topic is published after the commit that changed it, so that no caller has to remember which tasks wait for its
+//! change. A watcher misses no change, and may see several changes as one.
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub(crate) struct Topics {
 }
 
 /// The topics that a transaction changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Changed {
     /// The audit entry that was written last.
     pub newest_audit: Option<Uuid>,
@@ -48,26 +48,20 @@ impl Topics {
             }
         }
     }
-}
 
-impl super::Store {
-    /// Watches the newest audit entry that is on disk.
     pub fn watch_audit(&self) -> watch::Receiver<Uuid> {
-        self.topics.audit.subscribe()
+        self.audit.subscribe()
     }
 
-    /// Watches for deliveries that may be due.
     pub fn watch_deliveries(&self) -> watch::Receiver<()> {
-        self.topics.deliveries.subscribe()
+        self.deliveries.subscribe()
     }
 
-    /// Watches for events that are to be mapped again.
     pub fn watch_queued(&self) -> watch::Receiver<()> {
-        self.topics.queued.subscribe()
+        self.queued.subscribe()
     }
 
-    /// Watches for incidents that wait for a playbook.
     pub fn watch_triage(&self) -> watch::Receiver<()> {
-        self.topics.triage.subscribe()
+        self.triage.subscribe()
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn triage(
     let row = host
         .pipeline
         .store
-        .ask_triage(key, playbook, request_id.to_string())
+        .request_triage(key, playbook, request_id.to_string())
         .await?
         .ok_or_else(|| not_found(&which))?;
     Ok((StatusCode::ACCEPTED, Json(json!(row.view()))))

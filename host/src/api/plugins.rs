@@ -137,7 +137,7 @@ pub(super) async fn run(
     let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
     let outcome = outcome(&verdict);
-    let preview = host.pipeline.store.preview(mapped(event, &source, verdict, Vec::new())).await?;
+    let preview = host.pipeline.store.dry_run(mapped(event, &source, verdict, Vec::new())).await?;
     Ok(Json(json!({
         "plugin": *plugin.version,
         "outcome": outcome,

@@ -26,7 +26,7 @@ const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, HttpError> {
     let (sources, unusable) = (host.pipeline.sources.all(), host.pipeline.sources.unusable());
-    let positions = host.pipeline.store.positions().await?;
+    let positions = host.pipeline.store.cursors().await?;
     let shown = sources.values().map(|source| shown_read(&host, source, &positions));
     let data: Vec<Value> = shown.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))).collect();
     Ok(Json(json!({"data": data, "next_cursor": null})))
@@ -35,7 +35,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, H
 pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
     match host.pipeline.sources.unusable().get(&name) {
         Some(why) => Ok(Json(shown_unusable(&name, why))),
-        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.pipeline.store.positions().await?))),
+        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.pipeline.store.cursors().await?))),
     }
 }
 

@@ -128,7 +128,7 @@ impl Receiver {
         name: &str,
         folder: &Path,
         kind: DestinationType,
-        is_told_all: bool,
+        receives_all: bool,
     ) -> Result<(Destination, Recipe)> {
         for (key, is_set, kinds) in KEYS {
             ensure!(!is_set(&self) || kinds.contains(&kind), "`{key}` is nothing that type `{kind}` has");
@@ -159,7 +159,7 @@ impl Receiver {
             kind,
             // Where it is may hold a secret.
             fingerprint: hex::encode(Sha256::digest(fingerprint)),
-            is_told_all,
+            receives_all,
             is_ordered,
             channel,
             content: content.map_err(|error| format!("it can only be sent what a notification says: {error:#}")),

@@ -126,7 +126,7 @@ pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &
     let (name, store) = (&destination.name, &office.store);
     let attempts = || tried.iter().map(|tried| tried.attempted.clone()).collect();
     // What arrived is not sent again because the disk is full.
-    while let Err(error) = store.attempted(name, attempts()).await {
+    while let Err(error) = store.record_attempts(name, attempts()).await {
         pause(name, &error).await;
     }
     let Some(reason) = reason_to_disable(destination, tried, store) else { return };

@@ -58,7 +58,7 @@ pub struct Destination {
     /// What makes it the same destination after a change of the configuration: where it is.
     pub fingerprint: String,
     /// Whether every audit entry goes there.
-    pub is_told_all: bool,
+    pub receives_all: bool,
     /// Whether changes of one incident wait for each other.
     pub is_ordered: bool,
     /// The way there.
@@ -129,7 +129,7 @@ impl Destination {
         DestinationRow {
             name: self.name.clone(),
             fingerprint: self.fingerprint.clone(),
-            is_told_all: self.is_told_all,
+            receives_all: self.receives_all,
             is_ordered: self.is_ordered,
         }
     }

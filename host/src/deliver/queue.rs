@@ -5,7 +5,7 @@ use super::destination::Destination;
 use anyhow::{Error, Result};
 use hookmill_connection::with_jitter;
 use hookmill_incident::id::unix_ms;
-use hookmill_store::{Due, DueDelivery, Health, Place};
+use hookmill_store::{DueDeliveries, DueDelivery, Health, QueuePosition};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,9 +83,9 @@ pub(super) struct Queue {
 struct Hand {
     ready: VecDeque<DueDelivery>,
     /// What is being read from the store, while what is ready is sent.
-    reading: JoinSet<Result<Due>>,
+    reading: JoinSet<Result<DueDeliveries>>,
     /// Where the store has more that is due than was read.
-    more_after: Option<Place>,
+    more_after: Option<QueuePosition>,
     /// Whether the store may have something since it was read.
     is_stale: bool,
     /// When to look again.
@@ -217,7 +217,7 @@ impl Queue {
     }
 
     /// Takes what was read from the store.
-    fn take(&self, hand: &mut Hand, read: Result<Due>) {
+    fn take(&self, hand: &mut Hand, read: Result<DueDeliveries>) {
         match read {
             Ok(due) => {
                 hand.more_after = due.more_after;

@@ -29,8 +29,8 @@ impl Puller {
     /// # Errors
     /// When the store fails.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
-        let stored = self.pipeline.store.positions().await?.remove(&*source.name);
-        let position = stored.unwrap_or_else(|| pull.start.begin().at);
+        let stored = self.pipeline.store.cursors().await?.remove(&*source.name);
+        let position = stored.unwrap_or_else(|| pull.start.begin().position);
         let (stage, read) = match &pull.reader {
             Reader::Poll(poll) => ("poll", poll.sample(source, pull, &position).await),
             Reader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
@@ -48,7 +48,7 @@ impl Puller {
         let count = items.len();
         for item in items.into_iter().take(KNOWN_MAX) {
             let event = self.event_of(source, item);
-            if self.pipeline.store.knows(event.clone()).await? {
+            if self.pipeline.store.is_repeat(event.clone()).await? {
                 known += 1;
             } else if shown < SHOWN_MAX {
                 shown += 1;

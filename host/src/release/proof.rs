@@ -95,7 +95,7 @@ impl Prover {
         };
         let name = &new.version.name;
         let samples = samples(&self.plugins_dir.join(format!("{name}.samples")))?;
-        let stored = self.store.newest_of_each(self.sources_of(name), self.bounds.payloads).await?;
+        let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
         let all = samples.len() + stored.len();
         // Each kind has its own time, so that slow samples leave some to what was really sent.
         let end = Instant::now() + self.bounds.time / 2;

@@ -65,7 +65,7 @@ impl Versions {
     /// # Errors
     /// When it cannot be written.
     pub async fn went_live(&self, plugin: &PluginVersion) -> Result<()> {
-        let known = self.store.version_is_live(plugin.clone(), KEPT).await?;
+        let known = self.store.set_live_version(plugin.clone(), KEPT).await?;
         for entry in std::fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let digest = name.split_once(".wasm").and_then(|(stem, _)| stem.rsplit_once('@'));

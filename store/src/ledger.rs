@@ -1,0 +1,41 @@
+//! The decisions of the store, without a database.
+//!
+//! Every write is one method of [`Ledger`]: it decides what changes and calls the row verbs of [`Tx`]. Nothing in this
+//! folder names SQL, a database or a thread, so that a test can run the decisions over maps in memory.
+
+mod audit;
+mod cursors;
+mod deliveries;
+mod destinations;
+mod events;
+mod incidents;
+mod repeats;
+mod triage;
+mod tx;
+
+pub(crate) use deliveries::ROWS_PER_WRITE;
+pub(crate) use events::EncodedEvent;
+pub(crate) use tx::{
+    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
+    Subject, TriageRequest, Tx,
+};
+
+use crate::Policy;
+use crate::clock::Clock;
+use crate::rows::Outbound;
+use crate::topics::Changed;
+use std::sync::Arc;
+
+/// One write: the rows of its transaction, and everything else that belongs to the transaction.
+pub(crate) struct Ledger<'a, T> {
+    /// The row verbs of the database.
+    pub rows: T,
+    /// The source of ids and times.
+    pub clock: &'a Clock,
+    pub policy: &'a Policy,
+    /// The destinations and notifications. A write that changes them changes them for the later writes of the same
+    /// transaction, and for all others after the commit.
+    pub outbound: Arc<Outbound>,
+    /// The topics to publish after the commit.
+    pub changed: Changed,
+}

@@ -1,0 +1,80 @@
+//! The audit trail: each entry comes with its deliveries.
+
+use super::{Ledger, NewAuditEntry, Subject, Tx};
+use crate::rows::IncidentRow;
+use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_incident::{AuditEntry, Details, Operation, Status};
+use hookmill_notify::{Trigger, about_change};
+use serde_json::value::to_raw_value;
+
+/// One change of an incident, before it is written.
+pub(super) struct Change<'a> {
+    pub operation: Operation,
+    /// The incident before the change.
+    pub before: Option<&'a IncidentRow>,
+    /// None in a Creation: the details are the attributes of the incident.
+    pub details: Option<&'a Details>,
+    pub request_id: &'a str,
+}
+
+impl<T: Tx> Ledger<'_, T> {
+    /// Appends an audit entry and its deliveries. Returns the key of the entry.
+    pub(super) fn append(&mut self, row: &IncidentRow, change: &Change) -> Result<i64> {
+        // In this order, so that no entry's id is older than its time.
+        let (at, id) = (self.clock.now_ms(), self.clock.new_id());
+        self.changed.newest_audit = Some(id);
+        self.rows.add_audit(&NewAuditEntry {
+            id,
+            incident: key(row.id),
+            previous: change.before.map(|before| before.newest_audit),
+            operation: change.operation,
+            at,
+            request_id: change.request_id,
+            details: change.details,
+        })?;
+        let outbound = self.outbound.clone();
+        let subject = Subject::Change { incident: key(row.id), audit: key(id), is_first: change.before.is_none() };
+        for destination in outbound.destinations.iter().filter(|destination| destination.receives_all) {
+            self.enqueue(destination, subject, None)?;
+        }
+        let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));
+        let mut message = None;
+        for rule in rules {
+            let message = match &message {
+                Some(message) => message,
+                None => {
+                    let object = to_raw_value(&row.view())?;
+                    let details = change.details.map(to_raw_value).transpose()?;
+                    let request_id = change.request_id.to_owned();
+                    let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;
+                    message.insert(about_change(&entry, &outbound.public_url))
+                }
+            };
+            if rule.filter.matches(message) {
+                self.enqueue_steps(rule, subject)?;
+            }
+        }
+        Ok(key(id))
+    }
+}
+
+/// Returns whether a trigger is for this kind of change.
+fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
+    let (now, was) = (&row.incident, change.before.map(|before| &before.incident));
+    let is_over = |status: Status| matches!(status, Status::Resolved | Status::FalsePositive | Status::Closed);
+    let is_kept = change.operation != Operation::Delete;
+    match trigger {
+        Trigger::Any => true,
+        Trigger::IncidentCreated => change.operation == Operation::Creation,
+        Trigger::IncidentUpdated => change.operation == Operation::Update,
+        Trigger::IncidentResolved => is_kept && is_over(now.status) && was.is_none_or(|was| !is_over(was.status)),
+        Trigger::SeverityRaised => was.is_some_and(|was| now.severity > was.severity),
+        Trigger::ObservableAdded => now.observables.len() > was.map_or(0, |was| was.observables.len()),
+        Trigger::EventReceived
+        | Trigger::EventQuarantined
+        | Trigger::DestinationDisabled
+        | Trigger::PluginRefused
+        | Trigger::SourceSilent => false,
+    }
+}

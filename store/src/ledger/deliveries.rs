@@ -1,0 +1,119 @@
+//! Deliveries: a queue for each destination, in which those of one incident follow each other.
+
+use super::{DeliveryStatus, Ledger, NewDelivery, Subject, Tx};
+use crate::rows::{Attempted, DeliveryFilter, DestinationState, Next};
+use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_notify::{Rule, Trigger};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The number of deliveries that one write retries, gives up or removes, so that other writes are not delayed.
+pub(crate) const ROWS_PER_WRITE: usize = 1000;
+
+impl<T: Tx> Ledger<'_, T> {
+    /// Adds a delivery to the queue of a destination, behind those of the same incident.
+    pub(super) fn enqueue(
+        &mut self,
+        destination: &DestinationState,
+        subject: Subject,
+        step: Option<(&str, usize)>,
+    ) -> Result<()> {
+        let id = self.clock.new_id();
+        let status = if destination.disabled.is_some() { DeliveryStatus::Dead } else { DeliveryStatus::Pending };
+        let follows = matches!(subject, Subject::Change { is_first: false, .. })
+            && destination.is_ordered
+            && self.rows.has_pending(&destination.name, subject.key(key(id)), i64::MAX)?;
+        self.rows.add_delivery(&NewDelivery {
+            id,
+            destination: &destination.name,
+            status,
+            next_at: (!follows).then(|| self.clock.now_ms()),
+            error: destination.disabled.as_deref(),
+            subject,
+            step,
+        })?;
+        self.changed.deliveries = true;
+        Ok(())
+    }
+
+    /// Adds a delivery for each step of a notification.
+    pub(super) fn enqueue_steps(&mut self, rule: &Rule, subject: Subject) -> Result<()> {
+        let outbound = self.outbound.clone();
+        for (step, to) in rule.to.iter().enumerate() {
+            if let Some(destination) = outbound.destination(to) {
+                self.enqueue(destination, subject, Some((&rule.name, step)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the deliveries of every notification about something that happened to the host itself.
+    pub fn enqueue_notice(&mut self, trigger: Trigger, message: &Value) -> Result<()> {
+        let outbound = self.outbound.clone();
+        for rule in outbound.rules_for(trigger).filter(|rule| rule.filter.matches(message)) {
+            self.enqueue_steps(rule, Subject::Notice(&message.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Records attempts at one destination, in the order in which they ended.
+    pub fn record_attempts(&mut self, destination: &str, attempts: &[Attempted]) -> Result<()> {
+        attempts.iter().try_for_each(|attempted| {
+            self.record_health(destination, attempted.health, attempted.attempt.at)?;
+            self.record_attempt(destination, attempted)
+        })
+    }
+
+    fn record_attempt(&mut self, destination: &str, attempted: &Attempted) -> Result<()> {
+        let Attempted { delivery, attempt, next, .. } = attempted;
+        let delivery = key(*delivery);
+        // A delivery that was under way while its destination was disabled is not retried either.
+        let is_disabled = self.outbound.destination(destination).is_none_or(|state| state.disabled.is_some());
+        let (status, next_at) = match *next {
+            Next::Delivered => (DeliveryStatus::Delivered, attempt.at),
+            Next::Retry(at) if !is_disabled => (DeliveryStatus::Pending, at),
+            Next::Retry(_) | Next::Dead => (DeliveryStatus::Dead, attempt.at),
+        };
+        let is_known = self.rows.add_attempt(delivery, attempt, status, next_at)?;
+        if is_known && status != DeliveryStatus::Pending {
+            self.rows.release_next(destination, delivery, attempt.at)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a dead or pending delivery due now, also when an earlier one blocks it. Returns its destination, or the
+    /// reason why nothing was changed; `None` if there is no such delivery.
+    pub fn retry_delivery(&mut self, id: Uuid) -> Result<Option<Result<String, String>>> {
+        let Some((destination, status)) = self.rows.find_delivery(id)? else { return Ok(None) };
+        if status == DeliveryStatus::Delivered {
+            return Ok(Some(Err("it was delivered".into())));
+        }
+        if self.outbound.destination(&destination).is_none() {
+            return Ok(Some(Err(format!("destination `{destination}` is not configured any more"))));
+        }
+        self.rows.set_pending(key(id), Some(self.clock.now_ms()))?;
+        self.changed.deliveries = true;
+        Ok(Some(Ok(destination)))
+    }
+
+    /// Makes dead deliveries of configured destinations due again, from the key `after` on. Returns their keys.
+    pub fn retry_dead(&mut self, filter: &DeliveryFilter, after: i64) -> Result<Vec<i64>> {
+        let outbound = self.outbound.clone();
+        let names: Vec<&str> = outbound.destinations.iter().map(|known| known.name.as_str()).collect();
+        let dead = self.rows.dead_deliveries(filter, &names, after, ROWS_PER_WRITE)?;
+        for delivery in &dead {
+            let is_ordered = outbound.destination(&delivery.destination).is_some_and(|state| state.is_ordered);
+            let follows = is_ordered && self.rows.has_pending(&delivery.destination, delivery.subject, delivery.key)?;
+            self.rows.set_pending(delivery.key, (!follows).then(|| self.clock.now_ms()))?;
+            self.changed.deliveries = true;
+        }
+        Ok(dead.into_iter().map(|delivery| delivery.key).collect())
+    }
+
+    /// Removes delivered deliveries before a key, from the key `after` on. Returns where to continue, if there may be
+    /// more.
+    pub fn purge_delivered(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
+        self.rows.remove_delivered(after, before, ROWS_PER_WRITE)
+    }
+}

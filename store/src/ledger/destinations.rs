@@ -1,0 +1,96 @@
+//! Destinations: their health, and whether they are disabled.
+
+use super::{DestinationHealth, Ledger, ROWS_PER_WRITE, Tx};
+use crate::rows::{DestinationRow, DestinationState, Health, Outbound};
+use anyhow::Result;
+use hookmill_notify::{Rule, Trigger};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl<T: Tx> Ledger<'_, T> {
+    /// Replaces the destinations and notifications.
+    pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
+        let mut states = Vec::with_capacity(destinations.len());
+        for DestinationRow { name, fingerprint, receives_all, is_ordered } in destinations {
+            let health = self.rows.find_destination(name, fingerprint)?.unwrap_or_default();
+            self.rows.put_destination(name, fingerprint, &health)?;
+            self.rows.order_pending(name, *is_ordered)?;
+            let DestinationHealth { failing_since, disabled } = health;
+            states.push(DestinationState {
+                name: name.clone(),
+                receives_all: *receives_all,
+                is_ordered: *is_ordered,
+                failing_since,
+                disabled,
+                disabled_at: 0,
+            });
+        }
+        let (rules, public_url) = (rules.to_vec(), public_url.to_owned());
+        self.outbound = Arc::new(Outbound { destinations: states, rules, public_url });
+        Ok(())
+    }
+
+    /// Changes the state of a destination, in the database and for the later writes of this transaction.
+    fn change_destination(&mut self, name: &str, change: impl FnOnce(&mut DestinationState)) -> Result<()> {
+        let outbound = Arc::make_mut(&mut self.outbound);
+        let Some(state) = outbound.destinations.iter_mut().find(|state| state.name == name) else { return Ok(()) };
+        change(state);
+        self.rows.update_destination(name, state.failing_since, state.disabled.as_deref())
+    }
+
+    /// Records the health of a destination according to an attempt that began at a time. An attempt that began before
+    /// the destination was disabled does not enable it.
+    pub(super) fn record_health(&mut self, name: &str, health: Health, at: i64) -> Result<()> {
+        let Some(state) = self.outbound.destination(name) else { return Ok(()) };
+        let is_well = state.failing_since.is_none() && state.disabled.is_none();
+        match health {
+            Health::Well if !is_well && at > state.disabled_at => {
+                self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))
+            }
+            Health::Failing if state.failing_since.is_none() => {
+                self.change_destination(name, |state| state.failing_since = Some(at))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves pending deliveries of a destination that is disabled or not configured to the dead letters. Returns their
+    /// number.
+    pub fn give_up(&mut self, name: &str) -> Result<usize> {
+        let reason = match self.outbound.destination(name).map(|state| &state.disabled) {
+            None => "its destination is not configured any more",
+            Some(Some(reason)) => reason,
+            Some(None) => return Ok(0),
+        };
+        self.rows.kill_pending(name, reason, ROWS_PER_WRITE)
+    }
+
+    /// Disables a destination and queues the notifications about that. Its pending deliveries stay.
+    pub fn disable_destination(&mut self, name: &str, reason: &str) -> Result<()> {
+        let state = self.outbound.destination(name);
+        if state.is_none_or(|state| state.disabled.is_some()) {
+            return Ok(());
+        }
+        let now = self.clock.now_ms();
+        self.change_destination(name, |state| (state.disabled, state.disabled_at) = (Some(reason.to_owned()), now))?;
+        let message = json!({"object": {"name": name, "reason": reason}});
+        self.enqueue_notice(Trigger::DestinationDisabled, &message)
+    }
+
+    /// Enables a destination. Returns whether it was disabled; `None` if it is not configured.
+    pub fn enable_destination(&mut self, name: &str) -> Result<Option<bool>> {
+        let Some(state) = self.outbound.destination(name) else { return Ok(None) };
+        let was_disabled = state.disabled.is_some();
+        self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))?;
+        Ok(Some(was_disabled))
+    }
+
+    /// Records since when a source is silent and queues the notifications about that, or records that it sends again.
+    pub fn set_silent(&mut self, source: &str, since: Option<i64>, message: &Value) -> Result<()> {
+        self.rows.set_silent(source, since)?;
+        match since {
+            Some(_) => self.enqueue_notice(Trigger::SourceSilent, message),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Events: recording one, with everything that follows from it.
+
+use super::{Ledger, NewEvent, Subject, Tx};
+use crate::rows::{IncidentKey, RecordDryRun, Recorded};
+use anyhow::{Context, Result};
+use hookmill_incident::id::key;
+use hookmill_incident::{Event, EventState, EventStatus, Failure, Mapped, Origin, Reading, Verdict};
+use hookmill_notify::{Rule, Trigger, about_event};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The columns of an event that do not depend on the transaction, in JSON, encoded before it.
+pub(crate) struct EncodedEvent {
+    pub tried: String,
+    pub headers: String,
+    pub context: String,
+}
+
+impl EncodedEvent {
+    /// Encodes an event.
+    pub fn of(mapped: &Mapped) -> Self {
+        // Lists of strings always have a JSON form.
+        let json = |pairs: &[(String, String)]| serde_json::to_string(pairs).unwrap_or_default();
+        Self {
+            tried: serde_json::to_string(&mapped.tried).unwrap_or_default(),
+            headers: json(&mapped.event.headers),
+            context: json(&mapped.event.context),
+        }
+    }
+}
+
+impl<T: Tx> Ledger<'_, T> {
+    /// Records a new event with everything that follows from it, unless it is a repeat.
+    pub fn record(&mut self, mapped: &Mapped, encoded: &EncodedEvent) -> Result<Recorded> {
+        if let Some(known) = self.remember(&mapped.event)? {
+            let state = self.rows.event_state(known)?.context("a remembered event is not in the store")?;
+            return Ok(Recorded { state, duplicate: true });
+        }
+        let state = self.decide(mapped, None)?;
+        // An event without a tried plugin waits for a plugin, not for another attempt.
+        let was_tried = !mapped.tried.is_empty();
+        self.changed.queued |= state.status == EventStatus::Queued && was_tried;
+        let event = &mapped.event;
+        self.rows.put_event(&NewEvent { event, state: &state, attempts: u32::from(was_tried), encoded })?;
+        Ok(Recorded { state, duplicate: false })
+    }
+
+    /// Records the result of mapping a stored event again. Returns `None` if its status is not `was` any more.
+    pub fn record_again(&mut self, mapped: &Mapped, was: EventStatus, attempt: u32) -> Result<Option<Recorded>> {
+        if self.rows.event_status(mapped.event.id)? != Some(was) {
+            return Ok(None);
+        }
+        let state = self.decide(mapped, Some(was))?;
+        self.rows.update_event(&state, attempt, &mapped.tried)?;
+        self.changed.queued |= state.status == EventStatus::Queued;
+        Ok(Some(Recorded { state, duplicate: false }))
+    }
+
+    /// Returns everything that recording an event would change, without changing it.
+    pub fn dry_run(&mut self, mapped: &Mapped) -> Result<RecordDryRun> {
+        let (changed, first) = (self.changed, key(self.clock.new_id()));
+        self.rows.begin_dry_run()?;
+        let state = self.decide(mapped, None)?;
+        let incidents = self.views(&state)?;
+        let deliveries = self.rows.destinations_after(first)?;
+        self.rows.undo_dry_run()?;
+        self.changed = changed;
+        let present = self.views(&state)?;
+        Ok(RecordDryRun { state, incidents, present, deliveries })
+    }
+
+    /// Returns the incidents of an event as the API shows them; `null` for one that does not exist.
+    fn views(&mut self, state: &EventState) -> Result<Vec<serde_json::Value>> {
+        let view = |id: Uuid| {
+            let row = self.rows.find_incident(IncidentKey::Id(id))?;
+            Ok(row.map(|row| serde_json::to_value(row.view())).transpose()?.unwrap_or_default())
+        };
+        state.incidents.iter().map(|incident| incident.id).map(view).collect()
+    }
+
+    /// Discards an event. Returns `None` if there is no such event, and `Some(false)` if its status is final.
+    pub fn discard(&mut self, id: Uuid) -> Result<Option<bool>> {
+        let Some(status) = self.rows.event_status(id)? else { return Ok(None) };
+        if !matches!(status, EventStatus::Queued | EventStatus::Quarantined | EventStatus::Partial) {
+            return Ok(Some(false));
+        }
+        self.rows.set_event_status(id, EventStatus::Discarded)?;
+        Ok(Some(true))
+    }
+
+    /// Applies a verdict: creates and changes incidents, with their audit entries and deliveries. Notifications are for
+    /// events that are new, and for those that become quarantined and were not before.
+    fn decide(&mut self, mapped: &Mapped, was: Option<EventStatus>) -> Result<EventState> {
+        let mut state = EventState {
+            id: mapped.event.id,
+            status: EventStatus::Ignored,
+            code: None,
+            message: None,
+            incidents: Vec::new(),
+        };
+        match &mapped.verdict {
+            Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
+            Verdict::Wait(reason) => {
+                state.status = EventStatus::Queued;
+                state.message = Some(reason.clone());
+            }
+            Verdict::Failed(Failure { code, message }) => {
+                state.status = EventStatus::Quarantined;
+                state.code = Some(*code);
+                state.message = Some(message.clone());
+            }
+            Verdict::Read { plugin, reading: Reading { observations, skipped, problems } } => {
+                let origin = Origin {
+                    event_id: mapped.event.id,
+                    source: mapped.event.source.to_string(),
+                    received_at: Timestamp::from_millisecond(mapped.event.received_at)?,
+                    plugin: plugin.clone(),
+                    playbook: mapped.playbook.clone(),
+                    auto_triage: mapped.auto_triage,
+                };
+                for observation in observations {
+                    state.incidents.push(self.apply(observation, &origin)?);
+                }
+                let notes = if problems.is_empty() { skipped } else { problems };
+                state.message = (!notes.is_empty()).then(|| notes.join("; "));
+                state.status = match (problems.is_empty(), observations.is_empty()) {
+                    (false, _) => EventStatus::Partial,
+                    (true, false) => EventStatus::Mapped,
+                    (true, true) => EventStatus::Ignored,
+                };
+            }
+        }
+        if was.is_none() {
+            self.notify_of_event(Trigger::EventReceived, &mapped.event, &state)?;
+        }
+        if state.status == EventStatus::Quarantined && was != Some(EventStatus::Quarantined) {
+            self.notify_of_event(Trigger::EventQuarantined, &mapped.event, &state)?;
+        }
+        Ok(state)
+    }
+
+    /// Queues the deliveries of the notifications about an event.
+    fn notify_of_event(&mut self, trigger: Trigger, event: &Event, state: &EventState) -> Result<()> {
+        let outbound = self.outbound.clone();
+        let rules: Vec<&Rule> = outbound.rules_for(trigger).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let needs_body = rules.iter().any(|rule| rule.filter.looks_at_body());
+        let message = about_event(trigger, event, state, &outbound.public_url, needs_body);
+        for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
+            self.enqueue_steps(rule, Subject::Event(key(event.id)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Incidents: every change comes with its audit entry and its deliveries.
+
+use super::audit::Change;
+use super::{Ledger, Tx};
+use crate::rows::{IncidentKey, IncidentRow, PatchRefusal};
+use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_incident::{
+    Details, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
+};
+use jiff::Timestamp;
+
+impl<T: Tx> Ledger<'_, T> {
+    /// Applies an analyst's change.
+    pub fn patch(
+        &mut self,
+        which: IncidentKey,
+        patch: Patch,
+        by: &str,
+        request_id: &str,
+    ) -> Result<Result<IncidentRow, PatchRefusal>> {
+        let Some(mut row) = self.rows.find_incident(which)? else { return Ok(Err(PatchRefusal::NotFound)) };
+        if patch.revision.is_some_and(|revision| revision != row.incident.revision) {
+            return Ok(Err(PatchRefusal::Stale(row.incident.revision)));
+        }
+        let before = row.clone();
+        let details = row.incident.patch(&mut row.guard, patch, by, self.clock.now());
+        self.save(&before, &mut row, details, request_id)?;
+        Ok(Ok(row))
+    }
+
+    /// Deletes an incident. Its audit entries stay. Returns whether there was one.
+    pub fn delete(&mut self, which: IncidentKey, request_id: &str) -> Result<bool> {
+        let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
+        let (before, details) = (Some(&row), Some(&Details::new()));
+        let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
+        self.rows.keep_object(&row)?;
+        self.rows.delete_incident(row.id, audit)?;
+        self.rows.remove_triage_request(key(row.id))?;
+        Ok(true)
+    }
+
+    /// Applies one observation: creates an incident, changes it, or only counts the event.
+    pub(super) fn apply(&mut self, observation: &Observation, origin: &Origin) -> Result<IncidentRef> {
+        let now = self.clock.now();
+        let Some(mut row) = self.open_incident(observation, origin)? else {
+            return self.create(observation, origin, now);
+        };
+        let before = row.clone();
+        if !row.event_ids.contains(&origin.event_id) {
+            row.occurrences += 1;
+            if row.event_ids.len() == EVENT_IDS_MAX {
+                row.event_ids.remove(0);
+            }
+            row.event_ids.push(origin.event_id);
+        }
+        let details = row.incident.apply(&mut row.guard, observation.clone(), origin, now);
+        let request_id = origin.event_id.to_string();
+        self.save(&before, &mut row, details, &request_id)?;
+        if row.incident.triage != before.incident.triage {
+            self.request_triage_of(&row, false, &request_id)?;
+        }
+        Ok(IncidentRef::new(row.id, row.number, false))
+    }
+
+    /// Returns the incident that an observation is about, unless the observation makes a new one.
+    fn open_incident(&mut self, observation: &Observation, origin: &Origin) -> Result<Option<IncidentRow>> {
+        let row = self.rows.newest_incident(&origin.source, &observation.source_ref)?;
+        let within_ms = self.policy.reopen_within.as_millis() as i64;
+        Ok(row.filter(|row| !row.incident.is_past_reopening(&row.guard, observation, origin, within_ms)))
+    }
+
+    fn create(&mut self, observation: &Observation, origin: &Origin, now: Timestamp) -> Result<IncidentRef> {
+        let (incident, guard) = Incident::create(observation.clone(), origin, now);
+        let mut row = IncidentRow {
+            id: self.clock.new_id(),
+            number: self.rows.next_number(timestamp::year(now))?,
+            incident,
+            occurrences: 1,
+            event_ids: vec![origin.event_id],
+            guard,
+            newest_audit: 0,
+        };
+        let request_id = &origin.event_id.to_string();
+        let change = Change { operation: Operation::Creation, before: None, details: None, request_id };
+        row.newest_audit = self.append(&row, &change)?;
+        self.rows.put_incident(&row)?;
+        if row.incident.triage.is_some() {
+            self.request_triage_of(&row, false, request_id)?;
+        }
+        Ok(IncidentRef::new(row.id, row.number, true))
+    }
+
+    /// Replaces a row, with an audit entry unless `details` is empty.
+    pub(super) fn save(
+        &mut self,
+        before: &IncidentRow,
+        row: &mut IncidentRow,
+        details: Details,
+        request_id: &str,
+    ) -> Result<()> {
+        // The newest entry gets its own copy of the object before the incident moves on from it.
+        self.rows.keep_object(before)?;
+        if !details.is_empty() {
+            let (before, details) = (Some(before), Some(&details));
+            let change = Change { operation: Operation::Update, before, details, request_id };
+            row.newest_audit = self.append(row, &change)?;
+        }
+        self.rows.update_incident(row)
+    }
+}

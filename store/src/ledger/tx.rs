@@ -1,0 +1,240 @@
+//! The row verbs that a database offers to the decisions.
+
+use super::EncodedEvent;
+use crate::rows::{
+    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
+};
+use anyhow::Result;
+use hookmill_incident::{Details, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The rows of one transaction.
+///
+/// A verb reads or changes the rows of one thing. Keys are those of [`hookmill_incident::id::key`]. A database that is
+/// far away can load the rows that a write needs beforehand and run the verbs in memory: no verb needs more than the
+/// keys in its arguments, except for the bulk verbs at the end.
+pub(crate) trait Tx {
+    /// Adds a repeat key unless it is there. Returns the event of the one that is there.
+    fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>>;
+    /// Returns the event of a repeat key.
+    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>>;
+    /// Adds or replaces a repeat key.
+    fn put_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<()>;
+
+    /// Returns the state of the event with this key.
+    fn event_state(&mut self, event: i64) -> Result<Option<EventState>>;
+    /// Returns the status of an event.
+    fn event_status(&mut self, id: Uuid) -> Result<Option<EventStatus>>;
+    /// Adds an event.
+    fn put_event(&mut self, event: &NewEvent) -> Result<()>;
+    /// Replaces the state of an event, its number of attempts and the plugin versions that were tried.
+    fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()>;
+    /// Replaces the status of an event and nothing else.
+    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()>;
+
+    /// Returns an incident that was not deleted.
+    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<IncidentRow>>;
+    /// Returns the newest incident of a source-ref that was not deleted.
+    fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>>;
+    /// Adds an incident.
+    fn put_incident(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Replaces an incident.
+    fn update_incident(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Marks an incident as deleted, with the key of its last audit entry.
+    fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()>;
+    /// Returns the next incident number of a year.
+    fn next_number(&mut self, year: i16) -> Result<Number>;
+
+    /// Adds an audit entry. It has no copy of the object: it shows the incident as it is.
+    fn add_audit(&mut self, entry: &NewAuditEntry) -> Result<()>;
+    /// Copies the incident into its newest audit entry, unless that entry has a copy already.
+    fn keep_object(&mut self, row: &IncidentRow) -> Result<()>;
+
+    /// Adds a delivery.
+    fn add_delivery(&mut self, delivery: &NewDelivery) -> Result<()>;
+    /// Returns whether a delivery of a subject is pending in a queue, with a key below `before`.
+    fn has_pending(&mut self, destination: &str, subject: i64, before: i64) -> Result<bool>;
+    /// Returns the destination and the status of a delivery.
+    fn find_delivery(&mut self, id: Uuid) -> Result<Option<(String, DeliveryStatus)>>;
+    /// Makes a delivery pending. Without a time it waits for an earlier delivery of its subject.
+    fn set_pending(&mut self, delivery: i64, next_at: Option<i64>) -> Result<()>;
+    /// Adds an attempt and replaces the status of its delivery. Returns whether there is such a delivery.
+    fn add_attempt(&mut self, delivery: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) -> Result<bool>;
+    /// Makes the first pending delivery of the same subject due, if it waits.
+    fn release_next(&mut self, destination: &str, delivery: i64, at: i64) -> Result<()>;
+
+    /// Returns the health of a destination, unless it is stored with another fingerprint.
+    fn find_destination(&mut self, name: &str, fingerprint: &str) -> Result<Option<DestinationHealth>>;
+    /// Adds or replaces a destination.
+    fn put_destination(&mut self, name: &str, fingerprint: &str, health: &DestinationHealth) -> Result<()>;
+    /// Replaces the health of a destination.
+    fn update_destination(&mut self, name: &str, failing_since: Option<i64>, disabled: Option<&str>) -> Result<()>;
+
+    /// Adds a triage request, or replaces that of the same incident.
+    fn put_triage_request(&mut self, request: &TriageRequest) -> Result<()>;
+    /// Returns whether the request of a job waits unchanged.
+    fn has_triage_request(&mut self, job: &TriageJob) -> Result<bool>;
+    /// Removes the triage request of an incident, if there is one.
+    fn remove_triage_request(&mut self, incident: i64) -> Result<()>;
+    /// Marks the triage request of an incident as failed on a plugin version.
+    fn fail_triage_request(&mut self, incident: i64, sha256: &str) -> Result<()>;
+    /// Counts a call, if the request of the job is unchanged.
+    fn count_triage_attempt(&mut self, job: &TriageJob) -> Result<()>;
+
+    /// Returns the position of a source, unless it is stored with another start.
+    fn find_cursor(&mut self, source: &str, start: &str) -> Result<Option<String>>;
+    /// Adds or replaces the position of a source.
+    fn put_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()>;
+    /// Replaces the position of a source, unless it is stored with another start.
+    fn update_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()>;
+
+    /// Records since when a source is silent, or that it is not.
+    fn set_silent(&mut self, source: &str, since: Option<i64>) -> Result<()>;
+
+    /// Remembers the present state, for [`Tx::undo_dry_run`].
+    fn begin_dry_run(&mut self) -> Result<()>;
+    /// Returns to the state before the dry run.
+    fn undo_dry_run(&mut self) -> Result<()>;
+    /// Returns the destinations of the deliveries after a key, sorted.
+    fn destinations_after(&mut self, key: i64) -> Result<Vec<String>>;
+
+    /// Removes at most `limit` repeat keys before a time. Returns their number.
+    fn remove_repeats(&mut self, before: i64, limit: usize) -> Result<usize>;
+    /// Returns dead deliveries of the filter and of these destinations with a key above `after`, the oldest first.
+    fn dead_deliveries(
+        &mut self,
+        filter: &DeliveryFilter,
+        destinations: &[&str],
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadDelivery>>;
+    /// Makes at most `limit` pending deliveries of a destination dead, those that wait for others first. Returns their
+    /// number.
+    fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize>;
+    /// Looks at `limit` deliveries between two keys and removes those that were delivered. Returns the last key that
+    /// was looked at, if there may be more.
+    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>>;
+    /// Makes the pending deliveries of a destination wait for each other, or for nothing.
+    fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()>;
+    /// Makes the failed requests of a playbook wait again, except those that failed on this plugin version.
+    fn retry_triage_requests(&mut self, playbook: &str, sha256: &str) -> Result<()>;
+}
+
+/// Writes that follow no decision: registered sources, counts, plugin versions and the cache of compiled plugins.
+pub(crate) trait Registry {
+    /// Adds or replaces a registered source and its secrets.
+    fn put_source(&mut self, source: &SourceRow) -> Result<()>;
+    /// Removes a registered source, its secrets and its counts.
+    fn remove_source(&mut self, name: &str) -> Result<()>;
+    /// Replaces the counts of sources.
+    fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
+    /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
+    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()>;
+    /// Records that a plugin version goes live, and removes all but `keep` of those that were live. Returns the digests
+    /// of the versions that remain.
+    fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>>;
+    /// Sets the digest of a file in the cache and removes the plugin's other files except the newest. Returns the names
+    /// of the removed files.
+    fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>>;
+}
+
+/// The key by which a repeat of an event is recognised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RepeatKeyRow<'a> {
+    /// The signed time, or the end of the window into which the event falls, in milliseconds since the Unix epoch.
+    pub at: i64,
+    pub source: &'a str,
+    pub digest: &'a [u8; 32],
+}
+
+/// An event to add.
+pub(crate) struct NewEvent<'a> {
+    pub event: &'a Event,
+    pub state: &'a EventState,
+    pub attempts: u32,
+    /// The columns that were encoded before the transaction.
+    pub encoded: &'a EncodedEvent,
+}
+
+/// An audit entry to add.
+pub(crate) struct NewAuditEntry<'a> {
+    pub id: Uuid,
+    /// The key of the incident.
+    pub incident: i64,
+    /// The key of the entry before.
+    pub previous: Option<i64>,
+    pub operation: Operation,
+    pub at: i64,
+    pub request_id: &'a str,
+    /// None in a Creation: the details are the attributes of the incident.
+    pub details: Option<&'a Details>,
+}
+
+/// The subject of a delivery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject<'a> {
+    /// An audit entry of an incident, by their keys.
+    Change { incident: i64, audit: i64, is_first: bool },
+    /// An event, by its key.
+    Event(i64),
+    /// Something that happened to the host itself, in JSON.
+    Notice(&'a str),
+}
+
+/// A delivery to add.
+pub(crate) struct NewDelivery<'a> {
+    pub id: Uuid,
+    pub destination: &'a str,
+    pub status: DeliveryStatus,
+    /// When the delivery is due; `None` while it waits for an earlier one.
+    pub next_at: Option<i64>,
+    pub error: Option<&'a str>,
+    pub subject: Subject<'a>,
+    /// The notification and the index of its step.
+    pub step: Option<(&'a str, usize)>,
+}
+
+hookmill_incident::words!(
+    /// The status of a delivery.
+    DeliveryStatus { Pending = "pending", Delivered = "delivered", Dead = "dead" }
+);
+
+/// A dead delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadDelivery {
+    pub key: i64,
+    pub destination: String,
+    /// The key of its subject.
+    pub subject: i64,
+}
+
+/// The stored health of a destination.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct DestinationHealth {
+    pub failing_since: Option<i64>,
+    /// Why the destination is disabled, if it is.
+    pub disabled: Option<String>,
+}
+
+/// A triage request to add.
+pub(crate) struct TriageRequest<'a> {
+    /// The key of the incident.
+    pub incident: i64,
+    pub playbook: &'a str,
+    /// Whether a person asked for triage, rather than the source's `auto_triage`.
+    pub is_manual: bool,
+    pub request_id: &'a str,
+}
+
+impl Subject<'_> {
+    /// Returns the key that is shared by the deliveries about the same thing: that of the incident or event; for a
+    /// notice, that of the delivery itself.
+    pub fn key(&self, delivery: i64) -> i64 {
+        match *self {
+            Self::Change { incident, .. } => incident,
+            Self::Event(event) => event,
+            Self::Notice(_) => delivery,
+        }
+    }
+}

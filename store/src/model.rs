@@ -1,0 +1,256 @@
+//! The model test: random operations on the store and on the same decisions over maps in memory must give the same
+//! answers and the same rows.
+//!
+//! `HOOKMILL_MODEL_STEPS` sets the number of steps of each seed, `HOOKMILL_MODEL_SEED` a single seed to run.
+
+mod dump;
+mod memory;
+mod operation;
+mod random;
+
+use crate::clock::Clock;
+use crate::ledger::{DeliveryStatus, Ledger};
+use crate::rows::{Outbound, QueuePosition};
+use crate::sqlite::dump;
+use crate::topics::Changed;
+use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
+use dump::TABLES;
+use hookmill_incident::EventStatus;
+use hookmill_incident::id::key;
+use memory::Memory;
+use operation::Operation;
+use rand::RngExt;
+use random::Random;
+use serde_json::json;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+const STEPS: usize = 400;
+const SEEDS: [u64; 4] = [1, 2, 3, 4];
+/// Rows are compared after this many steps.
+const COMPARED_EVERY: usize = 10;
+const START_MS: i64 = 1_767_225_000_000;
+
+#[tokio::test]
+async fn the_store_does_what_the_decisions_do_in_memory() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let steps = number("HOOKMILL_MODEL_STEPS").map_or(STEPS, |steps| steps as usize);
+    let seeds = number("HOOKMILL_MODEL_SEED").map_or(SEEDS.to_vec(), |seed| vec![seed]);
+    for seed in seeds {
+        Model::new(seed).run(steps).await;
+    }
+}
+
+struct Model {
+    seed: u64,
+    step: usize,
+    policy: Policy,
+    random: Random,
+    folder: TempDir,
+    /// Always there, except while it is opened again.
+    store: Option<Arc<Store>>,
+    memory: Memory,
+    /// The clock of the memory.
+    clock: Clock,
+    outbound: Arc<Outbound>,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(5) };
+        let policy = Policy { dedup, reopen_within: Duration::from_secs(20) };
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Some(Arc::new(open(folder.path(), &policy, START_MS)));
+        let clock = Clock::fixed(START_MS, 0);
+        let (memory, outbound) = (Memory::default(), Arc::default());
+        Self { seed, step: 0, policy, random: Random::new(seed), folder, store, memory, clock, outbound }
+    }
+
+    async fn run(mut self, steps: usize) {
+        let first = self.random.outbound();
+        self.run_together(vec![first]).await;
+        for step in 0..steps {
+            self.step = step;
+            // Now and then so little that the time stands still.
+            let pause = [0, 1, 40, 400, 4_000][self.random.rng.random_range(0..5)];
+            self.set_time(self.clock.now_ms() + pause);
+            if self.random.rng.random_range(0..100) == 0 {
+                self.restart();
+                let again = self.random.outbound();
+                self.run_together(vec![again]).await;
+            }
+            // Often several, which the store can take into one transaction.
+            let count = if self.random.rng.random_bool(0.4) { self.random.rng.random_range(2..8) } else { 1 };
+            let mut operations = Vec::new();
+            for _ in 0..count {
+                let (store, clock) = (self.store().clone(), &self.clock);
+                let mut new_id = || {
+                    let (id, expected) = (store.new_id(), clock.new_id());
+                    assert_eq!(id, expected, "the ids differ");
+                    id
+                };
+                operations.push(self.random.operation(&self.memory, clock, &mut new_id));
+            }
+            self.run_together(operations).await;
+            if step % COMPARED_EVERY == 0 || step + 1 == steps {
+                self.compare_rows();
+                self.compare_reads().await;
+            }
+        }
+    }
+
+    fn set_time(&self, now: i64) {
+        self.store().clock.set(now);
+        self.clock.set(now);
+    }
+
+    /// Closes the store and opens it again, which forgets the destinations and rules.
+    fn restart(&mut self) {
+        self.store().close();
+        let now = self.clock.now_ms();
+        self.clock = Clock::fixed(now, self.memory.last_key());
+        let (folder, policy) = (self.folder.path().to_owned(), self.policy.clone());
+        // The lock is released before the folder is opened again.
+        drop(self.store.take());
+        self.store = Some(Arc::new(open(&folder, &policy, now)));
+        self.outbound = Arc::default();
+    }
+
+    /// Runs operations in the store at the same time, and in memory one after the other.
+    async fn run_together(&mut self, operations: Vec<Operation>) {
+        let operations: Vec<Arc<Operation>> = operations.into_iter().map(Arc::new).collect();
+        let mut running = JoinSet::new();
+        for (index, operation) in operations.iter().cloned().enumerate() {
+            let store = self.store().clone();
+            running.spawn(async move { (index, operation.run_in_store(&store).await) });
+        }
+        let mut answers = running.join_all().await;
+        answers.sort_by_key(|(index, _)| *index);
+        for (operation, (_, answer)) in operations.iter().zip(answers) {
+            let mut ledger = Ledger {
+                rows: std::mem::take(&mut self.memory),
+                clock: &self.clock,
+                policy: &self.policy,
+                outbound: self.outbound.clone(),
+                changed: Changed::default(),
+            };
+            let expected = operation.run_in_memory(&mut ledger);
+            let Ledger { rows, outbound, .. } = ledger;
+            (self.memory, self.outbound) = (rows, outbound);
+            let place = self.place();
+            let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}\nof {operation:?}"));
+            let expected = expected.unwrap_or_else(|error| panic!("{place}: in memory: {error:#}\nof {operation:?}"));
+            assert!(answer == expected, "{place}: {operation:#?}\nin the store: {answer}\nin memory:    {expected}");
+        }
+        let (outbound, expected) = (self.store().outbound(), &self.outbound);
+        assert_eq!(outbound.destinations, expected.destinations, "{}", self.place());
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        self.store.as_ref().expect("an open store")
+    }
+
+    fn place(&self) -> String {
+        format!("seed {}, step {}", self.seed, self.step)
+    }
+
+    fn compare_rows(&self) {
+        let stored = dump(self.folder.path(), &TABLES).expect("a readable database");
+        let expected = self.memory.dump();
+        for table in TABLES {
+            let (stored, expected) = (&stored[table], &expected[table]);
+            let only = |these: &[Vec<String>], others: &[Vec<String>]| {
+                let missing: Vec<_> = these.iter().filter(|row| !others.contains(row)).take(3).cloned().collect();
+                format!("{missing:#?}")
+            };
+            assert!(
+                stored == expected,
+                "{}: the rows of `{table}` differ\nonly in the store: {}\nonly in memory: {}",
+                self.place(),
+                only(stored, expected),
+                only(expected, stored)
+            );
+        }
+    }
+
+    /// Compares some of the reads, each with what the rows in memory say.
+    async fn compare_reads(&mut self) {
+        let (store, memory, place) = (self.store(), &self.memory, self.place());
+        for status in [EventStatus::Queued, EventStatus::Quarantined] {
+            let expected: Vec<_> = memory.events.values().filter(|row| row.state.status == status).collect();
+            let rows = store.events_with_status(status, 0, 10_000).await.expect("events");
+            let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.event.repeat_key.clone())).collect();
+            let expected: Vec<_> = expected.iter().map(|row| (row.event.id, row.event.repeat_key.clone())).collect();
+            assert_eq!(ids, expected, "{place}: events that are {status}");
+            assert_eq!(store.count_events(status).await.expect("a count"), expected.len() as i64, "{place}");
+        }
+        let waiting = memory.triage.values().filter(|row| row.failed_on.is_none());
+        let mut playbooks: Vec<_> = waiting.clone().map(|row| row.playbook.clone()).collect();
+        assert_eq!(store.count_triage().await.expect("a count"), playbooks.len() as i64, "{place}");
+        playbooks.sort();
+        playbooks.dedup();
+        assert_eq!(store.waiting_playbooks().await.expect("names"), playbooks, "{place}");
+        for playbook in playbooks {
+            let keys = memory.triage.keys().copied();
+            let expected: Vec<_> =
+                keys.filter_map(|key| memory.job(key)).filter(|job| job.playbook == playbook).collect();
+            let jobs = store.triage_jobs(playbook.clone(), 0, 10_000).await.expect("jobs");
+            assert_eq!(format!("{jobs:?}"), format!("{expected:?}"), "{place}: jobs of {playbook}");
+        }
+        let now = self.clock.now_ms();
+        for destination in &self.outbound.destinations {
+            let name = &destination.name;
+            let rows = memory.deliveries.iter().filter(|(_, row)| row.destination == *name);
+            let pending = rows.filter(|(_, row)| row.status == DeliveryStatus::Pending);
+            let mut expected: Vec<_> = pending
+                .filter_map(|(key, row)| Some((row.next_at?, *key, row.id)))
+                .filter(|row| row.0 <= now)
+                .collect();
+            expected.sort();
+            let expected: Vec<_> = expected.into_iter().map(|(.., id)| id).collect();
+            let after = QueuePosition::default();
+            let due = store.due_deliveries(name.clone(), now, after, 10_000, HashSet::new()).await.expect("deliveries");
+            let unreadable = due.deliveries.iter().find(|row| row.message.is_err());
+            assert!(unreadable.is_none(), "{place}: {unreadable:?}");
+            let ids: Vec<_> = due.deliveries.iter().map(|row| row.id).collect();
+            assert_eq!(ids, expected, "{place}: what is due for {name}");
+        }
+        let page = store.deliveries(DeliveryFilter::default(), None, 10_000).await.expect("deliveries");
+        let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();
+        let expected: Vec<_> = memory.deliveries.values().rev().map(|row| row.id).collect();
+        assert_eq!(ids, expected, "{place}: all deliveries");
+        self.compare_audit().await;
+    }
+
+    /// Compares the audit trail of one incident.
+    async fn compare_audit(&mut self) {
+        let incidents: Vec<i64> = self.memory.incidents.keys().copied().collect();
+        if incidents.is_empty() {
+            return;
+        }
+        let (row, _) = &self.memory.incidents[&incidents[self.random.rng.random_range(0..incidents.len())]];
+        let entries = self.memory.audit.values().filter(|entry| entry.incident == key(row.id));
+        let expected: Vec<_> = entries
+            .map(|entry| {
+                let object = entry.object.as_ref().map(|text| serde_json::from_str(text).expect("JSON"));
+                let object = object.unwrap_or_else(|| json!(row.view()));
+                (entry.operation, entry.at, entry.request_id.clone(), object)
+            })
+            .collect();
+        let trail = self.store().audit(IncidentKey::Id(row.id)).await.expect("a trail").unwrap_or_default();
+        let trail: Vec<_> = trail
+            .into_iter()
+            .map(|entry| (entry.operation, entry.start_date, entry.request_id, json!(entry.object)))
+            .collect();
+        assert_eq!(trail, expected, "{}: the audit trail of {}", self.place(), row.number);
+    }
+}
+
+fn open(folder: &Path, policy: &Policy, now: i64) -> Store {
+    let clock = |last_key| Clock::fixed(now, last_key);
+    Store::open_with(folder, 64, policy.clone(), Box::new(|_, _| {}), clock).expect("a store")
+}

@@ -1,0 +1,63 @@
+//! The reads that a database offers. Each one reads a single snapshot.
+
+use crate::rows::{
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
+    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+};
+use anyhow::Result;
+use hookmill_incident::{AuditEntry, EventStatus};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The result of a read, later.
+pub(crate) trait Read<T>: Future<Output = Result<T>> + Send {}
+
+impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
+
+/// Lists, single rows, counts and the stream of audit entries. The methods of the same names of [`crate::Store`] say
+/// what each of them returns.
+pub(crate) trait Reads {
+    fn event(&self, id: Uuid) -> impl Read<Option<EventRow>>;
+    fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<EventRow>>;
+    fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
+    fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
+
+    fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;
+    fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> impl Read<Page<IncidentRow>>;
+
+    fn audit(&self, which: IncidentKey) -> impl Read<Option<Vec<AuditEntry>>>;
+    fn newest_audit(&self, which: IncidentKey) -> impl Read<Option<AuditEntry>>;
+    fn audit_after<T: Send + 'static>(
+        &self,
+        after: Uuid,
+        to: T,
+        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+    ) -> impl Read<T>;
+
+    fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> impl Read<Page<DeliveryRow>>;
+    fn due_deliveries(
+        &self,
+        destination: String,
+        now: i64,
+        after: QueuePosition,
+        limit: usize,
+        without: HashSet<Uuid>,
+    ) -> impl Read<DueDeliveries>;
+    fn delivery_counts(&self, destinations: Vec<String>) -> impl Read<Vec<(String, i64, i64)>>;
+    fn pending_destinations(&self) -> impl Read<Vec<String>>;
+
+    fn waiting_playbooks(&self) -> impl Read<Vec<String>>;
+    fn triage_jobs(&self, playbook: String, after: i64, limit: usize) -> impl Read<Vec<TriageJob>>;
+    fn count_triage(&self) -> impl Read<i64>;
+
+    fn registered_sources(&self) -> impl Read<Vec<SourceRow>>;
+    fn tally(&self, source: Arc<str>) -> impl Read<Tally>;
+    fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
+    fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
+    fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
+    /// Blocks.
+    fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;
+}

@@ -1,0 +1,152 @@
+//! Deliveries, their attempts and what they are about.
+
+use super::{EventRow, Health};
+use hookmill_incident::AuditEntry;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A delivery that is due.
+#[derive(Clone, Debug)]
+pub struct DueDelivery {
+    /// The id; it stays the same over all attempts.
+    pub id: Uuid,
+    /// The number of attempts that were made.
+    pub attempts: u32,
+    /// The subject, or the reason why it cannot be read.
+    pub message: Result<Message, String>,
+    /// The notification and the index of its step; `None` for destinations that receive every audit entry.
+    pub step: Option<(String, usize)>,
+}
+
+/// The due deliveries of one destination.
+#[derive(Debug)]
+pub struct DueDeliveries {
+    /// At most as many deliveries as were asked for.
+    pub deliveries: Vec<DueDelivery>,
+    /// The position from which to continue, if there may be more.
+    pub more_after: Option<QueuePosition>,
+    /// If there are no more, the time of the next one, in milliseconds since the Unix epoch.
+    pub next_at: Option<i64>,
+}
+
+/// A position in the queue of a destination.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueuePosition {
+    pub(crate) next_at: i64,
+    pub(crate) key: i64,
+}
+
+/// The content of a delivery.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A change of an incident.
+    Change(Box<AuditEntry>),
+    /// A payload.
+    Event(Box<EventRow>),
+    /// Something that happened to the host itself, as templates see it.
+    Notice(Value),
+}
+
+impl Message {
+    /// Returns the id of the request that caused the message; empty for a notice.
+    pub fn request_id(&self) -> String {
+        match self {
+            Self::Change(entry) => entry.request_id.clone(),
+            Self::Event(row) => row.event.id.to_string(),
+            Self::Notice(_) => String::new(),
+        }
+    }
+}
+
+/// The outcome of one attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// When the attempt began, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// The duration.
+    pub duration_ms: i64,
+    /// The status of the receiver's answer, if there was one.
+    pub http_status: Option<u16>,
+    /// The kind of the error, if there was one.
+    pub code: Option<&'static str>,
+    /// The error in words.
+    pub error: Option<String>,
+    /// The beginning of the receiver's answer.
+    pub answer: Option<String>,
+}
+
+/// The step that follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// None: the delivery arrived.
+    Delivered,
+    /// Another attempt, at this time in milliseconds since the Unix epoch.
+    Retry(i64),
+    /// None, until an operator retries the delivery.
+    Dead,
+}
+
+/// An attempt with everything that is recorded about it.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    /// The delivery.
+    pub delivery: Uuid,
+    /// The outcome.
+    pub attempt: Attempt,
+    /// The step that follows.
+    pub next: Next,
+    /// The health of the destination according to this attempt.
+    pub health: Health,
+}
+
+/// A delivery as the API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeliveryRow {
+    /// The id, which receivers see as `webhook-id`.
+    pub id: Uuid,
+    /// The name of the destination.
+    pub destination: String,
+    /// The notification; `None` where the destination receives every audit entry.
+    pub notification: Option<String>,
+    /// `pending`, `delivered` or `dead`.
+    pub status: String,
+    /// The incident that the delivery is about, if it is about one.
+    pub incident_id: Option<Uuid>,
+    /// The operation on the incident.
+    pub operation: Option<String>,
+    /// The event that the delivery is about, if it is about one.
+    pub event_id: Option<Uuid>,
+    /// When the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery blocks it.
+    #[serde(skip)]
+    pub next_at: Option<i64>,
+    /// The last error.
+    pub error: Option<String>,
+    /// Every attempt, the oldest first.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// An attempt as the API shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "as in `Attempt`")]
+pub struct AttemptRow {
+    pub number: u32,
+    pub at: Timestamp,
+    pub duration_ms: i64,
+    pub http_status: Option<u16>,
+    pub code: Option<String>,
+    pub error: Option<String>,
+    pub answer: Option<String>,
+}
+
+/// The filter of a list of deliveries.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the API's query parameters")]
+pub struct DeliveryFilter {
+    pub destination: Vec<String>,
+    pub notification: Vec<String>,
+    pub status: Vec<String>,
+    pub incident: Vec<Uuid>,
+    pub event: Vec<Uuid>,
+}

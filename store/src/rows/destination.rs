@@ -1,0 +1,65 @@
+//! Destinations as the store sees them, and the rules that choose between them.
+
+use hookmill_notify::{Rule, Trigger};
+
+/// The configuration of a destination, as far as the store needs it.
+#[derive(Clone, Debug)]
+pub struct DestinationRow {
+    /// The name.
+    pub name: String,
+    /// The identity of the endpoint. A destination with a new fingerprint is enabled again.
+    pub fingerprint: String,
+    /// Whether the destination receives every audit entry.
+    pub receives_all: bool,
+    /// Whether the deliveries of one incident wait for each other.
+    pub is_ordered: bool,
+}
+
+/// A destination and its health.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DestinationState {
+    /// The name.
+    pub name: String,
+    pub(crate) receives_all: bool,
+    pub(crate) is_ordered: bool,
+    /// When the first attempt failed after which none succeeded, in milliseconds since the Unix epoch.
+    pub failing_since: Option<i64>,
+    /// Why the destination is disabled, if it is.
+    pub disabled: Option<String>,
+    /// When the destination was disabled since the start of the process, in milliseconds; 0 if it was not.
+    pub(crate) disabled_at: i64,
+}
+
+/// The health of a destination according to one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The destination accepts deliveries.
+    Well,
+    /// The destination could not be reached, or accepted nothing.
+    Failing,
+    /// The destination refused this delivery and may accept others.
+    Unknown,
+}
+
+/// The destinations and notifications: everything that decides which deliveries a change makes.
+#[derive(Clone, Debug, Default)]
+pub struct Outbound {
+    /// The destinations.
+    pub destinations: Vec<DestinationState>,
+    /// The notifications.
+    pub rules: Vec<Rule>,
+    /// The URL under which people reach this host, for links.
+    pub public_url: String,
+}
+
+impl Outbound {
+    /// Returns the destination of this name, if one is configured.
+    pub fn destination(&self, name: &str) -> Option<&DestinationState> {
+        self.destinations.iter().find(|state| state.name == name)
+    }
+
+    /// Returns the notifications with this trigger.
+    pub fn rules_for(&self, trigger: Trigger) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.trigger == trigger)
+    }
+}

@@ -1,0 +1,51 @@
+//! Events and the results of recording them.
+
+use hookmill_incident::{Event, EventState};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The result of recording an event.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The state of the event; for a repeat, the state of the event that it repeats.
+    pub state: EventState,
+    /// Whether the event is a repeat, so that nothing was changed.
+    pub duplicate: bool,
+}
+
+/// The result of a dry run: everything that recording an event would change.
+#[derive(Clone, Debug)]
+pub struct RecordDryRun {
+    /// The state that the event would have.
+    pub state: EventState,
+    /// The incidents as they would be.
+    pub incidents: Vec<serde_json::Value>,
+    /// The same incidents as they are now; `null` for one that does not exist yet.
+    pub present: Vec<serde_json::Value>,
+    /// The names of the destinations that would receive a delivery, sorted.
+    pub deliveries: Vec<String>,
+}
+
+/// An event as it is stored.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// The state of the event.
+    pub state: EventState,
+    /// The event; without its body in lists.
+    pub event: Event,
+    /// The number of times that mapping was attempted.
+    pub attempts: u32,
+    /// The plugin versions that mapping was attempted with, as `NAME@SHA256`.
+    pub tried: Vec<String>,
+}
+
+/// The filter of a list of events.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the API's query parameters")]
+pub struct EventFilter {
+    pub source: Vec<String>,
+    pub status: Vec<String>,
+    pub code: Vec<String>,
+    pub incident: Vec<Uuid>,
+    pub created_after: Option<Timestamp>,
+}

@@ -1,0 +1,71 @@
+//! Incidents as they are stored.
+
+use hookmill_incident::{Guard, Incident, IncidentView, Number};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// An incident by its id or its number.
+#[derive(Clone, Copy, Debug)]
+pub enum IncidentKey {
+    /// By id.
+    Id(Uuid),
+    /// By number.
+    Number(Number),
+}
+
+/// An incident as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentRow {
+    /// The id.
+    pub id: Uuid,
+    /// The number.
+    pub number: Number,
+    /// The record.
+    pub incident: Incident,
+    /// The number of events that reported the incident.
+    pub occurrences: u64,
+    /// The newest of these events, the newest last.
+    pub event_ids: Vec<Uuid>,
+    pub(crate) guard: Guard,
+    /// The key of the newest audit entry.
+    pub(crate) newest_audit: i64,
+}
+
+impl IncidentRow {
+    /// Returns the incident as the API shows it.
+    pub fn view(&self) -> IncidentView<'_> {
+        IncidentView {
+            id: self.id,
+            number: self.number.to_string(),
+            incident: &self.incident,
+            occurrences: self.occurrences,
+            event_ids: &self.event_ids,
+        }
+    }
+}
+
+/// The filter of a list of incidents.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the API's query parameters")]
+pub struct IncidentFilter {
+    pub status: Vec<String>,
+    pub severity: Vec<String>,
+    pub source: Vec<String>,
+    pub source_ref: Vec<String>,
+    pub tag: Vec<String>,
+    pub observable: Vec<String>,
+    /// Text in the title, the description or the source-ref; ASCII letters match without case.
+    pub q: Option<String>,
+    pub created_after: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+    pub updated_after: Option<Timestamp>,
+}
+
+/// The reason why an analyst's change was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatchRefusal {
+    /// There is no such incident.
+    NotFound,
+    /// The incident has changed since; this is its present revision.
+    Stale(u64),
+}

@@ -1,0 +1,41 @@
+//! Counts of the payloads of a source.
+
+use hookmill_incident::id::unix_ms;
+
+/// The counts of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Payloads that arrived.
+    pub received: u64,
+    /// Payloads that were stored as new events.
+    pub accepted: u64,
+    /// Payloads that repeated an event.
+    pub duplicates: u64,
+    /// Payloads that were refused.
+    pub refused: u64,
+    /// When an event was last mapped, or a pulled source last answered correctly, in milliseconds since the Unix epoch.
+    pub last_success: Option<i64>,
+    /// When a payload was last accepted, whatever became of it, in milliseconds since the Unix epoch. A pulled source may
+    /// return the same payload again.
+    pub last_received_at: Option<i64>,
+    /// The last error.
+    pub last_error: Option<LastError>,
+}
+
+/// The reason why a payload was refused or could not be mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// When, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// The code of the refusal or failure.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
+impl LastError {
+    /// Returns an error with the current time.
+    pub fn now(code: &str, message: &str) -> Self {
+        Self { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
+    }
+}

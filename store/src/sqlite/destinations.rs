@@ -1,0 +1,54 @@
+//! The tables `destinations` and `silent_sources`.
+
+use super::columns::columns;
+use crate::ledger::DestinationHealth;
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+
+columns! {
+    HealthColumns {
+        failing_since: Option<i64>,
+        disabled: Option<String>,
+    }
+}
+
+pub(super) fn find(connection: &Connection, name: &str, fingerprint: &str) -> Result<Option<DestinationHealth>> {
+    let sql = format!("SELECT {} FROM destinations WHERE name = ? AND fingerprint = ?", HealthColumns::LIST);
+    let found = connection.query_row(&sql, [name, fingerprint], HealthColumns::read).optional()?;
+    Ok(found.map(|HealthColumns { failing_since, disabled }| DestinationHealth { failing_since, disabled }))
+}
+
+pub(super) fn put(connection: &Connection, name: &str, fingerprint: &str, health: &DestinationHealth) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO destinations (name, fingerprint, failing_since, disabled) VALUES (?, ?, ?, ?)";
+    connection.execute(sql, params![name, fingerprint, health.failing_since, health.disabled])?;
+    Ok(())
+}
+
+pub(super) fn update(
+    connection: &Connection,
+    name: &str,
+    failing_since: Option<i64>,
+    disabled: Option<&str>,
+) -> Result<()> {
+    let sql = "UPDATE destinations SET failing_since = ?, disabled = ? WHERE name = ?";
+    connection.prepare_cached(sql)?.execute(params![failing_since, disabled, name])?;
+    Ok(())
+}
+
+pub(super) fn silent_sources(connection: &Connection) -> Result<BTreeMap<String, i64>> {
+    let mut query = connection.prepare("SELECT source, since FROM silent_sources")?;
+    let sources = query.query_map([], |row| Ok((row.get("source")?, row.get("since")?)))?;
+    Ok(sources.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn set_silent(connection: &Connection, source: &str, since: Option<i64>) -> Result<()> {
+    match since {
+        Some(since) => {
+            let sql = "INSERT OR REPLACE INTO silent_sources (source, since) VALUES (?, ?)";
+            connection.execute(sql, params![source, since])?
+        }
+        None => connection.execute("DELETE FROM silent_sources WHERE source = ?", [source])?,
+    };
+    Ok(())
+}

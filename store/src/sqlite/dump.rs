@@ -1,0 +1,36 @@
+//! Every row of the database as text, for a test that compares it.
+
+use super::database;
+use anyhow::Result;
+use rusqlite::types::ValueRef;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Rows of text by their table.
+pub(crate) type Dump = BTreeMap<&'static str, Vec<Vec<String>>>;
+
+/// Returns the rows of these tables, sorted.
+pub(crate) fn dump(data_dir: &Path, tables: &[&'static str]) -> Result<Dump> {
+    let connection = database::open_to_read(&database::path(data_dir))?;
+    let rows_of = |table| {
+        let mut query = connection.prepare(&format!("SELECT * FROM {table}"))?;
+        let columns = query.column_count();
+        let rows = query.query_map([], |row| {
+            (0..columns).map(|column| row.get_ref(column).map(text)).collect::<rusqlite::Result<Vec<String>>>()
+        })?;
+        let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.sort();
+        Ok((table, rows))
+    };
+    tables.iter().map(|table| rows_of(*table)).collect()
+}
+
+fn text(value: ValueRef) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Blob(bytes) => hex::encode(bytes),
+    }
+}

@@ -1,0 +1,212 @@
+//! The table `events`.
+
+use super::columns::{Conditions, Id, Json, Word, columns, json};
+use crate::ledger::NewEvent;
+use crate::rows::{EventFilter, EventRow, Page};
+use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The newest events among which those of some sources are searched: an index by source would cost every event.
+const EVENTS_SEARCHED: u64 = 100_000;
+
+columns! {
+    StateColumns {
+        id: Id,
+        status: Word<EventStatus>,
+        code: Option<String>,
+        message: Option<String>,
+        incidents: Json<Vec<IncidentRef>>,
+    }
+}
+
+columns! {
+    /// Everything except the body, which is read from the column after these.
+    EventColumns {
+        id: Id,
+        status: Word<EventStatus>,
+        code: Option<String>,
+        message: Option<String>,
+        incidents: Json<Vec<IncidentRef>>,
+        source: String,
+        received_at: i64,
+        attempts: u32,
+        tried: Json<Vec<String>>,
+        content_type: Option<String>,
+        headers: Json<Vec<NamedValue>>,
+        context: Json<Vec<NamedValue>>,
+        signed_at: Option<i64>,
+        digest: [u8; 32],
+    }
+}
+
+impl From<StateColumns> for EventState {
+    fn from(row: StateColumns) -> Self {
+        let StateColumns { id: Id(id), status: Word(status), code, message, incidents: Json(incidents) } = row;
+        Self { id, status, code: code.and_then(|word| word.parse().ok()), message, incidents }
+    }
+}
+
+impl EventColumns {
+    fn into_row(self, body: Vec<u8>) -> EventRow {
+        let Self { id, status, code, message, incidents, .. } = self;
+        let state = EventState::from(StateColumns { id, status, code, message, incidents });
+        let Json(context) = self.context;
+        let delivery_id = context.iter().find(|(name, _)| name == DELIVERY_ID).map(|(_, id)| id.clone());
+        let repeat_key = match (delivery_id, self.signed_at) {
+            (Some(id), _) => RepeatKey::DeliveryId(id),
+            (None, Some(at)) => RepeatKey::SignedAt(at),
+            (None, None) => RepeatKey::Body,
+        };
+        let event = Event {
+            id: state.id,
+            source: Arc::from(self.source),
+            received_at: self.received_at,
+            content_type: self.content_type,
+            headers: self.headers.0,
+            context,
+            digest: self.digest,
+            body: body.into(),
+            repeat_key,
+        };
+        EventRow { state, event, attempts: self.attempts, tried: self.tried.0 }
+    }
+}
+
+fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
+    Ok(EventColumns::read(row)?.into_row(row.get("body")?))
+}
+
+fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
+    Ok(EventColumns::read(row)?.into_row(Vec::new()))
+}
+
+pub(super) fn state(connection: &Connection, event: i64) -> Result<Option<EventState>> {
+    let sql = format!("SELECT {} FROM events WHERE key = ?", StateColumns::LIST);
+    let found = connection.prepare_cached(&sql)?.query_row([event], StateColumns::read).optional()?;
+    Ok(found.map(EventState::from))
+}
+
+pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventStatus>> {
+    let mut query = connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
+    let word: Option<String> = query.query_row(params![key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(word.and_then(|word| word.parse().ok()))
+}
+
+pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
+    let NewEvent { event, state, attempts, encoded } = new;
+    let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
+               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let signed_at = match event.repeat_key {
+        RepeatKey::SignedAt(ms) => Some(ms),
+        RepeatKey::DeliveryId(_) | RepeatKey::Body => None,
+    };
+    connection.prepare_cached(sql)?.execute(params![
+        key(event.id),
+        event.id.as_bytes(),
+        &*event.source,
+        state.status.as_str(),
+        event.received_at,
+        attempts,
+        state.code.map(FailureCode::as_str),
+        state.message,
+        encoded.tried,
+        json(&state.incidents),
+        event.content_type,
+        encoded.headers,
+        encoded.context,
+        signed_at,
+        event.digest,
+        &*event.body,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32, tried: &[String]) -> Result<()> {
+    let sql =
+        "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![
+        state.status.as_str(),
+        attempts,
+        state.code.map(FailureCode::as_str),
+        state.message,
+        json(tried),
+        json(&state.incidents),
+        key(state.id),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus) -> Result<()> {
+    let sql = "UPDATE events SET status = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![status.as_str(), key(id)])?;
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<EventRow>> {
+    let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    Ok(connection.prepare_cached(&sql)?.query_row(params![key(id), id.as_bytes()], with_body).optional()?)
+}
+
+/// Returns the event to which another row points.
+pub(super) fn of_key(connection: &Connection, event: i64) -> Result<EventRow> {
+    let sql = format!("SELECT {}, body FROM events WHERE key = ?", EventColumns::LIST);
+    Ok(connection.prepare_cached(&sql)?.query_row([event], with_body)?)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &EventFilter,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Page<EventRow>> {
+    let mut conditions = Conditions::default();
+    conditions.one_of("source", &filter.source);
+    conditions.one_of("status", &filter.status);
+    conditions.one_of("code", &filter.code);
+    if !filter.incident.is_empty() {
+        let ids = filter.incident.iter().map(|id| Value::Text(id.to_string()));
+        let any = vec!["instr(incidents, ?) > 0"; filter.incident.len()].join(" OR ");
+        conditions.add(&format!("({any})"), ids);
+    }
+    if let Some(time) = filter.created_after {
+        conditions.add("received_at > ?", [Value::Integer(time.as_millisecond())]);
+    }
+    conditions.before("key", before);
+    let (list, conditions_sql) = (EventColumns::LIST, conditions.sql());
+    let sql = format!("SELECT {list} FROM events {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
+    let mut query = connection.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(conditions.values), without_body)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::new(rows, limit, |row| key(row.state.id)))
+}
+
+pub(super) fn with_status(
+    connection: &Connection,
+    status: EventStatus,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<EventRow>> {
+    // The status is part of the text, so that its partial index is used.
+    let list = EventColumns::LIST;
+    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key LIMIT ?");
+    let mut query = connection.prepare_cached(&sql)?;
+    Ok(query.query_map(params![after, limit as u64], without_body)?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn count(connection: &Connection, status: EventStatus) -> Result<i64> {
+    let sql = format!("SELECT count(*) FROM events WHERE status = '{status}'");
+    Ok(connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn newest_ids(connection: &Connection, sources: &[String], limit: usize) -> Result<Vec<Uuid>> {
+    let sql = "SELECT id FROM (SELECT id, key, row_number() OVER (PARTITION BY source ORDER BY key DESC) AS place \
+               FROM (SELECT id, key, source FROM events ORDER BY key DESC LIMIT ?1) \
+               WHERE source IN (SELECT value FROM json_each(?2))) ORDER BY place, key DESC LIMIT ?3";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params![EVENTS_SEARCHED, json(sources), limit as u64], |row| row.get(0))?;
+    Ok(rows.map(|id| id.map(|Id(id)| id)).collect::<Result<_, _>>()?)
+}

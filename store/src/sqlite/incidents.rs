@@ -1,0 +1,178 @@
+//! The tables `incidents` and `numbers`.
+
+use super::columns::{Conditions, Id, Ids, Json, Microseconds, columns, id_bytes, json, nanoseconds};
+use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page};
+use anyhow::Result;
+use hookmill_incident::id::key;
+use hookmill_incident::{Guard, Incident, Number};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+columns! {
+    IncidentColumns {
+        id: Id,
+        number: i64,
+        record: Json<Incident>,
+        occurrences: u64,
+        event_ids: Ids,
+        changed_at: Microseconds,
+        pinned: Json<BTreeSet<String>>,
+        newest_audit: i64,
+    }
+}
+
+pub(super) fn row(row: &Row) -> rusqlite::Result<IncidentRow> {
+    let columns = IncidentColumns::read(row)?;
+    Ok(IncidentRow {
+        id: columns.id.0,
+        number: Number::from_key(columns.number),
+        incident: columns.record.0,
+        occurrences: columns.occurrences,
+        event_ids: columns.event_ids.0,
+        guard: Guard { changed_at: columns.changed_at.0, pinned: columns.pinned.0 },
+        newest_audit: columns.newest_audit,
+    })
+}
+
+pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<IncidentRow>> {
+    let list = IncidentColumns::LIST;
+    let found = match which {
+        IncidentKey::Id(id) => connection
+            .prepare_cached(&format!("SELECT {list} FROM incidents WHERE key = ? AND id = ? AND deleted = 0"))?
+            .query_row(params![key(id), id.as_bytes()], row),
+        IncidentKey::Number(number) => connection
+            .prepare_cached(&format!("SELECT {list} FROM incidents WHERE number = ? AND deleted = 0"))?
+            .query_row([number.to_key()], row),
+    };
+    Ok(found.optional()?)
+}
+
+/// Returns the incident to which another row points, unless it was deleted.
+pub(super) fn of_key(connection: &Connection, incident: i64) -> Result<Option<IncidentRow>> {
+    let sql = format!("SELECT {} FROM incidents WHERE key = ? AND deleted = 0", IncidentColumns::LIST);
+    Ok(connection.prepare_cached(&sql)?.query_row([incident], row).optional()?)
+}
+
+pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
+    let list = IncidentColumns::LIST;
+    let sql = format!(
+        "SELECT {list} FROM incidents WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row([source, source_ref], row).optional()?)
+}
+
+/// Returns the newest audit entry of an incident, also of one that was deleted.
+pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
+    let (column, value) = match which {
+        IncidentKey::Id(id) => ("key", key(id)),
+        IncidentKey::Number(number) => ("number", number.to_key()),
+    };
+    let sql = format!("SELECT newest_audit FROM incidents WHERE {column} = ?");
+    Ok(connection.query_row(&sql, [value], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
+    let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
+               changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
+    connection.prepare_cached(sql)?.execute(params![
+        key(row.id),
+        row.id.as_bytes(),
+        row.number.to_key(),
+        row.incident.source,
+        row.incident.source_ref,
+        row.incident.status.as_str(),
+        row.incident.severity.as_str(),
+        nanoseconds(row.incident.created_at),
+        nanoseconds(row.incident.updated_at),
+        row.guard.changed_at.as_microsecond(),
+        json(&row.guard.pinned),
+        row.occurrences,
+        id_bytes(&row.event_ids),
+        row.newest_audit,
+        json(&row.incident),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn update(connection: &Connection, row: &IncidentRow) -> Result<()> {
+    let sql = "UPDATE incidents SET status = ?, severity = ?, updated_at = ?, changed_at = ?, pinned = ?, \
+               occurrences = ?, event_ids = ?, newest_audit = ?, record = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![
+        row.incident.status.as_str(),
+        row.incident.severity.as_str(),
+        nanoseconds(row.incident.updated_at),
+        row.guard.changed_at.as_microsecond(),
+        json(&row.guard.pinned),
+        row.occurrences,
+        id_bytes(&row.event_ids),
+        row.newest_audit,
+        json(&row.incident),
+        key(row.id),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Result<()> {
+    let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![newest_audit, key(id)])?;
+    Ok(())
+}
+
+pub(super) fn last_number(connection: &Connection, year: i16) -> Result<u32> {
+    let mut query = connection.prepare_cached("SELECT last FROM numbers WHERE year = ?")?;
+    Ok(query.query_row([year], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+pub(super) fn put_last_number(connection: &Connection, number: Number) -> Result<()> {
+    let sql = "INSERT INTO numbers (year, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last";
+    connection.prepare_cached(sql)?.execute(params![number.year, number.count])?;
+    Ok(())
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &IncidentFilter,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Page<IncidentRow>> {
+    let mut conditions = Conditions::default();
+    conditions.add("deleted = 0", []);
+    conditions.one_of("status", &filter.status);
+    conditions.one_of("severity", &filter.severity);
+    conditions.one_of("source", &filter.source);
+    conditions.one_of("source_ref", &filter.source_ref);
+    for (elements, texts) in [
+        ("json_each(record, '$.tags') WHERE value", &filter.tag),
+        ("json_each(record, '$.observables') WHERE value ->> 'value'", &filter.observable),
+    ] {
+        if !texts.is_empty() {
+            let sql = format!("EXISTS (SELECT 1 FROM {elements} IN ({}))", Conditions::marks(texts.len()));
+            conditions.add(&sql, texts.iter().cloned().map(Value::Text));
+        }
+    }
+    if let Some(text) = &filter.q {
+        let sql = "(instr(lower(record ->> 'title'), ?) OR instr(lower(record ->> 'description'), ?) \
+                   OR instr(lower(source_ref), ?))";
+        // SQLite's `lower` changes ASCII letters only.
+        conditions.add(sql, vec![Value::Text(text.to_ascii_lowercase()); 3]);
+    }
+    let times = [
+        ("created_at > ?", filter.created_after),
+        ("created_at < ?", filter.created_before),
+        ("updated_at > ?", filter.updated_after),
+    ];
+    for (sql, time) in times {
+        if let Some(time) = time {
+            conditions.add(sql, [Value::Integer(nanoseconds(time))]);
+        }
+    }
+    conditions.before("key", before);
+    let (list, conditions_sql) = (IncidentColumns::LIST, conditions.sql());
+    let sql = format!("SELECT {list} FROM incidents {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
+    let mut query = connection.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(conditions.values), row)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::new(rows, limit, |row| key(row.id)))
+}

@@ -1,0 +1,223 @@
+//! The table `deliveries` as a queue for each destination.
+
+use super::columns::{Id, Word, columns};
+use super::{audit, events};
+use crate::ledger::{DeliveryStatus, NewDelivery, Subject};
+use crate::rows::{Attempt, DueDeliveries, DueDelivery, Message, QueuePosition};
+use anyhow::{Context, Result};
+use hookmill_incident::id::key;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+columns! {
+    DueColumns {
+        id: Id,
+        attempts: u32,
+        notification: Option<String>,
+        step: Option<u64>,
+        next_at: i64,
+        audit: Option<i64>,
+        event: Option<i64>,
+        notice: Option<String>,
+    }
+}
+
+columns! {
+    FoundColumns {
+        destination: String,
+        status: Word<DeliveryStatus>,
+    }
+}
+
+columns! {
+    PurgeColumns {
+        key: i64,
+        status: Word<DeliveryStatus>,
+    }
+}
+
+/// Makes pending deliveries wait for the earlier ones of the same subject.
+const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destination = ? AND status = 'pending' \
+    AND next_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.destination = deliveries.destination \
+        AND earlier.subject = deliveries.subject AND earlier.status = 'pending' AND earlier.key < deliveries.key)";
+/// Makes waiting deliveries due at the time at which they were added, which is in their key.
+const UNORDER_PENDING: &str =
+    "UPDATE deliveries SET next_at = key >> 15 WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
+
+pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
+    let key = key(new.id);
+    let (audit, event, notice) = match new.subject {
+        Subject::Change { audit, .. } => (Some(audit), None, None),
+        Subject::Event(event) => (None, Some(event), None),
+        Subject::Notice(text) => (None, None, Some(text)),
+    };
+    let sql = "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, notice, \
+               notification, step) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
+    connection.prepare_cached(sql)?.execute(params![
+        key,
+        new.id.as_bytes(),
+        new.destination,
+        new.status.as_str(),
+        new.next_at,
+        new.error,
+        new.subject.key(key),
+        audit,
+        event,
+        notice,
+        new.step.map(|(name, _)| name),
+        new.step.map(|(_, step)| step as u64),
+    ])?;
+    Ok(())
+}
+
+pub(super) fn has_pending(connection: &Connection, destination: &str, subject: i64, before: i64) -> Result<bool> {
+    let sql =
+        "SELECT 1 FROM deliveries WHERE destination = ? AND subject = ? AND status = 'pending' AND key < ? LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.exists(params![destination, subject, before])?)
+}
+
+pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
+    let sql = format!("SELECT {} FROM deliveries WHERE key = ? AND id = ?", FoundColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let found = query.query_row(params![key(id), id.as_bytes()], FoundColumns::read).optional()?;
+    Ok(found.map(|FoundColumns { destination, status: Word(status) }| (destination, status)))
+}
+
+pub(super) fn set_pending(connection: &Connection, delivery: i64, next_at: Option<i64>) -> Result<()> {
+    let sql = "UPDATE deliveries SET status = 'pending', next_at = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![next_at, delivery])?;
+    Ok(())
+}
+
+pub(super) fn add_attempt(
+    connection: &Connection,
+    delivery: i64,
+    attempt: &Attempt,
+    status: DeliveryStatus,
+    next_at: i64,
+) -> Result<bool> {
+    let sql = "UPDATE deliveries SET status = ?, attempts = attempts + 1, next_at = ?, error = ? WHERE key = ?";
+    let row = params![status.as_str(), next_at, attempt.error, delivery];
+    if connection.prepare_cached(sql)?.execute(row)? == 0 {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
+               SELECT key, attempts, ?, ?, ?, ?, ?, ? FROM deliveries WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![
+        attempt.at,
+        attempt.duration_ms,
+        attempt.http_status,
+        attempt.code,
+        attempt.error,
+        attempt.answer,
+        delivery,
+    ])?;
+    Ok(true)
+}
+
+pub(super) fn release_next(connection: &Connection, destination: &str, delivery: i64, at: i64) -> Result<()> {
+    let sql = "UPDATE deliveries SET next_at = ? WHERE next_at IS NULL AND key = ( \
+                   SELECT min(key) FROM deliveries WHERE destination = ? AND status = 'pending' \
+                   AND subject = (SELECT subject FROM deliveries WHERE key = ?))";
+    connection.prepare_cached(sql)?.execute(params![at, destination, delivery])?;
+    Ok(())
+}
+
+pub(super) fn order_pending(connection: &Connection, destination: &str, is_ordered: bool) -> Result<()> {
+    connection.execute(if is_ordered { ORDER_PENDING } else { UNORDER_PENDING }, [destination])?;
+    Ok(())
+}
+
+pub(super) fn kill_pending(connection: &Connection, destination: &str, error: &str, limit: usize) -> Result<usize> {
+    // Those without a time first: none may be left that waits for a dead one.
+    let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE key IN ( \
+                   SELECT key FROM deliveries WHERE destination = ? AND status = 'pending' \
+                   ORDER BY next_at LIMIT ?)";
+    Ok(connection.prepare_cached(sql)?.execute(params![error, destination, limit as u64])?)
+}
+
+pub(super) fn remove_delivered(connection: &Connection, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
+    let list = PurgeColumns::LIST;
+    let sql = format!("SELECT {list} FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map(params![after, before, limit as u64], PurgeColumns::read)?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    for row in rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered) {
+        connection.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([row.key])?;
+        connection.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([row.key])?;
+    }
+    Ok(rows.last().filter(|_| rows.len() == limit).map(|row| row.key))
+}
+
+pub(super) fn destinations_after(connection: &Connection, key: i64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT destination FROM deliveries WHERE key > ? ORDER BY destination";
+    let mut query = connection.prepare_cached(sql)?;
+    Ok(query.query_map([key], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn pending_destinations(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT destination FROM deliveries WHERE status = 'pending'";
+    let mut query = connection.prepare_cached(sql)?;
+    Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn counts(connection: &Connection, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
+    let sql = "SELECT (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'pending'), \
+                      (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'dead')";
+    let mut query = connection.prepare_cached(sql)?;
+    let counts = destinations.into_iter().map(|name| {
+        let (pending, dead) = query.query_row([&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((name, pending, dead))
+    });
+    counts.collect()
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    destination: &str,
+    now: i64,
+    after: QueuePosition,
+    limit: usize,
+    without: &HashSet<Uuid>,
+) -> Result<DueDeliveries> {
+    let list = DueColumns::LIST;
+    let sql = format!(
+        "SELECT {list} FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at <= ? \
+         AND (next_at, key) > (?, ?) ORDER BY next_at, key LIMIT ?"
+    );
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows_max = (limit + without.len()) as u64;
+    let mut rows = query.query(params![destination, now, after.next_at, after.key, rows_max])?;
+    let (mut deliveries, mut last) = (Vec::new(), after);
+    while deliveries.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let row = DueColumns::read(row)?;
+        let id = row.id.0;
+        last = QueuePosition { next_at: row.next_at, key: key(id) };
+        if without.contains(&id) {
+            continue;
+        }
+        // One row that cannot be read must not block the others.
+        let message = message(connection, row.audit, row.event, row.notice).map_err(|error| format!("{error:#}"));
+        let step = row.notification.zip(row.step.map(|step| step as usize));
+        deliveries.push(DueDelivery { id, attempts: row.attempts, message, step });
+    }
+    if deliveries.len() == limit {
+        return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });
+    }
+    let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
+    let next_at = connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?;
+    Ok(DueDeliveries { deliveries, more_after: None, next_at })
+}
+
+fn message(connection: &Connection, audit: Option<i64>, event: Option<i64>, notice: Option<String>) -> Result<Message> {
+    if let Some(audit) = audit {
+        return Ok(Message::Change(Box::new(audit::entry(connection, audit)?)));
+    }
+    match event {
+        Some(event) => Ok(Message::Event(Box::new(events::of_key(connection, event)?))),
+        None => Ok(Message::Notice(serde_json::from_str(&notice.context("the delivery has no subject")?)?)),
+    }
+}

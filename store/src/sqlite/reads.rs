@@ -1,0 +1,121 @@
+//! The reads in SQLite.
+
+use super::readers::Readers;
+use super::{audit, deliveries, events, incidents, queue, sources, tokens, triage, versions};
+use crate::reads::Reads;
+use crate::rows::{
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
+    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+};
+use anyhow::Result;
+use hookmill_incident::{AuditEntry, EventStatus};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use uuid::Uuid;
+
+impl Reads for Readers {
+    async fn event(&self, id: Uuid) -> Result<Option<EventRow>> {
+        self.read(move |connection| events::find(connection, id)).await
+    }
+
+    async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
+        self.read(move |connection| events::list(connection, &filter, before, limit)).await
+    }
+
+    async fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
+        self.read(move |connection| events::with_status(connection, status, after, limit)).await
+    }
+
+    async fn count_events(&self, status: EventStatus) -> Result<i64> {
+        self.read(move |connection| events::count(connection, status)).await
+    }
+
+    async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
+        self.read(move |connection| events::newest_ids(connection, &sources, limit)).await
+    }
+
+    async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+        self.read(move |connection| incidents::find(connection, which)).await
+    }
+
+    async fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> Result<Page<IncidentRow>> {
+        self.read(move |connection| incidents::list(connection, &filter, before, limit)).await
+    }
+
+    async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
+        self.read(move |connection| audit::trail(connection, which)).await
+    }
+
+    async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
+        self.read(move |connection| audit::newest(connection, which)).await
+    }
+
+    async fn audit_after<T: Send + 'static>(
+        &self,
+        after: Uuid,
+        to: T,
+        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T> {
+        self.read(move |connection| audit::after(connection, after, to, add)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Result<Page<DeliveryRow>> {
+        self.read(move |connection| deliveries::list(connection, &filter, before, limit)).await
+    }
+
+    async fn due_deliveries(
+        &self,
+        destination: String,
+        now: i64,
+        after: QueuePosition,
+        limit: usize,
+        without: HashSet<Uuid>,
+    ) -> Result<DueDeliveries> {
+        self.read(move |connection| queue::due(connection, &destination, now, after, limit, &without)).await
+    }
+
+    async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
+        self.read(move |connection| queue::counts(connection, destinations)).await
+    }
+
+    async fn pending_destinations(&self) -> Result<Vec<String>> {
+        self.read(queue::pending_destinations).await
+    }
+
+    async fn waiting_playbooks(&self) -> Result<Vec<String>> {
+        self.read(triage::waiting_playbooks).await
+    }
+
+    async fn triage_jobs(&self, playbook: String, after: i64, limit: usize) -> Result<Vec<TriageJob>> {
+        self.read(move |connection| triage::jobs(connection, &playbook, after, limit)).await
+    }
+
+    async fn count_triage(&self) -> Result<i64> {
+        self.read(triage::count).await
+    }
+
+    async fn registered_sources(&self) -> Result<Vec<SourceRow>> {
+        self.read(sources::list).await
+    }
+
+    async fn tally(&self, source: Arc<str>) -> Result<Tally> {
+        self.read(move |connection| sources::tally(connection, &source)).await
+    }
+
+    async fn cursors(&self) -> Result<BTreeMap<String, String>> {
+        self.read(sources::cursors).await
+    }
+
+    async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
+        self.read(move |connection| versions::list(connection, &plugin)).await
+    }
+
+    async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {
+        self.read(move |connection| tokens::find(connection, &hash, now)).await
+    }
+
+    fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>> {
+        self.read_blocking(|connection| versions::compiled_digest(connection, name))
+    }
+}

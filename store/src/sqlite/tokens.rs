@@ -1,0 +1,59 @@
+//! The table `tokens`.
+
+use super::columns::{Word, columns};
+use super::database;
+use crate::rows::{Scope, TokenRow};
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::Path;
+
+columns! {
+    TokenColumns {
+        name: String,
+        scope: Word<Scope>,
+        created_at: i64,
+        expires_at: Option<i64>,
+    }
+}
+
+fn token_row(row: &Row) -> rusqlite::Result<TokenRow> {
+    let TokenColumns { name, scope: Word(scope), created_at, expires_at } = TokenColumns::read(row)?;
+    Ok(TokenRow { name, scope, created_at, expires_at })
+}
+
+/// Returns the token with this hash, if it is valid.
+pub(super) fn find(connection: &Connection, hash: &[u8; 32], now: i64) -> Result<Option<TokenRow>> {
+    let list = TokenColumns::LIST;
+    let sql = format!("SELECT {list} FROM tokens WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)");
+    Ok(connection.prepare_cached(&sql)?.query_row(params![hash, now], token_row).optional()?)
+}
+
+/// The tokens, on a connection of their own: they are changed with or without a running host.
+#[derive(Debug)]
+pub(crate) struct TokenTable(Connection);
+
+impl TokenTable {
+    /// Opens the database in a data folder, and creates it if it is missing.
+    pub fn open(data_dir: &Path) -> Result<Self> {
+        Ok(Self(database::open(data_dir)?))
+    }
+
+    /// Adds a token. Returns `false` if the name is taken.
+    pub fn add(&self, token: &TokenRow, hash: &[u8; 32]) -> Result<bool> {
+        let sql = "INSERT OR IGNORE INTO tokens (name, scope, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)";
+        let row = params![token.name, token.scope.as_str(), hash, token.created_at, token.expires_at];
+        Ok(self.0.execute(sql, row)? == 1)
+    }
+
+    /// Returns every token, by name.
+    pub fn list(&self) -> Result<Vec<TokenRow>> {
+        let sql = format!("SELECT {} FROM tokens ORDER BY name", TokenColumns::LIST);
+        let mut query = self.0.prepare(&sql)?;
+        Ok(query.query_map([], token_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Removes a token. Returns whether there was one.
+    pub fn remove(&self, name: &str) -> Result<bool> {
+        Ok(self.0.execute("DELETE FROM tokens WHERE name = ?", [name])? == 1)
+    }
+}

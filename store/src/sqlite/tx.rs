@@ -1,0 +1,256 @@
+//! The row verbs in SQLite: each one runs its statements at once, on the thread that writes.
+
+use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
+use crate::clock::Clock;
+use crate::ledger::{
+    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
+    TriageRequest, Tx,
+};
+use crate::rows::{
+    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
+};
+use anyhow::Result;
+use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};
+use rusqlite::Connection;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A transaction of the writing connection.
+pub(crate) struct SqliteTx<'a> {
+    connection: &'a Connection,
+    clock: &'a Clock,
+    /// The number that was given last in this transaction; written once, at its end.
+    last_number: Option<Number>,
+    last_number_before_dry_run: Option<Number>,
+}
+
+impl<'a> SqliteTx<'a> {
+    pub fn new(connection: &'a Connection, clock: &'a Clock) -> Self {
+        Self { connection, clock, last_number: None, last_number_before_dry_run: None }
+    }
+
+    /// Writes the number that was given last.
+    pub fn save_number(&mut self) -> Result<()> {
+        match self.last_number.take() {
+            Some(number) => incidents::put_last_number(self.connection, number),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Tx for SqliteTx<'_> {
+    fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>> {
+        repeats::add(self.connection, key, event)
+    }
+
+    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>> {
+        repeats::find(self.connection, key)
+    }
+
+    fn put_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<()> {
+        repeats::put(self.connection, key, event)
+    }
+
+    fn event_state(&mut self, event: i64) -> Result<Option<EventState>> {
+        events::state(self.connection, event)
+    }
+
+    fn event_status(&mut self, id: Uuid) -> Result<Option<EventStatus>> {
+        events::status(self.connection, id)
+    }
+
+    fn put_event(&mut self, event: &NewEvent) -> Result<()> {
+        events::put(self.connection, event)
+    }
+
+    fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()> {
+        events::update(self.connection, state, attempts, tried)
+    }
+
+    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
+        events::set_status(self.connection, id, status)
+    }
+
+    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+        incidents::find(self.connection, which)
+    }
+
+    fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
+        incidents::newest(self.connection, source, source_ref)
+    }
+
+    fn put_incident(&mut self, row: &IncidentRow) -> Result<()> {
+        incidents::put(self.connection, row)
+    }
+
+    fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
+        incidents::update(self.connection, row)
+    }
+
+    fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
+        incidents::delete(self.connection, id, newest_audit)
+    }
+
+    fn next_number(&mut self, year: i16) -> Result<Number> {
+        let last = match self.last_number {
+            Some(number) if number.year == year => number.count,
+            _ => {
+                self.save_number()?;
+                incidents::last_number(self.connection, year)?
+            }
+        };
+        let number = Number { year, count: last + 1 };
+        self.last_number = Some(number);
+        Ok(number)
+    }
+
+    fn add_audit(&mut self, entry: &NewAuditEntry) -> Result<()> {
+        audit::add(self.connection, entry)
+    }
+
+    fn keep_object(&mut self, row: &IncidentRow) -> Result<()> {
+        audit::keep_object(self.connection, row)
+    }
+
+    fn add_delivery(&mut self, delivery: &NewDelivery) -> Result<()> {
+        queue::add(self.connection, delivery)
+    }
+
+    fn has_pending(&mut self, destination: &str, subject: i64, before: i64) -> Result<bool> {
+        queue::has_pending(self.connection, destination, subject, before)
+    }
+
+    fn find_delivery(&mut self, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
+        queue::find(self.connection, id)
+    }
+
+    fn set_pending(&mut self, delivery: i64, next_at: Option<i64>) -> Result<()> {
+        queue::set_pending(self.connection, delivery, next_at)
+    }
+
+    fn add_attempt(&mut self, delivery: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) -> Result<bool> {
+        queue::add_attempt(self.connection, delivery, attempt, status, next_at)
+    }
+
+    fn release_next(&mut self, destination: &str, delivery: i64, at: i64) -> Result<()> {
+        queue::release_next(self.connection, destination, delivery, at)
+    }
+
+    fn find_destination(&mut self, name: &str, fingerprint: &str) -> Result<Option<DestinationHealth>> {
+        destinations::find(self.connection, name, fingerprint)
+    }
+
+    fn put_destination(&mut self, name: &str, fingerprint: &str, health: &DestinationHealth) -> Result<()> {
+        destinations::put(self.connection, name, fingerprint, health)
+    }
+
+    fn update_destination(&mut self, name: &str, failing_since: Option<i64>, disabled: Option<&str>) -> Result<()> {
+        destinations::update(self.connection, name, failing_since, disabled)
+    }
+
+    fn put_triage_request(&mut self, request: &TriageRequest) -> Result<()> {
+        triage::put(self.connection, request)
+    }
+
+    fn has_triage_request(&mut self, job: &TriageJob) -> Result<bool> {
+        triage::has(self.connection, job)
+    }
+
+    fn remove_triage_request(&mut self, incident: i64) -> Result<()> {
+        triage::remove(self.connection, incident)
+    }
+
+    fn fail_triage_request(&mut self, incident: i64, sha256: &str) -> Result<()> {
+        triage::fail(self.connection, incident, sha256)
+    }
+
+    fn count_triage_attempt(&mut self, job: &TriageJob) -> Result<()> {
+        triage::count_attempt(self.connection, job)
+    }
+
+    fn find_cursor(&mut self, source: &str, start: &str) -> Result<Option<String>> {
+        sources::find_cursor(self.connection, source, start)
+    }
+
+    fn put_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()> {
+        sources::put_cursor(self.connection, source, cursor)
+    }
+
+    fn update_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()> {
+        sources::update_cursor(self.connection, source, cursor)
+    }
+
+    fn set_silent(&mut self, source: &str, since: Option<i64>) -> Result<()> {
+        destinations::set_silent(self.connection, source, since)
+    }
+
+    fn begin_dry_run(&mut self) -> Result<()> {
+        self.last_number_before_dry_run = self.last_number;
+        Ok(self.connection.execute_batch("SAVEPOINT dry_run")?)
+    }
+
+    fn undo_dry_run(&mut self) -> Result<()> {
+        self.last_number = self.last_number_before_dry_run;
+        Ok(self.connection.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?)
+    }
+
+    fn destinations_after(&mut self, key: i64) -> Result<Vec<String>> {
+        queue::destinations_after(self.connection, key)
+    }
+
+    fn remove_repeats(&mut self, before: i64, limit: usize) -> Result<usize> {
+        repeats::remove(self.connection, before, limit)
+    }
+
+    fn dead_deliveries(
+        &mut self,
+        filter: &DeliveryFilter,
+        destinations: &[&str],
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<DeadDelivery>> {
+        deliveries::dead(self.connection, filter, destinations, after, limit)
+    }
+
+    fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize> {
+        queue::kill_pending(self.connection, destination, error, limit)
+    }
+
+    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
+        queue::remove_delivered(self.connection, after, before, limit)
+    }
+
+    fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()> {
+        queue::order_pending(self.connection, destination, is_ordered)
+    }
+
+    fn retry_triage_requests(&mut self, playbook: &str, sha256: &str) -> Result<()> {
+        triage::retry(self.connection, playbook, sha256)
+    }
+}
+
+impl Registry for SqliteTx<'_> {
+    fn put_source(&mut self, source: &SourceRow) -> Result<()> {
+        sources::put(self.connection, source)
+    }
+
+    fn remove_source(&mut self, name: &str) -> Result<()> {
+        sources::remove(self.connection, name)
+    }
+
+    fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {
+        sources::put_tallies(self.connection, tallies)
+    }
+
+    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()> {
+        versions::put(self.connection, plugin, state, report, self.clock.now_ms())
+    }
+
+    fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>> {
+        versions::put_live(self.connection, plugin, keep, self.clock.now_ms())
+    }
+
+    fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>> {
+        versions::put_compiled(self.connection, plugin, name, digest, self.clock.now_ms())
+    }
+}

@@ -1,0 +1,203 @@
+//! The thread that owns the writing connection and commits in groups.
+
+use super::{SqliteTx, Transaction};
+use crate::StoreError;
+use crate::ledger::Ledger;
+use crate::store::Shared;
+use crate::topics::Changed;
+use anyhow::{Result, anyhow};
+use rusqlite::{Connection, TransactionBehavior};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Writes in one transaction: many enough to share the latency of the disk, few enough that none waits long for the
+/// others.
+const BATCH_MAX: usize = 256;
+
+/// A write. It may run twice: when another write of its group fails, each runs again in a transaction of its own.
+trait Write: Send {
+    fn run(&mut self, transaction: &mut Transaction) -> Result<()>;
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Job<F, T> {
+    run: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T> {
+    fn run(&mut self, transaction: &mut Transaction) -> Result<()> {
+        self.result = Some((self.run)(transaction)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        // The caller may have gone; the write stays written.
+        let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Overloaded)));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Box<dyn Write>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. At most `queue` writes wait for it.
+    pub fn start(connection: Connection, queue: usize, shared: Shared) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
+        let group = Group { connection, shared };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes, or returns [`StoreError::Overloaded`] at once if too many writes wait.
+    pub async fn try_write<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let sent = self.sender().map(|queue| queue.try_send(job));
+        match sent {
+            Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Overloaded)),
+            Some(Err(_)) | None => Err(StoreError::Overloaded),
+        }
+    }
+
+    /// Writes, and waits for room in the queue.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let Some(queue) = self.sender() else { return Err(StoreError::Overloaded) };
+        queue.send(job).await.map_err(|_| StoreError::Overloaded)?;
+        drop(queue);
+        answer.await.unwrap_or(Err(StoreError::Overloaded))
+    }
+
+    /// Writes from a thread that may block.
+    pub fn write_blocking<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = job(run);
+        let queue = self.sender().ok_or(StoreError::Overloaded)?;
+        queue.blocking_send(job).map_err(|_| StoreError::Overloaded)?;
+        drop(queue);
+        answer.blocking_recv().unwrap_or(Err(StoreError::Overloaded))
+    }
+
+    /// Returns whether the thread is running.
+    pub fn is_open(&self) -> bool {
+        self.sender().is_some_and(|queue| !queue.is_closed())
+    }
+
+    /// Finishes every waiting write and ends the thread.
+    pub fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn sender(&self) -> Option<mpsc::Sender<Box<dyn Write>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn job<T: Send + 'static>(
+    run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
+) -> (Box<dyn Write>, oneshot::Receiver<Result<T, StoreError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Job { run, result: None, reply }), answer)
+}
+
+struct Group {
+    connection: Connection,
+    shared: Shared,
+}
+
+impl Group {
+    fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            let started = Instant::now();
+            match self.commit(&mut batch) {
+                Ok(()) => {
+                    (self.shared.on_commit)(batch.len(), started.elapsed());
+                    batch.drain(..).for_each(|write| write.answer(Ok(())));
+                }
+                Err(Broken::Write(_)) if batch.len() > 1 => {
+                    // A write must not fail because of its neighbours.
+                    for write in std::mem::take(&mut batch) {
+                        let mut alone = [write];
+                        let result = self.commit(&mut alone);
+                        let [write] = alone;
+                        write.answer(result.map_err(StoreError::from));
+                    }
+                }
+                Err(broken) => {
+                    let error = StoreError::from(broken);
+                    batch.drain(..).for_each(|write| write.answer(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
+        let Shared { clock, policy, outbound, topics, .. } = &self.shared;
+        let outbound_before = outbound.load_full();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut ledger = Ledger {
+            rows: SqliteTx::new(&transaction, clock),
+            clock,
+            policy,
+            outbound: outbound_before.clone(),
+            changed: Changed::default(),
+        };
+        for write in batch.iter_mut() {
+            let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut ledger)));
+            run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
+        }
+        ledger.rows.save_number().map_err(Broken::Write)?;
+        let Ledger { outbound: outbound_after, changed, .. } = ledger;
+        transaction.commit()?;
+        if !Arc::ptr_eq(&outbound_after, &outbound_before) {
+            outbound.store(outbound_after);
+        }
+        topics.publish(changed);
+        Ok(())
+    }
+}
+
+/// The reason why a group was not committed.
+enum Broken {
+    /// One of its writes failed.
+    Write(anyhow::Error),
+    /// The database failed.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Broken> for StoreError {
+    fn from(broken: Broken) -> Self {
+        let error = match broken {
+            Broken::Write(error) => error,
+            Broken::Database(error) => error.into(),
+        };
+        tracing::error!("cannot write to the database: {error:#}");
+        Self::Failed(Arc::new(error))
+    }
+}

@@ -1,0 +1,153 @@
+//! The store of one host, whatever its database is.
+
+mod deliveries;
+mod destinations;
+mod events;
+mod incidents;
+mod plugins;
+mod sources;
+mod tokens;
+mod triage;
+
+pub use tokens::Tokens;
+
+use crate::clock::Clock;
+use crate::leases::LocalLeases;
+use crate::private_files::{private_file, private_folder};
+use crate::rows::Outbound;
+use crate::sqlite::{Opened, Sqlite};
+use crate::topics::Topics;
+use anyhow::{Result, bail};
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The reason why a write was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many writes wait already.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The database failed: a full disk, a broken file.
+    #[error("the store failed: {0:#}")]
+    Failed(Arc<anyhow::Error>),
+}
+
+/// The rules by which repeats are recognised and incidents are reopened.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The recognition of repeats.
+    pub dedup: Dedup,
+    /// The time after its end in which a vendor can reopen an incident.
+    pub reopen_within: Duration,
+}
+
+/// The recognition of repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dedup {
+    /// How long an event is recognised by its signed time or its sender's delivery id.
+    pub retention: Duration,
+    /// How long an event without these is recognised by its body alone.
+    pub window: Duration,
+}
+
+/// A function that is called after each commit with the number of writes in it and its duration.
+pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
+
+/// What the writer shares with the rest of the store.
+pub(crate) struct Shared {
+    pub policy: Policy,
+    pub clock: Arc<Clock>,
+    pub outbound: Arc<ArcSwap<Outbound>>,
+    pub topics: Arc<Topics>,
+    pub on_commit: OnCommit,
+}
+
+/// The store of one host.
+#[derive(Debug)]
+pub struct Store {
+    database: Sqlite,
+    pub(crate) clock: Arc<Clock>,
+    outbound: Arc<ArcSwap<Outbound>>,
+    /// The sources about whose silence notifications were queued, and since when they are silent.
+    silent: ArcSwap<BTreeMap<String, i64>>,
+    topics: Arc<Topics>,
+    pub(crate) leases: LocalLeases,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the database in a data folder, and creates both if they are missing. Only one host at a time can do so.
+    ///
+    /// # Errors
+    /// Returns an error if the folder or the database cannot be used.
+    pub fn open(data_dir: &Path, queue: usize, policy: Policy, on_commit: OnCommit) -> Result<Self> {
+        Self::open_with(data_dir, queue, policy, on_commit, Clock::after)
+    }
+
+    /// Opens the store with the clock that `clock` makes from the largest key in the database.
+    pub(crate) fn open_with(
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: impl FnOnce(i64) -> Clock,
+    ) -> Result<Self> {
+        private_folder(data_dir)?;
+        let lock = private_file(&data_dir.join("lock"))?;
+        if lock.try_lock().is_err() {
+            bail!("the data folder {} is in use by another hookmill; stop that first", data_dir.display());
+        }
+        let opened = Opened::open(data_dir)?;
+        let clock = Arc::new(clock(opened.last_key()?));
+        let outbound = Arc::new(ArcSwap::default());
+        let silent = ArcSwap::from_pointee(opened.silent_sources()?);
+        let topics = Arc::new(Topics::new(opened.newest_audit()?));
+        let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
+        let shared =
+            Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
+        let database = opened.start(queue, shared)?;
+        Ok(Self { database, clock, outbound, silent, topics, leases: LocalLeases::default(), _lock: lock })
+    }
+
+    /// Returns a new id.
+    pub fn new_id(&self) -> Uuid {
+        self.clock.new_id()
+    }
+
+    /// Returns whether the store takes writes.
+    pub fn is_open(&self) -> bool {
+        self.database.is_open()
+    }
+
+    /// Finishes every waiting write and closes the database for writing.
+    pub fn close(&self) {
+        self.database.close();
+    }
+
+    /// Watches the id of the newest audit entry that is on disk.
+    pub fn watch_audit(&self) -> watch::Receiver<Uuid> {
+        self.topics.watch_audit()
+    }
+
+    /// Watches for deliveries that may be due.
+    pub fn watch_deliveries(&self) -> watch::Receiver<()> {
+        self.topics.watch_deliveries()
+    }
+
+    /// Watches for events that are to be mapped again.
+    pub fn watch_queued(&self) -> watch::Receiver<()> {
+        self.topics.watch_queued()
+    }
+
+    /// Watches for incidents that wait for a playbook.
+    pub fn watch_triage(&self) -> watch::Receiver<()> {
+        self.topics.watch_triage()
+    }
+}

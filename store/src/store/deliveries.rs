@@ -1,0 +1,106 @@
+//! Recording, retrying and reading deliveries.
+
+use super::{Store, StoreError};
+use crate::ledger::ROWS_PER_WRITE;
+use crate::reads::Reads;
+use crate::rows::{Attempted, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueuePosition};
+use anyhow::Result;
+use hookmill_notify::Trigger;
+use serde_json::Value;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+impl Store {
+    /// Records attempts at one destination in the order in which they ended, with the health of the destination.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub async fn record_attempts(&self, destination: &str, attempts: Vec<Attempted>) -> Result<(), StoreError> {
+        let name = destination.to_owned();
+        self.database.write(move |ledger| ledger.record_attempts(&name, &attempts)).await
+    }
+
+    /// Makes a dead or pending delivery due now, also when an earlier one blocks it. Returns its destination, or the
+    /// reason why nothing was changed; `None` if there is no such delivery.
+    ///
+    /// # Errors
+    /// Returns an error if the delivery cannot be written.
+    pub async fn retry_delivery(&self, id: Uuid) -> Result<Option<Result<String, String>>, StoreError> {
+        self.database.write(move |ledger| ledger.retry_delivery(id)).await
+    }
+
+    /// Makes dead deliveries due again, from the oldest on. Returns their number. Deliveries of destinations that are
+    /// not configured stay dead.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub async fn retry_dead(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        let (mut after, mut retried) = (0, 0);
+        loop {
+            let filter = filter.clone();
+            let keys = self.database.write(move |ledger| ledger.retry_dead(&filter, after)).await?;
+            retried += keys.len() as u64;
+            match keys.last() {
+                Some(last) if keys.len() == ROWS_PER_WRITE => after = *last,
+                _ => return Ok(retried),
+            }
+        }
+    }
+
+    /// Removes delivered deliveries with keys between two keys. Returns the key from which to continue, if there may be
+    /// more.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be removed.
+    pub async fn purge_delivered(&self, after: i64, before: i64) -> Result<Option<i64>, StoreError> {
+        self.database.write(move |ledger| ledger.purge_delivered(after, before)).await
+    }
+
+    /// Queues deliveries about something that happened to the host itself, for every notification with this trigger.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub async fn enqueue_notice(&self, trigger: Trigger, message: Value) -> Result<(), StoreError> {
+        if self.outbound.load().rules_for(trigger).next().is_none() {
+            return Ok(());
+        }
+        self.database.write(move |ledger| ledger.enqueue_notice(trigger, &message)).await
+    }
+
+    /// Returns the due deliveries of a destination after a position, the most overdue first, except `without`.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn due_deliveries(
+        &self,
+        destination: String,
+        now: i64,
+        after: QueuePosition,
+        limit: usize,
+        without: HashSet<Uuid>,
+    ) -> Result<DueDeliveries> {
+        self.database.reads().due_deliveries(destination, now, after, limit, without).await
+    }
+
+    /// Returns the numbers of pending and of dead deliveries of each configured destination.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be counted.
+    pub async fn delivery_counts(&self) -> Result<Vec<(String, i64, i64)>> {
+        let names = self.outbound.load().destinations.iter().map(|destination| destination.name.clone()).collect();
+        self.database.reads().delivery_counts(names).await
+    }
+
+    /// Returns deliveries, the newest first.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<DeliveryRow>> {
+        self.database.reads().deliveries(filter, before, limit).await
+    }
+}

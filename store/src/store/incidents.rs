@@ -1,0 +1,83 @@
+//! Changing and reading incidents and their audit entries.
+
+use super::{Store, StoreError};
+use crate::reads::Reads;
+use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page, PatchRefusal};
+use anyhow::Result;
+use hookmill_incident::{AuditEntry, Patch};
+use std::ops::ControlFlow;
+use uuid::Uuid;
+
+impl Store {
+    /// Applies an analyst's change.
+    ///
+    /// # Errors
+    /// Returns an error if the change cannot be written.
+    pub async fn patch(
+        &self,
+        which: IncidentKey,
+        patch: Patch,
+        by: String,
+        request_id: String,
+    ) -> Result<Result<IncidentRow, PatchRefusal>, StoreError> {
+        self.database.write(move |ledger| ledger.patch(which, patch.clone(), &by, &request_id)).await
+    }
+
+    /// Deletes an incident. Its audit entries stay. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Returns an error if the incident cannot be deleted.
+    pub async fn delete(&self, which: IncidentKey, request_id: String) -> Result<bool, StoreError> {
+        self.database.write(move |ledger| ledger.delete(which, &request_id)).await
+    }
+
+    /// Returns one incident.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    pub async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+        self.database.reads().incident(which).await
+    }
+
+    /// Returns incidents, the newest first.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn incidents(
+        &self,
+        filter: IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<IncidentRow>> {
+        self.database.reads().incidents(filter, before, limit).await
+    }
+
+    /// Returns the audit trail of an incident, the oldest entry first; also of an incident that was deleted.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    pub async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
+        self.database.reads().audit(which).await
+    }
+
+    /// Returns the newest audit entry of an incident; also of an incident that was deleted.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    pub async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
+        self.database.reads().newest_audit(which).await
+    }
+
+    /// Calls `add` with `to` and each audit entry after this id, the oldest first, until `add` breaks. Returns `to`.
+    ///
+    /// # Errors
+    /// Returns an error if the entries cannot be read.
+    pub async fn audit_after<T: Send + 'static>(
+        &self,
+        after: Uuid,
+        to: T,
+        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<T> {
+        self.database.reads().audit_after(after, to, add).await
+    }
+}

@@ -1,0 +1,76 @@
+//! Registered sources, counts, and silent sources.
+
+use super::{Store, StoreError};
+use crate::ledger::Registry;
+use crate::reads::Reads;
+use crate::rows::{SourceRow, Tally};
+use anyhow::Result;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Store {
+    /// Returns every registered source, by name.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn registered_sources(&self) -> Result<Vec<SourceRow>> {
+        self.database.reads().registered_sources().await
+    }
+
+    /// Adds or replaces a registered source with all its secrets.
+    ///
+    /// # Errors
+    /// Returns an error if the source cannot be written.
+    pub async fn put_source(&self, source: SourceRow) -> Result<(), StoreError> {
+        self.database.write(move |ledger| ledger.rows.put_source(&source)).await
+    }
+
+    /// Removes a registered source with its secrets and counts. Its events and incidents stay.
+    ///
+    /// # Errors
+    /// Returns an error if the source cannot be removed.
+    pub async fn remove_source(&self, name: String) -> Result<(), StoreError> {
+        self.database.write(move |ledger| ledger.rows.remove_source(&name)).await
+    }
+
+    /// Returns the counts of a source that were stored last.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn tally(&self, source: Arc<str>) -> Result<Tally> {
+        self.database.reads().tally(source).await
+    }
+
+    /// Stores the counts of sources.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
+        self.database.write(move |ledger| ledger.rows.put_tallies(&tallies)).await
+    }
+
+    /// Returns since when a source is recorded as silent, in milliseconds since the Unix epoch; `None` if it is not.
+    pub fn silent_since(&self, source: &str) -> Option<i64> {
+        self.silent.load().get(source).copied()
+    }
+
+    /// Records that a source is silent and queues the notifications about that, or records that it sends again.
+    ///
+    /// # Errors
+    /// Returns an error if that cannot be written.
+    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<(), StoreError> {
+        let name = source.to_owned();
+        let since = is_silent.then(|| self.clock.now_ms());
+        self.database.write(move |ledger| ledger.set_silent(&name, since, &message)).await?;
+        self.silent.rcu(|silent| {
+            let mut silent = BTreeMap::clone(silent);
+            match since {
+                Some(since) => silent.insert(source.to_owned(), since),
+                None => silent.remove(source),
+            };
+            silent
+        });
+        Ok(())
+    }
+}

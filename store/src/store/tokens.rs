@@ -1,0 +1,73 @@
+//! Tokens of the API, stored as digests: the token itself is shown once, when it is created.
+
+use super::Store;
+use crate::private_files::private_folder;
+use crate::reads::Reads;
+use crate::rows::{Scope, TokenRow};
+use crate::sqlite::TokenTable;
+use anyhow::{Context, Result, bail};
+use hookmill_incident::id::unix_ms;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+impl Store {
+    /// Returns the token with this text, if it is valid now.
+    ///
+    /// # Errors
+    /// Returns an error if the tokens cannot be read.
+    pub async fn token(&self, text: &str) -> Result<Option<TokenRow>> {
+        self.database.reads().token(digest(text), self.clock.now_ms()).await
+    }
+}
+
+/// The tokens of a data folder, with or without a running host.
+#[derive(Debug)]
+pub struct Tokens {
+    table: TokenTable,
+}
+
+impl Tokens {
+    /// Opens a data folder, and creates it if it is missing.
+    ///
+    /// # Errors
+    /// Returns an error if the folder or its database cannot be used.
+    pub fn open(data_dir: &Path) -> Result<Self> {
+        private_folder(data_dir)?;
+        Ok(Self { table: TokenTable::open(data_dir)? })
+    }
+
+    /// Creates a token and returns its text, which is not stored.
+    ///
+    /// # Errors
+    /// Returns an error if the name is taken or the token cannot be written.
+    pub fn create(&self, name: &str, scope: Scope, expires_at: Option<i64>) -> Result<String> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random)?;
+        let text = format!("hm_{}", hex::encode(random));
+        let token = TokenRow { name: name.to_owned(), scope, created_at: unix_ms(), expires_at };
+        if !self.table.add(&token, &digest(&text))? {
+            bail!("there is a token `{name}` already; choose another name or revoke it");
+        }
+        Ok(text)
+    }
+
+    /// Returns every token, by name.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub fn list(&self) -> Result<Vec<TokenRow>> {
+        self.table.list().context("cannot read the tokens")
+    }
+
+    /// Removes a token. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Returns an error if the token cannot be removed.
+    pub fn revoke(&self, name: &str) -> Result<bool> {
+        self.table.remove(name)
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
