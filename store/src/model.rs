@@ -177,7 +177,7 @@ impl Model {
         }
     }
 
-    /// Compares some of the reads, each with what the rows in memory say.
+    /// Compares some of the reads with the rows in memory.
     async fn compare_reads(&mut self) {
         let (store, memory, place) = (self.store(), &self.memory, self.place());
         for status in [EventStatus::Queued, EventStatus::Quarantined] {

@@ -1,6 +1,6 @@
 //! Events: recording one, with everything that follows from it.
 
-use super::{Ledger, NewEvent, Subject, Tx};
+use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
 use hookmill_incident::id::key;
@@ -8,26 +8,6 @@ use hookmill_incident::{Event, EventState, EventStatus, Failure, Mapped, Origin,
 use hookmill_notify::{Rule, Trigger, about_event};
 use jiff::Timestamp;
 use uuid::Uuid;
-
-/// The columns of an event that do not depend on the transaction, in JSON, encoded before it.
-pub(crate) struct EncodedEvent {
-    pub tried: String,
-    pub headers: String,
-    pub context: String,
-}
-
-impl EncodedEvent {
-    /// Encodes an event.
-    pub fn of(mapped: &Mapped) -> Self {
-        // Lists of strings always have a JSON form.
-        let json = |pairs: &[(String, String)]| serde_json::to_string(pairs).unwrap_or_default();
-        Self {
-            tried: serde_json::to_string(&mapped.tried).unwrap_or_default(),
-            headers: json(&mapped.event.headers),
-            context: json(&mapped.event.context),
-        }
-    }
-}
 
 impl<T: Tx> Ledger<'_, T> {
     /// Records a new event with everything that follows from it, unless it is a repeat.

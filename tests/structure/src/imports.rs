@@ -118,10 +118,13 @@ impl<'a> Found<'a> {
             Some("super") if ups <= own.len() => [&own[..own.len() - ups], &path[ups..]].concat(),
             _ => [&own[..], path].concat(),
         };
-        (1..=absolute.len()).rev().find_map(|length| {
+        let found = (1..=absolute.len()).rev().find_map(|length| {
             let module = absolute[..length].join("::");
             self.modules.contains(&module).then(|| (module, absolute.get(length).cloned()))
-        })
+        });
+        // The root of a library is where its other names come from.
+        let is_from_root = path.first().is_some_and(|first| first == "crate") && self.modules.contains("lib");
+        found.or_else(|| is_from_root.then(|| ("lib".to_owned(), absolute.first().cloned())))
     }
 
     fn add(&mut self, path: &[String]) {
