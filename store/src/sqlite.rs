@@ -27,7 +27,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
 pub(crate) use tokens::TokenTable;
-pub(crate) use tx::{SqliteTx, Transaction};
+pub(crate) use tx::Transaction;
 
 use crate::error::StoreError;
 use crate::options::Shared;
