@@ -1,6 +1,6 @@
 //! Events: payloads as they were received.
 
-use crate::id::unix_ms;
+use crate::timestamp::unix_ms;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;

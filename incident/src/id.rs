@@ -5,8 +5,8 @@
 //! positive 64-bit integer like SQLite's own row id. No table needs a second index to find a row by its UUID, and rows
 //! lie on disk in the order in which they were made.
 
+use crate::timestamp::unix_ms;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 const COUNTER_BITS: u32 = 15;
@@ -18,9 +18,9 @@ pub struct IdSource {
 }
 
 impl IdSource {
-    /// Returns a source whose ids follow `last_key`, the largest row key in the store.
-    pub fn after(last_key: i64) -> Self {
-        Self { last: AtomicU64::new(last_key.unsigned_abs()) }
+    /// Returns a source whose ids follow `last_row_key`, the largest row key in the store.
+    pub fn after(last_row_key: i64) -> Self {
+        Self { last: AtomicU64::new(last_row_key.unsigned_abs()) }
     }
 
     /// Returns a new id.
@@ -33,7 +33,7 @@ impl IdSource {
 }
 
 /// Returns the row key of an id.
-pub fn key(id: Uuid) -> i64 {
+pub fn row_key(id: Uuid) -> i64 {
     let bits = id.as_u128();
     let ms = (bits >> 80) as i64;
     let counter = ((bits >> 64) & 0xfff) << 3 | (bits >> 59) & 0b111;
@@ -41,23 +41,18 @@ pub fn key(id: Uuid) -> i64 {
 }
 
 /// Returns the smallest row key of an id made at this time.
-pub fn key_at(unix_ms: i64) -> i64 {
+pub fn row_key_at(unix_ms: i64) -> i64 {
     unix_ms.clamp(0, i64::MAX >> COUNTER_BITS) << COUNTER_BITS
 }
 
 /// Returns an id that comes before every id made from this time on.
 pub fn before(unix_ms: i64) -> Uuid {
-    from_key(key_at(unix_ms).unsigned_abs().saturating_sub(1), 0)
+    from_key(row_key_at(unix_ms).unsigned_abs().saturating_sub(1), 0)
 }
 
 /// Returns the time in a row key, in milliseconds since the Unix epoch.
-pub fn key_ms(key: i64) -> i64 {
-    key >> COUNTER_BITS
-}
-
-/// Returns the current time, in milliseconds since the Unix epoch.
-pub fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+pub fn row_key_ms(row_key: i64) -> i64 {
+    row_key >> COUNTER_BITS
 }
 
 fn from_key(key: u64, random: u64) -> Uuid {
@@ -89,14 +84,14 @@ mod tests {
     fn ids_grow_carry_their_key_and_are_version_7() {
         let source = IdSource::after(0);
         let ids: Vec<Uuid> = (0..100_000).map(|_| source.next()).collect();
-        assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && key(pair[0]) < key(pair[1])));
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && row_key(pair[0]) < row_key(pair[1])));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
-        assert!((key_ms(key(ids[0])) - unix_ms()).abs() < 60_000);
+        assert!((row_key_ms(row_key(ids[0])) - unix_ms()).abs() < 60_000);
     }
 
     #[test]
     fn a_clock_set_back_does_not_repeat_a_key() {
-        let future = key_at(unix_ms() + 3_600_000);
-        assert_eq!(key(IdSource::after(future).next()), future + 1);
+        let future = row_key_at(unix_ms() + 3_600_000);
+        assert_eq!(row_key(IdSource::after(future).next()), future + 1);
     }
 }

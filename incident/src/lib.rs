@@ -8,7 +8,7 @@
 //! - [`words!`] makes the enums whose values are words of the API, the database and the command line.
 //!
 //! This crate must not know about plugins, HTTP, the configuration or a database, and must not do input or output. The
-//! one exception is [`id`], which reads the clock.
+//! one exception is [`timestamp::unix_ms`], which reads the clock.
 
 mod audit;
 mod event;
