@@ -8,7 +8,7 @@ use std::fmt;
 use uuid::Uuid;
 
 words!(
-    /// What was done to an incident.
+    /// The kind of a change of an incident.
     Operation { Creation = "Creation", Update = "Update", Delete = "Delete" }
 );
 
@@ -16,28 +16,28 @@ words!(
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
-    /// `Creation`, `Update` or `Delete`.
+    /// The kind of change.
     pub operation: Operation,
     /// Always `incident`.
     pub object_type: &'static str,
     /// The incident's id.
     pub object_id: Uuid,
-    /// When, in milliseconds since the Unix epoch.
+    /// The time of the change, in milliseconds since the Unix epoch.
     pub start_date: i64,
-    /// The request that did it: an event's id, or that of a call of the API.
+    /// The request that made the change: the id of an event or of a call of the API.
     pub request_id: String,
-    /// The attributes that were set or changed, with their new values: an object.
+    /// A JSON object of the attributes that were set or changed, with their new values.
     pub details: Box<RawValue>,
-    /// Always true: no entry here is a consequence of another one.
+    /// Always true: entries are not consequences of each other.
     pub base: bool,
-    /// The incident's id again: incidents stand for themselves.
+    /// The incident's id again: incidents have no parent.
     pub root_id: Uuid,
-    /// The incident after the operation: an object.
+    /// A JSON object of the incident after the change.
     pub object: Box<RawValue>,
 }
 
 impl AuditEntry {
-    /// Returns the entry of one operation. Without `details` they are taken from the object, as for a Creation.
+    /// Returns the entry of one change. Without `details`, those of a Creation are taken from the object.
     ///
     /// # Errors
     /// Returns an error if `object` is not a JSON object.
@@ -55,16 +55,16 @@ impl AuditEntry {
     }
 }
 
-/// The attributes that a Creation sets: those of the object but for what the host keeps of it.
+/// Returns the attributes that a Creation sets: those of the object, without nulls and those that the host sets.
 fn creation_details(object: &RawValue) -> serde_json::Result<Box<RawValue>> {
-    const KEPT_BY_HOST: [&str; 9] =
+    const SET_BY_HOST: [&str; 9] =
         ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
     let Members(mut attributes) = serde_json::from_str(object.get())?;
-    attributes.retain(|(name, value)| value.get() != "null" && !KEPT_BY_HOST.contains(name));
+    attributes.retain(|(name, value)| value.get() != "null" && !SET_BY_HOST.contains(name));
     to_raw_value(&Members(attributes))
 }
 
-/// The members of an object, in their order.
+/// The members of a JSON object, in their order.
 struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

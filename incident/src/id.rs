@@ -1,29 +1,29 @@
-//! Ids of everything the store holds: UUIDv7 whose first bits are also the row's key.
+//! Ids of everything that the store holds: UUIDs of version 7 that contain the key of their row.
 //!
 //! RFC 9562 leaves open how the bits after the millisecond are filled. Here the next 15 hold a counter (its section
-//! 6.2, method 1) and the last 59 are random, so that time and counter together are unique within one store and fit a
-//! positive 64-bit integer: SQLite's own row id. No table needs a second index to find a row by its UUID, and rows lie
-//! on disk in the order in which they came.
+//! 6.2, method 1) and the last 59 are random. Time and counter together are the row key: unique within one store, and a
+//! positive 64-bit integer like SQLite's own row id. No table needs a second index to find a row by its UUID, and rows
+//! lie on disk in the order in which they were made.
 
+use crate::timestamp::unix_ms;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 const COUNTER_BITS: u32 = 15;
 
-/// Makes ids that only ever grow, also when the clock is set back.
+/// A source of ids that always grow, even if the clock is set back.
 #[derive(Debug)]
 pub struct IdSource {
     last: AtomicU64,
 }
 
 impl IdSource {
-    /// Continues after `last_key`, the largest key in the store.
-    pub fn after(last_key: i64) -> Self {
-        Self { last: AtomicU64::new(last_key.unsigned_abs()) }
+    /// Returns a source whose ids follow `last_row_key`, the largest row key in the store.
+    pub fn after(last_row_key: i64) -> Self {
+        Self { last: AtomicU64::new(last_row_key.unsigned_abs()) }
     }
 
-    /// A new id.
+    /// Returns a new id.
     pub fn next(&self) -> Uuid {
         let now = unix_ms().unsigned_abs() << COUNTER_BITS;
         let newer = |last: u64| Some(now.max(last + 1));
@@ -32,32 +32,27 @@ impl IdSource {
     }
 }
 
-/// The row key of an id.
-pub fn key(id: Uuid) -> i64 {
+/// Returns the row key of an id.
+pub fn row_key(id: Uuid) -> i64 {
     let bits = id.as_u128();
     let ms = (bits >> 80) as i64;
     let counter = ((bits >> 64) & 0xfff) << 3 | (bits >> 59) & 0b111;
     ms << COUNTER_BITS | counter as i64
 }
 
-/// The smallest key that an id made at this time can have.
-pub fn key_at(unix_ms: i64) -> i64 {
+/// Returns the smallest row key of an id made at this time.
+pub fn row_key_at(unix_ms: i64) -> i64 {
     unix_ms.clamp(0, i64::MAX >> COUNTER_BITS) << COUNTER_BITS
 }
 
-/// An id that comes before every id made from this time on.
+/// Returns an id that comes before every id made from this time on.
 pub fn before(unix_ms: i64) -> Uuid {
-    from_key(key_at(unix_ms).unsigned_abs().saturating_sub(1), 0)
+    from_key(row_key_at(unix_ms).unsigned_abs().saturating_sub(1), 0)
 }
 
-/// The time in an id's key, in milliseconds since the Unix epoch.
-pub fn key_ms(key: i64) -> i64 {
-    key >> COUNTER_BITS
-}
-
-/// Now, in milliseconds since the Unix epoch.
-pub fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+/// Returns the time in a row key, in milliseconds since the Unix epoch.
+pub fn row_key_ms(row_key: i64) -> i64 {
+    row_key >> COUNTER_BITS
 }
 
 fn from_key(key: u64, random: u64) -> Uuid {
@@ -68,7 +63,7 @@ fn from_key(key: u64, random: u64) -> Uuid {
     Uuid::from_u128(ms << 80 | VERSION | (counter >> 3) << 64 | VARIANT | (counter & 0b111) << 59 | random)
 }
 
-/// Tells ids of different stores apart; not a secret.
+/// Returns bits that make ids of different stores differ; they need not be secret.
 fn random_bits() -> u64 {
     use std::cell::Cell;
     use std::hash::{BuildHasher, RandomState};
@@ -89,14 +84,14 @@ mod tests {
     fn ids_grow_carry_their_key_and_are_version_7() {
         let source = IdSource::after(0);
         let ids: Vec<Uuid> = (0..100_000).map(|_| source.next()).collect();
-        assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && key(pair[0]) < key(pair[1])));
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && row_key(pair[0]) < row_key(pair[1])));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
-        assert!((key_ms(key(ids[0])) - unix_ms()).abs() < 60_000);
+        assert!((row_key_ms(row_key(ids[0])) - unix_ms()).abs() < 60_000);
     }
 
     #[test]
     fn a_clock_set_back_does_not_repeat_a_key() {
-        let future = key_at(unix_ms() + 3_600_000);
-        assert_eq!(key(IdSource::after(future).next()), future + 1);
+        let future = row_key_at(unix_ms() + 3_600_000);
+        assert_eq!(row_key(IdSource::after(future).next()), future + 1);
     }
 }

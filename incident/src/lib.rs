@@ -1,17 +1,20 @@
 //! The domain of Hookmill, as values and pure functions.
 //!
-//! - An [`Event`] is one payload as received; a [`Verdict`] is what mapping it came to.
-//! - An [`Observation`] is what one payload reports about one incident.
+//! - An [`Event`] is one payload as received; a [`Verdict`] is the result of mapping the event.
+//! - A [`Reading`] is the checked result of a mapper; its [`Observation`]s report about one incident each.
 //! - An [`Incident`] is the record that observations, analysts and playbooks change: [`Incident::create`],
 //!   [`Incident::apply`], [`Incident::patch`] and [`Incident::triage`].
 //! - An [`AuditEntry`] is one change of an incident, in the shape of TheHive's webhooks.
+//! - [`words!`] makes the enums whose values are words of the API, the database and the command line.
 //!
-//! This crate must not know about plugins, HTTP, the configuration or a database, and must not do input or output.
+//! This crate must not know about plugins, HTTP, the configuration or a database, and must not do input or output. The
+//! one exception is [`timestamp::unix_ms`], which reads the clock.
 
 mod audit;
 mod event;
 pub mod id;
 mod incident;
+mod mapped;
 pub mod name;
 mod number;
 mod observation;
@@ -23,11 +26,9 @@ mod vocabulary;
 mod words;
 
 pub use audit::{AuditEntry, Operation};
-pub use event::{
-    DELIVERY_ID, Event, EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, NamedValue, RepeatKey,
-    Verdict,
-};
+pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, IncidentView, Note};
+pub use mapped::{EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, Verdict};
 pub use number::Number;
 pub use observation::{
     Observable, Observation, Origin, Reading, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique, check_length,

@@ -18,3 +18,18 @@ pub fn is_name(text: &str) -> bool {
         && bytes[0].is_ascii_alphanumeric()
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{check_name, is_name};
+
+    #[test]
+    fn names_are_short_and_begin_with_a_letter_or_digit() {
+        let longest = "a".repeat(64);
+        assert!(["edr", "7", "a.b_C-1", &longest].into_iter().all(is_name));
+        let too_long = "a".repeat(65);
+        for text in ["", ".hidden", "-x", "a/b", "a b", "ä", &too_long] {
+            assert!(check_name(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What a mapper reports about incidents, after its result was checked.
+//! Observations: the checked reports of a mapper about incidents.
 
 use crate::triage::Triage;
 use crate::{PluginVersion, Severity, Tlp};
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// Bytes of a title, from 1.
+/// The greatest length of a title, in bytes.
 pub const TITLE_BYTES_MAX: usize = 512;
-/// Bytes of a tag, from 1.
+/// The greatest length of a tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 128;
 
-/// Whether the vendor holds the matter open.
+/// The state of an incident at the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Open, or open again.
+    /// Open, or reopened.
     Open,
     /// Closed, fixed or dismissed.
     Resolved,
 }
 
-/// Something seen that can be looked up or blocked.
+/// Something seen that can be looked up or blocked, such as an address, a hash or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observable {
-    /// What it is: `ip`, `hash`, ….
+    /// The type of the value: `ip`, `hash`, ….
     pub data_type: String,
-    /// The value itself.
+    /// The value.
     pub value: String,
-    /// What it has to do with the incident.
+    /// The connection with the incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Labels of this observable.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Malicious by itself.
+    /// Whether the observable is an indicator of compromise: malicious by itself.
     #[serde(default)]
     pub ioc: bool,
 }
@@ -43,14 +43,14 @@ pub struct Observable {
 /// A MITRE ATT&CK technique or tactic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Technique {
-    /// `T1059.001`, `TA0002`.
+    /// The id: `T1059.001`, `TA0002`.
     pub id: String,
-    /// The tactic it serves.
+    /// The tactic that the technique serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tactic: Option<String>,
 }
 
-/// What one payload says of one incident, checked: the WIT record in the domain's terms.
+/// The checked report of one payload about one incident. A field that is `None` leaves the stored value as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of `incident` in wit/plugin.wit, described there")]
 pub struct Observation {
@@ -70,77 +70,117 @@ pub struct Observation {
     pub details: Map<String, Value>,
 }
 
-/// What a mapper made of one payload, after its result was checked.
+/// The checked result of a mapper for one payload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// What the payload reports about incidents, each source-ref once.
+    /// The observations, at most one for each source-ref.
     pub observations: Vec<Observation>,
-    /// Why parts of the payload rightly make no incident.
+    /// The reasons why parts of the payload rightly make no incident.
     pub skipped: Vec<String>,
-    /// Parts of the payload that should have made an incident and could not.
+    /// The parts of the payload that should have made an incident and could not.
     pub problems: Vec<String>,
 }
 
-/// What is the same for every observation of one event.
+/// The facts that all observations of one event share.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The event.
+    /// The event's id.
     pub event_id: Uuid,
-    /// The registered source.
+    /// The name of the source.
     pub source: String,
-    /// When the event was received.
+    /// The time of receipt.
     pub received_at: Timestamp,
-    /// The plugin that mapped it.
+    /// The plugin that mapped the event.
     pub plugin: PluginVersion,
     /// The playbook that the source names.
     pub playbook: Option<String>,
-    /// Whether it runs by itself.
+    /// Whether new incidents are triaged by that playbook without being asked.
     pub auto_triage: bool,
 }
 
 impl Origin {
-    /// The playbook that is to look at an incident which became new.
+    /// Returns the triage request for an incident whose status became `new`, if the source asks for triage.
     pub(crate) fn triage(&self, now: Timestamp) -> Option<Triage> {
         let playbook = self.playbook.as_ref().filter(|_| self.auto_triage)?;
         Some(Triage::waiting(playbook, now))
     }
 }
 
-/// Checks that a text has 1 to `max` bytes.
+/// Checks that a text has 1 to `max` bytes; `what` names the text in the error.
 ///
 /// # Errors
-/// A sentence that says how many it has.
+/// Returns a sentence with the length and the bounds.
 pub fn check_length(what: &str, text: &str, max: usize) -> Result<(), String> {
     match text.len() {
         length if (1..=max).contains(&length) => Ok(()),
-        length => Err(format!("{what} has {length} bytes; 1 to {max} are taken")),
+        length => Err(format!("{what} has {length} bytes; expected 1 to {max}")),
     }
 }
 
-/// Merges what one payload says twice of the same incident: the later word wins, as if it had come later.
+/// Merges the observations of each source-ref, in list order: the result is as if the later one had come later.
 pub fn merge_repeats(observations: Vec<Observation>) -> Vec<Observation> {
     let mut merged: Vec<Observation> = Vec::with_capacity(observations.len());
     for later in observations {
-        let Some(first) = merged.iter_mut().find(|known| known.source_ref == later.source_ref) else {
-            merged.push(later);
-            continue;
-        };
-        first.title = later.title.or(first.title.take());
-        first.description = later.description.or(first.description.take());
-        first.category = later.category.or(first.category.take());
-        first.severity = later.severity.or(first.severity);
-        first.state = later.state.or(first.state);
-        first.tlp = first.tlp.max(later.tlp);
-        first.occurred_at = match (first.occurred_at, later.occurred_at) {
+        match merged.iter_mut().find(|known| known.source_ref == later.source_ref) {
+            Some(first) => first.merge(later),
+            None => merged.push(later),
+        }
+    }
+    merged
+}
+
+impl Observation {
+    fn merge(&mut self, later: Self) {
+        self.title = later.title.or(self.title.take());
+        self.description = later.description.or(self.description.take());
+        self.category = later.category.or(self.category.take());
+        self.severity = later.severity.or(self.severity);
+        self.state = later.state.or(self.state);
+        self.tlp = self.tlp.max(later.tlp);
+        self.occurred_at = match (self.occurred_at, later.occurred_at) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        first.changed_at = first.changed_at.max(later.changed_at);
-        first.external_link = later.external_link.or(first.external_link.take());
-        first.tags.extend(later.tags);
-        first.observables.extend(later.observables);
-        first.techniques.extend(later.techniques);
-        first.details.extend(later.details);
+        self.changed_at = self.changed_at.max(later.changed_at);
+        self.external_link = later.external_link.or(self.external_link.take());
+        self.tags.extend(later.tags);
+        self.observables.extend(later.observables);
+        self.techniques.extend(later.techniques);
+        self.details.extend(later.details);
     }
-    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn observation(source_ref: &str, severity: Option<Severity>, tag: &str) -> Observation {
+        let details = Map::from_iter([(tag.to_owned(), json!(source_ref))]);
+        Observation {
+            source_ref: source_ref.into(),
+            severity,
+            tags: vec![tag.into()],
+            details,
+            ..Observation::default()
+        }
+    }
+
+    #[test]
+    fn observations_of_one_source_ref_are_merged_in_order() {
+        let first = Observation { tlp: Some(Tlp::Red), ..observation("a", Some(Severity::High), "one") };
+        let later = Observation { tlp: Some(Tlp::Green), ..observation("a", None, "two") };
+        let merged = merge_repeats(vec![first, observation("b", None, "x"), later]);
+        assert_eq!(merged.len(), 2);
+        assert_eq!((merged[0].severity, merged[0].tlp), (Some(Severity::High), Some(Tlp::Red)));
+        assert_eq!(merged[0].tags, ["one", "two"]);
+        assert_eq!(json!(merged[0].details), json!({"one": "a", "two": "a"}));
+    }
+
+    #[test]
+    fn lengths_are_counted_in_bytes() {
+        assert_eq!(check_length("the tag", "ä", 2), Ok(()));
+        assert_eq!(check_length("the tag", "", 2).unwrap_err(), "the tag has 0 bytes; expected 1 to 2");
+        assert_eq!(check_length("the tag", "aä", 2).unwrap_err(), "the tag has 3 bytes; expected 1 to 2");
+    }
 }

@@ -1,9 +1,10 @@
-//! An analyst's change of an incident.
+//! An analyst's change of an incident, as JSON.
 
 use crate::{Severity, Status, Tlp};
 use serde::Deserialize;
 
-/// What an analyst changes.
+/// The fields of an incident that an analyst sets. A field that is absent stays as it is; `null` clears a field that can
+/// be empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are those of the incident")]
@@ -24,15 +25,18 @@ pub struct Patch {
     pub tlp: Option<Option<Tlp>>,
     #[serde(default, deserialize_with = "given")]
     pub tags: Option<Vec<String>>,
-    /// Text to add to the notes.
+    /// The text of a new note.
     #[serde(default, deserialize_with = "given")]
     pub note: Option<String>,
-    /// The revision that the change was made on.
+    /// The revision that the change is based on; a stale one is refused.
     #[serde(default, deserialize_with = "given")]
     pub revision: Option<u64>,
 }
 
-/// Tells `null`, which clears a field that can be empty and is refused for any other, from a field that is not there.
+/// Deserializes a field that is present, for `#[serde(default, deserialize_with = "given")]`.
+///
+/// Without this, serde reads `null` like an absent field. With this, `null` is `Some(None)` in a field of type
+/// `Option<Option<T>>` and an error in a field of type `Option<T>`.
 pub fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

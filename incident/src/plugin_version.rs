@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The plugin, by file and content, that an incident comes from.
+/// A plugin file, by name and content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginVersion {
-    /// The name of its file, without `.wasm`.
+    /// The name of the file, without `.wasm`.
     pub name: String,
-    /// The version that it gives itself.
+    /// The version from the plugin's description of itself.
     pub version: String,
-    /// The digest of its file, in hexadecimal.
+    /// The SHA-256 digest of the file, in hexadecimal.
     pub sha256: String,
 }

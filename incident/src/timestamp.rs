@@ -1,15 +1,21 @@
-//! Reads the points in time that vendors write.
+//! Points in time: the current one, and those that vendors write.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Between 1601, where Windows starts counting, and 1970, in steps of 100 ns.
+/// The Unix epoch as a Windows FILETIME, which counts steps of 100 ns from 1601.
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
-/// Counts below these are in these units.
+/// The upper bound of a count in each unit.
 const SECONDS: i128 = 100_000_000_000;
 const MILLISECONDS: i128 = 100_000_000_000_000;
 const MICROSECONDS: i128 = 100_000_000_000_000_000;
 const FILETIMES: i128 = 1_000_000_000_000_000_000;
+
+/// Returns the current time, in milliseconds since the Unix epoch.
+pub fn unix_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
 
 /// Parses RFC 3339 with any offset and any number of fractional digits, or digits that count from the Unix epoch in
 /// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).
@@ -18,16 +24,17 @@ const FILETIMES: i128 = 1_000_000_000_000_000_000;
 /// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Seconds may have a fraction.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it; years before 1970 and after 9999 are.
+/// Returns a sentence that says why `text` is not such a time, or that its year is not between 1970 and 9999.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     let parsed = match text.split_once('.') {
-        None if digits(text) => from_digits(text),
-        Some((seconds, fraction)) if digits(seconds) && digits(fraction) && seconds.len() <= 11 => from_digits(seconds)
-            .and_then(|whole| {
+        None if is_digits(text) => from_digits(text),
+        Some((seconds, fraction)) if is_digits(seconds) && is_digits(fraction) && seconds.len() <= 11 => {
+            from_digits(seconds).and_then(|whole| {
                 let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
                 Timestamp::new(whole.as_second(), nanos).ok()
-            }),
+            })
+        }
         _ => shortened(text).parse().ok(),
     };
     match parsed {
@@ -37,12 +44,12 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// The year in UTC.
+/// Returns the year in UTC.
 pub fn year(time: Timestamp) -> i16 {
     TimeZone::UTC.to_datetime(time).year()
 }
 
-fn digits(text: &str) -> bool {
+fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -58,7 +65,7 @@ fn from_digits(text: &str) -> Option<Timestamp> {
     Timestamp::from_nanosecond(nanos).ok()
 }
 
-/// Cuts a fraction to the nine digits that can be kept.
+/// Cuts a fraction to nine digits, as many as a [`Timestamp`] can hold.
 fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
     let Some(dot) = text.find('.') else { return text.into() };
     let fraction = text[dot + 1..].bytes().take_while(u8::is_ascii_digit).count();
@@ -77,7 +84,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn every_spelling_of_a_time() {
+    fn times_are_read_in_every_form() {
         let cases = [
             ("2024-01-15T10:00:00Z", "2024-01-15T10:00:00Z"),
             ("2024-01-15T12:00:00+02:00", "2024-01-15T10:00:00Z"),
@@ -97,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn other_texts_and_years_out_of_bounds_are_refused() {
         for text in [
             "",
             "yesterday",

@@ -1,4 +1,4 @@
-//! What a playbook is asked to do with an incident, and what it answers.
+//! The work of a playbook on an incident, and the actions that it asks for.
 
 use crate::words;
 use crate::{Observable, PluginVersion, Severity, Status};
@@ -6,26 +6,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 words!(
-    /// Where the work of a playbook on an incident stands.
+    /// The state of a playbook's work on an incident.
     TriageStatus {
-        /// It is to be called.
+        /// The playbook will be called.
         Waiting = "waiting",
-        /// Its actions are done.
+        /// The playbook's actions were applied.
         Done = "done",
-        /// It could not; nothing was done.
+        /// The call failed; nothing was changed.
         Failed = "failed",
-        /// It came too late: somebody else was at work on the incident. Nothing was done.
+        /// The incident was no longer new when the playbook was to be called; nothing was changed.
         Skipped = "skipped",
     }
 );
 words!(
-    /// Why a playbook could not.
+    /// The kind of reason why a playbook's work failed.
     TriageCode {
         NotLoaded = "not_loaded", DeadlineExceeded = "deadline_exceeded", MemoryExceeded = "memory_exceeded",
         OutputTooLarge = "output_too_large", Trapped = "trapped",
-        /// It said so itself.
+        /// The playbook returned an error.
         Refused = "refused",
-        /// It asked for what is no action.
+        /// The playbook returned an invalid action.
         InvalidAction = "invalid_action",
     }
 );
@@ -35,36 +35,36 @@ words!(
 pub struct Triage {
     /// The playbook's name.
     pub playbook: String,
-    /// How far it is.
+    /// The state of the work.
     pub status: TriageStatus,
-    /// Since when.
+    /// The time of the last change of `status`.
     pub at: Timestamp,
     /// The version that was called.
     pub plugin: Option<PluginVersion>,
-    /// Why it could not.
+    /// The reason of a failure.
     pub error: Option<TriageError>,
-    /// What of it could not be done, or need not be.
+    /// The actions that were left out, with the reason of each.
     pub problems: Vec<String>,
 }
 
-/// Why a playbook could not.
+/// The reason why a playbook's work failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriageError {
     /// The kind of reason.
     pub code: TriageCode,
-    /// The reason.
+    /// A description.
     pub message: String,
 }
 
 impl Triage {
-    /// A call that is wanted.
+    /// Returns the record of a requested call.
     pub fn waiting(playbook: &str, at: Timestamp) -> Self {
         let playbook = playbook.to_owned();
         Self { playbook, status: TriageStatus::Waiting, at, plugin: None, error: None, problems: Vec::new() }
     }
 }
 
-/// What a playbook wants done, checked: the WIT variant in the domain's terms.
+/// A checked action of a playbook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants are those of `action` in wit/plugin.wit, described there")]

@@ -1,19 +1,19 @@
-//! The words of the contract for an incident.
+//! The words that describe an incident.
 
 use crate::words;
 
 words!(
-    /// How bad it is.
+    /// The severity of an incident, from the least to the most severe.
     Severity { Informational = "informational", Low = "low", Medium = "medium", High = "high", Critical = "critical" }
 );
 words!(
-    /// Where the work on an incident stands.
+    /// The state of the work on an incident.
     Status {
         New = "new", Triaged = "triaged", InProgress = "in_progress", Escalated = "escalated", Resolved = "resolved",
         FalsePositive = "false_positive", Closed = "closed",
     }
 );
 words!(
-    /// With whom it may be shared (Traffic Light Protocol 2.0), from least to most restricted.
+    /// The Traffic Light Protocol 2.0: with whom an incident may be shared, from the least to the most restricted.
     Tlp { Clear = "clear", Green = "green", Amber = "amber", AmberStrict = "amber-strict", Red = "red" }
 );

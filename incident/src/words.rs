@@ -1,19 +1,37 @@
 //! Enums whose values are words of the contract: in JSON, in the database, on the command line and in messages.
 
-/// Makes an enum whose every variant stands for one word.
+/// Makes an enum of words: each variant has one word, in JSON and as text.
+///
+/// The enum is `Copy` and ordered as it is written. It implements `Serialize`, `Deserialize`, `Display` and `FromStr`
+/// (without case; an unknown word is refused with the list of known ones), and has the constant `ALL` and the method
+/// `as_str`. The calling crate needs `serde` with its feature `derive`.
+///
+/// ```
+/// hookmill_incident::words!(
+///     /// The colour of a light.
+///     Colour {
+///         Red = "red",
+///         /// Also called amber.
+///         Yellow = "yellow",
+///     }
+/// );
+/// assert_eq!("RED".parse(), Ok(Colour::Red));
+/// assert_eq!(Colour::Yellow.to_string(), "yellow");
+/// assert_eq!("blue".parse::<Colour>(), Err("`blue` is not one of: red, yellow".to_owned()));
+/// ```
 #[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[allow(missing_docs, reason = "most words say it themselves")]
+        #[allow(missing_docs, reason = "most words need no explanation")]
         pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),* }
 
         impl $name {
-            /// Every value, in order.
+            /// All values, in order.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word that stands for it.
+            /// Returns the word.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }
             }
@@ -22,7 +40,7 @@ macro_rules! words {
         impl std::str::FromStr for $name {
             type Err = String;
 
-            /// Reads the word without case.
+            /// Reads a word, without case and surrounding space.
             fn from_str(word: &str) -> Result<Self, String> {
                 let known = Self::ALL.iter().find(|value| value.as_str().eq_ignore_ascii_case(word.trim()));
                 known.copied().ok_or_else(|| {

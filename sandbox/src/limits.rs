@@ -1,6 +1,6 @@
 //! What plugins may use.
 
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use uuid::Uuid;

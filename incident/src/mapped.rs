@@ -1,0 +1,130 @@
+//! The result of mapping an event: the verdict before it is stored, the state after.
+
+use crate::{Event, Number, PluginVersion, Reading, words};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+words!(
+    /// The result of an event, as it is stored.
+    EventStatus {
+        /// The event made or changed incidents.
+        Mapped = "mapped",
+        /// Nothing in the event makes an incident.
+        Ignored = "ignored",
+        /// Some of the event could not be mapped.
+        Partial = "partial",
+        /// The host will map the event later without being asked.
+        Queued = "queued",
+        /// Mapping failed; the event waits for a new plugin version, a replay or a discard.
+        Quarantined = "quarantined",
+        /// An administrator decided that the event will not be mapped.
+        Discarded = "discarded",
+    }
+);
+
+words!(
+    /// The kind of reason why mapping failed.
+    FailureCode {
+        /// The call took longer than `deadline_ms`.
+        DeadlineExceeded = "deadline_exceeded",
+        /// The instance needed more than `memory_mib`.
+        MemoryExceeded = "memory_exceeded",
+        /// The mapper returned more than `output_mib` or `incidents`.
+        OutputTooLarge = "output_too_large",
+        /// The instance trapped.
+        Trapped = "trapped",
+        /// The mapper reported a broken payload.
+        Malformed = "malformed",
+        /// The mapper reported a payload of another kind.
+        Unsupported = "unsupported",
+        /// The mapper returned an invalid incident.
+        InvalidIncident = "invalid_incident",
+    }
+);
+
+/// The reason why an event was not mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of reason.
+    pub code: FailureCode,
+    /// A description, with the plugin's name and version.
+    pub message: String,
+}
+
+/// The result of mapping an event, before it is stored.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// A mapper read the event.
+    Read {
+        /// The mapper.
+        plugin: PluginVersion,
+        /// The mapper's result.
+        reading: Reading,
+    },
+    /// The event waits, for this reason.
+    Wait(String),
+    /// Mapping failed.
+    Failed(Failure),
+    /// The source has `plugin: none`.
+    NotMapped,
+}
+
+impl Verdict {
+    /// Returns the reason why there is no reading, for messages.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Wait(reason) => reason,
+            Self::Failed(failure) => &failure.message,
+            Self::Read { .. } => "it was read",
+            Self::NotMapped => "the source has `plugin: none`",
+        }
+    }
+}
+
+/// An event with its verdict, ready to be stored.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The event.
+    pub event: Event,
+    /// The result of mapping the event.
+    pub verdict: Verdict,
+    /// The playbook that the source names.
+    pub playbook: Option<String>,
+    /// Whether new incidents are triaged by that playbook without being asked.
+    pub auto_triage: bool,
+    /// The plugin versions that were called, as `NAME@SHA256`.
+    pub tried: Vec<String>,
+}
+
+/// A stored event's status, with its reason and its incidents: the content of the answer to the sender.
+#[derive(Clone, Debug)]
+pub struct EventState {
+    /// The event's id.
+    pub id: Uuid,
+    /// The result of the event.
+    pub status: EventStatus,
+    /// The kind of reason, if mapping failed.
+    pub code: Option<FailureCode>,
+    /// The reason why the event is queued, failed or is not mapped, or notes on the parts of it that were left out.
+    pub message: Option<String>,
+    /// The incidents that the event made or changed.
+    pub incidents: Vec<IncidentRef>,
+}
+
+/// An incident that an event made or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentRef {
+    /// The incident's id.
+    pub id: Uuid,
+    /// The incident's number, `INC-2026-0001`.
+    pub number: String,
+    /// Whether the event made the incident.
+    pub created: bool,
+}
+
+impl IncidentRef {
+    /// Returns a reference to the incident of this id and number.
+    pub fn new(id: Uuid, number: Number, created: bool) -> Self {
+        Self { id, number: number.to_string(), created }
+    }
+}
