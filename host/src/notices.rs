@@ -4,7 +4,7 @@
 use crate::release::plugin_dir::Refusal;
 use crate::source::Source;
 use crate::sources::Sources;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use hookmill_store::Store;

@@ -11,7 +11,7 @@ use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
 use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;

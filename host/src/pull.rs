@@ -21,7 +21,7 @@ use crate::source::Source;
 use crate::verify::Verified;
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure, with_jitter};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, NamedValue, RepeatKey};
 use hookmill_store::{Cursor, LastError, StoreError};
 use jiff::Timestamp;

@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
 use hookmill_store::{LastError, Recorded};
 use serde::{Deserialize, Serialize};

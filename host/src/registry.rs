@@ -8,7 +8,7 @@ use crate::source::{LiveTally, Origin, SecretNote, Source};
 use crate::sources::{SourceMap, Sources};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::name::check_name;
 use hookmill_signatures::Secret;
 use hookmill_store::{SecretRow, SourceRow, Store, StoreError};

@@ -6,7 +6,7 @@ use crate::map::ATTEMPTS;
 use crate::pipeline::{Pipeline, RemapError};
 use crate::source::PluginChoice;
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::EventRow;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Remapper {
             loop {
                 let rows = self.pipeline.store.events_with_status(status, after, CHUNK).await?;
                 let Some(last) = rows.last() else { break };
-                after = key(last.state.id);
+                after = row_key(last.state.id);
                 for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
                     if *stop.borrow() {
                         return Ok(());

@@ -25,7 +25,8 @@ use crate::{api, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use hookmill_incident::id::{self, unix_ms};
+use hookmill_incident::id::self;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_listen::{Bounds, Listener, LiveTls};
 use hookmill_sandbox::Sandbox;
 use hookmill_signatures::Secret;
@@ -279,7 +280,7 @@ async fn forget_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
 async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     loop {
         let mut after = 0;
-        let before = id::key_at(unix_ms() - retention.as_millis() as i64);
+        let before = id::row_key_at(unix_ms() - retention.as_millis() as i64);
         while !*stopped.borrow() {
             match host.pipeline.store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,

@@ -8,7 +8,7 @@ use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceKind, SourceSettings};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_incident::Severity;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::{Declaration as SchemeDeclaration, OneOrMany, Scheme, Secret};
 use ipnet::IpNet;
 use jiff::Timestamp;

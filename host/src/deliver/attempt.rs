@@ -7,7 +7,7 @@ use crate::loaded::Loaded;
 use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use hookmill_connection::{Answer, Code, Failure, with_jitter};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
 use reqwest::StatusCode;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::attempt::{recorded, send};
 use super::content::Made;
 use super::{Deliverer, Destination, DestinationType};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDelivery, Message};
 use serde_json::{Value, json};
 use std::time::Instant;

@@ -5,7 +5,7 @@ use super::render::Rendered;
 use super::signature::Signature;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::HeaderName;

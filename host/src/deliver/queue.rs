@@ -4,7 +4,7 @@ use super::attempt::{Office, Tried, attempt, record};
 use super::destination::Destination;
 use anyhow::{Error, Result};
 use hookmill_connection::with_jitter;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDeliveries, DueDelivery, Health, QueuePosition};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;

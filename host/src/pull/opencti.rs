@@ -9,7 +9,7 @@ use super::{BATCH_BYTES, BATCH_ITEMS, Item, Pauses, Pull, Puller, Setback};
 use crate::source::Source;
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};

@@ -10,7 +10,7 @@ use super::{Item, PAUSE_MAX, Pauses, Pull, Puller, Setback};
 use crate::source::Source;
 use anyhow::{Result, anyhow, bail};
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use reqwest::header::{AGE, DATE, HeaderMap, LINK};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::value::RawValue;

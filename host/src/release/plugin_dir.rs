@@ -10,7 +10,7 @@ use crate::loaded::{Loaded, PluginStates, Plugins};
 use crate::metrics::Metrics;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_incident::PluginVersion;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::name::is_name;
 use hookmill_sandbox::{FILE_BYTES_MAX, Plugin};
 use hookmill_store::private_files::refuse_writable_by_others;
