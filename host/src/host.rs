@@ -1,7 +1,7 @@
 //! A running host as its HTTP routes see it.
 
 use crate::bodies::Bodies;
-use crate::config::{Config, Outbound};
+use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
@@ -70,7 +70,7 @@ impl Host {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
         let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
-        let Outbound { destinations, rules, notifications, public_url } = config.outbound;
+        let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
         let store = &self.pipeline.store;
         self.deliverer.expect(&notifications);

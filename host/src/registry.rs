@@ -2,9 +2,8 @@
 //!
 //! Changes are made here, one after the other; everybody else sees the whole set before a change or the whole set after.
 
-use crate::config::Limits;
-use crate::config::source::Declaration;
-use crate::source::{LiveTally, Origin, SecretNote, Source};
+use crate::config::{Limits, SourceDeclaration};
+use crate::source::{LiveTally, SecretNote, Source, SourceOrigin};
 use crate::sources::{SourceMap, Sources};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
@@ -254,7 +253,7 @@ impl Registry {
         if source.is_none() && !self.sources.unusable().contains_key(name) {
             return Err(RegisterError::NotFound(format!("source `{name}`")));
         }
-        if source.is_some_and(|source| source.origin == Origin::Configured) {
+        if source.is_some_and(|source| source.origin == SourceOrigin::Configured) {
             let help = "change it there: the host takes it over at once";
             return Err(RegisterError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
         }
@@ -290,7 +289,7 @@ impl Registry {
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
         let secrets = row.secrets.iter().map(note).collect();
-        Ok(Source::new(row.name.clone(), Origin::Registered { created_at: row.created_at, secrets }, settings))
+        Ok(Source::new(row.name.clone(), SourceOrigin::Registered { created_at: row.created_at, secrets }, settings))
     }
 
     fn seal(&self, row: &SourceRow, secret: &str, created_at: i64) -> Result<SecretRow> {
@@ -305,8 +304,8 @@ fn label(source: &str, id: i64) -> String {
     format!("source {source} secret {id}")
 }
 
-fn declared(declaration: &Map<String, Value>) -> Result<Declaration> {
-    Declaration::from_json(Value::Object(declaration.clone()))
+fn declared(declaration: &Map<String, Value>) -> Result<SourceDeclaration> {
+    SourceDeclaration::from_json(Value::Object(declaration.clone()))
 }
 
 fn new_secret(declaration: &Map<String, Value>) -> Result<Option<String>, RegisterError> {

@@ -2,7 +2,7 @@
 
 use crate::aws::Aws;
 use crate::bodies::Bodies;
-use crate::config::{Config, Outbound};
+use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
@@ -195,7 +195,7 @@ async fn start_deliverer(
     loaded: &Arc<Loaded>,
     metrics: &Arc<Metrics>,
 ) -> Result<Deliverer> {
-    let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
+    let OutboundConfig { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     store.give_up_removed().await?;
     // A host that was killed may not have come to this.

@@ -16,7 +16,7 @@ pub struct Source {
     /// The name in its URL.
     pub name: Arc<str>,
     /// Who made it known.
-    pub origin: Origin,
+    pub origin: SourceOrigin,
     /// How it is verified, mapped and read.
     pub settings: SourceSettings,
     /// What it has sent.
@@ -25,7 +25,7 @@ pub struct Source {
 
 /// Who made a source known, and so where it is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SourceOrigin {
     /// The configuration file.
     Configured,
     /// Somebody through the API.
@@ -143,7 +143,7 @@ words!(
 
 impl Source {
     /// A sender of this name that has sent nothing yet.
-    pub fn new(name: String, origin: Origin, settings: SourceSettings) -> Self {
+    pub fn new(name: String, origin: SourceOrigin, settings: SourceSettings) -> Self {
         Self { name: name.into(), origin, settings, tally: Arc::default() }
     }
 
@@ -163,7 +163,7 @@ impl Source {
             silent_after: None,
             kind: SourceKind::Webhook,
         };
-        Self::new(name, Origin::Configured, settings)
+        Self::new(name, SourceOrigin::Configured, settings)
     }
 }
 

@@ -32,7 +32,7 @@ const NAMED_MAX: usize = 50;
 
 /// What a new version has to get through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ProofBounds {
     /// How many stored payloads.
     pub payloads: usize,
     /// For how long.
@@ -45,7 +45,7 @@ pub struct Prover {
     store: Arc<Store>,
     sources: Arc<Sources>,
     plugins_dir: PathBuf,
-    bounds: Bounds,
+    bounds: ProofBounds,
     /// One proof at a time: what comes in meanwhile has the machine.
     turn: Semaphore,
 }
@@ -71,7 +71,7 @@ enum Rank {
 
 impl Prover {
     /// Takes payloads from the store, and samples from the folders `NAME.samples` in the plugins folder.
-    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: Bounds) -> Self {
+    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: ProofBounds) -> Self {
         Self { store, sources, plugins_dir, bounds, turn: Semaphore::new(1) }
     }
 
