@@ -15,6 +15,7 @@ pub mod config;
 pub mod deliver;
 pub mod dry_run;
 mod extract;
+mod folder_watcher;
 pub mod handshake;
 pub mod host;
 pub mod http_error;

@@ -16,6 +16,7 @@ use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
 use crate::release::plugin_dir::PluginDir;
+use crate::release::plugin_files::PluginFiles;
 use crate::release::proof::Prover;
 use crate::reload::{Reloader, Seen};
 use crate::remap::Remapper;
@@ -105,9 +106,8 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         default_limits: config.limits.call.clone(),
     };
     let releases = Arc::new(Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), order)?);
-    let (plugins_dir, lock) = (config.plugins_dir.clone(), config.trust.lock.clone());
-    let plugin_dir =
-        PluginDir::new(plugins_dir, lock, releases.clone(), metrics.clone(), loaded.clone(), orders, refused)?;
+    let files = PluginFiles::new(config.plugins_dir.clone(), config.trust.lock.clone());
+    let plugin_dir = PluginDir::new(files, releases.clone(), metrics.clone(), loaded.clone(), orders, refused)?;
 
     let deliverer = start_deliverer(&mut config, &store, &loaded, &metrics).await?;
     let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
