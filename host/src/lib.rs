@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod host;
 pub mod http_error;
 pub mod loaded;
+mod maintenance;
 pub mod map;
 pub mod metrics;
 mod notices;
