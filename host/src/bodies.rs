@@ -13,7 +13,7 @@ const RESERVED_BYTES_MAX: usize = 16 * 1024;
 /// The time a body waits for memory that other bodies use.
 const MEMORY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The body is larger than allowed.
@@ -56,8 +56,8 @@ impl Bodies {
 
     /// Reads a body to its end.
     ///
-    /// A body takes memory when its bytes arrive, not for the length that its headers declare. Declaring a length costs the
-    /// sender nothing, and a few requests that send no bytes could reserve the memory of all others.
+    /// A body takes memory when its bytes arrive, not for the length that its headers declare. Declaring a length costs
+    /// the sender nothing, and a few requests that send no bytes could reserve the memory of all others.
     ///
     /// # Errors
     /// Returns an error if the body is larger than `bytes_max`, too slow or incomplete, or there is not enough memory.

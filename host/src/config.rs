@@ -1,7 +1,8 @@
 //! The configuration file, decoded once: the rest of the program gets typed, checked values.
 //!
 //! `file` has the shape of the file. Its values are texts, which `value` interpolates from the environment and parses.
-//! The declarations of sources, destinations, notifications and limits become options of the modules that they configure;
+//! The declarations of sources, destinations, notifications and limits become options of the modules that they
+//! configure;
 //! [`Config`] is all of them together. Whatever cannot work is refused here, with a sentence that says what to do.
 
 mod choice;
@@ -208,7 +209,8 @@ impl Config {
         self.plugin_limits.values().filter(|limits| limits.events_per_instance > NonZeroU32::MIN).count() as u32
     }
 
-    /// Returns the files that the configuration consists of: its own path, then the certificates and keys that it names.
+    /// Returns the files that the configuration consists of: its own path, then the certificates and keys that it
+    /// names.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
@@ -304,8 +306,8 @@ pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(Duration::from)
 }
 
-/// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; what is
-/// required of clients may not.
+/// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; what
+/// is required of clients may not.
 fn client_authentication(tls: Option<&TlsFiles>) -> Option<bool> {
     tls.map(|files| files.client_ca.is_some())
 }

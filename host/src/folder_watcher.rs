@@ -1,6 +1,7 @@
 //! Notices of the file system that something changed in a folder.
 //!
-//! A notice is only a hint: some file systems send none, and some are lost. Whoever waits for one also looks on a timer.
+//! A notice is only a hint: some file systems send none, and some are lost. Code that waits for a notice also looks on
+//! a timer.
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::os::unix::fs::MetadataExt;

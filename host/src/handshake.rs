@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use tracing::{info, warn};
 
-/// Why a handshake is not answered.
+/// The reason why a handshake is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The source does not allow this address.
@@ -97,7 +97,7 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
             "{topic} asks to be confirmed, and the scheme of this source does not allow that; set `confirm: true` in the \
              scheme, or confirm the subscription in AWS"
         ),
-        None => format!("{topic} asks to be confirmed at a URL that does not belong to Amazon SNS"),
+        None => format!("{topic} asks to be confirmed at a URL with no host of Amazon SNS"),
         Some(url) => match aws.confirm(&url).await {
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {

@@ -64,8 +64,8 @@ impl Host {
     /// Replaces sources, destinations and certificates by those of another configuration.
     ///
     /// # Errors
-    /// Returns an error if a certificate cannot be used, a registered source has the name of a configured one, or the store
-    /// fails. Nothing has changed then.
+    /// Returns an error if a certificate cannot be used, a registered source has the name of a configured one, or the
+    /// store fails. Nothing has changed then.
     pub async fn reconfigure(&self, config: Config) -> Result<()> {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;

@@ -19,7 +19,7 @@ pub type PluginStates = BTreeMap<String, PluginState>;
 pub struct PluginState {
     /// When the live version was loaded.
     pub loaded_at: Option<Timestamp>,
-    /// Why the newest file was refused or is not live.
+    /// The reason why the newest file was refused or is not live.
     pub error: Option<String>,
 }
 

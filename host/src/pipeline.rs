@@ -1,6 +1,7 @@
 //! The pipeline: receive → verify → map → store → deliver.
 //!
-//! Deliveries, playbooks and further attempts to map queued events are other tasks, which the store wakes by its topics.
+//! Deliveries, playbooks and further attempts to map queued events are other tasks, which the store wakes by its
+//! topics.
 
 use crate::aws::Aws;
 use crate::handshake::{self, HandshakeError};
@@ -94,8 +95,8 @@ impl Pipeline {
         Ok(Accepted::Recorded(self.store.record(mapped).await?))
     }
 
-    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together with the
-    /// position up to which the source was read.
+    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together
+    /// with the position up to which the source was read.
     ///
     /// # Errors
     /// Returns an error if the batch cannot be recorded. Nothing of it is stored then.

@@ -1,6 +1,7 @@
 //! The registry of sources: those of the configuration file, and those that clients register while the host runs.
 //!
-//! Only this module changes the sources, one change after the other. Readers see all sources before a change or all after.
+//! Only this module changes the sources, one change after the other. Readers see all sources before a change or all
+//! after.
 
 use crate::config::{Limits, SourceDeclaration};
 use crate::source::{LiveTally, SecretNote, Source, SourceOrigin};
@@ -64,8 +65,8 @@ pub struct Issued {
 }
 
 impl Registry {
-    /// Loads the registered sources and publishes them with the configured ones. A registered source that cannot be used is
-    /// logged and left out.
+    /// Loads the registered sources and publishes them with the configured ones. A registered source that cannot be
+    /// used is logged and left out.
     ///
     /// # Errors
     /// Returns an error if a configured and a registered source have the same name, or the store fails.
@@ -159,8 +160,8 @@ impl Registry {
         self.put(row).await
     }
 
-    /// Adds a secret to a registered source, and lets the former secrets end after `overlap`. If no secret is given, the host
-    /// makes one.
+    /// Adds a secret to a registered source, and lets the former secrets end after `overlap`. If no secret is given,
+    /// the host makes one.
     ///
     /// # Errors
     /// Returns an error if the source is not registered, or its scheme cannot use the secret.

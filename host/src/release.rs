@@ -2,7 +2,8 @@
 //!
 //! - [`plugin_files`] finds new, changed and removed files in the plugins folder;
 //! - [`plugin_dir`] is the task that loads them and publishes the live plugins;
-//! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is against it;
+//! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is
+//!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on known payloads, and
 //!   [`report`] describes the differences that a proof found;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.

@@ -38,7 +38,8 @@ impl FileDigests {
         Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
     }
 
-    /// Returns the digests of these files: the known digests where there are any, and those of the present files otherwise.
+    /// Returns the digests of these files: the known digests where there are any, and those of the present files
+    /// otherwise.
     #[must_use]
     pub fn for_paths(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let digests = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {

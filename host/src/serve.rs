@@ -42,8 +42,8 @@ use tracing::{info, warn};
 
 /// Shorter admin tokens are refused, because they can be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
-/// The number of connections that a separate `admin_listen` takes beside the readers of the stream. Few clients use the API,
-/// and no webhook takes their place.
+/// The number of connections that a separate `admin_listen` takes beside the readers of the stream. Few clients use the
+/// API, and no webhook takes their place.
 const ADMIN_CONNECTIONS: u32 = 256;
 /// One in this many connections may follow the stream.
 const CONNECTIONS_PER_READER: u32 = 4;
@@ -285,8 +285,8 @@ impl Running {
         self.host.loaded.is_settled()
     }
 
-    /// Applies changes of the configuration file from now on. `applied` are the files as they were when the configuration
-    /// was loaded, so that changes since then are not missed.
+    /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
+    /// configuration was loaded, so that changes since then are not missed.
     pub fn follow(&mut self, path: PathBuf, applied: FileDigests) {
         let reloader = Reloader::new(self.host.clone(), path, applied, self.config.clone());
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));

@@ -188,7 +188,8 @@ impl SourceSettings {
         self.kind != SourceKind::Webhook
     }
 
-    /// Returns whether the source may send from an address. An unknown address is refused if there is a list of networks.
+    /// Returns whether the source may send from an address. An unknown address is refused if there is a list of
+    /// networks.
     pub fn admits(&self, address: Option<IpAddr>) -> bool {
         let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));
         self.allow_ips.is_empty() || address.is_some_and(is_in)

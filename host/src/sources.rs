@@ -28,8 +28,8 @@ impl Sources {
         self.published.load_full()
     }
 
-    /// Returns the registered sources that cannot be used, each with the reason. Removing such a source, or rotating its
-    /// secret without an overlap, repairs it.
+    /// Returns the registered sources that cannot be used, each with the reason. Removing such a source, or rotating
+    /// its secret without an overlap, repairs it.
     pub fn unusable(&self) -> Arc<BTreeMap<String, String>> {
         self.unusable.load_full()
     }

@@ -1,7 +1,7 @@
 //! Encryption of the secrets of sources, so that the database alone does not reveal them.
 //!
-//! AES-256-GCM with a key from the environment or a key file. A sealed secret is bound to a label, so that it cannot be moved
-//! to another row of the database.
+//! AES-256-GCM with a key from the environment or a key file. A sealed secret is bound to a label, so that it cannot be
+//! moved to another row of the database.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;

@@ -1,7 +1,7 @@
 //! Verification of the sender of a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and removes every header and
-//! query parameter that may hold a secret.
+//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and removes every header
+//! and query parameter that may hold a secret.
 
 mod refusal;
 mod unpack;
@@ -45,8 +45,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Accepts an event without a check: one that was verified when it was stored, or that the host itself read from the
-    /// source.
+    /// Accepts an event without a check: one that was verified when it was stored, or that the host itself read from
+    /// the source.
     pub fn trusted(event: Event, source: Arc<Source>) -> Self {
         Self { event, source, secret: 0 }
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The limits of one call of a plugin, unless the plugin has its own.
     pub call: PluginLimits,
-    /// The times within which a payload counts as a repeat. A source may not accept a signature for longer than signatures
-    /// are remembered.
+    /// The times within which a payload counts as a repeat. A source may not accept a signature for longer than
+    /// signatures are remembered.
     pub dedup: Dedup,
     /// The largest payload of a source that does not set its own limit.
     pub payload_bytes: usize,

@@ -39,8 +39,8 @@ impl NotificationDeclaration {
         self.name.as_str()
     }
 
-    /// Returns the rule, unless the notification is disabled, and its steps. The steps exist either way, because deliveries
-    /// that are already in queues need them.
+    /// Returns the rule, unless the notification is disabled, and its steps. The steps exist either way, because
+    /// deliveries that are already in queues need them.
     ///
     /// # Errors
     /// Returns an error if the filter or a step is wrong.

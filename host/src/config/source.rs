@@ -131,8 +131,8 @@ const KEYS: &[Key] = {
 };
 
 impl SourceDeclaration {
-    /// Reads a declaration from JSON. Text is taken literally, because a client that may register sources may not read the
-    /// environment. Secrets are not part of the declaration.
+    /// Reads a declaration from JSON. Text is taken literally, because a client that may register sources may not read
+    /// the environment. Secrets are not part of the declaration.
     ///
     /// # Errors
     /// Returns an error that says what is wrong and what is allowed. The error shows no secret.

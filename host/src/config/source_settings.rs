@@ -15,8 +15,8 @@ const SECRET_BYTES_MIN: usize = 8;
 const SECRET_BYTES_GOOD: usize = 24;
 
 impl SourceDeclaration {
-    /// Returns the settings of a source with these secrets, and adds warnings about settings that are valid but probably
-    /// not intended.
+    /// Returns the settings of a source with these secrets, and adds warnings about settings that are valid but
+    /// probably not intended.
     ///
     /// # Errors
     /// Returns an error if the settings cannot work.

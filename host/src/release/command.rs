@@ -12,7 +12,7 @@ pub enum VersionCommand {
     Rollback,
 }
 
-/// Why a command was not carried out.
+/// The reason why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The plugins folder has no file of this plugin.

@@ -1,7 +1,7 @@
 //! Compiled plugins, kept in the data folder so that a restart does not compile them again.
 //!
-//! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged entry
-//! counts as missing.
+//! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged
+//! entry counts as missing.
 
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;

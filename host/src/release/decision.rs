@@ -1,5 +1,5 @@
-//! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its signature, its proof
-//! or an operator's command is against it.
+//! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its signature, its
+//! proof or an operator's command is against it.
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::compiled_cache::CompiledCache;
@@ -23,7 +23,8 @@ words!(
     Reload {
         /// As soon as it is loaded.
         Immediate = "immediate",
-        /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does not.
+        /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does
+        /// not.
         Verified = "verified",
     }
 );
@@ -60,7 +61,7 @@ pub enum Decision {
     },
 }
 
-/// Why there is no decision on a file.
+/// The reason why there is no decision on a file.
 #[derive(Debug, thiserror::Error)]
 pub enum DecisionError {
     /// The file is refused, and its plugin has no version that was live before.

@@ -1,8 +1,9 @@
 //! The task that owns the plugins folder and publishes the live plugins.
 //!
-//! Notices of the file system are hints; the task looks at the folder itself, after each notice and on a slow timer. A file
-//! is read when it has not changed for a while, compiled in another task and called once as a check. Only then does the
-//! new version replace the version before it, on which calls that have begun still finish. A refused file changes nothing.
+//! Notices of the file system are hints; the task looks at the folder itself, after each notice and on a slow timer. A
+//! file is read when it has not changed for a while, compiled in another task and called once as a check. Only then
+//! does the new version replace the version before it, on which calls that have begun still finish. A refused file
+//! changes nothing.
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::decision::{Decision, DecisionError, Releases};

@@ -23,7 +23,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// A time of change, in seconds and nanoseconds since the Unix epoch.
 type ChangeTime = (i64, i64);
 
-/// What the file system shows of a file without reading it. A change of the file changes its stamp.
+/// The metadata of a file. Every change of the file changes its stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     bytes: u64,
@@ -105,7 +105,7 @@ pub enum LoadEnd {
     Postponed,
 }
 
-/// The differences between two looks at the folder.
+/// The changes since the last look at the folder.
 #[derive(Debug, Default)]
 pub struct FileChanges {
     /// Plugins whose files have to be loaded. Each counts as being loaded from now on.

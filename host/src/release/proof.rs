@@ -1,7 +1,8 @@
-//! The proof of a new version before it goes live: its results on known payloads, compared with those of the live version.
+//! The proof of a new version before it goes live: its results on known payloads, compared with those of the live
+//! version.
 //!
-//! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes as
-//! little as possible from the payloads that arrive meanwhile.
+//! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
+//! as little as possible from the payloads that arrive meanwhile.
 
 use super::report::{field_changes, short};
 use crate::map;
@@ -207,8 +208,8 @@ async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plug
     }
 }
 
-/// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is repeated
-/// once.
+/// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is
+/// repeated once.
 async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
     let (verdict, _) = map::run(plugin, &payload.event, &payload.source).await;
     let again = match &verdict {
@@ -247,7 +248,8 @@ fn reason(verdict: &Verdict) -> String {
     })
 }
 
-/// Returns the part of a result that is compared. The message of a failure is left out, because it may name the version.
+/// Returns the part of a result that is compared. The message of a failure is left out, because it may name the
+/// version.
 fn shown(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {

@@ -1,5 +1,5 @@
-//! Checks of plugin files where not everyone who can write into the plugins folder is trusted: a file must be listed in a
-//! lock file, or be signed.
+//! Checks of plugin files where not everyone who can write into the plugins folder is trusted: a file must be listed in
+//! a lock file, or be signed.
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;

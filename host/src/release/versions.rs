@@ -1,5 +1,5 @@
-//! The files of versions that were live, kept in the data folder. They make a rollback possible, and the comparison of a new
-//! version with the one before it after a restart.
+//! The files of versions that were live, kept in the data folder. They make a rollback possible, and the comparison of
+//! a new version with the one before it after a restart.
 
 use super::trust::signature_path;
 use anyhow::{Context, Result, ensure};
