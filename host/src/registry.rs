@@ -226,8 +226,8 @@ impl Registry {
             let name = row.name.clone();
             ensure!(
                 !sources.contains_key(name.as_str()),
-                "source `{name}` is registered and stands in the configuration file too; take it out of the file, or \
-                 start without it there and run `hookmill webhook remove {name}`"
+                "source `{name}` is registered and stands in the configuration file too; remove it from the file, \
+                 or, to keep it there, start once without it and run `hookmill webhook remove {name}`"
             );
             match self.build(&row) {
                 Ok(source) => {

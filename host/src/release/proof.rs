@@ -179,22 +179,23 @@ fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
-    let after = outcome(new, &payload).await;
-    let was = match before {
-        Some(before) => Some(outcome(before, &payload).await),
+/// Maps a payload with both versions, and adds the comparison of the results to the report.
+async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
+    let new_result = outcome(new, &payload).await;
+    let former_result = match former {
+        Some(former) => Some(outcome(former, &payload).await),
         None => None,
     };
     // If the former version gave no result now, its result from when the payload arrived counts.
-    let was_rank = was.as_ref().and_then(rank).unwrap_or(payload.known_rank);
-    let Some(now_rank) = rank(&after) else { return };
+    let former_rank = former_result.as_ref().and_then(rank).unwrap_or(payload.known_rank);
+    let Some(new_rank) = rank(&new_result) else { return };
     report.payloads += 1;
-    let was_shown = was.as_ref().map(shown);
-    let now_shown = shown(&after);
-    let (group, reason) = match now_rank.cmp(&was_rank) {
-        Ordering::Greater => (&mut report.newly_failing, Some(reason(&after))),
-        Ordering::Less => (&mut report.newly_succeeding, was.as_ref().map(reason)),
-        Ordering::Equal if was_shown.as_ref().is_none_or(|was| *was == now_shown) => {
+    let former_shown = former_result.as_ref().map(shown);
+    let new_shown = shown(&new_result);
+    let (group, reason) = match new_rank.cmp(&former_rank) {
+        Ordering::Greater => (&mut report.newly_failing, Some(reason(&new_result))),
+        Ordering::Less => (&mut report.newly_succeeding, former_result.as_ref().map(reason)),
+        Ordering::Equal if former_shown.as_ref().is_none_or(|shown| *shown == new_shown) => {
             report.same += 1;
             return;
         }
@@ -203,7 +204,7 @@ async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plug
     group.count += 1;
     if group.payloads.len() < NAMED_MAX {
         let (name, source) = (payload.name, payload.source.name.to_string());
-        let fields = was_shown.map(|was| field_changes(&was, &now_shown)).unwrap_or_default();
+        let fields = former_shown.map(|shown| field_changes(&shown, &new_shown)).unwrap_or_default();
         group.payloads.push(Difference { payload: name, source, reason, fields });
     }
 }
