@@ -1,7 +1,7 @@
 //! Tells operators of what happens to the host itself: sources that have sent nothing for longer than they may, once for
 //! each silence, and plugin files that are not taken.
 
-use crate::release::plugin_dir::Refusal;
+use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
 use hookmill_incident::timestamp::unix_ms;
@@ -72,8 +72,8 @@ impl Notices {
     }
 
     /// Queues a notice for each plugin file that is refused.
-    pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<Refusal>) {
-        while let Some(Refusal { name, file, error }) = refusals.recv().await {
+    pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<PluginRefusal>) {
+        while let Some(PluginRefusal { name, file, error }) = refusals.recv().await {
             if self.store.outbound().rules_for(Trigger::PluginRefused).next().is_none() {
                 continue;
             }

@@ -8,7 +8,7 @@ use crate::loaded::PluginState;
 use crate::map;
 use crate::map::mapped;
 use crate::plugin_dry_run;
-use crate::release::decision::Command;
+use crate::release::command::VersionCommand;
 use crate::source::Source;
 use axum::Json;
 use axum::extract::State;
@@ -77,21 +77,22 @@ pub(super) async fn diff(
 }
 
 pub(super) async fn promote(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    carry_out(&host, name, Command::Promote).await
+    carry_out(&host, name, VersionCommand::Promote).await
 }
 
 pub(super) async fn rollback(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, HttpError> {
-    carry_out(&host, name, Command::Rollback).await
+    carry_out(&host, name, VersionCommand::Rollback).await
 }
 
-async fn carry_out(host: &Host, name: String, command: Command) -> Result<Json<Value>, HttpError> {
+async fn carry_out(host: &Host, name: String, command: VersionCommand) -> Result<Json<Value>, HttpError> {
     if !host.loaded.states().contains_key(&name) {
         return Err(not_found(&name));
     }
-    let live = host.releases.order(name, command).await.map_err(HttpError::Conflict)?;
+    let live = host.releases.carry_out(name, command).await;
+    let live = live.map_err(|error| HttpError::Conflict(error.to_string()))?;
     Ok(Json(json!(live)))
 }
 

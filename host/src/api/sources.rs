@@ -8,7 +8,7 @@ use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::registry::{Issued, RegisterError};
-use crate::source::{Origin, PluginChoice, SecretNote, Source};
+use crate::source::{PluginChoice, SecretNote, Source, SourceOrigin};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -163,8 +163,8 @@ fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
 fn shown(host: &Host, source: &Source) -> Value {
     let (settings, tally) = (&source.settings, source.tally.now());
     let (origin, created_at, secrets) = match &source.origin {
-        Origin::Configured => ("config", None, &[][..]),
-        Origin::Registered { created_at, secrets } => ("registered", time(*created_at), &secrets[..]),
+        SourceOrigin::Configured => ("config", None, &[][..]),
+        SourceOrigin::Registered { created_at, secrets } => ("registered", time(*created_at), &secrets[..]),
     };
     json!({
         "name": &*source.name,

@@ -53,7 +53,7 @@ impl Puller {
             } else if shown < SHOWN_MAX {
                 shown += 1;
                 dry_run.add(
-                    self.pipeline.dry_run_verified(Verified::again(event, source.clone()), DryRun::default()).await?,
+                    self.pipeline.dry_run_verified(Verified::trusted(event, source.clone()), DryRun::default()).await?,
                 );
             }
         }

@@ -34,7 +34,8 @@ impl<T: Tx> Ledger<'_, T> {
             details: change.details,
         })?;
         let outbound = self.outbound.clone();
-        let subject = Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
+        let subject =
+            Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
         for destination in outbound.destinations.iter().filter(|destination| destination.receives_all) {
             self.enqueue(destination, subject, None)?;
         }
