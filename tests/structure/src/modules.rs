@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// The modules of the host from the lowest to the highest. Those of one line do not import each other, except the files of
 /// one folder.
 const HOST: &[&[&str]] = &[
-    &["bodies", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
+    &["bodies", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
     &["loaded", "source", "vault"],
     &["aws", "sources"],
     &["verify"],
@@ -23,6 +23,7 @@ const HOST: &[&[&str]] = &[
     &["extract", "request_id"],
     &["receive"],
     &["api"],
+    &["maintenance"],
     &["reload"],
     &["serve"],
 ];
