@@ -2,7 +2,7 @@
 
 use super::connection::{authorities, client_certificate};
 use super::source::Declaration;
-use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, Pull, Query, Reader, SinceText, Start, TimeFormat};
+use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Authentication, ConnectionOptions, header_name};
@@ -102,12 +102,12 @@ impl Declaration {
             _ => TimeFormat::UnixMs,
         };
         let format = self.time_format.take().map_or(format, |format| format.0);
-        let rest = SinceText::read(&text, format).context("`url`")?;
+        let rest = SinceText::parse(&text, format).context("`url`")?;
         // A URL may hold a secret and is not shown.
         let url: Result<Url, _> = if kind == SourceKind::HttpPoll { rest.at(0).parse() } else { text.parse() };
         let url = url.map_err(|error| anyhow!("`url` is no URL such as https://octi.example: {error}"))?;
         let reader = match kind {
-            SourceKind::OpenctiStream => Reader::Opencti(self.take_stream()?),
+            SourceKind::OpenctiStream => PullReader::Opencti(self.take_stream()?),
             SourceKind::GraphqlPoll => {
                 let query = self.query.take().context("it needs a `query`")?.0;
                 ensure!(
@@ -115,7 +115,7 @@ impl Declaration {
                     "`next` names the page after an answer for the query's variable `$after`, which it does not have"
                 );
                 ensure!(self.items.is_some(), "it needs `items`, where the items are in the answer: /data/works/edges");
-                self.take_poll(Query::Graphql(SinceText::read(&query, format).context("`query`")?))?
+                self.take_poll(PollQuery::Graphql(SinceText::parse(&query, format).context("`query`")?))?
             }
             _ => {
                 let next_parameter = self.next_parameter.take().map(|name| name.0);
@@ -123,16 +123,16 @@ impl Declaration {
                     next_parameter.is_none() || self.next.is_some(),
                     "`next_parameter` names the parameter for what `next` finds in an answer; set `next` too"
                 );
-                self.take_poll(Query::Rest { url: rest, next_parameter })?
+                self.take_poll(PollQuery::Rest { url: rest, next_parameter })?
             }
         };
         let start = self.start.take().map_or("now".to_owned(), |start| start.0);
         let of = match &reader {
-            Reader::Opencti(stream) => format!("{kind} {}", stream.id),
-            Reader::Poll(_) => kind.to_string(),
+            PullReader::Opencti(stream) => format!("{kind} {}", stream.id),
+            PullReader::Poll(_) => kind.to_string(),
         };
-        let start = Start::read(&start, &of, is_stream).map_err(|error| anyhow!("`start`: {error}"))?;
-        if let Reader::Opencti(stream) = &reader {
+        let start = Start::parse(&start, &of, is_stream).map_err(|error| anyhow!("`start`: {error}"))?;
+        if let PullReader::Opencti(stream) = &reader {
             ensure!(
                 stream.recover.is_none() || !start.is_now(),
                 "`recover` is up to when objects come from the platform's database, from `start` on, which is `now`; set that"
@@ -159,7 +159,7 @@ impl Declaration {
         })
     }
 
-    fn take_poll(&mut self, query: Query) -> Result<Reader> {
+    fn take_poll(&mut self, query: PollQuery) -> Result<PullReader> {
         let interval = self.interval.take().map_or(INTERVAL, |time| time.0.into());
         ensure!(interval >= INTERVAL_MIN, "`interval` is shorter than a second");
         let ignore_duplicates = self.ignore_duplicates.take().is_none_or(|flag| flag.0);
@@ -168,7 +168,7 @@ impl Declaration {
             "`overlap` reads items twice, which `ignore_duplicates: false` makes events twice; remove one of them"
         );
         let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
-        Ok(Reader::Poll(Poll {
+        Ok(PullReader::Poll(Poll {
             interval,
             overlap: self.overlap.take().map_or(overlap, |time| time.0.into()),
             query,
