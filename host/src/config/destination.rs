@@ -3,8 +3,8 @@
 use super::connection::{authorities, client_certificate};
 use super::file::{Leaf, Name, Period, read};
 use crate::deliver::{
-    CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
-    Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, ContentOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions,
+    Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -101,7 +101,7 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`Receiver::declare`].
-    pub fn into_webhook(self, name: &str, folder: &Path) -> Result<(Destination, Recipe)> {
+    pub fn into_webhook(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
         ensure!(self.kind.is_none(), "it has a `type`; move it to `destinations` to have another one than `webhook`");
         self.declare(name, folder, DestinationType::Webhook, true)
     }
@@ -110,7 +110,7 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`Receiver::declare`].
-    pub fn into_destination(self, name: &str, folder: &Path) -> Result<(Destination, Recipe)> {
+    pub fn into_destination(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
         let kind = self.kind.as_ref().map(|kind| kind.0);
         let kind = kind.with_context(|| {
             let types: Vec<&str> = DestinationType::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -128,8 +128,8 @@ impl Receiver {
         name: &str,
         folder: &Path,
         kind: DestinationType,
-        is_told_all: bool,
-    ) -> Result<(Destination, Recipe)> {
+        gets_all_changes: bool,
+    ) -> Result<(Destination, ContentOptions)> {
         for (key, is_set, kinds) in KEYS {
             ensure!(!is_set(&self) || kinds.contains(&kind), "`{key}` is nothing that type `{kind}` has");
         }
@@ -146,9 +146,9 @@ impl Receiver {
             DestinationType::File => self.file(folder)?,
             kind => self.http(folder, kind)?,
         };
-        let content = recipe.content(&StepWords::default(), Trigger::Any);
+        let content = recipe.content(&StepTemplates::default(), Trigger::Any);
         // Its templates may be for events only; what fits no trigger at all is wrong.
-        let fits = |trigger: &Trigger| recipe.content(&StepWords::default(), *trigger).is_ok();
+        let fits = |trigger: &Trigger| recipe.content(&StepTemplates::default(), *trigger).is_ok();
         if let Err(error) = &content
             && !Trigger::ALL.iter().any(fits)
         {
@@ -159,7 +159,7 @@ impl Receiver {
             kind,
             // Where it is may hold a secret.
             fingerprint: hex::encode(Sha256::digest(fingerprint)),
-            is_told_all,
+            gets_all_changes,
             is_ordered,
             channel,
             content: content.map_err(|error| format!("it can only be sent what a notification says: {error:#}")),
@@ -171,7 +171,7 @@ impl Receiver {
         Ok((destination, recipe))
     }
 
-    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, Recipe, String)> {
+    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("it needs a `url`")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedWords::into_authentication).transpose().context("`auth`")?;
@@ -190,10 +190,10 @@ impl Receiver {
                     "`format` and `notifier` are both set; the notifier says what is sent, remove one of them"
                 );
                 let format = self.format.map_or(Format::Thehive, |format| format.0);
-                Recipe::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
+                ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
             }
-            DestinationType::Thehive => Recipe::Thehive { url },
-            DestinationType::Http => Recipe::Http {
+            DestinationType::Thehive => ContentOptions::Thehive { url },
+            DestinationType::Http => ContentOptions::Http {
                 url: text.clone(),
                 method: self.method.take().map_or(Ok(Method::POST), |word| method(&word.0))?,
                 headers: headers(std::mem::take(&mut self.headers))?,
@@ -202,7 +202,7 @@ impl Receiver {
             },
             kind => {
                 http = http.with_secret_path();
-                Recipe::Chat { url, kind }
+                ContentOptions::Chat { url, kind }
             }
         };
         Ok((Channel::Http(http), recipe, text))
@@ -222,7 +222,7 @@ impl Receiver {
         options.build()
     }
 
-    fn email(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {
+    fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("it needs a `url`, such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
         let options = EmailOptions {
@@ -237,15 +237,15 @@ impl Receiver {
         let from = mailbox(&self.from.take().context("it needs a `from`, such as soc@example.org")?.0)?;
         ensure!(!self.to.is_empty(), "it needs a `to`, a list of mail addresses");
         let to = self.to.iter().map(|to| mailbox(&to.0)).collect::<Result<_>>()?;
-        Ok((Channel::Email(options.connect()?), Recipe::Email(Letter { from, to }), text))
+        Ok((Channel::Email(options.connect()?), ContentOptions::Email(MailAddresses { from, to }), text))
     }
 
-    fn file(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {
+    fn file(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let path = folder.join(self.path.take().context("it needs a `path`")?.0);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
         let fingerprint = path.display().to_string();
-        Ok((Channel::File(LineFile::new(path)), Recipe::File, fingerprint))
+        Ok((Channel::File(LineFile::new(path)), ContentOptions::File, fingerprint))
     }
 
     fn networks(&mut self) -> Vec<IpNet> {

@@ -1,7 +1,7 @@
 //! Notifications as they are declared.
 
 use super::file::{Leaf, Name};
-use crate::deliver::{Recipe, Step, StepWords};
+use crate::deliver::{ContentOptions, Step, StepTemplates};
 use anyhow::{Context, Result, ensure};
 use hookmill_notify::{Filter, Rule, Trigger};
 use serde::Deserialize;
@@ -41,7 +41,7 @@ impl Notification {
     ///
     /// # Errors
     /// What is wrong, and what is allowed.
-    pub fn into_rule(self, recipes: &BTreeMap<String, Recipe>) -> Result<(Option<Rule>, Vec<Step>)> {
+    pub fn into_rule(self, recipes: &BTreeMap<String, ContentOptions>) -> Result<(Option<Rule>, Vec<Step>)> {
         let trigger = self.trigger.0;
         let filter = self.filter.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let filter = Filter::parse(&filter, trigger)?;
@@ -56,7 +56,7 @@ impl Notification {
             let content = recipes
                 .get(&to)
                 .with_context(|| format!("there is no destination `{to}`; declare it under `destinations`"))
-                .and_then(|recipe| recipe.content(&StepWords { template, body, subject }, trigger));
+                .and_then(|recipe| recipe.content(&StepTemplates { template, body, subject }, trigger));
             steps.push(Step { content: content.with_context(|| format!("notify[{index}] to {to}"))?, to });
         }
         let to = steps.iter().map(|step| step.to.clone()).collect();
