@@ -13,7 +13,7 @@ use tracing::debug;
 
 /// The mapper that is asked last when nothing else is chosen.
 const FALLBACK: &str = "generic";
-/// How often an event that took too long is tried in all.
+/// The most attempts for an event that exceeds the deadline.
 pub const ATTEMPTS: u32 = 3;
 
 /// Maps events with the plugins that are loaded.
@@ -25,16 +25,16 @@ pub struct Mappers {
     fitted: RwLock<HashMap<Arc<str>, Arc<str>>>,
 }
 
-/// What one mapper made of an event, for those who want to see how.
+/// The record of one call of a mapper.
 #[derive(Debug)]
 pub struct Trace {
     /// The mapper.
     pub plugin: Arc<Plugin>,
-    /// What it wrote.
+    /// The log of the call.
     pub log: Vec<LogLine>,
-    /// How long it took.
+    /// The duration of the call.
     pub duration: Duration,
-    /// The most memory that it had.
+    /// The peak memory of the call.
     pub memory_bytes: usize,
 }
 

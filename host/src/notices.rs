@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Queues notices about the host itself.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Notices {
         let started_at = unix_ms();
         let stopped = stopped.wait_for(|stopped| *stopped);
         tokio::pin!(stopped);
-        while tokio::time::timeout(LOOK, &mut stopped).await.is_err() {
+        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() {
             for source in self.sources.all().values() {
                 if let Some(limit) = source.settings.silent_after {
                     self.look_at(source, limit, started_at).await;

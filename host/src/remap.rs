@@ -23,8 +23,8 @@ const CHUNK: usize = 64;
 const CONCURRENCY: usize = 8;
 /// The least time from one event to the next, so that new payloads have the machine meanwhile.
 const PACE: Duration = Duration::from_millis(2);
-/// How often to look without a reason, for changes that were missed.
-const LOOK: Duration = Duration::from_secs(10);
+/// The interval of checking without a signal.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Maps waiting events again.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Remapper {
                 _ = plugins.changed() => &UNFINISHED,
                 _ = sources.changed() => &UNFINISHED[..1],
                 _ = queued.changed() => &UNFINISHED[..1],
-                () = tokio::time::sleep(LOOK) => &UNFINISHED[..1],
+                () = tokio::time::sleep(POLL_INTERVAL) => &UNFINISHED[..1],
                 _ = stop.changed() => return,
             };
         }

@@ -90,13 +90,13 @@ impl Stream {
     }
 
     /// Follows the entries after this id, or from now on. `None` when too many do already.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<Reader> {
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
         let newest = *self.store.watch_audit().borrow();
         let now = Instant::now();
-        Some(Reader {
+        Some(StreamReader {
             stream: self.clone(),
             kept,
             filter: Arc::new(filter),
@@ -148,8 +148,8 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Part> {
-        let part = Part { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
+    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
+        let part = Chunk { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
         self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
@@ -182,7 +182,7 @@ impl AsRef<[u8]> for Page {
 }
 
 /// Entries that were read at once.
-struct Part {
+struct Chunk {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     looked_at: usize,
@@ -209,7 +209,7 @@ struct Chosen {
     severity: Box<str>,
 }
 
-impl Part {
+impl Chunk {
     fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
         let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
@@ -256,7 +256,7 @@ impl Filter {
 /// The newest entries, for all readers.
 #[derive(Debug)]
 struct Kept {
-    parts: VecDeque<KeptPart>,
+    parts: VecDeque<KeptChunk>,
     bytes: usize,
     /// All entries after this one are here …
     from: Uuid,
@@ -266,7 +266,7 @@ struct Kept {
 }
 
 #[derive(Debug)]
-struct KeptPart {
+struct KeptChunk {
     bytes: Bytes,
     entries: Vec<Entry>,
     to: Uuid,
@@ -289,11 +289,11 @@ impl Kept {
         Self { parts: VecDeque::new(), bytes: 0, from: id, to: id, is_over: false }
     }
 
-    fn add(&mut self, part: Part, until: Uuid) {
+    fn add(&mut self, part: Chunk, until: Uuid) {
         let to = part.end(until);
         self.to = to;
         self.bytes += part.bytes.len();
-        self.parts.push_back(KeptPart { bytes: part.bytes.into_boxed_slice().into(), entries: part.entries, to });
+        self.parts.push_back(KeptChunk { bytes: part.bytes.into_boxed_slice().into(), entries: part.entries, to });
         while self.bytes > KEPT_BYTES_MAX || self.parts.len() > KEPT_PARTS_MAX {
             let Some(oldest) = self.parts.pop_front() else { return };
             self.bytes -= oldest.bytes.len();
@@ -315,7 +315,7 @@ impl Kept {
     }
 }
 
-impl KeptPart {
+impl KeptChunk {
     fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
         let seen = self.entries.partition_point(|entry| entry.id <= at);
         let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
@@ -326,8 +326,8 @@ impl KeptPart {
     }
 }
 
-/// One who follows.
-pub struct Reader {
+/// A client that follows the stream.
+pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
     filter: Arc<Filter>,
@@ -340,7 +340,7 @@ pub struct Reader {
     _place: OwnedSemaphorePermit,
 }
 
-impl Reader {
+impl StreamReader {
     /// What says how far it has come: an event with this name and its place as the id.
     pub fn mark(&self, name: &str) -> Bytes {
         format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, Timestamp::now()).into()
@@ -403,7 +403,7 @@ mod tests {
     const ENTRY_BYTES: usize = KEPT_BYTES_MAX / 8;
 
     /// Two entries, a creation and an update, of so many bytes each: zeros, then ones.
-    fn part(ids: &[Uuid]) -> Part {
+    fn part(ids: &[Uuid]) -> Chunk {
         let entry = |(index, &id): (usize, &Uuid)| Entry {
             id,
             end: (index + 1) * ENTRY_BYTES,
@@ -412,7 +412,7 @@ mod tests {
             severity: "high".into(),
         };
         let bytes = [vec![0; ENTRY_BYTES], vec![1; ENTRY_BYTES]].concat();
-        Part { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }
+        Chunk { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }
     }
 
     #[test]

@@ -22,34 +22,34 @@ use tracing::{info, warn};
 
 /// Incidents read from the store at once. They are whole.
 const CHUNK: usize = 16;
-/// Incidents that one playbook looks at at once.
+/// Incidents that one playbook triages at once.
 const CONCURRENCY: usize = 4;
-/// How often to look without being told, for what was missed.
-const LOOK: Duration = Duration::from_secs(10);
+/// The interval of checking without a signal.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// How long to wait when the store cannot be written or no instance is free.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What one call of a playbook came to.
+/// The result of one call of a playbook.
 #[derive(Debug)]
-pub struct Judged {
-    /// What it wants done, or why it could not; `None` when nothing was called.
+pub struct PlaybookCall {
+    /// The requested actions, or the error; `None` if no instance was free.
     pub result: Option<Result<Vec<Action>, TriageError>>,
-    /// What it wrote.
+    /// The log of the call.
     pub log: Vec<LogLine>,
-    /// How long it took.
+    /// The duration of the call.
     pub duration: Duration,
-    /// The most memory that it had.
+    /// The peak memory of the call.
     pub memory_bytes: usize,
 }
 
 /// Calls a playbook.
-pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
-    let call = plugin.triage(shown).await;
+pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> PlaybookCall {
+    let called = plugin.triage(shown).await;
     let error = |code, message: String| {
         let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
         Some(Err(TriageError { code, message }))
     };
-    let result = match call.result {
+    let result = match called.result {
         Ok(Ok(actions)) => Some(Ok(actions)),
         Ok(Err(refused)) => error(refused.code, refused.message),
         Err(CallError::Busy) => None,
@@ -64,7 +64,7 @@ pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
             error(code, failed.to_string())
         }
     };
-    Judged { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
+    PlaybookCall { result, log: called.log, duration: called.duration, memory_bytes: called.memory_bytes }
 }
 
 /// The incident as playbooks see it.
@@ -131,7 +131,7 @@ impl Triager {
                 }
                 _ = plugins.changed() => plugins_are_new = true,
                 _ = requested.changed() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 _ = stop.changed() => {}
             }
         }
@@ -221,9 +221,9 @@ impl Triager {
             self.store.triaged(job, Triaged::Skipped(format!("the incident was {status} by then"))).await?;
             return Ok(());
         }
-        let judged = judge(plugin, &shown(row)).await;
-        forward_log(&request_id, name, &judged.log);
-        let Some(result) = judged.result else {
+        let call = call_playbook(plugin, &shown(row)).await;
+        forward_log(&request_id, name, &call.log);
+        let Some(result) = call.result else {
             tokio::time::sleep(PAUSE).await;
             return Ok(());
         };
@@ -239,7 +239,7 @@ impl Triager {
                 (Triaged::Failed((*plugin.version).clone(), error), "failed")
             }
         };
-        // Otherwise the incident changed under the playbook's eyes, and the next pass shows it as it is now.
+        // Otherwise the incident changed while the playbook ran; the next pass triages its new state.
         if self.store.triaged(job, triaged).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "{number}: triage {word}");
