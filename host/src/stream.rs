@@ -1,11 +1,11 @@
-//! The audit entries as they are written, for whoever follows them as Server-Sent Events.
+//! Sends audit entries as Server-Sent Events to clients that follow them.
 //!
-//! One task reads what was committed, once for all, and keeps the newest of it as the bytes that are sent. A reader has a
-//! place in the order of the entries, which is that of their ids: what comes after it is sent from these bytes, or, when
-//! they begin later than that, from pages that are read for this reader alone. So there is neither gap nor repeat, and how
-//! far behind somebody is costs no memory. While nobody follows, nothing is read.
+//! One task reads committed entries once for all readers and keeps the newest as the bytes to send. A reader has a position
+//! in the order of entry ids. Entries after the position are sent from the kept bytes or, if those start later, from pages
+//! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
+//! readers nothing is read.
 //!
-//! A reader that takes nothing is closed as any other connection (`listen/connections.rs`).
+//! A reader that does not receive is closed like any other connection (`listen/connections.rs`).
 
 use crate::metrics::Metrics;
 use anyhow::Result;
@@ -39,12 +39,12 @@ const PART_ENTRIES: usize = 256;
 const PAGES_MAX: usize = 128;
 /// How many of them are read at the same time: many that come back together must not hold up what arrives.
 const PAGES_READ_AT_ONCE: usize = 2;
-/// After so much silence a reader is told that there was nothing, and how far it has come.
+/// The interval of heartbeats, which send the reader its position.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// After this a reader has to come again, with a token that is still good.
+/// The longest connection of a reader; a new connection checks the token again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// Which entries to send; where there is nothing to choose from, all.
+/// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of these sources.
@@ -84,12 +84,12 @@ impl Stream {
         }
     }
 
-    /// How many follow it.
+    /// Returns the number of readers.
     pub fn readers(&self) -> i64 {
         i64::from(self.readers_max) - self.places.available_permits() as i64
     }
 
-    /// Follows the entries after this id, or from now on. `None` when too many do already.
+    /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
     pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
@@ -341,15 +341,15 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// What says how far it has come: an event with this name and its place as the id.
+    /// Returns an event with this name and the reader's position as the id.
     pub fn mark(&self, name: &str) -> Bytes {
         format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, Timestamp::now()).into()
     }
 
-    /// What it is sent next, until it has to come again.
+    /// Returns the next bytes to send; `None` when the connection ends.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the entries cannot be read.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let now = Instant::now();

@@ -1,8 +1,7 @@
-//! Has playbooks look at incidents that became new: calls them aside, checks what they ask for, and has all of it done
-//! in one transaction.
+//! Triages new incidents: calls playbooks in the background and applies the actions of each call in one transaction.
 //!
-//! What is to be looked at stands in the store, since the transaction that made the incident; a playbook that is not
-//! loaded is waited for. Each playbook has a pass of its own, so that one whose calls do not end holds up no other.
+//! Triage requests are stored in the transaction that creates the incident, and wait until their playbook is loaded. Each
+//! playbook has its own pass, so that a slow playbook delays no other.
 
 use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
@@ -20,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents read from the store at once. They are whole.
+/// Incidents that are read from the store at once, with all their data.
 const CHUNK: usize = 16;
 /// Incidents that one playbook triages at once.
 const CONCURRENCY: usize = 4;
@@ -67,13 +66,13 @@ pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> PlaybookCa
     PlaybookCall { result, log: called.log, duration: called.duration, memory_bytes: called.memory_bytes }
 }
 
-/// The incident as playbooks see it.
+/// Returns an incident as playbooks see it.
 fn shown(row: IncidentRow) -> ShownIncident {
     let IncidentRow { id, number, incident, occurrences, .. } = row;
     ShownIncident { id, number: number.to_string(), incident, occurrences }
 }
 
-/// Has playbooks look at incidents.
+/// The task that triages incidents.
 #[derive(Debug)]
 pub struct Triager {
     store: Arc<Store>,
@@ -83,26 +82,27 @@ pub struct Triager {
 }
 
 impl Triager {
-    /// Calls the playbooks that are live at the time.
+    /// Creates a triager that calls the live playbooks.
     pub fn new(store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
         Self { store, sources, loaded, metrics }
     }
 
-    /// The playbook of this name.
+    /// Returns the playbook of this name.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns the reason if the playbook is not loaded.
     pub fn playbook(&self, name: &str) -> Result<Arc<Plugin>, String> {
         self.loaded.find(name, Kind::Playbook)
     }
 
-    /// Why the playbook that a source wants by itself cannot be called, if that is so.
+    /// Returns why the playbook of a source with `auto_triage` cannot be called.
     pub fn missing_playbook(&self, source: &Source) -> Option<String> {
         let playbook = source.settings.playbook.as_ref().filter(|_| source.settings.auto_triage)?;
         if self.loaded.is_settled() { self.playbook(playbook).err() } else { None }
     }
 
-    /// Says of what waits for a playbook that is not there why it does. Nothing of it is stored: the playbook may come.
+    /// Adds the reason to a triage that waits for a missing playbook. The reason is not stored: the playbook may be loaded
+    /// later.
     pub fn explain_waiting(&self, triage: &mut Triage) {
         if triage.status == TriageStatus::Waiting
             && self.loaded.is_settled()
@@ -138,7 +138,7 @@ impl Triager {
         while passes.join_next().await.is_some() {}
     }
 
-    /// Begins a pass of every playbook that something waits for and that has none under way.
+    /// Begins a pass of every playbook with triage requests, unless its pass is running.
     async fn begin_passes(
         self: &Arc<Self>,
         passes: &mut JoinSet<String>,
@@ -172,14 +172,14 @@ impl Triager {
         Ok(())
     }
 
-    /// Has one playbook look at all that waits for it. Returns its name.
+    /// Processes all triage requests of one playbook. Returns the name of the playbook.
     async fn pass(self: Arc<Self>, name: String, stop: watch::Receiver<bool>) -> String {
         let (mut under_way, mut after) = (JoinSet::new(), 0);
         'pass: loop {
             let jobs = match self.store.triage_jobs(name.clone(), after, CHUNK).await {
                 Ok(jobs) => jobs,
                 Err(error) => {
-                    warn!(playbook = name, "cannot read what waits for it: {error:#}");
+                    warn!(playbook = name, "cannot read triage requests: {error:#}");
                     tokio::time::sleep(PAUSE).await;
                     break;
                 }
@@ -190,7 +190,7 @@ impl Triager {
                 if under_way.len() == CONCURRENCY {
                     under_way.join_next().await;
                 }
-                // What is loaded may have changed since the last one.
+                // The live plugins may have changed since the last request.
                 let Ok(plugin) = self.playbook(&name) else { break 'pass };
                 if *stop.borrow() {
                     break 'pass;
@@ -207,7 +207,7 @@ impl Triager {
         match self.triage_job(&plugin, job).await {
             Ok(()) => {}
             Err(error) => {
-                warn!(request_id, playbook = name, "what it said was not recorded: {error:#}");
+                warn!(request_id, playbook = name, "the result of the playbook was not recorded: {error:#}");
                 tokio::time::sleep(PAUSE).await;
             }
         }
