@@ -445,7 +445,7 @@ fn unusable_pull_sources_are_refused_at_start() {
             "`url` is nothing that a source of kind `webhook` has",
         ),
         (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
-        (&format!("{poll}, items: data.items"), "is no place in a document"),
+        (&format!("{poll}, items: data.items"), "is not a position in a document"),
         (&format!("{poll}, token: a-token, auth: none"), "`token` and `auth` are both set"),
         (&format!("{poll}, next_parameter: after"), "set `next` too"),
         (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of them"),

@@ -1,7 +1,7 @@
 //! Calls a playbook or a notifier on trial: shows what it would have done, and leaves nothing behind.
 
 use crate::deliver::render;
-use crate::triage::judge;
+use crate::triage::call_playbook;
 use anyhow::{Context, Result};
 use hookmill_sandbox::{Kind, Notification, Plugin, ShownIncident};
 use reqwest::Url;
@@ -23,13 +23,13 @@ pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
         Kind::Playbook => {
             let shown: ShownIncident =
                 serde_json::from_str(input).context("it is no incident as `GET /api/incidents/ID` shows it")?;
-            let judged = judge(plugin, &shown).await;
-            let result = match judged.result {
+            let call = call_playbook(plugin, &shown).await;
+            let result = match call.result {
                 Some(Ok(actions)) => Ok(json!(actions)),
                 Some(Err(error)) => Err(json!(error)),
                 None => Err(json!({"code": "busy", "message": "all its instances are busy"})),
             };
-            ("actions", result, judged.log, judged.duration, judged.memory_bytes)
+            ("actions", result, call.log, call.duration, call.memory_bytes)
         }
         Kind::Notifier => {
             let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;

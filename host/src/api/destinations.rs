@@ -20,7 +20,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, H
         shown.push(json!({
             "name": destination.name,
             "type": destination.kind,
-            "told_all": destination.receives_all,
+            "told_all": destination.gets_all_changes,
             "disabled": disabled,
             "failing_since": failing_since.and_then(time),
             "pending": pending,

@@ -39,7 +39,7 @@ pub(super) async fn test(
     let outbound = host.pipeline.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
     let message = message(&host, rule.trigger, &request).await?;
-    let matches = rule.filter.matches(&crate::deliver::seen(&message, rule.trigger, &outbound.public_url));
+    let matches = rule.filter.matches(&crate::deliver::template_values(&message, rule.trigger, &outbound.public_url));
     let steps = host.deliverer.dry_run(&name, &message, request.send).await.ok_or_else(not_found)?;
     Ok(Json(json!({"name": name, "trigger": rule.trigger, "matches": matches, "steps": steps})))
 }

@@ -5,8 +5,8 @@ use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
 use crate::deliver::{
-    CONCURRENCY, CONCURRENCY_MAX, Channel, DISABLE_AFTER, Destination, DestinationType, EmailOptions, Format, Http,
-    Letter, LineFile, Ordering, Recipe, RetrySchedule, Signature, StepWords,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, ContentOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions,
+    Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -97,7 +97,7 @@ const KEYS: &[Key] = {
 
 impl DestinationDeclaration {
     /// Builds one of `webhooks`; see [`DestinationDeclaration::build`].
-    pub fn into_webhook(self, name: &str, folder: &Path) -> Result<(Destination, Recipe)> {
+    pub fn into_webhook(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
         ensure!(
             self.kind.is_none(),
             "`type` is not allowed in `webhooks`, where it is always `webhook`; move the destination to `destinations`"
@@ -106,7 +106,7 @@ impl DestinationDeclaration {
     }
 
     /// Builds one of `destinations`; see [`DestinationDeclaration::build`].
-    pub fn into_destination(self, name: &str, folder: &Path) -> Result<(Destination, Recipe)> {
+    pub fn into_destination(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
         let kind = self.kind.as_ref().map(|kind| kind.0);
         let kind = kind.with_context(|| {
             let types: Vec<&str> = DestinationType::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -124,8 +124,8 @@ impl DestinationDeclaration {
         name: &str,
         folder: &Path,
         kind: DestinationType,
-        receives_all: bool,
-    ) -> Result<(Destination, Recipe)> {
+        gets_all_changes: bool,
+    ) -> Result<(Destination, ContentOptions)> {
         for (key, is_set, kinds) in KEYS {
             ensure!(!is_set(&self) || kinds.contains(&kind), "type `{kind}` has no key `{key}`; remove it");
         }
@@ -143,13 +143,13 @@ impl DestinationDeclaration {
             kind => self.http(folder, kind)?,
         };
         check_recipe(&recipe)?;
-        let content = recipe.content(&StepWords::default(), Trigger::Any);
+        let content = recipe.content(&StepTemplates::default(), Trigger::Any);
         let destination = Destination {
             name: name.to_owned(),
             kind,
             // A digest, because the address may hold a secret.
             fingerprint: hex::encode(Sha256::digest(address)),
-            receives_all,
+            gets_all_changes,
             is_ordered,
             channel,
             content: content.map_err(|error| format!("only a notification can define what is sent here: {error:#}")),
@@ -161,7 +161,7 @@ impl DestinationDeclaration {
         Ok((destination, recipe))
     }
 
-    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, Recipe, String)> {
+    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("it needs a `url`")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
@@ -181,10 +181,10 @@ impl DestinationDeclaration {
                     "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
                 );
                 let format = self.format.map_or(Format::Thehive, |format| format.0);
-                Recipe::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
+                ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
             }
-            DestinationType::Thehive => Recipe::Thehive { url },
-            DestinationType::Http => Recipe::Http {
+            DestinationType::Thehive => ContentOptions::Thehive { url },
+            DestinationType::Http => ContentOptions::Http {
                 url: text.clone(),
                 method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
                 headers: headers(std::mem::take(&mut self.headers))?,
@@ -193,7 +193,7 @@ impl DestinationDeclaration {
             },
             kind => {
                 http = http.with_secret_path();
-                Recipe::Chat { url, kind }
+                ContentOptions::Chat { url, kind }
             }
         };
         Ok((Channel::Http(http), recipe, text))
@@ -213,7 +213,7 @@ impl DestinationDeclaration {
         options.build()
     }
 
-    fn email(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {
+    fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("it needs a `url`, such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
         let options = EmailOptions {
@@ -234,15 +234,15 @@ impl DestinationDeclaration {
         let from = mailbox(&self.from.take().context("it needs a `from`, such as soc@example.org")?.0)?;
         ensure!(!self.to.is_empty(), "it needs a `to`, a list of mail addresses");
         let to = self.to.iter().map(|to| mailbox(&to.0)).collect::<Result<_>>()?;
-        Ok((Channel::Email(options.connect()?), Recipe::Email(Letter { from, to }), text))
+        Ok((Channel::Email(options.connect()?), ContentOptions::Email(MailAddresses { from, to }), text))
     }
 
-    fn file(mut self, folder: &Path) -> Result<(Channel, Recipe, String)> {
+    fn file(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let path = folder.join(self.path.take().context("it needs a `path`")?.0);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
         let address = path.display().to_string();
-        Ok((Channel::File(LineFile::new(path)), Recipe::File, address))
+        Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
     }
 
     fn networks(&mut self) -> Vec<IpNet> {
@@ -251,8 +251,8 @@ impl DestinationDeclaration {
 }
 
 /// Checks that a recipe fits at least one trigger. Its templates may be for events only.
-fn check_recipe(recipe: &Recipe) -> Result<()> {
-    let problem = |trigger: &Trigger| recipe.content(&StepWords::default(), *trigger).err();
+fn check_recipe(recipe: &ContentOptions) -> Result<()> {
+    let problem = |trigger: &Trigger| recipe.content(&StepTemplates::default(), *trigger).err();
     match problem(&Trigger::Any) {
         Some(error) if Trigger::ALL.iter().all(|trigger| problem(trigger).is_some()) => bail!("{error:#}"),
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use super::scalar::Name;
 use super::value::Interpolated;
-use crate::deliver::{Recipe, Step, StepWords};
+use crate::deliver::{ContentOptions, Step, StepTemplates};
 use anyhow::{Context, Result, ensure};
 use hookmill_notify::{Filter, Rule, Trigger};
 use serde::Deserialize;
@@ -44,7 +44,7 @@ impl NotificationDeclaration {
     ///
     /// # Errors
     /// Returns an error if the filter or a step is wrong.
-    pub fn into_rule(self, recipes: &BTreeMap<String, Recipe>) -> Result<(Option<Rule>, Vec<Step>)> {
+    pub fn into_rule(self, recipes: &BTreeMap<String, ContentOptions>) -> Result<(Option<Rule>, Vec<Step>)> {
         let trigger = self.trigger.0;
         let filter = self.filter.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let filter = Filter::parse(&filter, trigger)?;
@@ -59,7 +59,7 @@ impl NotificationDeclaration {
             let content = recipes
                 .get(&to)
                 .with_context(|| format!("unknown destination `{to}`; declare it under `destinations`"))
-                .and_then(|recipe| recipe.content(&StepWords { template, body, subject }, trigger));
+                .and_then(|recipe| recipe.content(&StepTemplates { template, body, subject }, trigger));
             steps.push(Step { content: content.with_context(|| format!("notify[{index}] to {to}"))?, to });
         }
         let to = steps.iter().map(|step| step.to.clone()).collect();

@@ -2,7 +2,7 @@
 
 use super::connection::{authorities, client_certificate};
 use super::source::SourceDeclaration;
-use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, Pull, Query, Reader, SinceText, Start, TimeFormat};
+use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Authentication, ConnectionOptions, header_name};
@@ -35,12 +35,12 @@ impl SourceDeclaration {
         let text = self.url.take().context("it needs a `url`")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };
         let format = self.time_format.take().map_or(default, |format| format.0);
-        let rest = SinceText::read(&text, format).context("`url`")?;
+        let rest = SinceText::parse(&text, format).context("`url`")?;
         let url: Result<Url, _> = if kind == SourceKind::HttpPoll { rest.at(0).parse() } else { text.parse() };
         // The error does not show the URL, which may hold a secret.
         let url = url.map_err(|error| anyhow!("`url` is not a URL such as https://octi.example: {error}"))?;
         let reader = match kind {
-            SourceKind::OpenctiStream => Reader::Opencti(self.take_stream()?),
+            SourceKind::OpenctiStream => PullReader::Opencti(self.take_stream()?),
             SourceKind::GraphqlPoll => {
                 let query = self.take_graphql(format)?;
                 self.take_poll(query)?
@@ -52,39 +52,39 @@ impl SourceDeclaration {
         };
         let start = self.take_start(&reader)?;
         let headers = self.take_headers()?;
-        let is_stream = matches!(reader, Reader::Opencti(_));
+        let is_stream = matches!(reader, PullReader::Opencti(_));
         let (authentication, connection) = (self.take_authentication()?, self.take_connection(is_stream)?);
         Ok(Some(Pull { endpoint: Endpoint::new(url, headers, authentication, connection)?, start, reader }))
     }
 
-    fn take_graphql(&mut self, format: TimeFormat) -> Result<Query> {
+    fn take_graphql(&mut self, format: TimeFormat) -> Result<PollQuery> {
         let query = self.query.take().context("it needs a `query`")?.0;
         ensure!(
             self.next.is_none() || query.contains("$after"),
             "`next` finds the value of the query's variable `$after`, which the query does not have"
         );
         ensure!(self.items.is_some(), "it needs `items`, the position of the items in an answer: /data/works/edges");
-        Ok(Query::Graphql(SinceText::read(&query, format).context("`query`")?))
+        Ok(PollQuery::Graphql(SinceText::parse(&query, format).context("`query`")?))
     }
 
-    fn take_rest(&mut self, url: SinceText) -> Result<Query> {
+    fn take_rest(&mut self, url: SinceText) -> Result<PollQuery> {
         let next_parameter = self.next_parameter.take().map(|name| name.0);
         ensure!(
             next_parameter.is_none() || self.next.is_some(),
             "`next_parameter` is the parameter for the value that `next` finds in an answer; set `next` too"
         );
-        Ok(Query::Rest { url, next_parameter })
+        Ok(PollQuery::Rest { url, next_parameter })
     }
 
-    fn take_start(&mut self, reader: &Reader) -> Result<Start> {
+    fn take_start(&mut self, reader: &PullReader) -> Result<Start> {
         let kind = self.kind();
         let start = self.start.take().map_or("now".to_owned(), |start| start.0);
         let (of, is_stream) = match reader {
-            Reader::Opencti(stream) => (format!("{kind} {}", stream.id), true),
-            Reader::Poll(_) => (kind.to_string(), false),
+            PullReader::Opencti(stream) => (format!("{kind} {}", stream.id), true),
+            PullReader::Poll(_) => (kind.to_string(), false),
         };
-        let start = Start::read(&start, &of, is_stream).map_err(|error| anyhow!("`start`: {error}"))?;
-        if let Reader::Opencti(stream) = reader {
+        let start = Start::parse(&start, &of, is_stream).map_err(|error| anyhow!("`start`: {error}"))?;
+        if let PullReader::Opencti(stream) = reader {
             ensure!(
                 stream.recover.is_none() || !start.is_now(),
                 "`recover` reads objects from the platform's database from `start` on, which is `now`; set `start` to an \
@@ -110,7 +110,7 @@ impl SourceDeclaration {
         })
     }
 
-    fn take_poll(&mut self, query: Query) -> Result<Reader> {
+    fn take_poll(&mut self, query: PollQuery) -> Result<PullReader> {
         let interval = self.interval.take().map_or(INTERVAL, |time| time.0.into());
         ensure!(interval >= INTERVAL_MIN, "`interval` is shorter than a second");
         let ignore_duplicates = self.ignore_duplicates.take().is_none_or(|flag| flag.0);
@@ -119,7 +119,7 @@ impl SourceDeclaration {
             "`overlap` reads items twice, and with `ignore_duplicates: false` each would be an event twice; remove one of them"
         );
         let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
-        Ok(Reader::Poll(Poll {
+        Ok(PullReader::Poll(Poll {
             interval,
             overlap: self.overlap.take().map_or(overlap, |time| time.0.into()),
             query,
