@@ -87,10 +87,8 @@ impl Content {
                     None if matches!(*method, Method::GET | Method::HEAD | Method::DELETE) => (Vec::new(), JSON),
                     None => raw_body(message, self.trigger, public_url)?,
                 };
-                let mut headers = rendered_headers(headers, &values)?;
-                if !body.is_empty() {
-                    headers.insert(CONTENT_TYPE, content_type.clone().unwrap_or(own_type));
-                }
+                let content_type = (!body.is_empty()).then(|| content_type.clone().unwrap_or(own_type));
+                let headers = rendered_headers(content_type, headers, &values)?;
                 let url = url.render(&values).context("`url`")?;
                 OutgoingMessage::Request(OutgoingRequest { method: method.clone(), url, headers, body })
             }
@@ -133,8 +131,12 @@ impl Content {
     }
 }
 
-fn rendered_headers(headers: &[(HeaderName, Template)], values: &Value) -> Result<HeaderMap> {
-    let mut rendered = HeaderMap::new();
+fn rendered_headers(
+    content_type: Option<HeaderValue>,
+    headers: &[(HeaderName, Template)],
+    values: &Value,
+) -> Result<HeaderMap> {
+    let mut rendered: HeaderMap = content_type.into_iter().map(|value| (CONTENT_TYPE, value)).collect();
     for (name, template) in headers {
         let text = template.render(values).with_context(|| format!("header `{name}`"))?;
         rendered.append(name, HeaderValue::from_bytes(text.as_bytes())?);
