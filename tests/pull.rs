@@ -121,7 +121,7 @@ async fn failures_of_a_server_are_shown_and_recovered_from() {
             "404 Not Found: no /items?token=***",
         ),
         ("poll", Page::status(302, "").with("location", "http://127.0.0.1/"), "status", "redirects are not followed"),
-        ("poll", Page::status(200, "<html>"), "answer", "no JSON"),
+        ("poll", Page::status(200, "<html>"), "answer", "not JSON"),
         ("poll", Page::json(&json!("text")), "answer", "neither a list nor an object"),
         ("poll", Page::status(503, "").with("retry-after", "1"), "status", "503"),
     ];

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hookmill_store::StoreError;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The time after which a client should try again when the host is overloaded, in seconds.
@@ -69,6 +69,22 @@ pub enum HttpError {
     Internal(anyhow::Error),
 }
 
+/// The body of a refusal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// The refusal.
+    pub error: ErrorDetail,
+}
+
+/// A refusal for programs and for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// The code.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
 impl HttpError {
     /// Returns the code of the error.
     pub fn code(&self) -> &'static str {
@@ -110,7 +126,8 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
+        let error = ErrorDetail { code: code.to_owned(), message: self.to_string() };
+        let body = Json(ErrorAnswer { error });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),

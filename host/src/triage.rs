@@ -9,8 +9,8 @@ use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::sources::Sources;
 use anyhow::Result;
-use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
+use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -66,10 +66,10 @@ pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> PlaybookCa
     PlaybookCall { result, log: called.log, duration: called.duration, memory_bytes: called.memory_bytes }
 }
 
-/// Returns an incident as playbooks see it.
-fn shown(row: IncidentRow) -> ShownIncident {
-    let IncidentRow { id, number, incident, occurrences, .. } = row;
-    ShownIncident { id, number: number.to_string(), incident, occurrences }
+/// Returns a stored incident as the API shows it and as playbooks get it.
+pub fn shown_incident(row: IncidentRow) -> ShownIncident {
+    let IncidentRow { id, number, incident, occurrences, event_ids, .. } = row;
+    ShownIncident { id, number: number.to_string(), incident, occurrences, event_ids }
 }
 
 /// The task that triages incidents.
@@ -221,7 +221,7 @@ impl Triager {
             self.store.record_triage(job, TriageResult::Skipped(format!("the incident was {status} by then"))).await?;
             return Ok(());
         }
-        let call = call_playbook(plugin, &shown(row)).await;
+        let call = call_playbook(plugin, &shown_incident(row)).await;
         forward_log(&request_id, name, &call.log);
         let Some(result) = call.result else {
             tokio::time::sleep(PAUSE).await;

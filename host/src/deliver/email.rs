@@ -82,7 +82,7 @@ impl EmailOptions {
         let is_tls = self.url.scheme() == "smtps";
         ensure!(
             is_tls || self.url.scheme() == "smtp",
-            "unknown scheme `{}` in `url`; expected smtp or smtps",
+            "unknown scheme `{}` in `url`; expected `smtp:` or `smtps:`",
             self.url.scheme()
         );
         ensure!(

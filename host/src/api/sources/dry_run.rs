@@ -1,7 +1,7 @@
 //! `POST /api/sources/{name}/test`: signs a payload as the source's vendor would and posts it as a dry run.
 
-use super::found;
-use crate::api::body_if_any;
+use super::find::find;
+use crate::api::request_body::optional_body;
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
@@ -44,8 +44,8 @@ pub(in crate::api) async fn test(
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<DryRun>, HttpError> {
-    let test: Test = body_if_any(&bytes)?;
-    let source = found(&host, &name)?;
+    let test: Test = optional_body(&bytes)?;
+    let source = find(&host, &name)?;
     let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
     let (headers, payload) = match (test.payload, test.body) {
         (Some(payload), None) => (json, payload.to_string().into()),
