@@ -3,8 +3,8 @@
 use crate::{Severity, Status, Tlp};
 use serde::Deserialize;
 
-/// The fields of an incident that an analyst sets. A field that is absent stays as it is; `null` clears a field that can
-/// be empty.
+/// The fields of an incident that an analyst sets. An absent field stays as it is; `null` clears a field that can be
+/// empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are those of the incident")]

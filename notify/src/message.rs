@@ -1,13 +1,13 @@
-//! The message that filters and templates look at: what happened, in one JSON object.
+//! The messages that filters and templates read: one JSON object about what happened.
 
-use super::Trigger;
-use hookmill_incident::Event;
-use hookmill_incident::{AuditEntry, EventState};
+use crate::Trigger;
+use hookmill_incident::{AuditEntry, Event, EventState};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-/// Of a change of an incident: `object` after it, `details` that changed, `audit` about the change itself.
+/// Returns the message about a change of an incident: `object` is the incident after the change, `details` has the
+/// changed fields, `audit` describes the change itself.
 pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
     let object = value(&entry.object);
@@ -28,13 +28,13 @@ pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
     })
 }
 
-/// Of an event: as it came when it was received; without its body and with the reason when it was quarantined. Whoever does
-/// not look at the body need not have it read.
+/// Returns the message about an event. The message of a received event has the body, if `needs_body`; the message of a
+/// quarantined event has the reason instead. Without `needs_body` the body is not parsed, which saves time.
 pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_url: &str, needs_body: bool) -> Value {
     let pairs = |pairs: &[(String, String)]| -> Map<String, Value> {
         pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
     };
-    let mut shown = json!({
+    let mut content = json!({
         "id": event.id,
         "source": &*event.source,
         "received_at": Timestamp::from_millisecond(event.received_at).ok(),
@@ -43,14 +43,14 @@ pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_u
         "context": pairs(&event.context),
     });
     if trigger == Trigger::EventQuarantined {
-        shown["error"] = json!({"code": state.code.map(|code| code.as_str()), "message": state.message});
+        content["error"] = json!({"code": state.code.map(|code| code.as_str()), "message": state.message});
     } else if needs_body {
-        shown["body"] = body(event);
+        content["body"] = body(event);
     }
-    json!({"event": shown, "url": format!("{public_url}/api/events/{}", event.id)})
+    json!({"event": content, "url": format!("{public_url}/api/events/{}", event.id)})
 }
 
-/// What was sent: as JSON where it is some, else as text.
+/// Returns the body as JSON, or as a text if it is not JSON.
 fn body(event: &Event) -> Value {
     serde_json::from_slice(&event.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&event.body)))
 }

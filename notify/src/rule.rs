@@ -1,17 +1,17 @@
-//! What the store has to know of a notification to put its deliveries into queues.
+//! The part of a notification that decides which deliveries there are.
 
-use super::{Filter, Trigger};
+use crate::{Filter, Trigger};
 use std::sync::Arc;
 
-/// When to tell whom.
+/// A configured notification, as far as the store needs it to queue deliveries.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The notification's name.
     pub name: Arc<str>,
-    /// What it is made for.
+    /// The occasion.
     pub trigger: Trigger,
-    /// Which of those.
+    /// The condition on the trigger's messages.
     pub filter: Arc<Filter>,
-    /// The destination of each of its steps.
+    /// The destination of each step.
     pub to: Arc<[String]>,
 }

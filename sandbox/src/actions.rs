@@ -1,20 +1,20 @@
-//! From the actions that a playbook returned to the domain's.
+//! The conversion of a playbook's actions to the domain's, with their checks.
 
 use crate::bindings::shapes;
 use crate::mapper::{observable, severity};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Action, Status, TAG_BYTES_MAX, check_length};
 
-/// Actions of one call: more than the observables and tags that an incident keeps would have no effect.
+/// The greatest number of actions of one call. More observables and tags than an incident keeps would have no effect.
 const ACTIONS_MAX: usize = 1_500;
-/// Bytes of a category or an assignee, from 1.
+/// The greatest length of a category or an assignee, in bytes.
 const NAME_BYTES_MAX: usize = 128;
-/// Bytes of a note, from 1.
+/// The greatest length of a note, in bytes.
 const NOTE_BYTES_MAX: usize = 16 * 1024;
-/// Notes of one call: they are for people.
+/// The greatest number of notes of one call: people read them.
 const NOTES_MAX: usize = 10;
 
-/// Checks every action; one that is invalid refuses them all.
+/// Checks and converts actions. An invalid action makes the whole call fail.
 ///
 /// # Errors
 /// Returns a sentence that says which action is invalid, and why.

@@ -4,7 +4,7 @@
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",
-        // Never the world of one plugin: what all kinds share has the same types here.
+        // This world is only for the generator: with one world for all kinds, the types that kinds share are generated once.
         inline: "
             package hookmill:host;
             world every-kind {

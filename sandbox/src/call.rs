@@ -6,14 +6,14 @@ use crate::log::LogLine;
 use std::time::Duration;
 use wasmtime::Trap;
 
-/// A call that ended.
+/// The result of a call, with its log and its use of time and memory.
 #[derive(Debug)]
 pub struct Call<T> {
-    /// The result, or why there is none.
+    /// The value, or the reason why there is none.
     pub result: Result<T, CallError>,
     /// The lines that the plugin logged.
     pub log: Vec<LogLine>,
-    /// Time from instantiation to the end of the call.
+    /// The time from instantiation to the end of the call.
     pub duration: Duration,
     /// The most linear memory that the instance had.
     pub memory_bytes: usize,
@@ -35,7 +35,7 @@ impl<T> Call<T> {
 /// The reason why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// All instances of the plugin are taken; nothing was called.
+    /// All instances of the plugin are in use; nothing was called.
     #[error("all its instances are busy")]
     Busy,
     /// The call took too long.
@@ -50,10 +50,10 @@ pub enum CallError {
     /// The instance trapped.
     #[error("{0}")]
     Trap(String),
-    /// The system was looking at the memory that the instance starts with; the same call can succeed a moment later.
+    /// The operating system was using the initial memory of the instance; the same call can succeed a moment later.
     #[error("{0}")]
     ImageBusy(String),
-    /// The plugin does not have this function; nothing was called.
+    /// The plugin is of another kind; nothing was called.
     #[error("it is a {is} and not a {wanted}")]
     Kind {
         /// The plugin's kind.
@@ -64,7 +64,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Tells which limit the instance ran into.
+    /// Returns the kind of an error that ended a call.
     pub(crate) fn of(error: &wasmtime::Error) -> Self {
         if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
             return Self::Memory(exceeded.to_string());
@@ -73,14 +73,14 @@ impl CallError {
         if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_busy)) {
             return Self::ImageBusy(format!("{error:#}"));
         }
-        // The engine keeps the type of this error to itself.
+        // The type of this error is private to the engine, so its text has to do.
         if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted")) {
             return Self::Output("it passes more than output_mib to the host".into());
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Self::Trap("its stack overflowed".into()),
             Some(trap) => Self::Trap(trap.to_string()),
-            // What stands before the cause is the guest's backtrace, over several lines.
+            // The contexts of the cause are the guest's backtrace, which has several lines.
             None => Self::Trap(error.root_cause().to_string()),
         }
     }

@@ -1,4 +1,4 @@
-//! From the bytes of a plugin file to a component of a known kind that can be instantiated.
+//! The way from the bytes of a plugin file to a checked component that can be instantiated.
 
 use crate::bindings::interfaces;
 use crate::engine::Sandbox;
@@ -9,22 +9,23 @@ use std::borrow::Cow;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
-/// The size that a plugin file may have, in bytes.
+/// The greatest size of a plugin file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
-/// The package of the interfaces that this host calls, each named like its kind.
+/// The package of the interfaces that the host calls; each interface has the name of its kind.
 const PACKAGE: &str = "hookmill:plugin";
 const API_VERSION: &str = "0.1.0";
 const MIB: usize = 1024 * 1024;
+/// The limit for other plugins.
 const MEMORY_BYTES: usize = 64 * MIB;
-/// For plugins that import WASI or start with more than [`SMALL_START_BYTES`]: interpreters.
+/// The limit for interpreters: plugins that import WASI or start with more than [`SMALL_START_BYTES`].
 const MEMORY_BYTES_LARGE: usize = 256 * MIB;
 const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 
-/// Keeps compiled code between starts. Both functions block.
+/// A store of compiled code between starts. Both functions block.
 ///
-/// Compiled code is native code: an implementation returns only bytes that [`CompiledCode::put`] was given.
+/// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received.
 pub trait CompiledCode: Send + Sync {
-    /// Returns the compiled code of a plugin file for an engine of this compatibility, if it is there.
+    /// Returns the compiled code of a plugin file for an engine of this compatibility, if it is known.
     fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>>;
 
     /// Keeps the compiled code of a plugin file.
@@ -32,18 +33,18 @@ pub trait CompiledCode: Send + Sync {
 }
 
 words!(
-    /// What a plugin is for: the interface that it exports.
+    /// The kind of a plugin: the interface that the plugin exports.
     Kind {
         /// Maps payloads to incidents.
         Mapper = "mapper",
-        /// Judges incidents.
+        /// Triages incidents.
         Playbook = "playbook",
         /// Renders audit entries.
         Notifier = "notifier",
     }
 );
 
-/// The places of a plugin's functions in its component.
+/// The indices of a plugin's functions in its component.
 pub(crate) enum Interface {
     Mapper(interfaces::mapper::GuestIndices),
     Playbook(interfaces::playbook::GuestIndices),
@@ -56,12 +57,12 @@ pub(crate) struct Checked {
     pub api_version: String,
     pub interface: Interface,
     pub component: InstancePre<Guest>,
-    /// The memory that its instances get where its limits do not say it.
+    /// The memory limit of its instances, unless the configuration sets one.
     pub memory_bytes: usize,
 }
 
 impl Checked {
-    /// Checks what a compiled component imports and exports.
+    /// Checks the imports and exports of a compiled component.
     ///
     /// # Errors
     /// Returns an error that says which import or export is wrong.
@@ -69,7 +70,7 @@ impl Checked {
         let (kind, api_version) = check_exports(sandbox, component)?;
         let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
             anyhow!(
-                "it imports what plugins are not given: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
+                "it imports something that plugins do not get: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
             )
         })?;
         let interface = match kind {
@@ -82,7 +83,7 @@ impl Checked {
     }
 }
 
-/// Compiles a plugin file, or takes its compiled code from where it is kept. Blocks.
+/// Compiles a plugin file, or returns its kept compiled code. Blocks.
 pub(crate) fn compile(
     name: &str,
     sha256: &str,
@@ -102,10 +103,10 @@ pub(crate) fn compile(
     Ok(component)
 }
 
-/// Makes a component of a core module that carries its component type; leaves a component as it is.
+/// Returns a component unchanged, and converts a core module that carries its component type to a component.
 ///
 /// # Errors
-/// When it is neither.
+/// Returns an error if the bytes are neither.
 pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
     const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
@@ -113,7 +114,7 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         return Ok(bytes.into());
     }
     if !bytes.starts_with(&CORE) {
-        bail!("it is not a WebAssembly binary; text format is not taken, build it with `hookmill plugin build`");
+        bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
     }
     let mut encoder = wit_component::ComponentEncoder::default()
         .validate(true)
@@ -123,7 +124,7 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     Ok(component.into())
 }
 
-/// Tells what kind a plugin is of and for which version it was built, by the interface that it exports.
+/// Returns the kind of a plugin and the version of the interface that the plugin was built for.
 fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, String)> {
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for (name, item) in component.component_type().exports(sandbox.engine()) {
@@ -131,7 +132,7 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
             let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
             if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
                 if !is_compatible(version) {
-                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; build it anew");
+                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; rebuild it");
                 }
                 found.push((*kind, version.to_owned()));
             }
@@ -140,7 +141,7 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
     }
     match &found[..] {
         [found] => Ok(found.clone()),
-        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin is of one kind, make two of it"),
+        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin has one kind, split it in two"),
         [] => {
             let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
             let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
@@ -149,7 +150,8 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
     }
 }
 
-/// Versions that differ in the third number only add to each other; `wit/CHANGES.md` has the rule.
+/// Returns whether the host can call a plugin of this version. Versions that differ in the third number only add to each
+/// other, see `wit/CHANGES.md`.
 fn is_compatible(version: &str) -> bool {
     let series = |version: &str| version.rsplit_once('.').map(|(series, _)| series.to_owned());
     series(version) == series(API_VERSION)

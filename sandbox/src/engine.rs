@@ -1,8 +1,8 @@
-//! The engine that runs plugins, and the setup around them.
+//! The engine that compiles and runs plugins.
 //!
-//! Every instance gets its memory from a pool whose pages stay in place from one event to the next, because a page
-//! table that changes is paid for on all cores. It runs as a task: at every tick of the epoch it gives way, so that a
-//! plugin that loops or sleeps holds up nobody, and ends when its deadline has passed.
+//! Instances get their memory from a pool whose pages stay mapped from one event to the next, because a change of the
+//! page table interrupts all cores. A call is a task: it yields at every tick of the epoch, so that a plugin that loops
+//! or sleeps delays no other task, and it ends at its deadline.
 
 use crate::bindings::log;
 use crate::guest::{Guest, TABLE_ELEMENTS_MAX};
@@ -16,33 +16,34 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
 
-/// How often a running plugin gives way to others.
+/// The time after which a running plugin yields to other tasks.
 const TICK: Duration = Duration::from_millis(2);
-/// After so many ticks it also rests for a tick each time: a thread that is never idle seldom looks at the network.
-const PATIENCE_TICKS: u32 = 10;
-/// What stays resident of a pool slot's memory and tables. More is given back to the system after the event.
+/// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls the
+/// network.
+const TICKS_BEFORE_SLEEP: u32 = 10;
+/// The bytes of a slot's memory and tables that stay resident. The rest is returned to the system after each event.
 const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
-/// The most that any plugin's memory can be set to. Only address space is reserved.
+/// The greatest memory limit of a plugin, in bytes. The pool reserves only address space for it.
 pub const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Python components have about ten core instances, with a memory and a few tables.
+/// Enough for Python components, which have about ten core instances, a memory and a few tables.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Stack of the guest, and of the task it runs on, which holds the host functions' frames too.
+/// The stack of the guest, and of its task, which also has the frames of host functions.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 const TASK_STACK_BYTES: usize = 1024 * 1024;
 const COMPILER_NICENESS: i32 = 10;
 
-/// Where an instance's memory comes from.
+/// The way in which instances get their memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allocation {
-    /// From slots that are made once and kept.
+    /// From slots that are reserved once and kept.
     Pooled,
-    /// From the system, for each instance anew.
+    /// From the operating system, for each instance.
     OnDemand,
 }
 
-/// Where plugins are compiled and run.
+/// The engine with its pool of instances and its compiler threads.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
@@ -52,24 +53,26 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// An engine that can run `instances` plugins at once, and keep those of `reusing` plugins between calls; with a pool
-    /// where the machine has the address space.
+    /// Returns an engine that can run `instances` calls at once and keep the instances of `reusing` plugins between
+    /// calls. It has a pool if the machine has enough address space.
     ///
     /// # Errors
-    /// When the machine cannot run WebAssembly.
+    /// Returns an error if the machine cannot run WebAssembly.
     pub fn new(instances: u32, reusing: u32) -> Result<Self> {
         Self::with_allocation(Allocation::Pooled, instances, reusing).or_else(|error| {
-            tracing::warn!("no pool for plugin instances, each will map its own memory (slower): {error:#}");
+            tracing::warn!(
+                "there is no pool for plugin instances, so each one maps its own memory, which is slower: {error:#}"
+            );
             Self::with_allocation(Allocation::OnDemand, instances, reusing)
         })
     }
 
-    /// An engine whose instances get their memory in this way.
+    /// Returns an engine whose instances get their memory in this way.
     ///
     /// # Errors
-    /// When the machine cannot do so.
+    /// Returns an error if the machine does not support that.
     pub fn with_allocation(allocation: Allocation, instances: u32, reusing: u32) -> Result<Self> {
-        // Of each as many as it may run at once, also while one version takes the place of another.
+        // For each plugin as many as it may run at once, twice because one version can replace another at that moment.
         let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
         let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
         let ticker = engine.weak();
@@ -94,37 +97,37 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Compiles a component. Takes up to seconds: not for a task that others wait for.
+    /// Compiles a component. Blocks, for up to seconds.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
         Ok(self.compiler.install(|| Component::from_binary(&self.engine, bytes))?)
     }
 
-    /// Takes back what [`Component::serialize`] gave; `None` when it is of another engine.
-    #[allow(unsafe_code, reason = "the cache checks the digest of these bytes against the database, which wrote it")]
+    /// Returns the component of a result of [`Component::serialize`]; `None` if another engine made the result.
+    #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
     pub(crate) fn restore(&self, compiled: &[u8]) -> Option<Component> {
-        // SAFETY: these are bytes that this program serialized, unchanged since.
+        // SAFETY: `Component::serialize` made these bytes and `CompiledCode` keeps them unchanged.
         unsafe { Component::deserialize(&self.engine, compiled) }.ok()
     }
 
-    /// Places for instances in all.
+    /// Returns the slots for instances of all plugins.
     pub(crate) fn slots(&self) -> &Semaphore {
         &self.slots
     }
 
-    /// Places that one plugin may take: as many as can run at once and an eighth of all, but never more than half, so
-    /// that several plugins whose calls do not end leave some to others.
+    /// Returns the slots that one plugin may take: one for each core or an eighth of all, but at most half, so that a
+    /// plugin whose calls hang leaves slots to others.
     pub(crate) fn share_of_slots(&self) -> Semaphore {
         Semaphore::new(share(self.instances))
     }
 
-    /// Raises the setup around an instance that had other ones in its last call.
+    /// Prepares the store of an instance for another call.
     pub(crate) fn prepare(&self, store: &mut Store<Guest>, setup: CallSetup) {
         store.set_hostcall_fuel(setup.output_bytes);
         store.set_epoch_deadline(1);
         store.data_mut().begin(setup);
     }
 
-    /// A store for one instance, with its setup up.
+    /// Returns a store for the first call of an instance.
     pub(crate) fn store(&self, setup: CallSetup) -> Store<Guest> {
         let output_bytes = setup.output_bytes;
         let mut store = Store::new(&self.engine, Guest::new(setup));
@@ -133,18 +136,18 @@ impl Sandbox {
         store.epoch_deadline_callback(move |mut context| {
             let guest = context.data_mut();
             guest.ticks += 1;
-            let others: Pin<Box<dyn Future<Output = ()> + Send>> = if guest.ticks < PATIENCE_TICKS {
+            let pause: Pin<Box<dyn Future<Output = ()> + Send>> = if guest.ticks < TICKS_BEFORE_SLEEP {
                 Box::pin(tokio::task::yield_now())
             } else {
                 Box::pin(tokio::time::sleep(TICK))
             };
-            Ok(UpdateDeadline::YieldCustom(1, others))
+            Ok(UpdateDeadline::YieldCustom(1, pause))
         });
         store.set_epoch_deadline(1);
         store
     }
 
-    /// What a compiled component is bound to: this build of the engine with these settings.
+    /// Returns a hash of the engine's version and settings, on which compiled code depends.
     pub(crate) fn compatibility(&self) -> u64 {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
@@ -159,19 +162,20 @@ impl fmt::Debug for Sandbox {
     }
 }
 
+/// Returns the number of slots that one plugin may take.
 fn share(instances: u32) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.max(instances as usize / 8).min(instances.div_ceil(2) as usize)
 }
 
-/// Threads that compile: on half of the cores and with less claim to them than those that serve.
+/// Returns the threads that compile: on half of the cores, with a lower priority than the threads that serve.
 fn compiler() -> Result<ThreadPool> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let pool = ThreadPoolBuilder::new()
         .num_threads(cores.div_ceil(2))
         .thread_name(|index| format!("compile-{index}"))
         .start_handler(|_| {
-            // On Linux this is the thread's own; where it is refused, compiling is merely less polite.
+            // On Linux the priority is that of the thread. If the call is refused, compiling only competes with serving.
             let _ = rustix::process::nice(COMPILER_NICENESS);
         })
         .build()?;

@@ -13,7 +13,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// Elements of one table.
+/// The greatest number of elements of one table.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 const RANDOM_BYTES_PER_CALL: u64 = 1024 * 1024;
 const RESOURCES_MAX: usize = 10_000;
@@ -36,13 +36,14 @@ impl std::error::Error for MemoryExceeded {}
 pub(crate) struct Guest {
     setup: CallSetup,
     memory_bytes: usize,
-    /// How often the call has yielded to others.
+    /// The number of times that the call has yielded to other tasks.
     pub ticks: u32,
     log: Arc<Mutex<Log>>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
 impl Guest {
+    /// Returns the host's side of a new instance.
     pub fn new(setup: CallSetup) -> Self {
         Self { setup, memory_bytes: 0, ticks: 0, log: Arc::default(), wasi: None }
     }
@@ -90,7 +91,8 @@ impl ResourceLimiter for Guest {
     }
 }
 
-/// WASI for components that import it: no files, no network, no environment; the event's time and seeded random numbers.
+/// WASI for components that import it: no files, no network, no environment; the event's time and seeded random
+/// numbers.
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (setup, log) = (self.setup, &self.log);
@@ -104,7 +106,7 @@ impl WasiView for Guest {
 }
 
 fn empty_wasi(setup: CallSetup, log: &Arc<Mutex<Log>>) -> WasiCtx {
-    // Ids of the same moment differ in few bits; their hashes do not.
+    // Ids of the same moment differ in a few bits; their hashes differ in many.
     let seed: [u8; 32] = Sha256::digest(setup.seed).into();
     let random = || Xoshiro256PlusPlus::from_seed(seed);
     let mut builder = WasiCtxBuilder::new();

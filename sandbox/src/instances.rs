@@ -1,4 +1,4 @@
-//! The instances of one plugin: fresh ones for each call, or a few that are used again.
+//! The instances of one plugin: a fresh one for each call, or a few that are reused.
 
 use crate::call::{Call, CallError};
 use crate::engine::Sandbox;
@@ -7,24 +7,24 @@ use crate::limits::CallSetup;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-/// How long a call waits for a free slot. Slots are taken for microseconds, unless a plugin hangs.
+/// The time that a call waits for a free slot. Calls take microseconds, unless a plugin hangs.
 const PERMIT_TIMEOUT: Duration = Duration::from_millis(500);
-/// An instance that has grown by more is not used again.
+/// An instance whose memory has grown by more is not reused.
 const GROWTH_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ONE_EVENT: NonZeroU32 = NonZeroU32::MIN;
 
-/// Makes the instances of one component and runs calls in them.
+/// The instances of one component.
 pub(crate) struct Instances {
     sandbox: Arc<Sandbox>,
     component: InstancePre<Guest>,
     /// The slots that this plugin may take at once.
     share: Semaphore,
     events_per_instance: NonZeroU32,
-    /// Instances that may take another event.
+    /// The instances that may take another event.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -39,7 +39,7 @@ struct Idle {
 struct Used {
     instance: Instance,
     calls: u32,
-    /// The memory that the instance began with.
+    /// The initial memory of the instance.
     memory_bytes: usize,
 }
 
@@ -56,19 +56,23 @@ impl Instances {
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow.
+    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other calls
+    /// stay as they are.
     pub async fn call_once<T, E>(
         &self,
         setup: CallSetup,
         deadline: Duration,
-        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
     ) -> Call<Result<T, E>> {
-        let call = self.call(setup, deadline, run).await;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let started = Instant::now();
+        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
+        let (call, instance) = self.call_in(self.sandbox.store(setup), None, deadline, run).await;
+        drop(instance);
+        drop(permits);
         call
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, or, where the limits allow it, in an instance that
+    /// Runs one call in a fresh instance that is dropped afterwards, or, if the limits allow reuse, in an instance that
     /// took calls before. A call that such an instance fails on is repeated in a fresh one, because state left by the
     /// earlier calls may be the reason.
     pub async fn call<T, E>(
@@ -78,35 +82,39 @@ impl Instances {
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
     ) -> Call<Result<T, E>> {
         let started = Instant::now();
-        let permits = async { (self.share.acquire().await, self.sandbox.slots().acquire().await) };
-        let Ok(permits) = tokio::time::timeout(PERMIT_TIMEOUT, permits).await else {
-            return Call::refused(CallError::Busy, started.elapsed());
-        };
+        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
         let started = Instant::now();
-        let mut call = None;
+        let mut reused = None;
         if let Some(Idle { mut store, used }) = self.take_idle() {
             self.sandbox.prepare(&mut store, setup);
-            call = Some(self.call_in(store, Some(used), deadline, run.clone()).await);
+            reused = Some(self.call_in(store, Some(used), deadline, run.clone()).await);
         }
-        let call = match call {
-            Some(call)
-                if !matches!(call.result, Err(CallError::Memory(_) | CallError::Output(_) | CallError::Trap(_))) =>
-            {
-                call
-            }
-            _ => self.call_in(self.sandbox.store(setup), None, deadline, run).await,
+        let (call, instance) = match reused.filter(|(call, _)| !may_be_due_to_state(&call.result)) {
+            Some(ended) => ended,
+            None => self.call_in(self.sandbox.store(setup), None, deadline, run).await,
         };
+        if let Some(instance) = instance {
+            self.keep_or_drop(instance);
+        }
         drop(permits);
         Call { duration: started.elapsed(), ..call }
     }
 
+    /// Waits for a slot of this plugin and one of the engine; `None` if that takes too long.
+    async fn permits(&self) -> Option<[SemaphorePermit<'_>; 2]> {
+        let permits = async { Some([self.share.acquire().await.ok()?, self.sandbox.slots().acquire().await.ok()?]) };
+        tokio::time::timeout(PERMIT_TIMEOUT, permits).await.ok()?
+    }
+
+    /// Runs one call in an instance; without `used`, the instance is made first. Also returns the instance if its call
+    /// went well.
     async fn call_in<T, E>(
         &self,
         mut store: Store<Guest>,
         used: Option<Used>,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
-    ) -> Call<Result<T, E>> {
+    ) -> (Call<Result<T, E>>, Option<Idle>) {
         let started = Instant::now();
         let called = tokio::time::timeout(deadline, async {
             let used = match used {
@@ -129,8 +137,8 @@ impl Instances {
             Err(_) => (Err(CallError::Deadline(deadline)), None),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
-        self.keep_or_drop(store, used);
-        Call { result, log, duration: started.elapsed(), memory_bytes }
+        let call = Call { result, log, duration: started.elapsed(), memory_bytes };
+        (call, used.map(|used| Idle { store, used }))
     }
 
     fn take_idle(&self) -> Option<Idle> {
@@ -140,15 +148,18 @@ impl Instances {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Keeps an instance only if its call went well and it may take another one without having grown too much.
-    fn keep_or_drop(&self, store: Store<Guest>, used: Option<Used>) {
-        let may_go_on = |used: &Used| {
-            let grown = store.data().memory_bytes().saturating_sub(used.memory_bytes);
-            used.calls < self.events_per_instance.get() && grown <= GROWTH_BYTES_MAX
-        };
-        if let Some(used) = used.filter(may_go_on) {
-            // No more than the plugin's share are in use at once, so no more are kept.
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { store, used });
+    /// Keeps an instance if it may take another call and its memory has not grown too much.
+    fn keep_or_drop(&self, instance: Idle) {
+        let Idle { store, used } = &instance;
+        let grown_bytes = store.data().memory_bytes().saturating_sub(used.memory_bytes);
+        if used.calls < self.events_per_instance.get() && grown_bytes <= GROWTH_BYTES_MAX {
+            // At most the plugin's share of instances is in use at once, so at most that many are kept.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
         }
     }
+}
+
+/// Returns whether state of earlier calls can be the reason of a failure.
+fn may_be_due_to_state<T>(result: &Result<T, CallError>) -> bool {
+    matches!(result, Err(CallError::Memory(_) | CallError::Output(_) | CallError::Trap(_)))
 }

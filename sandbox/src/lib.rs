@@ -3,10 +3,10 @@
 //! - [`Sandbox`] is the engine with its pool of instances; [`Plugin::load`] compiles and checks one file.
 //! - [`Plugin::map`], [`Plugin::triage`] and [`Plugin::render`] call a mapper, a playbook and a notifier. Each call gets
 //!   a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
-//! - Domain values go in and come out. What a plugin returned is checked here; the generated WIT types stay inside.
+//! - Domain values go in and come out. The results of plugins are checked here; the generated WIT types stay inside.
 //!
-//! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about the
-//! configuration, the store or HTTP: compiled code is kept by whoever implements [`CompiledCode`].
+//! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about
+//! the configuration, the store or HTTP: compiled code is kept by an implementation of [`CompiledCode`].
 
 mod actions;
 mod bindings;

@@ -1,4 +1,4 @@
-//! What plugins may use.
+//! The limits of plugins and of their calls.
 
 use hookmill_incident::timestamp::unix_ms;
 use std::num::NonZeroU32;
@@ -10,15 +10,15 @@ const MIB: usize = 1024 * 1024;
 /// The limits of one plugin's calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
-    /// Wall time from instantiation to the end of the call.
+    /// The wall time from instantiation to the end of the call.
     pub deadline: Duration,
-    /// Linear memory of an instance, in bytes. `None` chooses by what the plugin imports and starts with.
+    /// The linear memory of an instance, in bytes. `None` decides by the imports and the initial memory of the plugin.
     pub memory_bytes: Option<usize>,
-    /// What one call may return, in bytes.
+    /// The size of the result of one call, in bytes.
     pub output_bytes: usize,
-    /// Incidents in one outcome.
+    /// The number of incidents in the result of a mapper.
     pub incidents: usize,
-    /// How many events one instance may take, one after the other.
+    /// The number of events that one instance may take, one after the other.
     pub events_per_instance: NonZeroU32,
 }
 
@@ -34,16 +34,16 @@ impl Default for PluginLimits {
     }
 }
 
-/// What one call sees of time and chance, and what its instance may use.
+/// The time and the random numbers that one call sees, and the limits of its instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallSetup {
     /// The clock that the instance sees, in milliseconds since the Unix epoch.
     pub clock_ms: i64,
     /// The seed of the instance's random numbers.
     pub seed: Uuid,
-    /// Linear memory, all memories together.
+    /// The linear memory of all memories together, in bytes.
     pub memory_bytes: usize,
-    /// What one call across the boundary may carry to the host.
+    /// The bytes that one call from the guest or to the guest may pass to the host.
     pub output_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What plugins log, within bounds.
+//! The bounded logs of plugins.
 
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,24 +18,25 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Writes a plugin's lines to the host's own log.
+/// Writes the lines of a plugin's log to the host's log.
 pub fn forward_log(request_id: impl std::fmt::Display, plugin: &str, lines: &[LogLine]) {
     for line in lines {
         tracing::info!(%request_id, plugin, plugin_level = line.level, said = line.message);
     }
 }
 
-/// A plugin's log within its bounds.
+/// The log of one call.
 #[derive(Default)]
 pub(crate) struct Log {
     lines: Vec<LogLine>,
     bytes: usize,
     dropped: usize,
-    /// Per stream, the bytes of a line that is not complete yet.
+    /// The incomplete last line of standard output and of standard error.
     unfinished: [(Option<tracing::Level>, Vec<u8>); 2],
 }
 
 impl Log {
+    /// Adds a line, or counts it if the log is full.
     pub fn push(&mut self, level: tracing::Level, message: &str) {
         if self.lines.len() >= LOG_LINES_MAX || self.bytes + message.len() > LOG_BYTES_MAX {
             self.dropped += 1;
@@ -51,6 +52,7 @@ impl Log {
         self.lines.push(LogLine { level, message: message.to_owned() });
     }
 
+    /// Adds bytes of standard output or standard error.
     fn stream(&mut self, level: tracing::Level, bytes: &[u8]) {
         let slot = usize::from(level == tracing::Level::WARN);
         self.unfinished[slot].0 = Some(level);
@@ -71,6 +73,7 @@ impl Log {
         }
     }
 
+    /// Returns the lines, with a last one about dropped lines.
     pub fn finish(mut self) -> Vec<LogLine> {
         for slot in 0..self.unfinished.len() {
             if !self.unfinished[slot].1.is_empty() {
@@ -85,6 +88,7 @@ impl Log {
     }
 }
 
+/// Locks a log, also if a thread panicked while it held the lock.
 pub(crate) fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }

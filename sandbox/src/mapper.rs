@@ -21,8 +21,8 @@ type Returned = Result<shapes::Outcome, shapes::MappingError>;
 impl Plugin {
     /// Maps one event with the settings of its source, in an instance of its own.
     ///
-    /// `severity_mapping` has the vendor's severity words in lower case. The failures in the result are the mapper's own
-    /// refusals (`malformed`, `unsupported`) and results that the host cannot take.
+    /// The keys of `severity_mapping` are the vendor's severity words in lower case. The failures in the result are the
+    /// mapper's own errors (`malformed`, `unsupported`) and results that break the rules.
     pub async fn map(
         &self,
         event: &Event,
@@ -37,7 +37,7 @@ impl Plugin {
         })
     }
 
-    /// Maps one event and returns the outcome as the mapper gave it, unchecked, as JSON in the form of
+    /// Maps one event and returns the mapper's result without checks, as JSON in the form of
     /// `hookmill_sdk::testing::outcome_json`.
     pub async fn outcome_json(&self, event: &Event, settings: &[NamedValue]) -> Call<Value> {
         self.call_mapper(event, settings).await.map(|returned| outcome_json(&returned))
@@ -76,7 +76,7 @@ fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
     values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
 }
 
-/// Checks every incident of an outcome; one that is invalid refuses them all.
+/// Checks and converts the result of a mapper. An invalid incident makes the whole result fail.
 fn check(
     outcome: shapes::Outcome,
     severity_mapping: &BTreeMap<String, Severity>,
@@ -139,8 +139,9 @@ fn observation(
     })
 }
 
-/// JSON where the text is that; a number only when it stays as it was written: `7.10` is a version.
-fn detail(text: String) -> Value {
+/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that would be written differently
+/// stays a text: `7.10` is a version.
+pub(crate) fn detail(text: String) -> Value {
     match serde_json::from_str(&text) {
         Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
         Ok(value) => value,
@@ -148,7 +149,7 @@ fn detail(text: String) -> Value {
     }
 }
 
-/// Checks an observable.
+/// Checks and converts an observable.
 pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
@@ -176,7 +177,7 @@ fn time(what: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
     text.map(|text| timestamp::parse(&text)).transpose().map_err(|problem| format!("{what}: {problem}"))
 }
 
-/// The domain's word.
+/// Converts a severity.
 pub(crate) fn severity(severity: shapes::Severity) -> Severity {
     match severity {
         shapes::Severity::Informational => Severity::Informational,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// An audit entry on its way to a destination.
+/// The input of a notifier: an audit entry on its way to a destination.
 #[derive(Clone, Debug)]
 pub struct Notification {
     id: Uuid,
@@ -43,7 +43,7 @@ impl Notification {
     }
 }
 
-/// The request that a notifier wants sent, unchecked.
+/// The request that a notifier asks to send. The caller checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
@@ -57,7 +57,7 @@ pub struct HttpRequest {
 }
 
 impl Plugin {
-    /// Renders an audit entry in an instance of its own, whose clock stands at the entry's time. `None` sends nothing.
+    /// Renders an audit entry in an instance of its own, whose clock shows the time of the entry. `None` sends nothing.
     pub async fn render(&self, notification: &Notification) -> Call<Result<Option<HttpRequest>, String>> {
         let Interface::Notifier(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Notifier) };
         let limits = &self.compiled.limits;

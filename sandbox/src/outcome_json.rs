@@ -1,12 +1,14 @@
-//! What a mapper returned as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the WIT record's fields with `_`
-//! for `-`, enums as their WIT words, what is absent left out.
+//! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the WIT
+//! record with `_` for `-`, enums as their WIT words, without absent fields.
 
 use crate::bindings::shapes::{
     FieldResult as Field, Incident, MappingError, ObservableResult as Observable, Outcome, Severity, State,
     TechniqueResult as Technique, Tlp,
 };
+use crate::mapper;
 use serde_json::{Map, Value, json};
 
+/// Returns the result of a mapper as JSON.
 pub(crate) fn outcome_json(outcome: &Result<Outcome, MappingError>) -> Value {
     match outcome {
         Ok(outcome) => json!({
@@ -72,17 +74,11 @@ fn technique(technique: &Technique) -> Value {
     present(json!({"id": technique.id, "tactic": technique.tactic}))
 }
 
-/// JSON where the text is that; a number only when it stays as it was written.
 fn detail(detail: &Field) -> (String, Value) {
-    let value = match serde_json::from_str(&detail.value) {
-        Ok(Value::Number(number)) if number.to_string() != detail.value => json!(detail.value),
-        Ok(value) => value,
-        Err(_) => json!(detail.value),
-    };
-    (detail.name.clone(), value)
+    (detail.name.clone(), mapper::detail(detail.value.clone()))
 }
 
-/// An object without what is null or empty.
+/// Returns an object without its members that are null or empty.
 fn present(object: Value) -> Value {
     let Value::Object(mut fields) = object else { return object };
     fields.retain(|_, value| match value {

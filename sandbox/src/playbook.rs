@@ -9,8 +9,8 @@ use crate::stored_incident::{Lists, Texts};
 use hookmill_incident::{Action, ShownIncident, TriageCode, TriageError};
 
 impl Plugin {
-    /// Asks a playbook about an incident, in an instance of its own. Its clock stands at the incident's last change, so that
-    /// the same incident gets the same answer.
+    /// Calls a playbook for an incident, in an instance of its own. Its clock shows the time of the incident's last
+    /// change, so that the same incident gets the same result.
     pub async fn triage(&self, shown: &ShownIncident) -> Call<Result<Vec<Action>, TriageError>> {
         let Interface::Playbook(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Playbook) };
         let limits = &self.compiled.limits;

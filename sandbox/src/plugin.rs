@@ -13,10 +13,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For the first call of `describe`, where an interpreter starts for the first time.
+/// The deadline of the first call of `describe`. Interpreters need longer for their first start.
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
-/// The system seals the image of a component's memory when the first instance is made, and refuses while it looks at
-/// those pages itself. The instance is then tried again so often, after such a pause.
+/// The number of repeats, and the pause before each, if the operating system refuses to seal the image of a component's
+/// initial memory for the first instance because it is using those pages itself.
 const IMAGE_BUSY_TRIES: u32 = 10;
 const IMAGE_BUSY_PAUSE: Duration = Duration::from_millis(100);
 const DESCRIPTION_BYTES_MAX: usize = 4096;
@@ -58,7 +58,7 @@ impl Plugin {
     /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong with the file and how to mend it.
+    /// Returns an error that says what is wrong with the file and how to fix it.
     pub async fn load(
         name: &str,
         bytes: Vec<u8>,
@@ -91,7 +91,7 @@ impl Plugin {
         self.compiled.instances.imports()
     }
 
-    /// Returns the result of a call that is for plugins of another kind.
+    /// Returns the result of a call that plugins of this kind do not have.
     pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<T> {
         Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
     }

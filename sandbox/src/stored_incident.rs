@@ -1,10 +1,10 @@
-//! From an incident as the API shows it to the record that playbooks and notifiers get.
+//! The conversion of an incident as the API shows it to the record that playbooks and notifiers get.
 
 use crate::bindings::shapes;
 use hookmill_incident::{Incident, Severity, ShownIncident, Status, Tlp};
 use serde_json::{Map, Value};
 
-/// What the record borrows: the canonical ABI takes slices of slices, which the domain does not have.
+/// The texts that the record borrows. The generated types want slices of slices, which the domain does not have.
 pub(crate) struct Texts<'a> {
     shown: &'a ShownIncident,
     id: String,
@@ -30,13 +30,13 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-/// Attributes as fields: texts as they are, everything else as JSON.
+/// Returns the names and texts of attributes: texts unchanged, other values as JSON.
 pub(crate) fn texts_of(attributes: &Map<String, Value>) -> Vec<(&str, String)> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     attributes.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
 }
 
-/// The same as the plugin is given them.
+/// Returns the texts of [`texts_of`] as fields of the record.
 pub(crate) fn fields_of<'a>(texts: &'a [(&'a str, String)]) -> Vec<shapes::FieldParam<'a>> {
     texts.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
 }

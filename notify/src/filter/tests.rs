@@ -1,4 +1,6 @@
-use super::{DEPTH_MAX, Filter, NODES_MAX, VALUE_BYTES_MAX};
+use super::Filter;
+use super::operand::VALUE_BYTES_MAX;
+use super::parse::{DEPTH_MAX, NODES_MAX};
 use crate::Trigger;
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ fn message() -> Value {
 }
 
 #[test]
-fn what_matches() {
+fn filters_match_messages() {
     let long = format!("*{}*", "a*".repeat(400));
     let cases = [
         (json!({}), true),
@@ -48,7 +50,7 @@ fn what_matches() {
         (json!({"_between": {"_field": "object.severity", "_from": "high", "_to": "critical"}}), true),
         (json!({"_in": {"_field": "object.severity", "_values": ["low", "HIGH"]}}), true),
         (json!({"_in": {"_field": "object.source", "_values": ["siem", "mail"]}}), false),
-        // What is missing or null.
+        // Missing values and null.
         (json!({"_eq": {"object.tlp": "red"}}), false),
         (json!({"_lt": {"object.tlp": "red"}}), false),
         (json!({"_gte": {"object.tlp": "clear"}}), false),
@@ -144,7 +146,7 @@ fn what_matches() {
         (json!({"_eq": {"object.observables.0.value": "evil.example"}}), false),
         (json!({"_eq": {"object.observables.1.tags.0": "c2"}}), true),
         (json!({"_eq": {"object.observables.7.value": "evil.example"}}), false),
-        // Two fields of one element, and of any two.
+        // Two fields of the same element, and of different ones.
         (
             json!({"_arrayMatch": {"_field": "object.observables", "_filter": {"_and": [
                 {"_eq": {"data_type": "domain"}}, {"_eq": {"ioc": true}}]}}}),
@@ -175,7 +177,7 @@ fn what_matches() {
 }
 
 #[test]
-fn what_a_vendor_sent() {
+fn filters_match_events() {
     let message = json!({"event": {"id": "7", "headers": {"x-kind": "Alert", "x.y": "z"}, "body": "plain text"}});
     let cases = [
         (json!({"_eq": {"event.headers.x-kind": "Alert"}}), true),
@@ -192,29 +194,29 @@ fn what_a_vendor_sent() {
 }
 
 #[test]
-fn what_is_refused() {
+fn invalid_filters_are_refused_with_their_position() {
     let nested = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({"_not": inner}));
     let wide = |count: usize| json!({"_and": vec![json!({}); count]});
     assert!(Filter::parse(&nested(DEPTH_MAX), Trigger::Any).is_ok());
     assert!(Filter::parse(&wide(NODES_MAX - 1), Trigger::Any).is_ok());
     let title = |length: usize| json!({"_like": {"object.title": "*".repeat(length)}});
     assert!(Filter::parse(&title(VALUE_BYTES_MAX), Trigger::Any).is_ok());
-    let deep = format!("filter{}: filters stand in each other at most 16 deep", "._not".repeat(DEPTH_MAX));
+    let deep = format!("filter{}: filters can be nested at most 16 deep", "._not".repeat(DEPTH_MAX));
     let cases = [
         (nested(DEPTH_MAX + 1), deep.as_str()),
         (wide(NODES_MAX), "filter._and[255]: a filter has at most 256 operators"),
-        (title(VALUE_BYTES_MAX + 1), "filter._like: it takes a text of 1 to 1024 bytes"),
+        (title(VALUE_BYTES_MAX + 1), "filter._like: expected a text of 1 to 1024 bytes"),
         (json!([]), "filter: a filter is an object such as {_eq: {_field: object.status, _value: new}}"),
         (
             json!({"_eq": {"object.source": "a"}, "_ne": {"object.source": "b"}}),
-            "filter: one operator is taken and here are 2; put several into {_and: [...]}",
+            "filter: expected one operator, found 2; combine several with {_and: [...]}",
         ),
         (
             json!({"_grater": {"object.severity": "low"}}),
             "filter._grater: there is no such operator; did you mean `_gte`?",
         ),
-        (json!({"_and": []}), "filter._and: it takes a list of at least one filter"),
-        (json!({"_any": 1}), "filter._any: it takes nothing: {_any: {}}"),
+        (json!({"_and": []}), "filter._and: expected a list of at least one filter"),
+        (json!({"_any": 1}), "filter._any: expected {_any: {}}"),
         (
             json!({"_and": [{}, {"_gte": {"_field": "object.severity", "_value": "hgih"}}]}),
             "filter._and[1]._gte: object.severity: `hgih` is not one of: informational, low, medium, high, critical; \
@@ -254,22 +256,21 @@ fn what_is_refused() {
         ),
         (
             json!({"_eq": {"object.observables": "x"}}),
-            "filter._eq: `object.observables` is a list of objects; name a field of theirs, such as \
+            "filter._eq: `object.observables` is a list of objects; name one of their fields, such as \
              `object.observables.data_type`",
         ),
         (
             json!({"_eq": {"object": "x"}}),
-            "filter._eq: `object` holds several values; name one of them, such as `object.id`",
+            "filter._eq: `object` is an object; name one of its fields, such as `object.id`",
         ),
         (
             json!({"_eq": {"object.tags": ["a"]}}),
-            "filter._eq: `object.tags` is compared with one text, number, true or false; for several there is _in",
+            "filter._eq: `object.tags` is compared with one text, number, true or false; use _in for several",
         ),
-        (json!({"_eq": {"_field": "object.title"}}), "filter._eq: it takes {_field: PATH, _value: ...}"),
+        (json!({"_eq": {"_field": "object.title"}}), "filter._eq: expected {_field: PATH, _value: ...}"),
         (
             json!({"_between": {"_field": "object.severity", "_from": "high", "_to": "low"}}),
-            "filter._between: nothing is between `_from` \"high\" and `_to` \"low\": it is from the first on, before the \
-             second",
+            "filter._between: nothing is between `_from` \"high\" and `_to` \"low\": `_from` is included, `_to` is not",
         ),
         (
             json!({"_arrayMatch": {"_field": "object.observables", "_filter": {"_eq": {"dataType": "ip"}}}}),
@@ -277,21 +278,21 @@ fn what_is_refused() {
         ),
         (
             json!({"_arrayMatch": {"_field": "object.tags", "_filter": {}}}),
-            "filter._arrayMatch: `object.tags` is a list of plain values; compare it as it is, such as \
+            "filter._arrayMatch: `object.tags` is a list of plain values; compare it directly, such as \
              {_eq: {_field: object.tags, _value: ...}}",
         ),
-        (json!({"_match": {"object.title": "***"}}), "filter._match: `***` has no word in it"),
-        (json!({"_has": 1}), "filter._has: it takes a path such as object.title, or {_field: object.title}"),
+        (json!({"_match": {"object.title": "***"}}), "filter._match: `***` contains no word"),
+        (json!({"_has": 1}), "filter._has: expected a path such as object.title, or {_field: object.title}"),
     ];
     for (filter, expected) in cases {
         assert_eq!(Filter::parse(&filter, Trigger::Any).unwrap_err().to_string(), expected, "{filter}");
     }
     let error = Filter::parse(&json!({"_id": "x"}), Trigger::PluginRefused).unwrap_err();
-    assert_eq!(error.to_string(), "filter._id: what plugin_refused tells of has no id");
+    assert_eq!(error.to_string(), "filter._id: messages of plugin_refused have no id");
 }
 
 #[test]
-fn who_looks_at_the_body() {
+fn filters_that_read_the_body_are_known() {
     for (filter, looks) in [
         (json!({}), false),
         (json!({"event.source": "edr"}), false),

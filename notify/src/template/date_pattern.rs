@@ -1,4 +1,4 @@
-//! `dateFormat`: Java's letters for dates, as TheHive's templates have them, in English.
+//! The patterns of `dateFormat`: Java's letters for dates, as in TheHive's templates, with English names.
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use std::fmt::Write;
 
-/// Bytes of a pattern.
+/// The greatest length of a pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 256;
 const LETTERS: &str = "yMdHhmsSaEzZX";
 const MONTHS: [&str; 12] = [
@@ -25,69 +25,50 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// How a time is written.
+/// A format of times.
 #[derive(Clone, Debug)]
 pub(super) struct DatePattern {
-    parts: Vec<Part>,
+    segments: Vec<Segment>,
     offset: Offset,
 }
 
 #[derive(Clone, Debug)]
-enum Part {
+enum Segment {
     Text(String),
-    /// A letter, and how often it is repeated.
+    /// A letter and the number of its repetitions.
     Letter(char, usize),
 }
 
 impl DatePattern {
-    /// Reads a pattern such as `yyyy-MM-dd 'at' HH:mm`, and where its clock stands: `UTC`, an offset such as `+02:00`,
-    /// or an English locale, which changes nothing.
+    /// Parses a pattern such as `yyyy-MM-dd 'at' HH:mm` and its zone: `UTC`, an offset such as `+02:00`, or an English
+    /// locale, which changes nothing.
     ///
     /// # Errors
-    /// What is wrong with it, and what is allowed.
+    /// Returns an error that says what is wrong and what is allowed.
     pub fn new(pattern: &str, zone: Option<&str>) -> Result<Self> {
         ensure!(
             (1..=PATTERN_BYTES_MAX).contains(&pattern.len()),
             "a date pattern has 1 to {PATTERN_BYTES_MAX} bytes; this one has {}",
             pattern.len()
         );
-        let mut parts = Vec::new();
+        let mut segments = Vec::new();
         let mut rest = pattern;
-        while let Some(first) = rest.chars().next() {
-            let length = match first {
-                '\'' => {
-                    let (text, length) = quoted(rest)?;
-                    parts.push(Part::Text(text));
-                    length
-                }
-                _ if first.is_ascii_alphabetic() => {
-                    ensure!(
-                        LETTERS.contains(first),
-                        "`{first}` in the date pattern `{pattern}` is not one of the letters {LETTERS}; text stands in \
-                         single quotes"
-                    );
-                    let count = rest.len() - rest.trim_start_matches(first).len();
-                    ensure!(first != 'S' || count <= 9, "a date pattern has at most nine `S`; `{pattern}` has {count}");
-                    parts.push(Part::Letter(first, count));
-                    count
-                }
-                _ => {
-                    parts.push(Part::Text(first.to_string()));
-                    first.len_utf8()
-                }
-            };
+        while !rest.is_empty() {
+            let (segment, length) = first_segment(rest, pattern)?;
+            segments.push(segment);
             rest = &rest[length..];
         }
-        Ok(Self { parts, offset: zone.map_or(Ok(Offset::UTC), offset)? })
+        Ok(Self { segments, offset: zone.map_or(Ok(Offset::UTC), parse_zone)? })
     }
 
+    /// Returns a time in this format.
     pub fn format(&self, time: Timestamp) -> String {
         let local = self.offset.to_datetime(time);
         let mut text = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Letter(letter, count) => text.push_str(&self.letter(*letter, *count, local)),
+        for segment in &self.segments {
+            match segment {
+                Segment::Text(literal) => text.push_str(literal),
+                Segment::Letter(letter, count) => text.push_str(&self.letter(*letter, *count, local)),
             }
         }
         text
@@ -113,15 +94,15 @@ impl DatePattern {
             'S' => format!("{:09}", local.subsec_nanosecond())[..count].to_owned(),
             'a' => (if hour < 12 { "AM" } else { "PM" }).to_owned(),
             'E' => name(&DAYS, local.weekday().to_monday_zero_offset()),
-            'Z' => self.shown_offset(""),
+            'Z' => self.offset_text(""),
             'X' | 'z' if self.offset.is_zero() => (if letter == 'z' { "UTC" } else { "Z" }).to_owned(),
-            'X' if count == 2 => self.shown_offset(""),
-            'X' => self.shown_offset(":"),
-            _ => format!("GMT{}", self.shown_offset(":")),
+            'X' if count == 2 => self.offset_text(""),
+            'X' => self.offset_text(":"),
+            _ => format!("GMT{}", self.offset_text(":")),
         }
     }
 
-    fn shown_offset(&self, between: &str) -> String {
+    fn offset_text(&self, between: &str) -> String {
         let minutes = self.offset.seconds() / 60;
         let sign = if minutes < 0 { '-' } else { '+' };
         let mut text = String::new();
@@ -130,7 +111,26 @@ impl DatePattern {
     }
 }
 
-/// The text that a quote begins, and how long it is with its quotes. Two quotes stand for one.
+/// Returns the first segment of `rest`, the rest of `pattern`, and its length in bytes.
+fn first_segment(rest: &str, pattern: &str) -> Result<(Segment, usize)> {
+    let first = rest.chars().next().unwrap_or_default();
+    if first == '\'' {
+        let (text, length) = quoted(rest)?;
+        return Ok((Segment::Text(text), length));
+    }
+    if !first.is_ascii_alphabetic() {
+        return Ok((Segment::Text(first.to_string()), first.len_utf8()));
+    }
+    ensure!(
+        LETTERS.contains(first),
+        "`{first}` in the date pattern `{pattern}` is not one of the letters {LETTERS}; put text in single quotes"
+    );
+    let count = rest.len() - rest.trim_start_matches(first).len();
+    ensure!(first != 'S' || count <= 9, "a date pattern has at most nine `S`; `{pattern}` has {count}");
+    Ok((Segment::Letter(first, count), count))
+}
+
+/// Returns the quoted text at the start of a pattern and its length with the quotes. Two quotes stand for one.
 fn quoted(pattern: &str) -> Result<(String, usize)> {
     if pattern.starts_with("''") {
         return Ok(("'".to_owned(), 2));
@@ -149,10 +149,10 @@ fn quoted(pattern: &str) -> Result<(String, usize)> {
     bail!("a quote in the date pattern is not closed: {pattern}")
 }
 
-fn offset(zone: &str) -> Result<Offset> {
-    let refused = || {
+fn parse_zone(zone: &str) -> Result<Offset> {
+    let unknown = || {
         anyhow::anyhow!(
-            "`{zone}` is not known to dateFormat: it takes UTC, an offset such as +02:00, or an English locale"
+            "`{zone}` is not a zone of dateFormat; expected UTC, an offset such as +02:00, or an English locale"
         )
     };
     let is_english = zone.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"))
@@ -163,12 +163,12 @@ fn offset(zone: &str) -> Result<Offset> {
     let (sign, rest) = match zone.as_bytes().first() {
         Some(b'+') => (1, &zone[1..]),
         Some(b'-') => (-1, &zone[1..]),
-        _ => return Err(refused()),
+        _ => return Err(unknown()),
     };
     let two_digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     let (hours, minutes) =
-        rest.split_once(':').filter(|(hours, minutes)| two_digits(hours) && two_digits(minutes)).ok_or_else(refused)?;
+        rest.split_once(':').filter(|(hours, minutes)| two_digits(hours) && two_digits(minutes)).ok_or_else(unknown)?;
     let (hours, minutes): (i32, i32) = (hours.parse()?, minutes.parse()?);
-    ensure!(hours <= 18 && minutes < 60, refused());
+    ensure!(hours <= 18 && minutes < 60, unknown());
     Ok(Offset::from_seconds(sign * (hours * 3_600 + minutes * 60))?)
 }

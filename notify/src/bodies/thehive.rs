@@ -1,11 +1,11 @@
-//! TheHive's alerts (`InputCreateAlert` of its API, version 5).
+//! Alerts of TheHive: `InputCreateAlert` and `InputUpdateAlert` of version 5 of its API.
 
-use super::truncate;
-use crate::filter::instant;
+use super::truncate::truncate;
+use crate::compare::instant;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// Of every alert: with source and source-ref it makes an alert the same one, so that it never changes.
+/// The type of every alert. It never changes, because type, source and source-ref identify an alert.
 const TYPE: &str = "hookmill";
 const SOURCE_CHARACTERS_MAX: usize = 32;
 const SOURCE_REF_CHARACTERS_MAX: usize = 128;
@@ -15,11 +15,11 @@ const TAG_CHARACTERS_MAX: usize = 128;
 const LINK_CHARACTERS_MAX: usize = 4_096;
 const DATA_TYPE_CHARACTERS_MAX: usize = 64;
 const PATTERN_CHARACTERS_MAX: usize = 128;
-/// Hexadecimal digits of a digest that stands for what was cut.
+/// The number of hexadecimal digits of the digest that replaces a cut part.
 const DIGEST_CHARACTERS: usize = 16;
-/// Amber, for TLP when nothing is said, and for PAP.
+/// Amber: the TLP of incidents without one, and the PAP of all.
 const AMBER: u8 = 2;
-/// The tactics of MITRE ATT&CK, by the names that TheHive has for them.
+/// The tactics of MITRE ATT&CK, with their names in TheHive.
 const TACTICS: [(&str, &str); 14] = [
     ("TA0043", "reconnaissance"),
     ("TA0042", "resource-development"),
@@ -37,16 +37,16 @@ const TACTICS: [(&str, &str); 14] = [
     ("TA0040", "impact"),
 ];
 
-/// What an update of an incident asks of the alert that stands for it.
+/// The requests by which an alert follows an update of its incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TheHiveUpdate {
-    /// The body of the PATCH: only what changed. Empty when nothing did that an alert has.
+    /// The body of the PATCH: the fields that changed. Empty if no field of the alert changed.
     pub patch: Map<String, Value>,
-    /// The observables of the incident when some were added; to be sent on their own, those that the alert has too.
+    /// All observables of the incident, if some were added. They are sent one by one, also those that the alert has.
     pub observables: Vec<Value>,
 }
 
-/// The alert that an incident makes.
+/// Returns the alert for a new incident.
 pub fn thehive_alert(message: &Value) -> Value {
     let object = &message["object"];
     let date = ["occurred_at", "created_at"].iter().find_map(|name| milliseconds(&object[*name]));
@@ -75,7 +75,7 @@ pub fn thehive_alert(message: &Value) -> Value {
     alert
 }
 
-/// What changed of an alert when its incident did.
+/// Returns the update of an alert for an update of its incident.
 pub fn thehive_update(message: &Value) -> TheHiveUpdate {
     let (object, changes) = (&message["object"], &message["details"]);
     let mut patch = Map::new();
@@ -133,7 +133,8 @@ fn tlp(word: &Value) -> u8 {
     }
 }
 
-/// What is too long ends in a digest of the whole, so that different ones stay different and one stays the same.
+/// Shortens a text that is too long; the end is replaced by a digest of the whole, so that different texts stay
+/// different and the same text gives the same result.
 fn fit(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return or_dash(text).to_owned();
@@ -158,7 +159,7 @@ fn add_tags(tags: &mut Vec<String>, list: &Value) {
     }
 }
 
-/// Each value of a type once: TheHive refuses an alert that has one twice.
+/// Returns the observables, each type and value once: TheHive refuses an alert with repeats.
 fn observables(list: &Value, tlp: u8) -> Vec<Value> {
     struct Merged<'a> {
         data_type: String,
@@ -195,7 +196,8 @@ fn observables(list: &Value, tlp: u8) -> Vec<Value> {
     shown.collect()
 }
 
-/// Techniques; a tactic alone is no procedure, and one that TheHive has no name for is left out.
+/// Returns the techniques as procedures. A tactic alone is not a procedure; a tactic without a name in TheHive is left
+/// out.
 fn procedures(list: &Value, date: i64) -> Vec<Value> {
     let mut procedures: Vec<Value> = Vec::new();
     for technique in list.as_array().into_iter().flatten() {
@@ -216,87 +218,4 @@ fn procedures(list: &Value, date: i64) -> Vec<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{thehive_alert, thehive_update};
-    use serde_json::{Value, json};
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn an_incident_as_an_alert() {
-        let message = json!({"object": {
-            "source": "edr", "source_ref": "r1", "title": "T", "description": null, "severity": "informational",
-            "tlp": "amber-strict", "occurred_at": null, "created_at": "2026-01-31T08:00:00Z", "tags": ["a", "a", "", "b"],
-            "external_link": null, "techniques": [{"id": "T1059.001", "tactic": "TA0002"}, {"id": "TA0001"},
-                {"id": "T1059.001"}, {"id": "T1003", "tactic": "Credential Access"}, {"id": "T1", "tactic": "made up"}],
-            "observables": [
-                {"data_type": "ip", "value": "192.0.2.1", "message": null, "tags": ["x"], "ioc": false},
-                {"data_type": "ip", "value": "192.0.2.1", "message": "m", "tags": ["x", "y"], "ioc": true},
-                {"data_type": "domain", "value": "192.0.2.1", "tags": [], "ioc": false},
-            ],
-        }, "url": "https://soc.example/1"});
-        let date = 1_769_846_400_000_i64;
-        let expected = json!({
-            "type": "hookmill", "source": "edr", "sourceRef": "r1", "title": "T", "description": "T", "severity": 1,
-            "date": date, "tags": ["a", "b"], "tlp": 3, "pap": 2, "externalLink": "https://soc.example/1",
-            "observables": [
-                {"dataType": "ip", "data": "192.0.2.1", "message": "m", "tags": ["x", "y"], "ioc": true, "tlp": 3},
-                {"dataType": "domain", "data": "192.0.2.1", "tags": [], "ioc": false, "tlp": 3},
-            ],
-            "procedures": [
-                {"patternId": "T1059.001", "occurDate": date, "tactic": "execution"},
-                {"patternId": "T1003", "occurDate": date, "tactic": "credential-access"},
-                {"patternId": "T1", "occurDate": date},
-            ],
-        });
-        assert_eq!(thehive_alert(&message), expected);
-    }
-
-    #[test]
-    fn words_as_numbers() {
-        let severities = [("informational", 1), ("low", 1), ("medium", 2), ("high", 3), ("critical", 4)];
-        for (word, number) in severities {
-            assert_eq!(thehive_alert(&json!({"object": {"severity": word}}))["severity"], number, "{word}");
-        }
-        let tlps = [("clear", 0), ("green", 1), ("amber", 2), ("amber-strict", 3), ("red", 4)];
-        for (word, number) in tlps {
-            assert_eq!(thehive_alert(&json!({"object": {"tlp": word}}))["tlp"], number, "{word}");
-        }
-    }
-
-    #[test]
-    fn lengths_are_those_that_are_taken() {
-        let count = |value: &Value| value.as_str().unwrap().chars().count();
-        let references: Vec<String> = (0..50).map(|end| format!("{}{end}", "ä".repeat(200))).collect();
-        let mut seen = BTreeSet::new();
-        for reference in &references {
-            let object = json!({
-                "source": reference, "source_ref": reference, "title": reference.repeat(3), "tags": [reference],
-                "external_link": format!("https://{}", "a".repeat(4_096)),
-                "observables": [{"data_type": reference, "value": "v"}],
-            });
-            let alert = thehive_alert(&json!({"object": object}));
-            assert_eq!((count(&alert["source"]), count(&alert["sourceRef"]), count(&alert["title"])), (32, 128, 512));
-            assert_eq!((count(&alert["tags"][0]), count(&alert["observables"][0]["dataType"])), (128, 64));
-            assert_eq!(alert.get("externalLink"), None);
-            assert_eq!(alert, thehive_alert(&json!({"object": object})));
-            seen.insert((alert["source"].to_string(), alert["sourceRef"].to_string()));
-        }
-        assert_eq!(seen.len(), references.len());
-        let empty = thehive_alert(&json!({"object": {}}));
-        assert_eq!((&empty["source"], &empty["sourceRef"], &empty["title"]), (&json!("-"), &json!("-"), &json!("-")));
-    }
-
-    #[test]
-    fn only_what_changed_is_updated() {
-        let update = thehive_update(&json!({
-            "object": {"title": "T", "tlp": "red", "severity": "high"},
-            "details": {"severity": "high", "tags": ["a"], "assignee": "ann", "notes": [], "occurred_at": null,
-                "observables": [{"data_type": "ip", "value": "192.0.2.1", "ioc": true}]},
-        }));
-        assert_eq!(json!(update.patch), json!({"severity": 3, "tags": ["a"]}));
-        let observable = json!({"dataType": "ip", "data": "192.0.2.1", "tags": [], "ioc": true, "tlp": 4});
-        assert_eq!(update.observables, [observable]);
-        let nothing = thehive_update(&json!({"object": {}, "details": {"assignee": "ann"}}));
-        assert!(nothing.patch.is_empty() && nothing.observables.is_empty());
-    }
-}
+mod tests;

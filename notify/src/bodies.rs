@@ -1,0 +1,11 @@
+//! The bodies of requests to chats and TheHive.
+//!
+//! Nothing here escapes values: a text comes from a [`Template`](crate::Template) for the output context of its
+//! destination.
+
+mod chat;
+mod thehive;
+mod truncate;
+
+pub use chat::{mattermost, slack, teams};
+pub use thehive::{TheHiveUpdate, thehive_alert, thehive_update};

@@ -1,0 +1,80 @@
+//! The bodies that chats expect.
+
+use super::truncate::truncate;
+#[cfg(doc)]
+use crate::OutputContext;
+use serde_json::{Value, json};
+
+/// The greatest length of a Slack message, in characters.
+const SLACK_CHARACTERS_MAX: usize = 40_000;
+/// The greatest length of one section of a Slack message, in characters.
+const SLACK_SECTION_CHARACTERS_MAX: usize = 3_000;
+/// The greatest length of a Mattermost post, in characters.
+const MATTERMOST_CHARACTERS_MAX: usize = 16_383;
+/// The greatest length of a whole Teams message, in bytes: 28 KB.
+const TEAMS_BYTES_MAX: usize = 28_000;
+
+/// Returns the body for an incoming webhook of Slack, from a text for [`OutputContext::Slack`].
+///
+/// The sections are `verbatim`, so that Slack makes no links of addresses in a payload.
+pub fn slack(text: &str) -> Value {
+    let text = truncate(text, SLACK_CHARACTERS_MAX);
+    let sections = sections(&text)
+        .into_iter()
+        .map(|section| json!({"type": "section", "text": {"type": "mrkdwn", "text": section, "verbatim": true}}));
+    json!({"text": text, "blocks": sections.collect::<Vec<_>>()})
+}
+
+/// Returns the body for an incoming webhook of Mattermost, from a text for [`OutputContext::Markdown`].
+pub fn mattermost(text: &str) -> Value {
+    json!({"text": truncate(text, MATTERMOST_CHARACTERS_MAX)})
+}
+
+/// Returns the body for a Workflows URL of Teams: an Adaptive Card from a text for [`OutputContext::Markdown`], with a
+/// button that opens `link`.
+pub fn teams(text: &str, link: Option<&str>) -> Value {
+    let link = link.filter(|link| link.starts_with("https://") || link.starts_with("http://"));
+    let mut characters = TEAMS_BYTES_MAX;
+    loop {
+        let message = teams_message(&truncate(text, characters), link);
+        // Escapes and characters of several bytes count too. Without any text the message cannot become shorter.
+        if characters == 0 || message.to_string().len() <= TEAMS_BYTES_MAX {
+            return message;
+        }
+        characters = characters * 7 / 8;
+    }
+}
+
+fn teams_message(text: &str, link: Option<&str>) -> Value {
+    let mut card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [{"type": "TextBlock", "text": text, "wrap": true}],
+    });
+    if let Some(link) = link {
+        card["actions"] = json!([{"type": "Action.OpenUrl", "title": "Open", "url": link}]);
+    }
+    let attachment =
+        json!({"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card});
+    json!({"type": "message", "attachments": [attachment]})
+}
+
+/// Splits a text into sections, between lines or words where possible.
+fn sections(text: &str) -> Vec<&str> {
+    let mut sections = Vec::new();
+    let mut rest = text.trim();
+    while let Some((end, _)) = rest.char_indices().nth(SLACK_SECTION_CHARACTERS_MAX) {
+        let section = &rest[..end];
+        let cut = section.rfind('\n').or_else(|| section.rfind(' ')).filter(|cut| *cut > 0).unwrap_or(end);
+        sections.push(&rest[..cut]);
+        rest = rest[cut..].trim_start();
+    }
+    if !rest.is_empty() {
+        sections.push(rest);
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The meaning of JSON values in templates: their text, their truth and their order.
+
+use super::syntax::{ComparedAs, Comparison};
+use crate::compare::{compare_numbers, instant};
+use crate::vocabulary::{Vocabulary, rank};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// Returns the value at a path; a missing one is null. Borrowed values stay borrowed.
+pub(super) fn find<'a>(value: &Cow<'a, Value>, names: &[String]) -> Cow<'a, Value> {
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(descend(value, names)),
+        Cow::Owned(value) => Cow::Owned(descend(value, names).clone()),
+    }
+}
+
+fn descend<'v>(value: &'v Value, names: &[String]) -> &'v Value {
+    names.iter().fold(value, |value, name| {
+        let next = match value {
+            Value::Array(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+            other => other.get(name.as_str()),
+        };
+        next.unwrap_or(&Value::Null)
+    })
+}
+
+/// Returns whether a value counts as true.
+pub(super) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(boolean) => *boolean,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}
+
+/// Returns the text of a value: nothing for null, compact JSON for objects and lists.
+pub(super) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+/// Returns the number of elements, members or characters; 0 for other values.
+pub(super) fn length(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        Value::String(text) => text.chars().count(),
+        _ => 0,
+    }
+}
+
+impl Comparison {
+    /// Returns whether the comparison holds. Values without an order to each other are not equal, and neither is
+    /// greater.
+    pub fn holds(self, compared_as: ComparedAs, one: &Value, other: &Value) -> bool {
+        let ordering = compared_as.compare(one, other);
+        match self {
+            Self::Equal => ordering.map_or(one == other, Ordering::is_eq),
+            Self::NotEqual => ordering.map_or(one != other, Ordering::is_ne),
+            Self::Greater => ordering.is_some_and(Ordering::is_gt),
+            Self::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+            Self::Less => ordering.is_some_and(Ordering::is_lt),
+            Self::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+        }
+    }
+}
+
+impl ComparedAs {
+    fn compare(self, one: &Value, other: &Value) -> Option<Ordering> {
+        match self {
+            Self::Rank(vocabulary) => Some(rank_of(vocabulary, one)?.cmp(&rank_of(vocabulary, other)?)),
+            Self::Time => Some(instant(one)?.cmp(&instant(other)?)),
+            Self::Plain => match (one, other) {
+                (Value::Number(one), Value::Number(other)) => compare_numbers(one, other),
+                (Value::String(one), Value::String(other)) => Some(one.cmp(other)),
+                (one, other) => (one == other).then_some(Ordering::Equal),
+            },
+        }
+    }
+}
+
+fn rank_of(vocabulary: Vocabulary, value: &Value) -> Option<usize> {
+    rank(vocabulary, value.as_str()?)
+}
