@@ -5,6 +5,7 @@
 mod authorize;
 mod deliveries;
 mod destinations;
+mod document;
 mod events;
 mod host_state;
 mod incidents;
@@ -22,13 +23,9 @@ mod time;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::receive;
-use axum::http::header;
-use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
-
-const OPENAPI: &str = include_str!("api/openapi.json");
 
 /// Defines a function that returns a router and, for the tests, a list of its routes.
 macro_rules! routes {
@@ -53,7 +50,7 @@ const SENDERS: &[(&str, &[&str])] = &[
 routes! { open, OPEN;
     "/readyz" => get(host_state::readyz);
     "/metrics" => get(host_state::metrics);
-    "/openapi.json" => get(openapi);
+    "/openapi.json" => get(document::openapi);
 }
 
 routes! { guarded, GUARDED;
@@ -108,13 +105,9 @@ pub async fn method_not_allowed() -> HttpError {
     HttpError::MethodNotAllowed
 }
 
-/// `/openapi.json`: the document that describes the API for programs.
-async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::document::OPENAPI;
     use super::*;
     use serde_json::Value;
     use std::collections::BTreeSet;
