@@ -56,8 +56,8 @@ impl Instances {
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other calls
-    /// stay as they are.
+    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other
+    /// calls stay as they are.
     pub async fn call_once<T, E>(
         &self,
         setup: CallSetup,

@@ -1,5 +1,5 @@
-//! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the WIT
-//! record with `_` for `-`, enums as their WIT words, without absent fields.
+//! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the
+//! WIT record with `_` for `-`, enums as their WIT words, without absent fields.
 
 use crate::bindings::shapes::{
     FieldResult as Field, Incident, MappingError, ObservableResult as Observable, Outcome, Severity, State,
