@@ -121,7 +121,7 @@ async fn failures_of_a_server_are_shown_and_recovered_from() {
             "404 Not Found: no /items?token=***",
         ),
         ("poll", Page::status(302, "").with("location", "http://127.0.0.1/"), "status", "redirects are not followed"),
-        ("poll", Page::status(200, "<html>"), "answer", "no JSON"),
+        ("poll", Page::status(200, "<html>"), "answer", "not JSON"),
         ("poll", Page::json(&json!("text")), "answer", "neither a list nor an object"),
         ("poll", Page::status(503, "").with("retry-after", "1"), "status", "503"),
     ];
@@ -445,7 +445,7 @@ fn unusable_pull_sources_are_refused_at_start() {
             "`url` is nothing that a source of kind `webhook` has",
         ),
         (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
-        (&format!("{poll}, items: data.items"), "is no place in a document"),
+        (&format!("{poll}, items: data.items"), "is not a position in a document"),
         (&format!("{poll}, token: a-token, auth: none"), "`token` and `auth` are both set"),
         (&format!("{poll}, next_parameter: after"), "set `next` too"),
         (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of them"),

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hookmill_host::config::Config;
 use hookmill_host::recent_log;
-use hookmill_host::reload::Seen;
+use hookmill_host::reload::FileDigests;
 use hookmill_host::serve::start;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -42,9 +42,9 @@ impl Serve {
             LogFormat::Json => log.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
-        let before = Seen::now([self.config.clone()]);
+        let before = FileDigests::read([self.config.clone()]);
         let config = Config::load(&self.config)?;
-        let seen = before.of(config.files(&self.config));
+        let seen = before.for_paths(config.files(&self.config));
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {

@@ -4,7 +4,7 @@ use super::text::{plain, table, time};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use hookmill_host::config::Config;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
 //! The reason why an attempt failed: a code for programs, and a text that says what to do.
 
+mod causes;
 mod client;
 mod tls;
 
@@ -7,7 +8,6 @@ pub(crate) use client::RequestContext;
 
 use crate::AddressError;
 use reqwest::StatusCode;
-use std::error::Error;
 use std::fmt;
 
 /// The kind of a failure, as programs read it in the API and in the database.
@@ -83,11 +83,6 @@ impl Failure {
     /// Creates the failure for a status other than 2xx. `answer` is the text of the answer.
     pub fn status(status: StatusCode, answer: &str) -> Self {
         Self::new(Code::Status, format!("the server answered {status}: {answer}"))
-    }
-
-    /// Returns the failure for the TLS error among the causes of another client's error, if there is one.
-    pub fn from_tls_cause(error: &(dyn Error + 'static)) -> Option<Self> {
-        tls::failure(&client::causes(error))
     }
 
     /// Creates the failure for a proxy that requires authentication, or rejects it.

@@ -1,36 +1,36 @@
-//! The API for people and programs that work with what was received.
+//! The routes of the API: for senders, and for the operators and programs that work with incidents.
+//!
+//! Handlers answer in [`shapes`], which the commands of `hookmill` read.
 
 mod authorize;
 mod deliveries;
 mod destinations;
 mod events;
+mod host_state;
 mod incidents;
 mod logs;
 mod notifications;
+mod page;
 mod parameters;
 mod plugins;
+mod request_body;
+pub mod shapes;
 mod sources;
 mod stream;
+mod time;
 
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::receive;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
-use hookmill_incident::EventStatus;
-use hookmill_store::Page;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use axum::{Router, middleware};
 use std::sync::Arc;
 
 const OPENAPI: &str = include_str!("api/openapi.json");
 
-/// A function that makes a router, and for the tests the list of what is in it.
+/// Defines a function that returns a router and, for the tests, a list of its routes.
 macro_rules! routes {
     ($name:ident, $list:ident; $($path:literal => $method:ident($handler:path)$(.$more:ident($more_handler:path))*;)*) => {
         fn $name() -> Router<Arc<Host>> {
@@ -42,7 +42,7 @@ macro_rules! routes {
     };
 }
 
-/// The routes of `receive`, for the test that compares them with the document.
+/// The routes of [`inbound_routes`], for the test that compares routes with the OpenAPI document.
 #[cfg(test)]
 const SENDERS: &[(&str, &[&str])] = &[
     ("/api/webhooks/{source}", &["post", "get"]),
@@ -51,8 +51,8 @@ const SENDERS: &[(&str, &[&str])] = &[
 ];
 
 routes! { open, OPEN;
-    "/readyz" => get(readyz);
-    "/metrics" => get(metrics);
+    "/readyz" => get(host_state::readyz);
+    "/metrics" => get(host_state::metrics);
     "/openapi.json" => get(openapi);
 }
 
@@ -87,93 +87,36 @@ routes! { guarded, GUARDED;
     "/api/logs" => get(logs::list);
 }
 
-/// What senders reach.
+/// Returns the routes for senders.
 pub fn inbound_routes() -> Router<Arc<Host>> {
-    receive::routes().route("/healthz", get(healthz))
+    receive::routes().route("/healthz", get(host_state::healthz))
 }
 
-/// What operators reach.
+/// Returns the routes for operators.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
     let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
     open().merge(guarded)
 }
 
-/// What is not there, in the shape of every other refusal.
+/// Answers requests for paths that do not exist.
 pub async fn fallback() -> HttpError {
     HttpError::NotFound("such path".into())
 }
 
-/// What is there for other methods.
+/// Answers requests with a method that their path does not have.
 pub async fn method_not_allowed() -> HttpError {
     HttpError::MethodNotAllowed
 }
 
-async fn healthz() -> Json<Value> {
-    Json(json!({"status": "ok"}))
-}
-
-async fn readyz(State(host): State<Arc<Host>>) -> impl IntoResponse {
-    if !host.pipeline.store.is_open() {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "the store is closed"})));
-    }
-    match host.loaded.is_settled() {
-        true => (StatusCode::OK, Json(json!({"status": "ready"}))),
-        false => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "loading plugins"}))),
-    }
-}
-
-/// The document that describes all of this for programs.
+/// `/openapi.json`: the document that describes the API for programs.
 async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
-}
-
-async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
-    host.pipeline.metrics.set_quarantined(host.pipeline.store.count_events(EventStatus::Quarantined).await?);
-    host.pipeline.metrics.set_triage_waiting(host.pipeline.store.count_triage().await?);
-    for (destination, pending, _) in host.pipeline.store.delivery_counts().await? {
-        host.pipeline.metrics.set_delivery_queue(&destination, pending);
-    }
-    host.pipeline.metrics.set_stream_readers(host.stream.readers());
-    Ok((
-        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        host.pipeline.metrics.encode(),
-    ))
-}
-
-#[derive(Serialize)]
-struct List {
-    data: Vec<Value>,
-    next_cursor: Option<String>,
-}
-
-/// A page as the API shows it.
-fn shown<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Json<List> {
-    let next_cursor = page.next.map(parameters::cursor);
-    Json(List { data: page.rows.iter().map(show).collect(), next_cursor })
-}
-
-/// Reads a body as JSON whatever its type says it is.
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, HttpError> {
-    // A list would be read as an object's members in their order.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(HttpError::InvalidRequest("the body is no JSON object".into()));
-    }
-    serde_json::from_slice(bytes).map_err(|error| HttpError::InvalidRequest(format!("the body: {error}")))
-}
-
-/// The same, where all of it may be left out.
-fn body_if_any<T: DeserializeOwned + Default>(bytes: &Bytes) -> Result<T, HttpError> {
-    if bytes.is_empty() { Ok(T::default()) } else { body(bytes) }
-}
-
-/// A point in time as the API shows it.
-fn time(unix_ms: i64) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_millisecond(unix_ms).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]

@@ -1,5 +1,5 @@
-//! The two things that Amazon SNS has its receivers fetch: the certificate that signs, and the URL that confirms a
-//! subscription. Only hosts of AWS are asked, and only at addresses that are globally routable.
+//! The two requests that Amazon SNS makes its receivers send: for the certificate of a signature, and to the URL that
+//! confirms a subscription. Requests go only to hosts of AWS, and only to globally routable addresses.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -14,17 +14,17 @@ use tracing::warn;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
-/// AWS changes its certificates about once a year, in every region.
+/// The number of certificates that are kept. AWS changes them about once a year in every region.
 const CERTIFICATES_MAX: usize = 64;
-/// What is not yet verified can ask for certificates: it keeps no more of them waiting than this.
+/// The number of fetches at once. Payloads that are not verified yet cause fetches, so that the number needs a limit.
 const FETCHES_MAX: usize = 4;
 
-/// A certificate that cannot be had now. The log says why.
+/// A certificate that cannot be fetched now. The log says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sender's certificate could not be fetched; try again")]
 pub struct CertificateUnavailable;
 
-/// Asks AWS.
+/// The client for requests to AWS, with the certificates that were fetched.
 #[derive(Debug)]
 pub struct Aws {
     client: Client,
@@ -33,19 +33,19 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Nothing is fetched yet.
+    /// Returns a client without certificates.
     ///
     /// # Errors
-    /// When there is no way to set up a client.
+    /// Returns an error if the HTTP client cannot be set up.
     pub fn new() -> Result<Self> {
         let client = guarded_client(&Arc::new(AddressGuard::new(Vec::new())), TIMEOUT)?;
         Ok(Self { client, certificates: Mutex::default(), fetches: Semaphore::new(FETCHES_MAX) })
     }
 
-    /// A certificate as PEM, fetched at most once.
+    /// Returns a certificate as PEM, and fetches the certificate only if it is not known yet.
     ///
     /// # Errors
-    /// When it cannot be had now. The log says why.
+    /// Returns an error if the certificate cannot be fetched now. The log says why.
     pub async fn certificate(&self, url: &AwsUrl) -> Result<Bytes, CertificateUnavailable> {
         let certificates = || self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = certificates().get(url) {
@@ -67,7 +67,7 @@ impl Aws {
     /// Confirms a subscription.
     ///
     /// # Errors
-    /// When AWS says no or nothing.
+    /// Returns an error if AWS does not answer, or refuses.
     pub async fn confirm(&self, url: &AwsUrl) -> Result<()> {
         self.get(url).await.map(drop)
     }
@@ -79,7 +79,7 @@ impl Aws {
             bytes.extend_from_slice(&chunk);
             ensure!(bytes.len() <= CERTIFICATE_BYTES_MAX, "it is larger than {CERTIFICATE_BYTES_MAX} bytes");
         }
-        ensure!(is_certificate(&bytes), "it is no X.509 certificate in PEM");
+        ensure!(is_certificate(&bytes), "it is not an X.509 certificate in PEM");
         Ok(bytes.into())
     }
 

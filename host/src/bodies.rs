@@ -1,4 +1,4 @@
-//! Reads the bodies of requests within bounds: each in size and time, all of them together in memory.
+//! Reads the bodies of requests within limits: on the size and time of each, and on the memory of all together.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// As much of a body's length as is believed before it came.
+/// The memory that is reserved for a declared length before the bytes arrive.
 const RESERVED_BYTES_MAX: usize = 16 * 1024;
-/// How long a body waits for memory that others hold.
-const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
+/// The time a body waits for memory that other bodies use.
+const MEMORY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// The body is larger than allowed.
     #[error("the payload is larger than {bytes_max} bytes")]
     TooLarge {
-        /// The largest body that is taken, in bytes.
+        /// The largest allowed body, in bytes.
         bytes_max: usize,
     },
     /// The body came too slowly.
@@ -33,34 +33,34 @@ pub enum BodyError {
     Overloaded,
 }
 
-/// What the bodies of all requests may use together.
+/// The limits that the bodies of all requests share.
 #[derive(Debug)]
 pub struct Bodies {
     memory: Arc<Semaphore>,
     timeout: Duration,
 }
 
-/// A body that was read, and its part of the memory for as long as its request goes on.
+/// A body that was read. The body keeps its share of the memory until its request ends.
 #[derive(Debug)]
 pub struct ReadBody {
-    /// What was sent.
+    /// The bytes of the body.
     pub bytes: Bytes,
     memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
-    /// At most so much memory for all, so much time for each.
+    /// Limits the memory of all bodies together, and the time of each.
     pub fn new(memory_bytes: usize, timeout: Duration) -> Self {
         Self { memory: Arc::new(Semaphore::new(memory_bytes)), timeout }
     }
 
     /// Reads a body to its end.
     ///
-    /// It takes memory as its bytes come and not for what it says that will: a promise costs its sender nothing, and a
-    /// few that are not kept would use up everybody's.
+    /// A body takes memory when its bytes arrive, not for the length that its headers declare. Declaring a length costs
+    /// the sender nothing, and a few requests that send no bytes could reserve the memory of all others.
     ///
     /// # Errors
-    /// When it is larger than `bytes_max`, comes too slowly or not whole, or there is no memory for it.
+    /// Returns an error if the body is larger than `bytes_max`, too slow or incomplete, or there is not enough memory.
     pub async fn read(&self, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<ReadBody, BodyError> {
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -86,7 +86,7 @@ impl Bodies {
                 return Err(BodyError::TooLarge { bytes_max });
             }
             self.take_memory(&mut memory, chunk.len()).await?;
-            // Most bodies come in one piece and are taken as they are.
+            // Most bodies arrive in one piece, which needs no copy.
             if length == chunk.len() {
                 first = chunk;
                 continue;
@@ -101,10 +101,10 @@ impl Bodies {
         Ok(ReadBody { bytes, memory })
     }
 
-    /// Takes memory for what becomes of a body: it unpacked.
+    /// Takes memory for the unpacked form of a body.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if there is not enough memory.
     pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), BodyError> {
         self.take_memory(&mut body.memory, bytes).await
     }
@@ -112,7 +112,7 @@ impl Bodies {
     async fn take_memory(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), BodyError> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let taking = self.memory.clone().acquire_many_owned(permits);
-        let Ok(Ok(more)) = tokio::time::timeout(MEMORY_PATIENCE, taking).await else {
+        let Ok(Ok(more)) = tokio::time::timeout(MEMORY_TIMEOUT, taking).await else {
             return Err(BodyError::Overloaded);
         };
         match held {

@@ -42,12 +42,12 @@ pub struct RemapPreview {
     /// What would become of the event.
     pub state: EventState,
     /// The changes of each incident.
-    pub incidents: Vec<IncidentPreview>,
+    pub incidents: Vec<IncidentChanges>,
 }
 
 /// The changes of one incident.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct IncidentPreview {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IncidentChanges {
     /// The vendor's id.
     pub source_ref: String,
     /// The number; `None` for an incident that would be new.
@@ -167,7 +167,7 @@ impl Pipeline {
         let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());
-        let incidents = present.iter().zip(&incidents).map(|(present, then)| IncidentPreview {
+        let incidents = present.iter().zip(&incidents).map(|(present, then)| IncidentChanges {
             source_ref: text(&then["source_ref"]).unwrap_or_default(),
             number: text(&present["number"]),
             changes: field_changes(present, then).into_iter().filter(counts).collect(),

@@ -1,4 +1,4 @@
-//! What handlers take from a request, refused in the shape of every other refusal.
+//! Extractors for handlers. Their errors have the same shape as all other errors.
 
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -9,22 +9,22 @@ use hookmill_sandbox::FILE_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// The largest body of a call of the API.
+/// The largest body of an API request.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The parameters in a path.
+/// The parameters in the path.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
-/// The parameters after it.
+/// The parameters in the query.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
-/// The body of a call of the API.
+/// The body of an API request.
 #[derive(Debug)]
 pub struct Bytes(pub axum::body::Bytes);
 
-/// The body of a call of the API that is a plugin's file.
+/// The body of an API request that contains a plugin's file.
 #[derive(Debug)]
 pub struct PluginFile(pub axum::body::Bytes);
 

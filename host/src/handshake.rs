@@ -1,7 +1,7 @@
-//! What vendors ask before, or while, they send: whether anybody is here who knows the secret, or wants the events.
+//! Handshakes: requests by which vendors check that an endpoint knows the secret, or wants their events.
 //!
-//! A handshake is answered by the host and stores no event. Those that carry a signature are answered after it was
-//! verified; Microsoft's and Okta's come without one, and tell nobody anything.
+//! The host answers a handshake and stores no event. A handshake with a signature is answered after the signature was
+//! verified. The handshakes of Microsoft and Okta have no signature, and their answers reveal nothing.
 
 use crate::aws::Aws;
 use crate::source::Source;
@@ -16,18 +16,18 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use tracing::{info, warn};
 
-/// Why a handshake is not answered.
+/// The reason why a handshake is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// The source does not send from this address.
+    /// The source does not allow this address.
     #[error("this source does not take webhooks from your address")]
     AddressRefused,
-    /// Amazon did not confirm the subscription; it asks again.
+    /// Amazon did not confirm the subscription, and asks again.
     #[error("too much is waiting; try again")]
     NotConfirmed,
 }
 
-/// A larger payload is no handshake and is not looked into.
+/// Larger payloads are not handshakes and are not parsed.
 const BYTES_MAX: usize = 16 * 1024;
 const OKTA_CHALLENGE: &str = "x-okta-verification-challenge";
 const GRAPH_TOKEN: &str = "validationToken";
@@ -54,10 +54,10 @@ struct ZoomPayload<'b> {
     plain_token: Cow<'b, str>,
 }
 
-/// The answer to a verified payload that is a handshake.
+/// Returns the answer to a verified payload, if the payload is a handshake.
 ///
 /// # Errors
-/// When the host is asked to do something that fails.
+/// Returns an error if a subscription cannot be confirmed.
 pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HandshakeError> {
     let (source, body) = (verified.source(), verified.body());
     if body.len() > BYTES_MAX {
@@ -75,29 +75,29 @@ pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, 
 }
 
 fn slack(body: &[u8]) -> Option<Response> {
-    let asked: SlackVerification = serde_json::from_slice(body).ok()?;
-    (asked.r#type == "url_verification").then(|| plain_text(asked.challenge.into_owned()))
+    let request: SlackVerification = serde_json::from_slice(body).ok()?;
+    (request.r#type == "url_verification").then(|| plain_text(request.challenge.into_owned()))
 }
 
 fn zoom(verified: &Verified) -> Option<Response> {
-    let asked: ZoomValidation = serde_json::from_slice(verified.body()).ok()?;
-    if asked.event != "endpoint.url_validation" {
+    let request: ZoomValidation = serde_json::from_slice(verified.body()).ok()?;
+    if request.event != "endpoint.url_validation" {
         return None;
     }
-    let plain = asked.payload.plain_token;
+    let plain = request.payload.plain_token;
     let encrypted = verified.source().settings.scheme.hmac(verified.secret(), plain.as_bytes())?;
     Some(Json(json!({"plainToken": plain, "encryptedToken": encrypted})).into_response())
 }
 
-/// Confirms a subscription where that is allowed.
+/// Confirms a subscription if the source allows that.
 async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HandshakeError> {
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
-            "{topic} asks to be confirmed, which this source is not set up to do; set `confirm: true` in its scheme, \
-             or confirm by hand"
+            "{topic} asks to be confirmed, and the scheme of this source does not allow that; set `confirm: true` in the \
+             scheme, or confirm the subscription in AWS"
         ),
-        None => format!("{topic} asks to be confirmed at a place that is no host of Amazon SNS"),
+        None => format!("{topic} asks to be confirmed at a URL with no host of Amazon SNS"),
         Some(url) => match aws.confirm(&url).await {
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {
@@ -110,10 +110,10 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
     Ok((StatusCode::ACCEPTED, Json(json!({"status": "ignored", "message": message}))).into_response())
 }
 
-/// Microsoft Graph's `POST …?validationToken=`, which has neither signature nor body.
+/// Returns the answer to Microsoft Graph's `POST …?validationToken=`, which has neither signature nor body.
 ///
 /// # Errors
-/// When the address is none that the source sends from.
+/// Returns an error if the source does not allow the address.
 pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HandshakeError> {
     let Some(query) = query.filter(|_| source.settings.scheme.name() == "microsoft-graph") else { return Ok(None) };
     let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -124,13 +124,13 @@ pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Resu
     }
 }
 
-/// Okta's `GET` with a challenge in a header.
+/// Returns the answer to Okta's `GET` with a challenge in a header.
 pub fn okta(source: &Source, headers: &HeaderMap) -> Option<Response> {
     let challenge = headers.get(OKTA_CHALLENGE).filter(|_| source.settings.scheme.name() == "okta")?;
     Some(Json(json!({"verification": challenge.to_str().ok()?})).into_response())
 }
 
-/// What somebody sent, back to them, as text that no browser takes for anything else.
+/// Returns a text of the sender to the sender, in a form that no browser interprets as anything but text.
 fn plain_text(text: String) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (headers, text).into_response()

@@ -1,7 +1,7 @@
-//! A running host as its HTTP routes see it.
+//! The parts of a running host that HTTP routes use.
 
 use crate::bodies::Bodies;
-use crate::config::{Config, Outbound};
+use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
@@ -29,15 +29,15 @@ pub struct Host {
     pub loaded: Arc<Loaded>,
     /// Decides which versions of plugins are live.
     pub releases: Arc<Releases>,
-    /// Has playbooks look at incidents.
+    /// Calls playbooks on incidents.
     pub triager: Arc<Triager>,
     /// Sends deliveries.
     pub deliverer: Deliverer,
     /// Reads sources that do not post.
     pub puller: Arc<Puller>,
-    /// The audit entries for those who follow them.
+    /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
-    /// What a request may use and who may send it.
+    /// The limits and identities of requests.
     pub edge: Edge,
 }
 
@@ -52,25 +52,25 @@ pub struct Edge {
     pub tls: LiveTls,
     /// The certificate of `admin_listen`.
     pub admin_tls: LiveTls,
-    /// Bounds all webhooks together.
+    /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
-    /// Refusals beyond this rate are counted and not logged.
+    /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
-    /// Bounds the memory of request bodies.
+    /// The limits of request bodies.
     pub bodies: Bodies,
 }
 
 impl Host {
-    /// Continues with the sources, destinations and certificates of another configuration.
+    /// Replaces sources, destinations and certificates by those of another configuration.
     ///
     /// # Errors
-    /// Returns an error if a certificate cannot be used, a source is registered too, or the store fails. Nothing has changed
-    /// then.
+    /// Returns an error if a certificate cannot be used, a registered source has the name of a configured one, or the
+    /// store fails. Nothing has changed then.
     pub async fn reconfigure(&self, config: Config) -> Result<()> {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
         let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
-        let Outbound { destinations, rules, notifications, public_url } = config.outbound;
+        let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
         let store = &self.pipeline.store;
         self.deliverer.expect(&notifications);

@@ -1,6 +1,6 @@
-//! Refusals of requests: one code for programs, one sentence for people, one status.
+//! Errors as HTTP answers: a status, a code for programs and a sentence for people.
 //!
-//! Errors of the other modules become HTTP here and nowhere else.
+//! The errors of all other modules become HTTP only here.
 
 use crate::bodies::BodyError;
 use crate::handshake::HandshakeError;
@@ -12,17 +12,17 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hookmill_store::StoreError;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How long a client that came at a bad time should wait, in seconds.
+/// The time after which a client should try again when the host is overloaded, in seconds.
 const RETRY_AFTER_S: u64 = 1;
 
 /// The cause of an internal error, attached to the answer for the log. The client does not see it.
 #[derive(Clone, Debug)]
 pub struct Cause(pub Arc<anyhow::Error>);
 
-/// A refusal. Its text is what the client sees.
+/// The reason why a request is refused. The client sees the text.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The payload cannot be verified.
@@ -34,31 +34,31 @@ pub enum HttpError {
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// More requests came than are taken in a second.
+    /// There were too many requests in a second.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
-    /// The source does not send from this address.
+    /// The source does not allow this address.
     #[error("this source does not take webhooks from your address")]
     AddressRefused,
-    /// There is no source of this name.
+    /// No source has this name.
     #[error("Webhook source '{0}' is not registered")]
     UnknownSource(String),
-    /// Too much waits already.
+    /// Too many requests are waiting already.
     #[error("too much is waiting; try again")]
     Overloaded,
-    /// There is no token, or it is not valid.
+    /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
-    /// The token is valid for less.
+    /// The scope of the token is too small.
     #[error("this token has scope `read`; a change needs scope `admin`")]
     Forbidden,
     /// The thing does not exist.
     #[error("there is no {0}")]
     NotFound(String),
-    /// The path exists for other methods. The router names them.
+    /// The path exists for other methods, which the router adds in a header.
     #[error("this path does not take this method")]
     MethodNotAllowed,
-    /// The request does not fit the present state.
+    /// The request contradicts the present state.
     #[error("{0}")]
     Conflict(String),
     /// The request cannot be understood.
@@ -69,8 +69,24 @@ pub enum HttpError {
     Internal(anyhow::Error),
 }
 
+/// The body of a refusal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// The refusal.
+    pub error: ErrorDetail,
+}
+
+/// A refusal for programs and for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// The code.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
 impl HttpError {
-    /// Returns the code that stands for the refusal.
+    /// Returns the code of the error.
     pub fn code(&self) -> &'static str {
         self.status_and_code().1
     }
@@ -110,7 +126,8 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = Json(json!({"error": {"code": code, "message": self.to_string()}}));
+        let error = ErrorDetail { code: code.to_owned(), message: self.to_string() };
+        let body = Json(ErrorAnswer { error });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),

@@ -1,12 +1,12 @@
-//! The host: receives security vendors' webhooks, maps them to incidents, stores them durably and delivers what changed.
+//! The host: receives security vendors' webhooks, maps them to incidents, stores them durably and delivers the changes.
 //!
-//! Data flows one way: `receive` → `verify` → `map` → store → `deliver`; [`pipeline::Pipeline::accept`] is this sentence in
-//! code. Beside it `pull` reads sources that do not post, `release` decides which plugins are live, `triage` has playbooks
-//! look at incidents, and `remap` maps waiting events again.
+//! Data flows one way: `receive` → `verify` → `map` → store → `deliver`, as [`pipeline::Pipeline::accept`] shows.
+//! Besides, `pull` reads sources that do not post, `release` decides which plugins are live, `triage` calls playbooks on
+//! incidents, and `remap` maps waiting events again.
 //!
-//! `api` and `receive` are the only modules that speak HTTP to clients. `config` turns the configuration file into each
-//! module's own options; [`serve::start`] puts a host together. The order of the modules, in which none imports a later one,
-//! is held by a test (`tests/module_order.rs` of the workspace's program) and described in ARCHITECTURE.md.
+//! Only `api` and `receive` answer HTTP requests. `config` turns the configuration file into the options of each module,
+//! and [`serve::start`] assembles a host. No module imports a later one in the order that ARCHITECTURE.md describes; a
+//! test of the program (`module_order`) checks this.
 
 pub mod api;
 pub mod aws;
@@ -15,10 +15,12 @@ pub mod config;
 pub mod deliver;
 pub mod dry_run;
 mod extract;
+mod folder_watcher;
 pub mod handshake;
 pub mod host;
 pub mod http_error;
 pub mod loaded;
+mod maintenance;
 pub mod map;
 pub mod metrics;
 mod notices;

@@ -1,4 +1,4 @@
-//! The plugins that are live, for everyone who calls them. Only the task that owns the plugins folder changes them.
+//! The live plugins, for all modules that call them. Only the task that owns the plugins folder changes them.
 
 use arc_swap::{ArcSwap, Guard};
 use hookmill_sandbox::{Kind, Plugin};
@@ -19,11 +19,11 @@ pub type PluginStates = BTreeMap<String, PluginState>;
 pub struct PluginState {
     /// When the live version was loaded.
     pub loaded_at: Option<Timestamp>,
-    /// Why the newest file was refused or is not live.
+    /// The reason why the newest file was refused or is not live.
     pub error: Option<String>,
 }
 
-/// The plugins that are live.
+/// The live plugins and the states of their files.
 #[derive(Debug, Default)]
 pub struct Loaded {
     plugins: ArcSwap<Plugins>,
@@ -41,7 +41,7 @@ impl Loaded {
     /// Returns the live plugin of a name and kind.
     ///
     /// # Errors
-    /// Returns a sentence that says why there is none.
+    /// Returns a sentence that says why there is no such plugin.
     pub fn find(&self, name: &str, kind: Kind) -> Result<Arc<Plugin>, String> {
         let plugins = self.plugins.load();
         let plugin = plugins.get(name).ok_or_else(|| not_loaded(name))?;
@@ -51,7 +51,7 @@ impl Loaded {
         Ok(plugin.clone())
     }
 
-    /// Returns the state of every plugin file that was seen.
+    /// Returns the state of every plugin file that was found.
     pub fn states(&self) -> Arc<PluginStates> {
         self.states.load_full()
     }
@@ -61,7 +61,7 @@ impl Loaded {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Watches for other plugins, and for [`Loaded::is_settled`].
+    /// Returns a receiver that is notified when the live plugins change or [`Loaded::is_settled`] becomes true.
     pub fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -72,12 +72,12 @@ impl Loaded {
         self.changed.send_replace(());
     }
 
-    /// Publishes the states of the files, where the live plugins stay.
+    /// Publishes the states of the files; the live plugins stay.
     pub(crate) fn publish_states(&self, states: PluginStates) {
         self.states.store(Arc::new(states));
     }
 
-    /// Publishes other live plugins with the states of their files.
+    /// Publishes the live plugins with the states of their files.
     pub(crate) fn publish(&self, plugins: Plugins, states: PluginStates) {
         self.states.store(Arc::new(states));
         self.plugins.store(Arc::new(plugins));

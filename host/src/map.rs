@@ -11,42 +11,42 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tracing::debug;
 
-/// The mapper that is asked last when nothing else is chosen.
+/// The mapper that is called last with `plugin: auto`.
 const FALLBACK: &str = "generic";
-/// How often an event that took too long is tried in all.
+/// The most attempts for an event that exceeds the deadline.
 pub const ATTEMPTS: u32 = 3;
 
-/// Maps events with the plugins that are loaded.
+/// The mapping of events with the loaded plugins.
 #[derive(Debug)]
 pub struct Mappers {
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
-    /// Per source with `plugin: auto`, the mapper that fitted last.
+    /// Per source with `plugin: auto`, the mapper that read the last event.
     fitted: RwLock<HashMap<Arc<str>, Arc<str>>>,
 }
 
-/// What one mapper made of an event, for those who want to see how.
+/// The record of one call of a mapper.
 #[derive(Debug)]
 pub struct Trace {
     /// The mapper.
     pub plugin: Arc<Plugin>,
-    /// What it wrote.
+    /// The log of the call.
     pub log: Vec<LogLine>,
-    /// How long it took.
+    /// The duration of the call.
     pub duration: Duration,
-    /// The most memory that it had.
+    /// The peak memory of the call.
     pub memory_bytes: usize,
 }
 
 enum Candidates {
     /// `plugin: none`.
-    Nobody,
-    /// To be asked in this order; `Err` says of one why it cannot be.
+    None,
+    /// The mappers in the order of calls; `Err` is the reason why one is not available.
     Plugins(Vec<Result<Arc<Plugin>, String>>),
 }
 
 impl Mappers {
-    /// Maps with what is loaded at the time of each event.
+    /// Creates a mapping that uses the plugins loaded at the time of each event.
     pub fn new(loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
         Self { loaded, metrics, fitted: RwLock::default() }
     }
@@ -58,11 +58,11 @@ impl Mappers {
         mapped(event, &source, verdict, tried)
     }
 
-    /// Asks one candidate after the other. Returns the verdict and the versions that were tried.
+    /// Calls one candidate after the other. Returns the verdict and the versions that were tried.
     async fn decide(&self, event: &Event, source: &Source, attempt: u32) -> (Verdict, Vec<String>) {
         let mut tried = Vec::new();
         let candidates = match self.candidates(source) {
-            Candidates::Nobody => return (Verdict::NotMapped, tried),
+            Candidates::None => return (Verdict::NotMapped, tried),
             Candidates::Plugins(plugins) => plugins,
         };
         let mut refusals = Vec::new();
@@ -98,10 +98,10 @@ impl Mappers {
         (verdict, tried)
     }
 
-    /// The mappers that would be asked now, as `NAME@SHA256`.
+    /// Returns the mappers that would be called now, as `NAME@SHA256`.
     pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
         match self.candidates(source) {
-            Candidates::Nobody => Vec::new(),
+            Candidates::None => Vec::new(),
             Candidates::Plugins(plugins) => plugins.iter().flatten().map(|plugin| version_name(plugin)).collect(),
         }
     }
@@ -109,7 +109,7 @@ impl Mappers {
     fn candidates(&self, source: &Source) -> Candidates {
         let loaded = self.loaded.plugins();
         match &source.settings.plugin {
-            PluginChoice::None => Candidates::Nobody,
+            PluginChoice::None => Candidates::None,
             PluginChoice::Named(names) => {
                 Candidates::Plugins(names.iter().map(|name| self.loaded.find(name, Kind::Mapper)).collect())
             }
@@ -118,7 +118,7 @@ impl Mappers {
                 if let Some(own) = own.filter(|own| own.kind() == Kind::Mapper) {
                     return Candidates::Plugins(vec![Ok(own.clone())]);
                 }
-                // A source's own plugin that is there and broken is waited for, not worked around.
+                // If a source's own plugin is broken, events wait for it; no other mapper replaces it.
                 if own.is_none() && self.loaded.states().contains_key(&*source.name) {
                     return Candidates::Plugins(vec![Err(not_loaded(&source.name))]);
                 }
@@ -133,7 +133,7 @@ impl Mappers {
         }
     }
 
-    /// Asks the mapper that read an event first when the next one of its source comes.
+    /// Remembers the mapper that read an event, so that it is called first for the next event of the source.
     pub fn remember(&self, source: &Source, verdict: &Verdict) {
         let Verdict::Read { plugin, .. } = verdict else { return };
         if source.settings.plugin != PluginChoice::Auto {
@@ -154,7 +154,7 @@ fn version_name(plugin: &Plugin) -> String {
     format!("{}@{}", plugin.version.name, plugin.version.sha256)
 }
 
-/// Joins an event with its verdict and what its source says about triage.
+/// Joins an event with its verdict and its source's settings for triage.
 pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String>) -> Mapped {
     let (playbook, auto_triage) = (source.settings.playbook.clone(), source.settings.auto_triage);
     Mapped { event, verdict, playbook, auto_triage, tried }

@@ -1,6 +1,6 @@
-//! What the host counts, in Prometheus' text format.
+//! The metrics of the host, in Prometheus' text format.
 //!
-//! Label values come from registered names only; anything else is `unknown`.
+//! Label values are names of registered sources, plugins and destinations; any other name becomes `unknown`.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 
-/// Stands for whatever was not registered.
+/// The label value for sources that are not registered.
 pub const UNKNOWN: &str = "unknown";
 
 macro_rules! labels {
@@ -86,7 +86,7 @@ impl Default for Metrics {
         registry.register("triage_waiting", "Incidents that wait for a playbook", metrics.triage_waiting.clone());
         registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
         registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
-        registry.register("stream_readers", "Who follows the stream", metrics.stream_readers.clone());
+        registry.register("stream_readers", "Clients that follow the stream", metrics.stream_readers.clone());
         registry.register(
             "stream_pages",
             "Parts of the stream that were read for one reader",
@@ -103,27 +103,27 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A payload arrived for a registered source, or for [`UNKNOWN`].
+    /// Counts a payload that arrived for a registered source, or for [`UNKNOWN`].
     pub fn received(&self, source: &str) {
         self.received.get_or_create(&SourceLabel { source: source.to_owned() }).inc();
     }
 
-    /// A payload was refused or not mapped.
+    /// Counts a payload that was refused or not mapped.
     pub fn error(&self, source: &str, code: &str) {
         self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
     }
 
-    /// A mapper was called.
+    /// Records the time of one mapper call.
     pub fn mapping_duration(&self, plugin: &str, duration: Duration) {
         self.mapping_duration.get_or_create(&PluginLabel { plugin: plugin.to_owned() }).observe(duration.as_secs_f64());
     }
 
-    /// A plugin file was looked at: `loaded`, `refused` or `removed`.
+    /// Counts a plugin file that was `loaded`, `refused` or `removed`.
     pub fn reload(&self, plugin: &str, result: &str) {
         self.reloads.get_or_create(&ReloadLabels { plugin: plugin.to_owned(), result: result.to_owned() }).inc();
     }
 
-    /// The plugins that are loaded, as name, version and digest.
+    /// Sets the plugins that are loaded, as name, version and digest.
     pub fn set_plugins<'a>(&self, plugins: impl Iterator<Item = (&'a str, &'a str, &'a str)>) {
         self.plugin_info.clear();
         for (plugin, version, sha256) in plugins {
@@ -133,49 +133,49 @@ impl Metrics {
         }
     }
 
-    /// How many events are in quarantine.
+    /// Sets the number of events in quarantine.
     pub fn set_quarantined(&self, events: i64) {
         self.quarantined_events.set(events);
     }
 
-    /// A playbook was called: `done`, `failed`, or `again` when it will be called once more.
+    /// Counts a call of a playbook: `done`, `failed`, or `again` if the playbook is called once more.
     pub fn triage(&self, playbook: &str, result: &str) {
         self.triages.get_or_create(&TriageLabels { playbook: playbook.to_owned(), result: result.to_owned() }).inc();
     }
 
-    /// How many incidents wait for a playbook.
+    /// Sets the number of incidents that wait for a playbook.
     pub fn set_triage_waiting(&self, incidents: i64) {
         self.triage_waiting.set(incidents);
     }
 
-    /// A delivery was attempted: `delivered`, `skipped`, `retry` or `dead`.
+    /// Counts a delivery attempt: `delivered`, `skipped`, `retry` or `dead`.
     pub fn delivery(&self, destination: &str, result: &str) {
         let labels = DeliveryLabels { destination: destination.to_owned(), result: result.to_owned() };
         self.deliveries.get_or_create(&labels).inc();
     }
 
-    /// How many deliveries a destination waits for.
+    /// Sets the number of pending deliveries of a destination.
     pub fn set_delivery_queue(&self, destination: &str, depth: i64) {
         self.delivery_queue_depth.get_or_create(&DestinationLabel { destination: destination.to_owned() }).set(depth);
     }
 
-    /// How many follow the stream.
+    /// Sets the number of stream readers.
     pub fn set_stream_readers(&self, readers: i64) {
         self.stream_readers.set(readers);
     }
 
-    /// A part of the stream was read for one reader, who had not come that far.
+    /// Counts a page of the stream that was read from the store for one reader that is behind the others.
     pub fn stream_page(&self) {
         self.stream_pages.inc();
     }
 
-    /// The store committed.
+    /// Records one commit of the store.
     pub fn commit(&self, writes: usize, duration: Duration) {
         self.commit_batch_size.observe(writes as f64);
         self.commit_duration.observe(duration.as_secs_f64());
     }
 
-    /// Everything, as Prometheus reads it.
+    /// Returns all metrics in Prometheus' text format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &self.registry) {

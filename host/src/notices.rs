@@ -1,10 +1,10 @@
-//! Tells operators of what happens to the host itself: sources that have sent nothing for longer than they may, once for
-//! each silence, and plugin files that are not taken.
+//! Queues notices about the host itself: sources that are silent for longer than configured, once per silence, and refused
+//! plugin files.
 
-use crate::release::plugin_dir::Refusal;
+use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use hookmill_store::Store;
@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Queues notices about the host itself.
+/// The task that queues notices about the host itself.
 #[derive(Debug)]
 pub struct Notices {
     store: Arc<Store>,
@@ -26,34 +26,34 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Looks at these sources.
+    /// Creates the task for these sources.
     pub fn new(store: Arc<Store>, sources: Arc<Sources>) -> Self {
         Self { store, sources }
     }
 
-    /// Looks for silent sources until `stopped` is set.
+    /// Checks for silent sources until `stopped` is set.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let started_at = unix_ms();
         let stopped = stopped.wait_for(|stopped| *stopped);
         tokio::pin!(stopped);
-        while tokio::time::timeout(LOOK, &mut stopped).await.is_err() {
+        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() {
             for source in self.sources.all().values() {
                 if let Some(limit) = source.settings.silent_after {
-                    self.look_at(source, limit, started_at).await;
+                    self.check(source, limit, started_at).await;
                 }
             }
         }
     }
 
-    /// What was sent while the host was away is not known: its absence is no silence.
-    async fn look_at(&self, source: &Source, limit: Duration, started_at: i64) {
+    /// Checks one source. Silence counts from the start of the host, because earlier requests may have been missed.
+    async fn check(&self, source: &Source, limit: Duration, started_at: i64) {
         let last = source.tally.now().last_received_at;
-        let told_at = self.store.silent_since(&source.name);
-        let is_silent = match told_at {
-            Some(told_at) => last.is_none_or(|last| last <= told_at),
+        let notified_at = self.store.silent_since(&source.name);
+        let is_silent = match notified_at {
+            Some(notified_at) => last.is_none_or(|last| last <= notified_at),
             None => unix_ms() - last.unwrap_or(started_at).max(started_at) >= limit.as_millis() as i64,
         };
-        if is_silent == told_at.is_some() {
+        if is_silent == notified_at.is_some() {
             return;
         }
         let silent_after = SignedDuration::try_from(limit).map(|limit| format!("{limit:#}")).unwrap_or_default();
@@ -67,13 +67,13 @@ impl Notices {
                 warn!(source = &*source.name, "source is silent: nothing came of it for {silent_after}");
             }
             Ok(()) => {}
-            Err(error) => warn!(source = &*source.name, "its silence was not written down: {error:#}"),
+            Err(error) => warn!(source = &*source.name, "cannot record its silence: {error:#}"),
         }
     }
 
     /// Queues a notice for each plugin file that is refused.
-    pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<Refusal>) {
-        while let Some(Refusal { name, file, error }) = refusals.recv().await {
+    pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<PluginRefusal>) {
+        while let Some(PluginRefusal { name, file, error }) = refusals.recv().await {
             if self.store.outbound().rules_for(Trigger::PluginRefused).next().is_none() {
                 continue;
             }

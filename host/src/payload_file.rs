@@ -1,4 +1,4 @@
-//! Payloads that lie in files: `NAME.json`, and beside it in `NAME.event.json` what came with it, where that matters.
+//! Payloads in files: `NAME.json` with the body, and optionally `NAME.event.json` with headers and context.
 
 use anyhow::{Context, Result};
 use hookmill_incident::NamedValue;
@@ -7,48 +7,49 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// A payload with what came with it.
+/// A payload with its headers and context.
 #[derive(Debug)]
 pub struct PayloadFile {
     /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// Headers, with names in lower case; `content-type` is `application/json` unless something else is said.
+    /// The headers, with names in lower case; `content-type` is `application/json` by default.
     pub headers: Vec<NamedValue>,
-    /// What else is known of the delivery.
+    /// Further values that mappers see, such as query parameters.
     pub context: Vec<NamedValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Around {
+struct EventFile {
     headers: BTreeMap<String, String>,
     context: BTreeMap<String, String>,
 }
 
-/// Whether a file is a payload, and not what it must become or what came with it.
+/// Returns whether a file is a payload, and not an expected result or the headers and context of a payload.
 pub fn is_payload(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".event.json")
 }
 
 impl PayloadFile {
-    /// Reads `file` and what is beside it.
+    /// Reads `file` and the file beside it.
     ///
     /// # Errors
-    /// When a file cannot be read, or what is beside it is not `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
+    /// Returns an error if a file cannot be read, or the file beside the payload is not
+    /// `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
     pub fn read(file: &Path) -> Result<Self> {
         let body = std::fs::read(file).with_context(|| format!("cannot read the payload {}", file.display()))?;
         let beside = file.with_extension("event.json");
-        let around = match std::fs::read(&beside) {
+        let event = match std::fs::read(&beside) {
             Ok(json) => serde_json::from_slice(&json)
-                .with_context(|| format!("{} is not what comes with a payload", beside.display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Around::default(),
+                .with_context(|| format!("{} does not contain headers and context of a payload", beside.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => EventFile::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
         };
         let mut headers: BTreeMap<String, String> =
-            around.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+            event.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
         headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
-        Ok(Self { body, headers: headers.into_iter().collect(), context: around.context.into_iter().collect() })
+        Ok(Self { body, headers: headers.into_iter().collect(), context: event.context.into_iter().collect() })
     }
 }
 
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_with_a_payload_stands_beside_it() {
+    fn headers_and_context_are_in_the_file_beside_a_payload() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let read = |name: &str| PayloadFile::read(&folder.path().join(name));

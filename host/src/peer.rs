@@ -1,4 +1,4 @@
-//! Who a request is from, when proxies stand between.
+//! The address that sent a request, also behind proxies.
 
 use axum::Extension;
 use axum::extract::ConnectInfo;
@@ -8,18 +8,18 @@ use std::net::{IpAddr, SocketAddr};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The proxies that are believed when they say for whom they ask.
+/// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Debug)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// These networks.
+    /// Trusts the proxies in these networks.
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// Where a request came from: its peer, or, where that is a trusted proxy, the last address in `X-Forwarded-For`
-    /// that is none. What stands before that was written by whoever liked to.
+    /// Returns the address that sent a request: the peer, or, if the peer is a trusted proxy, the last address in
+    /// `X-Forwarded-For` that is not a trusted proxy. Any sender can forge the addresses before that one.
     pub fn sender(
         &self,
         connection: Option<Extension<ConnectInfo<SocketAddr>>>,
@@ -45,7 +45,7 @@ impl TrustedProxies {
     }
 }
 
-/// An address, which some proxies write with a port.
+/// Parses an address, which some proxies write with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = |text: &str| text.parse::<SocketAddr>().map(|address| address.ip());
     let bare = text.trim_start_matches('[').trim_end_matches(']');

@@ -1,6 +1,7 @@
 //! The pipeline: receive → verify → map → store → deliver.
 //!
-//! Deliveries, playbooks and further tries of queued events are other tasks, which the store wakes by its topics.
+//! Deliveries, playbooks and further attempts to map queued events are other tasks, which the store wakes by its
+//! topics.
 
 use crate::aws::Aws;
 use crate::handshake::{self, HandshakeError};
@@ -11,44 +12,44 @@ use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
 use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
-/// The stages, with what they stand on.
+/// The stages and the parts that they use.
 #[derive(Debug)]
 pub struct Pipeline {
-    /// The registered senders.
+    /// The known sources.
     pub sources: Arc<Sources>,
-    /// The stage that maps.
+    /// Maps payloads with plugins.
     pub mappers: Mappers,
-    /// The stage that stores.
+    /// Stores events and incidents.
     pub store: Arc<Store>,
-    /// Counts what happens.
+    /// Counts payloads and errors.
     pub metrics: Arc<Metrics>,
-    /// Fetches the certificates that Amazon's messages name.
+    /// Fetches certificates from AWS, and confirms subscriptions there.
     pub aws: Aws,
 }
 
 /// The result of a payload that was accepted.
 #[derive(Debug)]
 pub enum Accepted {
-    /// The payload is an event, and stored.
+    /// The payload is an event, which is stored.
     Recorded(Recorded),
     /// The payload was a handshake, and this is the answer.
     Handshake(Response),
 }
 
-/// Why a payload is not accepted. Nothing of it is stored.
+/// The reason why a payload is not accepted. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The payload cannot be verified.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its source has sent too many.
+    /// The source has sent too many payloads.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
     /// The handshake cannot be answered.
@@ -59,17 +60,17 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// Why an event was not mapped again.
+/// The reason why an event was not mapped again.
 #[derive(Debug, thiserror::Error)]
 pub enum RemapError {
-    /// Its source is no longer registered.
+    /// The source is not registered any more.
     #[error("its source is not registered any more")]
     NoSource,
-    /// The event was mapped before and would not be now.
+    /// The event was mapped before, and could not be mapped now.
     #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
     Worse(Box<Verdict>),
-    /// The event changed meanwhile.
-    #[error("it was changed by somebody else at the same time; look at it again")]
+    /// The event changed at the same time.
+    #[error("the event was changed at the same time; look at its new state")]
     Changed,
     /// The store failed.
     #[error(transparent)]
@@ -83,7 +84,7 @@ impl Pipeline {
     /// Returns an error if the payload is not accepted. Nothing is stored then.
     pub async fn accept(&self, unverified: Unverified) -> Result<Accepted, AcceptError> {
         let verified = verify::verify(unverified, &self.aws).await?;
-        // After the signature, so that strangers cannot use up a sender's share.
+        // After the signature, so that others cannot use up the rate limit of a source.
         verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
             return Ok(Accepted::Handshake(answer));
@@ -94,8 +95,8 @@ impl Pipeline {
         Ok(Accepted::Recorded(self.store.record(mapped).await?))
     }
 
-    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together with the
-    /// position up to which the source was read.
+    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together
+    /// with the position up to which the source was read.
     ///
     /// # Errors
     /// Returns an error if the batch cannot be recorded. Nothing of it is stored then.
@@ -112,7 +113,7 @@ impl Pipeline {
         Ok(recorded)
     }
 
-    /// Returns the results in the order of the batch.
+    /// Maps the events of a batch at the same time, and returns the results in the order of the batch.
     async fn map_batch(
         self: &Arc<Self>,
         source: &Arc<Source>,
@@ -143,12 +144,12 @@ impl Pipeline {
     pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
         let source = self.source_of(&row)?;
         let (was, attempt) = (row.state.status, row.attempts + 1);
-        let mut mapped = self.mappers.map(Verified::again(row.event, source.clone()), attempt).await;
+        let mut mapped = self.mappers.map(Verified::trusted(row.event, source.clone()), attempt).await;
         self.mappers.remember(&source, &mapped.verdict);
         refuse_worse(was, &mapped.verdict)?;
         let mut attempts = attempt;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
-            // No plugin was there to be tried, so this was not an attempt.
+            // No plugin was called, so this does not count as an attempt.
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
         self.store.record_again(mapped, was, attempts).await?.ok_or(RemapError::Changed)
@@ -161,7 +162,7 @@ impl Pipeline {
     pub async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
-        let mapped = self.mappers.map(Verified::again(row.event, source), ATTEMPTS).await;
+        let mapped = self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await;
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)
     }
@@ -202,7 +203,7 @@ fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
     }
 }
 
-/// Refuses to turn an event that was mapped into a failure: its incidents exist.
+/// Refuses to turn a mapped event into a failed one, because its incidents exist.
 fn refuse_worse(was: EventStatus, verdict: &Verdict) -> Result<(), RemapError> {
     let is_mapped = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
     match verdict {

@@ -1,55 +1,186 @@
-//! Calls a playbook or a notifier on trial: shows what it would have done, and leaves nothing behind.
+//! One call of a plugin without effects.
 
-use crate::deliver::render;
-use crate::triage::judge;
+use crate::deliver::{ShownRequest, render};
+use crate::map::Trace;
+use crate::triage::call_playbook;
 use anyhow::{Context, Result};
-use hookmill_sandbox::{Kind, Notification, Plugin, ShownIncident};
+use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
+use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
 use uuid::Uuid;
 
-/// Where a destination would be that nobody configured.
+/// The URL of the destination that a notifier is called for.
 const DESTINATION_URL: &str = "https://destination.example/";
 const DESTINATION: &str = "trial";
 
-/// What a playbook makes of an incident as `GET /api/incidents/…` shows it, or a notifier of an audit entry as it is
-/// delivered. `None` when the plugin is a mapper.
+/// The result of one call.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum PluginDryRun {
+    /// Of a mapper.
+    Mapper(MapperDryRun),
+    /// Of a playbook.
+    Playbook(PlaybookDryRun),
+    /// Of a notifier.
+    Notifier(NotifierDryRun),
+}
+
+/// What is the same for the calls of all kinds.
+#[derive(Debug, Serialize)]
+pub struct CallSummary {
+    /// The plugin.
+    pub plugin: PluginVersion,
+    /// The lines that the plugin logged.
+    pub log: Vec<LogLine>,
+    /// The duration of the call in microseconds.
+    pub duration_us: u64,
+    /// The most memory that the instance had, in bytes.
+    pub memory_bytes: usize,
+}
+
+/// One call of a mapper.
+#[derive(Debug, Serialize)]
+pub struct MapperDryRun {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallSummary,
+    /// The mapper's result; `None` if no mapper was called.
+    pub outcome: Option<MappingOutcome>,
+    /// The incidents as they would be stored.
+    pub incidents: Vec<Value>,
+    /// The destinations that would get a delivery; absent where no store was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliveries: Option<Vec<String>>,
+}
+
+/// The result of a mapper in short.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum MappingOutcome {
+    /// The payload was read.
+    Read {
+        /// The number of incidents.
+        incidents: usize,
+        /// Why parts of the payload make no incident.
+        skipped: Vec<String>,
+        /// Parts of the payload that could not be mapped.
+        problems: Vec<String>,
+    },
+    /// The payload was not read.
+    Failed {
+        /// The reason.
+        error: CallFailure,
+    },
+}
+
+/// One call of a playbook.
+#[derive(Debug, Serialize)]
+pub struct PlaybookDryRun {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallSummary,
+    /// The actions that the playbook asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actions: Option<Vec<Action>>,
+    /// The reason why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallFailure>,
+}
+
+/// One call of a notifier.
+#[derive(Debug, Serialize)]
+pub struct NotifierDryRun {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallSummary,
+    /// The request that would be sent; `null` if nothing would be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Option<ShownRequest>>,
+    /// The reason why there is no request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallFailure>,
+}
+
+/// A call without a result.
+#[derive(Debug, Serialize)]
+pub struct CallFailure {
+    /// The code of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
+impl CallSummary {
+    fn new(plugin: &Plugin, log: Vec<LogLine>, duration: Duration, memory_bytes: usize) -> Self {
+        let duration_us = duration.as_micros().try_into().unwrap_or(u64::MAX);
+        Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }
+    }
+}
+
+impl CallFailure {
+    fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+impl MapperDryRun {
+    /// Returns the result of a mapper that was called.
+    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<Value>, deliveries: Option<Vec<String>>) -> Self {
+        let Trace { plugin, log, duration, memory_bytes } = trace;
+        let outcome = match verdict {
+            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
+                incidents: observations.len(),
+                skipped: skipped.clone(),
+                problems: problems.clone(),
+            }),
+            Verdict::Failed(failure) => Some(MappingOutcome::Failed {
+                error: CallFailure::new(failure.code.as_str(), failure.message.as_str()),
+            }),
+            Verdict::Wait(reason) => {
+                Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason.as_str()) })
+            }
+            Verdict::NotMapped => None,
+        };
+        Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
+    }
+}
+
+/// Calls a playbook with an incident as `GET /api/incidents/…` shows it, or a notifier with an audit entry in the form in
+/// which it is delivered. Returns `None` for a mapper.
 ///
 /// # Errors
-/// When `input` is not what plugins of this kind are given.
-pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<Value>> {
-    let (name, result, log, duration, memory_bytes) = match plugin.kind() {
-        Kind::Mapper => return Ok(None),
-        Kind::Playbook => {
-            let shown: ShownIncident =
-                serde_json::from_str(input).context("it is no incident as `GET /api/incidents/ID` shows it")?;
-            let judged = judge(plugin, &shown).await;
-            let result = match judged.result {
-                Some(Ok(actions)) => Ok(json!(actions)),
-                Some(Err(error)) => Err(json!(error)),
-                None => Err(json!({"code": "busy", "message": "all its instances are busy"})),
-            };
-            ("actions", result, judged.log, judged.duration, judged.memory_bytes)
-        }
-        Kind::Notifier => {
-            let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
-            let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?, &[]).await;
-            let result = match call.result {
-                Ok(request) => Ok(json!(request.map(|request| request.shown()))),
-                Err(error) => Err(json!({"code": "not_rendered", "message": format!("{error:#}")})),
-            };
-            ("request", result, call.log, call.duration, call.memory_bytes)
-        }
+/// Returns an error if `input` is not what plugins of this kind get.
+pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun>> {
+    Ok(match plugin.kind() {
+        Kind::Mapper => None,
+        Kind::Playbook => Some(PluginDryRun::Playbook(dry_run_playbook(plugin, input).await?)),
+        Kind::Notifier => Some(PluginDryRun::Notifier(dry_run_notifier(plugin, input).await?)),
+    })
+}
+
+async fn dry_run_playbook(plugin: &Plugin, input: &str) -> Result<PlaybookDryRun> {
+    let shown: ShownIncident =
+        serde_json::from_str(input).context("it is not an incident as `GET /api/incidents/ID` shows it")?;
+    let call = call_playbook(plugin, &shown).await;
+    let (actions, error) = match call.result {
+        Some(Ok(actions)) => (Some(actions), None),
+        Some(Err(error)) => (None, Some(CallFailure::new(error.code.as_str(), error.message))),
+        None => (None, Some(CallFailure::new("busy", "all its instances are busy"))),
     };
-    let mut shown = json!({
-        "plugin": *plugin.version,
-        "log": log,
-        "duration_us": duration.as_micros() as u64,
-        "memory_bytes": memory_bytes,
-    });
-    match result {
-        Ok(value) => shown[name] = value,
-        Err(error) => shown["error"] = error,
-    }
-    Ok(Some(shown))
+    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
+    Ok(PlaybookDryRun { call, actions, error })
+}
+
+async fn dry_run_notifier(plugin: &Plugin, input: &str) -> Result<NotifierDryRun> {
+    let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
+    let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?, &[]).await;
+    let (request, error) = match call.result {
+        Ok(request) => (Some(request.map(|request| request.shown())), None),
+        Err(error) => (None, Some(CallFailure::new("not_rendered", format!("{error:#}")))),
+    };
+    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
+    Ok(NotifierDryRun { call, request, error })
 }

@@ -1,49 +1,50 @@
-//! How many payloads are taken in a second.
+//! Limits on the number of requests in a second.
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// A request that is one too many.
+/// A request beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; try again in {retry_after_s} s")]
 pub struct RateLimited {
-    /// When the next one is taken.
+    /// The time until the next request is accepted, in seconds.
     pub retry_after_s: u64,
 }
 
-/// So many in a second and no more, or any number. What was not used of one second's worth can come at once.
+/// A limit on the number of requests in a second, or no limit. After a pause, the requests of one second may come at
+/// once.
 #[derive(Debug)]
 pub struct RateLimit(Option<(NonZeroU32, DefaultDirectRateLimiter)>);
 
 impl RateLimit {
-    /// Takes any number.
+    /// No limit.
     pub const NONE: Self = Self(None);
 
-    /// Takes so many in a second, any number without a number.
+    /// Returns a limit of this many requests in a second; `None` means no limit.
     pub fn per_second(requests: Option<NonZeroU32>) -> Self {
         Self(requests.map(|requests| (requests, DefaultDirectRateLimiter::direct(Quota::per_second(requests)))))
     }
 
-    /// How many in a second, if there is a limit.
+    /// Returns the number of requests in a second, if there is a limit.
     pub fn requests_per_second(&self) -> Option<NonZeroU32> {
         self.0.as_ref().map(|(requests, _)| *requests)
-    }
-
-    /// Counts one.
-    ///
-    /// # Errors
-    /// When it is one too many, with how long to wait.
-    pub fn take(&self) -> Result<(), Duration> {
-        let Some((_, limiter)) = &self.0 else { return Ok(()) };
-        limiter.check().map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
     /// Counts a request.
     ///
     /// # Errors
-    /// Returns an error if the request is one too many.
+    /// Returns the time to wait if the request is beyond the limit.
+    pub fn take(&self) -> Result<(), Duration> {
+        let Some((_, limiter)) = &self.0 else { return Ok(()) };
+        limiter.check().map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
+
+    /// Counts a request of a client.
+    ///
+    /// # Errors
+    /// Returns an error if the request is beyond the limit.
     pub fn check(&self) -> Result<(), RateLimited> {
         self.take().map_err(|wait| RateLimited { retry_after_s: wait.as_secs() + 1 })
     }

@@ -1,4 +1,6 @@
-//! Takes payloads in over HTTP and answers their senders.
+//! Receives payloads over HTTP and answers their senders.
+
+mod answer;
 
 use crate::bodies::ReadBody;
 use crate::dry_run::DryRun;
@@ -11,6 +13,7 @@ use crate::pipeline::Accepted as AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
 use crate::verify::Unverified;
+pub use answer::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 use anyhow::anyhow;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -20,30 +23,30 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use hookmill_incident::id::unix_ms;
-use hookmill_incident::{EventState, EventStatus, FailureCode, IncidentRef};
+use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::{LastError, Recorded};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::{Instrument, debug, debug_span, info};
 use uuid::Uuid;
 
-/// As much of an unknown source's name is shown, which is more than a name can have.
+/// Unknown source names are truncated to this many characters; valid names are shorter.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// Marks a request that the host makes itself, for a dry run. The mark cannot come over the network.
+/// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
 #[derive(Clone, Copy, Debug)]
 pub struct DryRunRequest;
 
-/// The routes of senders.
+/// Returns the routes of senders.
 pub fn routes() -> Router<Arc<Host>> {
     Router::new()
         .route("/api/webhooks/{source}", post(webhook).get(challenge))
         .route("/api/webhooks/{source}/{token}", post(webhook))
 }
 
-/// What a webhook's URL names.
+/// The parameters in a webhook's path.
 #[derive(Deserialize)]
 pub struct Target {
     source: String,
@@ -62,7 +65,7 @@ pub async fn webhook(
     let (Parts { headers, uri, .. }, body) = request.into_parts();
     let query = uri.query().map(str::to_owned);
     let span = debug_span!("webhook", request_id = %id);
-    // What the host reads by itself, nobody posts.
+    // Sources that the host reads do not post.
     let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
         host.pipeline.metrics.received(UNKNOWN);
@@ -74,7 +77,7 @@ pub async fn webhook(
                 HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
             );
         }
-        // A stranger's text: it could go on in another line of the log.
+        // Escaped, because a line feed in a stranger's text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
@@ -102,7 +105,8 @@ pub async fn webhook(
     .await
 }
 
-/// `GET /api/webhooks/{source}`: Okta asks so whether the endpoint is its customer's. For others there is nothing here.
+/// `GET /api/webhooks/{source}`: answers the challenge by which Okta checks that its customer owns the endpoint. Other
+/// sources get 405.
 pub async fn challenge(
     State(host): State<Arc<Host>>,
     Path(target): Path<Target>,
@@ -120,7 +124,7 @@ pub async fn challenge(
     }
 }
 
-/// A request before its body was read.
+/// A request whose body has not been read yet.
 struct Arrived<'s> {
     id: Uuid,
     source: &'s Arc<Source>,
@@ -145,11 +149,11 @@ async fn take(host: &Host, arrived: Arrived<'_>) -> Result<AcceptedPayload, Http
     Ok(host.pipeline.accept(unverified).await?)
 }
 
-/// Reads the body. Its memory is its own until the second part is dropped.
+/// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = unix_ms();
-    // Before its body takes memory.
+    // Checked before the body takes memory.
     if !source.settings.admits(peer) {
         return Err(HttpError::AddressRefused);
     }
@@ -171,7 +175,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
             tally.last_error = Some(LastError::now(code, &error.to_string()));
         });
     }
-    // Strangers must not push everything else out of the log.
+    // Refused strangers must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
     } else {
@@ -180,68 +184,13 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
     error.into_response()
 }
 
-#[derive(Serialize)]
-struct Accepted<'a> {
-    status: &'static str,
-    event_id: Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    incident_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    incident_number: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    incidents: &'a [IncidentRef],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    duplicate: bool,
-}
-
-#[derive(Serialize)]
-struct Unmappable<'a> {
-    error: UnmappableError<'a>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    duplicate: bool,
-}
-
-#[derive(Serialize)]
-struct UnmappableError<'a> {
-    code: &'static str,
-    message: &'a str,
-    event_id: Uuid,
-}
-
-/// What the sender of a stored event is told.
+/// Answers the sender of a stored event.
 fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
     host.pipeline.count(source, &recorded);
     let Recorded { state, duplicate, .. } = recorded;
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {
-        let message = state.message.as_deref().unwrap_or_default();
-        let error = UnmappableError { code: "unmappable_payload", message, event_id: state.id };
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(Unmappable { error, duplicate })).into_response();
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(Unmappable::new(state, duplicate))).into_response();
     }
-    (StatusCode::ACCEPTED, Json(accepted(&state, refused, duplicate))).into_response()
-}
-
-fn accepted(state: &EventState, refused: bool, duplicate: bool) -> Accepted<'_> {
-    let status = match state.status {
-        EventStatus::Mapped => "accepted",
-        EventStatus::Partial if !state.incidents.is_empty() => "accepted",
-        EventStatus::Quarantined if refused => "quarantined",
-        EventStatus::Queued | EventStatus::Quarantined => "queued",
-        EventStatus::Partial | EventStatus::Ignored | EventStatus::Discarded => "ignored",
-    };
-    let first = state.incidents.first();
-    Accepted {
-        status,
-        event_id: state.id,
-        incident_id: first.map(|incident| incident.id),
-        incident_number: first.map(|incident| incident.number.as_str()),
-        incidents: &state.incidents,
-        queue_id: (status == "queued").then_some(state.id),
-        message: state.message.as_deref(),
-        duplicate,
-    }
+    (StatusCode::ACCEPTED, Json(Accepted::new(state, refused, duplicate))).into_response()
 }

@@ -1,15 +1,15 @@
-//! The sources that are known: those of the configuration file and those that were registered while the host runs.
+//! The registry of sources: those of the configuration file, and those that clients register while the host runs.
 //!
-//! Changes are made here, one after the other; everybody else sees the whole set before a change or the whole set after.
+//! Only this module changes the sources, one change after the other. Readers see all sources before a change or all
+//! after.
 
-use crate::config::Limits;
-use crate::config::source::Declaration;
-use crate::source::{LiveTally, Origin, SecretNote, Source};
+use crate::config::{Limits, SourceDeclaration};
+use crate::source::{LiveTally, SecretNote, Source, SourceOrigin};
 use crate::sources::{SourceMap, Sources};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
-use hookmill_incident::id::unix_ms;
 use hookmill_incident::name::check_name;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::Secret;
 use hookmill_store::{SecretRow, SourceRow, Store, StoreError};
 use serde_json::{Map, Value};
@@ -20,16 +20,16 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
-/// Secrets that one source may have at once.
+/// The number of secrets that one source may have at once.
 const SECRETS_MAX: usize = 8;
 
-/// Why a source is not registered or changed.
+/// The reason why a source is not registered or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// There is no such source.
+    /// The source does not exist.
     #[error("there is no {0}")]
     NotFound(String),
-    /// The change does not fit the present state.
+    /// The change contradicts the present state.
     #[error("{0}")]
     Conflict(String),
     /// The declaration is wrong.
@@ -47,7 +47,7 @@ pub enum RegisterError {
 #[derive(Debug)]
 pub struct Registry {
     sources: Arc<Sources>,
-    /// Held during a change.
+    /// Locked during a change.
     changing: Mutex<()>,
     /// The limits of sources that do not declare their own.
     limits: Limits,
@@ -55,20 +55,21 @@ pub struct Registry {
     vault: Vault,
 }
 
-/// A source that was registered or given another secret.
+/// A source that was registered or got another secret.
 #[derive(Debug)]
 pub struct Issued {
-    /// The source as it is now.
+    /// The source after the change.
     pub source: Arc<Source>,
-    /// Its new secret, when it was made here: it is shown this once.
+    /// The new secret, if the host made it. The secret is shown only this once.
     pub secret: Option<Secret>,
 }
 
 impl Registry {
-    /// The sources of the configuration beside those that are registered.
+    /// Loads the registered sources and publishes them with the configured ones. A registered source that cannot be
+    /// used is logged and left out.
     ///
     /// # Errors
-    /// When one name is in both, or the store fails. A registered source that cannot be used is logged and left out.
+    /// Returns an error if a configured and a registered source have the same name, or the store fails.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
         let vault = Vault::open(data_dir)?;
         let registry = Self { sources: Arc::default(), changing: Mutex::default(), limits, store, vault };
@@ -81,10 +82,10 @@ impl Registry {
         &self.sources
     }
 
-    /// Replaces the sources of the configuration, after what else has to succeed for that.
+    /// Replaces the sources of the configuration, if `precondition` succeeds.
     ///
     /// # Errors
-    /// As [`Registry::open`], or why that did not succeed; then nothing has changed.
+    /// Returns an error in the cases of [`Registry::open`], or if the precondition fails. Nothing has changed then.
     pub async fn reconfigure(
         &self,
         configured: Vec<Source>,
@@ -97,10 +98,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes a source known from now on. Without a secret one is made, where the scheme needs one.
+    /// Registers a source. If no secret is given and the scheme needs one, the host makes a secret.
     ///
     /// # Errors
-    /// When there is a source of this name, or what is declared cannot be.
+    /// Returns an error if the name is taken, or the declaration is wrong.
     pub async fn register(
         &self,
         name: String,
@@ -126,11 +127,11 @@ impl Registry {
         Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
-    /// Changes what is declared of a registered source: keys that are given, or `null` to take one back. Another scheme
-    /// may come with the secret that it needs, in place of all former ones.
+    /// Changes the given keys of a registered source; `null` removes a key. A change of the scheme may contain the new
+    /// scheme's secret, which then replaces all former secrets.
     ///
     /// # Errors
-    /// When it is not registered, or cannot be so.
+    /// Returns an error if the source is not registered, or the changed declaration is wrong.
     pub async fn change(
         &self,
         name: &str,
@@ -159,11 +160,11 @@ impl Registry {
         self.put(row).await
     }
 
-    /// Gives a registered source another secret, a new one unless one is given, and ends the former ones after
-    /// `overlap`.
+    /// Adds a secret to a registered source, and lets the former secrets end after `overlap`. If no secret is given,
+    /// the host makes one.
     ///
     /// # Errors
-    /// When it is not registered, or has no use for the secret.
+    /// Returns an error if the source is not registered, or its scheme cannot use the secret.
     pub async fn rotate(&self, name: &str, secret: Option<String>, overlap: Duration) -> Result<Issued, RegisterError> {
         let _changing = self.changing.lock().await;
         let mut row = self.registered(name).await?;
@@ -187,10 +188,10 @@ impl Registry {
         Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
-    /// Forgets a registered source. What it has sent stays.
+    /// Removes a registered source. Its events stay.
     ///
     /// # Errors
-    /// When it is not registered.
+    /// Returns an error if the source is not registered.
     pub async fn remove(&self, name: &str) -> Result<(), RegisterError> {
         let _changing = self.changing.lock().await;
         self.registered(name).await?;
@@ -200,21 +201,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Writes down what sources have sent since this was called last.
+    /// Saves the counts that have changed since the last call of this function.
     pub async fn save_tallies(&self) {
-        let news = |source: &Arc<Source>| source.tally.news().map(|tally| (source.name.clone(), tally));
+        let changed = |source: &Arc<Source>| source.tally.take_changed().map(|tally| (source.name.clone(), tally));
         let sources = self.sources.all();
-        let tallies: Vec<_> = sources.values().filter_map(news).collect();
+        let tallies: Vec<_> = sources.values().filter_map(changed).collect();
         if tallies.is_empty() {
             return;
         }
         let names: Vec<_> = tallies.iter().map(|(name, _)| name.clone()).collect();
         if let Err(error) = self.store.put_tallies(tallies).await {
-            warn!("cannot write down what sources have sent, will try again: {error:#}");
-            names.iter().filter_map(|name| sources.get(name)).for_each(|source| source.tally.count(|_| {}));
+            warn!("cannot save the counts of sources, will try again: {error:#}");
+            names.iter().filter_map(|name| sources.get(name)).for_each(|source| source.tally.mark_changed());
         }
     }
 
+    /// Returns the configured and the registered sources, and the registered ones that cannot be used with the reasons.
     async fn beside_registered(&self, configured: Vec<Source>) -> Result<(SourceMap, BTreeMap<String, String>)> {
         let (mut sources, mut unusable) = (SourceMap::new(), BTreeMap::new());
         for source in configured {
@@ -224,23 +226,23 @@ impl Registry {
             let name = row.name.clone();
             ensure!(
                 !sources.contains_key(name.as_str()),
-                "source `{name}` is registered and stands in the configuration file too; take it out of the file, or \
-                 start without it there and run `hookmill webhook remove {name}`"
+                "source `{name}` is registered and stands in the configuration file too; remove it from the file, \
+                 or, to keep it there, start once without it and run `hookmill webhook remove {name}`"
             );
             match self.build(&row) {
                 Ok(source) => {
                     sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
                 }
-                Err(why) => {
-                    error!(source = name, "registered source cannot be used, its payloads are refused: {why:#}");
-                    unusable.insert(name, format!("{why:#}"));
+                Err(error) => {
+                    error!(source = name, "registered source cannot be used, its payloads are refused: {error:#}");
+                    unusable.insert(name, format!("{error:#}"));
                 }
             }
         }
         Ok((sources, unusable))
     }
 
-    /// The source with what it has sent so far.
+    /// Adds the counts so far to a source.
     async fn with_tally(&self, mut source: Source) -> Result<Source> {
         source.tally = match self.sources.get(&source.name) {
             Some(present) => present.tally.clone(),
@@ -254,8 +256,8 @@ impl Registry {
         if source.is_none() && !self.sources.unusable().contains_key(name) {
             return Err(RegisterError::NotFound(format!("source `{name}`")));
         }
-        if source.is_some_and(|source| source.origin == Origin::Configured) {
-            let help = "change it there: the host takes it over at once";
+        if source.is_some_and(|source| source.origin == SourceOrigin::Configured) {
+            let help = "change it there, and the host applies the change at once";
             return Err(RegisterError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
         }
         let rows = self.store.registered_sources().await?;
@@ -263,12 +265,12 @@ impl Registry {
         row.ok_or_else(|| anyhow!("source `{name}` is not in the store").into())
     }
 
-    /// Writes a row that makes a source, and publishes it.
+    /// Checks and stores the row of a registered source, and publishes the source.
     async fn put(&self, row: SourceRow) -> Result<Arc<Source>, RegisterError> {
-        // They would lie in the database as they are.
+        // Secrets in the declaration would be stored in plain text.
         if let Some(key) = ["secret", "secrets"].into_iter().find(|key| row.declaration.contains_key(*key)) {
             let help = "a source is registered with one `secret`, and gets others by `rotate`";
-            return Err(RegisterError::Invalid(format!("`{key}` is not taken here; {help}")));
+            return Err(RegisterError::Invalid(format!("`{key}` is not allowed in a declaration; {help}")));
         }
         let source = self.build(&row).map_err(invalid)?;
         let source = Arc::new(self.with_tally(source).await?);
@@ -279,18 +281,22 @@ impl Registry {
     }
 
     fn build(&self, row: &SourceRow) -> Result<Source> {
-        let mut given = Vec::new();
+        let mut secrets = Vec::new();
         for secret in &row.secrets {
             let plain = self.vault.unseal(&label(&row.name, secret.id), &secret.sealed)?;
             let plain = Secret::new(String::from_utf8(plain)?);
-            given.push(secret.not_after.map_or(plain.clone(), |end| plain.until(end)));
+            secrets.push(secret.not_after.map_or(plain.clone(), |end| plain.until(end)));
         }
         let mut warnings = Vec::new();
-        let settings = declared(&row.declaration)?.into_settings(&row.name, &given, &self.limits, &mut warnings)?;
+        let settings = declared(&row.declaration)?.into_settings(&row.name, &secrets, &self.limits, &mut warnings)?;
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
-        let secrets = row.secrets.iter().map(note).collect();
-        Ok(Source::new(row.name.clone(), Origin::Registered { created_at: row.created_at, secrets }, settings))
+        let notes = row.secrets.iter().map(note).collect();
+        Ok(Source::new(
+            row.name.clone(),
+            SourceOrigin::Registered { created_at: row.created_at, secrets: notes },
+            settings,
+        ))
     }
 
     fn seal(&self, row: &SourceRow, secret: &str, created_at: i64) -> Result<SecretRow> {
@@ -300,13 +306,13 @@ impl Registry {
     }
 }
 
-/// What binds a sealed secret to its place.
+/// Returns the label that binds a sealed secret to its row.
 fn label(source: &str, id: i64) -> String {
     format!("source {source} secret {id}")
 }
 
-fn declared(declaration: &Map<String, Value>) -> Result<Declaration> {
-    Declaration::from_json(Value::Object(declaration.clone()))
+fn declared(declaration: &Map<String, Value>) -> Result<SourceDeclaration> {
+    SourceDeclaration::from_json(Value::Object(declaration.clone()))
 }
 
 fn new_secret(declaration: &Map<String, Value>) -> Result<Option<String>, RegisterError> {

@@ -1,14 +1,18 @@
-//! Which version of each plugin is live.
+//! Releases: which version of each plugin is live.
 //!
-//! - [`plugin_dir`] owns the plugins folder and publishes the live plugins;
-//! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator is against it;
+//! - [`plugin_files`] finds new, changed and removed files in the plugins folder;
+//! - [`plugin_dir`] is the task that loads them and publishes the live plugins;
+//! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is
+//!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on known payloads, and
-//!   [`report`] says what a proof found;
+//!   [`report`] describes the differences that a proof found;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.
 
+pub mod command;
 pub mod compiled_cache;
 pub mod decision;
 pub mod plugin_dir;
+pub mod plugin_files;
 pub mod proof;
 pub mod report;
 pub mod trust;

@@ -1,113 +1,107 @@
-//! Takes a changed configuration over while the host runs: all of it, or nothing with the reason in the log.
+//! Applies a changed configuration while the host runs: all of it, or nothing, with the reason in the log.
 
 use crate::config::Config;
+use crate::folder_watcher::{FolderWatcher, changed};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
-use notify::{RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-/// How long the file must lie still before it is read: editors write in steps.
-const SETTLE: Duration = Duration::from_millis(200);
-/// How often to look without being told, for what the watcher missed.
-const LOOK: Duration = Duration::from_secs(10);
+/// The time for which the files must not change before they are read, because editors write in steps.
+const UNCHANGED_FOR: Duration = Duration::from_millis(200);
+/// The time between two looks without a notice, for changes that cause none.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Follows a configuration file.
+/// The task that follows a configuration file.
 #[derive(Debug)]
 pub struct Reloader {
     host: Arc<Host>,
     path: PathBuf,
-    /// What the host was started with; only what it may change without a restart differs since.
+    /// The configuration at the start. Only settings that may change without a restart have changed since.
     started_with: Arc<Config>,
-    /// The files as they were taken over, or refused, last.
-    seen: Seen,
+    /// The files when they were last applied or refused.
+    known: FileDigests,
 }
 
-/// The configuration file and those of its certificates, by what was in them.
+/// The configuration file and the certificates that it names, by the digest of their content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen(Vec<(PathBuf, Option<[u8; 32]>)>);
+pub struct FileDigests(Vec<(PathBuf, Option<[u8; 32]>)>);
 
-impl Seen {
-    /// As they are now; `None` for what is not there.
-    pub fn now(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+impl FileDigests {
+    /// Reads the files; `None` stands for a file that cannot be read.
+    pub fn read(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let digest = |path: &PathBuf| std::fs::read(path).ok().map(|bytes| Sha256::digest(bytes).into());
         Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
     }
 
-    /// These files: those that were seen before as they were, the others as they are now.
+    /// Returns the digests of these files: the known digests where there are any, and those of the present files
+    /// otherwise.
     #[must_use]
-    pub fn of(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let seen = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {
+    pub fn for_paths(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let digests = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {
             Some(known) => vec![known.clone()],
-            None => Self::now([path]).0,
+            None => Self::read([path]).0,
         };
-        Self(paths.into_iter().flat_map(seen).collect())
+        Self(paths.into_iter().flat_map(digests).collect())
     }
 
-    fn again(&self) -> Self {
-        Self::now(self.0.iter().map(|(path, _)| path.clone()))
+    fn read_again(&self) -> Self {
+        Self::read(self.0.iter().map(|(path, _)| path.clone()))
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.0.iter().all(|(_, digest)| digest.is_some())
     }
 }
 
 impl Reloader {
-    /// For a host that was started with what the file said after it was seen so.
-    pub fn new(host: Arc<Host>, path: PathBuf, seen: Seen, started_with: Arc<Config>) -> Self {
-        Self { host, path, started_with, seen }
+    /// Prepares to follow the file. `applied` are the files as they were when `started_with` was loaded.
+    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Config>) -> Self {
+        Self { host, path, started_with, known: applied }
     }
 
     /// Reloads on SIGHUP and whenever the file changes.
     pub async fn run(mut self) {
-        let (hint, mut hints) = mpsc::channel(1);
-        let _watcher = match watch(&self.path, hint) {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                warn!("changes of {} are seen late: {error:#}", self.path.display());
-                None
-            }
-        };
+        let mut watcher = watch(&self.path)
+            .inspect_err(|error| warn!("changes of {} are found late: {error:#}", self.path.display()))
+            .ok();
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
-            Err(error) => return error!("cannot be told to reload: {error}"),
+            Err(error) => return error!("SIGHUP and changes of the configuration have no effect: {error}"),
         };
-        let mut told = false;
+        let mut is_requested = false;
         loop {
-            self.settle().await;
-            let seen = self.seen.again();
-            // A file that is away for a moment is being replaced; only who asks wants to hear of it.
-            if told || (seen.is_whole() && seen != self.seen) {
-                self.seen = seen;
+            self.wait_until_unchanged().await;
+            let files = self.known.read_again();
+            // A file that is missing for a moment is being replaced. Only SIGHUP reports the missing file as an error.
+            if is_requested || (files.is_complete() && files != self.known) {
+                self.known = files;
                 match self.reload().await {
                     Ok(()) => info!("configuration {} taken over", self.path.display()),
                     Err(error) => error!("configuration not taken over, the former one stays: {error:#}"),
                 }
             }
-            told = tokio::select! {
+            is_requested = tokio::select! {
                 _ = hangup.recv() => true,
-                Some(()) = hints.recv() => false,
-                () = tokio::time::sleep(LOOK) => false,
+                () = changed(watcher.as_mut()) => false,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
             };
         }
     }
 
-    /// Waits until the files have not changed for a while.
-    async fn settle(&self) {
-        let stamp = || {
-            let files = self.seen.0.iter().map(|(path, _)| std::fs::metadata(path));
+    async fn wait_until_unchanged(&self) {
+        let stamps = || {
+            let files = self.known.0.iter().map(|(path, _)| std::fs::metadata(path));
             files.map(|file| file.and_then(|file| Ok((file.modified()?, file.len()))).ok()).collect::<Vec<_>>()
         };
         loop {
-            let before = stamp();
-            tokio::time::sleep(SETTLE).await;
-            if stamp() == before {
+            let before = stamps();
+            tokio::time::sleep(UNCHANGED_FOR).await;
+            if stamps() == before {
                 return;
             }
         }
@@ -115,24 +109,19 @@ impl Reloader {
 
     async fn reload(&mut self) -> Result<()> {
         let config = Config::load(&self.path)?;
-        self.seen = self.seen.of(config.files(&self.path));
+        self.known = self.known.for_paths(config.files(&self.path));
         let fixed = self.started_with.needs_restart(&config);
         if !fixed.is_empty() {
-            bail!("{} takes effect only at a start; restart hookmill, or take that change back", fixed.join(", "));
+            bail!("{} takes effect only at a start; restart hookmill, or undo the change", fixed.join(", "));
         }
         self.host.reconfigure(config).await.with_context(|| format!("in the configuration {}", self.path.display()))
     }
 }
 
-/// Watches the folder: a file that is replaced by renaming would be lost.
-fn watch(path: &Path, hint: mpsc::Sender<()>) -> Result<impl Watcher + use<>> {
+/// Watches the folder, because a watch on the file itself is lost when the file is replaced by renaming.
+fn watch(path: &Path) -> Result<FolderWatcher> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the file is noticed too. A full channel already says that there is something.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            let _ = hint.try_send(());
-        }
-    })?;
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    let mut watcher = FolderWatcher::new()?;
+    watcher.follow(folder)?;
     Ok(watcher)
 }

@@ -1,12 +1,12 @@
-//! The task that maps waiting events again: those that came before their plugin, took too long, or failed on a version that
-//! has been replaced since.
+//! The task that maps waiting events again: those that arrived before their plugin, exceeded the deadline, or failed with a
+//! version that was replaced since.
 
 use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
 use crate::pipeline::{Pipeline, RemapError};
 use crate::source::PluginChoice;
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::EventRow;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use tracing::{info, warn};
 const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
 /// Events read from the store at once.
 const CHUNK: usize = 64;
-/// Events that are mapped again at once, so that one that takes long does not hold up the others.
+/// Events that are mapped again at once, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
-/// The least time from one event to the next, so that new payloads have the machine meanwhile.
+/// The minimum time between two events, so that new payloads get processor time.
 const PACE: Duration = Duration::from_millis(2);
-/// How often to look without a reason, for changes that were missed.
-const LOOK: Duration = Duration::from_secs(10);
+/// The interval of checking without a signal.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Maps waiting events again.
+/// The task that maps waiting events again.
 #[derive(Debug)]
 pub struct Remapper {
     pipeline: Arc<Pipeline>,
@@ -34,7 +34,7 @@ pub struct Remapper {
 }
 
 impl Remapper {
-    /// Maps with the plugins that are live at the time.
+    /// Creates a remapper that uses the live plugins.
     pub fn new(pipeline: Arc<Pipeline>, loaded: Arc<Loaded>) -> Self {
         Self { pipeline, loaded }
     }
@@ -56,7 +56,7 @@ impl Remapper {
                 _ = plugins.changed() => &UNFINISHED,
                 _ = sources.changed() => &UNFINISHED[..1],
                 _ = queued.changed() => &UNFINISHED[..1],
-                () = tokio::time::sleep(LOOK) => &UNFINISHED[..1],
+                () = tokio::time::sleep(POLL_INTERVAL) => &UNFINISHED[..1],
                 _ = stop.changed() => return,
             };
         }
@@ -71,7 +71,7 @@ impl Remapper {
             loop {
                 let rows = self.pipeline.store.events_with_status(status, after, CHUNK).await?;
                 let Some(last) = rows.last() else { break };
-                after = key(last.state.id);
+                after = row_key(last.state.id);
                 for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
                     if *stop.borrow() {
                         return Ok(());
@@ -113,7 +113,7 @@ impl Remapper {
             let some = candidates.iter().any(|version| again || is_new(version));
             return some || source.settings.plugin == PluginChoice::None;
         }
-        // Only a payload that its mapper left to others can be read by a mapper that was not asked before.
+        // A mapper that was not called before can only help if the earlier mappers returned `unsupported`.
         let others = row.state.code == Some(FailureCode::Unsupported);
         let was_asked = |version: &str| {
             let name = |version: &str| version.split('@').next().map(str::to_owned);

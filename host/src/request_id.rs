@@ -1,4 +1,4 @@
-//! Every request has an id: its answer's `x-request-id`, and the `request_id` of log lines and audit entries.
+//! The id of each request: `x-request-id` of the answer, and `request_id` of log lines and audit entries.
 
 use crate::host::Host;
 use crate::http_error::Cause;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of the request in hand. The event that a payload makes has the same.
+/// The id of the current request. The event of a payload has the same id.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId(pub Uuid);
 
-/// Gives every request its id, and writes down why the host failed at one.
+/// Gives every request its id, and logs the cause of internal errors.
 pub async fn identify(State(host): State<Arc<Host>>, mut request: Request, next: Next) -> Response {
     let id = host.pipeline.store.new_id();
     request.extensions_mut().insert(RequestId(id));

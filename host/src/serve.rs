@@ -1,8 +1,8 @@
-//! Puts a host together from its configuration, runs it and ends it without leaving anything half done.
+//! Assembles a host from its configuration, runs the host, and stops it without leaving work half done.
 
 use crate::aws::Aws;
 use crate::bodies::Bodies;
-use crate::config::{Config, Outbound};
+use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
@@ -15,17 +15,18 @@ use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
-use crate::release::plugin_dir::PluginDir;
+use crate::release::plugin_dir::{PluginDir, PluginRefusal};
+use crate::release::plugin_files::PluginFiles;
 use crate::release::proof::Prover;
-use crate::reload::{Reloader, Seen};
+use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
+use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, request_id};
+use crate::{api, maintenance, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use hookmill_incident::id::{self, unix_ms};
 use hookmill_listen::{Bounds, Listener, LiveTls};
 use hookmill_sandbox::Sandbox;
 use hookmill_signatures::Secret;
@@ -35,67 +36,136 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Below this an admin token could be guessed.
+/// Shorter admin tokens are refused, because they can be guessed.
 const ADMIN_TOKEN_BYTES_MIN: usize = 24;
-/// How many connections an `admin_listen` of its own takes beside those that follow the stream: few work there, and no
-/// webhook takes their place.
+/// The number of connections that a separate `admin_listen` takes beside the readers of the stream. Few clients use the
+/// API, and no webhook takes their place.
 const ADMIN_CONNECTIONS: u32 = 256;
-/// One in so many connections may follow the stream.
-const READERS_SHARE: u32 = 4;
-/// How many refusals are written to the log in a second.
+/// One in this many connections may follow the stream.
+const CONNECTIONS_PER_READER: u32 = 4;
+/// The number of refusals that are logged in a second.
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
-/// How often repeats that are too old are forgotten.
-const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// How often what was delivered long ago is removed.
-const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
-/// Refused plugin files that may wait to be told of.
-const REFUSALS: usize = 64;
-/// How often what sources have sent is written down.
-const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
+/// The number of refused plugin files that may wait for their notice.
+const WAITING_PLUGIN_REFUSALS: usize = 64;
 
 /// A host that listens.
 #[derive(Debug)]
 pub struct Running {
-    /// Where webhooks arrive.
+    /// The address for webhooks.
     pub address: SocketAddr,
-    /// Where the API listens; the same unless it is kept apart.
+    /// The address of the API, which is the same unless `admin_listen` is set.
     pub admin_address: SocketAddr,
     host: Arc<Host>,
     servers: JoinSet<()>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    /// What it was started with, without sources and destinations.
+    /// The configuration at the start, without sources and destinations.
     config: Arc<Config>,
 }
 
-/// Opens the store, loads the plugins aside and listens.
+/// Opens the store, loads the plugins in the background, and listens.
 ///
 /// # Errors
-/// What keeps the host from running, and what to do about it.
+/// Returns an error that says what prevents the start, and what to do.
 pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Running> {
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
-    if let Some(token) = &admin_token {
-        ensure!(
-            token.len() >= ADMIN_TOKEN_BYTES_MIN,
-            "HOOKMILL_ADMIN_TOKEN has {} characters; use at least {ADMIN_TOKEN_BYTES_MIN}",
-            token.len()
-        );
-    }
+    check_admin_token(admin_token.as_deref())?;
+    let capacity = Capacity::of(&config);
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(open_store(&config, &metrics)?);
-    let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
     let loaded = Arc::new(Loaded::default());
+    let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
     let (configured, pulls) = (std::mem::take(&mut config.sources), std::mem::take(&mut config.pulls));
     let registry = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
     let sources = registry.sources().clone();
+    let plugins = open_plugins(&config, sandbox, &store, &sources, &loaded, &metrics)?;
+    let deliverer = start_deliverer(&mut config, &store, &loaded, &metrics).await?;
+    let pipeline = Arc::new(Pipeline {
+        sources: sources.clone(),
+        mappers: Mappers::new(loaded.clone(), metrics.clone()),
+        store: store.clone(),
+        metrics: metrics.clone(),
+        aws: Aws::new()?,
+    });
+    let host = Arc::new(Host {
+        registry,
+        releases: plugins.releases.clone(),
+        deliverer,
+        triager: Arc::new(Triager::new(store.clone(), sources, loaded.clone(), metrics.clone())),
+        puller: Arc::new(Puller::new(pipeline.clone(), loaded.clone())),
+        stream: Arc::new(Stream::new(store, metrics, capacity.stream_readers)),
+        edge: edge(&config, admin_token)?,
+        loaded,
+        pipeline,
+    });
+    host.puller.replace(pulls);
 
-    let (order, orders) = mpsc::channel(1);
-    let (refused, refusals) = mpsc::channel(REFUSALS);
+    let (stop, stopped) = watch::channel(false);
+    let tasks = spawn_tasks(&host, &config, plugins, &stopped);
+    let (servers, address, admin_address) = listen(&host, &config, &capacity, &stopped).await?;
+    let protocol = if config.tls.is_some() { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
+}
+
+fn check_admin_token(token: Option<&str>) -> Result<()> {
+    let Some(token) = token else { return Ok(()) };
+    ensure!(
+        token.len() >= ADMIN_TOKEN_BYTES_MIN,
+        "HOOKMILL_ADMIN_TOKEN has {} characters; use at least {ADMIN_TOKEN_BYTES_MIN}",
+        token.len()
+    );
+    Ok(())
+}
+
+/// The number of connections and of stream readers.
+struct Capacity {
+    bounds: Bounds,
+    stream_readers: u32,
+}
+
+impl Capacity {
+    fn of(config: &Config) -> Self {
+        let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
+        let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
+        let stream_readers = READERS_MAX.min(bounds.connections / CONNECTIONS_PER_READER).max(1);
+        Self { bounds, stream_readers }
+    }
+
+    /// Returns the bounds of a separate `admin_listen`.
+    fn admin_bounds(&self) -> Bounds {
+        Bounds { connections: ADMIN_CONNECTIONS + self.stream_readers, ..self.bounds }
+    }
+}
+
+fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store> {
+    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
+    let metrics = metrics.clone();
+    let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
+    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit)
+}
+
+/// The decisions on plugins, and the task that publishes plugins, which is not started yet.
+struct PluginParts {
+    releases: Arc<Releases>,
+    plugin_dir: PluginDir,
+    refusals: mpsc::Receiver<PluginRefusal>,
+}
+
+fn open_plugins(
+    config: &Config,
+    sandbox: Arc<Sandbox>,
+    store: &Arc<Store>,
+    sources: &Arc<Sources>,
+    loaded: &Arc<Loaded>,
+    metrics: &Arc<Metrics>,
+) -> Result<PluginParts> {
+    let (command_sender, commands) = mpsc::channel(1);
+    let (refusal_sender, refusals) = mpsc::channel(WAITING_PLUGIN_REFUSALS);
     let prover = Prover::new(store.clone(), sources.clone(), config.plugins_dir.clone(), config.proof.clone());
     let options = ReleaseOptions {
         data_dir: config.data_dir.clone(),
@@ -104,101 +174,25 @@ pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Ru
         limits: config.plugin_limits.clone(),
         default_limits: config.limits.call.clone(),
     };
-    let releases = Arc::new(Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), order)?);
-    let (plugins_dir, lock) = (config.plugins_dir.clone(), config.trust.lock.clone());
-    let plugin_dir =
-        PluginDir::new(plugins_dir, lock, releases.clone(), metrics.clone(), loaded.clone(), orders, refused)?;
-
-    let deliverer = start_deliverer(&mut config, &store, &loaded, &metrics).await?;
-    let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
-    let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
-    let readers = READERS_MAX.min(bounds.connections / READERS_SHARE).max(1);
-    let mappers = Mappers::new(loaded.clone(), metrics.clone());
-    let pipeline = Arc::new(Pipeline {
-        sources: sources.clone(),
-        mappers,
-        store: store.clone(),
-        metrics: metrics.clone(),
-        aws: Aws::new()?,
-    });
-    let host = Arc::new(Host {
-        registry,
-        releases,
-        deliverer,
-        triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
-        puller: Arc::new(Puller::new(pipeline.clone(), loaded.clone())),
-        stream: Arc::new(Stream::new(store.clone(), metrics, readers)),
-        edge: Edge {
-            trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
-            admin_token: admin_token.map(Secret::new),
-            tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
-            admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
-            logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
-            rate_limit: RateLimit::per_second(config.limits.requests_per_second),
-            bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
-        },
-        loaded,
-        pipeline,
-    });
-    host.puller.replace(pulls);
-
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    let remapper = Arc::new(Remapper::new(host.pipeline.clone(), host.loaded.clone()));
-    let notices = Arc::new(Notices::new(store, sources));
-    tasks.spawn(host.triager.clone().run(stopped.clone()));
-    tasks.spawn(remapper.run(stopped.clone()));
-    tasks.spawn(host.stream.clone().run(stopped.clone()));
-    tasks.spawn(forget_repeats(host.clone(), stopped.clone()));
-    tasks.spawn(save_tallies(host.clone(), stopped.clone()));
-    tasks.spawn(purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
-    tasks.spawn(host.puller.clone().run(stopped.clone()));
-    tasks.spawn(notices.clone().run(stopped.clone()));
-    tasks.spawn(until_stopped(notices.report_refusals(refusals), stopped.clone()));
-    tasks.spawn(until_stopped(plugin_dir.run(), stopped.clone()));
-
-    let mut servers = JoinSet::new();
-    let inbound = api::inbound_routes();
-    let admin = api::admin_routes(&host);
-    let listener = Listener::bind(config.listen, host.edge.tls.clone(), bounds).await?;
-    let address = listener.address()?;
-    let admin_address = match config.admin_listen {
-        None => {
-            servers.spawn(listener.serve(router(inbound.merge(admin), &host), stopped));
-            address
-        }
-        Some(admin_listen) => {
-            let admin_bounds = Bounds { connections: ADMIN_CONNECTIONS + readers, ..bounds };
-            let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), admin_bounds).await?;
-            let admin_address = admin_listener.address()?;
-            servers.spawn(listener.serve(router(inbound.clone(), &host), stopped.clone()));
-            servers.spawn(admin_listener.serve(router(inbound.merge(admin), &host), stopped));
-            admin_address
-        }
-    };
-    let protocol = if config.tls.is_some() { "https" } else { "http" };
-    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
-    Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
+    let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
+    let releases = Arc::new(releases);
+    let files = PluginFiles::new(config.plugins_dir.clone(), config.trust.lock.clone());
+    let (metrics, loaded) = (metrics.clone(), loaded.clone());
+    let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
+    Ok(PluginParts { releases, plugin_dir, refusals })
 }
 
-fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store> {
-    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
-    let counted = metrics.clone();
-    let on_commit = Box::new(move |writes, took| counted.commit(writes, took));
-    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit)
-}
-
-/// Tells the store what is configured, and starts the task of each destination.
+/// Gives the store the configured destinations and rules, and starts the task of each destination.
 async fn start_deliverer(
     config: &mut Config,
     store: &Arc<Store>,
     loaded: &Arc<Loaded>,
     metrics: &Arc<Metrics>,
 ) -> Result<Deliverer> {
-    let Outbound { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
+    let OutboundConfig { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     store.give_up_removed().await?;
-    // A host that was killed may not have come to this.
+    // A host that was killed may not have given up the deliveries of a destination that it had disabled.
     for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
         store.give_up(&disabled.name).await?;
     }
@@ -207,48 +201,62 @@ async fn start_deliverer(
     Ok(deliverer)
 }
 
-impl Running {
-    /// What requests are given.
-    pub fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
+fn edge(config: &Config, admin_token: Option<String>) -> Result<Edge> {
+    Ok(Edge {
+        trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+        admin_token: admin_token.map(Secret::new),
+        tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
+        admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
+        logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
+        rate_limit: RateLimit::per_second(config.limits.requests_per_second),
+        bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
+    })
+}
 
-    /// Whether every plugin file found at start has been loaded or refused.
-    pub fn is_ready(&self) -> bool {
-        self.host.loaded.is_settled()
-    }
+fn spawn_tasks(
+    host: &Arc<Host>,
+    config: &Config,
+    plugins: PluginParts,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let Pipeline { store, sources, .. } = &*host.pipeline;
+    let remapper = Arc::new(Remapper::new(host.pipeline.clone(), host.loaded.clone()));
+    let notices = Arc::new(Notices::new(store.clone(), sources.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(host.triager.clone().run(stopped.clone()));
+    tasks.spawn(remapper.run(stopped.clone()));
+    tasks.spawn(host.stream.clone().run(stopped.clone()));
+    tasks.spawn(host.puller.clone().run(stopped.clone()));
+    tasks.spawn(maintenance::purge_repeats(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
+    tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
+    tasks.spawn(notices.clone().run(stopped.clone()));
+    tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
+    tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));
+    tasks
+}
 
-    /// Takes changes of the configuration file over from now on, and those since it was seen so.
-    pub fn follow(&mut self, path: PathBuf, seen: Seen) {
-        let reloader = Reloader::new(self.host.clone(), path, seen, self.config.clone());
-        self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
-    }
-
-    /// Ends when a part of the host ends that should not before it is stopped.
-    pub async fn broken(&mut self) {
-        tokio::select! {
-            Some(_) = self.tasks.join_next() => {}
-            Some(_) = self.servers.join_next() => {}
-        }
-    }
-
-    /// Stops accepting, finishes what is in flight, closes the store.
-    pub async fn stop(mut self) {
-        info!("stopping: no new connections, {} s for what is in flight", self.config.drain_timeout.as_secs());
-        self.stop.send_replace(true);
-        let finished = async {
-            while self.servers.join_next().await.is_some() {}
-            self.host.deliverer.stop().await;
-            while self.tasks.join_next().await.is_some() {}
-        };
-        if tokio::time::timeout(self.config.drain_timeout, finished).await.is_err() {
-            warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
-        }
-        self.host.registry.save_tallies().await;
-        let store = self.host.pipeline.store.clone();
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
-        info!("stopped");
-    }
+/// Listens, and returns the servers with the addresses of webhooks and of the API.
+async fn listen(
+    host: &Arc<Host>,
+    config: &Config,
+    capacity: &Capacity,
+    stopped: &watch::Receiver<bool>,
+) -> Result<(JoinSet<()>, SocketAddr, SocketAddr)> {
+    let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host));
+    let everything = router(inbound.clone().merge(admin), host);
+    let listener = Listener::bind(config.listen, host.edge.tls.clone(), capacity.bounds).await?;
+    let address = listener.address()?;
+    let mut servers = JoinSet::new();
+    let Some(admin_listen) = config.admin_listen else {
+        servers.spawn(listener.serve(everything, stopped.clone()));
+        return Ok((servers, address, address));
+    };
+    let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), capacity.admin_bounds()).await?;
+    let admin_address = admin_listener.address()?;
+    servers.spawn(listener.serve(router(inbound, host), stopped.clone()));
+    servers.spawn(admin_listener.serve(everything, stopped.clone()));
+    Ok((servers, address, admin_address))
 }
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
@@ -266,41 +274,48 @@ async fn until_stopped(task: impl Future<Output = ()>, mut stopped: watch::Recei
     }
 }
 
-async fn forget_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(PURGE_EVERY) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        }
-        while let Ok(true) = host.pipeline.store.purge_repeats().await {}
+impl Running {
+    /// Returns the host as requests see it.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
     }
-}
 
-async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watch::Receiver<bool>) {
-    loop {
-        let mut after = 0;
-        let before = id::key_at(unix_ms() - retention.as_millis() as i64);
-        while !*stopped.borrow() {
-            match host.pipeline.store.purge_delivered(after, before).await {
-                Ok(Some(last)) => after = last,
-                Ok(None) => break,
-                Err(error) => {
-                    warn!("what was delivered long ago is not removed: {error:#}");
-                    break;
-                }
-            }
-        }
+    /// Returns whether every plugin file that was there at the start has been loaded or refused.
+    pub fn is_ready(&self) -> bool {
+        self.host.loaded.is_settled()
+    }
+
+    /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
+    /// configuration was loaded, so that changes since then are not missed.
+    pub fn follow(&mut self, path: PathBuf, applied: FileDigests) {
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.config.clone());
+        self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
+    }
+
+    /// Waits until a task or a server ends that should run until the host is stopped.
+    pub async fn broken(&mut self) {
         tokio::select! {
-            () = tokio::time::sleep(PURGE_DELIVERED_EVERY) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            Some(_) = self.tasks.join_next() => {}
+            Some(_) = self.servers.join_next() => {}
         }
     }
-}
 
-async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
-    let stopped = stopped.wait_for(|stopped| *stopped);
-    tokio::pin!(stopped);
-    while tokio::time::timeout(SAVE_TALLIES_EVERY, &mut stopped).await.is_err() {
-        host.registry.save_tallies().await;
+    /// Refuses new connections, finishes requests and deliveries that have begun, and closes the store.
+    pub async fn stop(mut self) {
+        let drain_timeout = self.config.drain_timeout;
+        info!("stopping: no new connections, {} s for unfinished requests and deliveries", drain_timeout.as_secs());
+        self.stop.send_replace(true);
+        let finished = async {
+            while self.servers.join_next().await.is_some() {}
+            self.host.deliverer.stop().await;
+            while self.tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(drain_timeout, finished).await.is_err() {
+            warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
+        }
+        self.host.registry.save_tallies().await;
+        let store = self.host.pipeline.store.clone();
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        info!("stopped");
     }
 }

@@ -1,4 +1,4 @@
-//! A registered sender: how its payloads are verified, mapped and read.
+//! A source: how its payloads are received, verified and mapped.
 
 use crate::rate_limit::RateLimit;
 use hookmill_incident::{Severity, words};
@@ -7,147 +7,162 @@ use hookmill_store::Tally;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One sender.
+/// One source.
 #[derive(Debug)]
 pub struct Source {
-    /// The name in its URL.
+    /// The name, which is part of the source's URL.
     pub name: Arc<str>,
-    /// Who made it known.
-    pub origin: Origin,
-    /// How it is verified, mapped and read.
+    /// The place where the source is declared.
+    pub origin: SourceOrigin,
+    /// The settings.
     pub settings: SourceSettings,
-    /// What it has sent.
+    /// The counts of its payloads.
     pub tally: Arc<LiveTally>,
 }
 
-/// Who made a source known, and so where it is changed.
+/// The place where a source is declared, and where it can be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SourceOrigin {
     /// The configuration file.
     Configured,
-    /// Somebody through the API.
+    /// The API.
     Registered {
-        /// When, in milliseconds since the Unix epoch.
+        /// The time of registration, in milliseconds since the Unix epoch.
         created_at: i64,
-        /// Its secrets, the newest last.
+        /// The secrets, the newest last.
         secrets: Vec<SecretNote>,
     },
 }
 
-/// What is shown of a secret.
+/// The facts about a secret that may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretNote {
-    /// Counts from 1 within the source.
+    /// The number of the secret within the source, from 1.
     pub id: i64,
-    /// When it was given, in milliseconds since the Unix epoch.
+    /// The time when the secret was set, in milliseconds since the Unix epoch.
     pub created_at: i64,
-    /// When it ends to be valid, likewise.
+    /// The time when the secret ceases to be valid, in milliseconds since the Unix epoch.
     pub not_after: Option<i64>,
 }
 
-/// A tally that grows.
+/// The counts of a source in memory.
 #[derive(Debug, Default)]
-pub struct LiveTally(Mutex<(Tally, bool)>);
+pub struct LiveTally(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    tally: Tally,
+    is_changed: bool,
+}
 
 impl LiveTally {
-    /// Goes on from here.
+    /// Continues with saved counts.
     pub fn new(tally: Tally) -> Self {
-        Self(Mutex::new((tally, false)))
+        Self(Mutex::new(Counts { tally, is_changed: false }))
     }
 
-    /// Counts something.
+    /// Changes the counts.
     pub fn count(&self, count: impl FnOnce(&mut Tally)) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        count(&mut held.0);
-        held.1 = true;
+        let mut counts = self.counts();
+        count(&mut counts.tally);
+        counts.is_changed = true;
     }
 
-    /// How it stands.
+    /// Returns the present counts.
     pub fn now(&self) -> Tally {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.counts().tally.clone()
     }
 
-    /// How it stands, if anything was counted since this was called last.
-    pub fn news(&self) -> Option<Tally> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut held.1).then(|| held.0.clone())
+    /// Returns the present counts if they have changed since the last call of this function.
+    pub fn take_changed(&self) -> Option<Tally> {
+        let mut counts = self.counts();
+        std::mem::take(&mut counts.is_changed).then(|| counts.tally.clone())
+    }
+
+    /// Marks the counts as changed, so that they are saved again.
+    pub fn mark_changed(&self) {
+        self.counts().is_changed = true;
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is known of a sender.
+/// The settings of a source.
 #[derive(Debug)]
 pub struct SourceSettings {
-    /// How its payloads are signed.
+    /// The scheme that its payloads are signed with.
     pub scheme: Scheme,
-    /// The networks that it may send from; all where there is none.
+    /// The networks that the source may send from; all networks if the list is empty.
     pub allow_ips: Vec<IpNet>,
-    /// Which mapper reads them.
+    /// The mapper of its payloads.
     pub plugin: PluginChoice,
-    /// Whether the playbook runs on its incidents.
+    /// Whether a playbook is called on its incidents.
     pub auto_triage: bool,
-    /// The playbook's name.
+    /// The name of the playbook.
     pub playbook: Option<String>,
-    /// The vendor's severity words, in lower case, and what they mean here.
+    /// The vendor's names of severities, in lower case, and the severities that they mean.
     pub severity_mapping: BTreeMap<String, Severity>,
-    /// What its mapper is told besides the payload.
+    /// Values that its mapper gets with every payload.
     pub settings: Vec<(String, String)>,
-    /// The largest body it may send.
+    /// The largest body that the source may send.
     pub payload_bytes_max: usize,
-    /// How many of its payloads are taken in a second.
+    /// The number of its payloads that are accepted in a second.
     pub rate_limit: RateLimit,
-    /// How a payload that its mapper refuses is answered.
+    /// The answer to a payload that its mapper refuses.
     pub on_unmappable: OnUnmappable,
-    /// How long it may send nothing before somebody is told.
+    /// The time without payloads after which the source counts as silent.
     pub silent_after: Option<Duration>,
-    /// What it is.
+    /// The kind of source.
     pub kind: SourceKind,
 }
 
-/// Which mapper reads a source's payloads.
+/// The choice of the mapper for a source's payloads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PluginChoice {
-    /// The plugin named like the source, else every loaded mapper by name with `generic` last.
+    /// The plugin with the name of the source; without one every loaded mapper by name, `generic` last.
     Auto,
-    /// None: events are stored and ignored.
+    /// No mapper: events are stored and ignored.
     None,
-    /// These in order; what one does not support goes to the next.
+    /// These mappers in order; payloads that one does not support go to the next.
     Named(Vec<String>),
 }
 
 words!(
-    /// How payloads of a source come to the host.
+    /// The way in which payloads of a source reach the host.
     SourceKind {
-        /// It posts them.
+        /// The source posts them.
         Webhook = "webhook",
         /// The host reads a live stream of OpenCTI.
         OpenctiStream = "opencti-stream",
-        /// The host asks a GraphQL endpoint.
+        /// The host polls a GraphQL endpoint.
         GraphqlPoll = "graphql-poll",
-        /// The host asks a REST endpoint.
+        /// The host polls a REST endpoint.
         HttpPoll = "http-poll",
     }
 );
 
 words!(
-    /// How a payload that its mapper refuses is answered.
+    /// The answer to a payload that its mapper refuses.
     OnUnmappable {
-        /// 422, so that the sender knows.
+        /// 422, so that the sender learns about the refusal.
         Reject = "reject",
-        /// 202, for senders that disable an endpoint which refuses.
+        /// 202, for senders that disable endpoints which refuse payloads.
         Accept = "accept",
     }
 );
 
 impl Source {
-    /// A sender of this name that has sent nothing yet.
-    pub fn new(name: String, origin: Origin, settings: SourceSettings) -> Self {
+    /// Returns a source that has sent nothing yet.
+    pub fn new(name: String, origin: SourceOrigin, settings: SourceSettings) -> Self {
         Self { name: name.into(), origin, settings, tally: Arc::default() }
     }
 
-    /// A sender that nobody registered, for trying a plugin.
+    /// Returns a source that is not registered, for dry runs and proofs of plugins.
     pub fn unregistered(name: String) -> Self {
         let settings = SourceSettings {
             scheme: Scheme::none(),
@@ -163,7 +178,7 @@ impl Source {
             silent_after: None,
             kind: SourceKind::Webhook,
         };
-        Self::new(name, Origin::Configured, settings)
+        Self::new(name, SourceOrigin::Configured, settings)
     }
 }
 
@@ -173,7 +188,8 @@ impl SourceSettings {
         self.kind != SourceKind::Webhook
     }
 
-    /// Whether payloads are taken from an address, as far as it is known.
+    /// Returns whether the source may send from an address. An unknown address is refused if there is a list of
+    /// networks.
     pub fn admits(&self, address: Option<IpAddr>) -> bool {
         let is_in = |address: IpAddr| self.allow_ips.iter().any(|network| network.contains(&address));
         self.allow_ips.is_empty() || address.is_some_and(is_in)

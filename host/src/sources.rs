@@ -1,4 +1,4 @@
-//! The sources that are known, for everyone who looks one up. Only the registry changes them.
+//! The known sources, for all modules that look one up. Only the registry changes them.
 
 use crate::source::Source;
 use arc_swap::ArcSwap;
@@ -28,24 +28,25 @@ impl Sources {
         self.published.load_full()
     }
 
-    /// Returns the registered sources that cannot be used, each with the reason. Removing such a source, or rotating its
-    /// secret without an overlap, repairs it.
+    /// Returns the registered sources that cannot be used, each with the reason. Removing such a source, or rotating
+    /// its secret without an overlap, repairs it.
     pub fn unusable(&self) -> Arc<BTreeMap<String, String>> {
         self.unusable.load_full()
     }
 
-    /// Watches for other sources.
+    /// Returns a receiver that is notified when the sources change.
     pub fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
+    /// Replaces all sources.
     pub(crate) fn publish(&self, sources: SourceMap, unusable: BTreeMap<String, String>) {
         self.unusable.store(Arc::new(unusable));
         self.published.store(Arc::new(sources));
         self.changed.send_replace(());
     }
 
-    /// Replaces or removes one source, which is usable from now on or gone.
+    /// Replaces one source, or removes it if there is no replacement.
     pub(crate) fn replace(&self, name: &str, source: Option<Arc<Source>>) {
         let mut sources = SourceMap::clone(&self.published.load());
         match source {

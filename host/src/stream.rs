@@ -1,11 +1,11 @@
-//! The audit entries as they are written, for whoever follows them as Server-Sent Events.
+//! Sends audit entries as Server-Sent Events to clients that follow them.
 //!
-//! One task reads what was committed, once for all, and keeps the newest of it as the bytes that are sent. A reader has a
-//! place in the order of the entries, which is that of their ids: what comes after it is sent from these bytes, or, when
-//! they begin later than that, from pages that are read for this reader alone. So there is neither gap nor repeat, and how
-//! far behind somebody is costs no memory. While nobody follows, nothing is read.
+//! One task reads committed entries once for all readers and keeps the newest as the bytes to send. A reader has a position
+//! in the order of entry ids. Entries after the position are sent from the kept bytes or, if those start later, from pages
+//! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
+//! readers nothing is read.
 //!
-//! A reader that takes nothing is closed as any other connection (`listen/connections.rs`).
+//! A reader that does not receive is closed like any other connection (`listen/connections.rs`).
 
 use crate::metrics::Metrics;
 use anyhow::Result;
@@ -39,12 +39,12 @@ const PART_ENTRIES: usize = 256;
 const PAGES_MAX: usize = 128;
 /// How many of them are read at the same time: many that come back together must not hold up what arrives.
 const PAGES_READ_AT_ONCE: usize = 2;
-/// After so much silence a reader is told that there was nothing, and how far it has come.
+/// The interval of heartbeats, which send the reader its position.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// After this a reader has to come again, with a token that is still good.
+/// The longest connection of a reader; a new connection checks the token again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// Which entries to send; where there is nothing to choose from, all.
+/// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of these sources.
@@ -84,19 +84,19 @@ impl Stream {
         }
     }
 
-    /// How many follow it.
+    /// Returns the number of readers.
     pub fn readers(&self) -> i64 {
         i64::from(self.readers_max) - self.places.available_permits() as i64
     }
 
-    /// Follows the entries after this id, or from now on. `None` when too many do already.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<Reader> {
+    /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
         let newest = *self.store.watch_audit().borrow();
         let now = Instant::now();
-        Some(Reader {
+        Some(StreamReader {
             stream: self.clone(),
             kept,
             filter: Arc::new(filter),
@@ -148,8 +148,8 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Part> {
-        let part = Part { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
+    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
+        let part = Chunk { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
         self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
@@ -182,7 +182,7 @@ impl AsRef<[u8]> for Page {
 }
 
 /// Entries that were read at once.
-struct Part {
+struct Chunk {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     looked_at: usize,
@@ -209,7 +209,7 @@ struct Chosen {
     severity: Box<str>,
 }
 
-impl Part {
+impl Chunk {
     fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
         let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
@@ -256,7 +256,7 @@ impl Filter {
 /// The newest entries, for all readers.
 #[derive(Debug)]
 struct Kept {
-    parts: VecDeque<KeptPart>,
+    parts: VecDeque<KeptChunk>,
     bytes: usize,
     /// All entries after this one are here …
     from: Uuid,
@@ -266,7 +266,7 @@ struct Kept {
 }
 
 #[derive(Debug)]
-struct KeptPart {
+struct KeptChunk {
     bytes: Bytes,
     entries: Vec<Entry>,
     to: Uuid,
@@ -289,11 +289,11 @@ impl Kept {
         Self { parts: VecDeque::new(), bytes: 0, from: id, to: id, is_over: false }
     }
 
-    fn add(&mut self, part: Part, until: Uuid) {
+    fn add(&mut self, part: Chunk, until: Uuid) {
         let to = part.end(until);
         self.to = to;
         self.bytes += part.bytes.len();
-        self.parts.push_back(KeptPart { bytes: part.bytes.into_boxed_slice().into(), entries: part.entries, to });
+        self.parts.push_back(KeptChunk { bytes: part.bytes.into_boxed_slice().into(), entries: part.entries, to });
         while self.bytes > KEPT_BYTES_MAX || self.parts.len() > KEPT_PARTS_MAX {
             let Some(oldest) = self.parts.pop_front() else { return };
             self.bytes -= oldest.bytes.len();
@@ -315,7 +315,7 @@ impl Kept {
     }
 }
 
-impl KeptPart {
+impl KeptChunk {
     fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
         let seen = self.entries.partition_point(|entry| entry.id <= at);
         let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
@@ -326,8 +326,8 @@ impl KeptPart {
     }
 }
 
-/// One who follows.
-pub struct Reader {
+/// A client that follows the stream.
+pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
     filter: Arc<Filter>,
@@ -340,16 +340,16 @@ pub struct Reader {
     _place: OwnedSemaphorePermit,
 }
 
-impl Reader {
-    /// What says how far it has come: an event with this name and its place as the id.
+impl StreamReader {
+    /// Returns an event with this name and the reader's position as the id.
     pub fn mark(&self, name: &str) -> Bytes {
         format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, Timestamp::now()).into()
     }
 
-    /// What it is sent next, until it has to come again.
+    /// Returns the next bytes to send; `None` when the connection ends.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the entries cannot be read.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let now = Instant::now();
@@ -403,7 +403,7 @@ mod tests {
     const ENTRY_BYTES: usize = KEPT_BYTES_MAX / 8;
 
     /// Two entries, a creation and an update, of so many bytes each: zeros, then ones.
-    fn part(ids: &[Uuid]) -> Part {
+    fn part(ids: &[Uuid]) -> Chunk {
         let entry = |(index, &id): (usize, &Uuid)| Entry {
             id,
             end: (index + 1) * ENTRY_BYTES,
@@ -412,7 +412,7 @@ mod tests {
             severity: "high".into(),
         };
         let bytes = [vec![0; ENTRY_BYTES], vec![1; ENTRY_BYTES]].concat();
-        Part { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }
+        Chunk { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }
     }
 
     #[test]

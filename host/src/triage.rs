@@ -1,8 +1,7 @@
-//! Has playbooks look at incidents that became new: calls them aside, checks what they ask for, and has all of it done
-//! in one transaction.
+//! Triages new incidents: calls playbooks in the background and applies the actions of each call in one transaction.
 //!
-//! What is to be looked at stands in the store, since the transaction that made the incident; a playbook that is not
-//! loaded is waited for. Each playbook has a pass of its own, so that one whose calls do not end holds up no other.
+//! Triage requests are stored in the transaction that creates the incident, and wait until their playbook is loaded. Each
+//! playbook has its own pass, so that a slow playbook delays no other.
 
 use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
@@ -10,8 +9,8 @@ use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::sources::Sources;
 use anyhow::Result;
-use hookmill_incident::{Action, Triage, TriageCode, TriageError, TriageStatus};
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, ShownIncident, forward_log};
+use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
+use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,36 +19,36 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents read from the store at once. They are whole.
+/// Incidents that are read from the store at once, with all their data.
 const CHUNK: usize = 16;
-/// Incidents that one playbook looks at at once.
+/// Incidents that one playbook triages at once.
 const CONCURRENCY: usize = 4;
-/// How often to look without being told, for what was missed.
-const LOOK: Duration = Duration::from_secs(10);
+/// The interval of checking without a signal.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// How long to wait when the store cannot be written or no instance is free.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What one call of a playbook came to.
+/// The result of one call of a playbook.
 #[derive(Debug)]
-pub struct Judged {
-    /// What it wants done, or why it could not; `None` when nothing was called.
+pub struct PlaybookCall {
+    /// The requested actions, or the error; `None` if no instance was free.
     pub result: Option<Result<Vec<Action>, TriageError>>,
-    /// What it wrote.
+    /// The log of the call.
     pub log: Vec<LogLine>,
-    /// How long it took.
+    /// The duration of the call.
     pub duration: Duration,
-    /// The most memory that it had.
+    /// The peak memory of the call.
     pub memory_bytes: usize,
 }
 
 /// Calls a playbook.
-pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
-    let call = plugin.triage(shown).await;
+pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> PlaybookCall {
+    let called = plugin.triage(shown).await;
     let error = |code, message: String| {
         let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
         Some(Err(TriageError { code, message }))
     };
-    let result = match call.result {
+    let result = match called.result {
         Ok(Ok(actions)) => Some(Ok(actions)),
         Ok(Err(refused)) => error(refused.code, refused.message),
         Err(CallError::Busy) => None,
@@ -64,16 +63,16 @@ pub async fn judge(plugin: &Plugin, shown: &ShownIncident) -> Judged {
             error(code, failed.to_string())
         }
     };
-    Judged { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
+    PlaybookCall { result, log: called.log, duration: called.duration, memory_bytes: called.memory_bytes }
 }
 
-/// The incident as playbooks see it.
-fn shown(row: IncidentRow) -> ShownIncident {
-    let IncidentRow { id, number, incident, occurrences, .. } = row;
-    ShownIncident { id, number: number.to_string(), incident, occurrences }
+/// Returns a stored incident as the API shows it and as playbooks get it.
+pub fn shown_incident(row: IncidentRow) -> ShownIncident {
+    let IncidentRow { id, number, incident, occurrences, event_ids, .. } = row;
+    ShownIncident { id, number: number.to_string(), incident, occurrences, event_ids }
 }
 
-/// Has playbooks look at incidents.
+/// The task that triages incidents.
 #[derive(Debug)]
 pub struct Triager {
     store: Arc<Store>,
@@ -83,26 +82,27 @@ pub struct Triager {
 }
 
 impl Triager {
-    /// Calls the playbooks that are live at the time.
+    /// Creates a triager that calls the live playbooks.
     pub fn new(store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
         Self { store, sources, loaded, metrics }
     }
 
-    /// The playbook of this name.
+    /// Returns the playbook of this name.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns the reason if the playbook is not loaded.
     pub fn playbook(&self, name: &str) -> Result<Arc<Plugin>, String> {
         self.loaded.find(name, Kind::Playbook)
     }
 
-    /// Why the playbook that a source wants by itself cannot be called, if that is so.
+    /// Returns why the playbook of a source with `auto_triage` cannot be called.
     pub fn missing_playbook(&self, source: &Source) -> Option<String> {
         let playbook = source.settings.playbook.as_ref().filter(|_| source.settings.auto_triage)?;
         if self.loaded.is_settled() { self.playbook(playbook).err() } else { None }
     }
 
-    /// Says of what waits for a playbook that is not there why it does. Nothing of it is stored: the playbook may come.
+    /// Adds the reason to a triage that waits for a missing playbook. The reason is not stored: the playbook may be loaded
+    /// later.
     pub fn explain_waiting(&self, triage: &mut Triage) {
         if triage.status == TriageStatus::Waiting
             && self.loaded.is_settled()
@@ -131,14 +131,14 @@ impl Triager {
                 }
                 _ = plugins.changed() => plugins_are_new = true,
                 _ = requested.changed() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 _ = stop.changed() => {}
             }
         }
         while passes.join_next().await.is_some() {}
     }
 
-    /// Begins a pass of every playbook that something waits for and that has none under way.
+    /// Begins a pass of every playbook with triage requests, unless its pass is running.
     async fn begin_passes(
         self: &Arc<Self>,
         passes: &mut JoinSet<String>,
@@ -172,14 +172,14 @@ impl Triager {
         Ok(())
     }
 
-    /// Has one playbook look at all that waits for it. Returns its name.
+    /// Processes all triage requests of one playbook. Returns the name of the playbook.
     async fn pass(self: Arc<Self>, name: String, stop: watch::Receiver<bool>) -> String {
         let (mut under_way, mut after) = (JoinSet::new(), 0);
         'pass: loop {
             let jobs = match self.store.triage_jobs(name.clone(), after, CHUNK).await {
                 Ok(jobs) => jobs,
                 Err(error) => {
-                    warn!(playbook = name, "cannot read what waits for it: {error:#}");
+                    warn!(playbook = name, "cannot read triage requests: {error:#}");
                     tokio::time::sleep(PAUSE).await;
                     break;
                 }
@@ -190,7 +190,7 @@ impl Triager {
                 if under_way.len() == CONCURRENCY {
                     under_way.join_next().await;
                 }
-                // What is loaded may have changed since the last one.
+                // The live plugins may have changed since the last request.
                 let Ok(plugin) = self.playbook(&name) else { break 'pass };
                 if *stop.borrow() {
                     break 'pass;
@@ -207,7 +207,7 @@ impl Triager {
         match self.triage_job(&plugin, job).await {
             Ok(()) => {}
             Err(error) => {
-                warn!(request_id, playbook = name, "what it said was not recorded: {error:#}");
+                warn!(request_id, playbook = name, "the result of the playbook was not recorded: {error:#}");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -221,9 +221,9 @@ impl Triager {
             self.store.record_triage(job, TriageResult::Skipped(format!("the incident was {status} by then"))).await?;
             return Ok(());
         }
-        let judged = judge(plugin, &shown(row)).await;
-        forward_log(&request_id, name, &judged.log);
-        let Some(result) = judged.result else {
+        let call = call_playbook(plugin, &shown_incident(row)).await;
+        forward_log(&request_id, name, &call.log);
+        let Some(result) = call.result else {
             tokio::time::sleep(PAUSE).await;
             return Ok(());
         };
@@ -239,7 +239,7 @@ impl Triager {
                 (TriageResult::Failed((*plugin.version).clone(), error), "failed")
             }
         };
-        // Otherwise the incident changed under the playbook's eyes, and the next pass shows it as it is now.
+        // Otherwise the incident changed while the playbook ran; the next pass triages its new state.
         if self.store.record_triage(job, triaged).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "{number}: triage {word}");

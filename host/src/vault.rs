@@ -1,7 +1,7 @@
-//! Encrypts what must not be read from the database alone: the secrets of sources.
+//! Encryption of the secrets of sources, so that the database alone does not reveal them.
 //!
-//! AES-256-GCM with a key from the environment or a key file. What is sealed is bound to a label, so that it cannot be
-//! moved to another place in the database.
+//! AES-256-GCM with a key from the environment or a key file. A sealed secret is bound to a label, so that it cannot be
+//! moved to another row of the database.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
@@ -12,21 +12,21 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The variable that holds the key, if it is not in a file.
+/// The environment variable with the key, if the key is not in a file.
 pub const KEY_VARIABLE: &str = "HOOKMILL_SECRET_KEY";
 const KEY_FILE: &str = "secret.key";
 const KEY_BYTES: usize = 32;
 
-/// Seals and opens with one key.
+/// Seals and unseals secrets with one key.
 pub struct Vault {
     key: LessSafeKey,
 }
 
 impl Vault {
-    /// With the key of [`KEY_VARIABLE`], or else of the key file in the data folder, which is made if missing.
+    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is made if it is missing.
     ///
     /// # Errors
-    /// When the key cannot be used, and what to do about it.
+    /// Returns an error if the key cannot be used, and says what to do.
     pub fn open(data_dir: &Path) -> Result<Self> {
         match std::env::var(KEY_VARIABLE) {
             Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),
@@ -55,10 +55,10 @@ impl Vault {
         Ok(Self { key: LessSafeKey::new(key) })
     }
 
-    /// Encrypts `plain`; only a call of [`Vault::unseal`] with the same label reads it.
+    /// Encrypts `plain`. [`Vault::unseal`] needs the same label.
     ///
     /// # Errors
-    /// When there are no random numbers.
+    /// Returns an error if the system provides no random numbers.
     pub fn seal(&self, label: &str, plain: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce)?;
@@ -69,10 +69,10 @@ impl Vault {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Decrypts what was sealed with this label.
+    /// Decrypts a secret that was sealed with this label.
     ///
     /// # Errors
-    /// When the key is another one, or what is stored was changed.
+    /// Returns an error if the secret was sealed with another key or label, or was changed.
     pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).context("it is too short")?;
         let mut plain = sealed.to_vec();
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-/// A new key, on disk before anything is sealed with it.
+/// Makes a new key, and returns only when the key is safely on disk.
 fn make_key(path: &Path) -> Result<String> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key)?;
@@ -103,7 +103,7 @@ fn make_key(path: &Path) -> Result<String> {
         writeln!(file, "{text}")?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path)?;
-        // The name of a file is on disk only when its folder is.
+        // Only syncing the folder makes the file's name durable.
         anyhow::Ok(std::fs::File::open(folder)?.sync_all()?)
     };
     make().with_context(|| format!("cannot make the key file {}", path.display()))?;

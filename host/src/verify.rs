@@ -1,11 +1,14 @@
-//! Checks who sent a payload: the only way from [`Unverified`] to [`Verified`].
+//! Verification of the sender of a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and leaves out of the event
-//! every header and query parameter that may hold a secret.
+//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and removes every header
+//! and query parameter that may hold a secret.
 
+mod refusal;
 mod unpack;
 
-use crate::aws::{Aws, CertificateUnavailable};
+pub use refusal::Refusal;
+
+use crate::aws::Aws;
 use crate::source::Source;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -19,7 +22,7 @@ use uuid::Uuid;
 pub struct Unverified {
     /// The id that the event will have.
     pub id: Uuid,
-    /// When the payload came, in milliseconds since the Unix epoch.
+    /// The time when the payload arrived, in milliseconds since the Unix epoch.
     pub received_at: i64,
     /// The source that the URL names.
     pub source: Arc<Source>,
@@ -29,59 +32,8 @@ pub struct Unverified {
     pub token: Option<String>,
     /// The query of the URL.
     pub query: Option<String>,
-    /// The body as it came over the wire.
+    /// The body as received, perhaps compressed.
     pub body: Bytes,
-}
-
-/// Why a payload is refused before it is an event.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The signature is missing or wrong.
-    #[error("Webhook signature verification failed")]
-    Signature,
-    /// The signature is too old.
-    #[error("Webhook timestamp is too old (>{})", length(*.tolerance_s))]
-    Expired {
-        /// How old it may be, in seconds.
-        tolerance_s: i64,
-    },
-    /// The signature is from the future.
-    #[error("Webhook timestamp is in the future (>{})", length(*.tolerance_s))]
-    Future {
-        /// How far ahead it may be, in seconds.
-        tolerance_s: i64,
-    },
-    /// The certificate that the payload was signed with could not be fetched.
-    #[error(transparent)]
-    CertificateUnavailable(#[from] CertificateUnavailable),
-    /// The body is larger than allowed after it was unpacked.
-    #[error("the payload is larger than {bytes_max} bytes")]
-    TooLarge {
-        /// The largest body that is taken, in bytes.
-        bytes_max: usize,
-    },
-    /// The body is not encoded as its headers say.
-    #[error("{0}")]
-    Undecodable(String),
-    /// The host failed. The cause goes to the log.
-    #[error("something failed inside; the log says what")]
-    Internal(anyhow::Error),
-}
-
-impl From<VerifyError> for Refusal {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::Signature => Self::Signature,
-            VerifyError::Expired(tolerance_s) => Self::Expired { tolerance_s },
-            VerifyError::Future(tolerance_s) => Self::Future { tolerance_s },
-            VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
-        }
-    }
-}
-
-/// Returns a length of time in words.
-fn length(seconds: i64) -> String {
-    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
 }
 
 /// A payload whose sender is verified. The later stages accept nothing else.
@@ -93,27 +45,28 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// An event that was verified when it was stored, for mapping it again.
-    pub fn again(event: Event, source: Arc<Source>) -> Self {
+    /// Accepts an event without a check: one that was verified when it was stored, or that the host itself read from
+    /// the source.
+    pub fn trusted(event: Event, source: Arc<Source>) -> Self {
         Self { event, source, secret: 0 }
     }
 
-    /// Who sent it.
+    /// Returns the source.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
     }
 
-    /// Its body, unpacked.
+    /// Returns the unpacked body.
     pub fn body(&self) -> &Bytes {
         &self.event.body
     }
 
-    /// Which of the source's secrets its sender knew.
+    /// Returns the index of the source's secret that the sender used.
     pub fn secret(&self) -> usize {
         self.secret
     }
 
-    /// What was received, and who sent it.
+    /// Returns the event and its source.
     pub fn into_parts(self) -> (Event, Arc<Source>) {
         (self.event, self.source)
     }
@@ -122,13 +75,13 @@ impl Verified {
 /// Checks a payload against its source's scheme.
 ///
 /// # Errors
-/// Why it is not believed, or cannot be read.
+/// Returns an error if the signature is wrong or cannot be checked, or the body cannot be unpacked.
 pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refusal> {
     let Unverified { id, received_at, source, mut headers, token, query, body } = unverified;
     let settings = &source.settings;
     let token = token.as_deref();
     let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
-    let Verification { identity, secret } = prove(&settings.scheme, request, aws).await?;
+    let Verification { identity, secret } = check_signature(&settings.scheme, request, aws).await?;
 
     let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
     let query = query.unwrap_or_default();
@@ -161,18 +114,18 @@ fn repeat_key(identity: Identity) -> RepeatKey {
     }
 }
 
-/// Fetches the certificate that a request asks for, if it may ask.
-async fn prove(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, Refusal> {
+/// Checks the signature, and fetches the certificate that the check needs, if there is one.
+async fn check_signature(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, Refusal> {
     match scheme.verify(&request) {
         Err(VerifyError::CertificateMissing(url)) => {
             let certificate = aws.certificate(&url).await?;
             Ok(scheme.verify(&Request { certificate: Some(&certificate), ..request })?)
         }
-        proof => Ok(proof?),
+        result => Ok(result?),
     }
 }
 
-/// The headers that may be stored and shown to plugins.
+/// Returns the headers that may be stored and shown to plugins.
 fn public_headers(headers: &HeaderMap, scheme: &Scheme) -> Vec<NamedValue> {
     headers
         .iter()
@@ -185,7 +138,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Whether a header or query parameter of this name carries a secret, by its name alone.
+/// Returns whether the name of a header or query parameter suggests that the value is a secret.
 fn is_secret(name: &str) -> bool {
     const NAMES: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
     const PARTS: [&str; 5] = ["token", "secret", "signature", "api-key", "password"];

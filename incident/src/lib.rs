@@ -20,6 +20,7 @@ mod number;
 mod observation;
 mod patch;
 mod plugin_version;
+mod shown_incident;
 pub mod timestamp;
 mod triage;
 mod vocabulary;
@@ -36,5 +37,6 @@ pub use observation::{
 };
 pub use patch::{Patch, given};
 pub use plugin_version::PluginVersion;
+pub use shown_incident::ShownIncident;
 pub use triage::{Action, Triage, TriageCode, TriageError, TriageStatus};
 pub use vocabulary::{Severity, Status, Tlp};

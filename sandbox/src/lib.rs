@@ -31,4 +31,3 @@ pub use limits::PluginLimits;
 pub use log::{LogLine, forward_log};
 pub use notifier::{HttpRequest, Notification};
 pub use plugin::{Description, Plugin};
-pub use stored_incident::ShownIncident;

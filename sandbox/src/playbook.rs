@@ -5,8 +5,8 @@ use crate::call::Call;
 use crate::component::{Interface, Kind};
 use crate::limits::CallSetup;
 use crate::plugin::Plugin;
-use crate::stored_incident::{Lists, ShownIncident, Texts};
-use hookmill_incident::{Action, TriageCode, TriageError};
+use crate::stored_incident::{Lists, Texts};
+use hookmill_incident::{Action, ShownIncident, TriageCode, TriageError};
 
 impl Plugin {
     /// Calls a playbook for an incident, in an instance of its own. Its clock shows the time of the incident's last

@@ -1,31 +1,8 @@
 //! The conversion of an incident as the API shows it to the record that playbooks and notifiers get.
 
 use crate::bindings::shapes;
-use hookmill_incident::{Incident, Severity, Status, Tlp};
-use serde::Deserialize;
+use hookmill_incident::{Incident, Severity, ShownIncident, Status, Tlp};
 use serde_json::{Map, Value};
-use uuid::Uuid;
-
-/// An incident as the API shows it, as far as plugins see it. One that no store has seen has no id and no number yet.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ShownIncident {
-    /// Its id.
-    #[serde(default)]
-    pub id: Uuid,
-    /// Its number.
-    #[serde(default)]
-    pub number: String,
-    /// The record.
-    #[serde(flatten)]
-    pub incident: Incident,
-    /// How many events reported it.
-    #[serde(default = "once")]
-    pub occurrences: u64,
-}
-
-fn once() -> u64 {
-    1
-}
 
 /// The texts that the record borrows. The generated types want slices of slices, which the domain does not have.
 pub(crate) struct Texts<'a> {

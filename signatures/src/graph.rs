@@ -1,8 +1,8 @@
 //! Change notifications of Microsoft Graph. They are not signed; each one repeats the `clientState` that was given when
 //! the subscription was created.
 
+use crate::request::{Identity, Request, SignError, Verification, VerifyError};
 use crate::secret::SharedSecrets;
-use crate::{Identity, Request, SignError, Verification, VerifyError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;

@@ -3,11 +3,12 @@
 //! Verification allocates nothing unless the sender sends a delivery id or an ed25519 signature.
 
 use crate::declaration::DeclarationError;
+use crate::headers::{at_most_one, delivery_id, header_value};
 use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, Segment};
 use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, Key, PublicKey, SignedContent};
+use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
 use crate::secret::Secret;
 use crate::signature_items::{ItemList, Items};
-use crate::{Identity, Request, SignError, Signed, Verification, VerifyError, at_most_one, delivery_id, header_value};
 use http::HeaderName;
 
 const ED25519_BYTES: usize = 64;

@@ -1,6 +1,6 @@
 //! Secrets that host and sender share. No `Debug` output contains one.
 
-use crate::SignError;
+use crate::request::SignError;
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest, Sha256};
 use std::fmt;

@@ -1,9 +1,10 @@
 //! Schemes in which the sender sends the secret itself: in a header, as a password, as a token or in the URL.
 
 use crate::declaration::{DeclarationError, Keys};
+use crate::headers::{at_most_one, delivery_id, header_value};
 use crate::presets::Family;
+use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
 use crate::secret::{Secret, SharedSecrets};
-use crate::{Identity, Request, SignError, Signed, Verification, VerifyError, at_most_one, delivery_id, header_value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;

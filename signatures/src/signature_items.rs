@@ -1,6 +1,6 @@
 //! The value of a signature header: one signature, or a list of items that a prefix tells apart.
 
-use crate::VerifyError;
+use crate::request::VerifyError;
 use memchr::memmem;
 use smallvec::SmallVec;
 

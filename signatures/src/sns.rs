@@ -3,9 +3,10 @@
 //! The certificate is pinned, or fetched from the URL in the message if that is on a host of AWS. AWS signs messages of
 //! any customer's topics, so the accepted topics have to be listed.
 
+use crate::aws_url::AwsUrl;
 use crate::declaration::{DeclarationError, Keys};
 use crate::hmac_scheme::check_age;
-use crate::{Identity, Request, Verification, VerifyError};
+use crate::request::{Identity, Request, Verification, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
@@ -37,10 +38,6 @@ pub struct Subscription {
     /// Whether the source is configured to confirm.
     pub allowed: bool,
 }
-
-/// A URL at `https://sns.<region>.amazonaws.com` or `.com.cn`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AwsUrl(String);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -162,36 +159,6 @@ pub fn is_certificate(pem: &[u8]) -> bool {
 fn certificate(pem: &[u8]) -> Option<CertificateDer<'static>> {
     let certificate = CertificateDer::from_pem_slice(pem).ok()?;
     webpki::EndEntityCert::try_from(&certificate).is_ok().then(|| certificate.into_owned())
-}
-
-impl AwsUrl {
-    /// Parses a URL. Only one plain spelling is accepted, because another parser could read a different host in others.
-    pub fn new(text: &str) -> Option<Self> {
-        let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
-        let region = host.strip_prefix("sns.")?;
-        let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
-        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_region = !region.is_empty() && region.bytes().all(is_allowed);
-        let is_path = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\#\"<>".contains(&byte));
-        (is_region && is_path && text.len() <= 2048).then(|| Self(text.to_owned()))
-    }
-
-    /// Parses the URL of a certificate, whose path is `/SimpleNotificationService-<hexadecimal>.pem`.
-    fn certificate(text: &str) -> Option<Self> {
-        let file = text.rsplit('/').next()?.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem")?;
-        let plain = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        Self::new(text).filter(|_| plain && text.matches('/').count() == 3)
-    }
-
-    /// Returns the AWS region of the host.
-    pub fn region(&self) -> &str {
-        self.0.split('.').nth(1).unwrap_or_default()
-    }
-
-    /// Returns the URL as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 static RSA_SHA1: Rsa = Rsa(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY);

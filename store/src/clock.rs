@@ -1,6 +1,7 @@
 //! The source of ids and times of all writes.
 
-use hookmill_incident::id::{IdSource, unix_ms};
+use hookmill_incident::id::IdSource;
+use hookmill_incident::timestamp::unix_ms;
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -5,7 +5,6 @@
 //! holds it around the work, and stops when [`Lease::is_held`] turns false. With SQLite only one process can open the
 //! data folder, so every lease is granted at once and is never lost.
 
-use crate::Store;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,7 +73,8 @@ impl Lease {
     }
 }
 
-/// The leases of a database that only one process can open.
+/// The leases of a database that only one process can open. The epochs start again with each process, which is enough:
+/// no result of a process can arrive after its end.
 #[derive(Debug, Default)]
 pub(crate) struct LocalLeases {
     last_epoch: AtomicU64,
@@ -83,11 +83,5 @@ pub(crate) struct LocalLeases {
 impl Leases for LocalLeases {
     async fn acquire(&self, name: LeaseName) -> Lease {
         Lease { name, epoch: self.last_epoch.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-impl Leases for Store {
-    async fn acquire(&self, name: LeaseName) -> Lease {
-        self.leases.acquire(name).await
     }
 }

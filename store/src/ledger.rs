@@ -7,6 +7,7 @@ mod audit;
 mod cursors;
 mod deliveries;
 mod destinations;
+mod encoded_event;
 mod events;
 mod incidents;
 mod repeats;
@@ -14,7 +15,7 @@ mod triage;
 mod tx;
 
 pub(crate) use deliveries::ROWS_PER_WRITE;
-pub(crate) use events::EncodedEvent;
+pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use tx::{
     DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
     Subject, TriageRequest, Tx,

@@ -11,10 +11,12 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod error;
 mod leases;
 mod ledger;
 #[cfg(test)]
 mod model;
+mod options;
 pub mod private_files;
 mod reads;
 mod rows;
@@ -22,6 +24,8 @@ mod sqlite;
 mod store;
 mod topics;
 
+pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
+pub use options::{Dedup, OnCommit, Policy};
 pub use rows::*;
-pub use store::{Dedup, OnCommit, Policy, Store, StoreError, Tokens};
+pub use store::{Store, Tokens};

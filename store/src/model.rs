@@ -16,7 +16,7 @@ use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
 use dump::TABLES;
 use hookmill_incident::EventStatus;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use memory::Memory;
 use operation::Operation;
 use rand::RngExt;
@@ -177,7 +177,7 @@ impl Model {
         }
     }
 
-    /// Compares some of the reads, each with what the rows in memory say.
+    /// Compares some of the reads with the rows in memory.
     async fn compare_reads(&mut self) {
         let (store, memory, place) = (self.store(), &self.memory, self.place());
         for status in [EventStatus::Queued, EventStatus::Quarantined] {
@@ -233,7 +233,7 @@ impl Model {
             return;
         }
         let (row, _) = &self.memory.incidents[&incidents[self.random.rng.random_range(0..incidents.len())]];
-        let entries = self.memory.audit.values().filter(|entry| entry.incident == key(row.id));
+        let entries = self.memory.audit.values().filter(|entry| entry.incident == row_key(row.id));
         let expected: Vec<_> = entries
             .map(|entry| {
                 let object = entry.object.as_ref().map(|text| serde_json::from_str(text).expect("JSON"));

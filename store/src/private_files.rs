@@ -6,35 +6,38 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Makes a folder that only its owner can enter.
+/// Creates a folder that only its owner can enter.
 ///
 /// # Errors
-/// When it is there and other users can write in it.
+/// Returns an error if the folder exists and other users can write in it, or if it cannot be created.
 pub fn private_folder(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        .with_context(|| format!("cannot create the folder {}", path.display()))?;
     refuse_writable_by_others(path)
 }
 
-/// Puts a file of the folder in the place of the one that is there, whole and on disk.
+/// Replaces a file through a temporary file in the folder. After a crash the file is the old or the new one as a whole.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn replace_file(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder).context("cannot make a file")?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).context("cannot create a temporary file")?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
 }
 
+/// Checks that other users cannot write in a folder: they could replace the plugins in it.
+///
 /// # Errors
-/// When other users can write in the folder: they could replace what is run.
+/// Returns an error if they can, or if the folder cannot be read.
 pub fn refuse_writable_by_others(path: &Path) -> Result<()> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("cannot read the permissions of {}", path.display()))?;
     let (mode, owner, own) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
     ensure!(
         owner == own || owner == 0,
@@ -52,10 +55,10 @@ pub fn refuse_writable_by_others(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens a file for reading and writing that only its owner can read, and creates it if it is missing.
+/// Opens a file for reading and writing, and creates it with access for its owner only if it is missing.
 ///
 /// # Errors
-/// Returns an error if it cannot be opened.
+/// Returns an error if the file cannot be opened.
 pub fn private_file(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

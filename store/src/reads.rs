@@ -16,8 +16,8 @@ pub(crate) trait Read<T>: Future<Output = Result<T>> + Send {}
 
 impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
 
-/// Lists, single rows, counts and the stream of audit entries. The methods of the same names of [`crate::Store`] say
-/// what each of them returns.
+/// Lists, single rows, counts and the stream of audit entries, each documented at the method of [`crate::Store`] of the
+/// same name.
 pub(crate) trait Reads {
     fn event(&self, id: Uuid) -> impl Read<Option<EventRow>>;
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<EventRow>>;

@@ -27,11 +27,10 @@ mod writer;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
 pub(crate) use tokens::TokenTable;
-pub(crate) use tx::SqliteTx;
+pub(crate) use tx::Transaction;
 
-use crate::StoreError;
-use crate::ledger::Ledger;
-use crate::store::Shared;
+use crate::error::StoreError;
+use crate::options::Shared;
 use anyhow::Result;
 use readers::Readers;
 use rusqlite::Connection;
@@ -39,9 +38,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 use writer::Writer;
-
-/// One write of this database.
-pub(crate) type Transaction<'a> = Ledger<'a, SqliteTx<'a>>;
 
 /// A database that was opened and migrated, before its writer runs.
 pub(crate) struct Opened {

@@ -12,7 +12,8 @@ mod triage;
 pub use tokens::Tokens;
 
 use crate::clock::Clock;
-use crate::leases::LocalLeases;
+use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
+use crate::options::{OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
 use crate::rows::Outbound;
 use crate::sqlite::{Opened, Sqlite};
@@ -23,50 +24,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
-
-/// The reason why a write was not made.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Too many writes wait already.
-    #[error("the store is overloaded")]
-    Overloaded,
-    /// The database failed: a full disk, a broken file.
-    #[error("the store failed: {0:#}")]
-    Failed(Arc<anyhow::Error>),
-}
-
-/// The rules by which repeats are recognised and incidents are reopened.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The recognition of repeats.
-    pub dedup: Dedup,
-    /// The time after its end in which a vendor can reopen an incident.
-    pub reopen_within: Duration,
-}
-
-/// The recognition of repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dedup {
-    /// How long an event is recognised by its signed time or its sender's delivery id.
-    pub retention: Duration,
-    /// How long an event without these is recognised by its body alone.
-    pub window: Duration,
-}
-
-/// A function that is called after each commit with the number of writes in it and its duration.
-pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
-
-/// What the writer shares with the rest of the store.
-pub(crate) struct Shared {
-    pub policy: Policy,
-    pub clock: Arc<Clock>,
-    pub outbound: Arc<ArcSwap<Outbound>>,
-    pub topics: Arc<Topics>,
-    pub on_commit: OnCommit,
-}
 
 /// The store of one host.
 #[derive(Debug)]
@@ -149,5 +108,11 @@ impl Store {
     /// Watches for incidents that wait for a playbook.
     pub fn watch_triage(&self) -> watch::Receiver<()> {
         self.topics.watch_triage()
+    }
+}
+
+impl Leases for Store {
+    async fn acquire(&self, name: LeaseName) -> Lease {
+        self.leases.acquire(name).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::text::{join, list, plain};
 use anyhow::{Context, Result};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};

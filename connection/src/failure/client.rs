@@ -3,15 +3,13 @@
 //! The client reports a chain of errors from five crates, some of which are known by their text only. No other module
 //! reads this chain. A URL or a header never gets into the text of a failure.
 
+use super::causes::{Causes, causes, find};
 use super::{Code, Failure, tls};
 use crate::AddressError;
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// An error and its causes, from the outermost to the innermost.
-pub(super) type Causes<'e> = [&'e (dyn Error + 'static)];
 
 /// The properties of the request that failed.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +25,11 @@ pub(crate) struct RequestContext {
 }
 
 impl Failure {
+    /// Returns the failure for the TLS error among the causes of another client's error, if there is one.
+    pub fn from_tls_cause(error: &(dyn Error + 'static)) -> Option<Self> {
+        tls::failure(&causes(error))
+    }
+
     /// Converts an error of the HTTP client.
     pub(crate) fn from_client(error: &reqwest::Error, request: RequestContext) -> Self {
         let causes = causes(error);
@@ -97,26 +100,6 @@ fn exchange_failure(error: &reqwest::Error, causes: &Causes) -> Failure {
     }
     let code = if error.is_builder() { Code::Request } else { Code::Interrupted };
     Failure::new(code, innermost(causes))
-}
-
-/// Returns an error and its causes, including those that I/O errors carry inside.
-pub(super) fn causes<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
-    let mut causes = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        causes.push(error);
-        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match carried {
-            Some(carried) => Some(carried as &(dyn Error + 'static)),
-            None => error.source(),
-        };
-    }
-    causes
-}
-
-/// Returns the innermost error of a type.
-pub(super) fn find<'e, T: Error + 'static>(causes: &Causes<'e>) -> Option<&'e T> {
-    causes.iter().rev().find_map(|cause| cause.downcast_ref())
 }
 
 /// Returns the text of the innermost error. The outermost is the client's own error, whose text may contain the URL, so

@@ -1,6 +1,6 @@
 //! The texts for TLS errors.
 
-use super::client::{Causes, find};
+use super::causes::{Causes, find};
 use super::{Code, Failure};
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 

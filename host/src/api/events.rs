@@ -1,26 +1,30 @@
 //! `/api/events`.
 
+use super::page::page;
 use super::parameters::Parameters;
-use super::{List, shown, time};
+use super::shapes::{
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, NamedText, ShownEvent, StoredEvent,
+};
+use super::time::timestamp;
 use crate::extract::{Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::pipeline::RemapError;
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookmill_incident::{EventState, EventStatus, FailureCode};
+use hookmill_incident::{EventState, EventStatus, FailureCode, NamedValue};
 use hookmill_store::{EventFilter, EventRow};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<List>, HttpError> {
+) -> Result<Json<List<ShownEvent>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
     let statuses: Vec<&str> = EventStatus::ALL.iter().map(|status| status.as_str()).collect();
     let codes: Vec<&str> = FailureCode::ALL.iter().map(|code| code.as_str()).collect();
@@ -33,24 +37,27 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let page = host.pipeline.store.events(filter, before, limit).await?;
-    Ok(shown(page, event))
+    let found = host.pipeline.store.events(filter, before, limit).await?;
+    Ok(page(found, shown_event))
 }
 
-pub(super) async fn show(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
+pub(super) async fn show(
+    State(host): State<Arc<Host>>,
+    Path(id): Path<String>,
+) -> Result<Json<StoredEvent>, HttpError> {
     let row = find(&host, &id).await?;
-    let mut event = event(&row);
-    event["body"] = match std::str::from_utf8(&row.event.body) {
-        Ok(text) => json!({"encoding": "utf-8", "data": text}),
-        Err(_) => json!({"encoding": "base64", "data": STANDARD.encode(&row.event.body)}),
+    let body = match std::str::from_utf8(&row.event.body) {
+        Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
+        Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(&row.event.body) },
     };
-    Ok(Json(event))
+    Ok(Json(StoredEvent { event: shown_event(row), body }))
 }
 
-/// Whether to do it or to say what would come of it.
+/// The query of a replay.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
+    /// Whether to answer what would change and change nothing.
     #[serde(default)]
     dry_run: bool,
 }
@@ -59,19 +66,19 @@ pub(super) async fn replay(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
     Query(Replay { dry_run }): Query<Replay>,
-) -> Result<Json<Value>, HttpError> {
+) -> Result<Response, HttpError> {
     let row = find(&host, &id).await?;
     if row.state.status == EventStatus::Discarded {
         return Err(HttpError::Conflict(format!("event `{id}` was discarded")));
     }
     if dry_run {
-        let preview = host.pipeline.dry_run_remap(row).await.map_err(|error| refused(&id, error))?;
-        let mut shown = state(&preview.state);
-        shown["incidents"] = json!(preview.incidents);
-        return Ok(Json(shown));
+        let dry_run = host.pipeline.dry_run_remap(row).await.map_err(|error| refused(&id, error))?;
+        let EventResult { id, status, message, error, .. } = result(dry_run.state);
+        let shown = EventDryRun { id, status, message, error, incidents: dry_run.incidents };
+        return Ok(Json(shown).into_response());
     }
     let recorded = host.pipeline.remap(row).await.map_err(|error| refused(&id, error))?;
-    Ok(Json(state(&recorded.state)))
+    Ok(Json(result(recorded.state)).into_response())
 }
 
 fn refused(id: &str, error: RemapError) -> HttpError {
@@ -81,12 +88,15 @@ fn refused(id: &str, error: RemapError) -> HttpError {
     }
 }
 
-pub(super) async fn discard(State(host): State<Arc<Host>>, Path(id): Path<String>) -> Result<Json<Value>, HttpError> {
+pub(super) async fn discard(
+    State(host): State<Arc<Host>>,
+    Path(id): Path<String>,
+) -> Result<Json<EventResult>, HttpError> {
     let parsed = id.parse().map_err(|_| not_found(&id))?;
     match host.pipeline.store.discard(parsed).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` does not wait for anything"))),
-        Some(true) => Ok(Json(state(&find(&host, &id).await?.state))),
+        Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
     }
 }
 
@@ -99,36 +109,26 @@ fn not_found(id: &str) -> HttpError {
     HttpError::NotFound(format!("event `{id}`"))
 }
 
-/// What became of an event.
-fn state(state: &EventState) -> Value {
-    let error = state.code.map(|code| json!({"code": code.as_str(), "message": state.message}));
-    json!({
-        "id": state.id,
-        "status": state.status.as_str(),
-        "message": state.message,
-        "error": error,
-        "incidents": state.incidents,
-    })
+fn result(state: EventState) -> EventResult {
+    let error = state.code.map(|code| EventError { code, message: state.message.clone() });
+    EventResult { id: state.id, status: state.status, message: state.message, error, incidents: state.incidents }
 }
 
-/// An event without its body.
-fn event(row: &EventRow) -> Value {
-    let pairs = |pairs: &[(String, String)]| {
-        let pairs = pairs.iter().map(|(name, value)| json!({"name": name, "value": value}));
-        pairs.collect::<Vec<_>>()
-    };
-    let mut shown = Map::from_iter([
-        ("source".to_owned(), json!(&*row.event.source)),
-        ("received_at".to_owned(), json!(time(row.event.received_at))),
-        ("content_type".to_owned(), json!(row.event.content_type)),
-        ("headers".to_owned(), json!(pairs(&row.event.headers))),
-        ("context".to_owned(), json!(pairs(&row.event.context))),
-        ("sha256".to_owned(), json!(hex::encode(row.event.digest))),
-        ("attempts".to_owned(), json!(row.attempts)),
-        ("tried".to_owned(), json!(row.tried)),
-    ]);
-    if let Value::Object(state) = state(&row.state) {
-        shown.extend(state);
+fn shown_event(row: EventRow) -> ShownEvent {
+    let EventRow { state, event, attempts, tried, .. } = row;
+    ShownEvent {
+        result: result(state),
+        source: event.source.to_string(),
+        received_at: timestamp(event.received_at),
+        content_type: event.content_type,
+        headers: named_texts(event.headers),
+        context: named_texts(event.context),
+        sha256: hex::encode(event.digest),
+        attempts,
+        tried,
     }
-    Value::Object(shown)
+}
+
+fn named_texts(pairs: Vec<NamedValue>) -> Vec<NamedText> {
+    pairs.into_iter().map(|(name, value)| NamedText { name, value }).collect()
 }

@@ -1,25 +1,27 @@
 //! `/api/incidents`.
 
 use super::authorize::Caller;
+use super::page::page;
 use super::parameters::Parameters;
-use super::{List, body, body_if_any, shown};
+use super::request_body::{body, optional_body};
+use super::shapes::{List, ShownIncident};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::request_id::RequestId;
+use crate::triage::shown_incident;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
 use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<List>, HttpError> {
+) -> Result<Json<List<ShownIncident>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
     let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
     let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
@@ -37,29 +39,29 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let page = host.pipeline.store.incidents(filter, before, limit).await?;
-    Ok(shown(page, |row| view(&host, row)))
+    let found = host.pipeline.store.incidents(filter, before, limit).await?;
+    Ok(page(found, |row| explained(&host, row)))
 }
 
-pub(super) async fn show(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
+pub(super) async fn show(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+) -> Result<Json<ShownIncident>, HttpError> {
     let row = host.pipeline.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
-    Ok(Json(view(&host, &row)))
+    Ok(Json(explained(&host, row)))
 }
 
-/// An incident as it is shown, with why its triage waits.
-fn view(host: &Host, row: &IncidentRow) -> Value {
-    let mut shown = json!(row.view());
-    if let Some(mut triage) = row.incident.triage.clone() {
-        host.triager.explain_waiting(&mut triage);
-        shown["triage"] = json!(triage);
-    }
+/// Returns an incident with the reason why its triage waits. The reason is not stored: the playbook may be loaded later.
+fn explained(host: &Host, row: IncidentRow) -> ShownIncident {
+    let mut shown = shown_incident(row);
+    shown.incident.triage.iter_mut().for_each(|triage| host.triager.explain_waiting(triage));
     shown
 }
 
-/// Which playbook to ask.
+/// The playbook to call; by default the one of the incident's source.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ask {
+struct TriageOptions {
     #[serde(default, deserialize_with = "given")]
     playbook: Option<String>,
 }
@@ -69,10 +71,10 @@ pub(super) async fn triage(
     Path(which): Path<String>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     Bytes(bytes): Bytes,
-) -> Result<(StatusCode, Json<Value>), HttpError> {
-    let ask: Ask = body_if_any(&bytes)?;
+) -> Result<(StatusCode, Json<ShownIncident>), HttpError> {
+    let options: TriageOptions = optional_body(&bytes)?;
     let key = incident_key(&which)?;
-    let playbook = match ask.playbook {
+    let playbook = match options.playbook {
         Some(name) => name,
         None => {
             let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
@@ -89,13 +91,15 @@ pub(super) async fn triage(
         .request_triage(key, playbook, request_id.to_string())
         .await?
         .ok_or_else(|| not_found(&which))?;
-    Ok((StatusCode::ACCEPTED, Json(json!(row.view()))))
+    Ok((StatusCode::ACCEPTED, Json(shown_incident(row))))
 }
 
-pub(super) async fn audit(State(host): State<Arc<Host>>, Path(which): Path<String>) -> Result<Json<Value>, HttpError> {
-    let entries: Vec<AuditEntry> =
-        host.pipeline.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
-    Ok(Json(json!({"data": entries, "next_cursor": null})))
+pub(super) async fn audit(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+) -> Result<Json<List<AuditEntry>>, HttpError> {
+    let entries = host.pipeline.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
+    Ok(Json(List::complete(entries)))
 }
 
 pub(super) async fn patch(
@@ -104,12 +108,12 @@ pub(super) async fn patch(
     Extension(Caller(by)): Extension<Caller>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Value>, HttpError> {
+) -> Result<Json<ShownIncident>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
     let patched = host.pipeline.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
     match patched {
-        Ok(row) => Ok(Json(view(&host, &row))),
+        Ok(row) => Ok(Json(explained(&host, row))),
         Err(PatchRefusal::NotFound) => Err(not_found(&which)),
         Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
             "the incident has changed and is at revision {revision}; read it again and repeat the change"

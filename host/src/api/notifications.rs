@@ -1,6 +1,8 @@
 //! `/api/notifications`.
 
-use super::{body_if_any, incidents};
+use super::incidents;
+use super::request_body::optional_body;
+use super::shapes::{List, NotificationDryRun, ShownNotification};
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -13,38 +15,38 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What a notification is tried with.
+/// The message of a dry run, and whether to send it.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct TestRequest {
-    /// The id or number of an incident, whose newest change is told.
+struct DryRunOptions {
+    /// The id or number of an incident; its newest change is the message.
     incident: Option<String>,
     event: Option<Uuid>,
     send: bool,
 }
 
-pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
-    let shown = |rule: &Rule| json!({"name": rule.name.as_ref(), "trigger": rule.trigger, "to": rule.to.as_ref()});
-    let rules: Vec<Value> = host.pipeline.store.outbound().rules.iter().map(shown).collect();
-    Json(json!({"data": rules, "next_cursor": null}))
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownNotification>> {
+    let shown =
+        |rule: &Rule| ShownNotification { name: rule.name.to_string(), trigger: rule.trigger, to: rule.to.to_vec() };
+    Json(List::complete(host.pipeline.store.outbound().rules.iter().map(shown)))
 }
 
 pub(super) async fn test(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Value>, HttpError> {
-    let request: TestRequest = body_if_any(&bytes)?;
+) -> Result<Json<NotificationDryRun<Value>>, HttpError> {
+    let request: DryRunOptions = optional_body(&bytes)?;
     let not_found = || HttpError::NotFound(format!("notification `{name}`"));
     let outbound = host.pipeline.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
     let message = message(&host, rule.trigger, &request).await?;
-    let matches = rule.filter.matches(&crate::deliver::seen(&message, rule.trigger, &outbound.public_url));
+    let matches = rule.filter.matches(&crate::deliver::template_values(&message, rule.trigger, &outbound.public_url));
     let steps = host.deliverer.dry_run(&name, &message, request.send).await.ok_or_else(not_found)?;
-    Ok(Json(json!({"name": name, "trigger": rule.trigger, "matches": matches, "steps": steps})))
+    Ok(Json(NotificationDryRun { name, trigger: rule.trigger, matches, steps }))
 }
 
-async fn message(host: &Host, trigger: Trigger, request: &TestRequest) -> Result<Message, HttpError> {
+async fn message(host: &Host, trigger: Trigger, request: &DryRunOptions) -> Result<Message, HttpError> {
     if trigger.is_about_incidents() {
         let which = request.incident.as_ref().ok_or_else(|| {
             HttpError::InvalidRequest(format!("{trigger} tells of an incident; say which, as `incident`"))

@@ -1,64 +1,68 @@
 //! `/api/plugins`.
 
-use super::{body, time};
+use super::request_body::body;
+use super::shapes::{FileState, List, MapperDryRun, PluginDryRun, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+use super::time::timestamp;
 use crate::extract::{Bytes, Path, PluginFile};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::loaded::PluginState;
-use crate::map;
-use crate::map::mapped;
+use crate::map::{self, mapped};
 use crate::plugin_dry_run;
-use crate::release::decision::Command;
+use crate::release::command::VersionCommand;
 use crate::source::Source;
 use axum::Json;
 use axum::extract::State;
 use hookmill_incident::name::check_name;
-use hookmill_incident::{Event, Reading, Verdict, given};
+use hookmill_incident::{Event, PluginVersion, given};
 use hookmill_sandbox::Plugin;
-use hookmill_store::Report;
+use hookmill_store::{Report, VersionRow};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<Value> {
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin>> {
     let (plugins, states) = (host.loaded.plugins(), host.loaded.states());
-    let shown = states.iter().map(|(name, state)| plugin(name, plugins.get(name), state));
-    Json(json!({"data": shown.collect::<Vec<_>>(), "next_cursor": null}))
+    Json(List::complete(states.iter().map(|(name, state)| shown(name, plugins.get(name), state))))
 }
 
 /// One plugin with its versions, each with its proof.
-pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
+pub(super) async fn show(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+) -> Result<Json<PluginWithVersions>, HttpError> {
     let states = host.loaded.states();
     let state = states.get(&name).ok_or_else(|| not_found(&name))?;
-    let mut shown = plugin(&name, host.loaded.plugins().get(&name), state);
-    let versions = host.pipeline.store.plugin_versions(name).await?.into_iter().map(|row| {
-        json!({
-            "version": row.plugin.version,
-            "sha256": row.plugin.sha256,
-            "seen_at": time(row.seen_at),
-            "live_since": row.live_since.and_then(time),
-            "state": row.state,
-            "report": row.report,
-        })
-    });
-    shown["versions"] = versions.collect();
-    Ok(Json(shown))
+    let plugin = shown(&name, host.loaded.plugins().get(&name), state);
+    let versions = host.pipeline.store.plugin_versions(name).await?.into_iter().map(shown_version).collect();
+    Ok(Json(PluginWithVersions { plugin, versions }))
 }
 
-fn plugin(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> Value {
-    json!({
-        "name": name,
-        "kind": live.map(|plugin| plugin.kind()),
-        "api_version": live.map(|plugin| &plugin.api_version),
-        "version": live.map(|plugin| &plugin.version.version),
-        "summary": live.map(|plugin| &plugin.description.summary),
-        "scheme": live.and_then(|plugin| plugin.description.scheme.as_ref()),
-        "sha256": live.map(|plugin| &plugin.version.sha256),
-        "state": if live.is_some() { "loaded" } else { "refused" },
-        "loaded_at": state.loaded_at,
-        "error": state.error,
-    })
+fn shown(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> ShownPlugin {
+    ShownPlugin {
+        name: name.to_owned(),
+        kind: live.map(|plugin| plugin.kind()),
+        api_version: live.map(|plugin| plugin.api_version.clone()),
+        version: live.map(|plugin| plugin.version.version.clone()),
+        summary: live.map(|plugin| plugin.description.summary.clone()),
+        scheme: live.and_then(|plugin| plugin.description.scheme.clone()),
+        sha256: live.map(|plugin| plugin.version.sha256.clone()),
+        state: if live.is_some() { FileState::Loaded } else { FileState::Refused },
+        loaded_at: state.loaded_at,
+        error: state.error.clone(),
+    }
+}
+
+fn shown_version(row: VersionRow) -> ShownPluginVersion {
+    ShownPluginVersion {
+        version: row.plugin.version,
+        sha256: row.plugin.sha256,
+        seen_at: timestamp(row.seen_at),
+        live_since: row.live_since.map(timestamp),
+        state: row.state,
+        report: row.report,
+    }
 }
 
 fn not_found(name: &str) -> HttpError {
@@ -76,26 +80,30 @@ pub(super) async fn diff(
     Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
 }
 
-pub(super) async fn promote(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    carry_out(&host, name, Command::Promote).await
+pub(super) async fn promote(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+) -> Result<Json<PluginVersion>, HttpError> {
+    carry_out(&host, name, VersionCommand::Promote).await
 }
 
 pub(super) async fn rollback(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, HttpError> {
-    carry_out(&host, name, Command::Rollback).await
+) -> Result<Json<PluginVersion>, HttpError> {
+    carry_out(&host, name, VersionCommand::Rollback).await
 }
 
-async fn carry_out(host: &Host, name: String, command: Command) -> Result<Json<Value>, HttpError> {
+async fn carry_out(host: &Host, name: String, command: VersionCommand) -> Result<Json<PluginVersion>, HttpError> {
     if !host.loaded.states().contains_key(&name) {
         return Err(not_found(&name));
     }
-    let live = host.releases.order(name, command).await.map_err(HttpError::Conflict)?;
-    Ok(Json(json!(live)))
+    let live = host.releases.carry_out(name, command).await;
+    let live = live.map_err(|error| HttpError::Conflict(error.to_string()))?;
+    Ok(Json(live))
 }
 
-/// What to map on trial.
+/// The body of a dry run.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
@@ -107,7 +115,7 @@ struct Run {
     body: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Whose settings to use.
+    /// The source whose settings are used.
     #[serde(default, deserialize_with = "given")]
     source: Option<String>,
 }
@@ -116,7 +124,7 @@ pub(super) async fn run(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Value>, HttpError> {
+) -> Result<Json<PluginDryRun>, HttpError> {
     let run: Run = body(&bytes)?;
     let plugin = host.loaded.plugins().get(&name).cloned();
     let plugin = plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?;
@@ -136,26 +144,7 @@ pub(super) async fn run(
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
-    let outcome = outcome(&verdict);
-    let preview = host.pipeline.store.dry_run(mapped(event, &source, verdict, Vec::new())).await?;
-    Ok(Json(json!({
-        "plugin": *plugin.version,
-        "outcome": outcome,
-        "incidents": preview.incidents,
-        "deliveries": preview.deliveries,
-        "log": trace.log,
-        "duration_us": trace.duration.as_micros() as u64,
-        "memory_bytes": trace.memory_bytes,
-    })))
-}
-
-fn outcome(verdict: &Verdict) -> Value {
-    match verdict {
-        Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
-            json!({"incidents": observations.len(), "skipped": skipped, "problems": problems})
-        }
-        Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),
-        Verdict::Wait(reason) => json!({"error": {"code": "queued", "message": reason}}),
-        Verdict::NotMapped => json!(null),
-    }
+    let recorded = host.pipeline.store.dry_run(mapped(event, &source, verdict.clone(), Vec::new())).await?;
+    let result = MapperDryRun::new(&verdict, trace, recorded.incidents, Some(recorded.deliveries));
+    Ok(Json(PluginDryRun::Mapper(result)))
 }

@@ -1,21 +1,28 @@
 //! `/api/sources`, and `POST /api/webhooks`, which registers one.
 
 pub(super) mod dry_run;
+mod find;
 
-use super::{body, body_if_any, time};
+use super::request_body::{body, optional_body};
+use super::shapes::{
+    IssuedSource, List, PluginNames, ShownSource, SourceError, SourceOrigin as ShownOrigin, SourceSecret,
+    UnusableSource, UsableSource,
+};
+use super::time::timestamp;
 use crate::config::period;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::registry::{Issued, RegisterError};
-use crate::source::{Origin, PluginChoice, SecretNote, Source};
+use crate::source::{PluginChoice, SecretNote, Source, SourceOrigin};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use find::find;
 use hookmill_incident::given;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +31,22 @@ use std::time::Duration;
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<Value>, HttpError> {
+pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<ShownSource>>, HttpError> {
     let (sources, unusable) = (host.pipeline.sources.all(), host.pipeline.sources.unusable());
     let positions = host.pipeline.store.cursors().await?;
-    let shown = sources.values().map(|source| shown_read(&host, source, &positions));
-    let data: Vec<Value> = shown.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))).collect();
-    Ok(Json(json!({"data": data, "next_cursor": null})))
+    let usable = sources.values().map(|source| shown_with_position(&host, source, &positions));
+    Ok(Json(List::complete(usable.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))))))
 }
 
-pub(super) async fn show(State(host): State<Arc<Host>>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    match host.pipeline.sources.unusable().get(&name) {
-        Some(why) => Ok(Json(shown_unusable(&name, why))),
-        None => Ok(Json(shown_read(&host, &*found(&host, &name)?, &host.pipeline.store.cursors().await?))),
+pub(super) async fn show(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+) -> Result<Json<ShownSource>, HttpError> {
+    if let Some(why) = host.pipeline.sources.unusable().get(&name) {
+        return Ok(Json(shown_unusable(&name, why)));
     }
-}
-
-fn found(host: &Host, name: &str) -> Result<Arc<Source>, HttpError> {
-    host.pipeline.sources.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))
+    let source = find(&host, &name)?;
+    Ok(Json(shown_with_position(&host, &source, &host.pipeline.store.cursors().await?)))
 }
 
 /// What is registered: beside these, the keys of a source in the configuration file.
@@ -56,15 +62,13 @@ struct Register {
 pub(super) async fn register(
     State(host): State<Arc<Host>>,
     Bytes(bytes): Bytes,
-) -> Result<(StatusCode, Json<Value>), HttpError> {
+) -> Result<(StatusCode, Json<IssuedSource>), HttpError> {
     let Register { source, secret, declaration } = body(&bytes)?;
     let says_scheme = declaration.contains_key("scheme");
     let registering = host.clone();
     let issued = complete(async move { registering.registry.register(source, declaration, secret.0).await }).await?;
-    let mut answer = with_secret(&host, &issued);
-    if !says_scheme && let Some(scheme) = vendors_scheme(&host, &issued.source) {
-        answer["suggested_scheme"] = scheme.into();
-    }
+    let mut answer = shown_issued(&host, &issued);
+    answer.suggested_scheme = vendors_scheme(&host, &issued.source).filter(|_| !says_scheme);
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -81,7 +85,7 @@ pub(super) async fn change(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Value>, HttpError> {
+) -> Result<Json<UsableSource>, HttpError> {
     let Change { secret, changes } = body(&bytes)?;
     if let Some(key) = ["source", "name"].into_iter().find(|key| changes.contains_key(*key)) {
         return Err(HttpError::InvalidRequest(format!("`{key}` cannot be changed; remove the source and add another")));
@@ -108,8 +112,8 @@ pub(super) async fn rotate(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<Value>, HttpError> {
-    let Rotate { secret, overlap } = body_if_any(&bytes)?;
+) -> Result<Json<IssuedSource>, HttpError> {
+    let Rotate { secret, overlap } = optional_body(&bytes)?;
     let overlap = overlap.map(|text| period(&text).map_err(HttpError::InvalidRequest)).transpose()?;
     let overlap = overlap.unwrap_or(OVERLAP);
     if overlap > OVERLAP_MAX {
@@ -117,7 +121,7 @@ pub(super) async fn rotate(
     }
     let own = host.clone();
     let issued = complete(async move { own.registry.rotate(&name, secret.0, overlap).await }).await?;
-    Ok(Json(with_secret(&host, &issued)))
+    Ok(Json(shown_issued(&host, &issued)))
 }
 
 /// Completes a change even if the client hangs up meanwhile: half of a change would be in the database alone.
@@ -140,13 +144,9 @@ impl<'de> Deserialize<'de> for GivenSecret {
     }
 }
 
-/// A source, with its secret when that was made just now.
-fn with_secret(host: &Host, issued: &Issued) -> Value {
-    let mut answer = shown(host, &issued.source);
-    if let Some(secret) = &issued.secret {
-        answer["secret"] = secret.expose().into();
-    }
-    answer
+fn shown_issued(host: &Host, issued: &Issued) -> IssuedSource {
+    let secret = issued.secret.as_ref().map(|secret| secret.expose().to_owned());
+    IssuedSource { source: shown(host, &issued.source), secret, suggested_scheme: None }
 }
 
 /// The scheme that the source's own mapper says its vendor signs with, if it is another than the source's.
@@ -160,64 +160,66 @@ fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     (scheme != source.settings.scheme.name()).then_some(scheme)
 }
 
-fn shown(host: &Host, source: &Source) -> Value {
+fn shown(host: &Host, source: &Source) -> UsableSource {
     let (settings, tally) = (&source.settings, source.tally.now());
     let (origin, created_at, secrets) = match &source.origin {
-        Origin::Configured => ("config", None, &[][..]),
-        Origin::Registered { created_at, secrets } => ("registered", time(*created_at), &secrets[..]),
+        SourceOrigin::Configured => (ShownOrigin::Config, None, &[][..]),
+        SourceOrigin::Registered { created_at, secrets } => (ShownOrigin::Registered, Some(*created_at), &secrets[..]),
     };
-    json!({
-        "name": &*source.name,
-        "kind": settings.kind,
-        "origin": origin,
-        "created_at": created_at,
-        "scheme": (!settings.is_pulled()).then(|| settings.scheme.name()),
-        "secrets": secrets.iter().map(secret_note).collect::<Vec<_>>(),
-        "plugin": plugin(&settings.plugin),
-        "auto_triage": settings.auto_triage,
-        "playbook": settings.playbook,
-        "playbook_error": host.triager.missing_playbook(source),
-        "severity_mapping": settings.severity_mapping,
-        "settings": settings.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
-        "on_unmappable": settings.on_unmappable,
-        "silent_after_s": settings.silent_after.map(|time| time.as_secs()),
-        "allow_ips": settings.allow_ips,
-        "requests_per_second": settings.rate_limit.requests_per_second(),
-        "payload_mib": settings.payload_bytes_max / (1024 * 1024),
-        "received": tally.received,
-        "accepted": tally.accepted,
-        "duplicates": tally.duplicates,
-        "refused": tally.refused,
-        "last_success": tally.last_success.and_then(time),
-        "last_error": tally.last_error.map(|error| {
-            json!({"at": time(error.at), "code": error.code, "message": error.message})
+    UsableSource {
+        name: source.name.to_string(),
+        kind: settings.kind,
+        origin,
+        created_at: created_at.map(timestamp),
+        scheme: (!settings.is_pulled()).then(|| settings.scheme.name().to_owned()),
+        secrets: secrets.iter().map(shown_secret).collect(),
+        plugin: plugin_names(&settings.plugin),
+        auto_triage: settings.auto_triage,
+        playbook: settings.playbook.clone(),
+        playbook_error: host.triager.missing_playbook(source),
+        severity_mapping: settings.severity_mapping.clone(),
+        settings: settings.settings.iter().cloned().collect(),
+        on_unmappable: settings.on_unmappable,
+        silent_after_s: settings.silent_after.map(|time| time.as_secs()),
+        allow_ips: settings.allow_ips.clone(),
+        requests_per_second: settings.rate_limit.requests_per_second(),
+        payload_mib: settings.payload_bytes_max / (1024 * 1024),
+        received: tally.received,
+        accepted: tally.accepted,
+        duplicates: tally.duplicates,
+        refused: tally.refused,
+        last_success: tally.last_success.map(timestamp),
+        last_error: tally.last_error.map(|error| SourceError {
+            at: Some(timestamp(error.at)),
+            code: error.code,
+            message: error.message,
         }),
-    })
-}
-
-/// A source, with how far it was read.
-fn shown_read(host: &Host, source: &Source, positions: &BTreeMap<String, String>) -> Value {
-    let mut shown = shown(host, source);
-    if source.settings.is_pulled() {
-        shown["position"] = json!(positions.get(&*source.name));
+        position: None,
     }
-    shown
 }
 
-/// A registered source that cannot be used.
-fn shown_unusable(name: &str, why: &str) -> Value {
-    json!({"name": name, "origin": "registered", "last_error": {"at": null, "code": "unusable", "message": why}})
+/// Returns a source with the position up to which it was read, if the host reads it.
+fn shown_with_position(host: &Host, source: &Source, positions: &BTreeMap<String, String>) -> ShownSource {
+    let mut shown = shown(host, source);
+    shown.position = source.settings.is_pulled().then(|| positions.get(&*source.name).cloned());
+    ShownSource::Usable(Box::new(shown))
 }
 
-fn secret_note(secret: &SecretNote) -> Value {
-    json!({"id": secret.id, "created_at": time(secret.created_at), "not_after": secret.not_after.and_then(time)})
+fn shown_unusable(name: &str, why: &str) -> ShownSource {
+    let last_error = SourceError { at: None, code: "unusable".to_owned(), message: why.to_owned() };
+    ShownSource::Unusable(UnusableSource { name: name.to_owned(), origin: ShownOrigin::Registered, last_error })
 }
 
-fn plugin(choice: &PluginChoice) -> Value {
+fn shown_secret(secret: &SecretNote) -> SourceSecret {
+    let SecretNote { id, created_at, not_after } = *secret;
+    SourceSecret { id, created_at: timestamp(created_at), not_after: not_after.map(timestamp) }
+}
+
+fn plugin_names(choice: &PluginChoice) -> PluginNames {
     match choice {
-        PluginChoice::Auto => "auto".into(),
-        PluginChoice::None => "none".into(),
-        PluginChoice::Named(names) if names.len() == 1 => names[0].as_str().into(),
-        PluginChoice::Named(names) => json!(names),
+        PluginChoice::Auto => PluginNames::One("auto".to_owned()),
+        PluginChoice::None => PluginNames::One("none".to_owned()),
+        PluginChoice::Named(names) if names.len() == 1 => PluginNames::One(names[0].clone()),
+        PluginChoice::Named(names) => PluginNames::Several(names.clone()),
     }
 }

@@ -4,7 +4,7 @@ use super::parameters::{Parameters, invalid};
 use crate::extract::Query;
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::stream::{Filter, Reader};
+use crate::stream::{Filter, StreamReader};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -50,7 +50,7 @@ pub(super) async fn follow(
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
-async fn next(mut reader: Reader) -> Option<(anyhow::Result<Bytes>, Reader)> {
+async fn next(mut reader: StreamReader) -> Option<(anyhow::Result<Bytes>, StreamReader)> {
     let next = reader.next().await;
     if let Err(error) = &next {
         warn!("who follows the stream is cut off: {error:#}");

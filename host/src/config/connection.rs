@@ -1,30 +1,36 @@
-//! The files that connections are made of, for destinations and for sources that the host reads.
+//! The files that a connection to another host needs, for destinations and for sources that the host reads.
 
-use super::file::Leaf;
+use super::value::Interpolated;
 use anyhow::{Result, ensure};
 use hookmill_connection::{CertificateFile, ClientCertificate};
 use std::path::{Path, PathBuf};
 
-/// What `ca` and `ca_password` say.
+/// Returns the file of certificate authorities that `ca` and `ca_password` declare.
+///
+/// # Errors
+/// Returns an error if there is a password without a file.
 pub(super) fn authorities(
     folder: &Path,
-    ca: Option<Leaf<PathBuf>>,
-    password: Option<Leaf<String>>,
+    ca: Option<Interpolated<PathBuf>>,
+    password: Option<Interpolated<String>>,
 ) -> Result<Option<CertificateFile>> {
-    ensure!(ca.is_some() || password.is_none(), "`ca_password` is for a `ca`, which is not set; set it or remove that");
+    ensure!(ca.is_some() || password.is_none(), "`ca_password` is set without `ca`; set `ca` or remove `ca_password`");
     Ok(ca.map(|path| CertificateFile::new(folder, &path.0, password.map(|text| text.0))))
 }
 
-/// What `client_certificate`, `client_key` and `client_password` say.
+/// Returns the certificate that `client_certificate`, `client_key` and `client_password` declare.
+///
+/// # Errors
+/// Returns an error if there is a key or a password without a certificate.
 pub(super) fn client_certificate(
     folder: &Path,
-    certificate: Option<Leaf<PathBuf>>,
-    key: Option<Leaf<PathBuf>>,
-    password: Option<Leaf<String>>,
+    certificate: Option<Interpolated<PathBuf>>,
+    key: Option<Interpolated<PathBuf>>,
+    password: Option<Interpolated<String>>,
 ) -> Result<Option<ClientCertificate>> {
     ensure!(
         certificate.is_some() || (key.is_none() && password.is_none()),
-        "`client_key` and `client_password` are for a `client_certificate`, which is not set; set it or remove them"
+        "`client_key` or `client_password` is set without `client_certificate`; set `client_certificate` or remove them"
     );
     Ok(certificate.map(|path| ClientCertificate {
         certificate: CertificateFile::new(folder, &path.0, password.map(|text| text.0)),

@@ -1,7 +1,8 @@
-//! Notifications as they are declared.
+//! Notifications as declared.
 
-use super::file::{Leaf, Name};
-use crate::deliver::{Recipe, Step, StepWords};
+use super::scalar::Name;
+use super::value::Interpolated;
+use crate::deliver::{ContentOptions, Step, StepTemplates};
 use anyhow::{Context, Result, ensure};
 use hookmill_notify::{Filter, Rule, Trigger};
 use serde::Deserialize;
@@ -9,15 +10,16 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Steps of one notification.
+/// The largest number of steps of one notification.
 const STEPS_MAX: usize = 32;
 
+/// One notification.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Notification {
+pub(super) struct NotificationDeclaration {
     name: Name,
-    enabled: Option<Leaf<bool>>,
-    trigger: Leaf<Trigger>,
+    enabled: Option<Interpolated<bool>>,
+    trigger: Interpolated<Trigger>,
     #[serde(default)]
     filter: Option<Value>,
     notify: Vec<StepDeclaration>,
@@ -32,16 +34,17 @@ struct StepDeclaration {
     subject: Option<String>,
 }
 
-impl Notification {
+impl NotificationDeclaration {
     pub fn name(&self) -> &str {
         self.name.as_str()
     }
 
-    /// When it tells whom, unless it is switched off, and what: that is kept for what is in queues.
+    /// Returns the rule, unless the notification is disabled, and its steps. The steps exist either way, because
+    /// deliveries that are already in queues need them.
     ///
     /// # Errors
-    /// What is wrong, and what is allowed.
-    pub fn into_rule(self, recipes: &BTreeMap<String, Recipe>) -> Result<(Option<Rule>, Vec<Step>)> {
+    /// Returns an error if the filter or a step is wrong.
+    pub fn into_rule(self, recipes: &BTreeMap<String, ContentOptions>) -> Result<(Option<Rule>, Vec<Step>)> {
         let trigger = self.trigger.0;
         let filter = self.filter.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let filter = Filter::parse(&filter, trigger)?;
@@ -55,8 +58,8 @@ impl Notification {
             let to = String::from(to);
             let content = recipes
                 .get(&to)
-                .with_context(|| format!("there is no destination `{to}`; declare it under `destinations`"))
-                .and_then(|recipe| recipe.content(&StepWords { template, body, subject }, trigger));
+                .with_context(|| format!("unknown destination `{to}`; declare it under `destinations`"))
+                .and_then(|recipe| recipe.content(&StepTemplates { template, body, subject }, trigger));
             steps.push(Step { content: content.with_context(|| format!("notify[{index}] to {to}"))?, to });
         }
         let to = steps.iter().map(|step| step.to.clone()).collect();

@@ -1,113 +1,87 @@
-//! One attempt: what is sent is made, sent, and what came of it is recorded.
+//! One attempt: prepares the message of a delivery, sends it, and decides what follows.
 
-use super::content::{Content, Made};
-use super::destination::{Channel, Destination, Notifications};
-use super::queue::{FAILURES, STORE_PAUSE};
-use crate::loaded::Loaded;
-use crate::metrics::Metrics;
-use arc_swap::ArcSwap;
-use hookmill_connection::{Answer, Code, Failure, with_jitter};
-use hookmill_incident::id::unix_ms;
-use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next, Store, StoreError};
+use super::content::Content;
+use super::context::DeliveryContext;
+use super::destination::{Destination, Notifications};
+use super::prepare::prepare;
+use super::send_result::SendResult;
+use hookmill_connection::{Code, Failure, with_jitter};
+use hookmill_incident::timestamp::unix_ms;
+use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next};
 use reqwest::StatusCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 use uuid::Uuid;
 
-/// What attempts need besides their destination.
+/// The result of an attempt, not recorded yet.
 #[derive(Debug)]
-pub(super) struct Office {
-    pub store: Arc<Store>,
-    pub loaded: Arc<Loaded>,
-    pub metrics: Arc<Metrics>,
-    pub notifications: ArcSwap<Notifications>,
-    pub public_url: ArcSwap<String>,
-    pub retry_now: ArcSwap<Vec<Arc<Notify>>>,
-}
-
-impl Office {
-    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        let (notifications, public_url, retry_now) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
-        Self { store, loaded, metrics, notifications, public_url, retry_now }
-    }
-}
-
-/// What came of sending something.
-#[derive(Debug)]
-pub(super) enum Sent {
-    /// It is there; with the answer, where there are answers.
-    Arrived(Option<Answer>),
-    /// There is nothing to send, for this reason.
-    Skipped(String),
-    /// It was answered otherwise.
-    Refused(Answer),
-    /// It did not come through, and may another time.
-    Failed(Failure),
-    /// It cannot be sent, now or later.
-    Impossible(Failure),
-}
-
-impl From<Answer> for Sent {
-    fn from(answer: Answer) -> Self {
-        if answer.status.is_success() { Self::Arrived(Some(answer)) } else { Self::Refused(answer) }
-    }
-}
-
-/// An attempt that was made and is not recorded yet.
-#[derive(Debug)]
-pub(super) struct Tried {
-    /// What is to be recorded of it.
+pub(super) struct AttemptResult {
+    /// The part that is stored.
     pub attempted: Attempted,
-    /// How long its destination asked to be left alone.
+    /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Failures in a row, this one among them.
+    /// Consecutive failures of the destination, including this attempt.
     pub failures: u32,
-    /// Whether the receiver asks not to be called again.
+    /// Whether the receiver answered 410 Gone.
     pub is_gone: bool,
 }
 
-impl Tried {
-    /// An attempt that ended in a defect of the host.
-    pub fn broken(destination: &Destination, delivery: Uuid, attempts: u32) -> Self {
-        let failure = Failure::new(Code::Request, "the attempt ended abruptly; the host's log has more");
+impl AttemptResult {
+    /// Returns the result of an attempt whose task panicked.
+    pub fn panicked(destination: &Destination, delivery: Uuid, attempts: u32) -> Self {
+        let failure = Failure::new(Code::Request, "the attempt ended abruptly; see the host's log");
         let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
-        let attempt = recorded(Sent::Failed(failure), unix_ms(), 0);
+        let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
         let attempted = Attempted { delivery, attempt, next, health };
         Self { attempted, retry_after: None, failures: 0, is_gone: false }
     }
 }
 
 /// Makes one attempt.
-pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, office: &Office) -> Tried {
+pub(super) async fn attempt(
+    destination: &Destination,
+    delivery: DueDelivery,
+    context: &DeliveryContext,
+) -> AttemptResult {
     let (at, started) = (unix_ms(), Instant::now());
-    let sent = sent(destination, &delivery, office).await;
+    let sent = prepare_and_send(destination, &delivery, context).await;
     let duration_ms = started.elapsed().as_millis() as i64;
-    let retry_after = match &sent {
-        Sent::Refused(answer) => answer.retry_after,
-        _ => None,
+    let (retry_after, is_gone) = match &sent {
+        SendResult::Refused(answer) => (answer.retry_after, answer.status == StatusCode::GONE),
+        _ => (None, false),
     };
-    let again = || next_attempt(destination, delivery.attempts, retry_after);
-    let (next, health) = match &sent {
-        Sent::Arrived(_) => (Next::Delivered, Health::Well),
-        Sent::Skipped(_) => (Next::Delivered, Health::Unknown),
-        Sent::Refused(answer) if answer.status == StatusCode::GONE => (Next::Dead, Health::Failing),
-        Sent::Refused(answer) if is_final(answer.status) => (Next::Dead, Health::Unknown),
-        Sent::Refused(_) => (again(), Health::Failing),
-        Sent::Failed(failure) if failure.code == Code::Request => (again(), Health::Unknown),
-        Sent::Failed(_) => (again(), Health::Failing),
-        Sent::Impossible(_) => (Next::Dead, Health::Unknown),
-    };
-    let result = match (&sent, next) {
-        (Sent::Skipped(_), _) => "skipped",
+    let (next, health) = decide(&sent, || next_attempt(destination, delivery.attempts, retry_after));
+    context.metrics.delivery(&destination.name, metric_label(&sent, next));
+    let attempt = sent.into_attempt(at, duration_ms);
+    log(destination, &delivery, &attempt, next);
+    let attempted = Attempted { delivery: delivery.id, attempt, next, health };
+    AttemptResult { attempted, retry_after, failures: 0, is_gone }
+}
+
+/// Decides what follows an attempt, and what the attempt says about the health of the destination.
+fn decide(sent: &SendResult, retry: impl Fn() -> Next) -> (Next, Health) {
+    match sent {
+        SendResult::Arrived(_) => (Next::Delivered, Health::Well),
+        SendResult::Skipped(_) => (Next::Delivered, Health::Unknown),
+        SendResult::Refused(answer) if answer.status == StatusCode::GONE => (Next::Dead, Health::Failing),
+        SendResult::Refused(answer) if is_final(answer.status) => (Next::Dead, Health::Unknown),
+        SendResult::Refused(_) => (retry(), Health::Failing),
+        SendResult::Failed(failure) if failure.code == Code::Request => (retry(), Health::Unknown),
+        SendResult::Failed(_) => (retry(), Health::Failing),
+        SendResult::Impossible(_) => (Next::Dead, Health::Unknown),
+    }
+}
+
+fn metric_label(sent: &SendResult, next: Next) -> &'static str {
+    match (sent, next) {
+        (SendResult::Skipped(_), _) => "skipped",
         (_, Next::Delivered) => "delivered",
         (_, Next::Retry(_)) => "retry",
         (_, Next::Dead) => "dead",
-    };
-    office.metrics.delivery(&destination.name, result);
-    let is_gone = matches!(&sent, Sent::Refused(answer) if answer.status == StatusCode::GONE);
-    let attempt = recorded(sent, at, duration_ms);
+    }
+}
+
+fn log(destination: &Destination, delivery: &DueDelivery, attempt: &Attempt, next: Next) {
     let request_id = delivery.message.as_ref().map(Message::request_id).unwrap_or_default();
     let number = delivery.attempts + 1;
     match &attempt.error {
@@ -117,82 +91,30 @@ pub(super) async fn attempt(destination: &Destination, delivery: DueDelivery, of
             debug!(request_id, destination = destination.name, delivery = %delivery.id, attempt = number, "delivered")
         }
     }
-    let attempted = Attempted { delivery: delivery.id, attempt, next, health };
-    Tried { attempted, retry_after, failures: 0, is_gone }
 }
 
-/// Records attempts, and disables their destination when that is what they come to. Ends when that is on disk.
-pub(super) async fn record(destination: &Destination, tried: &[Tried], office: &Office) {
-    let (name, store) = (&destination.name, &office.store);
-    let attempts = || tried.iter().map(|tried| tried.attempted.clone()).collect();
-    // What arrived is not sent again because the disk is full.
-    while let Err(error) = store.record_attempts(name, attempts()).await {
-        pause(name, &error).await;
-    }
-    let Some(reason) = reason_to_disable(destination, tried, store) else { return };
-    warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
-    while let Err(error) = store.disable_destination(name, reason.to_owned()).await {
-        pause(name, &error).await;
-    }
-    while let Err(error) = store.give_up(name).await {
-        pause(name, &error).await;
-    }
-}
-
-async fn pause(destination: &str, error: &StoreError) {
-    warn!(destination, "what came of attempts is not recorded yet: {error:#}");
-    tokio::time::sleep(STORE_PAUSE).await;
-}
-
-fn reason_to_disable(destination: &Destination, tried: &[Tried], store: &Store) -> Option<&'static str> {
-    let state = store.destination(&destination.name).filter(|state| state.disabled.is_none())?;
-    let limit_ms = destination.disable_after.as_millis() as i64;
-    // Two failures far apart are not all that there was between them.
-    let is_lasting = |tried: &Tried| {
-        let Attempted { attempt, health, .. } = &tried.attempted;
-        let is_long = state.failing_since.is_some_and(|since| attempt.at - since >= limit_ms);
-        *health == Health::Failing && tried.failures >= FAILURES && is_long
-    };
-    if tried.iter().any(|tried| tried.is_gone) {
-        return Some("the receiver answered 410 Gone, which asks not to be called again");
-    }
-    tried.iter().any(is_lasting).then_some("every attempt failed for as long as `disable_after` says")
-}
-
-async fn sent(destination: &Destination, delivery: &DueDelivery, office: &Office) -> Sent {
-    let notifications = office.notifications.load();
+async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, context: &DeliveryContext) -> SendResult {
+    let notifications = context.notifications.load();
     let content = match &delivery.step {
         None => destination.content.as_ref().map_err(Clone::clone),
         Some((name, step)) => content_of(&notifications, name, *step, &destination.name),
     };
     let content = match content {
         Ok(content) => content,
-        Err(reason) => return Sent::Impossible(Failure::new(Code::Request, reason)),
+        Err(reason) => return SendResult::Impossible(Failure::new(Code::Request, reason)),
     };
-    let made = content.make(destination, delivery, &office.loaded, &office.public_url.load()).await;
-    send(destination, delivery.id, made).await
+    let message = prepare(content, destination, delivery, &context.loaded, &context.public_url.load()).await;
+    destination.channel.send(delivery.id, message).await
 }
 
-/// Sends what was made.
-pub(super) async fn send(destination: &Destination, id: Uuid, made: Made) -> Sent {
-    let request = |text: String| Failure::new(Code::Request, text);
-    match (made, &destination.channel) {
-        (Made::Nothing(reason), _) => Sent::Skipped(reason),
-        (Made::NotNow(error), _) => Sent::Failed(request(format!("{error:#}"))),
-        (Made::Never(error), _) => Sent::Impossible(request(format!("{error:#}"))),
-        (Made::Request(rendered), Channel::Http(http)) => http.send(id, rendered).await,
-        (Made::Alert(alert), Channel::Http(http)) => Box::pin(alert.send(http, id)).await,
-        (Made::Mail(mail), Channel::Email(email)) => email.send(mail).await,
-        (Made::Line(line), Channel::File(file)) => file.append(line).await,
-        _ => Sent::Impossible(request(format!("a {} cannot be sent this", destination.kind))),
-    }
-}
-
-/// What a step of a notification sends, if it still sends something there.
+/// Returns the content of a step of a notification.
+///
+/// # Errors
+/// Returns an error if the notification or the step does not exist any more.
 fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
     let steps =
         notifications.get(name).ok_or_else(|| format!("its notification `{name}` is not configured any more"))?;
-    // Steps may have been put before it or taken out.
+    // Other steps may have been added or removed since the delivery was queued.
     let mut others = steps.iter().filter(|step| step.to == to);
     let step =
         steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
@@ -200,27 +122,7 @@ fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to:
         .ok_or_else(|| format!("its notification `{name}` was changed, and this step does not go here any more"))
 }
 
-pub(super) fn recorded(sent: Sent, at: i64, duration_ms: i64) -> Attempt {
-    let attempt = Attempt { at, duration_ms, http_status: None, code: None, error: None, answer: None };
-    let failed = |failure: Failure| (Some(failure.code.as_str()), Some(failure.to_string()));
-    match sent {
-        Sent::Arrived(None) => attempt,
-        Sent::Arrived(Some(answer)) => {
-            Attempt { http_status: Some(answer.status.as_u16()), answer: Some(answer.text), ..attempt }
-        }
-        Sent::Skipped(reason) => Attempt { error: Some(reason), ..attempt },
-        Sent::Refused(answer) => {
-            let (code, error) = failed(Failure::status(answer.status, &answer.text));
-            Attempt { http_status: Some(answer.status.as_u16()), code, error, answer: Some(answer.text), ..attempt }
-        }
-        Sent::Failed(failure) | Sent::Impossible(failure) => {
-            let (code, error) = failed(failure);
-            Attempt { code, error, ..attempt }
-        }
-    }
-}
-
-/// Answers after which another attempt would be answered the same.
+/// Returns whether a receiver would answer another attempt in the same way.
 fn is_final(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
 }

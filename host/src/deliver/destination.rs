@@ -1,150 +1,80 @@
-//! Where deliveries go: by which channel, how often again, how many at once.
+//! The destinations of deliveries.
 
+use super::channel::Channel;
 use super::content::Content;
-use super::email::Email;
-use super::file::LineFile;
-use super::http::Http;
+use super::destination_type::DestinationType;
+use super::retry_schedule::RetrySchedule;
 use crate::rate_limit::RateLimit;
-use hookmill_incident::words;
 use hookmill_store::DestinationRow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Attempts that one destination has under way at once.
+/// The default number of concurrent attempts of one destination.
 pub const CONCURRENCY: usize = 8;
-/// The most that can be configured.
+/// The largest `concurrency` that can be configured.
 pub const CONCURRENCY_MAX: usize = 256;
-/// How long nothing but failures may last before a destination gets nothing any more.
+/// The default time of uninterrupted failures after which a destination is disabled.
 pub const DISABLE_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
-words!(
-    /// What a destination is.
-    DestinationType {
-        /// Audit entries as JSON over HTTP.
-        Webhook = "webhook",
-        /// Any HTTP request.
-        Http = "http",
-        Slack = "slack", Mattermost = "mattermost",
-        /// Microsoft Teams, through a Workflows URL.
-        Teams = "teams",
-        /// SMTP.
-        Email = "email",
-        /// Alerts of a TheHive.
-        Thehive = "thehive",
-        /// Lines of JSON in a file.
-        File = "file",
-    }
-);
-
-words!(
-    /// What waits for what.
-    Ordering {
-        /// Changes of one incident for each other.
-        Incident = "incident",
-        /// Nothing.
-        None = "none",
-    }
-);
-
-/// A receiver and how it is dealt with.
+/// A receiver, and how deliveries to it are sent and retried.
 #[derive(Debug)]
 pub struct Destination {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it is.
+    /// The type.
     pub kind: DestinationType,
-    /// What makes it the same destination after a change of the configuration: where it is.
+    /// A digest of the address, which identifies the destination after a change of the configuration.
     pub fingerprint: String,
-    /// Whether every audit entry goes there.
-    pub receives_all: bool,
-    /// Whether changes of one incident wait for each other.
+    /// Whether the destination gets every audit entry.
+    pub gets_all_changes: bool,
+    /// Whether changes of one incident are delivered in order.
     pub is_ordered: bool,
-    /// The way there.
+    /// The channel to the receiver.
     pub channel: Channel,
-    /// What it is sent of a change that no notification sends there, or why there is nothing to send.
+    /// The content of deliveries that belong to no notification, or the reason why there is none.
     pub content: Result<Content, String>,
-    /// When to try again.
+    /// The waits between attempts.
     pub retry_schedule: RetrySchedule,
-    /// Attempts under way at once.
+    /// The number of concurrent attempts.
     pub concurrency: usize,
-    /// How long nothing but failures may last.
+    /// The time of uninterrupted failures after which the destination is disabled.
     pub disable_after: Duration,
-    /// Attempts in a second.
+    /// The limit of attempts per second.
     pub rate_limit: RateLimit,
 }
 
-/// How something is sent.
-#[derive(Debug)]
-pub enum Channel {
-    /// A request and its answer.
-    Http(Http),
-    /// A mail.
-    Email(Email),
-    /// A line.
-    File(LineFile),
-}
-
-/// The waits between attempts; one attempt more than waits, and it is dead.
-#[derive(Clone, Debug)]
-pub struct RetrySchedule(Vec<Duration>);
-
-/// What each notification sends, step by step.
+/// The steps of each notification, by name.
 pub type Notifications = BTreeMap<String, Arc<[Step]>>;
 
-/// What one step of a notification sends where.
+/// One step of a notification.
 #[derive(Debug)]
 pub struct Step {
     /// The destination.
     pub to: String,
-    /// What is sent.
+    /// The content of its messages.
     pub content: Content,
 }
 
-impl RetrySchedule {
-    /// These waits.
-    pub fn new(waits: Vec<Duration>) -> Self {
-        Self(waits)
-    }
-
-    /// The wait after so many attempts; none when that was the last one.
-    pub fn wait(&self, attempts: u32) -> Option<Duration> {
-        self.0.get(attempts as usize).copied()
-    }
-}
-
-impl Default for RetrySchedule {
-    fn default() -> Self {
-        const MINUTE: u64 = 60;
-        const HOUR: u64 = 60 * MINUTE;
-        let seconds = [5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
-        Self(seconds.into_iter().map(Duration::from_secs).collect())
-    }
-}
-
 impl Destination {
-    /// What the store has to know of it.
+    /// Returns the part that the store needs.
     pub fn row(&self) -> DestinationRow {
         DestinationRow {
             name: self.name.clone(),
             fingerprint: self.fingerprint.clone(),
-            receives_all: self.receives_all,
+            receives_all: self.gets_all_changes,
             is_ordered: self.is_ordered,
         }
     }
 
-    /// The files that its connections are made with.
+    /// Returns the files that the connections were created from.
     pub fn files(&self) -> &[PathBuf] {
-        match &self.channel {
-            Channel::Http(http) => http.connection.files(),
-            Channel::Email(email) => email.files(),
-            Channel::File(_) => &[],
-        }
+        self.channel.files()
     }
 
-    /// Whether a plugin makes what it is sent.
+    /// Returns whether a notifier renders the requests.
     pub(super) fn waits_for_plugins(&self) -> bool {
-        self.content.as_ref().is_ok_and(Content::has_notifier)
+        self.content.as_ref().is_ok_and(|content| content.notifier().is_some())
     }
 }

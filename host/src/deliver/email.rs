@@ -1,6 +1,6 @@
-//! Sends mails over SMTP: to an address that was checked, over TLS unless that is switched off.
+//! Sends mails over SMTP: only to permitted addresses, and over TLS unless that is switched off.
 
-use super::attempt::Sent;
+use super::send_result::SendResult;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,19 +22,19 @@ const SUBMISSION_PORT: u16 = 587;
 const SUBMISSION_TLS_PORT: u16 = 465;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is configured of a mail server.
+/// The options of a mail server.
 pub struct EmailOptions {
-    /// `smtp://HOST[:PORT]`, or `smtps://` where TLS begins at once.
+    /// `smtp://HOST[:PORT]`, or `smtps://` for a connection that starts with TLS.
     pub url: Url,
-    /// Whether `smtp://` goes over to TLS before anything is said.
+    /// Whether `smtp://` requires STARTTLS before anything else is sent.
     pub starttls: bool,
-    /// Who the host is there.
+    /// User name and password.
     pub credentials: Option<(String, String)>,
-    /// Authorities that are believed beside those of the system.
+    /// Certificate authorities that are trusted beside those of the system.
     pub ca: Option<CertificateFile>,
-    /// How long one attempt may take.
+    /// The timeout of one attempt.
     pub timeout: Option<Duration>,
-    /// Where the server may be.
+    /// The permitted addresses of the server.
     pub guard: AddressGuard,
 }
 
@@ -45,7 +45,7 @@ pub struct Email {
     port: u16,
     tls: SmtpTls,
     credentials: Option<Credentials>,
-    /// What a server that repeats what it was told may show.
+    /// Texts to redact in answers, because a server may repeat them.
     secrets: Vec<String>,
     timeout: Duration,
     files: Vec<PathBuf>,
@@ -53,20 +53,20 @@ pub struct Email {
 
 enum SmtpTls {
     Off,
-    AtOnce(TlsParameters),
-    Asked(TlsParameters),
+    Implicit(TlsParameters),
+    Starttls(TlsParameters),
 }
 
-/// From whom to whom.
+/// Sender and recipients of mails.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct MailAddresses {
     /// The sender.
     pub from: Mailbox,
-    /// Everybody who gets it.
+    /// The recipients.
     pub to: Vec<Mailbox>,
 }
 
-/// A mail that is ready.
+/// A mail that is ready to be sent.
 #[derive(Debug)]
 pub struct Mail {
     message: Message,
@@ -74,25 +74,25 @@ pub struct Mail {
 }
 
 impl EmailOptions {
-    /// Reads the files and checks the rest.
+    /// Reads the files and checks the options.
     ///
     /// # Errors
-    /// Which key cannot be used, and what to do.
+    /// Returns an error that names the invalid key.
     pub fn connect(self) -> Result<Email> {
         let is_tls = self.url.scheme() == "smtps";
         ensure!(
             is_tls || self.url.scheme() == "smtp",
-            "`url` begins with `{}:`; smtp: and smtps: are taken",
+            "unknown scheme `{}` in `url`; expected `smtp:` or `smtps:`",
             self.url.scheme()
         );
         ensure!(
             self.url.username().is_empty() && self.url.password().is_none(),
             "`url` has a user name in it; write it as `auth: {{ type: basic, … }}`"
         );
-        ensure!(self.starttls || !is_tls, "`starttls` is for smtp:, and `url` is smtps:");
+        ensure!(self.starttls || !is_tls, "`starttls: false` is for smtp:, and `url` is smtps:");
         ensure!(
             self.starttls || self.credentials.is_none(),
-            "without TLS everybody on the way reads the password; remove `starttls: false` or `auth`"
+            "without TLS the password is sent in plain text; remove `starttls: false` or `auth`"
         );
         let host = self.url.host_str().filter(|host| !host.is_empty()).context("`url` names no host")?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -103,7 +103,7 @@ impl EmailOptions {
                 parameters = parameters.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
             }
         }
-        // The provider is the process's; whoever comes second finds it there.
+        // The provider is global; an error means that it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let parameters = parameters.build_rustls().context("cannot set up TLS")?;
         Ok(Email {
@@ -111,8 +111,8 @@ impl EmailOptions {
             port: self.url.port().unwrap_or(default_port),
             host,
             tls: match (is_tls, self.starttls) {
-                (true, _) => SmtpTls::AtOnce(parameters),
-                (false, true) => SmtpTls::Asked(parameters),
+                (true, _) => SmtpTls::Implicit(parameters),
+                (false, true) => SmtpTls::Starttls(parameters),
                 (false, false) => SmtpTls::Off,
             },
             secrets: self.credentials.iter().flat_map(|(user, password)| secrets(user, password)).collect(),
@@ -124,41 +124,42 @@ impl EmailOptions {
 }
 
 impl Email {
-    /// The files that it was made of.
+    /// Returns the files that the connection was created from.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    pub(super) async fn send(&self, mail: Mail) -> Sent {
+    /// Sends a mail.
+    pub(super) async fn send(&self, mail: Mail) -> SendResult {
         match tokio::time::timeout(self.timeout, self.try_send(mail)).await {
             Ok(sent) => sent,
-            Err(_) => Sent::Failed(Failure::new(
+            Err(_) => SendResult::Failed(Failure::new(
                 Code::Timeout,
-                format!("the mail server did not take it in time ({} s)", self.timeout.as_secs_f64()),
+                format!("the mail server did not accept the mail in time ({} s)", self.timeout.as_secs_f64()),
             )),
         }
     }
 
-    async fn try_send(&self, mail: Mail) -> Sent {
+    async fn try_send(&self, mail: Mail) -> SendResult {
         let found = match self.guard.permitted_addresses(&self.host).await {
             Ok(found) => found,
-            Err(error) => return Sent::Failed(error.into()),
+            Err(error) => return SendResult::Failed(error.into()),
         };
         let mut failure = Failure::new(Code::Connect, "the mail server has no address");
         for address in found {
             let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
             let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();
             match transport.send(mail.message.clone()).await {
-                Ok(_) => return Sent::Arrived(None),
-                // The server has said no; another address of it would too.
+                Ok(_) => return SendResult::Arrived(None),
+                // A permanent refusal would be the same at another address of the server.
                 Err(error) if error.is_permanent() && !is_about_password(&error) => {
-                    return Sent::Impossible(self.failure(&error));
+                    return SendResult::Impossible(self.failure(&error));
                 }
-                Err(error) if error.status().is_some() => return Sent::Failed(self.failure(&error)),
+                Err(error) if error.status().is_some() => return SendResult::Failed(self.failure(&error)),
                 Err(error) => failure = self.failure(&error),
             }
         }
-        Sent::Failed(failure)
+        SendResult::Failed(failure)
     }
 
     fn failure(&self, error: &smtp::Error) -> Failure {
@@ -172,8 +173,8 @@ impl Email {
     fn set_up(&self, server: AsyncSmtpTransportBuilder) -> AsyncSmtpTransportBuilder {
         let tls = match &self.tls {
             SmtpTls::Off => Tls::None,
-            SmtpTls::AtOnce(parameters) => Tls::Wrapper(parameters.clone()),
-            SmtpTls::Asked(parameters) => Tls::Required(parameters.clone()),
+            SmtpTls::Implicit(parameters) => Tls::Wrapper(parameters.clone()),
+            SmtpTls::Starttls(parameters) => Tls::Required(parameters.clone()),
         };
         let server = server.port(self.port).timeout(Some(self.timeout)).tls(tls);
         match &self.credentials {
@@ -183,18 +184,18 @@ impl Email {
     }
 }
 
-/// No password is shown.
+/// Shows no password.
 impl fmt::Debug for Email {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.debug_struct("Email").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
 
-impl Letter {
-    /// A mail with a text. The delivery's id makes its `Message-ID`, by which a repeat is told.
+impl MailAddresses {
+    /// Creates a mail. Its `Message-ID` contains the delivery's id, so that a repeated mail can be recognized.
     ///
     /// # Errors
-    /// When there is no mail of it.
+    /// Returns an error if the mail cannot be composed.
     pub(super) fn mail(&self, id: Uuid, subject: &str, text: String) -> Result<Mail> {
         let domain = self.from.email.domain();
         let mut mail = Message::builder()
@@ -212,18 +213,18 @@ impl Letter {
 }
 
 impl Mail {
-    /// As it is shown in a dry run.
+    /// Returns the mail as shown in a dry run.
     pub fn shown(&self) -> &Value {
         &self.shown
     }
 }
 
-/// A password, as it is and as it goes over the line.
+/// Returns a password in plain text and in the encodings of SMTP.
 fn secrets(user: &str, password: &str) -> [String; 3] {
     [STANDARD.encode(format!("\0{user}\0{password}")), STANDARD.encode(password), password.to_owned()]
 }
 
-/// Another attempt, with another password, may be answered otherwise.
+/// Returns whether a refusal is about the password: such a refusal is retried, because the password may be corrected.
 fn is_about_password(error: &smtp::Error) -> bool {
     let code = error.status().map(|code| code.to_string());
     code.is_some_and(|code| ["530", "534", "535", "538"].contains(&code.as_str()))
@@ -235,7 +236,7 @@ fn failure_of(error: &smtp::Error) -> Failure {
     }
     let code = match error {
         error if error.status().is_some() => Code::Status,
-        // It has no STARTTLS, or no way to prove who asks.
+        // The server offers neither STARTTLS nor a supported authentication.
         error if error.is_client() => Code::Tls,
         error if error.is_timeout() => Code::Timeout,
         error if error.is_tls() => Code::Tls,

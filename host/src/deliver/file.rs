@@ -1,6 +1,6 @@
 //! Appends lines to a file.
 
-use super::attempt::Sent;
+use super::send_result::SendResult;
 use anyhow::{Context, Result};
 use hookmill_connection::{Code, Failure};
 use std::fs::{File, OpenOptions};
@@ -9,33 +9,34 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A file that lines are appended to. It is opened for each, so that it can be rotated.
+/// A file to which lines are appended. The file is opened for each line, so that it can be rotated.
 #[derive(Debug)]
 pub struct LineFile {
     path: PathBuf,
-    turn: Arc<Mutex<()>>,
+    lock: Arc<Mutex<()>>,
 }
 
 impl LineFile {
-    /// The file at a path, which need not be there.
+    /// Creates a destination for the file at a path, which need not exist.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, turn: Arc::default() }
+        Self { path, lock: Arc::default() }
     }
 
-    pub(super) async fn append(&self, line: Vec<u8>) -> Sent {
-        let (path, turn) = (self.path.clone(), self.turn.clone());
+    /// Appends a line.
+    pub(super) async fn append(&self, line: Vec<u8>) -> SendResult {
+        let (path, lock) = (self.path.clone(), self.lock.clone());
         let written = tokio::task::spawn_blocking(move || {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
             append(&path, line).with_context(|| format!("cannot write {}", path.display()))
         });
         match written.await.map_err(anyhow::Error::from).flatten() {
-            Ok(()) => Sent::Arrived(None),
-            Err(error) => Sent::Failed(Failure::new(Code::File, format!("{error:#}"))),
+            Ok(()) => SendResult::Arrived(None),
+            Err(error) => SendResult::Failed(Failure::new(Code::File, format!("{error:#}"))),
         }
     }
 }
 
-/// On disk when it returns. A line that was only half written before is ended first.
+/// Appends a line and syncs it to disk. An incomplete last line is ended first.
 fn append(path: &Path, mut line: Vec<u8>) -> Result<()> {
     let is_new = !path.exists();
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
@@ -51,7 +52,7 @@ fn append(path: &Path, mut line: Vec<u8>) -> Result<()> {
     file.write_all(&line)?;
     file.sync_data()?;
     if is_new {
-        // Its name has to outlive a power cut too.
+        // The directory entry of a new file must survive a power failure too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
     }

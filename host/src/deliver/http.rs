@@ -1,34 +1,34 @@
-//! Sends requests.
+//! Sends requests over HTTP.
 
-use super::attempt::Sent;
-use super::render::Rendered;
+use super::request::OutgoingRequest;
+use super::send_result::SendResult;
 use super::signature::Signature;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::HeaderName;
 use uuid::Uuid;
 
-/// Connections to one receiver, and who the host is there.
+/// The connection to one receiver, with the host's credentials and signature.
 #[derive(Debug)]
 pub struct Http {
-    /// The way there.
+    /// The connection.
     pub connection: Connection,
     authentication: Authentication,
     signature: Signature,
-    /// What says who sends goes to no other scheme, host or port.
+    /// Credentials and signature are sent to no other scheme, host or port.
     url: Url,
-    /// What of the URL is a secret, where the URL is one.
+    /// The secret part of the URL, if the URL itself grants access.
     secret_path: Option<String>,
 }
 
 impl Http {
-    /// As configured, with a URL whose user name is taken out of it, so that it goes where `auth` goes and nowhere else.
+    /// Creates the channel. A user name in the URL is moved into the authentication, so that it is protected like `auth`.
     ///
     /// # Errors
-    /// When the URL is no HTTP URL, or says who sends where `auth` says it too.
+    /// Returns an error if the URL is not an HTTP URL, or has a user name beside `auth`.
     pub fn new(
         url: &mut Url,
         connection: Connection,
@@ -47,33 +47,33 @@ impl Http {
         Ok(Self { connection, authentication, signature, url: url.clone(), secret_path: None })
     }
 
-    /// The same at a URL that whoever knows it can write to.
+    /// Marks the path of the URL as a secret that grants access.
     pub fn with_secret_path(self) -> Self {
         let url = &self.url;
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         Self { secret_path: Some(path).filter(|path| path.len() > 1), ..self }
     }
 
-    /// Headers that nobody else can set.
+    /// Returns the headers that only the channel sets.
     pub fn own_headers(&self) -> Vec<HeaderName> {
         self.authentication.header_name().cloned().into_iter().chain(self.signature.header_names()).collect()
     }
 
-    /// Sends a request with everything that says who sends it.
-    pub(super) async fn send(&self, id: Uuid, rendered: Rendered) -> Sent {
-        match self.request(id, rendered).await {
+    /// Sends a request with signature and authentication.
+    pub(super) async fn send(&self, id: Uuid, request: OutgoingRequest) -> SendResult {
+        match self.request(id, request).await {
             Ok(answer) => answer.into(),
-            Err(failure) => Sent::Failed(failure),
+            Err(failure) => SendResult::Failed(failure),
         }
     }
 
-    /// The answer to a request, whatever it is.
-    pub(super) async fn request(&self, id: Uuid, rendered: Rendered) -> Result<Answer, Failure> {
-        let Rendered { method, url, mut headers, body } = rendered;
+    /// Sends a request and returns the answer, whatever its status.
+    pub(super) async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
+        let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
-            return Err(Failure::new(Code::Request, "it was made for another address than the destination now has"));
+            return Err(Failure::new(Code::Request, "the request is for another address than the destination has now"));
         }
-        // These take the place of whatever a notifier or a template said.
+        // These replace headers of the same name from a notifier or a template.
         headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);
         self.authentication.apply(&mut headers);
         let response = self.connection.send(method, url, headers, body).await?;

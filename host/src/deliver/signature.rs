@@ -5,39 +5,39 @@ use hookmill_connection::header_name;
 use hookmill_signatures::{Declaration, Scheme, Secret, StandardWebhooks};
 use reqwest::header::{HeaderMap, HeaderName};
 
-/// How a destination's deliveries are signed.
+/// The signature of a destination's deliveries.
 #[derive(Debug, Default)]
 pub enum Signature {
-    /// Not at all.
+    /// No signature.
     #[default]
     None,
-    /// `webhook-signature`, with a signature of each secret: a receiver takes whichever it knows.
+    /// `webhook-signature`, with a signature for each secret, so that a receiver can use any of them.
     StandardWebhooks(Box<StandardWebhooks>),
-    /// A keyed hash of the body, as a source's scheme describes it.
+    /// A keyed hash of the body, described by a signature scheme.
     Hash(Box<Scheme>),
 }
 
 impl Signature {
-    /// Standard Webhooks with these secrets.
+    /// Creates a signature of Standard Webhooks with these secrets.
     ///
     /// # Errors
-    /// When one is none of theirs. No secret is in the text.
+    /// Returns an error, without secrets in its text, if a secret is invalid.
     pub fn standard_webhooks(secrets: &[String]) -> Result<Self> {
         Ok(Self::StandardWebhooks(Box::new(StandardWebhooks::new(secrets)?)))
     }
 
-    /// As GitHub signs: `X-Hub-Signature-256`.
+    /// Creates the signature of GitHub: `X-Hub-Signature-256`.
     ///
     /// # Errors
-    /// As [`Signature::hash`].
+    /// Returns the errors of [`Signature::hash`].
     pub fn github(secrets: &[String]) -> Result<Self> {
         Self::declared(&Declaration::preset("github"), secrets)
     }
 
-    /// A keyed hash of the body in a header of this name, after a prefix.
+    /// Creates a keyed hash of the body in a header of this name, after a prefix.
     ///
     /// # Errors
-    /// When there is no such header, algorithm or encoding, or not one secret.
+    /// Returns an error if header, algorithm or encoding is invalid, or if there is not exactly one secret.
     pub fn hash(header: &str, algorithm: &str, encoding: &str, prefix: &str, secrets: &[String]) -> Result<Self> {
         let header = header_name(header, "header")?;
         let declaration = Declaration::preset("hmac")
@@ -50,27 +50,24 @@ impl Signature {
 
     fn declared(declaration: &Declaration, secrets: &[String]) -> Result<Self> {
         let [secret] = secrets else {
-            bail!(
-                "a `{}` signature is made with one secret; only `standard-webhooks` has room for more",
-                declaration.scheme
-            );
+            bail!("a `{}` signature uses one secret; only `standard-webhooks` can use several", declaration.scheme);
         };
         if secret.is_empty() {
             bail!("the secret is empty");
         }
         let scheme = Scheme::declare(declaration, &[Secret::new(secret.clone())])?;
         let signature = Self::Hash(Box::new(scheme));
-        // What cannot be signed is to be known now.
+        // Signing once reveals errors when the configuration is loaded.
         signature.headers("", 0, b"")?;
         Ok(signature)
     }
 
-    /// The headers that it sets, which are nobody else's to set.
+    /// Returns the headers of the signature, which nothing else may set.
     pub fn header_names(&self) -> Vec<HeaderName> {
         self.headers("", 0, b"").map(|headers| headers.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The headers of one message.
+    /// Returns the signature headers of one message.
     pub(super) fn headers(&self, id: &str, now_ms: i64, body: &[u8]) -> Result<HeaderMap> {
         let mut headers = match self {
             Self::Hash(scheme) => scheme.sign(body, now_ms, id)?.headers,
@@ -90,7 +87,7 @@ impl Signature {
 mod tests {
     use super::Signature;
 
-    /// That of GitHub's documentation, and those that `openssl dgst -hmac` prints.
+    /// The examples of GitHub's documentation and of `openssl dgst -hmac`.
     #[test]
     fn hashes_of_the_body() {
         let secrets = ["It's a Secret to Everybody".to_owned()];
@@ -103,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_sign_is_refused() {
+    fn invalid_signatures_are_refused() {
         let secret = |count: usize| vec!["hunter2hunter2".to_owned(); count];
         for (wrong, word) in [
             (Signature::github(&secret(2)), "one secret"),

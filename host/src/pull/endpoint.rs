@@ -1,16 +1,16 @@
-//! Where a source is read: requests that go there and nowhere else.
+//! The server of a source. Requests to any other server are refused.
 
-use super::Setback;
+use super::read_error::ReadError;
 use anyhow::{Result, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::path::PathBuf;
 
-/// How much of one answer is read, a page of items.
+/// The largest answer: a page of items.
 const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// A server, and who the host is there.
+/// A server, and the host's credentials there.
 #[derive(Debug)]
 pub struct Endpoint {
     url: Url,
@@ -29,10 +29,10 @@ pub(super) struct Request {
 }
 
 impl Endpoint {
-    /// The server of a URL.
+    /// Creates the endpoint of a URL.
     ///
     /// # Errors
-    /// When it is no HTTP URL, or has a user name.
+    /// Returns an error if the URL is not an HTTP URL or has a user name.
     pub fn new(url: Url, headers: HeaderMap, authentication: Authentication, connection: Connection) -> Result<Self> {
         require_http(&url, "url")?;
         ensure!(
@@ -47,38 +47,41 @@ impl Endpoint {
         Ok(Self { url, headers, authentication, connection })
     }
 
-    /// A text of the server without what headers and the URL's query have, which may be secrets.
-    pub(super) fn shown(&self, text: &str) -> String {
+    /// Redacts the values of headers and of the URL's query, which may be secrets, in a text of the server.
+    pub(super) fn redact(&self, text: &str) -> String {
         self.authentication.redact(text)
     }
 
-    /// The URL that was configured.
+    /// Returns the configured URL.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The files that its connections are made of.
+    /// Returns the files that the connection was created from.
     pub fn files(&self) -> &[PathBuf] {
         self.connection.files()
     }
 
-    /// A GET request there.
+    /// Returns a GET request.
     pub(super) fn get(url: Url) -> Request {
         Request { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
     }
 
-    /// A POST request there with a body of JSON.
+    /// Returns a POST request with a JSON body.
     pub(super) fn post_json(url: Url, body: String) -> Request {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         Request { method: Method::POST, url, headers, body }
     }
 
-    /// The answer to a request, which is a success, in the time that there is for one.
-    pub(super) async fn send(&self, request: Request) -> Result<Response, Setback> {
+    /// Sends a request and returns its answer.
+    ///
+    /// # Errors
+    /// Returns an error if the answer does not come in time or is not a success.
+    pub(super) async fn send(&self, request: Request) -> Result<Response, ReadError> {
         self.in_time(self.answer(request)).await?
     }
 
-    /// What comes in the time that there is for a request, or that a stream may say nothing.
+    /// Runs a future within the timeout of a request, which is also the longest silence of a stream.
     pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let limit = self.connection.timeout();
         tokio::time::timeout(limit, future).await.map_err(|_| {
@@ -86,10 +89,11 @@ impl Endpoint {
         })
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, Setback> {
+    async fn answer(&self, request: Request) -> Result<Response, ReadError> {
         let Request { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
-            let text = "the next page is at another scheme, host or port; what is read stays where it began";
+            let text =
+                "the next page is at another scheme, host or port; a source is read only from the server of its `url`";
             return Err(Failure::new(Code::Answer, text).into());
         }
         let mut all = self.headers.clone();
@@ -103,25 +107,26 @@ impl Endpoint {
         let failure = match status {
             status if status.is_redirection() => Failure::new(
                 Code::Status,
-                format!("the server answered {status}: redirects are not followed; set `url` to where it leads"),
+                format!("the server answered {status}: redirects are not followed; set `url` to their target"),
             ),
             status => Failure::status(status, &text),
         };
-        Err(Setback { failure, wait: retry_after })
+        Err(ReadError { failure, retry_after })
     }
 
-    /// The next bytes of an answer; none at its end.
+    /// Returns the next bytes of an answer; `None` at its end.
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<bytes::Bytes>, Failure> {
         let is_tls = response.url().scheme() == "https";
         response.chunk().await.map_err(|error| self.connection.failure(&error, is_tls))
     }
 
-    /// All of an answer.
+    /// Returns a whole answer.
     pub(super) async fn page(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut page = Vec::new();
         while let Some(chunk) = self.chunk(&mut response).await? {
             if page.len() + chunk.len() > PAGE_BYTES_MAX {
-                let text = format!("the answer is larger than {} MiB; ask for less at once", PAGE_BYTES_MAX >> 20);
+                let text =
+                    format!("the answer is larger than {} MiB; request fewer items a page", PAGE_BYTES_MAX >> 20);
                 return Err(Failure::new(Code::Answer, text));
             }
             page.extend_from_slice(&chunk);

@@ -1,15 +1,15 @@
 //! `opencti-stream`: reads a live stream of OpenCTI.
 //!
-//! Several events of a stream can have one id: what an object depends on comes before it, and under its id. So a source is
-//! read up to an id only when another one follows. What comes again after that is known by stream id, topic and object.
+//! Several events of a stream can have the same id: the dependencies of an object precede it under its id. So an id counts
+//! as read only when another id follows. Events that are read again are recognized by stream id, topic and object.
 
 use super::endpoint::Endpoint;
-use super::sse::{Frame, Frames};
-use super::{BATCH_BYTES, BATCH_ITEMS, Item, Pauses, Pull, Puller, Setback};
-use crate::source::Source;
+use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
+use super::read_error::ReadError;
+use super::sse::{Frame, FrameParser};
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,40 +18,39 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-/// Events that say something of the connection, and nothing of an object.
-const OF_CONNECTION: [&str; 4] = ["connected", "heartbeat", "consumer_metrics", NO_RECOVER];
-/// Says that `recover` was asked for in vain.
+/// The names of events about the connection, which are not items.
+const CONNECTION_EVENTS: [&str; 4] = ["connected", "heartbeat", "consumer_metrics", NO_RECOVER];
+/// The event that refuses `recover`.
 const NO_RECOVER: &str = "no-recover";
-/// How long to wait for more when something came: what is there at once is stored at once.
-const LINGER: Duration = Duration::from_millis(2);
-/// How far the platform's clock may be ahead.
+/// The wait for more events after the first, so that events that arrive together are stored together.
+const BATCH_WAIT: Duration = Duration::from_millis(2);
+/// Stream ids further ahead of the host's clock are ignored.
 const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 
-/// Which stream, and what of it.
+/// The settings of a live stream of OpenCTI.
 #[derive(Debug)]
 pub struct OpenctiStream {
-    /// Its id.
+    /// The id of the stream.
     pub id: String,
-    /// Whether what leaves it is told.
+    /// Whether the stream reports objects that leave it.
     pub listen_delete: bool,
-    /// Whether objects come without what they depend on.
+    /// Whether objects come without their dependencies.
     pub no_dependencies: bool,
-    /// Whether what rules inferred is in it.
+    /// Whether the stream includes objects inferred by rules.
     pub with_inferences: bool,
-    /// Up to when objects are read from the platform's database and not from what the stream still has.
+    /// The time up to which objects are read from the platform's database, because the stream does not keep them.
     pub recover: Option<Timestamp>,
-    /// How many events are mapped at once.
+    /// The number of events that are mapped at once.
     pub consumer_count: usize,
 }
 
-/// `<milliseconds>-<number>`.
+/// The id of an event: `<milliseconds>-<number>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct StreamId {
+pub(super) struct StreamId {
     ms: u64,
     number: u64,
 }
@@ -72,62 +71,38 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// A stream that is being read.
-pub(super) struct Reading<'p> {
+/// A connection to a stream.
+pub(super) struct StreamConnection<'p> {
     endpoint: &'p Endpoint,
     response: Response,
-    frames: Frames,
-    /// How it ended.
+    parser: FrameParser,
+    /// The end of the stream.
     end: Option<Result<(), Failure>>,
-    /// The id that came last, of which there may be more.
+    /// The last id received; more events with this id may follow.
     last_id: String,
-    /// Up to where all of it came.
-    done: StreamId,
+    /// The last id of which all events were received.
+    pub done: StreamId,
 }
 
-/// What came of a stream at once.
+/// Events that arrived together.
 #[derive(Default)]
 pub(super) struct Batch {
     pub items: Vec<Item>,
-    /// Events that are larger than a payload of the source may be.
+    /// The number of events that exceed the source's payload limit.
     pub oversized: usize,
-    /// The names of what came besides.
-    pub signs: BTreeSet<&'static str>,
+    /// The names of the events about the connection.
+    pub connection_events: BTreeSet<&'static str>,
 }
 
 impl OpenctiStream {
-    /// Reads the stream to its end, and stores what comes.
-    pub(super) async fn read(
-        &self,
-        puller: &Arc<Puller>,
-        source: &Arc<Source>,
-        pull: &Pull,
-        pauses: &mut Pauses,
-    ) -> Result<(), Setback> {
-        let position = puller.pipeline.store.cursor(source.name.clone(), pull.start.begin()).await?;
-        let mut reading = self.connect(pull, &position, source.settings.payload_bytes_max).await?;
-        let mut stored = reading.done;
-        while let Some(batch) = reading.batch().await? {
-            for _ in 0..batch.oversized {
-                puller.refuse_item(source);
-            }
-            let position = (reading.done > stored).then(|| pull.start.reached(reading.done.to_string()));
-            stored = reading.done;
-            puller.take(source, batch.items, self.consumer_count, position).await?;
-            source.tally.count(|tally| tally.last_success = Some(unix_ms()));
-            pauses.succeed(reading.frames.retry());
-        }
-        Ok(())
-    }
-
     /// Connects to the stream at a position.
     pub(super) async fn connect<'p>(
         &self,
-        pull: &'p Pull,
+        endpoint: &'p Endpoint,
         position: &str,
         payload_bytes_max: usize,
-    ) -> Result<Reading<'p>, Setback> {
-        let mut url = pull.endpoint.url().clone();
+    ) -> Result<StreamConnection<'p>, ReadError> {
+        let mut url = endpoint.url().clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["stream", &self.id]);
         }
@@ -139,8 +114,8 @@ impl OpenctiStream {
         }
         let mut request = Endpoint::get(url);
         let done = position.parse().unwrap_or_default();
-        let position =
-            HeaderValue::from_str(position).map_err(|_| Failure::new(Code::Request, "its position is no id"))?;
+        let position = HeaderValue::from_str(position)
+            .map_err(|_| Failure::new(Code::Request, "the stored position is not a stream id"))?;
         let flag = |flag: bool| HeaderValue::from_static(if flag { "true" } else { "false" });
         request.headers = HeaderMap::from_iter([
             (ACCEPT, HeaderValue::from_static("text/event-stream")),
@@ -149,45 +124,50 @@ impl OpenctiStream {
             (HeaderName::from_static("no-dependencies"), flag(self.no_dependencies)),
             (HeaderName::from_static("with-inferences"), flag(self.with_inferences)),
         ]);
-        let response = pull.endpoint.send(request).await?;
+        let response = endpoint.send(request).await?;
         let is_stream = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
         if !response.headers().get(CONTENT_TYPE).is_some_and(is_stream) {
-            let text = "the server answers with no event stream; `url` is the platform's address, without /stream";
+            let text = "the server returned no event stream; set `url` to the address of the platform, without /stream";
             return Err(Failure::new(Code::Answer, text).into());
         }
-        let frames = Frames::new(payload_bytes_max);
-        Ok(Reading { endpoint: &pull.endpoint, response, frames, end: None, last_id: String::new(), done })
+        let parser = FrameParser::new(payload_bytes_max);
+        Ok(StreamConnection { endpoint, response, parser, end: None, last_id: String::new(), done })
     }
 }
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.signs.is_empty() && self.oversized == 0
+        self.items.is_empty() && self.connection_events.is_empty() && self.oversized == 0
     }
 }
 
-impl Reading<'_> {
-    /// Waits for something to come, and takes what else is there already; none at the end of the stream.
+impl StreamConnection<'_> {
+    /// Returns how long the server asks clients to wait before they connect again.
+    pub fn server_wait(&self) -> Option<Duration> {
+        self.parser.retry()
+    }
+
+    /// Waits for an event and returns it with those that arrive right after it; `None` at the end of the stream.
     pub async fn batch(&mut self) -> Result<Option<Batch>, Failure> {
         let (mut batch, mut frames, mut bytes) = (Batch::default(), Vec::new(), 0);
-        let mut lingers_until: Option<Instant> = None;
+        let mut wait_until: Option<Instant> = None;
         while self.end.is_none() && (batch.is_empty() || (bytes < BATCH_BYTES && batch.items.len() < BATCH_ITEMS)) {
             let chunk = tokio::select! {
                 biased;
                 chunk = self.endpoint.in_time(self.endpoint.chunk(&mut self.response)) => chunk.flatten(),
-                () = sleep_until(lingers_until.unwrap_or_else(Instant::now)), if lingers_until.is_some() => break,
+                () = sleep_until(wait_until.unwrap_or_else(Instant::now)), if wait_until.is_some() => break,
             };
             match chunk {
                 Ok(Some(chunk)) => {
                     bytes += chunk.len();
-                    self.frames.read(&chunk, &mut frames);
+                    self.parser.parse(&chunk, &mut frames);
                 }
                 Ok(None) => self.end = Some(Ok(())),
                 Err(failure) => self.end = Some(Err(failure)),
             }
             frames.drain(..).for_each(|frame| self.sort(frame, &mut batch));
-            if lingers_until.is_none() && !batch.is_empty() {
-                lingers_until = Some(Instant::now() + LINGER);
+            if wait_until.is_none() && !batch.is_empty() {
+                wait_until = Some(Instant::now() + BATCH_WAIT);
             }
         }
         match &self.end {
@@ -201,14 +181,14 @@ impl Reading<'_> {
         if !frame.id.is_empty() && frame.id != self.last_id {
             let before: Option<StreamId> = std::mem::replace(&mut self.last_id, frame.id.clone()).parse().ok();
             let latest = (unix_ms() + AHEAD_MS_MAX).unsigned_abs();
-            // What is no id, or one of another time, is nothing to go on from.
+            // An invalid id, or one far in the future, is not a position to continue from.
             self.done = before.filter(|id| id.ms <= latest).map_or(self.done, |id| id.max(self.done));
         }
-        if let Some(sign) = OF_CONNECTION.into_iter().find(|sign| *sign == frame.event) {
-            if sign == NO_RECOVER {
-                warn!("the platform recovers nothing: what the stream does not have any more is not read");
+        if let Some(name) = CONNECTION_EVENTS.into_iter().find(|name| *name == frame.event) {
+            if name == NO_RECOVER {
+                warn!("the platform refused `recover`: objects that the stream does not keep are not read");
             }
-            batch.signs.insert(sign);
+            batch.connection_events.insert(name);
             return;
         }
         match frame.data {

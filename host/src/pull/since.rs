@@ -1,5 +1,5 @@
-//! `LAST_POLL_TIME` in the text of a query or URL, and sums such as `LAST_POLL_TIME-180000`. They are read once, when the
-//! configuration is, and nothing is ever evaluated.
+//! `LAST_POLL_TIME` in the text of a query or URL, and sums such as `LAST_POLL_TIME-180000`. They are parsed once, with the
+//! configuration; nothing else in the text is evaluated.
 
 use anyhow::{Context, Result};
 use hookmill_incident::words;
@@ -9,57 +9,59 @@ use jiff::tz::Offset;
 const NAME: &str = "LAST_POLL_TIME";
 
 words!(
-    /// How a time is written.
+    /// The notation of a time.
     TimeFormat {
         /// Milliseconds since the Unix epoch.
         UnixMs = "unix_ms",
-        /// Seconds since then.
+        /// Seconds since the Unix epoch.
         UnixS = "unix_s",
-        /// Such as 2026-01-31T08:00:00.000Z.
+        /// RFC 3339, such as 2026-01-31T08:00:00.000Z.
         Rfc3339 = "rfc3339",
     }
 );
 
-/// A text with times in it that are not known yet.
+/// A text with placeholders for the time of the last poll.
 #[derive(Debug)]
 pub struct SinceText {
-    parts: Vec<Part>,
+    segments: Vec<Segment>,
     format: TimeFormat,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+enum Segment {
     Text(String),
-    /// The time of the last poll and so many milliseconds.
+    /// The time of the last poll plus this many milliseconds.
     Time(i64),
 }
 
 impl SinceText {
+    /// Parses a text.
+    ///
     /// # Errors
-    /// When what is added is too large to be a time.
-    pub fn read(text: &str, format: TimeFormat) -> Result<Self> {
-        let mut parts = Vec::new();
+    /// Returns an error if a summand is too large.
+    pub fn parse(text: &str, format: TimeFormat) -> Result<Self> {
+        let mut segments = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(NAME) {
-            parts.push(Part::Text(rest[..at].to_owned()));
+            segments.push(Segment::Text(rest[..at].to_owned()));
             rest = &rest[at + NAME.len()..];
             let mut offset_ms = 0_i64;
             while let Some((summand, after)) = summand(rest) {
                 let sum = summand.parse::<i64>().ok().and_then(|summand| offset_ms.checked_add(summand));
-                offset_ms = sum.with_context(|| format!("`{NAME}{summand}` is no time: the number is too large"))?;
+                offset_ms = sum.with_context(|| format!("`{NAME}{summand}` is not a time: the number is too large"))?;
                 rest = after;
             }
-            parts.push(Part::Time(offset_ms));
+            segments.push(Segment::Time(offset_ms));
         }
-        parts.push(Part::Text(rest.to_owned()));
-        Ok(Self { parts, format })
+        segments.push(Segment::Text(rest.to_owned()));
+        Ok(Self { segments, format })
     }
 
-    /// The text when the last poll was then, in milliseconds since the Unix epoch.
+    /// Returns the text for a last poll at this time, in milliseconds since the Unix epoch.
     pub fn at(&self, unix_ms: i64) -> String {
-        let written = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms).max(0)),
+        let written = self.segments.iter().map(|segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms).max(0)),
         });
         written.collect()
     }
@@ -76,7 +78,7 @@ impl SinceText {
     }
 }
 
-/// A sign with digits that a text begins with, and what follows.
+/// Returns the sign and digits at the start of a text, and the rest.
 fn summand(text: &str) -> Option<(String, &str)> {
     let trimmed = text.trim_start_matches(' ');
     let sign = trimmed.chars().next().filter(|char| matches!(char, '+' | '-'))?;
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_stand_where_they_are_named() {
+    fn placeholders_are_replaced() {
         for (text, format, expected) in [
             ("no time", TimeFormat::UnixMs, "no time"),
             ("[\"LAST_POLL_TIME\"]", TimeFormat::UnixMs, "[\"1700000000123\"]"),
@@ -102,10 +104,10 @@ mod tests {
             ("LAST_POLL_TIME-99999999999999999", TimeFormat::Rfc3339, "1970-01-01T00:00:00.000Z"),
             ("__import__('os') LAST_POLL_TIME*2", TimeFormat::UnixMs, "__import__('os') 1700000000123*2"),
         ] {
-            assert_eq!(SinceText::read(text, format).unwrap().at(1_700_000_000_123), expected, "{text}");
+            assert_eq!(SinceText::parse(text, format).unwrap().at(1_700_000_000_123), expected, "{text}");
         }
         for text in ["LAST_POLL_TIME-99999999999999999999", "LAST_POLL_TIME-9223372036854775807-9"] {
-            assert!(SinceText::read(text, TimeFormat::UnixMs).is_err(), "{text}");
+            assert!(SinceText::parse(text, TimeFormat::UnixMs).is_err(), "{text}");
         }
     }
 }

@@ -1,32 +1,31 @@
-//! Server-Sent Events out of the bytes of an answer, as <https://html.spec.whatwg.org/multipage/server-sent-events.html>
-//! has them, each within a bound.
+//! Parses Server-Sent Events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), each of limited size.
 
 use memchr::memchr2;
 use std::time::Duration;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// What stands before the data in a line of data.
+/// The prefix of a data line.
 const DATA: &[u8] = b"data: ";
-/// Longer ids and names of events are nobody's.
-const WORD_BYTES_MAX: usize = 256;
+/// Longer ids and event names are ignored.
+const NAME_BYTES_MAX: usize = 256;
 
 /// One event of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// Its name, `message` if it has none.
+    /// The event name; `message` by default.
     pub event: String,
-    /// The id that was given last, in this event or in one before it.
+    /// The last id, of this event or of an earlier one.
     pub id: String,
-    /// What it says; none where that is larger than it may be.
+    /// The data; `None` if it exceeds the limit.
     pub data: Option<Vec<u8>>,
 }
 
-/// Takes bytes in pieces as they come, and gives events.
+/// An incremental parser.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameParser {
     data_bytes_max: usize,
     is_at_start: bool,
-    /// Whether the line before ended in a carriage return, to which a line feed still belongs.
+    /// Whether the last line ended in a carriage return; a line feed after it belongs to the same line end.
     is_after_return: bool,
     line: Vec<u8>,
     is_line_cut: bool,
@@ -37,8 +36,8 @@ pub(super) struct Frames {
     retry: Option<Duration>,
 }
 
-impl Frames {
-    /// Events whose data has at most so many bytes.
+impl FrameParser {
+    /// Creates a parser with a limit on the data of one event.
     pub fn new(data_bytes_max: usize) -> Self {
         Self {
             data_bytes_max,
@@ -54,13 +53,13 @@ impl Frames {
         }
     }
 
-    /// How long the server wants its clients to wait before they connect again.
+    /// Returns how long the server asks clients to wait before they connect again.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// Goes on with the next bytes; the events that end in them are added to `frames`.
-    pub fn read(&mut self, mut bytes: &[u8], frames: &mut Vec<Frame>) {
+    /// Parses the next bytes and appends the events that they complete to `frames`.
+    pub fn parse(&mut self, mut bytes: &[u8], frames: &mut Vec<Frame>) {
         if !bytes.is_empty() && std::mem::take(&mut self.is_after_return) {
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
@@ -80,7 +79,7 @@ impl Frames {
     fn extend_line(&mut self, bytes: &[u8]) {
         if self.line.len() + bytes.len() > self.data_bytes_max + DATA.len() {
             self.is_line_cut = true;
-            // The beginning says what the line is.
+            // The beginning is kept: it names the field.
             let kept = (DATA.len() + 1).saturating_sub(self.line.len()).min(bytes.len());
             self.line.extend_from_slice(&bytes[..kept]);
             return;
@@ -103,17 +102,17 @@ impl Frames {
             None => (&line[..], &b""[..]),
         };
         let value = value.strip_prefix(b" ").unwrap_or(value);
-        let word = || std::str::from_utf8(value).ok().filter(|text| text.len() <= WORD_BYTES_MAX && !is_cut);
+        let text = || std::str::from_utf8(value).ok().filter(|text| text.len() <= NAME_BYTES_MAX && !is_cut);
         match name {
             b"data" => self.add_data(value, is_cut),
-            b"event" => self.event = word().unwrap_or_default().to_owned(),
+            b"event" => self.event = text().unwrap_or_default().to_owned(),
             b"id" => {
-                if let Some(id) = word().filter(|id| !id.contains('\0')) {
+                if let Some(id) = text().filter(|id| !id.contains('\0')) {
                     id.clone_into(&mut self.id);
                 }
             }
             b"retry" => {
-                let digits = word().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let digits = text().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 let ms = digits.and_then(|text| text.parse().ok());
                 self.retry = ms.map(Duration::from_millis).or(self.retry);
             }
@@ -157,25 +156,24 @@ mod tests {
         ("id:1\r\nevent:update\r\ndata:a\r\ndata: b\r\n\r\n", &[("update", "1", Some("a\nb"))]),
         ("id: 1\rdata: a\r\rdata: b\r\r", &[("message", "1", Some("a")), ("message", "1", Some("b"))]),
         (": comment\n\n:\n\ndata: a\n: between\ndata:  b\n\n", &[("message", "", Some("a\n b"))]),
-        // Without data there is no event, and its name is forgotten; its id is not.
+        // A frame without data is not an event: its name is dropped, its id stays.
         ("event: create\nid: 7\n\ndata\n\n", &[("message", "7", Some(""))]),
         ("id: 1\ndata: a\n\nid\ndata: b\n\n", &[("message", "1", Some("a")), ("message", "", Some("b"))]),
         ("id: a\0b\ndata: a\n\n", &[("message", "", Some("a"))]),
         ("unknown: x\ndata: a\n\ndata: never ended\n", &[("message", "", Some("a"))]),
-        // The bound of these tests is 20 bytes.
+        // The limit in these tests is 20 bytes.
         ("data: 12345678901234567890\n\n", &[("message", "", Some("12345678901234567890"))]),
         ("id: 1\ndata: 123456789012345678901\n\ndata: a\n\n", &[("message", "1", None), ("message", "1", Some("a"))]),
         ("data: 1234567890\ndata: 1234567890\ndata: a\n\n", &[("message", "", None)]),
         (": a comment that is longer than data may be\ndata: a\n\n", &[("message", "", Some("a"))]),
     ];
 
-    /// However the bytes are cut into pieces.
     #[test]
-    fn streams_are_read_as_they_are_meant() {
+    fn events_do_not_depend_on_chunks() {
         for (stream, expected) in STREAMS {
             for piece in [1, 2, 3, 7, 1000] {
-                let (mut reader, mut frames) = (Frames::new(20), Vec::new());
-                stream.as_bytes().chunks(piece).for_each(|bytes| reader.read(bytes, &mut frames));
+                let (mut parser, mut frames) = (FrameParser::new(20), Vec::new());
+                stream.as_bytes().chunks(piece).for_each(|bytes| parser.parse(bytes, &mut frames));
                 let expected: Vec<Frame> = expected
                     .iter()
                     .map(|(event, id, data)| Frame {
@@ -197,9 +195,9 @@ mod tests {
             ("retry: +5\n", None),
             ("retry\n", None),
         ] {
-            let mut reader = Frames::new(20);
-            reader.read(stream.as_bytes(), &mut Vec::new());
-            assert_eq!(reader.retry(), expected.map(Duration::from_millis), "{stream:?}");
+            let mut parser = FrameParser::new(20);
+            parser.parse(stream.as_bytes(), &mut Vec::new());
+            assert_eq!(parser.retry(), expected.map(Duration::from_millis), "{stream:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Keeps compiled plugins in the data folder, so that a restart does not compile.
+//! Compiled plugins, kept in the data folder so that a restart does not compile them again.
 //!
-//! A compiled plugin is native code: an entry is only used when the digest of its bytes is the one that the database
-//! remembers. A stale or damaged entry is no entry.
+//! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged
+//! entry counts as missing.
 
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
@@ -23,7 +23,7 @@ impl CompiledCache {
     /// Opens the cache in a data folder.
     ///
     /// # Errors
-    /// When its folder cannot be made.
+    /// Returns an error if the cache's folder cannot be made.
     pub fn open(data_dir: &Path, store: Arc<Store>) -> Result<Self> {
         let folder = data_dir.join("compiled");
         private_folder(&folder)?;
@@ -50,16 +50,19 @@ impl CompiledCode for CompiledCache {
         (known == digest).then_some(bytes)
     }
 
-    /// Replaces the entries of the plugin's versions before the last.
+    /// Stores the compiled code, and removes the entries of older versions of the plugin.
     fn put(&self, plugin: &str, sha256: &str, compatibility: u64, bytes: &[u8]) {
         let entry = entry_name(plugin, sha256, compatibility);
         if let Err(error) = self.write(plugin, &entry, bytes) {
-            tracing::warn!(plugin, "cannot cache the compiled plugin, it will be compiled at every start: {error:#}");
+            tracing::warn!(
+                plugin,
+                "cannot cache the compiled plugin, so that every start compiles it again: {error:#}"
+            );
         }
     }
 }
 
-/// Tells apart plugins, their versions and the engines that they were compiled by.
+/// Returns the name of an entry, which differs by plugin, version and the engine that compiled it.
 fn entry_name(plugin: &str, sha256: &str, compatibility: u64) -> String {
     format!("{plugin}-{sha256}-{compatibility:016x}")
 }

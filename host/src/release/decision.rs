@@ -1,11 +1,12 @@
-//! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its proof or an operator
-//! speaks against it.
+//! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its signature, its
+//! proof or an operator's command is against it.
 
+use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::compiled_cache::CompiledCache;
 use super::proof::Prover;
 use super::report::objection;
 use super::trust::Trust;
-use super::versions::{Kept, Versions};
+use super::versions::{KeptFile, Versions};
 use crate::loaded::Loaded;
 use anyhow::{Context, Result, bail};
 use hookmill_incident::{PluginVersion, words};
@@ -20,63 +21,77 @@ use tracing::{info, warn};
 words!(
     /// When a new version of a mapper goes live.
     Reload {
-        /// As soon as it loads.
+        /// As soon as it is loaded.
         Immediate = "immediate",
-        /// When it has mapped what its plugin mapped before, and no payload fails that did not.
+        /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does
+        /// not.
         Verified = "verified",
     }
 );
 
-/// How versions are decided on.
+/// The options of [`Releases`].
 #[derive(Clone, Debug)]
 pub struct ReleaseOptions {
-    /// The folder in which versions and compiled code are kept.
+    /// The folder in which former versions and compiled code are kept.
     pub data_dir: PathBuf,
-    /// What a plugin file must come with.
+    /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// When a new version of a mapper goes live.
     pub reload: Reload,
     /// The limits of single plugins, by name.
     pub limits: BTreeMap<String, PluginLimits>,
-    /// The limits of all others.
+    /// The limits of all other plugins.
     pub default_limits: PluginLimits,
 }
 
-/// A command of an operator about one plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Makes the version in the plugins folder live, whatever its proof said.
-    Promote,
-    /// Makes the version that was live before live again, until the file changes.
-    Rollback,
-}
-
-/// A command on its way to the task that owns the plugins folder.
+/// The decision on a plugin.
 #[derive(Debug)]
-pub struct Order {
-    /// The plugin.
-    pub name: String,
-    /// The command.
-    pub command: Command,
-    /// Where the version that is live then is told, or why there is none.
-    pub reply: oneshot::Sender<Result<PluginVersion, String>>,
+pub enum Decision {
+    /// This version is to be live.
+    Live {
+        /// The version.
+        plugin: Arc<Plugin>,
+        /// The reason why the version in the plugins folder is not live, if it is another one.
+        objection: Option<String>,
+    },
+    /// Nothing changes.
+    Unchanged {
+        /// The reason why the version in the plugins folder is not live.
+        objection: String,
+    },
 }
 
-/// What is decided on a plugin.
-#[derive(Debug)]
-pub struct Decision {
-    /// The version that is to be live; none keeps what is.
-    pub live: Option<Arc<Plugin>>,
-    /// Why that is not the version in the plugins folder.
-    pub objection: Option<String>,
-}
-
-/// It could not be decided on a file now: that says nothing against it.
+/// The reason why there is no decision on a file.
 #[derive(Debug, thiserror::Error)]
-#[error("it could not be tried now and will be again")]
-pub struct NotNow;
+pub enum DecisionError {
+    /// The file is refused, and its plugin has no version that was live before.
+    #[error(transparent)]
+    Refused(#[from] anyhow::Error),
+    /// The store failed, which is not a reason against the file.
+    #[error("a decision is not possible now and will be tried again: {0:#}")]
+    Postponed(anyhow::Error),
+}
 
-/// The versions of plugins, and what decides on them.
+fn postponed(cause: impl Into<anyhow::Error>) -> DecisionError {
+    DecisionError::Postponed(cause.into())
+}
+
+/// A version whose file is in the plugins folder.
+struct Candidate<'r> {
+    plugin: Arc<Plugin>,
+    file: KeptFile,
+    /// The version that was live last, also before a restart.
+    former: Option<&'r VersionRow>,
+}
+
+/// An earlier decision on a version.
+enum Earlier {
+    GoesLive,
+    Refused(String),
+    None,
+}
+
+/// The versions of all plugins.
 #[derive(Debug)]
 pub struct Releases {
     store: Arc<Store>,
@@ -86,21 +101,21 @@ pub struct Releases {
     sandbox: Arc<Sandbox>,
     cache: Arc<CompiledCache>,
     loaded: Arc<Loaded>,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<CommandRequest>,
 }
 
 impl Releases {
-    /// As configured. Orders go to the task that owns what is loaded.
+    /// Opens the folders of former versions and of compiled code. Commands go to the task that owns the plugins folder.
     ///
     /// # Errors
-    /// When the folder of versions cannot be made.
+    /// Returns an error if one of the folders cannot be made.
     pub fn new(
         options: ReleaseOptions,
         store: Arc<Store>,
         prover: Prover,
         sandbox: Arc<Sandbox>,
         loaded: Arc<Loaded>,
-        orders: mpsc::Sender<Order>,
+        commands: mpsc::Sender<CommandRequest>,
     ) -> Result<Self> {
         Ok(Self {
             versions: Versions::open(&options.data_dir, store.clone())?,
@@ -110,99 +125,120 @@ impl Releases {
             options,
             sandbox,
             loaded,
-            orders,
+            commands,
         })
     }
 
-    /// Decides on a file that came into the plugins folder; `promoted` by an operator it goes live whatever its proof says.
+    /// Decides on a file in the plugins folder. A file that an operator promotes goes live whatever its proof finds.
     ///
     /// # Errors
-    /// Why it is refused as it is, where there is no version before it; [`NotNow`] when the store is what failed.
-    pub async fn arrive(&self, name: &str, path: &Path, bytes: Vec<u8>, promoted: bool) -> Result<Decision> {
-        let known = self.store.plugin_versions(name.to_owned()).await.context(NotNow)?;
+    /// Returns an error if the file is refused and there is no version before it, or if the store fails.
+    pub async fn decide(
+        &self,
+        name: &str,
+        path: &Path,
+        bytes: Vec<u8>,
+        is_promoted: bool,
+    ) -> Result<Decision, DecisionError> {
+        let known = self.store.plugin_versions(name.to_owned()).await.map_err(postponed)?;
         let former = known.iter().find(|row| row.live_since.is_some());
-        let signature = self.options.trust.signature(path);
-        let loading = async {
-            self.options.trust.check(name, signature.as_deref(), &bytes)?;
-            Plugin::load(name, bytes.clone(), self.sandbox.clone(), self.limits(name), Some(self.cache.clone())).await
-        };
-        let plugin = match loading.await {
+        let file = KeptFile { bytes, signature: self.options.trust.signature(path) };
+        let plugin = match self.load(name, &file).await {
             Ok(plugin) => Arc::new(plugin),
-            Err(error) if former.is_none() => return Err(error),
-            Err(error) => return self.stay(name, former, format!("{error:#}")).await,
+            Err(error) if former.is_none() => return Err(error.into()),
+            Err(error) => return Ok(self.keep_former(name, former, format!("{error:#}")).await),
         };
-        let sha256 = &plugin.version.sha256;
-        let own = known.iter().find(|row| row.plugin.sha256 == *sha256);
-        let kept = Kept { bytes, signature };
-        if promoted {
-            self.store.decide_version((*plugin.version).clone(), VersionState::Promoted, None).await.context(NotNow)?;
-            return self.publish(plugin, kept, former, None).await;
+        let candidate = Candidate { plugin, file, former };
+        if is_promoted {
+            self.record(&candidate, VersionState::Promoted, None).await?;
+            return Ok(self.go_live(candidate).await);
         }
-        // A restart decides nothing anew.
-        let is_restart = !self.loaded.plugins().contains_key(name);
-        match own.map(|row| (row.state, &row.report)) {
-            Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
-                return self.stay(name, former, objection(report)).await;
-            }
-            Some((VersionState::Held, _)) => {
-                let objection = format!(
-                    "version {} is held back since a rollback; `hookmill plugin promote {name}` makes it live, or put \
-                     another file there",
-                    plugin.version.version
-                );
-                return self.stay(name, former, objection).await;
-            }
-            Some((VersionState::Promoted, _)) => return self.publish(plugin, kept, former, None).await,
-            _ if former.is_some_and(|row| row.plugin.sha256 == *sha256) => {
-                return self.publish(plugin, kept, former, None).await;
-            }
-            _ => {}
+        match self.earlier_decision(&candidate, &known) {
+            Earlier::GoesLive => Ok(self.go_live(candidate).await),
+            Earlier::Refused(objection) => Ok(self.keep_former(name, former, objection).await),
+            Earlier::None => self.decide_new(candidate).await,
         }
-        let before = self.before(name, former).await;
-        if let Some(before) = before.as_ref().filter(|before| before.kind() != plugin.kind()) {
-            let (is, was) = (plugin.kind(), before.kind());
-            let objection = format!(
-                "it is a {is} and the version before it a {was}; give it another name, or `hookmill plugin promote {name}`"
-            );
-            return Ok(self.stay_with(name, Some(before.clone()), objection));
-        }
-        if self.options.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
-            return self.publish(plugin, kept, former, None).await;
-        }
-        let report = self.prover.prove(before.as_ref(), &plugin).await.context(NotNow)?;
-        info!(
-            plugin = name,
-            version = plugin.version.version,
-            "proof: {} payloads, {} same, {} changed, {} newly failing, {} newly succeeding",
-            report.payloads,
-            report.same,
-            report.changed.count,
-            report.newly_failing.count,
-            report.newly_succeeding.count
-        );
-        if !report.passed {
-            let objection = objection(&report);
-            let version = (*plugin.version).clone();
-            self.store.decide_version(version, VersionState::Refused, Some(report)).await.context(NotNow)?;
-            return Ok(self.stay_with(name, before, objection));
-        }
-        self.publish(plugin, kept, former, Some(report)).await
     }
 
-    /// Goes back to the version that was live before.
+    fn earlier_decision(&self, candidate: &Candidate<'_>, known: &[VersionRow]) -> Earlier {
+        let (version, former) = (&candidate.plugin.version, candidate.former);
+        let own = known.iter().find(|row| row.plugin.sha256 == version.sha256);
+        let is_former = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
+        // After a restart, a version that was refused is not proved again.
+        let is_restart = !self.loaded.plugins().contains_key(&version.name);
+        match own.map(|row| (row.state, &row.report)) {
+            Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
+                Earlier::Refused(objection(report))
+            }
+            Some((VersionState::Held, _)) => Earlier::Refused(format!(
+                "version {} is held back since a rollback; `hookmill plugin promote {}` makes it live, or put another file \
+                 there",
+                version.version, version.name
+            )),
+            Some((VersionState::Promoted, _)) => Earlier::GoesLive,
+            _ if is_former => Earlier::GoesLive,
+            _ => Earlier::None,
+        }
+    }
+
+    async fn decide_new(&self, candidate: Candidate<'_>) -> Result<Decision, DecisionError> {
+        let (plugin, name) = (&candidate.plugin, &candidate.plugin.version.name);
+        let current = self.live_or_former(name, candidate.former).await;
+        if let Some(current) = current.as_ref().filter(|current| current.kind() != plugin.kind()) {
+            let objection = format!(
+                "it is a {} and the version before it is a {}; give it another name, or `hookmill plugin promote {name}`",
+                plugin.kind(),
+                current.kind()
+            );
+            return Ok(self.keep(name, Some(current.clone()), objection));
+        }
+        if self.options.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
+            return Ok(self.go_live(candidate).await);
+        }
+        let report = self.prover.prove(current.as_ref(), plugin).await.map_err(postponed)?;
+        log_proof(&report);
+        if report.passed {
+            self.record(&candidate, VersionState::Accepted, Some(report)).await?;
+            return Ok(self.go_live(candidate).await);
+        }
+        let objection = objection(&report);
+        self.record(&candidate, VersionState::Refused, Some(report)).await?;
+        Ok(self.keep(name, current, objection))
+    }
+
+    async fn record(
+        &self,
+        candidate: &Candidate<'_>,
+        state: VersionState,
+        report: Option<Report>,
+    ) -> Result<(), DecisionError> {
+        let version = (*candidate.plugin.version).clone();
+        self.store.decide_version(version, state, report).await.map_err(postponed)
+    }
+
+    async fn go_live(&self, Candidate { plugin, file, former }: Candidate<'_>) -> Decision {
+        let version = &*plugin.version;
+        let was_live = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
+        if let Err(error) = self.versions.keep(version, file, was_live).await {
+            warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}");
+        }
+        Decision::Live { plugin, objection: None }
+    }
+
+    /// Returns to the version that was live before.
     ///
     /// # Errors
-    /// Why there is none.
-    pub async fn back(&self, name: &str) -> Result<Decision> {
+    /// Returns an error if there is no such version, it cannot be loaded, or the store fails.
+    pub async fn roll_back(&self, name: &str) -> Result<Decision> {
         let known = self.store.plugin_versions(name.to_owned()).await?;
-        let loaded = self.loaded.plugins().get(name).map(|live| live.version.clone());
-        let is_loaded = |row: &&VersionRow| loaded.as_ref().is_some_and(|live| live.sha256 == row.plugin.sha256);
+        let live = self.loaded.plugins().get(name).map(|live| live.version.clone());
+        let is_live = |row: &&VersionRow| live.as_ref().is_some_and(|live| live.sha256 == row.plugin.sha256);
         let former = known
             .iter()
-            .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_loaded(row))
-            .context("no version of it that could be live again was live before")?;
-        let plugin = Arc::new(self.load(former).await?);
-        if let Some(live) = known.iter().find(is_loaded) {
+            .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_live(row))
+            .context("there is no former version of it that can be live again")?;
+        let plugin = Arc::new(self.load_former(former).await?);
+        if let Some(live) = known.iter().find(is_live) {
             self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
         }
         self.versions.went_live(&former.plugin).await?;
@@ -210,13 +246,13 @@ impl Releases {
             "rolled back to version {}; `hookmill plugin promote {name}` makes the file in the plugins folder live again",
             plugin.version.version
         );
-        Ok(Decision { live: Some(plugin), objection: Some(objection) })
+        Ok(Decision::Live { plugin, objection: Some(objection) })
     }
 
-    /// What a file would change if it were put into the plugins folder.
+    /// Returns the proof of a file as if the file were put into the plugins folder.
     ///
     /// # Errors
-    /// Why it would be refused as it is.
+    /// Returns an error if the file cannot be loaded or is not a mapper, or the proof fails.
     pub async fn diff(&self, name: &str, bytes: Vec<u8>) -> Result<Report> {
         let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
         if plugin.kind() != Kind::Mapper {
@@ -226,68 +262,72 @@ impl Releases {
         self.prover.prove(live.as_ref(), &Arc::new(plugin)).await
     }
 
-    /// Carries out a command.
+    /// Has the task that owns the plugins folder carry out a command, and returns the version that is live afterwards.
     ///
     /// # Errors
-    /// Why it cannot be.
-    pub async fn order(&self, name: String, command: Command) -> Result<PluginVersion, String> {
+    /// Returns an error if the command was not carried out.
+    pub async fn carry_out(&self, name: String, command: VersionCommand) -> Result<PluginVersion, CommandError> {
         let (reply, replied) = oneshot::channel();
-        let ended = || "the host is stopping".to_owned();
-        self.orders.send(Order { name, command, reply }).await.map_err(|_| ended())?;
-        replied.await.map_err(|_| ended())?
+        let request = CommandRequest { name, command, reply };
+        self.commands.send(request).await.map_err(|_| CommandError::Stopping)?;
+        replied.await.map_err(|_| CommandError::Stopping)?
     }
 
-    async fn publish(
-        &self,
-        plugin: Arc<Plugin>,
-        kept: Kept,
-        former: Option<&VersionRow>,
-        report: Option<Report>,
-    ) -> Result<Decision> {
-        let version = &*plugin.version;
-        if let Some(report) = report {
-            self.store.decide_version(version.clone(), VersionState::Accepted, Some(report)).await.context(NotNow)?;
+    /// Keeps the version that is live. After a restart, that version is loaded first.
+    async fn keep_former(&self, name: &str, former: Option<&VersionRow>, objection: String) -> Decision {
+        let current = self.live_or_former(name, former).await;
+        self.keep(name, current, objection)
+    }
+
+    fn keep(&self, name: &str, current: Option<Arc<Plugin>>, objection: String) -> Decision {
+        match current {
+            Some(plugin) if !self.loaded.plugins().contains_key(name) => {
+                Decision::Live { plugin, objection: Some(objection) }
+            }
+            _ => Decision::Unchanged { objection },
         }
-        let is_live = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
-        if let Err(error) = self.versions.keep(version, kept, is_live).await {
-            warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}");
-        }
-        Ok(Decision { live: Some(plugin), objection: None })
     }
 
-    /// Keeps the live version, which after a restart has to be loaded first.
-    async fn stay(&self, name: &str, former: Option<&VersionRow>, objection: String) -> Result<Decision> {
-        let before = self.before(name, former).await;
-        Ok(self.stay_with(name, before, objection))
-    }
-
-    fn stay_with(&self, name: &str, before: Option<Arc<Plugin>>, objection: String) -> Decision {
-        let live = before.filter(|_| !self.loaded.plugins().contains_key(name));
-        Decision { live, objection: Some(objection) }
-    }
-
-    /// The version that is live, or was when the host ended.
-    async fn before(&self, name: &str, former: Option<&VersionRow>) -> Option<Arc<Plugin>> {
+    /// Returns the version that is live, or was live when the host stopped.
+    async fn live_or_former(&self, name: &str, former: Option<&VersionRow>) -> Option<Arc<Plugin>> {
         if let Some(live) = self.loaded.plugins().get(name) {
             return Some(live.clone());
         }
-        match self.load(former?).await {
+        match self.load_former(former?).await {
             Ok(plugin) => Some(Arc::new(plugin)),
             Err(error) => {
-                warn!(plugin = name, "its former version is not loaded: {error:#}");
+                warn!(plugin = name, "the former version cannot be loaded: {error:#}");
                 None
             }
         }
     }
 
-    async fn load(&self, row: &VersionRow) -> Result<Plugin> {
-        let limits = self.limits(&row.plugin.name);
-        let kept = self.versions.read(&row.plugin).await?;
-        self.options.trust.check(&row.plugin.name, kept.signature.as_deref(), &kept.bytes)?;
-        Plugin::load(&row.plugin.name, kept.bytes, self.sandbox.clone(), limits, Some(self.cache.clone())).await
+    async fn load_former(&self, row: &VersionRow) -> Result<Plugin> {
+        let file = self.versions.read(&row.plugin).await?;
+        self.load(&row.plugin.name, &file).await
+    }
+
+    /// Checks and compiles a plugin file.
+    async fn load(&self, name: &str, file: &KeptFile) -> Result<Plugin> {
+        self.options.trust.check(name, file.signature.as_deref(), &file.bytes)?;
+        let cache = Some(self.cache.clone() as _);
+        Plugin::load(name, file.bytes.clone(), self.sandbox.clone(), self.limits(name), cache).await
     }
 
     fn limits(&self, name: &str) -> PluginLimits {
         self.options.limits.get(name).unwrap_or(&self.options.default_limits).clone()
     }
+}
+
+fn log_proof(report: &Report) {
+    info!(
+        plugin = report.plugin.name,
+        version = report.plugin.version,
+        "proof: {} payloads, {} same, {} changed, {} newly failing, {} newly succeeding",
+        report.payloads,
+        report.same,
+        report.changed.count,
+        report.newly_failing.count,
+        report.newly_succeeding.count
+    );
 }

@@ -1,7 +1,8 @@
-//! Proof before a mapper goes live: what a new version makes of payloads that are there, beside what the live one makes.
+//! The proof of a new version before it goes live: its results on known payloads, compared with those of the live
+//! version.
 //!
-//! Nothing is stored of it but the report. Both versions are called on each payload, one after the other, so that as
-//! little as possible is taken from what comes in meanwhile.
+//! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
+//! as little as possible from the payloads that arrive meanwhile.
 
 use super::report::{field_changes, short};
 use crate::map;
@@ -24,42 +25,43 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
 
-/// Samples beside a plugin that are looked at, and the largest of them.
+/// The number of samples of a plugin that are used.
 const SAMPLES_MAX: usize = 1000;
+/// Larger samples are not used.
 const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Payloads that a report names of each kind of difference, and fields of each payload. All are counted.
+/// The number of payloads that a report names for each kind of difference. All are counted.
 const NAMED_MAX: usize = 50;
 
-/// What a new version has to get through.
+/// The size of a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// How many stored payloads.
+pub struct ProofBounds {
+    /// The number of stored payloads that are mapped.
     pub payloads: usize,
-    /// For how long.
+    /// The time that the proof may take.
     pub time: Duration,
 }
 
-/// Compares versions.
+/// Compares versions of mappers.
 #[derive(Debug)]
 pub struct Prover {
     store: Arc<Store>,
     sources: Arc<Sources>,
     plugins_dir: PathBuf,
-    bounds: Bounds,
-    /// One proof at a time: what comes in meanwhile has the machine.
+    bounds: ProofBounds,
+    /// Allows one proof at a time, so that arriving payloads get most of the machine.
     turn: Semaphore,
 }
 
-/// A payload to try versions on.
+/// A payload that both versions map.
 struct Payload {
     name: String,
     event: Event,
     source: Arc<Source>,
-    /// What came of it, where there is no version before that could be asked.
-    was: Rank,
+    /// The rank of its known result, for a payload that the former version does not map in the proof.
+    known_rank: Rank,
 }
 
-/// How good an outcome is; the better the smaller.
+/// The quality of a result, best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Read,
@@ -70,15 +72,16 @@ enum Rank {
 }
 
 impl Prover {
-    /// Takes payloads from the store, and samples from the folders `NAME.samples` in the plugins folder.
-    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: Bounds) -> Self {
+    /// Returns a prover that takes payloads from the store, and samples from the folders `NAME.samples` in the plugins
+    /// folder.
+    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: ProofBounds) -> Self {
         Self { store, sources, plugins_dir, bounds, turn: Semaphore::new(1) }
     }
 
-    /// Tries a version on the samples of its plugin and on the newest payloads that the plugin was asked about.
+    /// Maps the samples of a plugin and the newest stored payloads of its sources with both versions.
     ///
     /// # Errors
-    /// When the payloads cannot be read.
+    /// Returns an error if the payloads cannot be read.
     pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<Report> {
         let _turn = self.turn.acquire().await;
         let mut report = Report {
@@ -97,7 +100,7 @@ impl Prover {
         let samples = samples(&self.plugins_dir.join(format!("{name}.samples")))?;
         let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
         let all = samples.len() + stored.len();
-        // Each kind has its own time, so that slow samples leave some to what was really sent.
+        // Samples and stored payloads each have half of the time, so that slow samples leave time for real payloads.
         let end = Instant::now() + self.bounds.time / 2;
         for file in samples {
             let payload = self.sample(name, &file).with_context(|| format!("the sample {}", file.display()))?;
@@ -122,24 +125,24 @@ impl Prover {
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
         let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What is put beside a plugin, it has to map somehow.
-        Ok(Payload { name, event, source, was: Rank::Unsupported })
+        // A plugin must map its own samples.
+        Ok(Payload { name, event, source, known_rank: Rank::Unsupported })
     }
 
-    /// The sources whose payloads a plugin may be asked about.
+    /// Returns the sources whose payloads the plugin may have to map.
     fn sources_of(&self, plugin: &str) -> Vec<String> {
         let all = self.sources.all();
-        let asks = all.values().filter(|source| match &source.settings.plugin {
+        let sources = all.values().filter(|source| match &source.settings.plugin {
             PluginChoice::None => false,
             PluginChoice::Named(names) => names.iter().any(|name| name == plugin),
             PluginChoice::Auto => true,
         });
-        asks.map(|source| source.name.to_string()).collect()
+        sources.map(|source| source.name.to_string()).collect()
     }
 
     async fn stored(&self, plugin: &str, id: Uuid) -> Result<Option<Payload>> {
         let Some(row) = self.store.event(id).await? else { return Ok(None) };
-        let was = match (row.state.status, row.state.code) {
+        let known_rank = match (row.state.status, row.state.code) {
             _ if !row.tried.iter().any(|tried| tried.split('@').next() == Some(plugin)) => Rank::Unsupported,
             (EventStatus::Partial, _) => Rank::Partial,
             (EventStatus::Mapped | EventStatus::Ignored, _) => Rank::Read,
@@ -148,11 +151,11 @@ impl Prover {
         };
         let unregistered = || Arc::new(Source::unregistered(row.event.source.to_string()));
         let source = self.sources.get(&row.event.source).unwrap_or_else(unregistered);
-        Ok(Some(Payload { name: id.to_string(), event: row.event, source, was }))
+        Ok(Some(Payload { name: id.to_string(), event: row.event, source, known_rank }))
     }
 }
 
-/// The sample files of a plugin, by name.
+/// Returns the sample files of a plugin, sorted by name.
 fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -170,28 +173,29 @@ fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.len() > SAMPLES_MAX {
-        warn!("{} has {} samples; only the first {SAMPLES_MAX} are tried", folder.display(), files.len());
+        warn!("{} has {} samples; only the first {SAMPLES_MAX} are used", folder.display(), files.len());
         files.truncate(SAMPLES_MAX);
     }
     Ok(files)
 }
 
-async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
-    let after = outcome(new, &payload).await;
-    let was = match before {
-        Some(before) => Some(outcome(before, &payload).await),
+/// Maps a payload with both versions, and adds the comparison of the results to the report.
+async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
+    let new_result = outcome(new, &payload).await;
+    let former_result = match former {
+        Some(former) => Some(outcome(former, &payload).await),
         None => None,
     };
-    // Where the version before had no time, what it once made of the payload counts.
-    let was_rank = was.as_ref().and_then(rank).unwrap_or(payload.was);
-    let Some(now_rank) = rank(&after) else { return };
+    // If the former version gave no result now, its result from when the payload arrived counts.
+    let former_rank = former_result.as_ref().and_then(rank).unwrap_or(payload.known_rank);
+    let Some(new_rank) = rank(&new_result) else { return };
     report.payloads += 1;
-    let was_shown = was.as_ref().map(shown);
-    let now_shown = shown(&after);
-    let (group, reason) = match now_rank.cmp(&was_rank) {
-        Ordering::Greater => (&mut report.newly_failing, Some(reason(&after))),
-        Ordering::Less => (&mut report.newly_succeeding, was.as_ref().map(reason)),
-        Ordering::Equal if was_shown.as_ref().is_none_or(|was| *was == now_shown) => {
+    let former_shown = former_result.as_ref().map(shown);
+    let new_shown = shown(&new_result);
+    let (group, reason) = match new_rank.cmp(&former_rank) {
+        Ordering::Greater => (&mut report.newly_failing, Some(reason(&new_result))),
+        Ordering::Less => (&mut report.newly_succeeding, former_result.as_ref().map(reason)),
+        Ordering::Equal if former_shown.as_ref().is_none_or(|shown| *shown == new_shown) => {
             report.same += 1;
             return;
         }
@@ -200,12 +204,13 @@ async fn compare(report: &mut Report, payload: Payload, before: Option<&Arc<Plug
     group.count += 1;
     if group.payloads.len() < NAMED_MAX {
         let (name, source) = (payload.name, payload.source.name.to_string());
-        let fields = was_shown.map(|was| field_changes(&was, &now_shown)).unwrap_or_default();
+        let fields = former_shown.map(|shown| field_changes(&shown, &new_shown)).unwrap_or_default();
         group.payloads.push(Difference { payload: name, source, reason, fields });
     }
 }
 
-/// What a version makes of a payload. A deadline that a busy machine made it miss is tried once more.
+/// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is
+/// repeated once.
 async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
     let (verdict, _) = map::run(plugin, &payload.event, &payload.source).await;
     let again = match &verdict {
@@ -226,7 +231,7 @@ impl Rank {
     }
 }
 
-/// Nothing where it was not tried.
+/// Returns the rank of a result, or `None` if the version was not called.
 fn rank(verdict: &Verdict) -> Option<Rank> {
     match verdict {
         Verdict::Read { reading, .. } if reading.problems.is_empty() => Some(Rank::Read),
@@ -244,7 +249,8 @@ fn reason(verdict: &Verdict) -> String {
     })
 }
 
-/// What of an outcome counts: a failure's words may name the version.
+/// Returns the part of a result that is compared. The message of a failure is left out, because it may name the
+/// version.
 fn shown(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {

@@ -1,14 +1,15 @@
-//! What a proof's report says: differences between two results, and the objection to a version that failed.
+//! The content of a proof's report: differences between two results, and the objection to a version that failed.
 
 use hookmill_store::{FieldChange, Report};
 use serde_json::Value;
 
-/// Fields of one payload that a report names. All are counted.
+/// The number of changed fields of one payload that a report names.
 const FIELDS_MAX: usize = 20;
-/// Characters of a value that a report shows.
+/// The number of characters of a value that a report shows.
 const VALUE_CHARS_MAX: usize = 200;
 
-/// Returns where two values differ, up to a bound. The walk ends there too, because a plugin chooses what it returns.
+/// Returns the fields in which two values differ, up to a limit. The comparison stops there, because a plugin
+/// decides how much it returns.
 pub fn field_changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     compare_values(&mut String::new(), Some(before), Some(after), &mut changes);
@@ -20,7 +21,7 @@ fn compare_values(path: &mut String, before: Option<&Value>, after: Option<&Valu
         return;
     }
     let length = path.len();
-    let mut go_into = |name: &str, before: Option<&Value>, after: Option<&Value>| {
+    let mut compare_member = |name: &str, before: Option<&Value>, after: Option<&Value>| {
         path.push('/');
         path.push_str(&name.replace('~', "~0").replace('/', "~1"));
         compare_values(path, before, after, changes);
@@ -28,14 +29,14 @@ fn compare_values(path: &mut String, before: Option<&Value>, after: Option<&Valu
     };
     match (before, after) {
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            before.iter().for_each(|(name, value)| go_into(name, Some(value), after.get(name)));
+            before.iter().for_each(|(name, value)| compare_member(name, Some(value), after.get(name)));
             after.iter().filter(|(name, _)| !before.contains_key(*name)).for_each(|(name, value)| {
-                go_into(name, None, Some(value));
+                compare_member(name, None, Some(value));
             });
         }
         (Some(Value::Array(before)), Some(Value::Array(after))) => {
             for index in 0..before.len().max(after.len()) {
-                go_into(&index.to_string(), before.get(index), after.get(index));
+                compare_member(&index.to_string(), before.get(index), after.get(index));
             }
         }
         _ => {
@@ -65,8 +66,8 @@ pub fn objection(report: &Report) -> String {
     let name = &report.plugin.name;
     if report.newly_failing.count == 0 {
         return format!(
-            "version {} could not be tried on any payload in time; raise `reload_time`, or `hookmill plugin promote \
-             {name}` makes it live nevertheless",
+            "version {} did not finish a single payload in time; raise `reload_time`, or `hookmill plugin promote {name}` \
+             makes it live nevertheless",
             report.plugin.version
         );
     }

@@ -1,5 +1,5 @@
-//! Which plugin files may be loaded where not everybody who can put one into the plugins folder is trusted: those that a
-//! lock file lists, or those that were signed.
+//! Checks of plugin files where not everyone who can write into the plugins folder is trusted: a file must be listed in
+//! a lock file, or be signed.
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -24,9 +24,9 @@ impl FromStr for SigningKey {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes
-            .map(Self)
-            .ok_or_else(|| "it is no public key as `hookmill plugin sign --new-key FILE` prints it".to_owned())
+        bytes.map(Self).ok_or_else(|| {
+            "it is not a public key; `hookmill plugin sign --new-key FILE` makes and prints one".to_owned()
+        })
     }
 }
 
@@ -36,17 +36,17 @@ impl fmt::Display for SigningKey {
     }
 }
 
-/// What a plugin file has to bring; nothing unless it is configured.
+/// The requirements on plugin files; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// A file that lists digests, as `sha256sum *.wasm` prints them.
+    /// A file that lists the digests of allowed files, as `sha256sum *.wasm` prints them.
     pub lock: Option<PathBuf>,
-    /// Who signs.
+    /// The key that must have signed a file.
     pub key: Option<SigningKey>,
 }
 
 impl Trust {
-    /// The signature that lies beside a file, where signatures count.
+    /// Returns the signature beside a file, if signatures are required and there is one.
     pub fn signature(&self, path: &Path) -> Option<String> {
         let path = signature_path(path);
         self.key.as_ref()?;
@@ -54,10 +54,10 @@ impl Trust {
         std::fs::read_to_string(path).ok()
     }
 
-    /// Checks the bytes of a plugin's file and the signature that came with it.
+    /// Checks the bytes of a plugin's file and the signature beside the file.
     ///
     /// # Errors
-    /// Why it may not be loaded, and how it may.
+    /// Returns an error that says why the file may not be loaded, and what to do.
     pub fn check(&self, name: &str, signature: Option<&str>, bytes: &[u8]) -> Result<()> {
         if self.lock.is_none() && self.key.is_none() {
             return Ok(());
@@ -73,7 +73,7 @@ impl Trust {
     }
 }
 
-/// The lock is read anew for each file, so that it can be written before the file comes.
+/// Reads the lock file anew for each plugin file, so that the lock can be written before the plugin file arrives.
 fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
     let text = std::fs::read_to_string(lock)
         .with_context(|| format!("no plugin is loaded without the lock file {}", lock.display()))?;
@@ -95,31 +95,34 @@ fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
 fn check_signature(key: &SigningKey, signature: Option<&str>, name: &str, digest: &str) -> Result<()> {
     let help = format!("sign it with `hookmill plugin sign {name}.wasm --key KEY`");
     let text = signature.with_context(|| format!("its signature {name}.wasm.sig is not there; {help}"))?;
-    let signature = STANDARD.decode(text.trim()).map_err(|_| anyhow!("{name}.wasm.sig is no signature; {help}"))?;
+    let signature = STANDARD.decode(text.trim()).map_err(|_| anyhow!("{name}.wasm.sig is not a signature; {help}"))?;
     UnparsedPublicKey::new(&ED25519, key.0).verify(signed_text(name, digest).as_bytes(), &signature).map_err(|_| {
         anyhow!("its signature {name}.wasm.sig is not of this file, this name and the `plugins_key`; {help}")
     })
 }
 
-/// Signs a plugin file's bytes under a name. The signature is base64.
+/// Signs a plugin file under a name, and returns the signature in base64.
 pub fn sign(key: &Ed25519KeyPair, name: &str, bytes: &[u8]) -> String {
     STANDARD.encode(key.sign(signed_text(name, &hex::encode(Sha256::digest(bytes))).as_bytes()))
 }
 
-/// Where the signature of a file lies.
+/// Returns the path of a file's signature.
 pub fn signature_path(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(".sig");
     path.into()
 }
 
-/// The public half of a key.
+/// Returns the public half of a key.
+///
+/// # Errors
+/// Returns an error if the key does not have the length of an Ed25519 key.
 pub fn public_half(key: &Ed25519KeyPair) -> Result<SigningKey> {
     use ring::signature::KeyPair;
     Ok(SigningKey(key.public_key().as_ref().try_into()?))
 }
 
-/// A file under one name only: a signed plugin cannot take another's place.
+/// Returns the text that is signed. The name is part of it, so that a signed file cannot replace another plugin.
 fn signed_text(name: &str, digest: &str) -> String {
     format!("hookmill plugin\n{name}\n{digest}\n")
 }

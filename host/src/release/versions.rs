@@ -1,5 +1,5 @@
-//! Keeps the files of plugins that were live in the data folder, so that a host can go back to one, and so that a new
-//! version is compared with the one before it after a restart too.
+//! The files of versions that were live, kept in the data folder. They make a rollback possible, and the comparison of
+//! a new version with the one before it after a restart.
 
 use super::trust::signature_path;
 use anyhow::{Context, Result, ensure};
@@ -10,19 +10,19 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Versions of one plugin that are kept, the live one among them.
-const KEPT: usize = 5;
+/// The number of versions of one plugin that are kept, including the live one.
+const KEPT_MAX: usize = 5;
 
-/// A plugin's file.
+/// The content of a plugin's file.
 #[derive(Debug)]
-pub struct Kept {
-    /// What is in it.
+pub struct KeptFile {
+    /// The bytes of the component.
     pub bytes: Vec<u8>,
-    /// The signature that lay beside it, where signatures count.
+    /// The signature beside the file, if signatures are required.
     pub signature: Option<String>,
 }
 
-/// The versions of one data folder.
+/// The kept versions in one data folder.
 #[derive(Debug)]
 pub struct Versions {
     folder: PathBuf,
@@ -30,10 +30,10 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Opens the folder.
+    /// Opens the folder, and makes it if it is missing.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Returns an error if the folder cannot be made.
     pub fn open(data_dir: &Path, store: Arc<Store>) -> Result<Self> {
         let folder = data_dir.join("versions");
         private_folder(&folder)?;
@@ -43,29 +43,29 @@ impl Versions {
     /// Keeps a version that goes live, or is live already.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub async fn keep(&self, plugin: &PluginVersion, kept: Kept, is_live: bool) -> Result<()> {
+    /// Returns an error if the file cannot be written or the store fails.
+    pub async fn keep(&self, plugin: &PluginVersion, file: KeptFile, is_live: bool) -> Result<()> {
         let path = self.path(plugin);
-        let is_there = path.metadata().is_ok_and(|file| file.len() == kept.bytes.len() as u64);
-        if !is_there || kept.signature.is_some() {
+        let is_there = path.metadata().is_ok_and(|there| there.len() == file.bytes.len() as u64);
+        if !is_there || file.signature.is_some() {
             let folder = self.folder.clone();
             tokio::task::spawn_blocking(move || {
-                if let Some(signature) = &kept.signature {
+                if let Some(signature) = &file.signature {
                     replace_file(&folder, &signature_path(&path), signature.as_bytes())?;
                 }
-                replace_file(&folder, &path, &kept.bytes)
+                replace_file(&folder, &path, &file.bytes)
             })
             .await??;
         }
         if is_live { Ok(()) } else { self.went_live(plugin).await }
     }
 
-    /// Writes down that a version that is kept goes live, and removes those that are too many.
+    /// Records that a kept version goes live, and removes the oldest versions beyond the limit.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the store fails or the folder cannot be read.
     pub async fn went_live(&self, plugin: &PluginVersion) -> Result<()> {
-        let known = self.store.set_live_version(plugin.clone(), KEPT).await?;
+        let known = self.store.set_live_version(plugin.clone(), KEPT_MAX).await?;
         for entry in std::fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let digest = name.split_once(".wasm").and_then(|(stem, _)| stem.rsplit_once('@'));
@@ -76,11 +76,11 @@ impl Versions {
         Ok(())
     }
 
-    /// A version that was kept.
+    /// Reads a version that was kept.
     ///
     /// # Errors
-    /// When it is not there any more, or not what it was.
-    pub async fn read(&self, plugin: &PluginVersion) -> Result<Kept> {
+    /// Returns an error if the file is missing or was changed.
+    pub async fn read(&self, plugin: &PluginVersion) -> Result<KeptFile> {
         let path = self.path(plugin);
         let bytes = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(
@@ -88,7 +88,7 @@ impl Versions {
             "{} was changed; it is not loaded",
             path.display()
         );
-        Ok(Kept { bytes, signature: tokio::fs::read_to_string(signature_path(&path)).await.ok() })
+        Ok(KeptFile { bytes, signature: tokio::fs::read_to_string(signature_path(&path)).await.ok() })
     }
 
     fn path(&self, plugin: &PluginVersion) -> PathBuf {

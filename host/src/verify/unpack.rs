@@ -1,15 +1,15 @@
-//! Unpacks bodies that came compressed, after the signature over what came was verified.
+//! Unpacks compressed bodies, after the signature over the compressed bytes was verified.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 use std::io::Read;
 
-/// The body as the sender wrote it. The headers that described it on the wire are removed.
+/// Returns the body before compression, and removes the headers that describe the compressed body.
 ///
 /// # Errors
-/// When it is compressed in another way than gzip, broken, or larger than `bytes_max`.
+/// Returns an error if the body is compressed in another way than gzip, damaged, or larger than `bytes_max`.
 pub async fn unpack(headers: &mut HeaderMap, body: Bytes, bytes_max: usize) -> Result<Bytes, Refusal> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes().trim_ascii());
     let mut encodings = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case(b"identity"));
@@ -20,7 +20,7 @@ pub async fn unpack(headers: &mut HeaderMap, body: Bytes, bytes_max: usize) -> R
     }
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
-    // Some MiB take as many milliseconds, for which others must not wait.
+    // Each MiB takes about a millisecond, for which other tasks must not wait.
     let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, bytes_max)).await;
     unpacked.map_err(|error| Refusal::Internal(error.into()))?
 }

@@ -3,7 +3,7 @@
 use super::{Ledger, NewAuditEntry, Subject, Tx};
 use crate::rows::IncidentRow;
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{AuditEntry, Details, Operation, Status};
 use hookmill_notify::{Trigger, about_change};
 use serde_json::value::to_raw_value;
@@ -26,7 +26,7 @@ impl<T: Tx> Ledger<'_, T> {
         self.changed.newest_audit = Some(id);
         self.rows.add_audit(&NewAuditEntry {
             id,
-            incident: key(row.id),
+            incident: row_key(row.id),
             previous: change.before.map(|before| before.newest_audit),
             operation: change.operation,
             at,
@@ -34,7 +34,8 @@ impl<T: Tx> Ledger<'_, T> {
             details: change.details,
         })?;
         let outbound = self.outbound.clone();
-        let subject = Subject::Change { incident: key(row.id), audit: key(id), is_first: change.before.is_none() };
+        let subject =
+            Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
         for destination in outbound.destinations.iter().filter(|destination| destination.receives_all) {
             self.enqueue(destination, subject, None)?;
         }
@@ -55,7 +56,7 @@ impl<T: Tx> Ledger<'_, T> {
                 self.enqueue_steps(rule, subject)?;
             }
         }
-        Ok(key(id))
+        Ok(row_key(id))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{DeliveryStatus, Ledger, NewDelivery, Subject, Tx};
 use crate::rows::{Attempted, DeliveryFilter, DestinationState, Next};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};
 use serde_json::Value;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ impl<T: Tx> Ledger<'_, T> {
         let status = if destination.disabled.is_some() { DeliveryStatus::Dead } else { DeliveryStatus::Pending };
         let follows = matches!(subject, Subject::Change { is_first: false, .. })
             && destination.is_ordered
-            && self.rows.has_pending(&destination.name, subject.key(key(id)), i64::MAX)?;
+            && self.rows.has_pending(&destination.name, subject.key(row_key(id)), i64::MAX)?;
         self.rows.add_delivery(&NewDelivery {
             id,
             destination: &destination.name,
@@ -67,7 +67,7 @@ impl<T: Tx> Ledger<'_, T> {
 
     fn record_attempt(&mut self, destination: &str, attempted: &Attempted) -> Result<()> {
         let Attempted { delivery, attempt, next, .. } = attempted;
-        let delivery = key(*delivery);
+        let delivery = row_key(*delivery);
         // A delivery that was under way while its destination was disabled is not retried either.
         let is_disabled = self.outbound.destination(destination).is_none_or(|state| state.disabled.is_some());
         let (status, next_at) = match *next {
@@ -92,7 +92,7 @@ impl<T: Tx> Ledger<'_, T> {
         if self.outbound.destination(&destination).is_none() {
             return Ok(Some(Err(format!("destination `{destination}` is not configured any more"))));
         }
-        self.rows.set_pending(key(id), Some(self.clock.now_ms()))?;
+        self.rows.set_pending(row_key(id), Some(self.clock.now_ms()))?;
         self.changed.deliveries = true;
         Ok(Some(Ok(destination)))
     }

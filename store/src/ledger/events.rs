@@ -1,33 +1,13 @@
 //! Events: recording one, with everything that follows from it.
 
-use super::{Ledger, NewEvent, Subject, Tx};
+use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Failure, Mapped, Origin, Reading, Verdict};
 use hookmill_notify::{Rule, Trigger, about_event};
 use jiff::Timestamp;
 use uuid::Uuid;
-
-/// The columns of an event that do not depend on the transaction, in JSON, encoded before it.
-pub(crate) struct EncodedEvent {
-    pub tried: String,
-    pub headers: String,
-    pub context: String,
-}
-
-impl EncodedEvent {
-    /// Encodes an event.
-    pub fn of(mapped: &Mapped) -> Self {
-        // Lists of strings always have a JSON form.
-        let json = |pairs: &[(String, String)]| serde_json::to_string(pairs).unwrap_or_default();
-        Self {
-            tried: serde_json::to_string(&mapped.tried).unwrap_or_default(),
-            headers: json(&mapped.event.headers),
-            context: json(&mapped.event.context),
-        }
-    }
-}
 
 impl<T: Tx> Ledger<'_, T> {
     /// Records a new event with everything that follows from it, unless it is a repeat.
@@ -58,7 +38,7 @@ impl<T: Tx> Ledger<'_, T> {
 
     /// Returns everything that recording an event would change, without changing it.
     pub fn dry_run(&mut self, mapped: &Mapped) -> Result<RecordDryRun> {
-        let (changed, first) = (self.changed, key(self.clock.new_id()));
+        let (changed, first) = (self.changed, row_key(self.clock.new_id()));
         self.rows.begin_dry_run()?;
         let state = self.decide(mapped, None)?;
         let incidents = self.views(&state)?;
@@ -149,7 +129,7 @@ impl<T: Tx> Ledger<'_, T> {
         let needs_body = rules.iter().any(|rule| rule.filter.looks_at_body());
         let message = about_event(trigger, event, state, &outbound.public_url, needs_body);
         for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
-            self.enqueue_steps(rule, Subject::Event(key(event.id)))?;
+            self.enqueue_steps(rule, Subject::Event(row_key(event.id)))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::audit::Change;
 use super::{Ledger, Tx};
 use crate::rows::{IncidentKey, IncidentRow, PatchRefusal};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{
     Details, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
 };
@@ -36,7 +36,7 @@ impl<T: Tx> Ledger<'_, T> {
         let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
         self.rows.keep_object(&row)?;
         self.rows.delete_incident(row.id, audit)?;
-        self.rows.remove_triage_request(key(row.id))?;
+        self.rows.remove_triage_request(row_key(row.id))?;
         Ok(true)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Ledger, RepeatKeyRow, Tx};
 use anyhow::Result;
-use hookmill_incident::id::{key, key_ms};
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_incident::{Event, RepeatKey};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl<T: Tx> Ledger<'_, T> {
         match &event.repeat_key {
             RepeatKey::SignedAt(at) => {
                 let repeat = RepeatKeyRow { at: *at, source: &event.source, digest: &event.digest };
-                self.rows.add_repeat(&repeat, key(event.id))
+                self.rows.add_repeat(&repeat, row_key(event.id))
             }
             RepeatKey::DeliveryId(id) => {
                 let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
@@ -48,7 +48,7 @@ impl<T: Tx> Ledger<'_, T> {
         let window_ms = (window.as_millis() as i64).max(1);
         // The end of the window, so that the key is not removed before the last event of the window.
         let at = event.received_at - event.received_at.rem_euclid(window_ms) + window_ms;
-        let is_near = |known: &i64| (event.received_at - key_ms(*known)).abs() < window_ms;
+        let is_near = |known: &i64| (event.received_at - row_key_ms(*known)).abs() < window_ms;
         let repeat = |at| RepeatKeyRow { at, source: &event.source, digest };
         // Writes do not come in the order of arrival: the other event may lie in the next window.
         for known_at in [at - window_ms, at, at + window_ms] {
@@ -61,7 +61,7 @@ impl<T: Tx> Ledger<'_, T> {
             }
         }
         // A key that is there already is too old to count, and is replaced.
-        self.rows.put_repeat(&repeat(at), key(event.id))?;
+        self.rows.put_repeat(&repeat(at), row_key(event.id))?;
         Ok(None)
     }
 

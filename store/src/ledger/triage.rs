@@ -3,7 +3,7 @@
 use super::{Ledger, Subject, TriageRequest, Tx};
 use crate::rows::{IncidentKey, IncidentRow, TriageJob, TriageResult};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Action, Details, Triage, TriageStatus};
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ impl<T: Tx> Ledger<'_, T> {
     /// Adds a request for the playbook in the incident's record, if there is one.
     pub(super) fn request_triage_of(&mut self, row: &IncidentRow, is_manual: bool, request_id: &str) -> Result<()> {
         let Some(triage) = &row.incident.triage else { return Ok(()) };
-        let (incident, playbook) = (key(row.id), triage.playbook.as_str());
+        let (incident, playbook) = (row_key(row.id), triage.playbook.as_str());
         self.rows.put_triage_request(&TriageRequest { incident, playbook, is_manual, request_id })?;
         self.changed.triage = true;
         Ok(())
@@ -58,7 +58,7 @@ impl<T: Tx> Ledger<'_, T> {
                 triage.problems = unknown.iter().map(|name| format!("there is no destination `{name}`")).collect();
                 let notifies = !to.is_empty();
                 details = row.incident.triage(&mut row.guard, actions, triage, notifies, now);
-                self.rows.remove_triage_request(key(row.id))?;
+                self.rows.remove_triage_request(row_key(row.id))?;
             }
             TriageResult::Failed(plugin, error) => {
                 self.rows.fail_triage_request(job.key, &plugin.sha256)?;
@@ -68,7 +68,7 @@ impl<T: Tx> Ledger<'_, T> {
             TriageResult::Skipped(reason) => {
                 (triage.status, triage.problems) = (TriageStatus::Skipped, vec![reason]);
                 row.incident.triage = Some(triage);
-                self.rows.remove_triage_request(key(row.id))?;
+                self.rows.remove_triage_request(row_key(row.id))?;
             }
         }
         self.save(&before, &mut row, details, &job.request_id)?;
@@ -76,7 +76,7 @@ impl<T: Tx> Ledger<'_, T> {
         // Destinations that receive every audit entry have their delivery already.
         for destination in outbound.destinations.iter().filter(|known| !known.receives_all && to.contains(&known.name))
         {
-            let subject = Subject::Change { incident: key(row.id), audit: row.newest_audit, is_first: false };
+            let subject = Subject::Change { incident: row_key(row.id), audit: row.newest_audit, is_first: false };
             self.enqueue(destination, subject, None)?;
         }
         Ok(true)

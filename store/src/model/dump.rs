@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use crate::sqlite::Dump;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{FailureCode, Number, RepeatKey};
 use serde::Serialize;
 use uuid::Uuid;
@@ -135,7 +135,7 @@ impl Memory {
             _ => None,
         };
         row![
-            key(event.id),
+            row_key(event.id),
             event.id,
             event.source[..],
             state.status.as_str(),
@@ -161,7 +161,7 @@ impl Memory {
         let event_ids: Vec<u8> = row.event_ids.iter().flat_map(|id| id.into_bytes()).collect();
         let Number { year, count } = row.number;
         row![
-            key(row.id),
+            row_key(row.id),
             row.id,
             i64::from(year) << 32 | i64::from(count),
             incident.source,

@@ -6,7 +6,7 @@ use crate::ledger::{
 };
 use crate::rows::{Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, TriageJob};
 use anyhow::{Context, Result, ensure};
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Number, Operation};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -127,25 +127,25 @@ impl Tx for Memory {
     }
 
     fn event_status(&mut self, id: Uuid) -> Result<Option<EventStatus>> {
-        Ok(self.events.get(&key(id)).filter(|row| row.event.id == id).map(|row| row.state.status))
+        Ok(self.events.get(&row_key(id)).filter(|row| row.event.id == id).map(|row| row.state.status))
     }
 
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
         let (event, state) = (new.event.clone(), new.state.clone());
         let tried = serde_json::from_str(&new.encoded.tried)?;
         let row = EventCopy { event, state, attempts: new.attempts, tried };
-        ensure!(self.events.insert(key(new.event.id), row).is_none(), "the event is there already");
+        ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
         Ok(())
     }
 
     fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()> {
-        let row = self.events.get_mut(&key(state.id)).context("there is no such event")?;
+        let row = self.events.get_mut(&row_key(state.id)).context("there is no such event")?;
         (row.state, row.attempts, row.tried) = (state.clone(), attempts, tried.to_vec());
         Ok(())
     }
 
     fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
-        self.events.get_mut(&key(id)).context("there is no such event")?.state.status = status;
+        self.events.get_mut(&row_key(id)).context("there is no such event")?.state.status = status;
         Ok(())
     }
 
@@ -165,18 +165,18 @@ impl Tx for Memory {
     }
 
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()> {
-        let is_new = self.incidents.insert(key(row.id), (row.clone(), false)).is_none();
+        let is_new = self.incidents.insert(row_key(row.id), (row.clone(), false)).is_none();
         ensure!(is_new, "the incident is there already");
         Ok(())
     }
 
     fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
-        self.incidents.get_mut(&key(row.id)).context("there is no such incident")?.0 = row.clone();
+        self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
-        let (row, is_deleted) = self.incidents.get_mut(&key(id)).context("there is no such incident")?;
+        let (row, is_deleted) = self.incidents.get_mut(&row_key(id)).context("there is no such incident")?;
         (row.newest_audit, *is_deleted) = (newest_audit, true);
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Tx for Memory {
             details: entry.details.map(serde_json::to_string).transpose()?,
             object: None,
         };
-        self.audit.insert(key(entry.id), row);
+        self.audit.insert(row_key(entry.id), row);
         Ok(())
     }
 
@@ -223,13 +223,13 @@ impl Tx for Memory {
             attempts: 0,
             next_at: new.next_at,
             error: new.error.map(str::to_owned),
-            subject: new.subject.key(key(new.id)),
+            subject: new.subject.key(row_key(new.id)),
             audit,
             event,
             notice,
             step: new.step.map(|(name, step)| (name.to_owned(), step)),
         };
-        self.deliveries.insert(key(new.id), row);
+        self.deliveries.insert(row_key(new.id), row);
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl Tx for Memory {
     }
 
     fn find_delivery(&mut self, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
-        let row = self.deliveries.get(&key(id)).filter(|row| row.id == id);
+        let row = self.deliveries.get(&row_key(id)).filter(|row| row.id == id);
         Ok(row.map(|row| (row.destination.clone(), row.status)))
     }
 
@@ -371,7 +371,7 @@ impl Tx for Memory {
     ) -> Result<Vec<DeadDelivery>> {
         let passes = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|one| one == value);
         let is_about = |ids: &[Uuid], row: &DeliveryCopy, points: Option<i64>| {
-            ids.is_empty() || points.is_some() && ids.iter().any(|id| key(*id) == row.subject)
+            ids.is_empty() || points.is_some() && ids.iter().any(|id| row_key(*id) == row.subject)
         };
         let is_meant = |row: &DeliveryCopy| {
             row.status == DeliveryStatus::Dead

@@ -5,7 +5,7 @@ use super::operation::{Operation, copy, key_of};
 use crate::clock::Clock;
 use crate::ledger::DeliveryStatus;
 use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, Failure, FailureCode, Mapped, Observable, Observation, Patch,
     PluginVersion, Reading, RepeatKey, Severity, State, Status, TriageCode, TriageError, Verdict,
@@ -301,7 +301,7 @@ impl Random {
             let (error, answer) = (code.map(str::to_owned), http_status.map(|status| format!("answer {status}")));
             let attempt = Attempt { at, duration_ms: 3, http_status, code, error, answer };
             // A delivery of another destination can be among them only if the host mixes them up.
-            let is_of_this = memory.deliveries.get(&key(delivery)).is_none_or(|row| row.destination == name);
+            let is_of_this = memory.deliveries.get(&row_key(delivery)).is_none_or(|row| row.destination == name);
             if is_of_this {
                 attempts.push(Attempted { delivery, attempt, next, health });
             }

@@ -1,6 +1,6 @@
 //! Counts of the payloads of a source.
 
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 
 /// The counts of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

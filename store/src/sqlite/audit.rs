@@ -5,7 +5,7 @@ use super::incidents;
 use crate::ledger::NewAuditEntry;
 use crate::rows::{IncidentKey, IncidentRow};
 use anyhow::{Context, Result};
-use hookmill_incident::id::{self, key};
+use hookmill_incident::id::{self, row_key};
 use hookmill_incident::{AuditEntry, Number, Operation};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
@@ -43,7 +43,7 @@ pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> 
     let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)";
     connection.prepare_cached(sql)?.execute(params![
-        key(entry.id),
+        row_key(entry.id),
         entry.id.as_bytes(),
         entry.incident,
         entry.previous,
@@ -97,7 +97,7 @@ pub(super) fn after<T>(
     mut add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()>,
 ) -> Result<T> {
     let mut query = connection.prepare_cached("SELECT key, id FROM audit WHERE key > ? ORDER BY key")?;
-    let mut rows = query.query([key(after)])?;
+    let mut rows = query.query([row_key(after)])?;
     while let Some(row) = rows.next()? {
         let Id(id) = row.get("id")?;
         if add(&mut to, id, &entry(connection, row.get("key")?)?).is_break() {

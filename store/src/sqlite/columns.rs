@@ -168,5 +168,5 @@ impl Conditions {
 
 /// Returns the column values of the keys of ids.
 pub(super) fn keys(ids: &[Uuid]) -> impl Iterator<Item = Value> {
-    ids.iter().map(|id| Value::Integer(id::key(*id)))
+    ids.iter().map(|id| Value::Integer(id::row_key(*id)))
 }

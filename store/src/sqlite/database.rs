@@ -83,5 +83,5 @@ pub(super) fn last_key(connection: &Connection) -> Result<i64> {
         let key: Option<i64> = connection.query_row(&format!("SELECT max(key) FROM {table}"), [], |row| row.get(0))?;
         last = last.max(key.unwrap_or(0));
     }
-    Ok(last.min(id::key_at(i64::MAX)))
+    Ok(last.min(id::row_key_at(i64::MAX)))
 }

@@ -4,7 +4,7 @@ use super::columns::{Conditions, Id, Milliseconds, columns, json, keys};
 use crate::ledger::DeadDelivery;
 use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, Page};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -79,11 +79,11 @@ pub(super) fn list(
     let sql = format!("SELECT {list} {from} {conditions_sql} ORDER BY d.key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), delivery_row)?.collect::<Result<Vec<_>, _>>()?;
-    let mut page = Page::new(rows, limit, |row| key(row.id));
+    let mut page = Page::new(rows, limit, |row| row_key(row.id));
     let sql = format!("SELECT {} FROM attempts WHERE delivery = ? ORDER BY number", AttemptColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     for row in &mut page.rows {
-        row.attempts = query.query_map([key(row.id)], attempt_row)?.collect::<Result<_, _>>()?;
+        row.attempts = query.query_map([row_key(row.id)], attempt_row)?.collect::<Result<_, _>>()?;
     }
     Ok(page)
 }

@@ -4,7 +4,7 @@ use super::columns::{Conditions, Id, Json, Word, columns, json};
 use crate::ledger::NewEvent;
 use crate::rows::{EventFilter, EventRow, Page};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -93,7 +93,7 @@ pub(super) fn state(connection: &Connection, event: i64) -> Result<Option<EventS
 
 pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventStatus>> {
     let mut query = connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
-    let word: Option<String> = query.query_row(params![key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    let word: Option<String> = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
     Ok(word.and_then(|word| word.parse().ok()))
 }
 
@@ -106,7 +106,7 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         RepeatKey::DeliveryId(_) | RepeatKey::Body => None,
     };
     connection.prepare_cached(sql)?.execute(params![
-        key(event.id),
+        row_key(event.id),
         event.id.as_bytes(),
         &*event.source,
         state.status.as_str(),
@@ -136,20 +136,20 @@ pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32,
         state.message,
         json(tried),
         json(&state.incidents),
-        key(state.id),
+        row_key(state.id),
     ])?;
     Ok(())
 }
 
 pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus) -> Result<()> {
     let sql = "UPDATE events SET status = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![status.as_str(), key(id)])?;
+    connection.prepare_cached(sql)?.execute(params![status.as_str(), row_key(id)])?;
     Ok(())
 }
 
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<EventRow>> {
     let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
-    Ok(connection.prepare_cached(&sql)?.query_row(params![key(id), id.as_bytes()], with_body).optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], with_body).optional()?)
 }
 
 /// Returns the event to which another row points.
@@ -181,7 +181,7 @@ pub(super) fn list(
     let sql = format!("SELECT {list} FROM events {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), without_body)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::new(rows, limit, |row| key(row.state.id)))
+    Ok(Page::new(rows, limit, |row| row_key(row.state.id)))
 }
 
 pub(super) fn with_status(

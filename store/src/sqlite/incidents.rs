@@ -3,7 +3,7 @@
 use super::columns::{Conditions, Id, Ids, Json, Microseconds, columns, id_bytes, json, nanoseconds};
 use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page};
 use anyhow::Result;
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Guard, Incident, Number};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -41,7 +41,7 @@ pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option
     let found = match which {
         IncidentKey::Id(id) => connection
             .prepare_cached(&format!("SELECT {list} FROM incidents WHERE key = ? AND id = ? AND deleted = 0"))?
-            .query_row(params![key(id), id.as_bytes()], row),
+            .query_row(params![row_key(id), id.as_bytes()], row),
         IncidentKey::Number(number) => connection
             .prepare_cached(&format!("SELECT {list} FROM incidents WHERE number = ? AND deleted = 0"))?
             .query_row([number.to_key()], row),
@@ -66,7 +66,7 @@ pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) ->
 /// Returns the newest audit entry of an incident, also of one that was deleted.
 pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
     let (column, value) = match which {
-        IncidentKey::Id(id) => ("key", key(id)),
+        IncidentKey::Id(id) => ("key", row_key(id)),
         IncidentKey::Number(number) => ("number", number.to_key()),
     };
     let sql = format!("SELECT newest_audit FROM incidents WHERE {column} = ?");
@@ -78,7 +78,7 @@ pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
                changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
     connection.prepare_cached(sql)?.execute(params![
-        key(row.id),
+        row_key(row.id),
         row.id.as_bytes(),
         row.number.to_key(),
         row.incident.source,
@@ -110,14 +110,14 @@ pub(super) fn update(connection: &Connection, row: &IncidentRow) -> Result<()> {
         id_bytes(&row.event_ids),
         row.newest_audit,
         json(&row.incident),
-        key(row.id),
+        row_key(row.id),
     ])?;
     Ok(())
 }
 
 pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Result<()> {
     let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![newest_audit, key(id)])?;
+    connection.prepare_cached(sql)?.execute(params![newest_audit, row_key(id)])?;
     Ok(())
 }
 
@@ -174,5 +174,5 @@ pub(super) fn list(
     let sql = format!("SELECT {list} FROM incidents {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), row)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::new(rows, limit, |row| key(row.id)))
+    Ok(Page::new(rows, limit, |row| row_key(row.id)))
 }

@@ -5,7 +5,7 @@ use super::{audit, events};
 use crate::ledger::{DeliveryStatus, NewDelivery, Subject};
 use crate::rows::{Attempt, DueDeliveries, DueDelivery, Message, QueuePosition};
 use anyhow::{Context, Result};
-use hookmill_incident::id::key;
+use hookmill_incident::id::row_key;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashSet;
 use uuid::Uuid;
@@ -46,7 +46,7 @@ const UNORDER_PENDING: &str =
     "UPDATE deliveries SET next_at = key >> 15 WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
 
 pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
-    let key = key(new.id);
+    let key = row_key(new.id);
     let (audit, event, notice) = match new.subject {
         Subject::Change { audit, .. } => (Some(audit), None, None),
         Subject::Event(event) => (None, Some(event), None),
@@ -80,7 +80,7 @@ pub(super) fn has_pending(connection: &Connection, destination: &str, subject: i
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
     let sql = format!("SELECT {} FROM deliveries WHERE key = ? AND id = ?", FoundColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let found = query.query_row(params![key(id), id.as_bytes()], FoundColumns::read).optional()?;
+    let found = query.query_row(params![row_key(id), id.as_bytes()], FoundColumns::read).optional()?;
     Ok(found.map(|FoundColumns { destination, status: Word(status) }| (destination, status)))
 }
 
@@ -195,7 +195,7 @@ pub(super) fn due(
     {
         let row = DueColumns::read(row)?;
         let id = row.id.0;
-        last = QueuePosition { next_at: row.next_at, key: key(id) };
+        last = QueuePosition { next_at: row.next_at, key: row_key(id) };
         if without.contains(&id) {
             continue;
         }

@@ -3,8 +3,8 @@
 use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
-    TriageRequest, Tx,
+    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, Registry,
+    RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
@@ -14,6 +14,9 @@ use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};
 use rusqlite::Connection;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// One write of this database.
+pub(crate) type Transaction<'a> = Ledger<'a, SqliteTx<'a>>;
 
 /// A transaction of the writing connection.
 pub(crate) struct SqliteTx<'a> {

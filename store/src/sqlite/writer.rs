@@ -1,9 +1,9 @@
 //! The thread that owns the writing connection and commits in groups.
 
-use super::{SqliteTx, Transaction};
+use super::tx::{SqliteTx, Transaction};
 use crate::StoreError;
 use crate::ledger::Ledger;
-use crate::store::Shared;
+use crate::options::Shared;
 use crate::topics::Changed;
 use anyhow::{Result, anyhow};
 use rusqlite::{Connection, TransactionBehavior};
@@ -199,5 +199,58 @@ impl From<Broken> for StoreError {
         };
         tracing::error!("cannot write to the database: {error:#}");
         Self::Failed(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Clock;
+    use crate::ledger::Tx;
+    use crate::options::Shared;
+    use crate::rows::Cursor;
+    use crate::sqlite::Opened;
+    use crate::topics::Topics;
+    use crate::{Dedup, Policy, StoreError};
+    use anyhow::bail;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::task::JoinSet;
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn a_write_that_fails_or_panics_does_not_fail_the_others_of_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+        let shared = Shared {
+            policy: Policy { dedup, reopen_within: Duration::ZERO },
+            clock: Arc::new(Clock::after(0)),
+            outbound: Arc::default(),
+            topics: Arc::new(Topics::new(Uuid::nil())),
+            on_commit: Box::new(|_, _| {}),
+        };
+        let database = Arc::new(Opened::open(folder.path()).unwrap().start(64, shared).unwrap());
+        let mut running = JoinSet::new();
+        for index in 0..40 {
+            let database = database.clone();
+            running.spawn(async move {
+                let (name, cursor) = (format!("s-{index}"), Cursor { start: "now".into(), position: "1".into() });
+                let write = move |ledger: &mut crate::sqlite::Transaction| {
+                    ledger.rows.put_cursor(&name, &cursor)?;
+                    match index {
+                        11 => bail!("it fails"),
+                        22 => std::panic::panic_any("it panics"),
+                        _ => Ok(()),
+                    }
+                };
+                (index, database.write(write).await)
+            });
+        }
+        for (index, result) in running.join_all().await {
+            let fails = [11, 22].contains(&index);
+            assert_eq!(matches!(result, Err(StoreError::Failed(_))), fails, "write {index}: {result:?}");
+            let name = format!("s-{index}");
+            let found = database.write(move |ledger| ledger.rows.find_cursor(&name, "now")).await.unwrap();
+            assert_eq!(found.is_none(), fails, "write {index}");
+        }
     }
 }

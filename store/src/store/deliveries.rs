@@ -1,6 +1,7 @@
 //! Recording, retrying and reading deliveries.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
 use crate::rows::{Attempted, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueuePosition};

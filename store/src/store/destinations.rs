@@ -1,6 +1,7 @@
 //! The destinations, their health, and the notifications.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
 use crate::rows::{DestinationRow, DestinationState, Outbound};

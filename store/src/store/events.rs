@@ -1,6 +1,7 @@
 //! Recording and reading events.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
 use crate::rows::{Cursor, EventFilter, EventRow, Page, RecordDryRun, Recorded};

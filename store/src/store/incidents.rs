@@ -1,6 +1,7 @@
 //! Changing and reading incidents and their audit entries.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page, PatchRefusal};
 use anyhow::Result;

@@ -1,6 +1,7 @@
 //! Plugin versions and the cache of compiled plugins.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::ledger::Registry;
 use crate::reads::Reads;
 use crate::rows::{Report, VersionRow, VersionState};

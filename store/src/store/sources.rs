@@ -1,6 +1,7 @@
 //! Registered sources, counts, and silent sources.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::ledger::Registry;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};

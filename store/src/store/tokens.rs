@@ -6,7 +6,7 @@ use crate::reads::Reads;
 use crate::rows::{Scope, TokenRow};
 use crate::sqlite::TokenTable;
 use anyhow::{Context, Result, bail};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Requesting triage and recording its results.
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{IncidentKey, IncidentRow, TriageJob, TriageResult};
 use anyhow::Result;

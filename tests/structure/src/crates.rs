@@ -2,6 +2,7 @@
 
 use crate::imports::{rust_files, workspace};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// Each crate with the crates of this workspace that it may depend on. The folder of a crate is its name without `hookmill-`.
 const CRATES: &[(&str, &[&str])] = &[
@@ -22,6 +23,8 @@ const NAMED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox/src"), ("rusqlite", 
 
 /// The lines of a file that nobody generated.
 const LINES_MAX: usize = 450;
+/// Folders with generated or installed files.
+const NOT_OURS: [&str; 4] = ["bindings", "node_modules", ".venv", "target"];
 
 #[test]
 fn crates_depend_only_on_lower_crates() {
@@ -54,7 +57,7 @@ fn only_one_place_names_the_engine_and_the_database() {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             let code: String = code.flat_map(|line| [line, "\n"]).collect();
             for (library, place) in NAMED_ONCE {
-                let is_there = file.starts_with(workspace().join(place));
+                let is_there = file.to_str().unwrap().contains(place);
                 assert!(is_there || !code.contains(&format!("{library}::")), "{} names {library}", file.display());
             }
         }
@@ -64,16 +67,9 @@ fn only_one_place_names_the_engine_and_the_database() {
 #[test]
 fn no_file_is_too_long() {
     let folders = CRATES.iter().map(|(folder, _)| *folder).chain(["sdk/rust", "plugins", "tests"]);
-    for file in folders.flat_map(|folder| rust_files(&workspace().join(folder))) {
-        let is_generated = file.components().any(|part| part.as_os_str() == "bindings");
-        let is_installed = file
-            .components()
-            .any(|part| ["node_modules", ".venv", "target"].contains(&part.as_os_str().to_str().unwrap()));
-        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
-        assert!(
-            is_generated || is_installed || lines <= LINES_MAX,
-            "{} has {lines} lines; split it by its ideas, at most {LINES_MAX}",
-            file.display()
-        );
-    }
+    let files = folders.flat_map(|folder| rust_files(&workspace().join(folder)));
+    let is_ours = |file: &PathBuf| !file.iter().any(|part| NOT_OURS.iter().any(|name| part == *name));
+    let lines = files.filter(is_ours).map(|file| (std::fs::read_to_string(&file).unwrap().lines().count(), file));
+    let long: Vec<_> = lines.filter(|(lines, _)| *lines > LINES_MAX).collect();
+    assert!(long.is_empty(), "split these files by their ideas, at most {LINES_MAX} lines each: {long:#?}");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
-use syn::{Attribute, ItemMod, ItemUse, Meta, UseTree};
+use syn::{Attribute, ItemMod, ItemUse, Meta, UseTree, Visibility};
 
 /// The modules of a crate, `config::file` for `config/file.rs`, each with the modules that it imports.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -28,18 +28,36 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns the imports between the files of a crate's `src` folder, without those of tests. The declaration of a module in
-/// its parent is not an import.
+/// its parent is not an import, and neither is a re-export: what is imported through one counts as imported from the file
+/// that defines it.
 pub fn imports(src: &Path) -> Imports {
-    let files: BTreeMap<String, PathBuf> =
-        rust_files(src).into_iter().map(|file| (module_of(src, &file), file)).collect();
-    let names: BTreeSet<String> = files.keys().cloned().collect();
+    let files: BTreeMap<String, syn::File> = rust_files(src)
+        .into_iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            (module_of(src, &file), syn::parse_file(&text).unwrap())
+        })
+        .collect();
+    let modules: BTreeSet<String> = files.keys().cloned().collect();
+    let mut re_exports = BTreeMap::new();
+    for (module, file) in &files {
+        let mut found = Found::new(module, &modules);
+        found.visit_file(file);
+        re_exports.extend(found.re_exports.into_iter().map(|(name, target)| ((module.clone(), name), target)));
+    }
+    let defining = |mut module: String, name: Option<String>| {
+        while let Some(target) = name.as_ref().and_then(|name| re_exports.get(&(module.clone(), name.clone()))) {
+            module.clone_from(target);
+        }
+        module
+    };
     files
         .iter()
         .map(|(module, file)| {
-            let text = std::fs::read_to_string(file).unwrap();
-            let mut found = Found { module, modules: &names, imports: BTreeSet::new() };
-            found.visit_file(&syn::parse_file(&text).unwrap());
-            (module.clone(), found.imports)
+            let mut found = Found::new(module, &modules);
+            found.visit_file(file);
+            let imports = found.imports.into_iter().map(|(target, name)| defining(target, name));
+            (module.clone(), imports.filter(|target| target != module).collect())
         })
         .collect()
 }
@@ -76,12 +94,19 @@ fn module_of(src: &Path, file: &Path) -> String {
 struct Found<'a> {
     module: &'a str,
     modules: &'a BTreeSet<String>,
-    imports: BTreeSet<String>,
+    /// Modules, each with the name that is taken from it.
+    imports: BTreeSet<(String, Option<String>)>,
+    /// Names that this module re-exports, each with the module that it takes them from.
+    re_exports: BTreeMap<String, String>,
 }
 
-impl Found<'_> {
-    /// Records the longest part of a path that is a module of this crate.
-    fn add(&mut self, path: &[String]) {
+impl<'a> Found<'a> {
+    fn new(module: &'a str, modules: &'a BTreeSet<String>) -> Self {
+        Self { module, modules, imports: BTreeSet::new(), re_exports: BTreeMap::new() }
+    }
+
+    /// Returns the module that a path leads into, and the name after it.
+    fn resolve(&self, path: &[String]) -> Option<(String, Option<String>)> {
         let own: Vec<String> = match self.module {
             "lib" | "main" => Vec::new(),
             module => module.split("::").map(str::to_owned).collect(),
@@ -93,18 +118,37 @@ impl Found<'_> {
             Some("super") if ups <= own.len() => [&own[..own.len() - ups], &path[ups..]].concat(),
             _ => [&own[..], path].concat(),
         };
-        let longest = (1..=absolute.len()).rev().map(|length| absolute[..length].join("::"));
-        let target = longest.into_iter().find(|module| self.modules.contains(module));
-        self.imports.extend(target.filter(|target| target != self.module));
+        let found = (1..=absolute.len()).rev().find_map(|length| {
+            let module = absolute[..length].join("::");
+            self.modules.contains(&module).then(|| (module, absolute.get(length).cloned()))
+        });
+        // The root of a library is where its other names come from.
+        let is_from_root = path.first().is_some_and(|first| first == "crate") && self.modules.contains("lib");
+        found.or_else(|| is_from_root.then(|| ("lib".to_owned(), absolute.first().cloned())))
     }
 
-    fn add_tree(&mut self, tree: &UseTree, before: &[String]) {
+    fn add(&mut self, path: &[String]) {
+        let target = self.resolve(path).filter(|(target, _)| target != self.module);
+        self.imports.extend(target);
+    }
+
+    fn add_re_export(&mut self, path: &[String], name: String) {
+        if let Some((target, _)) = self.resolve(path).filter(|(target, _)| target != self.module) {
+            self.re_exports.insert(name, target);
+        }
+    }
+
+    fn add_tree(&mut self, tree: &UseTree, before: &[String], is_re_export: bool) {
+        let with = |ident: &syn::Ident| [before, &[ident.to_string()]].concat();
         match tree {
-            UseTree::Path(path) => self.add_tree(&path.tree, &[before, &[path.ident.to_string()]].concat()),
-            UseTree::Name(name) => self.add(&[before, &[name.ident.to_string()]].concat()),
-            UseTree::Rename(name) => self.add(&[before, &[name.ident.to_string()]].concat()),
-            UseTree::Glob(_) => self.add(before),
-            UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(tree, before)),
+            UseTree::Path(path) => self.add_tree(&path.tree, &with(&path.ident), is_re_export),
+            UseTree::Name(name) if is_re_export => self.add_re_export(&with(&name.ident), name.ident.to_string()),
+            UseTree::Name(name) => self.add(&with(&name.ident)),
+            UseTree::Rename(name) if is_re_export => self.add_re_export(&with(&name.ident), name.rename.to_string()),
+            UseTree::Rename(name) => self.add(&with(&name.ident)),
+            UseTree::Glob(_) if !is_re_export => self.add(before),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(tree, before, is_re_export)),
+            _ => {}
         }
     }
 }
@@ -118,7 +162,7 @@ impl<'ast> Visit<'ast> for Found<'_> {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         if !is_test(&item.attrs) {
-            self.add_tree(&item.tree, &[]);
+            self.add_tree(&item.tree, &[], !matches!(item.vis, Visibility::Inherited));
         }
     }
 

@@ -1,7 +1,7 @@
 //! `POST /api/sources/{name}/test`: signs a payload as the source's vendor would and posts it as a dry run.
 
-use super::found;
-use crate::api::body_if_any;
+use super::find::find;
+use crate::api::request_body::optional_body;
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
-use hookmill_incident::id::unix_ms;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, NamedValue, given};
 use hookmill_signatures::{SignError, Signed};
 use hookmill_store::EventFilter;
@@ -44,8 +44,8 @@ pub(in crate::api) async fn test(
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<DryRun>, HttpError> {
-    let test: Test = body_if_any(&bytes)?;
-    let source = found(&host, &name)?;
+    let test: Test = optional_body(&bytes)?;
+    let source = find(&host, &name)?;
     let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
     let (headers, payload) = match (test.payload, test.body) {
         (Some(payload), None) => (json, payload.to_string().into()),
@@ -59,7 +59,7 @@ pub(in crate::api) async fn test(
     let id = host.pipeline.store.new_id();
     if source.settings.is_pulled() {
         let event = Event::dry_run(id, source.name.clone(), headers, payload);
-        return Ok(Json(host.pipeline.dry_run_verified(Verified::again(event, source), DryRun::default()).await?));
+        return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), DryRun::default()).await?));
     }
     let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
         Ok(signed) => signed,
@@ -67,7 +67,7 @@ pub(in crate::api) async fn test(
             let mut dry_run = DryRun::default();
             dry_run.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
-            return Ok(Json(host.pipeline.dry_run_verified(Verified::again(event, source), dry_run).await?));
+            return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), dry_run).await?));
         }
         Err(cannot) => {
             let mut dry_run = DryRun::default();

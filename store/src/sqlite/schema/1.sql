@@ -1,5 +1,5 @@
--- A row's key is the first 63 bits of its id (see id.rs): rows lie in the order in which they came, and no table needs
--- an index to find one by its id.
+-- The key of a row is the first 63 bits of its id (see id.rs): rows are stored in the order in which they came, and no
+-- table needs an index to find a row by its id.
 
 CREATE TABLE events (
     key INTEGER PRIMARY KEY,
@@ -11,7 +11,7 @@ CREATE TABLE events (
     code TEXT,
     message TEXT,
     tried TEXT NOT NULL,      -- JSON: the plugin versions that were tried
-    incidents TEXT NOT NULL,  -- JSON: the incidents that it made or changed
+    incidents TEXT NOT NULL,  -- JSON: the incidents that the event created or changed
     content_type TEXT,
     headers TEXT NOT NULL,    -- JSON: pairs
     context TEXT NOT NULL,    -- JSON: pairs
@@ -20,13 +20,13 @@ CREATE TABLE events (
     body BLOB NOT NULL
 ) STRICT;
 
--- One for each status that is looked for; a query must name the status in its text to use one.
+-- One index for each status that is searched. A query must have the status in its text to use an index.
 CREATE INDEX events_queued ON events (key) WHERE status = 'queued';
 CREATE INDEX events_quarantined ON events (key) WHERE status = 'quarantined';
 
--- What makes a repeat: `at` is the time of signing in milliseconds, or else the end of the window that the event fell
--- into. It comes first so that old rows lie together and new ones are added at the end. `digest` is that of the body, or
--- of that and the sender's id of the delivery.
+-- The keys by which repeats are recognised. `at` is the signed time in milliseconds, or the end of the window into
+-- which the event falls. `at` comes first, so that old rows are together and new rows are added at the end. `digest` is
+-- the digest of the body, or of the body and the sender's delivery id.
 CREATE TABLE repeats (
     at INTEGER NOT NULL,
     source TEXT NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE repeats (
     PRIMARY KEY (at, source, digest)
 ) STRICT, WITHOUT ROWID;
 
--- `record` is the present state; what is counted without an audit entry stands in columns.
+-- `record` is the present state. Counts that change without an audit entry have columns of their own.
 CREATE TABLE incidents (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
@@ -46,8 +46,8 @@ CREATE TABLE incidents (
     severity TEXT NOT NULL,
     created_at INTEGER NOT NULL,   -- nanoseconds, as updated_at
     updated_at INTEGER NOT NULL,
-    changed_at INTEGER NOT NULL,   -- microseconds: the newest state that was applied
-    pinned TEXT NOT NULL,          -- JSON: fields that payloads leave alone
+    changed_at INTEGER NOT NULL,   -- microseconds: the time of the newest state that was applied
+    pinned TEXT NOT NULL,          -- JSON: the fields that payloads do not change
     occurrences INTEGER NOT NULL,
     event_ids BLOB NOT NULL,       -- 16 bytes each, the newest last
     newest_audit INTEGER NOT NULL,
@@ -57,8 +57,9 @@ CREATE TABLE incidents (
 
 CREATE INDEX incidents_ref ON incidents (source, source_ref, key);
 
--- An incident's entries form a list from the newest back. `object` is null while the incident has not changed in any way
--- since, which can only be in its newest entry; `details` is null in a Creation, where they are the object's attributes.
+-- The entries of an incident form a list from the newest one back. `object` is null while the incident has not changed
+-- since, which is possible only in its newest entry. `details` is null in a Creation: the details are the attributes of
+-- the object.
 CREATE TABLE audit (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
@@ -94,7 +95,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
 
--- Destinations that asked not to be called again, at the URL that asked.
+-- Destinations that answered 410 and get no more deliveries, with the URL that answered.
 CREATE TABLE disabled_destinations (
     name TEXT PRIMARY KEY,
     url TEXT NOT NULL,
@@ -115,7 +116,7 @@ CREATE TABLE tokens (
     expires_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- The compiled plugins in the cache folder and the digests of their files.
+-- The files of compiled plugins in the cache folder, with their digests.
 CREATE TABLE compiled (
     name TEXT PRIMARY KEY,
     plugin TEXT NOT NULL,

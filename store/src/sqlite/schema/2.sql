@@ -1,4 +1,4 @@
--- Sources that were registered while the host ran; those of the configuration file are not here.
+-- Sources that were registered while the host ran. Sources of the configuration file are not here.
 CREATE TABLE sources (
     name TEXT PRIMARY KEY,
     declaration TEXT NOT NULL,  -- JSON: the keys of the configuration file, without secrets
@@ -8,13 +8,13 @@ CREATE TABLE sources (
 CREATE TABLE source_secrets (
     source TEXT NOT NULL,
     id INTEGER NOT NULL,
-    sealed BLOB NOT NULL,       -- encrypted with a key that is not in the database
+    sealed BLOB NOT NULL,       -- encrypted; the key is not in the database
     created_at INTEGER NOT NULL,
     not_after INTEGER,
     PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
 
--- What every source has sent, written down from time to time.
+-- The counts of every source, stored from time to time.
 CREATE TABLE tallies (
     source TEXT PRIMARY KEY,
     received INTEGER NOT NULL,

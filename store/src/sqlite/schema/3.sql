@@ -1,12 +1,13 @@
--- Incidents that a playbook is to look at, or could not. A row comes with what makes the incident new, and goes with what
--- the playbook did. What is shown of it stands in the incident's record.
+-- Triage requests: incidents for which a playbook is to be called, or has failed. A row is added in the transaction
+-- that makes the incident new, and removed in the transaction that applies the result. The state that the API shows is
+-- in the incident's record.
 CREATE TABLE triage (
     incident INTEGER PRIMARY KEY,
     playbook TEXT NOT NULL,
-    asked INTEGER NOT NULL,     -- whether somebody asked for it, rather than the source's auto_triage
+    asked INTEGER NOT NULL,     -- whether a person asked for triage, rather than the source's auto_triage
     attempts INTEGER NOT NULL,
-    failed_on TEXT,             -- the digest of the plugin that could not; another version is tried again
-    request_id TEXT NOT NULL    -- what wanted it
+    failed_on TEXT,             -- the digest of the plugin that failed; another version is called again
+    request_id TEXT NOT NULL    -- the id of the request that caused it
 ) STRICT;
 
 CREATE INDEX triage_waiting ON triage (playbook, incident) WHERE failed_on IS NULL;

@@ -1,16 +1,16 @@
--- Deliveries tell of an audit entry, of an event, or of what is in `notice`; those of a notification name it and its step.
+-- A delivery is about an audit entry, an event or a `notice`. Deliveries of a notification have its name and step.
 CREATE TABLE told (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
     destination TEXT NOT NULL,
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL,
-    next_at INTEGER,            -- milliseconds; null while one of the same subject is before it
+    next_at INTEGER,            -- milliseconds; null while an earlier delivery of the same subject blocks it
     error TEXT,
-    subject INTEGER NOT NULL,   -- what it tells of: the key of the incident, else its own
+    subject INTEGER NOT NULL,   -- the key of the incident or event; for a notice, the delivery's own key
     audit INTEGER,
     event INTEGER,
-    notice TEXT,                -- JSON: what happened to the host itself
+    notice TEXT,                -- JSON: something that happened to the host itself
     notification TEXT,
     step INTEGER
 ) STRICT;
@@ -30,18 +30,18 @@ CREATE INDEX deliveries_dead_key ON deliveries (key) WHERE status = 'dead';
 ALTER TABLE attempts ADD COLUMN code TEXT;
 ALTER TABLE attempts ADD COLUMN answer TEXT;
 
--- Destinations that fail, or get nothing any more. What was changed there since makes a new `fingerprint`.
+-- The health of destinations. A destination whose endpoint changes has a new `fingerprint`.
 CREATE TABLE destinations (
     name TEXT PRIMARY KEY,
-    fingerprint TEXT NOT NULL,  -- a digest of where it is, which may hold a secret
-    failing_since INTEGER,      -- when the first attempt failed after which none arrived
-    disabled TEXT               -- why it gets nothing
+    fingerprint TEXT NOT NULL,  -- a digest of the endpoint, which may contain a secret
+    failing_since INTEGER,      -- when the first attempt failed after which none succeeded
+    disabled TEXT               -- why the destination is disabled, if it is
 ) STRICT, WITHOUT ROWID;
 
--- One that was disabled before gets another chance: where it is was written otherwise.
+-- A destination that was disabled before is enabled again: its endpoint was stored in another form.
 DROP TABLE disabled_destinations;
 
--- Sources that were told of as silent, until they send again.
+-- Sources about whose silence notifications were queued, until they send again.
 CREATE TABLE silent_sources (
     source TEXT PRIMARY KEY,
     since INTEGER NOT NULL

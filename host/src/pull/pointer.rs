@@ -1,4 +1,4 @@
-//! Finds the items of an answer, each as the text that it came in: numbers stay as long as they are.
+//! Finds the items of an answer. Items stay raw text, so that numbers keep their digits.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -7,21 +7,21 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::str::FromStr;
 
-/// Items in one answer.
+/// The most items in one answer.
 const ITEMS_MAX: usize = 10_000;
 
-/// A place in a JSON document: a JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), or the same as
+/// A position in a JSON document, written as JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) or as
 /// `['data']['works']['edges']`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// What stands there; none where there is nothing or `null`.
+    /// Returns the value at this position; `None` if there is none, or `null`.
     ///
     /// # Errors
-    /// When the document is no JSON.
+    /// Returns an error if the document is not JSON.
     pub fn find<'j>(&self, document: &'j [u8]) -> Result<Option<&'j RawValue>> {
-        let mut value: &RawValue = serde_json::from_slice(document).context("it is no JSON")?;
+        let mut value: &RawValue = serde_json::from_slice(document).context("not JSON")?;
         for name in &self.0 {
             let is_inner = value.get().starts_with(['{', '[']);
             let member =
@@ -32,22 +32,22 @@ impl Pointer {
         Ok(Some(value).filter(|value| value.get() != "null"))
     }
 
-    /// The items that stand there: those of a list, or the one object.
+    /// Returns the items at this position: the elements of a list, or one object.
     ///
     /// # Errors
-    /// When there is nothing, something else, or too much.
+    /// Returns an error if there is nothing, another kind of value, or too many items.
     pub fn items<'j>(&self, document: &'j [u8]) -> Result<Vec<&'j RawValue>> {
         let found = self.find(document)?;
-        let found = found.with_context(|| format!("it has no items at `items`, {self}"))?;
+        let found = found.with_context(|| format!("there are no items at `items`, {self}"))?;
         match found.get().as_bytes().first() {
             Some(b'[') => Ok(List.deserialize(&mut Deserializer::from_str(found.get()))?),
             Some(b'{') => Ok(vec![found]),
-            _ => bail!("what it has at `items`, {self}, is neither a list nor an object"),
+            _ => bail!("the value at `items`, {self}, is neither a list nor an object"),
         }
     }
 }
 
-/// The member of this name, or the element at this index; nothing else of it is kept.
+/// Deserializes only the member of this name, or the element at this index.
 struct Member<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for Member<'_> {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-/// A list, which has not too many elements.
+/// Deserializes a list of at most [`ITEMS_MAX`] elements.
 struct List;
 
 impl<'de> DeserializeSeed<'de> for List {
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for List {
         let mut items = Vec::new();
         while let Some(item) = elements.next_element()? {
             if items.len() == ITEMS_MAX {
-                return Err(A::Error::custom(format!("it has more than {ITEMS_MAX} items; ask for less at once")));
+                return Err(A::Error::custom(format!("more than {ITEMS_MAX} items; request fewer items a page")));
             }
             items.push(item);
         }
@@ -129,7 +129,7 @@ impl FromStr for Pointer {
             None => in_brackets(text),
         };
         parsed.map(Self).map_err(|_: anyhow::Error| {
-            format!("`{text}` is no place in a document; write /data/works/edges or ['data']['works']['edges']")
+            format!("`{text}` is not a position in a document; write /data/works/edges or ['data']['works']['edges']")
         })
     }
 }
@@ -153,7 +153,7 @@ fn in_brackets(mut text: &str) -> Result<Vec<String>> {
 impl fmt::Display for Pointer {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         if self.0.is_empty() {
-            return formatter.write_str("the whole of it");
+            return formatter.write_str("the whole answer");
         }
         self.0.iter().try_for_each(|name| write!(formatter, "/{}", name.replace('~', "~0").replace('/', "~1")))
     }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_are_found_as_they_are_written() {
+    fn items_keep_their_text() {
         for (pointer, document, expected) in [
             ("/data/works/edges", r#"{"data":{"works":{"edges":[{"a": 1.50},2]}}}"#, Some(&["{\"a\": 1.50}", "2"][..])),
             ("['data'][\"works\"]['edges']", r#"{"data":{"works":{"edges":[]}}}"#, Some(&[])),
@@ -185,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_an_end() {
+    fn lists_are_limited() {
         let list = |count: usize| format!("[{}]", vec!["1"; count].join(","));
         assert_eq!(Pointer::default().items(list(ITEMS_MAX).as_bytes()).unwrap().len(), ITEMS_MAX);
         let error = Pointer::default().items(list(ITEMS_MAX + 1).as_bytes()).unwrap_err();
-        assert!(error.to_string().starts_with("it has more than 10000 items"), "{error}");
+        assert!(error.to_string().starts_with("more than 10000 items"), "{error}");
     }
 
     #[test]
-    fn what_is_no_place_is_refused() {
+    fn invalid_pointers_are_refused() {
         for text in ["data.works", "['data'", "['data']x", "[data]", "[__import__('os')]"] {
             assert!(text.parse::<Pointer>().is_err(), "{text}");
         }

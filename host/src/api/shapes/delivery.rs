@@ -1,0 +1,96 @@
+//! Deliveries.
+
+use hookmill_incident::given;
+use hookmill_store::{AttemptRow, DeliveryRow};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A delivery with its attempts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownDelivery {
+    /// The delivery's id, which its receiver sees as `webhook-id`.
+    pub id: Uuid,
+    /// The name of the destination.
+    pub destination: String,
+    /// The notification that the delivery belongs to; null if the destination gets every audit entry.
+    pub notification: Option<String>,
+    /// `pending`, `delivered` or `dead`.
+    pub status: String,
+    /// The incident that the delivery is about.
+    pub incident_id: Option<Uuid>,
+    /// The operation on that incident.
+    pub operation: Option<String>,
+    /// The event that the delivery is about.
+    pub event_id: Option<Uuid>,
+    /// When the next attempt is due. Absent unless the delivery is pending; null while another delivery of the same
+    /// incident is before it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub next_attempt_at: Option<Option<Timestamp>>,
+    /// The newest error.
+    pub error: Option<String>,
+    /// The attempts, the oldest first.
+    pub attempts: Vec<ShownAttempt>,
+}
+
+/// An attempt to send a delivery.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownAttempt {
+    /// The number of the attempt, from 1.
+    pub number: u32,
+    /// When the attempt began.
+    pub at: Timestamp,
+    /// How long the attempt took.
+    pub duration_ms: i64,
+    /// The HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// The kind of failure.
+    pub code: Option<String>,
+    /// The failure in words.
+    pub error: Option<String>,
+    /// The beginning of the answer.
+    pub answer: Option<String>,
+}
+
+/// A delivery that was made due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RetriedDelivery {
+    /// The delivery's id.
+    pub id: Uuid,
+    /// The name of the destination.
+    pub destination: String,
+    /// The status now: `pending`.
+    pub status: String,
+}
+
+/// The number of dead deliveries that were made due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RetriedDeliveries {
+    /// The number of deliveries.
+    pub retried: u64,
+}
+
+impl From<DeliveryRow> for ShownDelivery {
+    fn from(row: DeliveryRow) -> Self {
+        let next_at = row.next_at.and_then(|unix_ms| Timestamp::from_millisecond(unix_ms).ok());
+        Self {
+            next_attempt_at: (row.status == "pending").then_some(next_at),
+            id: row.id,
+            destination: row.destination,
+            notification: row.notification,
+            status: row.status,
+            incident_id: row.incident_id,
+            operation: row.operation,
+            event_id: row.event_id,
+            error: row.error,
+            attempts: row.attempts.into_iter().map(ShownAttempt::from).collect(),
+        }
+    }
+}
+
+impl From<AttemptRow> for ShownAttempt {
+    fn from(row: AttemptRow) -> Self {
+        let AttemptRow { number, at, duration_ms, http_status, code, error, answer } = row;
+        Self { number, at, duration_ms, http_status, code, error, answer }
+    }
+}

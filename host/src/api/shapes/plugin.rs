@@ -1,0 +1,69 @@
+//! Plugins.
+
+use hookmill_incident::words;
+use hookmill_sandbox::Kind;
+use hookmill_store::{Report, VersionState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A plugin: its live version, and why its newest file was refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownPlugin {
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's kind; like the other fields of the version null while no version is live.
+    pub kind: Option<Kind>,
+    /// The version of the interface that the plugin was built for.
+    pub api_version: Option<String>,
+    /// The version that the plugin states.
+    pub version: Option<String>,
+    /// The plugin's description of itself.
+    pub summary: Option<String>,
+    /// The scheme that the plugin's vendor signs with.
+    pub scheme: Option<String>,
+    /// The SHA-256 digest of the file in hexadecimal.
+    pub sha256: Option<String>,
+    /// Whether a version is live.
+    pub state: FileState,
+    /// When the live version was loaded.
+    pub loaded_at: Option<Timestamp>,
+    /// Why the newest file was refused or is not live.
+    pub error: Option<String>,
+}
+
+words!(
+    /// Whether a plugin has a live version.
+    FileState {
+        /// A version is live.
+        Loaded = "loaded",
+        /// Every file so far was refused.
+        Refused = "refused",
+    }
+);
+
+/// A plugin with all versions that are known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PluginWithVersions {
+    /// The plugin.
+    #[serde(flatten)]
+    pub plugin: ShownPlugin,
+    /// The versions; the one that went live last comes first.
+    pub versions: Vec<ShownPluginVersion>,
+}
+
+/// A version of a plugin with its proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownPluginVersion {
+    /// The version that the plugin states.
+    pub version: String,
+    /// The SHA-256 digest of the file in hexadecimal.
+    pub sha256: String,
+    /// When the file was first seen.
+    pub seen_at: Timestamp,
+    /// When the version went live last.
+    pub live_since: Option<Timestamp>,
+    /// The decision on the version.
+    pub state: VersionState,
+    /// The newest proof.
+    pub report: Option<Report>,
+}

@@ -1,0 +1,140 @@
+//! Sources.
+
+use crate::source::{OnUnmappable, SourceKind};
+use hookmill_incident::{Severity, given, words};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// A source, usable or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ShownSource {
+    /// A source that takes payloads.
+    Usable(Box<UsableSource>),
+    /// A registered source that cannot be used.
+    Unusable(UnusableSource),
+}
+
+/// A source with its settings and counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UsableSource {
+    /// The source's name.
+    pub name: String,
+    /// How payloads of the source come to the host.
+    pub kind: SourceKind,
+    /// Where the source is defined.
+    pub origin: SourceOrigin,
+    /// When the source was registered.
+    pub created_at: Option<Timestamp>,
+    /// The name of the scheme that the source signs with; null for a source that the host reads.
+    pub scheme: Option<String>,
+    /// The secrets of a registered source, the newest last.
+    pub secrets: Vec<SourceSecret>,
+    /// The choice of the mapper.
+    pub plugin: PluginNames,
+    /// Whether the playbook runs on new incidents of the source.
+    pub auto_triage: bool,
+    /// The playbook's name.
+    pub playbook: Option<String>,
+    /// Why the playbook that `auto_triage` needs cannot be called.
+    pub playbook_error: Option<String>,
+    /// The vendor's severities and their meaning.
+    pub severity_mapping: BTreeMap<String, Severity>,
+    /// The settings that the mapper gets.
+    pub settings: BTreeMap<String, String>,
+    /// The answer to payloads that the mapper refuses.
+    pub on_unmappable: OnUnmappable,
+    /// The silence in seconds after which trigger `source_silent` fires.
+    pub silent_after_s: Option<u64>,
+    /// The networks that the source may send from; empty for all.
+    pub allow_ips: Vec<IpNet>,
+    /// The maximum of payloads in a second.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// The maximum size of a payload.
+    pub payload_mib: usize,
+    /// The number of payloads that arrived.
+    pub received: u64,
+    /// The number of payloads that were stored as new events.
+    pub accepted: u64,
+    /// The number of payloads that repeated an event.
+    pub duplicates: u64,
+    /// The number of payloads that were refused.
+    pub refused: u64,
+    /// When an event was last mapped, or a source that the host reads last answered as expected.
+    pub last_success: Option<Timestamp>,
+    /// The newest error.
+    pub last_error: Option<SourceError>,
+    /// The position up to which the host has read the source. Absent for sources that post, and in answers to changes.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub position: Option<Option<String>>,
+}
+
+/// A registered source that cannot be used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusableSource {
+    /// The source's name.
+    pub name: String,
+    /// Where the source is defined.
+    pub origin: SourceOrigin,
+    /// Why the source cannot be used.
+    pub last_error: SourceError,
+}
+
+/// A source after its secret was made or given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssuedSource {
+    /// The source.
+    #[serde(flatten)]
+    pub source: UsableSource,
+    /// The secret, if the host made it. No other answer shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The scheme that the source's mapper states, if no scheme was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggested_scheme: Option<String>,
+}
+
+words!(
+    /// Where a source is defined.
+    SourceOrigin {
+        /// In the configuration file.
+        Config = "config",
+        /// Through the API.
+        Registered = "registered",
+    }
+);
+
+/// The choice of the mapper: `auto`, `none`, the name of a plugin, or several names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PluginNames {
+    /// `auto`, `none` or the name of a plugin.
+    One(String),
+    /// Names of plugins, in the order in which they are tried.
+    Several(Vec<String>),
+}
+
+/// The newest error of a source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceError {
+    /// When the error happened; null for a source that cannot be used.
+    pub at: Option<Timestamp>,
+    /// The code of the refusal or failure, or `unusable`.
+    pub code: String,
+    /// The error in words.
+    pub message: String,
+}
+
+/// A secret of a source, without its value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceSecret {
+    /// The number of the secret, from 1.
+    pub id: i64,
+    /// When the secret was given.
+    pub created_at: Timestamp,
+    /// When the secret expires.
+    pub not_after: Option<Timestamp>,
+}

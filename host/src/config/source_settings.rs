@@ -1,0 +1,88 @@
+//! The settings of a source from its declaration.
+
+use super::limits::Limits;
+use super::source::SourceDeclaration;
+use crate::rate_limit::RateLimit;
+use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
+use anyhow::{Result, ensure};
+use hookmill_incident::timestamp::unix_ms;
+use hookmill_signatures::{Scheme, Secret};
+use std::time::Duration;
+
+/// Shorter secrets are refused, because they can be guessed.
+const SECRET_BYTES_MIN: usize = 8;
+/// Shorter secrets cause a warning.
+const SECRET_BYTES_GOOD: usize = 24;
+
+impl SourceDeclaration {
+    /// Returns the settings of a source with these secrets, and adds warnings about settings that are valid but
+    /// probably not intended.
+    ///
+    /// # Errors
+    /// Returns an error if the settings cannot work.
+    pub fn into_settings(
+        self,
+        name: &str,
+        secrets: &[Secret],
+        limits: &Limits,
+        warnings: &mut Vec<String>,
+    ) -> Result<SourceSettings> {
+        let kind = self.kind();
+        let scheme = Scheme::declare(&self.scheme(), secrets)?;
+        check_secret_length(&scheme, name, warnings)?;
+        check_tolerance(&scheme, limits.dedup.retention)?;
+        if !secrets.is_empty() && !secrets.iter().any(|secret| secret.is_live(unix_ms())) {
+            warnings.push(format!(
+                "every secret of source `{name}` has passed its not_after: all of its payloads are refused"
+            ));
+        }
+        if self.auto_triage.as_ref().is_some_and(|flag| flag.0) && self.playbook.is_none() {
+            warnings.push(format!("source `{name}` has auto_triage and no `playbook`: nothing is triaged"));
+        }
+        let payload_bytes_max = self.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes());
+        ensure!(
+            payload_bytes_max <= limits.body_memory_bytes,
+            "its `payload_mib` is more than `limits.body_memory_mib`; lower `payload_mib` or raise `body_memory_mib`"
+        );
+        let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
+        Ok(SourceSettings {
+            scheme,
+            allow_ips: self.allow_ips.into_iter().map(|network| network.0).collect(),
+            plugin: self.plugin.map_or(PluginChoice::Auto, |plugin| plugin.0),
+            auto_triage: self.auto_triage.is_some_and(|flag| flag.0),
+            playbook: self.playbook.map(|name| name.0.into()),
+            severity_mapping: (self.severity_mapping.into_iter())
+                .map(|(name, severity)| (name.to_lowercase(), severity.0))
+                .collect(),
+            settings: self.settings.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            payload_bytes_max,
+            rate_limit: RateLimit::per_second(self.requests_per_second.map(|count| count.0)),
+            on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
+            silent_after: self.silent_after.map(|time| time.0.into()),
+            kind,
+        })
+    }
+}
+
+fn check_secret_length(scheme: &Scheme, name: &str, warnings: &mut Vec<String>) -> Result<()> {
+    let Some(bytes) = scheme.shortest_secret_bytes() else { return Ok(()) };
+    ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones");
+    if bytes < SECRET_BYTES_GOOD {
+        warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
+    }
+    Ok(())
+}
+
+/// A signature that stays valid for longer than it is remembered could be used a second time.
+fn check_tolerance(scheme: &Scheme, retention: Duration) -> Result<()> {
+    let Some(tolerance_s) = scheme.tolerance_s() else { return Ok(()) };
+    // A signature is valid for its tolerance before and after its time.
+    ensure!(
+        u128::from(tolerance_s.unsigned_abs()) * 2_000 <= retention.as_millis(),
+        "its signatures are valid for {} s in all, but `dedup_retention` forgets them after {} s, so that they could be used \
+         again; raise `dedup_retention`, or lower the scheme's `tolerance`",
+        2 * tolerance_s,
+        retention.as_secs()
+    );
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Values of the configuration that are written as text: interpolated from the environment, then parsed.
+
+use super::scalar::{EventsPerInstance, MemoryMib, Mib, Name, Period};
+use crate::deliver::{DestinationType, Format, Ordering};
+use crate::pull::{Pointer, TimeFormat};
+use crate::release::decision::Reload;
+use crate::release::trust::SigningKey;
+use crate::source::{OnUnmappable, SourceKind};
+use hookmill_incident::Severity;
+use hookmill_notify::Trigger;
+use hookmill_signatures::OneOrMany;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+/// A value that is written as text, interpolated from the environment and then parsed.
+#[derive(Clone)]
+pub(super) struct Interpolated<T>(pub T);
+
+impl<'de, T: FromText> Deserialize<'de> for Interpolated<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValueVisitor<T>(PhantomData<T>);
+
+        impl<T: FromText> Visitor<'_> for ValueVisitor<T> {
+            type Value = Interpolated<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a single value")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                read(text).map(Interpolated).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(ValueVisitor(PhantomData))
+    }
+}
+
+/// A text or a list of texts, for keys whose type depends on other keys.
+pub(super) struct InterpolatedTexts(pub OneOrMany);
+
+impl<'de> Deserialize<'de> for InterpolatedTexts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextsVisitor;
+
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = InterpolatedTexts;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a single value or a list of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                read(text).map(|text| InterpolatedTexts(OneOrMany::One(text))).map_err(E::custom)
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+                Ok(InterpolatedTexts(OneOrMany::One(flag.to_string())))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(InterpolatedTexts(OneOrMany::One(number.to_string())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Interpolated(text)) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(InterpolatedTexts(OneOrMany::Many(texts)))
+            }
+        }
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+/// Interpolates a text and parses the result.
+pub(super) fn read<T: FromText>(text: &str) -> Result<T, String> {
+    T::from_text(&interpolate(text, |name| std::env::var(name).ok())?)
+}
+
+/// A type whose values are written as text.
+pub(super) trait FromText: Sized {
+    /// Parses a text. The error says what is wrong and what is allowed.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! from_text {
+    ($($value:ty $(: $allowed:literal)?),* $(,)?) => {$(
+        impl FromText for $value {
+            fn from_text(text: &str) -> Result<Self, String> {
+                from_text!(@parse text $($allowed)?)
+            }
+        }
+    )*};
+    (@parse $text:ident) => { $text.parse() };
+    (@parse $text:ident $allowed:literal) => {
+        $text.parse().map_err(|_| format!("`{}` is not {}", $text, $allowed))
+    };
+}
+
+from_text! {
+    SocketAddr: "an address and port such as 127.0.0.1:8080",
+    IpNet: "a network such as 10.20.0.0/16",
+    NonZeroU32: "a whole number from 1 on",
+    NonZeroUsize: "a whole number from 1 on",
+    usize: "a whole number",
+    u32: "a whole number",
+    bool: "true or false",
+    String: "text",
+    PathBuf: "a path",
+    Timestamp: "a time such as 2026-12-31T00:00:00Z",
+    Severity,
+    OnUnmappable,
+    SourceKind,
+    Pointer,
+    TimeFormat,
+    Reload,
+    DestinationType,
+    Format,
+    Ordering,
+    Trigger,
+    Name,
+    Mib,
+    MemoryMib,
+    EventsPerInstance,
+    SigningKey,
+    Period,
+}
+
+impl FromText for reqwest::Url {
+    /// The error does not show the URL, which may hold a secret.
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("it is not a URL such as https://soc.example/hook: {error}"))
+    }
+}
+
+/// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
+fn interpolate(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dollar) = rest.find("${") {
+        if let Some(escaped) = rest[..dollar].strip_suffix('$') {
+            result.push_str(escaped);
+            result.push_str("${");
+            rest = &rest[dollar + 2..];
+            continue;
+        }
+        result.push_str(&rest[..dollar]);
+        let (reference, after) =
+            rest[dollar + 2..].split_once('}').ok_or("`${` without `}`; write `$${` for a literal one")?;
+        let (name, default) = match reference.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (reference, None),
+        };
+        let value = variable(name).filter(|value| default.is_none() || !value.is_empty());
+        result.push_str(&value.or(default.map(str::to_owned)).ok_or_else(|| {
+            format!("the environment variable {name} is not set; set it, or write `${{{name}:-default}}`")
+        })?);
+        rest = after;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interpolate;
+
+    #[test]
+    fn the_environment_is_read_where_it_is_named() {
+        let environment = |name: &str| match name {
+            "SET" => Some("value".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        for (text, expected) in [
+            ("plain", Ok("plain")),
+            ("a ${SET} b", Ok("a value b")),
+            ("${SET}${SET}", Ok("valuevalue")),
+            ("${UNSET:-default}", Ok("default")),
+            ("${EMPTY:-default}", Ok("default")),
+            ("${EMPTY}", Ok("")),
+            ("$${SET} $5 $", Ok("${SET} $5 $")),
+            ("${UNSET}", Err(())),
+            ("${SET", Err(())),
+        ] {
+            let result = interpolate(text, environment).map_err(drop);
+            assert_eq!(result.as_deref(), expected.as_deref().map_err(|()| &()), "{text}");
+        }
+    }
+}

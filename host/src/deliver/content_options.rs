@@ -1,0 +1,168 @@
+//! The configured content of a destination, before its templates are parsed for a trigger.
+
+use super::content::{Content, ContentKind};
+use super::destination_type::{DestinationType, Format};
+use super::email::MailAddresses;
+use anyhow::{Context, Result, ensure};
+use hookmill_connection::is_reserved;
+use hookmill_notify::shapes::default_template;
+use hookmill_notify::{Place, Template, Trigger, UrlTemplate};
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Method, Url};
+
+/// The configured content of a destination. Its templates are parsed for each trigger.
+#[derive(Clone, Debug)]
+pub enum ContentOptions {
+    /// The message itself, or the request of a notifier.
+    Webhook {
+        /// The receiver.
+        url: Url,
+        /// The format of the body.
+        format: Format,
+        /// The plugin that renders the request.
+        notifier: Option<String>,
+    },
+    /// Any HTTP request.
+    Http {
+        /// The template of the URL.
+        url: String,
+        /// The method.
+        method: Method,
+        /// The templates of the headers.
+        headers: Vec<(HeaderName, String)>,
+        /// Headers that only the destination sets.
+        own_headers: Vec<HeaderName>,
+        /// The template of the body, for steps without one.
+        body: Option<String>,
+    },
+    /// A chat message.
+    Chat {
+        /// The webhook of the chat.
+        url: Url,
+        /// The chat system.
+        kind: DestinationType,
+    },
+    /// A mail.
+    Email(MailAddresses),
+    /// An alert of a TheHive.
+    Thehive {
+        /// The address of TheHive.
+        url: Url,
+    },
+    /// A line of JSON.
+    File,
+}
+
+/// The templates of one step of a notification.
+#[derive(Clone, Debug, Default)]
+pub struct StepTemplates {
+    /// The text.
+    pub template: Option<String>,
+    /// The body of the request.
+    pub body: Option<String>,
+    /// The subject of the mail.
+    pub subject: Option<String>,
+}
+
+impl ContentOptions {
+    /// Parses the templates for the messages of a trigger.
+    ///
+    /// # Errors
+    /// Returns an error if a template is invalid, or if the destination's type does not use it.
+    pub fn content(&self, step: &StepTemplates, trigger: Trigger) -> Result<Content> {
+        self.require_used(step)?;
+        let text = |place: Place| match &step.template {
+            Some(text) => Template::new(text, place, trigger).context("`template`"),
+            None => default_template(place, trigger),
+        };
+        let kind = match self {
+            Self::Webhook { url, format, notifier } => {
+                ensure!(
+                    notifier.is_none() || trigger.is_about_incidents(),
+                    "its notifier renders changes of incidents, and {trigger} is none"
+                );
+                ContentKind::Webhook { url: url.clone(), format: *format, notifier: notifier.clone() }
+            }
+            Self::Http { url, method, headers, own_headers, body } => {
+                let body = step.body.as_ref().or(body.as_ref());
+                http(url, method, headers, own_headers, body, trigger)?
+            }
+            Self::Chat { url, kind } => {
+                let place = if *kind == DestinationType::Slack { Place::Slack } else { Place::Markdown };
+                ContentKind::Chat { url: url.clone(), kind: *kind, text: text(place)? }
+            }
+            Self::Email(addresses) => {
+                let subject = match &step.subject {
+                    Some(text) => Template::new(text, Place::Header, trigger).context("`subject`")?,
+                    None => default_template(Place::Header, trigger)?,
+                };
+                ContentKind::Email { addresses: addresses.clone(), subject, text: text(Place::Text)? }
+            }
+            Self::Thehive { url } => {
+                ensure!(trigger.is_about_incidents(), "a TheHive takes changes of incidents, and {trigger} is none");
+                ContentKind::Thehive { url: url.clone() }
+            }
+            Self::File => {
+                let line = step.template.as_ref();
+                let line = line.map(|text| Template::new(text, Place::Json, trigger).context("`template`"));
+                ContentKind::File { line: line.transpose()? }
+            }
+        };
+        Ok(Content::new(trigger, kind))
+    }
+
+    /// Refuses templates that this type of destination would ignore.
+    fn require_used(&self, step: &StepTemplates) -> Result<()> {
+        let uses = match self {
+            Self::Webhook { .. } | Self::Thehive { .. } => [false, false, false],
+            Self::Http { .. } => [false, true, false],
+            Self::Chat { .. } | Self::File => [true, false, false],
+            Self::Email(_) => [true, false, true],
+        };
+        let templates = [("template", &step.template), ("body", &step.body), ("subject", &step.subject)];
+        for ((key, template), is_used) in templates.into_iter().zip(uses) {
+            ensure!(template.is_none() || is_used, "`{key}` is nothing that this type of destination takes");
+        }
+        Ok(())
+    }
+}
+
+fn http(
+    url: &str,
+    method: &Method,
+    headers: &[(HeaderName, String)],
+    own_headers: &[HeaderName],
+    body: Option<&String>,
+    trigger: Trigger,
+) -> Result<ContentKind> {
+    let content_type = headers.iter().find(|(name, _)| *name == CONTENT_TYPE).map(|(_, value)| value);
+    ensure!(!content_type.is_some_and(|kind| kind.contains("{{")), "`content-type` cannot be a template");
+    let place = content_type.map_or(Place::Json, |kind| place_of(kind));
+    let body = body.map(|text| Template::new(text.trim_end(), place, trigger).context("`body`"));
+    let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
+    let headers = others.map(|(name, text)| {
+        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` is not one to be set here");
+        let template = Template::new(text, Place::Header, trigger);
+        Ok((name.clone(), template.with_context(|| format!("header `{name}`"))?))
+    });
+    Ok(ContentKind::Http {
+        url: UrlTemplate::new(url, trigger).context("`url`")?,
+        method: method.clone(),
+        headers: headers.collect::<Result<_>>()?,
+        content_type: content_type.map(|kind| kind.parse()).transpose().context("`content-type`")?,
+        body: body.transpose()?,
+    })
+}
+
+/// Returns the escaping that values need in a body of this type.
+fn place_of(content_type: &str) -> Place {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "text/html" | "application/xhtml+xml" | "application/xml" | "text/xml" => Place::Html,
+        "application/x-www-form-urlencoded" => Place::Url,
+        "application/json" => Place::Json,
+        kind if kind.ends_with("+json") => Place::Json,
+        kind if kind.ends_with("+xml") => Place::Html,
+        _ => Place::Text,
+    }
+}

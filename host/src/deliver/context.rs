@@ -1,0 +1,28 @@
+//! The parts of the host that deliveries need.
+
+use super::destination::Notifications;
+use crate::loaded::Loaded;
+use crate::metrics::Metrics;
+use arc_swap::ArcSwap;
+use hookmill_store::Store;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// The delivery context: everything that attempts need besides their destination.
+#[derive(Debug)]
+pub(super) struct DeliveryContext {
+    pub store: Arc<Store>,
+    pub loaded: Arc<Loaded>,
+    pub metrics: Arc<Metrics>,
+    pub notifications: ArcSwap<Notifications>,
+    pub public_url: ArcSwap<String>,
+    /// Ends the pause of each destination.
+    pub retry_now: ArcSwap<Vec<Arc<Notify>>>,
+}
+
+impl DeliveryContext {
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
+        let (notifications, public_url, retry_now) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
+        Self { store, loaded, metrics, notifications, public_url, retry_now }
+    }
+}

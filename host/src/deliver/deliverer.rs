@@ -1,0 +1,101 @@
+//! The tasks of all destinations.
+
+use super::context::DeliveryContext;
+use super::destination::{Destination, Notifications};
+use super::queue::Queue;
+use crate::loaded::Loaded;
+use crate::metrics::Metrics;
+use hookmill_store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinHandle;
+
+/// The tasks of all destinations.
+#[derive(Debug)]
+pub struct Deliverer {
+    pub(super) context: Arc<DeliveryContext>,
+    tasks: Mutex<BTreeMap<String, DestinationTask>>,
+}
+
+#[derive(Debug)]
+struct DestinationTask {
+    destination: Arc<Destination>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Deliverer {
+    /// Creates a deliverer without destinations.
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
+        Self { context: Arc::new(DeliveryContext::new(store, loaded, metrics)), tasks: Mutex::default() }
+    }
+
+    /// Adds notifications, so that deliveries that the store queues for them from now on can be sent.
+    pub fn expect(&self, notifications: &Notifications) {
+        self.context.notifications.rcu(|known| {
+            let mut known = Notifications::clone(known);
+            for (name, steps) in notifications {
+                known.entry(name.clone()).or_insert_with(|| steps.clone());
+            }
+            known
+        });
+    }
+
+    /// Replaces the destinations and notifications. Running attempts end normally.
+    pub async fn replace(&self, destinations: Vec<Destination>, notifications: Notifications, public_url: String) {
+        self.context.notifications.store(Arc::new(notifications));
+        self.context.public_url.store(Arc::new(public_url));
+        self.replace_tasks(destinations).await;
+    }
+
+    async fn replace_tasks(&self, destinations: Vec<Destination>) {
+        let mut tasks = self.tasks.lock().await;
+        for former in tasks.values() {
+            former.stop.send_replace(true);
+        }
+        let retries: Vec<_> = destinations.iter().map(|_| Arc::new(Notify::new())).collect();
+        self.context.retry_now.store(Arc::new(retries.clone()));
+        let mut new_tasks = BTreeMap::new();
+        for (destination, retry_now) in destinations.into_iter().zip(retries) {
+            let name = destination.name.clone();
+            let (stop, stopped) = watch::channel(false);
+            let former = tasks.remove(&name);
+            let destination = Arc::new(destination);
+            let queue = Queue { destination: destination.clone(), context: self.context.clone(), retry_now };
+            let task = tokio::spawn(async move {
+                // Otherwise deliveries whose attempts are still running would be attempted again.
+                if let Some(former) = former {
+                    let _ = former.task.await;
+                }
+                queue.run(stopped).await;
+            });
+            new_tasks.insert(name, DestinationTask { destination, stop, task });
+        }
+        let removed = std::mem::replace(&mut *tasks, new_tasks);
+        drop(tasks);
+        for (_, removed) in removed {
+            let _ = removed.task.await;
+        }
+    }
+
+    /// Returns a configured destination.
+    pub async fn destination(&self, name: &str) -> Option<Arc<Destination>> {
+        self.tasks.lock().await.get(name).map(|task| task.destination.clone())
+    }
+
+    /// Returns every configured destination, by name.
+    pub async fn destinations(&self) -> Vec<Arc<Destination>> {
+        self.tasks.lock().await.values().map(|task| task.destination.clone()).collect()
+    }
+
+    /// Ends the pauses of all destinations, so that due deliveries are attempted now.
+    pub fn retry_now(&self) {
+        self.context.retry_now.load().iter().for_each(|retry| retry.notify_one());
+    }
+
+    /// Starts no further attempt and waits for those that are running.
+    pub async fn stop(&self) {
+        self.replace_tasks(Vec::new()).await;
+    }
+}

@@ -1,0 +1,42 @@
+//! The words of a destination's configuration.
+
+use hookmill_incident::words;
+
+words!(
+    /// The type of a destination.
+    DestinationType {
+        /// Audit entries as JSON over HTTP.
+        Webhook = "webhook",
+        /// Any HTTP request.
+        Http = "http",
+        Slack = "slack", Mattermost = "mattermost",
+        /// Microsoft Teams, through a Workflows URL.
+        Teams = "teams",
+        /// SMTP.
+        Email = "email",
+        /// Alerts of a TheHive.
+        Thehive = "thehive",
+        /// Lines of JSON in a file.
+        File = "file",
+    }
+);
+
+words!(
+    /// The order of deliveries to one destination.
+    Ordering {
+        /// Changes of one incident are delivered in order.
+        Incident = "incident",
+        /// Deliveries are independent.
+        None = "none",
+    }
+);
+
+words!(
+    /// The format of a webhook's body.
+    Format {
+        /// An audit entry in the format of TheHive's webhooks.
+        Thehive = "thehive",
+        /// `type`, `timestamp` and `data`, as proposed by Standard Webhooks.
+        StandardWebhooks = "standard-webhooks",
+    }
+);

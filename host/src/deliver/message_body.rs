@@ -1,0 +1,67 @@
+//! The content of messages: the values that templates see, and bodies without a template.
+
+use anyhow::Result;
+use hookmill_incident::Operation;
+use hookmill_notify::{Trigger, about_change, about_event};
+use hookmill_store::Message;
+use jiff::Timestamp;
+use reqwest::header::HeaderValue;
+use serde_json::{Value, json};
+
+/// The approximate size of an audit entry without its details and its object.
+const ENTRY_BYTES: usize = 512;
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Returns the values of a message that filters and templates can use.
+pub fn template_values(message: &Message, trigger: Trigger, public_url: &str) -> Value {
+    match message {
+        Message::Change(entry) => about_change(entry, public_url),
+        Message::Event(row) => about_event(trigger, &row.event, &row.state, public_url, true),
+        Message::Notice(values) => values.clone(),
+    }
+}
+
+/// Returns a message without a template: an audit entry, the bytes of a payload with their content type, or else the
+/// values that templates see.
+pub(super) fn raw_body(message: &Message, trigger: Trigger, public_url: &str) -> Result<(Vec<u8>, HeaderValue)> {
+    match message {
+        Message::Event(row) if trigger == Trigger::EventReceived => {
+            let content_type = row.event.content_type.as_ref().and_then(|text| text.parse().ok());
+            let fallback = HeaderValue::from_static("application/octet-stream");
+            Ok((row.event.body.to_vec(), content_type.unwrap_or(fallback)))
+        }
+        _ => Ok((raw_json(message, trigger, public_url)?, JSON)),
+    }
+}
+
+/// Returns a message without a template as JSON.
+pub(super) fn raw_json(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
+    Ok(match message {
+        Message::Change(entry) => {
+            let length = entry.details.get().len() + entry.object.get().len() + ENTRY_BYTES;
+            let mut bytes = Vec::with_capacity(length);
+            serde_json::to_writer(&mut bytes, entry)?;
+            bytes
+        }
+        message => serde_json::to_vec(&template_values(message, trigger, public_url))?,
+    })
+}
+
+/// Returns the body of [`super::destination_type::Format::StandardWebhooks`]: `type`, `timestamp` and `data`.
+pub(super) fn standard_webhooks_body(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
+    let of_trigger = || trigger.as_str().replacen('_', ".", 1);
+    let (kind, at) = match message {
+        Message::Change(entry) => {
+            let kind = match entry.operation {
+                Operation::Creation => "incident.created",
+                Operation::Update => "incident.updated",
+                Operation::Delete => "incident.deleted",
+            };
+            (kind.to_owned(), Timestamp::from_millisecond(entry.start_date)?)
+        }
+        Message::Event(row) => (of_trigger(), Timestamp::from_millisecond(row.event.received_at)?),
+        Message::Notice(_) => (of_trigger(), Timestamp::now()),
+    };
+    let data = template_values(message, trigger, public_url);
+    Ok(serde_json::to_vec(&json!({"type": kind, "timestamp": at, "data": data}))?)
+}

@@ -1,0 +1,87 @@
+//! The state of one destination's queue.
+
+use super::attempt::AttemptResult;
+use super::breaker::Breaker;
+use anyhow::Result;
+use hookmill_store::{DueDeliveries, DueDelivery, QueuePosition};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+use tokio::task::{self, JoinSet};
+use uuid::Uuid;
+
+/// The interval of reading the store without a signal, in case the system clock, which decides what is due, was set.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The state of one destination's queue.
+pub(super) struct QueueState {
+    pub ready: VecDeque<DueDelivery>,
+    /// Reads more from the store while ready deliveries are sent.
+    pub reading: JoinSet<Result<DueDeliveries>>,
+    /// The position in the store after which more deliveries are due.
+    pub more_after: Option<QueuePosition>,
+    /// Whether the store may have deliveries that were not read.
+    pub is_stale: bool,
+    /// The time of the next read without a signal.
+    pub read_at: Instant,
+    /// The deliveries of running attempts, with their number of earlier attempts.
+    pub in_progress: HashMap<task::Id, (Uuid, u32)>,
+    pub attempts: JoinSet<AttemptResult>,
+    /// Results to record when the recording in progress has ended.
+    pub unrecorded: Vec<AttemptResult>,
+    /// Deliveries whose results are not on disk yet; they must not be attempted again.
+    pub being_recorded: Vec<Uuid>,
+    pub recording: JoinSet<()>,
+    pub breaker: Breaker,
+    /// Whether the receiver answered 410 Gone and that is not recorded yet.
+    pub is_gone: bool,
+}
+
+impl QueueState {
+    pub fn new() -> Self {
+        Self {
+            ready: VecDeque::new(),
+            reading: JoinSet::new(),
+            more_after: None,
+            is_stale: true,
+            read_at: Instant::now() + POLL_INTERVAL,
+            in_progress: HashMap::new(),
+            attempts: JoinSet::new(),
+            unrecorded: Vec::new(),
+            being_recorded: Vec::new(),
+            recording: JoinSet::new(),
+            breaker: Breaker::default(),
+            is_gone: false,
+        }
+    }
+
+    /// Makes the next read start at the front of the queue.
+    pub fn start_over(&mut self) {
+        self.reading = JoinSet::new();
+        (self.more_after, self.is_stale) = (None, true);
+    }
+
+    /// Notes that a recording is on disk.
+    pub fn finish_recording(&mut self) {
+        self.being_recorded.clear();
+        self.is_stale = true;
+        self.is_gone &= !self.unrecorded.is_empty();
+    }
+
+    /// Returns the deliveries that must not be read again.
+    pub fn known_ids(&self) -> HashSet<Uuid> {
+        let in_progress = self.in_progress.values().map(|(id, _)| *id);
+        let ready = self.ready.iter().map(|delivery| delivery.id);
+        let unrecorded = self.unrecorded.iter().map(|result| result.attempted.delivery);
+        in_progress.chain(ready).chain(unrecorded).chain(self.being_recorded.iter().copied()).collect()
+    }
+
+    /// Returns the number of results that are not on disk.
+    pub fn unrecorded_count(&self) -> usize {
+        self.unrecorded.len() + self.being_recorded.len()
+    }
+
+    /// Schedules the next read without a signal.
+    pub fn read_in(&mut self, wait: Duration) {
+        self.read_at = Instant::now() + wait.min(POLL_INTERVAL);
+    }
+}

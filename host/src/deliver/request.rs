@@ -1,0 +1,46 @@
+//! HTTP requests, before a destination adds its signature and authentication.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+use serde::Serialize;
+
+/// The initial capacity for headers, which saves a reallocation per request.
+const HEADERS: usize = 8;
+
+/// A checked request.
+#[derive(Clone, Debug)]
+pub struct OutgoingRequest {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// A request as shown in a dry run.
+#[derive(Debug, Serialize)]
+pub struct ShownRequest {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl OutgoingRequest {
+    /// Creates a POST request.
+    pub(super) fn post(url: &Url, body: Vec<u8>, content_type: HeaderValue) -> Self {
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, content_type);
+        Self { method: Method::POST, url: url.clone(), headers, body }
+    }
+
+    /// Returns the request as shown in a dry run.
+    pub fn shown(&self) -> ShownRequest {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        ShownRequest {
+            method: self.method.to_string(),
+            url: self.url.to_string(),
+            headers: self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: String::from_utf8_lossy(&self.body).into_owned(),
+        }
+    }
+}

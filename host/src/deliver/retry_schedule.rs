@@ -1,0 +1,28 @@
+//! The waits between attempts.
+
+use std::time::Duration;
+
+/// The waits between the attempts of one delivery; when they are used up, the delivery is dead.
+#[derive(Clone, Debug)]
+pub struct RetrySchedule(Vec<Duration>);
+
+impl RetrySchedule {
+    /// Creates a schedule of these waits.
+    pub fn new(waits: Vec<Duration>) -> Self {
+        Self(waits)
+    }
+
+    /// Returns the wait after an attempt, given the number of earlier attempts; `None` after the last attempt.
+    pub fn wait(&self, attempts: u32) -> Option<Duration> {
+        self.0.get(attempts as usize).copied()
+    }
+}
+
+impl Default for RetrySchedule {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        let seconds = [5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+        Self(seconds.into_iter().map(Duration::from_secs).collect())
+    }
+}

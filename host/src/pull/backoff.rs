@@ -1,0 +1,59 @@
+//! The waiting times between attempts to read a source.
+
+use hookmill_connection::with_jitter;
+use std::time::Duration;
+
+/// The wait after a first failure, and before connecting again to a stream that ended.
+const WAIT: Duration = Duration::from_secs(1);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+/// A server may choose the first wait between these two.
+const SERVER_WAIT_MIN: Duration = Duration::from_secs(1);
+const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// An exponential backoff over consecutive failures.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    pub fn new() -> Self {
+        Self { first: WAIT, failures: 0 }
+    }
+
+    /// Returns the number of consecutive failures.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Resets the failures; a server may choose the first wait after them.
+    pub fn succeed(&mut self, server_wait: Option<Duration>) {
+        self.failures = 0;
+        self.first = server_wait.map_or(self.first, |wait| wait.clamp(SERVER_WAIT_MIN, SERVER_WAIT_MAX));
+    }
+
+    /// Counts a failure and returns how long to wait after it.
+    pub fn next(&mut self) -> Duration {
+        let wait = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(WAIT_MAX);
+        self.failures = self.failures.saturating_add(1);
+        with_jitter(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_a_limit() {
+        let mut backoff = Backoff::new();
+        let seconds = |backoff: &mut Backoff| backoff.next().as_secs();
+        assert_eq!([(); 3].map(|()| seconds(&mut backoff)), [1, 2, 4]);
+        let longest = (0..100).map(|_| seconds(&mut backoff)).last();
+        assert!((300..=330).contains(&longest.unwrap()));
+        backoff.succeed(Some(Duration::from_secs(3)));
+        backoff.succeed(None);
+        assert_eq!(seconds(&mut backoff), 3);
+    }
+}

@@ -1,0 +1,118 @@
+//! Hands items to the pipeline and counts what happens to a source.
+
+use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
+use super::read_error::ReadError;
+use crate::pipeline::Pipeline;
+use crate::source::Source;
+use crate::verify::Verified;
+use hookmill_connection::{Code, Failure};
+use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::{Event, RepeatKey};
+use hookmill_store::{Cursor, LastError, StoreError};
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec::IntoIter;
+use tracing::{debug, warn};
+
+/// The way from the items of sources into the pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct Intake {
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl Intake {
+    /// Maps items, `concurrency` at once, and stores them batch by batch, the last together with `position`. A batch is
+    /// stored to its end even if the source's task is aborted.
+    pub async fn accept(
+        &self,
+        source: &Arc<Source>,
+        items: Vec<Item>,
+        concurrency: usize,
+        position: Option<Cursor>,
+    ) -> Result<(), ReadError> {
+        let mut items = items.into_iter().peekable();
+        loop {
+            let batch = next_batch(&mut items);
+            let is_last = items.peek().is_none();
+            let position = position.clone().filter(|_| is_last);
+            if !batch.is_empty() || position.is_some() {
+                let (intake, source) = (self.clone(), source.clone());
+                let task = tokio::spawn(async move { intake.accept_batch(source, batch, concurrency, position).await });
+                task.await.map_err(|error| Failure::new(Code::Store, error.to_string()))??;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn accept_batch(
+        self,
+        source: Arc<Source>,
+        batch: Vec<Item>,
+        concurrency: usize,
+        position: Option<Cursor>,
+    ) -> Result<(), StoreError> {
+        for _ in &batch {
+            self.pipeline.metrics.received(&source.name);
+        }
+        source.tally.count(|tally| tally.received += batch.len() as u64);
+        let verified = batch.into_iter().map(|item| Verified::trusted(self.event_of(&source, item), source.clone()));
+        let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position).await?;
+        debug!(source = %source.name, items = recorded.len(), "read");
+        Ok(())
+    }
+
+    /// Returns the event of an item, with a new id.
+    pub fn event_of(&self, source: &Source, item: Item) -> Event {
+        Event {
+            id: self.pipeline.store.new_id(),
+            source: source.name.clone(),
+            received_at: unix_ms(),
+            content_type: Some("application/json".to_owned()),
+            headers: Vec::new(),
+            context: item.context,
+            digest: item.digest,
+            body: item.body,
+            repeat_key: RepeatKey::DeliveryId(item.identity),
+        }
+    }
+
+    /// Counts an item that exceeds the source's payload limit.
+    pub fn refuse_item(&self, source: &Source) {
+        let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
+        let text = format!("an item has more than {bytes_max} bytes and was left out; raise `payload_mib`");
+        warn!(source = %source.name, code, "{text}");
+        self.pipeline.metrics.received(&source.name);
+        source.tally.count(|tally| {
+            tally.received += 1;
+            tally.refused += 1;
+        });
+        self.record_failure(source, code, &text);
+    }
+
+    /// Records that a source could not be read, and that the next attempt follows after `wait`.
+    pub fn record_error(&self, source: &Source, error: &ReadError, wait: Duration) {
+        let (failure, seconds) = (&error.failure, wait.as_secs_f32().ceil());
+        self.record_failure(source, failure.code.as_str(), &failure.text);
+        warn!(source = %source.name, "source not read, next attempt in {seconds} s: {failure}");
+    }
+
+    fn record_failure(&self, source: &Source, code: &str, message: &str) {
+        self.pipeline.metrics.error(&source.name, code);
+        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+    }
+}
+
+fn next_batch(items: &mut Peekable<IntoIter<Item>>) -> Vec<Item> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_ITEMS
+        && bytes < BATCH_BYTES
+        && let Some(item) = items.next()
+    {
+        bytes += item.body.len();
+        batch.push(item);
+    }
+    batch
+}

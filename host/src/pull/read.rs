@@ -1,0 +1,88 @@
+//! Reads sources once: one poll, or one connection to a stream.
+
+use super::backoff::{Backoff, WAIT_MAX};
+use super::endpoint::Request;
+use super::intake::Intake;
+use super::opencti::OpenctiStream;
+use super::poll::{Page, Poll, PollRun};
+use super::read_error::ReadError;
+use super::settings::Pull;
+use crate::source::Source;
+use hookmill_incident::timestamp::unix_ms;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Items of a poll that are mapped at once.
+const CONCURRENCY: usize = 10;
+
+/// Reads and stores everything new. Returns how long to wait until the next poll.
+pub(super) async fn read_poll(
+    poll: &Poll,
+    intake: &Intake,
+    source: &Arc<Source>,
+    pull: &Pull,
+) -> Result<Duration, ReadError> {
+    let started = Instant::now();
+    let position = intake.pipeline.store.cursor(source.name.clone(), pull.start.position()).await?;
+    let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position);
+    let mut request = Some(run.first_request()?);
+    while let Some(next) = request {
+        let page = read_page(poll, &mut run, next, intake, source).await?;
+        for _ in 0..page.oversized {
+            intake.refuse_item(source);
+        }
+        let position = matches!(page.next, Ok(None)).then(|| pull.start.reached(run.reached.to_string()));
+        intake.accept(source, page.items, CONCURRENCY, position).await?;
+        request = page.next?;
+    }
+    source.tally.count(|tally| tally.last_success = Some(unix_ms()));
+    Ok(poll.interval.saturating_sub(started.elapsed()))
+}
+
+/// Requests a page, and retries it alone, so that the pages before it are not read again.
+async fn read_page(
+    poll: &Poll,
+    run: &mut PollRun<'_>,
+    request: Request,
+    intake: &Intake,
+    source: &Source,
+) -> Result<Page, ReadError> {
+    let mut backoff = Backoff::new();
+    loop {
+        match run.page(request.clone()).await {
+            // A long `Retry-After` ends the poll.
+            Err(error)
+                if backoff.failures() < poll.retries && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
+            {
+                let wait = backoff.next().max(error.retry_after.unwrap_or_default());
+                intake.record_error(source, &error, wait);
+                tokio::time::sleep(wait).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Reads a stream to its end and stores its events.
+pub(super) async fn read_stream(
+    stream: &OpenctiStream,
+    intake: &Intake,
+    source: &Arc<Source>,
+    pull: &Pull,
+    backoff: &mut Backoff,
+) -> Result<(), ReadError> {
+    let position = intake.pipeline.store.cursor(source.name.clone(), pull.start.position()).await?;
+    let mut connected = stream.connect(&pull.endpoint, &position, source.settings.payload_bytes_max).await?;
+    let mut stored = connected.done;
+    while let Some(batch) = connected.batch().await? {
+        for _ in 0..batch.oversized {
+            intake.refuse_item(source);
+        }
+        let position = (connected.done > stored).then(|| pull.start.reached(connected.done.to_string()));
+        stored = connected.done;
+        intake.accept(source, batch.items, stream.consumer_count, position).await?;
+        source.tally.count(|tally| tally.last_success = Some(unix_ms()));
+        backoff.succeed(connected.server_wait());
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! The error of reading a source.
+
+use hookmill_connection::{Code, Failure};
+use hookmill_store::StoreError;
+use std::time::Duration;
+
+/// The reason why a source cannot be read now.
+#[derive(Debug)]
+pub(super) struct ReadError {
+    pub failure: Failure,
+    /// The server's `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Failure> for ReadError {
+    fn from(failure: Failure) -> Self {
+        Self { failure, retry_after: None }
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Failure::new(Code::Store, error.to_string()).into()
+    }
+}

@@ -1,0 +1,55 @@
+//! The reasons why a payload is refused before it is an event.
+
+use crate::aws::CertificateUnavailable;
+use hookmill_signatures::VerifyError;
+
+/// The reason why a payload does not become an event.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The signature is missing or wrong.
+    #[error("Webhook signature verification failed")]
+    Signature,
+    /// The signature is too old.
+    #[error("Webhook timestamp is too old (>{})", length(*.tolerance_s))]
+    Expired {
+        /// The largest allowed age, in seconds.
+        tolerance_s: i64,
+    },
+    /// The signature is from the future.
+    #[error("Webhook timestamp is in the future (>{})", length(*.tolerance_s))]
+    Future {
+        /// The largest allowed distance into the future, in seconds.
+        tolerance_s: i64,
+    },
+    /// The certificate that the payload was signed with could not be fetched.
+    #[error(transparent)]
+    CertificateUnavailable(#[from] CertificateUnavailable),
+    /// The unpacked body is larger than allowed.
+    #[error("the payload is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The largest allowed body, in bytes.
+        bytes_max: usize,
+    },
+    /// The encoding of the body does not match its headers.
+    #[error("{0}")]
+    Undecodable(String),
+    /// The host failed. The cause goes to the log.
+    #[error("something failed inside; the log says what")]
+    Internal(anyhow::Error),
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Signature => Self::Signature,
+            VerifyError::Expired(tolerance_s) => Self::Expired { tolerance_s },
+            VerifyError::Future(tolerance_s) => Self::Future { tolerance_s },
+            VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
+        }
+    }
+}
+
+/// Returns a length of time in words.
+fn length(seconds: i64) -> String {
+    if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
+}

@@ -1,0 +1,184 @@
+//! One signature scheme with the secrets of one source.
+
+use crate::declaration::{Declaration, DeclarationError};
+use crate::graph::Graph;
+use crate::hmac_format::HmacFormat;
+use crate::hmac_scheme::HmacScheme;
+use crate::presets::{self, Family, Preset};
+use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+use crate::secret::{Secret, SharedSecrets};
+use crate::shared_secret::SharedSecretScheme;
+use crate::sns::{self, Sns, Subscription};
+use http::{HeaderMap, HeaderName};
+use std::fmt;
+
+/// A signature scheme with the secrets of one source.
+pub struct Scheme {
+    preset: &'static Preset,
+    kind: Kind,
+}
+
+enum Kind {
+    None,
+    Hmac(Box<HmacScheme>),
+    Shared(SharedSecretScheme),
+    Sns(Sns),
+    Graph(Graph),
+}
+
+impl Scheme {
+    /// Returns the scheme `none`, which checks nothing.
+    pub fn none() -> Self {
+        Self { preset: &presets::NONE, kind: Kind::None }
+    }
+
+    /// Makes a scheme from its declaration and the secrets of a source.
+    ///
+    /// # Errors
+    /// Returns an error if the declaration cannot work or does not fit the secrets. The text says what is allowed and
+    /// never contains a secret.
+    pub fn declare(declaration: &Declaration, secrets: &[Secret]) -> Result<Self, DeclarationError> {
+        let (preset, keys) = declaration.resolve()?;
+        let keyless = matches!(preset.family, Family::None | Family::Sns);
+        match (keyless, secrets.is_empty()) {
+            (true, false) if preset.family == Family::None => {
+                return Err(DeclarationError::new(
+                    "`scheme: none` checks nothing; remove the secret or choose a scheme",
+                ));
+            }
+            (true, false) => {
+                return Err(DeclarationError::new(format!("scheme `{}` uses no secret; remove it", preset.name)));
+            }
+            (false, true) => {
+                return Err(DeclarationError::new(format!(
+                    "scheme `{}` needs a `secret`; only `scheme: none` accepts unsigned payloads",
+                    preset.name
+                )));
+            }
+            _ => {}
+        }
+        let kind = match preset.family {
+            Family::None => Kind::None,
+            Family::Hmac => Kind::Hmac(Box::new(HmacScheme::new(HmacFormat::from_keys(&keys)?, secrets)?)),
+            Family::Header | Family::Basic | Family::Bearer | Family::UrlToken => {
+                Kind::Shared(SharedSecretScheme::new(preset.family, &keys, secrets)?)
+            }
+            Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
+            Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
+        };
+        Ok(Self { preset, kind })
+    }
+
+    /// Returns the scheme's name in a configuration.
+    pub fn name(&self) -> &'static str {
+        self.preset.name
+    }
+
+    /// Returns whether the scheme belongs to one vendor, rather than to Hookmill or a custom sender.
+    pub fn is_vendor_preset(&self) -> bool {
+        self.preset.is_vendor_preset
+    }
+
+    /// Returns the number of bytes of the shortest secret that an attacker has to guess; `None` without a secret.
+    pub fn shortest_secret_bytes(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::None | Kind::Sns(_) => None,
+            Kind::Hmac(scheme) => scheme.shortest_key_bytes(),
+            Kind::Shared(scheme) => scheme.shortest_secret_bytes(),
+            Kind::Graph(graph) => graph.secrets.shortest_bytes(),
+        }
+    }
+
+    /// Returns how many seconds after signing a request is accepted; `None` if the scheme signs no time.
+    pub fn tolerance_s(&self) -> Option<i64> {
+        match &self.kind {
+            Kind::Hmac(scheme) => scheme.format.is_timed().then_some(scheme.format.tolerance_s),
+            Kind::Sns(sns) => Some(sns.tolerance_s),
+            Kind::None | Kind::Shared(_) | Kind::Graph(_) => None,
+        }
+    }
+
+    /// Returns whether a header carries the scheme's secret or signature, so that it must not be stored.
+    pub fn is_secret_header(&self, header: &HeaderName) -> bool {
+        match &self.kind {
+            Kind::None | Kind::Sns(_) | Kind::Graph(_) => false,
+            Kind::Hmac(scheme) => scheme.format.signature_headers().any(|name| name == header),
+            Kind::Shared(scheme) => scheme.header() == Some(header),
+        }
+    }
+
+    /// Returns a verified body without the scheme's secret; `None` if the scheme puts no secret into the body.
+    pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Graph(graph) => graph.without_secrets(body),
+            _ => None,
+        }
+    }
+
+    /// Returns the signed content of a verified body; `None` if all of the body is signed. Bodies with the same signed
+    /// content are repeats of each other, whatever the rest contains.
+    pub fn signed_text(&self, body: &[u8]) -> Option<String> {
+        match &self.kind {
+            Kind::Sns(_) => sns::signed_text(body),
+            _ => None,
+        }
+    }
+
+    /// Verifies who sent a request. The signature is checked before the age, so that only a holder of the key learns
+    /// about a wrong clock.
+    ///
+    /// # Errors
+    /// Returns an error if the request is refused, or a certificate has to be fetched first.
+    pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
+        if request.token.is_some() && self.preset.family != Family::UrlToken {
+            return Err(VerifyError::Signature);
+        }
+        match &self.kind {
+            Kind::None => Ok(Verification { identity: Identity::Body, secret: 0 }),
+            Kind::Hmac(scheme) => scheme.verify(request),
+            Kind::Shared(scheme) => scheme.verify(request),
+            Kind::Sns(sns) => sns.verify(request),
+            Kind::Graph(graph) => graph.verify(request),
+        }
+    }
+
+    /// Signs a body as its sender would at this time, with the first live secret. `id` is the delivery id, which
+    /// schemes without one ignore.
+    ///
+    /// # Errors
+    /// Returns an error if only the sender can sign, or the secret, id or body does not fit the scheme.
+    pub fn sign(&self, body: &[u8], now_ms: i64, id: &str) -> Result<Signed, SignError> {
+        let mut signed = Signed { headers: HeaderMap::new(), token: None, body: body.to_vec() };
+        match &self.kind {
+            Kind::None => {}
+            Kind::Hmac(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::Shared(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::Sns(_) => return Err(SignError::NoKey),
+            Kind::Graph(graph) => signed.body = graph.sign(body, now_ms)?,
+        }
+        Ok(signed)
+    }
+
+    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom asks for it to check
+    /// that the receiver has the secret.
+    pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
+        match &self.kind {
+            Kind::Hmac(scheme) => scheme.hmac(secret, text),
+            _ => None,
+        }
+    }
+
+    /// Returns the subscription that a verified body of Amazon SNS asks to confirm.
+    pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
+        match &self.kind {
+            Kind::Sns(sns) => sns.subscription(body),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Scheme {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "Scheme({})", self.preset.name)
+    }
+}
