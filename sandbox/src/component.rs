@@ -176,12 +176,17 @@ mod tests {
     }
 
     #[test]
-    fn other_files_than_components_are_refused_with_a_remedy() {
+    fn core_modules_become_components_and_components_stay_as_they_are() {
+        let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
+        assert!(to_component(module).unwrap().starts_with(component));
+        assert_eq!(*to_component(component).unwrap(), *component);
+    }
+
+    #[test]
+    fn other_files_are_refused_with_a_remedy() {
         let text = to_component(b"(component)").unwrap_err().to_string();
         assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
-        let module = to_component(b"\0asm\x01\0\0\0").unwrap_err().to_string();
-        assert!(module.contains("core module"), "{module}");
-        let component = b"\0asm\x0d\0\x01\0";
-        assert_eq!(*to_component(component).unwrap(), *component);
+        let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
+        assert!(broken.contains("core module"), "{broken}");
     }
 }
