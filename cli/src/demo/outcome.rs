@@ -72,7 +72,7 @@ pub(super) fn show_refused(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("What was refused by a mapper, and why");
     let quarantined = stage.api.all("events", &[("status", "quarantined")])?;
     let codes: BTreeSet<String> = quarantined.iter().map(|event| plain(&event["error"]["code"])).collect();
-    let expected = super::HOSTILE.iter().filter(|hostile| hostile.status == 422).count();
+    let expected = super::samples::HOSTILE.iter().filter(|hostile| hostile.status == 422).count();
     let both = ["malformed", "unsupported"].iter().all(|code| codes.contains(*code));
     let text = format!("{} events are kept in quarantine; expected {expected}", quarantined.len());
     report.check(quarantined.len() == expected && both, &text);

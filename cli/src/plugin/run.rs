@@ -51,7 +51,7 @@ impl Run {
             .block_on(async { plugin_dry_run::dry_run(&plugin, &String::from_utf8_lossy(&body)).await })
             .with_context(|| format!("{} cannot be given to it", self.payload.display()))?
         {
-            return print_other(&shown, self.json);
+            return print_other(&serde_json::to_value(&shown)?, self.json);
         }
         let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
         // Mappers take the first of a name: what is said here goes before what the file says.

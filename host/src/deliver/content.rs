@@ -7,7 +7,7 @@ use super::outgoing::OutgoingMessage;
 use super::request::OutgoingRequest;
 use super::thehive::Alert;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_notify::shapes::{mattermost, slack, teams};
+use hookmill_notify::bodies::{mattermost, slack, teams};
 use hookmill_notify::{Template, Trigger, UrlTemplate};
 use hookmill_store::{DueDelivery, Message};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};

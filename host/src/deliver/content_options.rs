@@ -5,8 +5,8 @@ use super::destination_type::{DestinationType, Format};
 use super::email::MailAddresses;
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::is_reserved;
-use hookmill_notify::shapes::default_template;
-use hookmill_notify::{Place, Template, Trigger, UrlTemplate};
+use hookmill_notify::default_template;
+use hookmill_notify::{OutputContext, Template, Trigger, UrlTemplate};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Method, Url};
 
@@ -71,7 +71,7 @@ impl ContentOptions {
     /// Returns an error if a template is invalid, or if the destination's type does not use it.
     pub fn content(&self, step: &StepTemplates, trigger: Trigger) -> Result<Content> {
         self.require_used(step)?;
-        let text = |place: Place| match &step.template {
+        let text = |place: OutputContext| match &step.template {
             Some(text) => Template::new(text, place, trigger).context("`template`"),
             None => default_template(place, trigger),
         };
@@ -88,15 +88,16 @@ impl ContentOptions {
                 http(url, method, headers, own_headers, body, trigger)?
             }
             Self::Chat { url, kind } => {
-                let place = if *kind == DestinationType::Slack { Place::Slack } else { Place::Markdown };
+                let place =
+                    if *kind == DestinationType::Slack { OutputContext::Slack } else { OutputContext::Markdown };
                 ContentKind::Chat { url: url.clone(), kind: *kind, text: text(place)? }
             }
             Self::Email(addresses) => {
                 let subject = match &step.subject {
-                    Some(text) => Template::new(text, Place::Header, trigger).context("`subject`")?,
-                    None => default_template(Place::Header, trigger)?,
+                    Some(text) => Template::new(text, OutputContext::Header, trigger).context("`subject`")?,
+                    None => default_template(OutputContext::Header, trigger)?,
                 };
-                ContentKind::Email { addresses: addresses.clone(), subject, text: text(Place::Text)? }
+                ContentKind::Email { addresses: addresses.clone(), subject, text: text(OutputContext::Text)? }
             }
             Self::Thehive { url } => {
                 ensure!(trigger.is_about_incidents(), "a TheHive takes changes of incidents, and {trigger} is none");
@@ -104,7 +105,7 @@ impl ContentOptions {
             }
             Self::File => {
                 let line = step.template.as_ref();
-                let line = line.map(|text| Template::new(text, Place::Json, trigger).context("`template`"));
+                let line = line.map(|text| Template::new(text, OutputContext::Json, trigger).context("`template`"));
                 ContentKind::File { line: line.transpose()? }
             }
         };
@@ -137,12 +138,12 @@ fn http(
 ) -> Result<ContentKind> {
     let content_type = headers.iter().find(|(name, _)| *name == CONTENT_TYPE).map(|(_, value)| value);
     ensure!(!content_type.is_some_and(|kind| kind.contains("{{")), "`content-type` cannot be a template");
-    let place = content_type.map_or(Place::Json, |kind| place_of(kind));
+    let place = content_type.map_or(OutputContext::Json, |kind| place_of(kind));
     let body = body.map(|text| Template::new(text.trim_end(), place, trigger).context("`body`"));
     let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
     let headers = others.map(|(name, text)| {
         ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` is not one to be set here");
-        let template = Template::new(text, Place::Header, trigger);
+        let template = Template::new(text, OutputContext::Header, trigger);
         Ok((name.clone(), template.with_context(|| format!("header `{name}`"))?))
     });
     Ok(ContentKind::Http {
@@ -155,14 +156,14 @@ fn http(
 }
 
 /// Returns the escaping that values need in a body of this type.
-fn place_of(content_type: &str) -> Place {
+fn place_of(content_type: &str) -> OutputContext {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
-        "text/html" | "application/xhtml+xml" | "application/xml" | "text/xml" => Place::Html,
-        "application/x-www-form-urlencoded" => Place::Url,
-        "application/json" => Place::Json,
-        kind if kind.ends_with("+json") => Place::Json,
-        kind if kind.ends_with("+xml") => Place::Html,
-        _ => Place::Text,
+        "text/html" | "application/xhtml+xml" | "application/xml" | "text/xml" => OutputContext::Html,
+        "application/x-www-form-urlencoded" => OutputContext::Url,
+        "application/json" => OutputContext::Json,
+        kind if kind.ends_with("+json") => OutputContext::Json,
+        kind if kind.ends_with("+xml") => OutputContext::Html,
+        _ => OutputContext::Text,
     }
 }

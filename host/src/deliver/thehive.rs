@@ -8,7 +8,7 @@ use super::request::OutgoingRequest;
 use super::send_result::SendResult;
 use hookmill_connection::{Answer, Code, Failure};
 use hookmill_incident::Operation;
-use hookmill_notify::shapes::{thehive_alert, thehive_update};
+use hookmill_notify::bodies::{thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
