@@ -12,6 +12,7 @@ mod actions;
 mod bindings;
 mod call;
 mod component;
+mod detail;
 mod engine;
 mod guest;
 mod instances;

@@ -3,6 +3,7 @@
 use crate::bindings::shapes;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
+use crate::detail::detail;
 use crate::limits::CallSetup;
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
@@ -139,16 +140,6 @@ fn observation(
     })
 }
 
-/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that would be written differently
-/// stays a text: `7.10` is a version.
-pub(crate) fn detail(text: String) -> Value {
-    match serde_json::from_str(&text) {
-        Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
-        Ok(value) => value,
-        Err(_) => Value::String(text),
-    }
-}
-
 /// Checks and converts an observable.
 pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
@@ -200,10 +191,9 @@ fn tlp(tlp: shapes::Tlp) -> Tlp {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, detail};
+    use super::check;
     use crate::bindings::shapes;
     use hookmill_incident::{FailureCode, Reading, Severity};
-    use serde_json::json;
     use std::collections::BTreeMap;
 
     fn incident(source_ref: &str) -> shapes::Incident {
@@ -253,14 +243,5 @@ mod tests {
         assert_eq!(error, (FailureCode::InvalidIncident, message));
         let early = shapes::Incident { occurred_at: Some("1601-01-01T00:00:00Z".into()), ..incident("r") };
         assert_eq!(checked(vec![early]).unwrap_err().0, FailureCode::InvalidIncident);
-    }
-
-    #[test]
-    fn details_are_json_unless_a_number_would_change() {
-        let cases =
-            [("7.10", json!("7.10")), ("7.1", json!(7.1)), ("{\"a\":[1]}", json!({"a": [1]})), ("x", json!("x"))];
-        for (text, expected) in cases {
-            assert_eq!(detail(text.to_owned()), expected, "{text}");
-        }
     }
 }
