@@ -17,6 +17,7 @@ mod incident;
 mod mapped;
 pub mod name;
 mod number;
+mod observable;
 mod observation;
 mod patch;
 mod plugin_version;
@@ -31,9 +32,9 @@ pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, IncidentView, Note};
 pub use mapped::{EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, Verdict};
 pub use number::Number;
+pub use observable::{Observable, Technique};
 pub use observation::{
-    Observable, Observation, Origin, Reading, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique, check_length,
-    merge_repeats,
+    Observation, Origin, Reading, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, merge_repeats,
 };
 pub use patch::{Patch, given};
 pub use plugin_version::PluginVersion;

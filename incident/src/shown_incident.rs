@@ -4,9 +4,9 @@ use crate::Incident;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// An incident as the API shows it and as plugins get it.
+/// An incident as the API shows it and as plugins get it; [`IncidentView`](crate::IncidentView) borrows the same.
 ///
-/// Reading supplies what an incident lacks that has not been stored: its id, its number and its events.
+/// The id, the number and the events are optional in JSON, because an incident that was not stored has none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownIncident {
     /// The incident's id.

@@ -59,3 +59,27 @@ fn status(status: shapes::Status) -> Status {
         shapes::Status::Closed => Status::Closed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ACTIONS_MAX, NOTES_MAX, check};
+    use crate::bindings::shapes::Action;
+
+    #[test]
+    fn an_invalid_action_is_named() {
+        let error = |actions| check(actions).unwrap_err();
+        let tags = vec![Action::AddTag("a".into()), Action::AddTag(String::new())];
+        assert_eq!(error(tags), "action 2 of 2: the tag has 0 bytes; expected 1 to 128");
+        assert!(error(vec![Action::Notify("a/b".into())]).starts_with("action 1 of 1: `a/b` is not a valid name"));
+    }
+
+    #[test]
+    fn actions_and_notes_are_limited() {
+        let tags = |count| vec![Action::AddTag("a".into()); count];
+        assert_eq!(check(tags(ACTIONS_MAX)).unwrap().len(), ACTIONS_MAX);
+        let error = check(tags(ACTIONS_MAX + 1)).unwrap_err();
+        assert_eq!(error, "it returned 1501 actions; at most 1500 are taken");
+        let error = check(vec![Action::AddNote("n".into()); NOTES_MAX + 1]).unwrap_err();
+        assert_eq!(error, "it returned 11 notes; at most 10 are taken");
+    }
+}

@@ -4,7 +4,7 @@
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",
-        // This world is only for the generator: with one world for all kinds, the types that kinds share are generated once.
+        // This world is only for the generator: with one world, the types that all kinds share are generated once.
         inline: "
             package hookmill:host;
             world every-kind {

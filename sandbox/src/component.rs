@@ -69,9 +69,7 @@ impl Checked {
     pub fn new(sandbox: &Sandbox, component: &Component) -> Result<Self> {
         let (kind, api_version) = check_exports(sandbox, component)?;
         let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
-            anyhow!(
-                "it imports something that plugins do not get: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there"
-            )
+            anyhow!("its imports cannot be provided: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
         })?;
         let interface = match kind {
             Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&component)?),
@@ -150,8 +148,8 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
     }
 }
 
-/// Returns whether the host can call a plugin of this version. Versions that differ in the third number only add to each
-/// other, see `wit/CHANGES.md`.
+/// Returns whether the host can call a plugin of this version. Versions that differ in the third number only add to
+/// each other, see `wit/CHANGES.md`.
 fn is_compatible(version: &str) -> bool {
     let series = |version: &str| version.rsplit_once('.').map(|(series, _)| series.to_owned());
     series(version) == series(API_VERSION)
@@ -165,4 +163,30 @@ fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
         .resources_required()
         .is_none_or(|needs| needs.max_initial_memory_size.is_some_and(|bytes| bytes > SMALL_START_BYTES));
     if imports_wasi || starts_large { MEMORY_BYTES_LARGE } else { MEMORY_BYTES }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_compatible, to_component};
+
+    #[test]
+    fn only_versions_of_the_same_series_are_compatible() {
+        assert!(["0.1.0", "0.1.7"].into_iter().all(is_compatible));
+        assert!(!["0.2.0", "1.1.0", "0.2.0-rc.1", "0", ""].into_iter().any(is_compatible));
+    }
+
+    #[test]
+    fn core_modules_become_components_and_components_stay_as_they_are() {
+        let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
+        assert!(to_component(module).unwrap().starts_with(component));
+        assert_eq!(*to_component(component).unwrap(), *component);
+    }
+
+    #[test]
+    fn other_files_are_refused_with_a_remedy() {
+        let text = to_component(b"(component)").unwrap_err().to_string();
+        assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
+        let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
+        assert!(broken.contains("core module"), "{broken}");
+    }
 }

@@ -18,8 +18,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 /// The time after which a running plugin yields to other tasks.
 const TICK: Duration = Duration::from_millis(2);
-/// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls the
-/// network.
+/// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls
+/// the network.
 const TICKS_BEFORE_SLEEP: u32 = 10;
 /// The bytes of a slot's memory and tables that stay resident. The rest is returned to the system after each event.
 const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
@@ -175,7 +175,7 @@ fn compiler() -> Result<ThreadPool> {
         .num_threads(cores.div_ceil(2))
         .thread_name(|index| format!("compile-{index}"))
         .start_handler(|_| {
-            // On Linux the priority is that of the thread. If the call is refused, compiling only competes with serving.
+            // On Linux the priority is that of the thread. If the call fails, compiling only competes with serving.
             let _ = rustix::process::nice(COMPILER_NICENESS);
         })
         .build()?;

@@ -56,8 +56,8 @@ impl Instances {
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other calls
-    /// stay as they are.
+    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other
+    /// calls stay as they are.
     pub async fn call_once<T, E>(
         &self,
         setup: CallSetup,
@@ -162,4 +162,66 @@ impl Instances {
 /// Returns whether state of earlier calls can be the reason of a failure.
 fn may_be_due_to_state<T>(result: &Result<T, CallError>) -> bool {
     matches!(result, Err(CallError::Memory(_) | CallError::Output(_) | CallError::Trap(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    fn instances(events_per_instance: u32) -> Instances {
+        let sandbox = Arc::new(Sandbox::new(2, 1).unwrap());
+        let component = sandbox.compile(EMPTY_COMPONENT).unwrap();
+        let component = sandbox.linker().instantiate_pre(&component).unwrap();
+        Instances::new(sandbox, component, NonZeroU32::new(events_per_instance).unwrap())
+    }
+
+    fn setup() -> CallSetup {
+        CallSetup { clock_ms: 0, seed: Uuid::nil(), memory_bytes: 0, output_bytes: 0 }
+    }
+
+    async fn call(instances: &Instances, result: Result<(), ()>) {
+        let run = async |_: &mut Store<Guest>, _: &Instance| Ok(result);
+        assert_eq!(instances.call(setup(), DEADLINE, run).await.result.unwrap(), result);
+    }
+
+    async fn call_once(instances: &Instances) {
+        let run = async |_: &mut Store<Guest>, _: &Instance| Ok(Ok::<(), ()>(()));
+        instances.call_once(setup(), DEADLINE, run).await.result.unwrap().unwrap();
+    }
+
+    fn idle(instances: &Instances) -> Vec<u32> {
+        instances.idle.lock().unwrap().iter().map(|idle| idle.used.calls).collect()
+    }
+
+    #[tokio::test]
+    async fn instances_are_dropped_after_one_call_by_default() {
+        let instances = instances(1);
+        call(&instances, Ok(())).await;
+        assert!(idle(&instances).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_reused_until_its_last_call_or_an_error() {
+        let instances = instances(3);
+        for expected in [vec![1], vec![2], vec![], vec![1]] {
+            call(&instances, Ok(())).await;
+            assert_eq!(idle(&instances), expected);
+        }
+        call(&instances, Err(())).await;
+        assert!(idle(&instances).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_single_call_leaves_the_instances_of_other_calls_alone() {
+        let instances = instances(3);
+        call_once(&instances).await;
+        assert!(idle(&instances).is_empty());
+        call(&instances, Ok(())).await;
+        call_once(&instances).await;
+        assert_eq!(idle(&instances), [1]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Runs plugins: WebAssembly components that get one value and return one, with bounded time, memory and output.
 //!
 //! - [`Sandbox`] is the engine with its pool of instances; [`Plugin::load`] compiles and checks one file.
-//! - [`Plugin::map`], [`Plugin::triage`] and [`Plugin::render`] call a mapper, a playbook and a notifier. Each call gets
-//!   a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
+//! - [`Plugin::map`], [`Plugin::triage`] and [`Plugin::render`] call a mapper, a playbook and a notifier. Each call
+//!   gets a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
 //! - Domain values go in and come out. The results of plugins are checked here; the generated WIT types stay inside.
 //!
 //! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about
@@ -12,6 +12,7 @@ mod actions;
 mod bindings;
 mod call;
 mod component;
+mod detail;
 mod engine;
 mod guest;
 mod instances;

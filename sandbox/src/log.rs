@@ -135,3 +135,33 @@ impl OutputStream for LogStream {
 impl Pollable for LogStream {
     async fn ready(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LOG_BYTES_MAX, LOG_LINES_MAX, Log};
+    use tracing::Level;
+
+    #[test]
+    fn lines_beyond_the_bounds_are_counted() {
+        let mut log = Log::default();
+        (0..LOG_LINES_MAX + 3).for_each(|line| log.push(Level::INFO, &line.to_string()));
+        let lines = log.finish();
+        assert_eq!(lines.len(), LOG_LINES_MAX + 1);
+        assert_eq!(lines[LOG_LINES_MAX].message, "3 further lines were dropped");
+
+        let mut log = Log::default();
+        log.push(Level::ERROR, &"x".repeat(LOG_BYTES_MAX + 1));
+        assert_eq!(log.finish()[0].message, "1 further lines were dropped");
+    }
+
+    #[test]
+    fn streams_are_split_into_lines() {
+        let mut log = Log::default();
+        log.stream(Level::INFO, b"one\ntw");
+        log.stream(Level::WARN, b"error\n");
+        log.stream(Level::INFO, b"o");
+        let lines: Vec<_> = log.finish().into_iter().map(|line| (line.level, line.message)).collect();
+        let expected = [("info", "one"), ("warn", "error"), ("info", "two")];
+        assert_eq!(lines, expected.map(|(level, message)| (level, message.to_owned())));
+    }
+}

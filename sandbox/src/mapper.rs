@@ -3,6 +3,7 @@
 use crate::bindings::shapes;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
+use crate::detail::detail;
 use crate::limits::CallSetup;
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
@@ -139,16 +140,6 @@ fn observation(
     })
 }
 
-/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that would be written differently
-/// stays a text: `7.10` is a version.
-pub(crate) fn detail(text: String) -> Value {
-    match serde_json::from_str(&text) {
-        Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
-        Ok(value) => value,
-        Err(_) => Value::String(text),
-    }
-}
-
 /// Checks and converts an observable.
 pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
@@ -195,5 +186,62 @@ fn tlp(tlp: shapes::Tlp) -> Tlp {
         shapes::Tlp::Amber => Tlp::Amber,
         shapes::Tlp::AmberStrict => Tlp::AmberStrict,
         shapes::Tlp::Red => Tlp::Red,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::bindings::shapes;
+    use hookmill_incident::{FailureCode, Reading, Severity};
+    use std::collections::BTreeMap;
+
+    fn incident(source_ref: &str) -> shapes::Incident {
+        shapes::Incident {
+            source_ref: source_ref.into(),
+            title: None,
+            description: None,
+            category: None,
+            severity: Some(shapes::Severity::Low),
+            vendor_severity: None,
+            state: None,
+            tlp: None,
+            occurred_at: None,
+            changed_at: None,
+            external_link: None,
+            tags: Vec::new(),
+            observables: Vec::new(),
+            techniques: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+
+    fn checked(incidents: Vec<shapes::Incident>) -> Result<Reading, (FailureCode, String)> {
+        let outcome = shapes::Outcome { incidents, skipped: Vec::new(), problems: Vec::new() };
+        let severity_mapping =
+            BTreeMap::from([("p1".to_owned(), Severity::Critical), ("low".into(), Severity::Medium)]);
+        check(outcome, &severity_mapping, 2).map_err(|failure| (failure.code, failure.message))
+    }
+
+    #[test]
+    fn the_severity_mapping_reads_the_vendors_word_or_that_of_the_mapper() {
+        for (vendor_severity, expected) in
+            [(Some("P1"), Severity::Critical), (Some("P9"), Severity::Low), (None, Severity::Medium)]
+        {
+            let incident = shapes::Incident { vendor_severity: vendor_severity.map(str::to_owned), ..incident("r") };
+            let reading = checked(vec![incident]).unwrap();
+            assert_eq!(reading.observations[0].severity, Some(expected), "{vendor_severity:?}");
+        }
+    }
+
+    #[test]
+    fn results_that_break_the_rules_are_refused() {
+        let message = "it returned 3 incidents; at most 2 are taken".to_owned();
+        assert_eq!(checked(vec![incident("r"); 3]).unwrap_err(), (FailureCode::OutputTooLarge, message));
+        let message = "incident 2 of 2: source-ref has 0 bytes; expected 1 to 512".to_owned();
+        let error = checked(vec![incident("r"), incident("")]).unwrap_err();
+        assert_eq!(error, (FailureCode::InvalidIncident, message));
+        let early = shapes::Incident { occurred_at: Some("1601-01-01T00:00:00Z".into()), ..incident("r") };
+        assert_eq!(checked(vec![early]).unwrap_err().0, FailureCode::InvalidIncident);
     }
 }

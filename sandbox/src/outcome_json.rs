@@ -1,11 +1,11 @@
-//! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the WIT
-//! record with `_` for `-`, enums as their WIT words, without absent fields.
+//! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the
+//! WIT record with `_` for `-`, enums as their WIT words, without absent fields.
 
 use crate::bindings::shapes::{
     FieldResult as Field, Incident, MappingError, ObservableResult as Observable, Outcome, Severity, State,
     TechniqueResult as Technique, Tlp,
 };
-use crate::mapper;
+use crate::detail::detail;
 use serde_json::{Map, Value, json};
 
 /// Returns the result of a mapper as JSON.
@@ -40,7 +40,7 @@ fn incident(incident: &Incident) -> Value {
         Tlp::AmberStrict => "amber-strict",
         Tlp::Red => "red",
     });
-    let details: Map<String, Value> = incident.details.iter().map(detail).collect();
+    let details: Map<String, Value> = incident.details.iter().map(named_detail).collect();
     present(json!({
         "source_ref": incident.source_ref,
         "title": incident.title,
@@ -74,8 +74,8 @@ fn technique(technique: &Technique) -> Value {
     present(json!({"id": technique.id, "tactic": technique.tactic}))
 }
 
-fn detail(detail: &Field) -> (String, Value) {
-    (detail.name.clone(), mapper::detail(detail.value.clone()))
+fn named_detail(field: &Field) -> (String, Value) {
+    (field.name.clone(), detail(field.value.clone()))
 }
 
 /// Returns an object without its members that are null or empty.
