@@ -229,3 +229,44 @@ sources:
         assert_eq!(status(format!("http://{admin}{path}")).await, apart, "{path}");
     }
 }
+
+#[test]
+fn unusable_pull_sources_are_refused_at_start() {
+    let poll = "kind: http-poll, url: \"https://soc.example/\"";
+    let stream = "kind: opencti-stream, url: \"https://octi.example\"";
+    for (keys, text) in [
+        ("kind: pull", "`pull` is not one of: webhook, opencti-stream, graphql-poll, http-poll"),
+        ("kind: http-poll", "it needs a `url`"),
+        ("kind: http-poll, url: \"ftp://a.example\"", "`url` begins with `ftp:`"),
+        ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` has a user name in it"),
+        ("kind: graphql-poll, url: \"https://soc.example/\"", "it needs a `query`"),
+        ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "it needs `items`"),
+        ("kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, next: /b", "variable `$after`"),
+        (stream, "it needs a `stream`"),
+        (
+            &format!("{stream}, stream: a, secret: hunter2hunter2"),
+            "`secret` is nothing that a source of kind `opencti-stream` has",
+        ),
+        (
+            &format!("{stream}, stream: a, interval: 5s"),
+            "`interval` is nothing that a source of kind `opencti-stream` has",
+        ),
+        (&format!("{stream}, stream: a, consumer_count: 1000"), "`consumer_count` is 1000; at most 256"),
+        (&format!("{stream}, stream: a, start: -0-0"), "`start`: `-0-0` is not"),
+        (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` on, which is `now`"),
+        (
+            "secret: a-secret-of-the-tests-only, url: \"https://soc.example/\"",
+            "`url` is nothing that a source of kind `webhook` has",
+        ),
+        (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
+        (&format!("{poll}, items: data.items"), "is not a position in a document"),
+        (&format!("{poll}, token: a-token, auth: none"), "`token` and `auth` are both set"),
+        (&format!("{poll}, next_parameter: after"), "set `next` too"),
+        (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of them"),
+        (&format!("{poll}, headers: {{ host: a }}"), "the header `host` is the host's own"),
+        (&format!("{poll}, ca: nowhere.pem"), "nowhere.pem"),
+    ] {
+        let refusal = Folder::new(&format!("sources:\n  pulled: {{ {keys} }}\n")).refusal();
+        assert!(refusal.contains(text), "{keys}: {refusal}");
+    }
+}

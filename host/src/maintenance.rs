@@ -3,6 +3,7 @@
 use crate::host::Host;
 use hookmill_incident::id;
 use hookmill_incident::timestamp::unix_ms;
+use hookmill_store::{LeaseName, Leases};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
 pub async fn purge_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_REPEATS_EVERY, &mut stopped).await {
+        let _lease = host.pipeline.store.acquire(LeaseName::Purge).await;
         while let Ok(true) = host.pipeline.store.purge_repeats().await {}
     }
 }
@@ -22,9 +24,10 @@ pub async fn purge_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) 
 /// Removes deliveries that finished longer ago than `retention`, until the host stops.
 pub async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     loop {
+        let lease = host.pipeline.store.acquire(LeaseName::Purge).await;
         let mut after = 0;
         let before = id::row_key_at(unix_ms() - retention.as_millis() as i64);
-        while !*stopped.borrow() {
+        while !*stopped.borrow() && lease.is_held() {
             match host.pipeline.store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,
@@ -34,6 +37,7 @@ pub async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: 
                 }
             }
         }
+        drop(lease);
         if !pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
             return;
         }

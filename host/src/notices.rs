@@ -7,7 +7,7 @@ use crate::sources::Sources;
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
-use hookmill_store::Store;
+use hookmill_store::{LeaseName, Leases, Store};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -33,10 +33,11 @@ impl Notices {
 
     /// Checks for silent sources until `stopped` is set.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        let lease = self.store.acquire(LeaseName::Silence).await;
         let started_at = unix_ms();
         let stopped = stopped.wait_for(|stopped| *stopped);
         tokio::pin!(stopped);
-        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() {
+        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() && lease.is_held() {
             for source in self.sources.all().values() {
                 if let Some(limit) = source.settings.silent_after {
                     self.check(source, limit, started_at).await;

@@ -8,7 +8,7 @@ use crate::source::PluginChoice;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::EventRow;
+use hookmill_store::{EventRow, LeaseName, Leases};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,11 +41,12 @@ impl Remapper {
 
     /// Maps waiting events whenever the plugins, the sources or the queue change, until `stop` is set.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let lease = self.pipeline.store.acquire(LeaseName::Remap).await;
         let mut plugins = self.loaded.watch();
         let mut sources = self.pipeline.sources.watch();
         let mut queued = self.pipeline.store.watch_queued();
         let mut statuses: &[EventStatus] = &UNFINISHED;
-        while !*stop.borrow() {
+        while !*stop.borrow() && lease.is_held() {
             if self.loaded.is_settled()
                 && let Err(error) = self.remap_all(statuses, &stop).await
             {

@@ -11,7 +11,7 @@ use crate::sources::Sources;
 use anyhow::Result;
 use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
-use hookmill_store::{IncidentRow, Store, StoreError, TriageJob, TriageResult};
+use hookmill_store::{IncidentRow, LeaseName, Leases, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +174,7 @@ impl Triager {
 
     /// Processes all triage requests of one playbook. Returns the name of the playbook.
     async fn pass(self: Arc<Self>, name: String, stop: watch::Receiver<bool>) -> String {
+        let lease = self.store.acquire(LeaseName::Playbook(name.clone())).await;
         let (mut under_way, mut after) = (JoinSet::new(), 0);
         'pass: loop {
             let jobs = match self.store.triage_jobs(name.clone(), after, CHUNK).await {
@@ -192,7 +193,7 @@ impl Triager {
                 }
                 // The live plugins may have changed since the last request.
                 let Ok(plugin) = self.playbook(&name) else { break 'pass };
-                if *stop.borrow() {
+                if *stop.borrow() || !lease.is_held() {
                     break 'pass;
                 }
                 under_way.spawn(self.clone().triage_one(plugin, job));

@@ -7,7 +7,7 @@ use super::queue_state::{POLL_INTERVAL, QueueState};
 use super::record::{STORE_PAUSE, record};
 use anyhow::{Error, Result};
 use hookmill_incident::timestamp::unix_ms;
-use hookmill_store::DueDeliveries;
+use hookmill_store::{DueDeliveries, LeaseName, Leases};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -35,9 +35,11 @@ pub(super) struct Queue {
 impl Queue {
     /// Delivers until `stopped` is set, then waits for running attempts and records them.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let store = &self.context.store;
+        let lease = store.acquire(LeaseName::Destination(self.destination.name.clone())).await;
         let mut state = QueueState::new();
-        let mut deliveries = self.context.store.watch_deliveries();
-        while !*stopped.borrow() {
+        let mut deliveries = store.watch_deliveries();
+        while !*stopped.borrow() && lease.is_held() {
             self.begin(&mut state);
             self.start_recording(&mut state);
             tokio::select! {

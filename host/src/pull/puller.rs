@@ -7,6 +7,7 @@ use super::settings::{Pull, PullReader, Pulls};
 use crate::loaded::Loaded;
 use crate::pipeline::Pipeline;
 use crate::source::Source;
+use hookmill_store::{LeaseName, Leases};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,8 +104,9 @@ impl Puller {
     }
 
     async fn read_forever(self: Arc<Self>, source: Arc<Source>, pull: Arc<Pull>) {
+        let lease = self.intake.pipeline.store.acquire(LeaseName::Source(source.name.to_string())).await;
         let mut backoff = Backoff::new();
-        loop {
+        while lease.is_held() {
             let read = match &pull.reader {
                 PullReader::Poll(poll) => {
                     read_poll(poll, &self.intake, &source, &pull).await.inspect(|_| backoff.succeed(None))

@@ -12,7 +12,7 @@ use crate::sources::Sources;
 use anyhow::{Context, Result};
 use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Difference, Differences, Report, Store};
+use hookmill_store::{Difference, Differences, LeaseName, Leases, Report, Store};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -84,6 +84,7 @@ impl Prover {
     /// Returns an error if the payloads cannot be read.
     pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<Report> {
         let _turn = self.turn.acquire().await;
+        let _lease = self.store.acquire(LeaseName::Proof).await;
         let mut report = Report {
             plugin: (*new.version).clone(),
             against: before.map(|before| (*before.version).clone()),
