@@ -1,12 +1,14 @@
 //! `hookmill events`.
 
 mod replay;
+mod state;
 
 use super::client::{Connection, Part, Query, each, print};
 use super::text::{clean, fields, join, list, plain, table, time};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use state::{incidents, state};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Events {
@@ -91,18 +93,6 @@ impl List {
             table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows.collect())
         })
     }
-}
-
-/// What became of an event, in one line.
-fn state(event: &Value) -> String {
-    let parts = ["id", "status"].map(|name| plain(&event[name]));
-    let why = join(&[plain(&event["error"]["code"]), plain(&event["message"])], ": ");
-    join(&[join(&parts, " "), incidents(event), why], "  ")
-}
-
-fn incidents(event: &Value) -> String {
-    let numbers = list(&event["incidents"]).iter().map(|incident| plain(&incident["number"]));
-    numbers.collect::<Vec<_>>().join(", ")
 }
 
 fn event(event: &Value) -> String {

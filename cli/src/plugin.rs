@@ -3,19 +3,16 @@
 mod build;
 mod check;
 mod list;
+mod loader;
 mod new;
 mod release;
 mod run;
 mod sign;
 mod test;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Subcommand;
-use hookmill_incident::name::is_name;
-use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
 pub(super) use release::field_change;
-use std::path::Path;
-use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
@@ -55,37 +52,5 @@ impl PluginCommand {
             Self::Rollback(release) => release.rollback(),
             Self::Sign(sign) => sign.run(),
         }
-    }
-}
-
-/// Loads plugin files as a host does.
-struct Loader {
-    sandbox: Arc<Sandbox>,
-}
-
-/// A plugin file that was loaded.
-struct Loaded {
-    plugin: Arc<Plugin>,
-    bytes: u64,
-}
-
-impl Loader {
-    fn new() -> Result<Self> {
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?) })
-    }
-
-    /// # Errors
-    /// Why a host would not take the file.
-    async fn load(&self, file: &Path) -> Result<Loaded> {
-        let bytes = std::fs::metadata(file).context("it cannot be read")?.len();
-        ensure!(bytes <= FILE_BYTES_MAX, "it has {bytes} bytes; a plugin file may have {FILE_BYTES_MAX}");
-        let content = std::fs::read(file).context("it cannot be read")?;
-        let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm")).unwrap_or_default();
-        ensure!(
-            is_name(name),
-            "its name is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename it"
-        );
-        let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
-        Ok(Loaded { plugin: Arc::new(plugin), bytes })
     }
 }

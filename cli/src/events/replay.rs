@@ -1,6 +1,6 @@
 //! `hookmill events replay`.
 
-use super::state;
+use super::state::state;
 use crate::client::{Client, Connection, print};
 use crate::plugin::field_change;
 use crate::text::{clean, list, plain};

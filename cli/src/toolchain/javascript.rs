@@ -1,7 +1,7 @@
 //! Builds JavaScript and TypeScript projects to components, with the Node.js of the machine and the packages that are
 //! installed for the project.
 
-use super::{Built, Entry, print};
+use super::project::{Built, Entry, print};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Builds Python projects to components, with componentize-py.
 
-use super::{Built, Entry, SDK, print};
+use super::project::{Built, Entry, SDK, print};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;

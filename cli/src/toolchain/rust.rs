@@ -3,7 +3,7 @@
 //! A crate needs a standard library for `wasm32-unknown-unknown`. Where rustup has put one, plain cargo does; where
 //! rustup's servers are out of reach, Debian's compiler builds one from the source that Debian packages.
 
-use super::{Built, print};
+use super::project::{Built, print};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! `hookmill webhook add`.
 
-use super::{Secret, made};
+use super::secret::{Secret, made};
 use crate::client::{Connection, print};
 use crate::text::plain;
 use anyhow::{Result, anyhow};
