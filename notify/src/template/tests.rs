@@ -108,7 +108,7 @@ fn templates_are_rendered() {
             "{{json object.title}} {{json object.description}}",
             "\"A \\\"quoted\\\" \\u003cb\\u003etitle\\u003c/b\\u003e\" null",
         ),
-        // Places.
+        // Output contexts.
         (
             OutputContext::Json,
             r#"{"title": {{json object.title}}, "text": "{{object.title}} {{severityLabel object.severity}}"}"#,
