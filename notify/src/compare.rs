@@ -1,11 +1,36 @@
-//! The comparison of JSON values that filters and templates share: numbers by value, times as instants.
+//! The comparison of JSON values that filters and templates share: numbers by value, times as points in time.
 
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
-/// Returns the time that a value stands for: RFC 3339, or milliseconds since the Unix epoch.
-pub(crate) fn instant(value: &Value) -> Option<Timestamp> {
+/// A comparison of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Comparison {
+    /// Returns whether the comparison holds for values in this order.
+    pub fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::NotEqual => ordering.is_ne(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+        }
+    }
+}
+
+/// Returns the time of a value: RFC 3339, or milliseconds since the Unix epoch.
+pub(crate) fn timestamp_of(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => hookmill_incident::timestamp::parse(text).ok(),
         Value::Number(number) => Timestamp::from_millisecond(number.as_i64()?).ok(),

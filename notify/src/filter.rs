@@ -5,14 +5,14 @@
 //! - A missing value compares as false: only `_ne`, `_not` and `_empty` can be true of a missing value.
 //! - A path through a list is true if it is true of one element. `_ne` is `_not` of `_eq`: true if no element is equal.
 //! - `_eq`, `_ne` and `_in` are exact; `_like`, `_startsWith`, `_endsWith` and `_match` ignore case.
-//! - Severity and TLP compare by rank, times as instants, numbers by value whatever their type, text by its characters.
+//! - Severity and TLP compare by rank, times as points in time, numbers by value whatever their type, text by its characters.
 
 mod arguments;
 mod node;
 mod operand;
 mod parse;
 mod pattern;
-mod test;
+mod predicate;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 //!
 //! - A missing or null value is empty text; `{{json …}}` of it is `null`.
 //! - Objects and lists are written as compact JSON.
-//! - `eq gt gte lt lte ne` compare severity and TLP by rank, times as instants, numbers by value.
+//! - `eq gt gte lt lte ne` compare severity and TLP by rank, times as points in time, numbers by value.
 //! - `false`, null, 0, and empty texts, lists and objects count as false.
 
 mod date_pattern;

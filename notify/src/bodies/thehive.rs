@@ -1,7 +1,7 @@
 //! Alerts of TheHive: `InputCreateAlert` and `InputUpdateAlert` of version 5 of its API.
 
 use super::truncate::truncate;
-use crate::compare::instant;
+use crate::compare::timestamp_of;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -111,7 +111,7 @@ fn is_link(link: &str) -> bool {
 }
 
 fn milliseconds(value: &Value) -> Option<i64> {
-    instant(value).map(jiff::Timestamp::as_millisecond)
+    timestamp_of(value).map(jiff::Timestamp::as_millisecond)
 }
 
 fn severity(word: &Value) -> u8 {

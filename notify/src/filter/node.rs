@@ -1,6 +1,6 @@
 //! The tree of a parsed filter, and its evaluation.
 
-use super::test::Test;
+use super::predicate::Predicate;
 use crate::fields::{Field, is_index};
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ pub(super) enum Node {
     Not(Box<Node>),
     Has(Field),
     Empty(Field),
-    /// One of the values at the path passes.
-    Test(Field, Test),
+    /// One of the values at the path fulfils the predicate.
+    Value(Field, Predicate),
     /// One element of the list at the path matches.
     Element(Field, Box<Node>),
 }
@@ -28,7 +28,7 @@ impl Node {
             Self::Not(node) => !node.matches(value),
             Self::Has(field) => any_at(value, &field.segments, false, &mut |found| !found.is_null()),
             Self::Empty(field) => !any_at(value, &field.segments, false, &mut |found| !is_empty(found)),
-            Self::Test(field, test) => any_at(value, &field.segments, true, &mut |found| test.passes(found)),
+            Self::Value(field, predicate) => any_at(value, &field.segments, true, &mut |found| predicate.holds(found)),
             Self::Element(field, node) => any_at(value, &field.segments, true, &mut |found| node.matches(found)),
         }
     }
@@ -39,7 +39,7 @@ impl Node {
             Self::Always => false,
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::looks_at_body),
             Self::Not(node) => node.looks_at_body(),
-            Self::Has(field) | Self::Empty(field) | Self::Test(field, _) | Self::Element(field, _) => is_body(field),
+            Self::Has(field) | Self::Empty(field) | Self::Value(field, _) | Self::Element(field, _) => is_body(field),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The values of a filter, converted to the type of the field that they are compared with.
 
-use crate::compare::{compare_numbers, instant};
+use crate::compare::{compare_numbers, timestamp_of};
 use crate::fields::{Field, FieldType};
 use crate::vocabulary::{Vocabulary, known_word, rank};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -39,7 +39,7 @@ impl Operand {
                 Ok(Self::Rank(vocabulary, rank(vocabulary, word).unwrap_or_default()))
             }
             FieldType::Word(vocabulary) => Ok(Self::Text(word(vocabulary, field, value)?.to_owned())),
-            FieldType::Time => instant(value).map(Self::Time).ok_or_else(|| {
+            FieldType::Time => timestamp_of(value).map(Self::Time).ok_or_else(|| {
                 anyhow!(
                     "`{}` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or milliseconds since 1970; not {value}",
                     field.path()
@@ -87,7 +87,7 @@ impl Operand {
     pub fn compare(&self, value: &Value) -> Option<Ordering> {
         match (self, value) {
             (Self::Rank(vocabulary, of_operand), Value::String(word)) => Some(rank(*vocabulary, word)?.cmp(of_operand)),
-            (Self::Time(time), _) => Some(instant(value)?.cmp(time)),
+            (Self::Time(time), _) => Some(timestamp_of(value)?.cmp(time)),
             (Self::TimeOrText(time, text), Value::String(other)) => match other.parse::<Timestamp>() {
                 Ok(other) => Some(other.cmp(time)),
                 Err(_) => Some(other.as_str().cmp(text)),

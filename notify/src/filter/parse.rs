@@ -4,8 +4,9 @@ use super::arguments::{field, field_and_value, find, plain_field, text};
 use super::node::Node;
 use super::operand::Operand;
 use super::pattern::Pattern;
-use super::test::{Comparison, Test, words};
+use super::predicate::{Predicate, words};
 use crate::Trigger;
+use crate::compare::Comparison;
 use crate::fields::{Field, FieldType};
 use crate::vocabulary::nearest;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -123,13 +124,13 @@ impl Parser {
             "_lte" => compare(Comparison::LessOrEqual, argument, scope),
             "_between" => between(argument, scope),
             "_in" => one_of(argument, scope),
-            "_like" => text_test(argument, scope, |text| Ok(Test::Like(Pattern::new(&text)))),
-            "_startsWith" => text_test(argument, scope, |text| Ok(Test::StartsWith(text))),
-            "_endsWith" => text_test(argument, scope, |text| Ok(Test::EndsWith(text))),
-            "_match" => text_test(argument, scope, |text| {
+            "_like" => text_predicate(argument, scope, |text| Ok(Predicate::Like(Pattern::new(&text)))),
+            "_startsWith" => text_predicate(argument, scope, |text| Ok(Predicate::StartsWith(text))),
+            "_endsWith" => text_predicate(argument, scope, |text| Ok(Predicate::EndsWith(text))),
+            "_match" => text_predicate(argument, scope, |text| {
                 let words: Vec<String> = words(&text).map(str::to_owned).collect();
                 ensure!(!words.is_empty(), "`{text}` contains no word");
-                Ok(Test::Match(words))
+                Ok(Predicate::Match(words))
             }),
             "_has" => Ok(Node::Has(field(argument, scope)?)),
             "_empty" => Ok(Node::Empty(field(argument, scope)?)),
@@ -141,17 +142,17 @@ impl Parser {
         }
     }
 
-    /// Parses a test for the id of the subject of the message; an incident also has its number.
+    /// Parses a predicate on the id of the subject of the message; an incident also has its number.
     fn id(&self, argument: &Value) -> Result<Node> {
         let id = Value::String(text(argument)?);
         let paths = ["object.id", "object.number", "event.id"];
         let known: Vec<Field> = paths.iter().filter_map(|path| self.trigger.field(path).ok()).collect();
         ensure!(!known.is_empty(), "messages of {} have no id", self.trigger);
-        let tests = known.into_iter().map(|field| {
+        let nodes = known.into_iter().map(|field| {
             let operand = Operand::new(&field, &id)?;
-            Ok(Node::Test(field, Test::Compare(Comparison::Equal, operand)))
+            Ok(Node::Value(field, Predicate::Compare(Comparison::Equal, operand)))
         });
-        Ok(Node::Any(tests.collect::<Result<_>>()?))
+        Ok(Node::Any(nodes.collect::<Result<_>>()?))
     }
 }
 
@@ -166,7 +167,7 @@ fn compare(comparison: Comparison, argument: &Value, scope: FieldType) -> Result
     if comparison != Comparison::Equal {
         check_ordered(&field)?;
     }
-    Ok(Node::Test(field, Test::Compare(comparison, operand)))
+    Ok(Node::Value(field, Predicate::Compare(comparison, operand)))
 }
 
 fn between(argument: &Value, scope: FieldType) -> Result<Node> {
@@ -182,7 +183,7 @@ fn between(argument: &Value, scope: FieldType) -> Result<Node> {
         low.compare(to) == Some(Ordering::Greater),
         "nothing is between `_from` {from} and `_to` {to}: `_from` is included, `_to` is not"
     );
-    Ok(Node::Test(field, Test::Between(low, high)))
+    Ok(Node::Value(field, Predicate::Between(low, high)))
 }
 
 fn one_of(argument: &Value, scope: FieldType) -> Result<Node> {
@@ -190,12 +191,12 @@ fn one_of(argument: &Value, scope: FieldType) -> Result<Node> {
     let values = values.as_array().filter(|values| (1..=VALUES_MAX).contains(&values.len()));
     let values = values.ok_or_else(|| anyhow!("`_values` is a list of 1 to {VALUES_MAX} values"))?;
     let operands = values.iter().map(|value| Operand::new(&field, value)).collect::<Result<_>>()?;
-    Ok(Node::Test(field, Test::In(operands)))
+    Ok(Node::Value(field, Predicate::In(operands)))
 }
 
-fn text_test(argument: &Value, scope: FieldType, test: impl Fn(String) -> Result<Test>) -> Result<Node> {
+fn text_predicate(argument: &Value, scope: FieldType, predicate: impl Fn(String) -> Result<Predicate>) -> Result<Node> {
     let (field, value) = field_and_value(argument, "_value", scope)?;
-    Ok(Node::Test(field, test(text(value)?.to_lowercase())?))
+    Ok(Node::Value(field, predicate(text(value)?.to_lowercase())?))
 }
 
 fn check_ordered(field: &Field) -> Result<()> {

@@ -76,7 +76,7 @@ fn filters_match_messages() {
         (json!({"_empty": "object.truncated"}), false),
         (json!({"_empty": "object.observables.tags"}), false),
         (json!({"_empty": "object.observables.0.tags"}), true),
-        // Times are instants.
+        // Times compare as points in time.
         (json!({"_eq": {"object.occurred_at": "2026-01-31T09:00:00.500+01:00"}}), true),
         (json!({"_eq": {"object.occurred_at": 1_769_846_400_500_i64}}), true),
         (json!({"_eq": {"audit.startDate": "2026-01-31T08:00:00.5Z"}}), true),
@@ -94,7 +94,7 @@ fn filters_match_messages() {
         ),
         (json!({"_eq": {"object.details.seen": "2026-01-31T08:00:00Z"}}), true),
         (json!({"_lt": {"object.details.seen": "2026-01-31T09:00:00Z"}}), true),
-        // Numbers beyond what a float can tell apart.
+        // Numbers beyond the precision of a float.
         (json!({"_eq": {"object.details.score": 9007199254740993_u64}}), true),
         (json!({"_eq": {"object.details.score": 9007199254740992_u64}}), false),
         (json!({"_eq": {"object.details.score": 9007199254740992.0}}), false),

@@ -2,8 +2,8 @@
 
 use super::escape::{json_value, percent_encode};
 use super::syntax::{Expression, Variable};
-use super::values::{find, is_true, length, text_of};
-use crate::compare::instant;
+use super::values::{find, holds, is_true, length, text_of};
+use crate::compare::timestamp_of;
 use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -90,7 +90,7 @@ impl<'a> Scopes<'a> {
         match expression {
             Expression::Compare(comparison, compared_as, sides) => {
                 let (one, other) = (self.evaluate(&sides[0])?, self.evaluate(&sides[1])?);
-                Ok(comparison.holds(*compared_as, &one, &other))
+                Ok(holds(*comparison, *compared_as, &one, &other))
             }
             Expression::And(expressions) => {
                 for expression in expressions {
@@ -152,7 +152,7 @@ fn text_helper(helper: &Expression, value: &Value) -> String {
             "" => String::new(),
             word => format!("TLP:{}", word.to_uppercase().replace('-', "+")),
         },
-        Expression::Date(_, pattern) => instant(value).map_or(String::new(), |time| pattern.format(time)),
+        Expression::Date(_, pattern) => timestamp_of(value).map_or(String::new(), |time| pattern.format(time)),
         _ => text_of(value).into_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! The tree of a parsed template. Every field, helper and date pattern in the tree is known to be valid.
 
 use super::date_pattern::DatePattern;
+use crate::compare::Comparison;
 use crate::vocabulary::Vocabulary;
 use serde_json::Value;
 
@@ -60,16 +61,6 @@ pub(super) enum Variable {
     Last,
     /// The key in an object, the index in a list.
     KeyOrIndex,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
 }
 
 /// The type as which two values are compared.

@@ -108,7 +108,7 @@ fn templates_are_rendered() {
             "{{json object.title}} {{json object.description}}",
             "\"A \\\"quoted\\\" \\u003cb\\u003etitle\\u003c/b\\u003e\" null",
         ),
-        // Places.
+        // Output contexts.
         (
             OutputContext::Json,
             r#"{"title": {{json object.title}}, "text": "{{object.title}} {{severityLabel object.severity}}"}"#,
@@ -150,7 +150,7 @@ fn templates_are_rendered() {
 }
 
 #[test]
-fn values_stay_values() {
+fn values_are_never_interpreted() {
     let deep = (0..100).fold(json!("end"), |inner, _| json!([inner]));
     let values =
         HOSTILE.iter().map(|text| json!(text)).chain([json!(u64::MAX), json!(1e308), json!("a".repeat(100_000)), deep]);
@@ -331,7 +331,7 @@ fn invalid_templates_are_refused() {
 }
 
 #[test]
-fn rendering_ends() {
+fn rendering_is_bounded() {
     let message = json!({"event": {"source": "a".repeat(1_000), "body": vec![0; 2_000]}});
     let long = Template::new(
         "{{#each event.body}}{{@root.event.source}}{{/each}}",

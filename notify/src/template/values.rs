@@ -1,7 +1,7 @@
 //! The meaning of JSON values in templates: their text, their truth and their order.
 
-use super::syntax::{ComparedAs, Comparison};
-use crate::compare::{compare_numbers, instant};
+use super::syntax::ComparedAs;
+use crate::compare::{Comparison, compare_numbers, timestamp_of};
 use crate::vocabulary::{Vocabulary, rank};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -56,19 +56,13 @@ pub(super) fn length(value: &Value) -> usize {
     }
 }
 
-impl Comparison {
-    /// Returns whether the comparison holds. Values without an order to each other are not equal, and neither is
-    /// greater.
-    pub fn holds(self, compared_as: ComparedAs, one: &Value, other: &Value) -> bool {
-        let ordering = compared_as.compare(one, other);
-        match self {
-            Self::Equal => ordering.map_or(one == other, Ordering::is_eq),
-            Self::NotEqual => ordering.map_or(one != other, Ordering::is_ne),
-            Self::Greater => ordering.is_some_and(Ordering::is_gt),
-            Self::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
-            Self::Less => ordering.is_some_and(Ordering::is_lt),
-            Self::LessOrEqual => ordering.is_some_and(Ordering::is_le),
-        }
+/// Returns whether a comparison holds. Values without an order to each other can be equal, but neither is greater.
+pub(super) fn holds(comparison: Comparison, compared_as: ComparedAs, one: &Value, other: &Value) -> bool {
+    match (compared_as.compare(one, other), comparison) {
+        (Some(ordering), _) => comparison.holds(ordering),
+        (None, Comparison::Equal) => one == other,
+        (None, Comparison::NotEqual) => one != other,
+        (None, _) => false,
     }
 }
 
@@ -76,7 +70,7 @@ impl ComparedAs {
     fn compare(self, one: &Value, other: &Value) -> Option<Ordering> {
         match self {
             Self::Rank(vocabulary) => Some(rank_of(vocabulary, one)?.cmp(&rank_of(vocabulary, other)?)),
-            Self::Time => Some(instant(one)?.cmp(&instant(other)?)),
+            Self::Time => Some(timestamp_of(one)?.cmp(&timestamp_of(other)?)),
             Self::Plain => match (one, other) {
                 (Value::Number(one), Value::Number(other)) => compare_numbers(one, other),
                 (Value::String(one), Value::String(other)) => Some(one.cmp(other)),

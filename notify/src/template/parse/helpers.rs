@@ -1,14 +1,14 @@
 //! The helpers of templates: their names, parameters and results.
 
 use super::scopes::{Scopes, Typed};
-use crate::compare::instant;
+use crate::compare::{Comparison, timestamp_of};
 use crate::fields::FieldType;
 use crate::message_fields::{severities, tlps};
 use crate::template::date_pattern::DatePattern;
-use crate::template::syntax::{ComparedAs, Comparison, Expression};
+use crate::template::syntax::{ComparedAs, Expression};
 use crate::vocabulary::{Vocabulary, known_word, nearest};
 use anyhow::{Result, anyhow, bail, ensure};
-use handlebars::template::{HelperTemplate, Parameter};
+use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use serde_json::Value;
 
 const HELPERS: [&str; 22] = [
@@ -80,23 +80,40 @@ impl Scopes {
         }
     }
 
+    /// Parses a parameter of a helper, or a whole expression without parameters.
+    pub fn parameter(&self, parameter: &Parameter) -> Result<Typed> {
+        match parameter {
+            Parameter::Literal(value) => Ok((Expression::Literal(value.clone()), None)),
+            Parameter::Path(path) => self.path(path, parameter.as_name().unwrap_or_default()),
+            Parameter::Name(name) => self.named(vec![name.clone()], name),
+            Parameter::Subexpression(inner) => match inner.as_element() {
+                TemplateElement::Expression(helper) if helper.params.is_empty() && helper.hash.is_empty() => {
+                    self.parameter(&helper.name)
+                }
+                TemplateElement::Expression(helper) => self.call(helper),
+                _ => bail!("an expression in brackets calls a helper, such as (gt object.severity \"low\")"),
+            },
+            _ => bail!("the template contains an unsupported expression"),
+        }
+    }
+
     /// Parses the parameters of a helper that takes one.
     pub fn only(&self, name: &str, parameters: &[Parameter]) -> Result<Typed> {
         match parameters {
             [one] => self.parameter(one),
-            _ => bail!("`{name}` takes one value; here are {}", parameters.len()),
+            _ => bail!("`{name}` takes one value; found {}", parameters.len()),
         }
     }
 
     fn two(&self, name: &str, parameters: &[Parameter]) -> Result<[Typed; 2]> {
         match parameters {
             [one, other] => Ok([self.parameter(one)?, self.parameter(other)?]),
-            _ => bail!("`{name}` takes two values; here are {}", parameters.len()),
+            _ => bail!("`{name}` takes two values; found {}", parameters.len()),
         }
     }
 
     fn several(&self, name: &str, parameters: &[Parameter]) -> Result<Vec<Expression>> {
-        ensure!(parameters.len() >= 2, "`{name}` takes two values or more; here are {}", parameters.len());
+        ensure!(parameters.len() >= 2, "`{name}` takes two values or more; found {}", parameters.len());
         parameters.iter().map(|parameter| Ok(self.parameter(parameter)?.0)).collect()
     }
 
@@ -196,7 +213,7 @@ fn check_literal(name: &str, literal: &Value, types: [Option<FieldType>; 2]) -> 
         (literal, Some(vocabulary)) => bail!("`{name}` compares {literal} with one of: {}", vocabulary().join(", ")),
         (literal, None) => {
             ensure!(
-                !matches!(compared_as(types), ComparedAs::Time) || instant(literal).is_some(),
+                !matches!(compared_as(types), ComparedAs::Time) || timestamp_of(literal).is_some(),
                 "`{name}` compares a time with {literal}; write it such as \"2026-01-31T08:00:00Z\""
             );
             Ok(())

@@ -4,7 +4,7 @@ use crate::Trigger;
 use crate::fields::FieldType;
 use crate::template::syntax::{Expression, Variable};
 use anyhow::{Result, anyhow, bail, ensure};
-use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
+use handlebars::template::{BlockParam, HelperTemplate, Parameter};
 use handlebars::{Path, PathSeg};
 
 /// An expression with the type of its value, if that is known.
@@ -88,24 +88,8 @@ impl Scopes {
         Ok(Scope { field_type: inner, path, is_item: name == "each" || around.is_item, value_name, key_name })
     }
 
-    /// Parses a parameter of a helper, or a whole expression without parameters.
-    pub fn parameter(&self, parameter: &Parameter) -> Result<Typed> {
-        match parameter {
-            Parameter::Literal(value) => Ok((Expression::Literal(value.clone()), None)),
-            Parameter::Path(path) => self.path(path, parameter.as_name().unwrap_or_default()),
-            Parameter::Name(name) => self.named(vec![name.clone()], name),
-            Parameter::Subexpression(inner) => match inner.as_element() {
-                TemplateElement::Expression(helper) if helper.params.is_empty() && helper.hash.is_empty() => {
-                    self.parameter(&helper.name)
-                }
-                TemplateElement::Expression(helper) => self.call(helper),
-                _ => bail!("an expression in brackets calls a helper, such as (gt object.severity \"low\")"),
-            },
-            _ => bail!("the template contains an unsupported expression"),
-        }
-    }
-
-    fn path(&self, path: &Path, shown: &str) -> Result<Typed> {
+    /// Resolves a path such as `../object.title`, or a variable such as `@index`.
+    pub fn path(&self, path: &Path, shown: &str) -> Result<Typed> {
         match path {
             Path::Local((up, name, _)) => self.variable(*up, name),
             Path::Relative((segments, _)) => {
@@ -143,7 +127,7 @@ impl Scopes {
     }
 
     /// Resolves a path whose first name can be a name of `as |value key|`; else the path begins in the innermost scope.
-    fn named(&self, mut names: Vec<String>, shown: &str) -> Result<Typed> {
+    pub fn named(&self, mut names: Vec<String>, shown: &str) -> Result<Typed> {
         let Some(first) = names.first() else { return self.path_in_scope(0, names, shown) };
         let Some(up) = self.scopes.iter().rev().position(|scope| scope.is_named(first)) else {
             return self.path_in_scope(0, names, shown);

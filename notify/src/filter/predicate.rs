@@ -1,13 +1,14 @@
-//! The tests of a filter on one value.
+//! The predicates of a filter on one value.
 
 use super::operand::Operand;
 use super::pattern::Pattern;
+use crate::compare::Comparison;
 use serde_json::Value;
 use std::cmp::Ordering;
 
-/// A test of one value. Texts are in lower case, because the tests with texts ignore case.
+/// A predicate on one value. Texts are in lower case, because the predicates with texts ignore case.
 #[derive(Clone, Debug)]
-pub(super) enum Test {
+pub(super) enum Predicate {
     Compare(Comparison, Operand),
     /// From the first operand, inclusive, to the second, exclusive.
     Between(Operand, Operand),
@@ -19,17 +20,9 @@ pub(super) enum Test {
     Match(Vec<String>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
-impl Test {
-    pub fn passes(&self, value: &Value) -> bool {
+impl Predicate {
+    /// Returns whether a value fulfils the predicate.
+    pub fn holds(&self, value: &Value) -> bool {
         match self {
             Self::Compare(comparison, operand) => {
                 operand.compare(value).is_some_and(|ordering| comparison.holds(ordering))
@@ -44,18 +37,6 @@ impl Test {
             Self::Match(wanted) => {
                 lowercase(value).is_some_and(|text| wanted.iter().all(|word| words(&text).any(|known| known == word)))
             }
-        }
-    }
-}
-
-impl Comparison {
-    fn holds(self, ordering: Ordering) -> bool {
-        match self {
-            Self::Equal => ordering.is_eq(),
-            Self::Greater => ordering.is_gt(),
-            Self::GreaterOrEqual => ordering.is_ge(),
-            Self::Less => ordering.is_lt(),
-            Self::LessOrEqual => ordering.is_le(),
         }
     }
 }
