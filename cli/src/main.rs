@@ -4,8 +4,6 @@
 //! - [`command`] has the commands, [`client`] the connection to a running host, [`text`] the layout for people;
 //! - [`plugin`] builds, checks and tests plugins with the compilers that [`toolchain`] finds;
 //! - [`demo`] runs a throw-away host and feeds it.
-//!
-//! Answers of the API are read in the shapes of `hookmill_host::api::shapes`, never by member name.
 
 mod client;
 mod command;
