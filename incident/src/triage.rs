@@ -1,7 +1,6 @@
 //! The work of a playbook on an incident, and the actions that it asks for.
 
-use crate::words;
-use crate::{Observable, PluginVersion, Severity, Status};
+use crate::{Observable, PluginVersion, Severity, Status, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +40,9 @@ pub struct Triage {
     pub at: Timestamp,
     /// The version that was called.
     pub plugin: Option<PluginVersion>,
-    /// The reason of a failure.
+    /// The reason for a failure.
     pub error: Option<TriageError>,
-    /// The actions that were left out, with the reason of each.
+    /// The actions that were left out, with the reason for each.
     pub problems: Vec<String>,
 }
 

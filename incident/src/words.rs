@@ -2,9 +2,14 @@
 
 /// Makes an enum of words: each variant has one word, in JSON and as text.
 ///
-/// The enum is `Copy` and ordered as it is written. It implements `Serialize`, `Deserialize`, `Display` and `FromStr`
-/// (without case; an unknown word is refused with the list of known ones), and has the constant `ALL` and the method
-/// `as_str`. The calling crate needs `serde` with its feature `derive`.
+/// The generated enum
+/// - is public and `Copy`, and its values are ordered as they are written;
+/// - has the constant `ALL`, all values in that order, and the method `as_str`, the word of a value;
+/// - implements `Display` with the word, and `Serialize` and `Deserialize` with exactly the word;
+/// - implements `FromStr`, which ignores case and surrounding space and, for an unknown word, returns an error that
+///   lists the known ones.
+///
+/// The calling crate needs `serde` with its feature `derive`. Variants need no documentation.
 ///
 /// ```
 /// hookmill_incident::words!(
@@ -15,8 +20,11 @@
 ///         Yellow = "yellow",
 ///     }
 /// );
-/// assert_eq!("RED".parse(), Ok(Colour::Red));
+/// assert_eq!(Colour::ALL, [Colour::Red, Colour::Yellow]);
+/// assert!(Colour::Red < Colour::Yellow);
 /// assert_eq!(Colour::Yellow.to_string(), "yellow");
+/// assert_eq!(serde_json::to_string(&Colour::Yellow).unwrap(), "\"yellow\"");
+/// assert_eq!(" RED ".parse(), Ok(Colour::Red));
 /// assert_eq!("blue".parse::<Colour>(), Err("`blue` is not one of: red, yellow".to_owned()));
 /// ```
 #[macro_export]
@@ -41,7 +49,7 @@ macro_rules! words {
             type Err = String;
 
             /// Reads a word, without case and surrounding space.
-            fn from_str(word: &str) -> Result<Self, String> {
+            fn from_str(word: &str) -> std::result::Result<Self, String> {
                 let known = Self::ALL.iter().find(|value| value.as_str().eq_ignore_ascii_case(word.trim()));
                 known.copied().ok_or_else(|| {
                     let allowed: Vec<&str> = Self::ALL.iter().map(|value| value.as_str()).collect();

@@ -41,7 +41,7 @@ pub enum CallError {
     /// The call took too long.
     #[error("it took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
-    /// The instance needs too much memory.
+    /// The instance needs too much memory or too large a table.
     #[error("{0}")]
     Memory(String),
     /// The call returned too much.
@@ -83,5 +83,28 @@ impl CallError {
             // The contexts of the cause are the guest's backtrace, which has several lines.
             None => Self::Trap(error.root_cause().to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallError;
+    use crate::guest::MemoryExceeded;
+    use std::io::{Error as IoError, ErrorKind};
+    use wasmtime::{Error, Trap, format_err};
+
+    #[test]
+    fn errors_of_the_engine_become_the_limit_that_was_reached() {
+        let memory =
+            CallError::of(&Error::from(MemoryExceeded::Memory { limit_bytes: 64 << 20 }).context("a backtrace"));
+        assert!(matches!(memory, CallError::Memory(text) if text == "it needs more than 64 MiB of memory"));
+        let table = CallError::of(&Error::from(MemoryExceeded::Table));
+        assert!(matches!(table, CallError::Memory(text) if text == "it needs a table of more than 100000 elements"));
+        let busy = CallError::of(&Error::from(IoError::from(ErrorKind::ResourceBusy)).context("sealing"));
+        assert!(matches!(busy, CallError::ImageBusy(_)));
+        let stack = CallError::of(&Error::from(Trap::StackOverflow).context("a backtrace"));
+        assert!(matches!(stack, CallError::Trap(text) if text == "its stack overflowed"));
+        let other = CallError::of(&format_err!("the cause").context("a backtrace"));
+        assert!(matches!(other, CallError::Trap(text) if text == "the cause"));
     }
 }

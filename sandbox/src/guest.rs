@@ -6,7 +6,6 @@ use crate::log::{Log, LogLine, LogStream, lock};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -18,19 +17,14 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 const RANDOM_BYTES_PER_CALL: u64 = 1024 * 1024;
 const RESOURCES_MAX: usize = 10_000;
 
-/// The memory limit that an instance ran into, as the error that ends its call.
-#[derive(Debug)]
-pub(crate) struct MemoryExceeded {
-    limit_bytes: usize,
+/// The limit of memory or tables that an instance ran into, as the error that ends its call.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MemoryExceeded {
+    #[error("it needs more than {} MiB of memory", limit_bytes / (1024 * 1024))]
+    Memory { limit_bytes: usize },
+    #[error("it needs a table of more than {TABLE_ELEMENTS_MAX} elements")]
+    Table,
 }
-
-impl fmt::Display for MemoryExceeded {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        write!(formatter, "it needs more than {} MiB of memory", self.limit_bytes / (1024 * 1024))
-    }
-}
-
-impl std::error::Error for MemoryExceeded {}
 
 /// The host's side of one instance.
 pub(crate) struct Guest {
@@ -62,11 +56,6 @@ impl Guest {
         self.memory_bytes
     }
 
-    /// Writes a line to the plugin's log.
-    pub fn write_log(&self, level: tracing::Level, message: &str) {
-        lock(&self.log).push(level, message);
-    }
-
     /// Takes the lines that the plugin logged so far.
     pub fn take_log(&self) -> Vec<LogLine> {
         std::mem::take(&mut *lock(&self.log)).finish()
@@ -77,7 +66,7 @@ impl ResourceLimiter for Guest {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
         if total > self.setup.memory_bytes {
-            return Err(MemoryExceeded { limit_bytes: self.setup.memory_bytes }.into());
+            return Err(MemoryExceeded::Memory { limit_bytes: self.setup.memory_bytes }.into());
         }
         self.memory_bytes = total;
         Ok(true)
@@ -85,7 +74,7 @@ impl ResourceLimiter for Guest {
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired > TABLE_ELEMENTS_MAX {
-            return Err(MemoryExceeded { limit_bytes: self.setup.memory_bytes }.into());
+            return Err(MemoryExceeded::Table.into());
         }
         Ok(true)
     }
@@ -153,6 +142,6 @@ impl log::Host for Guest {
             log::Level::Warn => tracing::Level::WARN,
             log::Level::Error => tracing::Level::ERROR,
         };
-        self.write_log(level, &message);
+        lock(&self.log).push(level, &message);
     }
 }

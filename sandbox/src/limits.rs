@@ -1,6 +1,5 @@
 //! The limits of plugins and of their calls.
 
-use hookmill_incident::timestamp::unix_ms;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use uuid::Uuid;
@@ -45,11 +44,4 @@ pub(crate) struct CallSetup {
     pub memory_bytes: usize,
     /// The bytes that one call from the guest or to the guest may pass to the host.
     pub output_bytes: usize,
-}
-
-impl CallSetup {
-    /// Returns the setup of a call that is not about an event.
-    pub fn without_event(memory_bytes: usize, output_bytes: usize) -> Self {
-        Self { clock_ms: unix_ms(), seed: Uuid::nil(), memory_bytes, output_bytes }
-    }
 }

@@ -4,7 +4,6 @@ use crate::bindings::shapes;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
 use crate::detail::detail;
-use crate::limits::CallSetup;
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
 use hookmill_incident::{
@@ -46,13 +45,6 @@ impl Plugin {
 
     async fn call_mapper(&self, event: &Event, settings: &[NamedValue]) -> Call<Returned> {
         let Interface::Mapper(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Mapper) };
-        let limits = &self.compiled.limits;
-        let setup = CallSetup {
-            clock_ms: event.received_at,
-            seed: event.id,
-            memory_bytes: self.compiled.memory_bytes,
-            output_bytes: limits.output_bytes,
-        };
         let mut id = uuid::Uuid::encode_buffer();
         let id = event.id.hyphenated().encode_lower(&mut id);
         let (headers, context, settings) = (fields(&event.headers), fields(&event.context), fields(settings));
@@ -69,7 +61,7 @@ impl Plugin {
         let call = async |store: &mut _, instance: &_| {
             indices.load(&mut *store, instance)?.call_to_incidents(store, argument.clone()).await
         };
-        self.compiled.instances.call(setup, limits.deadline, call).await
+        self.compiled.call(event.received_at, event.id, call).await
     }
 }
 

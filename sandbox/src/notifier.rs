@@ -3,7 +3,6 @@
 use crate::bindings::shapes;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
-use crate::limits::CallSetup;
 use crate::plugin::Plugin;
 use crate::stored_incident::{Lists, Texts, fields_of, texts_of};
 use anyhow::{Context, Result};
@@ -60,20 +59,13 @@ impl Plugin {
     /// Renders an audit entry in an instance of its own, whose clock shows the time of the entry. `None` sends nothing.
     pub async fn render(&self, notification: &Notification) -> Call<Result<Option<HttpRequest>, String>> {
         let Interface::Notifier(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Notifier) };
-        let limits = &self.compiled.limits;
         let Notification { id, destination, entry, text } = notification;
-        let setup = CallSetup {
-            clock_ms: entry.start_date.cast_signed(),
-            seed: *id,
-            memory_bytes: self.compiled.memory_bytes,
-            output_bytes: limits.output_bytes,
-        };
         let texts = Texts::new(&entry.object);
         let lists = Lists::new(&texts);
         let changes = texts_of(&entry.details);
-        let (id, changes) = (id.to_string(), fields_of(&changes));
+        let (id_text, changes) = (id.to_string(), fields_of(&changes));
         let argument = shapes::Notification {
-            id: &id,
+            id: &id_text,
             destination,
             operation: match entry.operation {
                 Operation::Creation => shapes::Operation::Creation,
@@ -89,14 +81,12 @@ impl Plugin {
         let call = async |store: &mut _, instance: &_| {
             indices.load(&mut *store, instance)?.call_render(store, argument.clone()).await
         };
-        let call = self.compiled.instances.call(setup, limits.deadline, call).await;
-        call.map(|returned| Ok(returned?.map(HttpRequest::from)))
+        let call = self.compiled.call(entry.start_date.cast_signed(), *id, call).await;
+        call.map(|returned| Ok(returned?.map(http_request)))
     }
 }
 
-impl From<shapes::HttpRequest> for HttpRequest {
-    fn from(request: shapes::HttpRequest) -> Self {
-        let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
-        Self { method: request.method, url: request.url, headers, body: request.body }
-    }
+fn http_request(request: shapes::HttpRequest) -> HttpRequest {
+    let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
+    HttpRequest { method: request.method, url: request.url, headers, body: request.body }
 }

@@ -3,7 +3,6 @@
 use crate::actions::check;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
-use crate::limits::CallSetup;
 use crate::plugin::Plugin;
 use crate::stored_incident::{Lists, Texts};
 use hookmill_incident::{Action, ShownIncident, TriageCode, TriageError};
@@ -13,21 +12,14 @@ impl Plugin {
     /// change, so that the same incident gets the same result.
     pub async fn triage(&self, shown: &ShownIncident) -> Call<Result<Vec<Action>, TriageError>> {
         let Interface::Playbook(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Playbook) };
-        let limits = &self.compiled.limits;
-        let setup = CallSetup {
-            clock_ms: shown.incident.updated_at.as_millisecond(),
-            seed: shown.id,
-            memory_bytes: self.compiled.memory_bytes,
-            output_bytes: limits.output_bytes,
-        };
         let texts = Texts::new(shown);
         let lists = Lists::new(&texts);
         let record = lists.record();
         let call = async |store: &mut _, instance: &_| {
             indices.load(&mut *store, instance)?.call_triage(store, record.clone()).await
         };
-        let call = self.compiled.instances.call(setup, limits.deadline, call).await;
-        call.map(|returned| match returned {
+        let clock_ms = shown.incident.updated_at.as_millisecond();
+        self.compiled.call(clock_ms, shown.id, call).await.map(|returned| match returned {
             Ok(actions) => check(actions).map_err(|message| TriageError { code: TriageCode::InvalidAction, message }),
             Err(message) => Err(TriageError { code: TriageCode::Refused, message }),
         })

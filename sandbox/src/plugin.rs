@@ -4,20 +4,25 @@ use crate::bindings::shapes;
 use crate::call::{Call, CallError};
 use crate::component::{Checked, CompiledCode, Interface, Kind, compile};
 use crate::engine::Sandbox;
+use crate::guest::Guest;
 use crate::instances::Instances;
 use crate::limits::{CallSetup, PluginLimits};
 use anyhow::{Result, anyhow, ensure};
 use hookmill_incident::PluginVersion;
+use hookmill_incident::timestamp::unix_ms;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
+use wasmtime::Store;
+use wasmtime::component::Instance;
 
 /// The deadline of the first call of `describe`. Interpreters need longer for their first start.
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 /// The number of repeats, and the pause before each, if the operating system refuses to seal the image of a component's
 /// initial memory for the first instance because it is using those pages itself.
-const IMAGE_BUSY_TRIES: u32 = 10;
+const IMAGE_BUSY_RETRIES: u32 = 10;
 const IMAGE_BUSY_PAUSE: Duration = Duration::from_millis(100);
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
@@ -28,7 +33,7 @@ pub struct Description {
     pub name: String,
     /// The version.
     pub version: String,
-    /// One sentence on what the plugin maps.
+    /// One sentence on what the plugin does.
     pub summary: String,
     /// The scheme that the vendor signs with.
     pub scheme: Option<String>,
@@ -49,9 +54,10 @@ pub struct Plugin {
 pub(crate) struct Compiled {
     kind: Kind,
     pub interface: Interface,
-    pub instances: Instances,
+    instances: Instances,
     pub limits: PluginLimits,
-    pub memory_bytes: usize,
+    /// The memory limit of an instance: that of `limits`, or the default for this component.
+    memory_bytes: usize,
 }
 
 impl Plugin {
@@ -81,7 +87,7 @@ impl Plugin {
         Ok(Self { version: Arc::new(version), description, api_version, compiled })
     }
 
-    /// Returns what the plugin is for.
+    /// Returns the plugin's kind.
     pub fn kind(&self) -> Kind {
         self.compiled.kind
     }
@@ -98,9 +104,24 @@ impl Plugin {
 }
 
 impl Compiled {
+    /// Calls a function of the plugin, in an instance whose clock shows `clock_ms` and whose random numbers depend on
+    /// `seed` only.
+    pub fn call<T, E>(
+        &self,
+        clock_ms: i64,
+        seed: Uuid,
+        run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
+    ) -> impl Future<Output = Call<Result<T, E>>> {
+        self.instances.call(self.setup(clock_ms, seed), self.limits.deadline, run)
+    }
+
+    fn setup(&self, clock_ms: i64, seed: Uuid) -> CallSetup {
+        CallSetup { clock_ms, seed, memory_bytes: self.memory_bytes, output_bytes: self.limits.output_bytes }
+    }
+
     async fn describe(&self) -> Result<Description> {
         let mut call = self.call_describe().await;
-        for _ in 0..IMAGE_BUSY_TRIES {
+        for _ in 0..IMAGE_BUSY_RETRIES {
             if !matches!(call.result, Err(CallError::ImageBusy(_))) {
                 break;
             }
@@ -115,7 +136,7 @@ impl Compiled {
     }
 
     async fn call_describe(&self) -> Call<Result<shapes::Description, Infallible>> {
-        let setup = CallSetup::without_event(self.memory_bytes, self.limits.output_bytes);
+        let setup = self.setup(unix_ms(), Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {
                 Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,
