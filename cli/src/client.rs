@@ -215,28 +215,28 @@ impl Client {
             cause = deeper;
         }
         anyhow!(
-            "no answer from a host at {}: {cause}; start one with `hookmill serve`, or say where it is with --url or \
-             HOOKMILL_URL",
+            "no answer from a host at {}: {cause}; start a host with `hookmill serve`, or give the host's URL with \
+             --url or HOOKMILL_URL",
             self.url
         )
     }
 
     fn refused(&self, status: StatusCode, answer: Option<&Value>) -> Result<Value> {
         let Some(message) = answer.and_then(|answer| answer["error"]["message"].as_str()) else {
-            bail!("{} answered {status} and not as a Hookmill host does; is it one?", self.url);
+            bail!("{} answered {status}, but not like a Hookmill host; check --url or HOOKMILL_URL", self.url);
         };
         match (status, &self.token) {
             (StatusCode::UNAUTHORIZED, None) => bail!(
-                "the host at {} wants a token; make one with `hookmill token create --scope read` and give it with \
-                 --token or HOOKMILL_TOKEN",
+                "the host at {} requires a token; create one with `hookmill token create --scope read` and give it \
+                 with --token or HOOKMILL_TOKEN",
                 self.url
             ),
             (StatusCode::UNAUTHORIZED, Some(_)) => bail!(
-                "the host at {} does not know this token, or it has expired; make one with `hookmill token create \
+                "the host at {} does not know this token, or the token has expired; create one with `hookmill token create \
                  --scope read` in that host's data folder",
                 self.url
             ),
-            (StatusCode::FORBIDDEN, _) => bail!("{message}; make one with `hookmill token create --scope admin`"),
+            (StatusCode::FORBIDDEN, _) => bail!("{message}; create one with `hookmill token create --scope admin`"),
             _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
         }
     }
