@@ -3,22 +3,24 @@
 use super::text::list;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use hookmill_host::api::shapes::List;
 use reqwest::{Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How many rows one page of a list has when all are wanted: the most that the API gives.
+/// The rows of a page when all rows are read: the maximum of the API.
 const PAGE: &str = "1000";
 
-/// Which host, as whom, and what to print.
+/// The options of every command that calls a host.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// Where the host's API is
+    /// The URL of the host
     #[arg(long, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
-    /// A token of its API; `hookmill token create` makes one
+    /// A token of the host's API; `hookmill token create` makes one
     #[arg(long, env = "HOOKMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Print the API's JSON
@@ -26,18 +28,18 @@ pub(super) struct Connection {
     pub json: bool,
 }
 
-/// Which part of a list.
+/// The options that select a page of a list.
 #[derive(Debug, Args)]
 pub(super) struct Part {
-    /// How many rows, at most 1000 [default: 50]
+    /// The maximum number of rows, up to 1000 [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-    /// Where to go on: the `next_cursor` of the list before
+    /// The `next_cursor` of the previous page
     #[arg(long)]
     cursor: Option<String>,
 }
 
-/// The parameters of a list, in the API's names.
+/// The parameters of a request, by their names in the API.
 pub(super) type Query = Vec<(&'static str, String)>;
 
 impl Part {
@@ -48,26 +50,52 @@ impl Part {
 }
 
 impl Connection {
-    /// Fetches one part of a list and prints it.
-    pub fn print_list(
+    /// Returns a client of the host. Nothing is sent yet.
+    pub fn open(&self) -> Result<Client> {
+        Client::new(self.url.clone(), self.token.clone())
+    }
+
+    /// Fetches one page of a list and prints its rows.
+    pub fn print_list<T: DeserializeOwned>(
         &self,
         path: &str,
         mut query: Query,
         part: Part,
-        text: impl FnOnce(&Value) -> String,
+        text: impl FnOnce(Vec<T>) -> String,
     ) -> Result<()> {
         part.add_to(&mut query);
-        print(self.json, &self.open()?.get(&[path], &query)?, text);
-        Ok(())
+        let answer = self.open()?.get(&[path], &query)?;
+        print_shape(self.json, &answer, |list: List<T>| text(list.data))
     }
 }
 
-/// Every value of a filter.
+/// Returns a parameter for each value of a filter.
 pub(super) fn each(name: &'static str, values: Vec<String>) -> impl Iterator<Item = (&'static str, String)> {
     values.into_iter().map(move |value| (name, value))
 }
 
-/// Prints an answer for programs or for people.
+/// Reads an answer in the shape that the API documents for it.
+///
+/// # Errors
+/// Returns an error if the answer does not have this shape, which a host of another version may cause.
+pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T> {
+    T::deserialize(answer)
+        .context("cannot read the host's answer; is the host of another version? --json shows the answer")
+}
+
+/// Prints an answer as the API's JSON, or as text that is made from its shape. The JSON is printed even if it has
+/// another shape.
+pub(super) fn print_shape<T: DeserializeOwned>(
+    json: bool,
+    answer: &Value,
+    text: impl FnOnce(T) -> String,
+) -> Result<()> {
+    let text = if json { String::new() } else { text(read(answer)?) };
+    print(json, answer, |_| text);
+    Ok(())
+}
+
+/// Prints an answer as the API's JSON or as text.
 pub(super) fn print(json: bool, answer: &Value, text: impl FnOnce(&Value) -> String) {
     if json {
         println!("{answer:#}");
@@ -79,14 +107,7 @@ pub(super) fn print(json: bool, answer: &Value, text: impl FnOnce(&Value) -> Str
     }
 }
 
-impl Connection {
-    /// A client of this host. Nothing is sent yet.
-    pub fn open(&self) -> Result<Client> {
-        Client::new(self.url.clone(), self.token.clone())
-    }
-}
-
-/// A host's API.
+/// A client of a host's API.
 pub(super) struct Client {
     http: reqwest::Client,
     runtime: Runtime,
@@ -96,7 +117,7 @@ pub(super) struct Client {
 
 impl Client {
     pub fn new(url: Url, token: Option<String>) -> Result<Self> {
-        // The provider is the process's; whoever comes second finds it there.
+        // The provider belongs to the process; installing it a second time fails, which is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http =
             reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().context("cannot set up an HTTP client")?;
@@ -104,7 +125,7 @@ impl Client {
         Ok(Self { http, runtime, url, token })
     }
 
-    /// Every row of a list, page after page.
+    /// Returns every row of a list, page by page.
     pub fn all(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<Value>> {
         let mut rows = Vec::new();
         let mut cursor = None;
@@ -122,32 +143,32 @@ impl Client {
         }
     }
 
-    /// `GET /api/…`.
+    /// Sends `GET /api/…`.
     pub fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
         self.call(Method::GET, path, query, None)
     }
 
-    /// `POST /api/…` without a body.
+    /// Sends `POST /api/…` without a body.
     pub fn post(&self, path: &[&str]) -> Result<Value> {
         self.call(Method::POST, path, &[], None)
     }
 
-    /// `POST /api/…` with this body.
+    /// Sends `POST /api/…` with a JSON body.
     pub fn post_json(&self, path: &[&str], body: &Value) -> Result<Value> {
         self.call(Method::POST, path, &[], Some(body.to_string().into()))
     }
 
-    /// `POST /api/…` with a file.
+    /// Sends `POST /api/…` with the bytes of a file.
     pub fn post_bytes(&self, path: &[&str], bytes: Vec<u8>) -> Result<Value> {
         self.call(Method::POST, path, &[], Some(reqwest::Body::from(bytes)))
     }
 
-    /// `POST /api/…` with parameters.
+    /// Sends `POST /api/…` with parameters.
     pub fn post_with(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
         self.call(Method::POST, path, query, None)
     }
 
-    /// `DELETE /api/…`.
+    /// Sends `DELETE /api/…`.
     pub fn delete(&self, path: &[&str]) -> Result<Value> {
         self.call(Method::DELETE, path, &[], None)
     }
@@ -194,28 +215,28 @@ impl Client {
             cause = deeper;
         }
         anyhow!(
-            "no answer from a host at {}: {cause}; start one with `hookmill serve`, or say where it is with --url or \
-             HOOKMILL_URL",
+            "no answer from a host at {}: {cause}; start a host with `hookmill serve`, or give the host's URL with \
+             --url or HOOKMILL_URL",
             self.url
         )
     }
 
     fn refused(&self, status: StatusCode, answer: Option<&Value>) -> Result<Value> {
         let Some(message) = answer.and_then(|answer| answer["error"]["message"].as_str()) else {
-            bail!("{} answered {status} and not as a Hookmill host does; is it one?", self.url);
+            bail!("{} answered {status}, but not like a Hookmill host; check --url or HOOKMILL_URL", self.url);
         };
         match (status, &self.token) {
             (StatusCode::UNAUTHORIZED, None) => bail!(
-                "the host at {} wants a token; make one with `hookmill token create --scope read` and give it with \
-                 --token or HOOKMILL_TOKEN",
+                "the host at {} requires a token; create one with `hookmill token create --scope read` and give it \
+                 with --token or HOOKMILL_TOKEN",
                 self.url
             ),
             (StatusCode::UNAUTHORIZED, Some(_)) => bail!(
-                "the host at {} does not know this token, or it has expired; make one with `hookmill token create \
+                "the host at {} does not know this token, or the token has expired; create one with `hookmill token create \
                  --scope read` in that host's data folder",
                 self.url
             ),
-            (StatusCode::FORBIDDEN, _) => bail!("{message}; make one with `hookmill token create --scope admin`"),
+            (StatusCode::FORBIDDEN, _) => bail!("{message}; create one with `hookmill token create --scope admin`"),
             _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
         }
     }

@@ -4,7 +4,7 @@ use crate::{deliveries, demo, destinations, events, incidents, logs, notificatio
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Receives security vendors' webhooks, maps them to incidents with WebAssembly plugins, and delivers what changed.
+/// Receives security vendors' webhooks, maps them to incidents with WebAssembly plugins, and delivers the changes.
 #[derive(Debug, Parser)]
 #[command(name = "hookmill", version, max_term_width = 100)]
 pub struct Arguments {
@@ -18,7 +18,7 @@ enum Command {
     Serve(serve::Serve),
     /// Print the commented default configuration
     Config,
-    /// Run a throw-away host with the bundled mappers, feed it with signed samples and show what comes of them
+    /// Run a temporary host with the bundled mappers, send signed samples to it and show the results
     Demo(demo::Demo),
     /// List and show the incidents of a running host
     #[command(subcommand)]
@@ -29,21 +29,21 @@ enum Command {
     /// List and retry the deliveries of a running host
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
-    /// List the destinations of a running host, and enable those that get nothing any more
+    /// List the destinations of a running host, and enable disabled ones
     #[command(subcommand)]
     Destinations(destinations::Destinations),
-    /// List the notifications of a running host, and try what they send
+    /// List the notifications of a running host, and show or send their messages
     #[command(subcommand)]
     Notification(notification::Notification),
     /// Show the newest lines of a running host's log
     Logs(logs::Logs),
-    /// Make, build, check, try, test and list plugins
+    /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Add, list, test, rotate and remove the sources of a running host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
-    /// Make, list and revoke tokens of the API; opens the data folder itself, with or without a running host
+    /// Create, list and revoke tokens of the API; opens the data folder itself, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
 }
@@ -51,7 +51,7 @@ enum Command {
 /// Runs a command.
 ///
 /// # Errors
-/// What went wrong, for people.
+/// Returns an error if the command fails; the error's text is for the user.
 pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve.run(),

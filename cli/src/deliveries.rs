@@ -1,37 +1,38 @@
 //! `hookmill deliveries`.
 
-use super::client::{Connection, Part, Query, each, print};
-use super::text::{list, plain, table, time};
+use super::client::{Connection, Part, Query, each, print_shape};
+use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, ShownDelivery};
 use serde_json::{Map, Value};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Deliveries {
     /// List deliveries, the newest first; filters may be repeated
     List(List),
-    /// Make a delivery due now, also one that is dead; or many dead ones
+    /// Retry a delivery now, dead or not, or many dead deliveries
     Retry(Retry),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Retry {
-    /// Its id
+    /// The delivery's id
     #[arg(required_unless_present = "dead", conflicts_with = "dead")]
     id: Option<String>,
-    /// Every dead delivery, or those that the other options name
+    /// Retry all dead deliveries, or those that the other options select
     #[arg(long)]
     dead: bool,
-    /// Of the dead ones those to this destination
+    /// Only dead deliveries to this destination
     #[arg(long, requires = "dead")]
     destination: Option<String>,
-    /// Of the dead ones those of this notification
+    /// Only dead deliveries of this notification
     #[arg(long, requires = "dead")]
     notification: Option<String>,
-    /// Of the dead ones those that tell of the incident of this id
+    /// Only dead deliveries about the incident of this id
     #[arg(long, requires = "dead", value_name = "ID")]
     incident: Option<String>,
-    /// Of the dead ones those that tell of the event of this id
+    /// Only dead deliveries about the event of this id
     #[arg(long, requires = "dead", value_name = "ID")]
     event: Option<String>,
     #[command(flatten)]
@@ -49,10 +50,10 @@ pub(super) struct List {
     /// pending, delivered or dead
     #[arg(long)]
     status: Vec<String>,
-    /// The id of an incident that it tells of
+    /// The id of an incident that the delivery is about
     #[arg(long, value_name = "ID")]
     incident: Vec<String>,
-    /// The id of an event that it tells of
+    /// The id of an event that the delivery is about
     #[arg(long, value_name = "ID")]
     event: Vec<String>,
     #[command(flatten)]
@@ -75,11 +76,9 @@ impl Retry {
         let client = self.connection.open()?;
         if let Some(id) = &self.id {
             let answer = client.post(&["deliveries", id, "retry"])?;
-            print(self.connection.json, &answer, |answer| {
-                let [id, destination, status] = ["id", "destination", "status"].map(|name| plain(&answer[name]));
-                format!("{id} to {destination} is {status}")
+            return print_shape(self.connection.json, &answer, |RetriedDelivery { id, destination, status }| {
+                format!("{id} to {} is {}", clean(&destination), clean(&status))
             });
-            return Ok(());
         }
         let named = [
             ("destination", self.destination),
@@ -90,8 +89,7 @@ impl Retry {
         let which: Map<String, Value> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
         let answer = client.post_json(&["deliveries", "retry"], &Value::Object(which))?;
-        print(self.connection.json, &answer, |answer| format!("{} are due again", plain(&answer["retried"])));
-        Ok(())
+        print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| format!("{retried} are due again"))
     }
 }
 
@@ -103,8 +101,8 @@ impl List {
         query.extend(each("status", self.status));
         query.extend(each("incident", self.incident));
         query.extend(each("event", self.event));
-        self.connection.print_list("deliveries", query, self.part, |answer| {
-            let rows = list(&answer["data"]).iter().map(row).collect();
+        self.connection.print_list("deliveries", query, self.part, |deliveries: Vec<ShownDelivery>| {
+            let rows = deliveries.iter().map(row).collect();
             table(
                 ["ID", "DESTINATION", "NOTIFICATION", "OPERATION", "STATUS", "ATTEMPTS", "LAST OR NEXT (UTC)", "ERROR"],
                 rows,
@@ -113,17 +111,16 @@ impl List {
     }
 }
 
-fn row(delivery: &Value) -> [String; 8] {
-    let attempts = list(&delivery["attempts"]);
-    let next = &delivery["next_attempt_at"];
+fn row(delivery: &ShownDelivery) -> [String; 8] {
+    let newest = delivery.attempts.last().map(|attempt| attempt.at);
     [
-        plain(&delivery["id"]),
-        plain(&delivery["destination"]),
-        plain(&delivery["notification"]),
-        plain(&delivery["operation"]),
-        plain(&delivery["status"]),
-        attempts.len().to_string(),
-        time(if next.is_null() { attempts.last().map_or(next, |attempt| &attempt["at"]) } else { next }),
-        plain(&delivery["error"]),
+        delivery.id.to_string(),
+        clean(&delivery.destination),
+        given(delivery.notification.as_ref()),
+        given(delivery.operation.as_ref()),
+        clean(&delivery.status),
+        delivery.attempts.len().to_string(),
+        delivery.next_attempt_at.flatten().or(newest).map(utc).unwrap_or_default(),
+        given(delivery.error.as_ref()),
     ]
 }

@@ -1,18 +1,18 @@
 //! `hookmill destinations`.
 
-use super::client::{Connection, Query, print};
-use super::text::{list, plain, table, time};
+use super::client::{Connection, print_shape};
+use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::Value;
+use hookmill_host::api::shapes::{EnabledDestination, List, ShownDestination};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Destinations {
-    /// List destinations: how they do, and what waits for them
+    /// List destinations with their state and the size of their queues
     List(Connection),
-    /// Send a destination again what is for it, after it was disabled; its dead deliveries stay dead until they are retried
+    /// Enable a destination that was disabled; its dead deliveries stay dead until they are retried
     Enable {
-        /// Its name
+        /// The destination's name
         name: String,
         #[command(flatten)]
         connection: Connection,
@@ -23,33 +23,32 @@ impl Destinations {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                print(connection.json, &connection.open()?.get(&["destinations"], &Query::new())?, |answer| {
-                    let rows = list(&answer["data"]).iter().map(row).collect();
+                let answer = connection.open()?.get(&["destinations"], &[])?;
+                print_shape(connection.json, &answer, |destinations: List<ShownDestination>| {
+                    let rows = destinations.data.iter().map(row).collect();
                     table(["NAME", "TYPE", "PENDING", "DEAD", "FAILING SINCE (UTC)", "DISABLED"], rows)
-                });
-                Ok(())
+                })
             }
             Self::Enable { name, connection } => {
                 let answer = connection.open()?.post(&["destinations", &name, "enable"])?;
-                print(connection.json, &answer, |answer| match answer["was_disabled"].as_bool() {
-                    Some(true) => format!(
+                print_shape(connection.json, &answer, |enabled: EnabledDestination| match enabled.was_disabled {
+                    true => format!(
                         "{name} is enabled; `hookmill deliveries retry --dead --destination {name}` sends what is dead"
                     ),
-                    _ => format!("{name} was not disabled"),
-                });
-                Ok(())
+                    false => format!("{name} was not disabled"),
+                })
             }
         }
     }
 }
 
-fn row(destination: &Value) -> [String; 6] {
+fn row(destination: &ShownDestination) -> [String; 6] {
     [
-        plain(&destination["name"]),
-        plain(&destination["type"]),
-        plain(&destination["pending"]),
-        plain(&destination["dead"]),
-        time(&destination["failing_since"]),
-        plain(&destination["disabled"]),
+        clean(&destination.name),
+        destination.kind.to_string(),
+        destination.pending.to_string(),
+        destination.dead.to_string(),
+        destination.failing_since.map(utc).unwrap_or_default(),
+        given(destination.disabled.as_ref()),
     ]
 }

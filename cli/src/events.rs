@@ -1,14 +1,14 @@
 //! `hookmill events`.
 
 mod replay;
-mod state;
+mod result_line;
 
-use super::client::{Connection, Part, Query, each, print};
-use super::text::{clean, fields, join, list, plain, table, time};
+use super::client::{Connection, Part, Query, each, print_shape};
+use super::text::{clean, fields, given, join, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use serde_json::Value;
-use state::{incidents, state};
+use hookmill_host::api::shapes::{BodyEncoding, EventResult, NamedText, ShownEvent, StoredEvent};
+use result_line::{error_code, incident_numbers, result_line};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Events {
@@ -16,16 +16,16 @@ pub(super) enum Events {
     List(List),
     /// Show one event with its body
     Show {
-        /// Its id
+        /// The event's id
         id: String,
         #[command(flatten)]
         connection: Connection,
     },
-    /// Map an event again, or all that are in quarantine
+    /// Map an event again, or all events in quarantine
     Replay(replay::Replay),
-    /// Decide that an event which waits or is in quarantine will not be mapped; it is kept
+    /// Discard a queued or quarantined event: the host keeps the event and does not map it
     Discard {
-        /// Its id
+        /// The event's id
         id: String,
         #[command(flatten)]
         connection: Connection,
@@ -37,13 +37,13 @@ pub(super) struct List {
     /// mapped, ignored, partial, queued, quarantined or discarded
     #[arg(long)]
     status: Vec<String>,
-    /// Why it is in quarantine: malformed, unsupported, deadline_exceeded, …
+    /// The reason for the quarantine: malformed, unsupported, deadline_exceeded, …
     #[arg(long)]
     code: Vec<String>,
     /// The name of a source
     #[arg(long)]
     source: Vec<String>,
-    /// The id of an incident that it made or changed
+    /// The id of an incident that the event created or changed
     #[arg(long, value_name = "ID")]
     incident: Vec<String>,
     #[command(flatten)]
@@ -58,14 +58,12 @@ impl Events {
             Self::List(list) => list.run(),
             Self::Show { id, connection } => {
                 let answer = connection.open()?.get(&["events", &id], &[])?;
-                print(connection.json, &answer, event);
-                Ok(())
+                print_shape(connection.json, &answer, |event| stored_event(&event))
             }
             Self::Replay(replay) => replay.run(),
             Self::Discard { id, connection } => {
                 let answer = connection.open()?.post(&["events", &id, "discard"])?;
-                print(connection.json, &answer, state);
-                Ok(())
+                print_shape(connection.json, &answer, |event: EventResult| result_line(&event))
             }
         }
     }
@@ -78,44 +76,44 @@ impl List {
         query.extend(each("code", self.code));
         query.extend(each("source", self.source));
         query.extend(each("incident", self.incident));
-        self.connection.print_list("events", query, self.part, |answer| {
-            let rows = list(&answer["data"]).iter().map(|event| {
-                let what = join(&[incidents(event), plain(&event["message"])], "; ");
-                [
-                    plain(&event["id"]),
-                    time(&event["received_at"]),
-                    plain(&event["source"]),
-                    plain(&event["status"]),
-                    plain(&event["error"]["code"]),
-                    what,
-                ]
-            });
-            table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows.collect())
+        self.connection.print_list("events", query, self.part, |events: Vec<ShownEvent>| {
+            let rows = events.iter().map(row).collect();
+            table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
         })
     }
 }
 
-fn event(event: &Value) -> String {
-    let text = |name: &str| plain(&event[name]);
-    let pairs = |name: &str| {
-        let pairs = list(&event[name]).iter();
-        pairs.map(|pair| format!("{}: {}", plain(&pair["name"]), plain(&pair["value"]))).collect::<Vec<_>>().join("\n")
+fn row(ShownEvent { result, source, received_at, .. }: &ShownEvent) -> [String; 6] {
+    [
+        result.id.to_string(),
+        utc(*received_at),
+        clean(source),
+        result.status.to_string(),
+        error_code(result),
+        join(&[incident_numbers(&result.incidents), given(result.message.as_ref())], "; "),
+    ]
+}
+
+fn stored_event(StoredEvent { event, body }: &StoredEvent) -> String {
+    let pairs = |pairs: &[NamedText]| {
+        let lines = pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value)));
+        lines.collect::<Vec<_>>().join("\n")
     };
-    let body = &event["body"];
+    let result = &event.result;
     let about = fields([
-        ("id", text("id")),
-        ("source", text("source")),
-        ("received", text("received_at")),
-        ("status", text("status")),
-        ("code", plain(&event["error"]["code"])),
-        ("message", text("message")),
-        ("incidents", incidents(event)),
-        ("attempts", text("attempts")),
-        ("tried", list(&event["tried"]).iter().map(plain).collect::<Vec<_>>().join("\n")),
-        ("sha256", text("sha256")),
-        ("headers", pairs("headers")),
-        ("context", pairs("context")),
+        ("id", result.id.to_string()),
+        ("source", clean(&event.source)),
+        ("received", event.received_at.to_string()),
+        ("status", result.status.to_string()),
+        ("code", error_code(result)),
+        ("message", given(result.message.as_ref())),
+        ("incidents", incident_numbers(&result.incidents)),
+        ("attempts", event.attempts.to_string()),
+        ("tried", clean(&event.tried.join("\n"))),
+        ("sha256", clean(&event.sha256)),
+        ("headers", pairs(&event.headers)),
+        ("context", pairs(&event.context)),
     ]);
-    let encoded = if body["encoding"] == "base64" { " in base64" } else { "" };
-    format!("{about}\nbody{encoded}\n{}", clean(body["data"].as_str().unwrap_or_default()))
+    let encoded = if body.encoding == BodyEncoding::Base64 { " in base64" } else { "" };
+    format!("{about}\nbody{encoded}\n{}", clean(&body.data))
 }

@@ -1,9 +1,10 @@
 //! `hookmill incidents`.
 
-use super::client::{Connection, Part, Query, each, print};
-use super::text::{incident, list, plain, table, time};
+use super::client::{Connection, Part, Query, each, print, print_shape};
+use super::text::{clean, incident, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use hookmill_host::api::shapes::ShownIncident;
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -12,14 +13,14 @@ pub(super) enum Incidents {
     List(List),
     /// Show one incident
     Show {
-        /// Its number, such as INC-2026-0001, or its id
+        /// The incident's number, such as INC-2026-0001, or id
         number: String,
         #[command(flatten)]
         connection: Connection,
     },
-    /// Have a playbook look at an incident, once more or for the first time
+    /// Call a playbook for an incident, for the first time or again
     Triage {
-        /// Its number, such as INC-2026-0001, or its id
+        /// The incident's number, such as INC-2026-0001, or id
         number: String,
         /// The playbook [default: the one of the incident's source]
         #[arg(long, value_name = "NAME")]
@@ -40,10 +41,10 @@ pub(super) struct List {
     /// The name of a source
     #[arg(long)]
     source: Vec<String>,
-    /// One of its tags
+    /// A tag of the incident
     #[arg(long)]
     tag: Vec<String>,
-    /// The value of one of its observables
+    /// The value of an observable of the incident
     #[arg(long)]
     observable: Vec<String>,
     /// Text in the title, the description or the source's reference
@@ -67,11 +68,10 @@ impl Incidents {
             Self::Triage { number, playbook, connection } => {
                 let ask = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
                 let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &ask)?;
-                print(connection.json, &answer, |answer| {
-                    let (playbook, number) = (plain(&answer["triage"]["playbook"]), plain(&answer["number"]));
+                print_shape(connection.json, &answer, |ShownIncident { number, incident, .. }| {
+                    let playbook = incident.triage.map(|triage| clean(&triage.playbook)).unwrap_or_default();
                     format!("{playbook} will look at {number}; `hookmill incidents show {number}` says what it did")
-                });
-                Ok(())
+                })
             }
         }
     }
@@ -86,16 +86,16 @@ impl List {
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
-        self.connection.print_list("incidents", query, self.part, |answer| {
-            let rows = list(&answer["data"]).iter().map(|incident| {
+        self.connection.print_list("incidents", query, self.part, |incidents: Vec<ShownIncident>| {
+            let rows = incidents.iter().map(|ShownIncident { number, incident, occurrences, .. }| {
                 [
-                    plain(&incident["number"]),
-                    plain(&incident["severity"]),
-                    plain(&incident["status"]),
-                    plain(&incident["source"]),
-                    time(&incident["updated_at"]),
-                    plain(&incident["occurrences"]),
-                    plain(&incident["title"]),
+                    clean(number),
+                    incident.severity.to_string(),
+                    incident.status.to_string(),
+                    clean(&incident.source),
+                    utc(incident.updated_at),
+                    occurrences.to_string(),
+                    clean(&incident.title),
                 ]
             });
             table(["NUMBER", "SEVERITY", "STATUS", "SOURCE", "UPDATED (UTC)", "SEEN", "TITLE"], rows.collect())

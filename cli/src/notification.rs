@@ -1,30 +1,31 @@
 //! `hookmill notification`.
 
-use super::client::{Connection, Query, print};
-use super::text::{clean, list, plain, table};
+use super::client::{Connection, print_shape, read};
+use super::text::{clean, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use hookmill_host::api::shapes::{DryRunMail, DryRunRequest, DryRunStep, List, NotificationDryRun, ShownNotification};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notification {
     /// List notifications
     List(Connection),
-    /// Show exactly what a notification sends, whether its filter lets it or not
+    /// Show the messages of a notification, whether its filter matches or not
     Test(Test),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Test {
-    /// Its name
+    /// The notification's name
     name: String,
-    /// The number or id of an incident, whose newest change is told
+    /// The number or id of an incident; its newest change is the message
     #[arg(long, value_name = "N")]
     incident: Option<String>,
-    /// The id of an event, for triggers that tell of one
+    /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
     event: Option<String>,
-    /// Send it too
+    /// Send the messages too
     #[arg(long)]
     send: bool,
     #[command(flatten)]
@@ -35,11 +36,11 @@ impl Notification {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                print(connection.json, &connection.open()?.get(&["notifications"], &Query::new())?, |answer| {
-                    let rows = list(&answer["data"]).iter().map(row).collect();
+                let answer = connection.open()?.get(&["notifications"], &[])?;
+                print_shape(connection.json, &answer, |notifications: List<ShownNotification>| {
+                    let rows = notifications.data.iter().map(row).collect();
                     table(["NAME", "TRIGGER", "TO"], rows)
-                });
-                Ok(())
+                })
             }
             Self::Test(test) => test.run(),
         }
@@ -53,55 +54,64 @@ impl Test {
         let body: Map<String, Value> = named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         let path = ["notifications", self.name.as_str(), "test"];
         let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
-        print(self.connection.json, &answer, shown);
-        let failed =
-            list(&answer["steps"]).iter().filter(|step| !step["error"].is_null() || step["sent"]["code"].is_string());
-        let failed = failed.count();
+        print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
+        let dry_run: NotificationDryRun<DryRunStep> = read(&answer)?;
+        let failed = dry_run.steps.iter().filter(|step| has_failed(step)).count();
         ensure!(failed == 0, "{failed} of its steps failed");
         Ok(())
     }
 }
 
-fn shown(answer: &Value) -> String {
-    let mut text = match answer["matches"].as_bool() {
-        Some(true) => "its filter lets this through\n".to_owned(),
-        _ => "its filter holds this back: it would not be sent\n".to_owned(),
+fn has_failed(step: &DryRunStep) -> bool {
+    step.error.is_some() || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+}
+
+fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
+    let filter = match dry_run.matches {
+        true => "its filter lets this through\n",
+        false => "its filter holds this back: it would not be sent\n",
     };
-    for step in list(&answer["steps"]) {
-        text += &format!("\nto {} ({})\n", plain(&step["to"]), plain(&step["type"]));
-        let request = &step["request"];
-        if request.is_object() {
-            text += &format!("{} {}\n", plain(&request["method"]), plain(&request["url"]));
-            for header in list(&request["headers"]) {
-                text += &format!("{}: {}\n", plain(&header[0]), plain(&header[1]));
-            }
-            text += &format!("\n{}\n", clean(request["body"].as_str().unwrap_or_default()));
+    std::iter::once(filter.to_owned()).chain(dry_run.steps.iter().map(message)).collect()
+}
+
+fn message(step: &DryRunStep) -> String {
+    let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
+    if let Some(shown) = &step.request {
+        text += &request(shown);
+    }
+    if let Some(shown) = &step.mail {
+        text += &mail(shown);
+    }
+    for (name, value) in [("line", &step.line), ("skipped", &step.skipped), ("error", &step.error)] {
+        if let Some(value) = value {
+            text += &format!("{name}: {}\n", clean(value));
         }
-        let mail = &step["mail"];
-        if mail.is_object() {
-            for (title, name) in [("From", "from"), ("To", "to"), ("Subject", "subject")] {
-                text += &format!("{title}: {}\n", plain(&mail[name]));
-            }
-            text += &format!("\n{}\n", clean(mail["text"].as_str().unwrap_or_default()));
-        }
-        for name in ["line", "skipped", "error"] {
-            if let Some(value) = step[name].as_str() {
-                text += &format!("{name}: {}\n", clean(value));
-            }
-        }
-        if step["alert"].is_object() {
-            text += &format!("alert: {:#}\n", step["alert"]);
-        }
-        if step["sent"].is_object() {
-            let sent = &step["sent"];
-            let outcome = sent["error"].as_str().map_or_else(|| "sent".to_owned(), clean);
-            text += &format!("→ {outcome} {} in {} ms\n", plain(&sent["http_status"]), plain(&sent["duration_ms"]));
-        }
+    }
+    if let Some(alert) = &step.alert {
+        text += &format!("alert: {:#}\n", json!(alert));
+    }
+    if let Some(sent) = &step.sent {
+        let outcome = sent.error.as_deref().map_or_else(|| "sent".to_owned(), clean);
+        let status = sent.http_status.map(|status| status.to_string()).unwrap_or_default();
+        text += &format!("→ {outcome} {status} in {} ms\n", sent.duration_ms);
     }
     text
 }
 
-fn row(notification: &Value) -> [String; 3] {
-    let to = list(&notification["to"]).iter().map(plain).collect::<Vec<_>>().join(", ");
-    [plain(&notification["name"]), plain(&notification["trigger"]), to]
+fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> String {
+    let mut text = format!("{} {}\n", clean(method), clean(url));
+    for (name, value) in headers {
+        text += &format!("{}: {}\n", clean(name), clean(value));
+    }
+    text + &format!("\n{}\n", clean(body))
+}
+
+fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {
+    let to = json!(to).to_string();
+    let [from, to, subject, text] = [from, &to, subject, text].map(|value| clean(value));
+    format!("From: {from}\nTo: {to}\nSubject: {subject}\n\n{text}\n")
+}
+
+fn row(notification: &ShownNotification) -> [String; 3] {
+    [clean(&notification.name), notification.trigger.to_string(), clean(&notification.to.join(", "))]
 }

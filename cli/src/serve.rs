@@ -18,10 +18,10 @@ pub(super) struct Serve {
     /// The configuration file; `hookmill config` prints a commented default
     #[arg(long, default_value = "hookmill.yaml")]
     config: PathBuf,
-    /// How to write the log
+    /// The format of the log
     #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "HOOKMILL_LOG_FORMAT")]
     log_format: LogFormat,
-    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill_host::deliver=debug`
+    /// The level of the log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill_host::deliver=debug`
     #[arg(long, default_value = "info", env = "HOOKMILL_LOG")]
     log: String,
 }
@@ -60,7 +60,7 @@ impl Serve {
             ensure!(!broken, "a part of the host ended abruptly; the log says why, and starting it again is safe");
             Ok(())
         });
-        // A plugin that is being compiled is not waited for.
+        // Compiling a plugin takes seconds and is safe to abandon: do not wait for it.
         runtime.shutdown_background();
         result
     }

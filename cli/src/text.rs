@@ -1,16 +1,16 @@
-//! How things look on a terminal: tables without borders, named fields, and payloads' text without what could
-//! reach the terminal itself.
+//! Text for a terminal: tables without borders, named fields, and text of payloads without control characters.
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
 use serde_json::Value;
 
-/// The longest cell of a table. What is longer is for `show`.
+/// The maximum length of a cell of a table; `show` prints the whole value.
 const CELL_CHARS_MAX: usize = 72;
-/// How far the values of named fields stand from the left.
+/// The width of the names of fields.
 const NAME_CHARS: usize = 14;
 
-/// Rows under a header.
+/// Returns a table: rows under a header.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header);
@@ -21,7 +21,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
     table.trim_fmt()
 }
 
-/// A line per named value; empty ones are left out, further lines of a value stand under its first.
+/// Returns a line for each named value. Empty values are left out; further lines of a value stand under its first.
 pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut text = String::new();
     for (name, value) in fields {
@@ -34,8 +34,8 @@ pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) ->
     text
 }
 
-/// Text from outside without control characters, which could move the cursor, and without characters that turn the
-/// direction of writing. Line ends stay.
+/// Replaces control characters, which could move the cursor, and characters that change the direction of writing.
+/// Line ends stay.
 pub(super) fn clean(text: &str) -> String {
     let harmful = |letter: char| {
         letter.is_control() && letter != '\n' || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -43,7 +43,7 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|letter| if harmful(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
-/// A JSON value as text: strings without quotes, null as nothing.
+/// Returns a JSON value as text: strings without quotes, null as an empty string.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -52,7 +52,17 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// A time of the API to the second, with a space for the `T`.
+/// Returns a text of the API, or an empty string.
+pub(super) fn given(text: Option<&String>) -> String {
+    text.map_or_else(String::new, |text| clean(text))
+}
+
+/// Returns a time in UTC to the second.
+pub(super) fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Returns a time of the API's JSON to the second, with a space for the `T`.
 pub(super) fn time(value: &Value) -> String {
     let text = plain(value);
     match text.get(..19) {
@@ -61,7 +71,7 @@ pub(super) fn time(value: &Value) -> String {
     }
 }
 
-/// Kibibytes where that reads better.
+/// Returns a number of bytes with a unit that keeps the number short.
 pub(super) fn bytes(count: u64) -> String {
     match count {
         0..10_000 => format!("{count} bytes"),
@@ -70,12 +80,12 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
-/// The first digits of a digest.
+/// Returns the first digits of a digest.
 pub(super) fn short(sha256: &Value) -> String {
     plain(sha256).chars().take(12).collect()
 }
 
-/// An incident in full, with or without what the store adds.
+/// Returns all fields of an incident, stored or not.
 pub(super) fn incident(incident: &Value) -> String {
     let text = |name: &str| plain(&incident[name]);
     let version = |plugin: &Value| match plugin.is_null() {
@@ -122,7 +132,7 @@ pub(super) fn incident(incident: &Value) -> String {
     ])
 }
 
-/// What a playbook wants done, a line for each.
+/// Returns a line for each action of a playbook.
 pub(super) fn actions(actions: &[Value]) -> String {
     let mut text = String::new();
     for (name, value) in actions.iter().filter_map(Value::as_object).flatten() {
@@ -132,7 +142,7 @@ pub(super) fn actions(actions: &[Value]) -> String {
     text
 }
 
-/// The newest work of a playbook.
+/// Returns the state of a playbook's newest work on an incident.
 fn triage(triage: &Value) -> String {
     let mut text =
         join(&[plain(&triage["status"]), plain(&triage["playbook"]), plain(&triage["plugin"]["version"])], " ");
@@ -148,17 +158,17 @@ fn observable(observable: &Value) -> String {
     join(&[plain(&observable["data_type"]), plain(&observable["value"]), ioc, message], " ")
 }
 
-/// A JSON list, or none.
+/// Returns the items of a JSON list; none if the value is not a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// What is not empty, with a separator between.
+/// Joins the parts that are not empty.
 pub(super) fn join(parts: &[String], separator: &str) -> String {
     parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(separator)
 }
 
-/// One line that is not too long.
+/// Returns a text as one line of bounded length.
 fn shorten(text: &str) -> String {
     let line = text.replace('\n', " ");
     if line.chars().count() <= CELL_CHARS_MAX {

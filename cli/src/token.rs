@@ -1,26 +1,26 @@
 //! `hookmill token`.
 
-use super::text::{plain, table, time};
+use super::text::{clean, table, utc};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use hookmill_host::config::Config;
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
-    /// Make a token and print it; it is shown this once
+    /// Create a token and print it; the token is not shown again
     Create {
-        /// What it may do
+        /// The scope of the token
         #[arg(long)]
         scope: Scope,
-        /// A name to know it by
+        /// The token's name
         #[arg(long, default_value = "default")]
         name: String,
-        /// When it ends to be valid, e.g. 2027-01-31T00:00:00Z
+        /// When the token expires, e.g. 2027-01-31T00:00:00Z
         #[arg(long)]
         expires: Option<Timestamp>,
         #[command(flatten)]
@@ -36,7 +36,7 @@ pub(super) enum Token {
     },
     /// Remove a token
     Revoke {
-        /// Its name
+        /// The token's name
         name: String,
         #[command(flatten)]
         folder: Folder,
@@ -48,7 +48,7 @@ pub(super) struct Folder {
     /// The configuration file, which names the data folder
     #[arg(long, default_value = "hookmill.yaml")]
     config: PathBuf,
-    /// The data folder, instead of the configuration's
+    /// The data folder, instead of the one in the configuration file
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
@@ -80,19 +80,19 @@ impl Token {
 }
 
 fn print(tokens: &[TokenRow], json: bool) {
-    let at = |ms| json!(Timestamp::from_millisecond(ms).ok());
-    let tokens = tokens.iter().map(|token| {
-        let (made, end) = (at(token.created_at), token.expires_at.map(at));
-        json!({"name": token.name, "scope": token.scope, "created_at": made, "expires_at": end})
-    });
-    let tokens: Vec<Value> = tokens.collect();
+    let time = |unix_ms| Timestamp::from_millisecond(unix_ms).ok();
     if json {
-        println!("{:#}", json!({"data": tokens}));
+        let shown = tokens.iter().map(|token| {
+            let (created_at, expires_at) = (time(token.created_at), token.expires_at.and_then(time));
+            json!({"name": token.name, "scope": token.scope, "created_at": created_at, "expires_at": expires_at})
+        });
+        println!("{:#}", json!({"data": shown.collect::<Vec<_>>()}));
         return;
     }
     let rows = tokens.iter().map(|token| {
-        let end = if token["expires_at"].is_null() { "never".to_owned() } else { time(&token["expires_at"]) };
-        [plain(&token["name"]), plain(&token["scope"]), time(&token["created_at"]), end]
+        let created = time(token.created_at).map(utc).unwrap_or_default();
+        let expires = token.expires_at.and_then(time).map_or_else(|| "never".to_owned(), utc);
+        [clean(&token.name), token.scope.to_string(), created, expires]
     });
     println!("{}", table(["NAME", "SCOPE", "MADE (UTC)", "EXPIRES (UTC)"], rows.collect()));
 }
