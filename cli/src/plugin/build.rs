@@ -1,6 +1,6 @@
 //! `hookmill plugin build`.
 
-use super::Loader;
+use super::loader::Loader;
 use crate::text::{bytes, table};
 use crate::toolchain::{Built, build};
 use anyhow::{Context, Result};

@@ -1,6 +1,6 @@
 //! `hookmill plugin check`.
 
-use super::{Loaded, Loader};
+use super::loader::{Loaded, Loader};
 use crate::text::{bytes, clean, fields};
 use anyhow::{Result, bail};
 use clap::Args;

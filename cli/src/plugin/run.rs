@@ -1,6 +1,6 @@
 //! `hookmill plugin run`.
 
-use super::Loader;
+use super::loader::Loader;
 use crate::text::{actions, bytes, clean, fields, incident, list, plain};
 use anyhow::{Context, Result, bail};
 use clap::Args;

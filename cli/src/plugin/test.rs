@@ -1,6 +1,6 @@
 //! `hookmill plugin test`: runs a project's payloads through the plugin as a host would run it.
 
-use super::Loader;
+use super::loader::Loader;
 use crate::text::clean;
 use crate::toolchain::build;
 use anyhow::{Context, Result, bail, ensure};
