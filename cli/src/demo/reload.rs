@@ -90,7 +90,7 @@ impl Load {
             match sender.post(&sender.sign(LOAD_VENDOR, &body, Signing::Right)).await {
                 Ok(answer) if answer.status == 202 && answer.accepted().is_some_and(is_mapped) => {
                     self.accepted.fetch_add(1, Ordering::Relaxed);
-                    self.slowest_us.fetch_max(answer.took().as_micros() as u64, Ordering::Relaxed);
+                    self.slowest_us.fetch_max(answer.took.as_micros() as u64, Ordering::Relaxed);
                 }
                 Ok(answer) => self.fail(answer.to_string()),
                 Err(error) => self.fail(format!("{error:#}")),

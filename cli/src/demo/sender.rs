@@ -37,7 +37,7 @@ pub(super) struct Signed {
 /// The host's answer.
 pub(super) struct Answer {
     pub status: u16,
-    took: Duration,
+    pub took: Duration,
     /// The body; `None` if it has none of the expected shapes.
     body: Option<AnswerBody>,
 }
@@ -64,11 +64,6 @@ impl Answer {
             Some(AnswerBody::Refused(answer)) => Some(&answer.error.code),
             _ => None,
         }
-    }
-
-    /// Returns the time from the request to the end of the answer.
-    pub fn took(&self) -> Duration {
-        self.took
     }
 }
 
