@@ -1,4 +1,5 @@
-//! `hookmill plugin`: creates, builds, checks, runs and tests plugins without a host, and manages those of a running host.
+//! `hookmill plugin`: creates, builds, checks, runs and tests plugins without a host, and manages those of a
+//! running host.
 
 mod build;
 mod check;

@@ -1,7 +1,7 @@
 //! Builds plugin projects to WebAssembly with the tools that are installed.
 //!
-//! The files in a folder determine its language. Nothing is installed here: if a tool is missing, an error before the build
-//! names the tool and the command that installs it.
+//! The files in a folder determine its language. Nothing is installed here: if a tool is missing, an error before the
+//! build names the tool and the command that installs it.
 
 mod built;
 mod entry;
@@ -34,8 +34,8 @@ impl Language {
             Ok(Self::Python)
         } else {
             bail!(
-                "{} is not a plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill plugin \
-                 new` creates one",
+                "{} is not a plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill \
+                 plugin new` creates one",
                 folder.display()
             )
         }

@@ -1,4 +1,5 @@
-//! The receiver of the audit webhooks, which verifies each signature as Standard Webhooks requires and keeps every request.
+//! The receiver of the audit webhooks, which verifies each signature as Standard Webhooks requires and keeps every
+//! request.
 
 use anyhow::{Context, Result};
 use axum::Router;

@@ -1,5 +1,5 @@
-//! The payloads that the demo sends. The tests of the mappers use the same payloads; the README in each folder names their
-//! sources.
+//! The payloads that the demo sends. The tests of the mappers use the same payloads; the README in each folder names
+//! their sources.
 
 use super::sender::Signing;
 use hookmill_host::api::shapes::AcceptedStatus;

@@ -71,8 +71,8 @@ impl New {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         ensure!(
             is_project_name(name),
-            "`{name}` is not a valid name of a plugin in every language; give the folder a name of up to 64 characters of \
-             a-z, 0-9, `-` and `_` that begins with a letter"
+            "`{name}` is not a valid name of a plugin in every language; give the folder a name of up to 64 characters \
+             of a-z, 0-9, `-` and `_` that begins with a letter"
         );
         let parent = folder.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;

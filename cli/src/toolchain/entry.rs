@@ -36,7 +36,8 @@ impl Entry {
             .with_context(|| format!("{} has no {}.{}", folder.display(), KINDS.join(" or "), endings.join(" or .")))?;
         ensure!(
             folder.join(SDK).join("wit").is_dir(),
-            "{} has no {SDK}/wit with the interface of the plugin; `hookmill plugin new` creates projects that have one",
+            "{} has no {SDK}/wit with the interface of the plugin; `hookmill plugin new` creates projects that \
+             have one",
             folder.display()
         );
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
-// Builds a JavaScript or TypeScript project to a component. `node --eval` runs this script in the folder of the project, so
-// that the project's own packages are used. The arguments are the entry file, the folder of the WIT files, the world and
-// the output file.
+// Builds a JavaScript or TypeScript project to a component. `node --eval` runs this script in the folder of the project,
+// so that the project's own packages are used. The arguments are the entry file, the folder of the WIT files, the world
+// and the output file.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -50,8 +50,8 @@ impl Project {
         let major = node.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
         ensure!(
             major >= Some(NODE_MAJOR_MIN),
-            "building JavaScript needs Node.js {NODE_MAJOR_MIN} or newer, but {node} is installed; get a newer one from \
-             https://nodejs.org"
+            "building JavaScript needs Node.js {NODE_MAJOR_MIN} or newer, but {node} is installed; get a newer one \
+             from https://nodejs.org"
         );
         let checks_types = entry.folder.join("tsconfig.json").is_file();
         let mut packages = PACKAGES.into_iter().chain(checks_types.then_some(TYPE_CHECKER));

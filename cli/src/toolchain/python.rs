@@ -19,8 +19,8 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Finds the entry of a project and componentize-py: in the virtual environment of the project, in the active one, or
-    /// in `PATH`.
+    /// Finds the entry of a project and componentize-py: in the virtual environment of the project, in the active one,
+    /// or in `PATH`.
     ///
     /// # Errors
     /// Returns an error that names what is missing and the command that installs it.

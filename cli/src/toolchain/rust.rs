@@ -1,7 +1,7 @@
 //! Builds Rust crates to core modules.
 //!
-//! A crate needs a standard library for `wasm32-unknown-unknown`. If rustup has installed one, cargo is used as usual. Where
-//! the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian packages.
+//! A crate needs a standard library for `wasm32-unknown-unknown`. If rustup has installed one, cargo is used as usual.
+//! Where the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian packages.
 
 use super::built::Built;
 use super::program::output_of;
@@ -18,8 +18,8 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The initial memory of an instance: enough for a bundled mapper and its largest sample, so that the hot path does not
 /// call `memory.grow`, which changes page tables on all cores.
 const INITIAL_MEMORY_BYTES: u32 = 512 * 1024;
-/// The size of the stack, which is part of the initial memory. Mappers do not recurse deeply, and the linker's default of
-/// 1 MiB is more than the initial memory.
+/// The size of the stack, which is part of the initial memory. Mappers do not recurse deeply, and the linker's default
+/// of 1 MiB is more than the initial memory.
 const STACK_BYTES: u32 = 128 * 1024;
 /// The name of the profile for plugins, which makes small and fast code. A profile of this name in the workspace takes
 /// precedence.

@@ -1,5 +1,5 @@
-//! The files of new projects: the templates, which are in the folder of each SDK, and the SDKs, which are copied because they
-//! are not published.
+//! The files of new projects: the templates, which are in the folder of each SDK, and the SDKs, which are copied because
+//! they are not published.
 
 /// A file of a new project.
 #[derive(Debug)]
