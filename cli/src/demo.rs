@@ -1,5 +1,5 @@
-//! `hookmill demo`: a throw-away host that is fed, attacked and given new plugins while it works, with a report of what
-//! came of it. Every line of the report is an expectation that was checked.
+//! `hookmill demo`: a temporary host that gets valid and hostile payloads and new plugins while it works, and a report.
+//! Every line of the report is an expectation that was checked.
 
 mod outcome;
 mod receiver;
@@ -12,28 +12,29 @@ mod stage;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use report::Report;
-use samples::{HOSTILE, SAMPLES};
+use samples::{Expect, HOSTILE, SAMPLES};
 use sender::{Answer, Signed, Signing};
-use serde_json::Value;
 use stage::Stage;
 use std::path::PathBuf;
 use std::time::Instant;
 use tracing_subscriber::EnvFilter;
 
+/// The arguments of `hookmill demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Where the bundled mappers are; `hookmill plugin build plugins/*` makes them
+    /// The folder of the bundled mappers; `hookmill plugin build plugins/*` builds them
     #[arg(long, value_name = "DIR", default_value = "target/plugins")]
     plugins_dir: PathBuf,
-    /// Leave the host running afterwards, until Ctrl-C
+    /// Keep the host running afterwards, until Ctrl-C
     #[arg(long)]
     keep: bool,
-    /// Show the host's log too
+    /// Also show the host's log
     #[arg(long)]
     verbose: bool,
 }
 
 impl Demo {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         if self.verbose {
             let filter = EnvFilter::new("info");
@@ -65,7 +66,7 @@ impl Demo {
     }
 }
 
-/// Sends every sample, and gives back the first for a replay.
+/// Sends every sample. Returns the first one and its answer, so that the request can be repeated.
 fn send_samples(stage: &Stage, report: &mut Report) -> Result<(Signed, Answer)> {
     report.heading("Signed samples of every bundled vendor");
     report.columns("sample", "expected", "answered");
@@ -73,13 +74,7 @@ fn send_samples(stage: &Stage, report: &mut Report) -> Result<(Signed, Answer)> 
     for sample in SAMPLES {
         let signed = stage.sender.sign(sample.vendor, sample.body, Signing::Right);
         let answer = stage.post(&signed)?;
-        let (status, created, updated) = sample.expect.answer();
-        let incidents = answer.body["incidents"].as_array().map_or(&[][..], Vec::as_slice);
-        let count = |made: bool| incidents.iter().filter(|incident| incident["created"] == made).count();
-        let as_expected = answer.status == 202
-            && answer.body["status"] == status
-            && (count(true), count(false)) == (created, updated)
-            && answer.body["event_id"].is_string();
+        let as_expected = is_as_expected(&answer, sample.expect);
         let what = format!("{} {}", sample.vendor, sample.name);
         report.row(as_expected, &what, &sample.expect.to_string(), &answer.to_string());
         first.get_or_insert((signed, answer));
@@ -87,18 +82,30 @@ fn send_samples(stage: &Stage, report: &mut Report) -> Result<(Signed, Answer)> 
     first.context("there are no samples")
 }
 
+fn is_as_expected(answer: &Answer, expect: Expect) -> bool {
+    let (status, created, updated) = expect.answer();
+    answer.accepted().is_some_and(|accepted| {
+        let new = accepted.incidents.iter().filter(|incident| incident.created).count();
+        answer.status == 202 && accepted.status == status && (new, accepted.incidents.len() - new) == (created, updated)
+    })
+}
+
 fn send_hostile(stage: &Stage, report: &mut Report, (signed, first): (Signed, Answer)) -> Result<()> {
     report.heading("What should not get in");
     report.columns("sent", "expected", "answered");
     for hostile in HOSTILE {
         let answer = stage.post(&stage.sender.sign(hostile.source, hostile.body, hostile.signing))?;
-        let as_expected = answer.status == hostile.status && answer.body["error"]["code"] == hostile.code;
+        let as_expected = answer.status == hostile.status && answer.error_code() == Some(hostile.code);
         report.row(as_expected, hostile.what, &format!("{} {}", hostile.status, hostile.code), &answer.to_string());
     }
     let again = stage.post(&signed)?;
-    let same = |name: &str| again.body[name] == first.body[name] && again.body[name] != Value::Null;
-    let as_expected =
-        again.status == 202 && again.body["duplicate"] == true && same("event_id") && same("incident_number");
+    let as_expected = again.status == 202
+        && again.accepted().zip(first.accepted()).is_some_and(|(again, first)| {
+            again.duplicate
+                && again.event_id == first.event_id
+                && again.incident_number.is_some()
+                && again.incident_number == first.incident_number
+        });
     report.row(as_expected, "the first sample a second time", "202 duplicate of it", &again.to_string());
     Ok(())
 }

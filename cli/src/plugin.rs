@@ -1,4 +1,5 @@
-//! `hookmill plugin`: makes, builds, checks, tries and tests plugins without a host, and lists those of a running one.
+//! `hookmill plugin`: creates, builds, checks, runs and tests plugins without a host, and manages those of a
+//! running host.
 
 mod build;
 mod check;
@@ -14,31 +15,33 @@ use anyhow::Result;
 use clap::Subcommand;
 pub(super) use release::field_change;
 
+/// The commands on plugins.
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
-    /// Make a small plugin project that works, in a folder of its own
+    /// Create a small working plugin project in a new folder
     New(new::New),
     /// Build plugin projects to NAME.wasm, ready for a plugins folder
     Build(build::Build),
-    /// Say what plugin files are, and whether a host would take them
+    /// Describe plugin files, and check that a host would accept them
     Check(check::Check),
-    /// Map a payload file with a plugin file, without a host: nothing is stored
+    /// Call a plugin file with a payload file, without a host and without storing anything
     Run(run::Run),
-    /// Run a project's payloads through its plugin and compare with what is expected
+    /// Map the payloads of a project with its plugin, and compare the results with the expected files
     Test(test::Test),
     /// List the plugins of a running host
     List(list::List),
-    /// Say what a new version of a mapper changes, over the payloads that a running host has
+    /// Show which results a new version of a mapper changes, for the payloads that a running host has stored
     Diff(release::Diff),
-    /// Make the version in a running host's plugins folder live, whatever its proof said
+    /// Make the version in a running host's plugins folder live, even if its proof failed
     Promote(release::Release),
-    /// Go back to the version that was live before
+    /// Return to the version that was live before
     Rollback(release::Release),
-    /// Sign plugin files, for hosts that take signed ones only
+    /// Sign plugin files, for hosts that accept only signed files
     Sign(sign::Sign),
 }
 
 impl PluginCommand {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         match self {
             Self::New(new) => new.run(),

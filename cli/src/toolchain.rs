@@ -1,22 +1,24 @@
-//! Builds plugin projects to WebAssembly with the compilers of this machine.
+//! Builds plugin projects to WebAssembly with the tools that are installed.
 //!
-//! The content of a folder tells its language. Nothing is installed here: an error says what is missing and how to get it,
-//! before anything is built.
+//! The files in a folder determine its language. Nothing is installed here: if a tool is missing, an error before the
+//! build names the tool and the command that installs it.
 
+mod built;
+mod entry;
 mod javascript;
-mod project;
+mod program;
 mod python;
 mod rust;
 
-pub(crate) use project::Built;
-
 use anyhow::{Result, bail};
-use project::KINDS;
+pub(crate) use built::Built;
+use entry::KINDS;
 use std::path::{Path, PathBuf};
 
+/// The language of a project.
 enum Language {
     Rust,
-    /// Or TypeScript.
+    /// JavaScript or TypeScript.
     JavaScript,
     Python,
 }
@@ -32,19 +34,19 @@ impl Language {
             Ok(Self::Python)
         } else {
             bail!(
-                "{} is no plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill plugin \
-                 new` makes one",
+                "{} is not a plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill \
+                 plugin new` creates one",
                 folder.display()
             )
         }
     }
 }
 
-/// Builds projects, of whatever languages. What is at work goes to standard error.
+/// Builds projects in any of the languages. The names of the tools go to standard error.
 ///
 /// # Errors
-/// When a folder is no project, when something is missing, or when a project does not build.
-pub fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
+/// Returns an error if a folder is not a project, a tool is missing, or a build fails.
+pub(crate) fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
     let (mut crates, mut javascript, mut python) = (Vec::new(), Vec::new(), Vec::new());
     for folder in folders {
         match Language::of(folder)? {

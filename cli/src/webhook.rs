@@ -5,35 +5,37 @@ mod secret;
 mod test;
 
 use super::client::{Connection, Query, print};
-use super::text::{list, plain, table, time};
+use super::text::{clean, table, time};
 use anyhow::Result;
 use clap::Subcommand;
-use secret::{Secret, made};
-use serde_json::{Value, json};
+use hookmill_host::api::shapes::{IssuedSource, List, PluginNames, ShownSource, UnusableSource, UsableSource};
+use secret::{Secret, created_secret};
+use serde_json::json;
 
+/// The commands on sources.
 #[derive(Debug, Subcommand)]
 pub(super) enum Webhook {
-    /// Register a source; vendors post to /api/webhooks/NAME from then on
+    /// Register a source; its vendor then posts to /api/webhooks/NAME
     Add(add::Add),
-    /// List the sources, with what they have sent
+    /// List the sources with the counts of their payloads
     List(Connection),
-    /// Sign a sample as the vendor would, send it through the host as a dry run, and print each stage
+    /// Sign a payload as the vendor would, do a dry run of it on the host, and print each stage
     Test(test::Test),
-    /// Give a registered source a new secret, and end the former one after an overlap
+    /// Give a registered source a new secret; the former secret expires after an overlap
     Rotate {
-        /// Its name
+        /// The name of the source
         name: String,
         #[command(flatten)]
         secret: Secret,
-        /// For how long the former secret is still valid [default: 24h]
+        /// How long the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
-    /// Forget a registered source; what it has sent stays
+    /// Remove a registered source; its events and incidents stay
     Remove {
-        /// Its name
+        /// The name of the source
         name: String,
         #[command(flatten)]
         connection: Connection,
@@ -41,46 +43,13 @@ pub(super) enum Webhook {
 }
 
 impl Webhook {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         match self {
             Self::Add(add) => add.run(),
-            Self::List(connection) => {
-                print(connection.json, &connection.open()?.get(&["sources"], &Query::new())?, |answer| {
-                    let rows = list(&answer["data"]).iter().map(row).collect();
-                    table(
-                        [
-                            "NAME",
-                            "SCHEME OR KIND",
-                            "PLUGIN",
-                            "FROM",
-                            "ACCEPTED",
-                            "REFUSED",
-                            "LAST SUCCESS (UTC)",
-                            "LAST ERROR",
-                        ],
-                        rows,
-                    )
-                });
-                Ok(())
-            }
+            Self::List(connection) => list(&connection),
             Self::Test(test) => test.run(),
-            Self::Rotate { name, secret, overlap, connection } => {
-                let mut body = json!({});
-                if let Some(secret) = secret.read()? {
-                    body["secret"] = secret.into();
-                }
-                if let Some(overlap) = overlap {
-                    body["overlap"] = overlap.into();
-                }
-                let answer = connection.open()?.post_json(&["sources", &name, "rotate"], &body)?;
-                print(connection.json, &answer, |answer| {
-                    let former = list(&answer["secrets"]).iter().rev().nth(1);
-                    let until = former
-                        .map(|secret| format!("; the former one is valid until {} UTC", time(&secret["not_after"])));
-                    format!("{name} has a new secret{}\n{}", until.unwrap_or_default(), made(answer))
-                });
-                Ok(())
-            }
+            Self::Rotate { name, secret, overlap, connection } => rotate(&connection, &name, secret, overlap),
             Self::Remove { name, connection } => {
                 let answer = connection.open()?.delete(&["sources", &name])?;
                 print(connection.json, &answer, |_| format!("{name} is removed; what it has sent stays"));
@@ -90,21 +59,64 @@ impl Webhook {
     }
 }
 
-fn row(source: &Value) -> [String; 8] {
-    let error = &source["last_error"];
+fn list(connection: &Connection) -> Result<()> {
+    let answer = connection.open()?.get(&["sources"], &Query::new())?;
+    let sources: List<ShownSource> = serde_json::from_value(answer.clone())?;
+    print(connection.json, &answer, |_| {
+        table(
+            ["NAME", "SCHEME OR KIND", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
+            sources.data.iter().map(row).collect(),
+        )
+    });
+    Ok(())
+}
+
+fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
+    let mut body = json!({});
+    if let Some(secret) = secret.read()? {
+        body["secret"] = secret.into();
+    }
+    if let Some(overlap) = overlap {
+        body["overlap"] = overlap.into();
+    }
+    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &body)?;
+    let issued: IssuedSource = serde_json::from_value(answer.clone())?;
+    print(connection.json, &answer, |_| {
+        let former = issued.source.secrets.iter().rev().nth(1);
+        let until =
+            former.map(|secret| format!("; the former one is valid until {} UTC", time(&json!(secret.not_after))));
+        format!("{name} has a new secret{}\n{}", until.unwrap_or_default(), created_secret(&issued))
+    });
+    Ok(())
+}
+
+fn row(source: &ShownSource) -> [String; 8] {
+    match source {
+        ShownSource::Usable(source) => usable_row(source),
+        ShownSource::Unusable(source) => unusable_row(source),
+    }
+}
+
+fn usable_row(source: &UsableSource) -> [String; 8] {
     let last_error =
-        if error.is_null() { String::new() } else { format!("{} {}", time(&error["at"]), plain(&error["code"])) };
+        source.last_error.as_ref().map(|error| format!("{} {}", time(&json!(error.at)), clean(&error.code)));
     [
-        plain(&source["name"]),
-        plain(if source["scheme"].is_null() { &source["kind"] } else { &source["scheme"] }),
-        match &source["plugin"] {
-            Value::Array(names) => names.iter().map(plain).collect::<Vec<_>>().join(", "),
-            name => plain(name),
+        clean(&source.name),
+        source.scheme.as_deref().map_or_else(|| source.kind.to_string(), clean),
+        match &source.plugin {
+            PluginNames::One(name) => clean(name),
+            PluginNames::Several(names) => names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", "),
         },
-        plain(&source["origin"]),
-        plain(&source["accepted"]),
-        plain(&source["refused"]),
-        time(&source["last_success"]),
-        last_error,
+        source.origin.to_string(),
+        source.accepted.to_string(),
+        source.refused.to_string(),
+        time(&json!(source.last_success)),
+        last_error.unwrap_or_default(),
     ]
+}
+
+fn unusable_row(source: &UnusableSource) -> [String; 8] {
+    let empty = String::new;
+    let last_error = format!("{} {}", time(&json!(source.last_error.at)), clean(&source.last_error.code));
+    [clean(&source.name), empty(), empty(), source.origin.to_string(), empty(), empty(), empty(), last_error]
 }

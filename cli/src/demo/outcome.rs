@@ -1,50 +1,63 @@
-//! What has come of it all, asked over the API.
+//! Checks of the incidents, deliveries and refused events that the API reports.
 
 use super::receiver::Seen;
 use super::report::Report;
-use super::samples::SAMPLES;
+use super::samples::{HOSTILE, SAMPLES};
 use super::stage::{Stage, wait_for};
-use crate::text::{list, plain, table};
+use crate::text::{clean, table};
 use anyhow::Result;
+use hookmill_host::api::shapes::{ShownDelivery, ShownEvent, ShownIncident};
+use hookmill_incident::FailureCode;
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 
+/// Checks and shows the incidents.
+///
+/// # Errors
+/// Returns an error if the host does not answer.
 pub(super) fn show_incidents(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("The incidents");
-    let incidents = stage.api.all("incidents", &[])?;
+    let incidents: Vec<ShownIncident> = stage.all("incidents", &[])?;
     let created: usize = SAMPLES.iter().map(|sample| sample.expect.answer().1).sum();
-    // One more is what all requests of the load speak of.
+    // All requests of the load are about one more incident.
     let expected = created + 1;
     report
         .check(incidents.len() == expected, &format!("{} incidents are stored; expected {expected}", incidents.len()));
-    let rows = incidents.iter().rev().map(|incident| {
+    let rows = incidents.iter().rev().map(|shown| {
+        let incident = &shown.incident;
         [
-            plain(&incident["number"]),
-            plain(&incident["severity"]),
-            plain(&incident["status"]),
-            plain(&incident["source"]),
-            plain(&incident["occurrences"]),
-            list(&incident["observables"]).len().to_string(),
-            plain(&incident["title"]),
+            clean(&shown.number),
+            incident.severity.to_string(),
+            incident.status.to_string(),
+            clean(&incident.source),
+            shown.occurrences.to_string(),
+            incident.observables.len().to_string(),
+            clean(&incident.title),
         ]
     });
     report.show(&table(["NUMBER", "SEVERITY", "STATUS", "SOURCE", "SEEN", "OBSERVABLES", "TITLE"], rows.collect()));
     Ok(())
 }
 
+/// Checks the deliveries against the requests that the receiver got.
+///
+/// # Errors
+/// Returns an error if the host does not answer.
 pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("The audit webhook, as its receiver saw it");
     let done = wait_for(|| {
-        let pending = stage.api.get(&["deliveries"], &[("status", "pending".to_owned()), ("limit", "1".to_owned())])?;
-        Ok(list(&pending["data"]).is_empty().then_some(()))
+        let query = [("status", "pending".to_owned()), ("limit", "1".to_owned())];
+        let pending: Vec<ShownDelivery> = stage.page(&["deliveries"], &query)?;
+        Ok(pending.is_empty().then_some(()))
     })?;
     let mut entries = 0;
-    for incident in stage.api.all("incidents", &[])? {
-        entries += list(&stage.api.get(&["incidents", &plain(&incident["number"]), "audit"], &[])?["data"]).len();
+    for incident in stage.all::<ShownIncident>("incidents", &[])? {
+        entries += stage.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[])?.len();
     }
-    let delivered = stage.api.all("deliveries", &[("status", "delivered")])?;
+    let delivered: Vec<ShownDelivery> = stage.all("deliveries", &[("status", "delivered")])?;
     let seen = stage.receiver.seen();
     let ids: BTreeSet<&str> = seen.iter().map(Seen::id).collect();
-    let delivered_ids: BTreeSet<String> = delivered.iter().map(|delivery| plain(&delivery["id"])).collect();
+    let delivered_ids: BTreeSet<String> = delivered.iter().map(|delivery| delivery.id.to_string()).collect();
     let complete = done.is_some()
         && entries == delivered.len()
         && ids.len() == entries
@@ -68,18 +81,25 @@ pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
+/// Checks and shows the events in quarantine.
+///
+/// # Errors
+/// Returns an error if the host does not answer.
 pub(super) fn show_refused(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("What was refused by a mapper, and why");
-    let quarantined = stage.api.all("events", &[("status", "quarantined")])?;
-    let codes: BTreeSet<String> = quarantined.iter().map(|event| plain(&event["error"]["code"])).collect();
-    let expected = super::samples::HOSTILE.iter().filter(|hostile| hostile.status == 422).count();
-    let both = ["malformed", "unsupported"].iter().all(|code| codes.contains(*code));
+    let quarantined: Vec<ShownEvent> = stage.all("events", &[("status", "quarantined")])?;
+    let has =
+        |code| quarantined.iter().any(|event| event.result.error.as_ref().is_some_and(|error| error.code == code));
+    let expected = HOSTILE.iter().filter(|hostile| hostile.status == 422).count();
+    let both = has(FailureCode::Malformed) && has(FailureCode::Unsupported);
     let text = format!("{} events are kept in quarantine; expected {expected}", quarantined.len());
     report.check(quarantined.len() == expected && both, &text);
     for event in quarantined.iter().rev() {
-        let error = &event["error"];
-        report.show(&format!("\n{} {} {}", plain(&event["id"]), plain(&event["source"]), plain(&error["code"])));
-        report.show(&format!("  {}", plain(&error["message"])));
+        let error = event.result.error.as_ref();
+        let code = error.map(|error| error.code.as_str()).unwrap_or_default();
+        report.show(&format!("\n{} {} {code}", event.result.id, clean(&event.source)));
+        let message = error.and_then(|error| error.message.as_deref()).map(clean);
+        report.show(&format!("  {}", message.unwrap_or_default()));
     }
     Ok(())
 }

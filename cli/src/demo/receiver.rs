@@ -1,4 +1,5 @@
-//! The receiver of the audit webhooks: verifies each signature as Standard Webhooks and keeps every request.
+//! The receiver of the audit webhooks, which verifies each signature as Standard Webhooks requires and keeps every
+//! request.
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 
-/// One request as it arrived.
+/// A request that arrived.
 #[derive(Clone)]
 pub(super) struct Seen {
     pub headers: Vec<(String, String)>,
@@ -24,13 +25,13 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What tells a repeat.
+    /// Returns the id of the delivery, which repeated requests share.
     pub fn id(&self) -> &str {
         self.headers.iter().find(|(name, _)| name == "webhook-id").map_or("", |(_, value)| value)
     }
 }
 
-/// A receiver that listens on loopback as long as its runtime lives.
+/// A receiver that listens on a loopback address until its runtime is shut down.
 #[derive(Clone)]
 pub(super) struct Receiver {
     keys: Arc<StandardWebhooks>,
@@ -38,7 +39,10 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Listens, with the key bytes of the secret. Returns the receiver and its address.
+    /// Starts to listen. `key` has the bytes of the secret. Returns the receiver and its address.
+    ///
+    /// # Errors
+    /// Returns an error if the receiver cannot listen.
     pub async fn start(key: &[u8]) -> Result<(Self, SocketAddr)> {
         let secret = format!("whsec_{}", STANDARD.encode(key));
         let receiver = Self { keys: Arc::new(StandardWebhooks::new(&[secret])?), seen: Arc::default() };
@@ -49,6 +53,7 @@ impl Receiver {
         Ok((receiver, address))
     }
 
+    /// Returns the requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

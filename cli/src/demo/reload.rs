@@ -1,12 +1,13 @@
-//! Replaces a mapper, first with a good and then with a broken file, while requests run.
+//! Replaces a mapper while requests run, first with a valid file and then with a broken one.
 
 use super::report::Report;
 use super::samples::{LOAD_VENDOR, load_body};
 use super::sender::{Sender, Signing};
 use super::stage::{Stage, wait_for};
-use crate::text::{plain, short};
+use crate::text::{clean, short};
 use anyhow::{Context, Result};
-use serde_json::Value;
+use hookmill_host::api::shapes::{Accepted, AcceptedStatus, FileState, ShownIncident, ShownPlugin};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,12 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const SENDERS: usize = 8;
-/// Each sender's pause, so that the load is steady and the machine is left to others.
+/// The pause of a sender between requests, which keeps the load steady and leaves time to other processes.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long requests run before, between and after the replacements.
+/// The time for which requests run before, between and after the replacements.
 const INTERVAL: Duration = Duration::from_millis(300);
 
-/// Requests that run until they are told to stop.
+/// Requests that run until `stop` is set.
 #[derive(Default)]
 struct Load {
     stop: AtomicBool,
@@ -29,6 +30,10 @@ struct Load {
     failures: Mutex<Vec<String>>,
 }
 
+/// Replaces the mapper and checks that no request fails.
+///
+/// # Errors
+/// Returns an error if a file cannot be replaced or the host does not answer.
 pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("A mapper is replaced while requests run");
     let file = stage.plugins_dir.join(format!("{LOAD_VENDOR}.wasm"));
@@ -37,17 +42,17 @@ pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<(
     let (old_digest, new_digest) = (digest(&old), digest(&new));
     let load = Arc::new(Load::default());
     let senders: Vec<_> = (0..SENDERS).map(|_| stage.runtime.spawn(load.clone().run(stage.sender.clone()))).collect();
-    let watch = |report: &Report, seen: &dyn Fn(&Value) -> bool| {
+    let watch = |report: &Report, seen: &dyn Fn(&ShownPlugin) -> bool| {
         wait_for(|| {
             report.progress(&format!("{} requests", load.accepted.load(Ordering::Relaxed)));
-            Ok(stage.plugins()?.into_iter().find(|plugin| plugin["name"] == LOAD_VENDOR && seen(plugin)))
+            Ok(stage.plugins()?.into_iter().find(|plugin| plugin.name == LOAD_VENDOR && seen(plugin)))
         })
     };
 
     std::thread::sleep(INTERVAL);
     let replaced = Instant::now();
     replace(&file, &new)?;
-    let live = watch(report, &|plugin| plugin["sha256"] == new_digest.as_str())?;
+    let live = watch(report, &|plugin| plugin.sha256.as_ref() == Some(&new_digest))?;
     let text = format!(
         "{LOAD_VENDOR} {:.12} was replaced by {:.12}, which is live after {:.2} s",
         old_digest,
@@ -58,10 +63,12 @@ pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<(
 
     std::thread::sleep(INTERVAL);
     replace(&file, &new[..new.len() / 2])?;
-    let refused = watch(report, &|plugin| !plugin["error"].is_null())?.unwrap_or_default();
-    report.check(refused["error"].is_string(), &format!("half a file was refused: {}", plain(&refused["error"])));
-    let stays = refused["sha256"] == new_digest.as_str() && refused["state"] == "loaded";
-    report.check(stays, &format!("the version before it, {}, stays", short(&refused["sha256"])));
+    let refused = watch(report, &|plugin| plugin.error.is_some())?;
+    let error = refused.as_ref().and_then(|plugin| plugin.error.as_deref()).map(clean);
+    report.check(error.is_some(), &format!("half a file was refused: {}", error.unwrap_or_default()));
+    let live = refused.filter(|plugin| plugin.state == FileState::Loaded).and_then(|plugin| plugin.sha256);
+    let stays = live.as_ref() == Some(&new_digest);
+    report.check(stays, &format!("the version before it, {}, stays", short(&json!(live))));
 
     std::thread::sleep(INTERVAL);
     load.stop.store(true, Ordering::Relaxed);
@@ -71,7 +78,7 @@ pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<(
     load.report(stage, report, &new_digest)?;
 
     replace(&file, &new)?;
-    let mended = watch(report, &|plugin| plugin["error"].is_null())?;
+    let mended = watch(report, &|plugin| plugin.error.is_none())?;
     report.check(mended.is_some(), "a whole file in its place is taken again");
     Ok(())
 }
@@ -81,7 +88,7 @@ impl Load {
         while !self.stop.load(Ordering::Relaxed) {
             let body = load_body(self.number.fetch_add(1, Ordering::Relaxed));
             match sender.post(&sender.sign(LOAD_VENDOR, &body, Signing::Right)).await {
-                Ok(answer) if answer.status == 202 && answer.body["status"] == "accepted" => {
+                Ok(answer) if answer.status == 202 && answer.accepted().is_some_and(is_mapped) => {
                     self.accepted.fetch_add(1, Ordering::Relaxed);
                     self.slowest_us.fetch_max(answer.took.as_micros() as u64, Ordering::Relaxed);
                 }
@@ -107,33 +114,39 @@ impl Load {
         report.check(accepted > 0 && failures.is_empty(), &text);
         report.show(&failures.iter().take(3).cloned().collect::<Vec<_>>().join("\n"));
         let query = [("source", LOAD_VENDOR.to_owned()), ("q", "ldt:7f0c2b:42".to_owned())];
-        let found = stage.api.get(&["incidents"], &query)?;
-        let incident =
-            found["data"].as_array().into_iter().flatten().find(|incident| incident["source_ref"] == "ldt:7f0c2b:42");
-        let incident = incident.cloned().unwrap_or_default();
-        let counted = incident["occurrences"] == accepted && incident["plugin"]["sha256"] == new_digest;
+        let found: Vec<ShownIncident> = stage.page(&["incidents"], &query)?;
+        let Some(shown) = found.iter().find(|shown| shown.incident.source_ref == "ldt:7f0c2b:42") else {
+            report.check(false, "the incident of these requests is missing");
+            return Ok(());
+        };
+        let sha256 = &shown.incident.plugin.sha256;
+        let counted = shown.occurrences == accepted && sha256 == new_digest;
         let text = format!(
             "all of them are in {}: {} occurrences, last mapped by {}",
-            plain(&incident["number"]),
-            plain(&incident["occurrences"]),
-            short(&incident["plugin"]["sha256"])
+            clean(&shown.number),
+            shown.occurrences,
+            short(&json!(sha256))
         );
         report.check(counted, &text);
         Ok(())
     }
 }
 
-/// Puts a file into the place of another in one step.
+fn is_mapped(accepted: &Accepted) -> bool {
+    accepted.status == AcceptedStatus::Accepted
+}
+
+/// Replaces a file atomically.
 fn replace(file: &Path, content: &[u8]) -> Result<()> {
     let beside = file.with_file_name(".unfinished");
     std::fs::write(&beside, content).with_context(|| format!("cannot write {}", beside.display()))?;
     std::fs::rename(&beside, file).with_context(|| format!("cannot replace {}", file.display()))
 }
 
-/// The same component with another digest: a custom section changes nothing else.
+/// Returns the component with an added custom section, which changes only the digest.
 fn with_custom_section(component: &[u8]) -> Vec<u8> {
     const NAME: &[u8] = b"hookmill-demo";
-    // Section 0, its length, and its name with a length of its own. Both are small enough to be one byte each.
+    // Section id 0, the length of the section, the length of the name, and the name. Each length fits in one byte.
     let section = [&[0, NAME.len() as u8 + 1, NAME.len() as u8], NAME].concat();
     [component, &section].concat()
 }

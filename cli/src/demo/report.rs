@@ -1,4 +1,4 @@
-//! What the demo prints, and how many of its expectations were met.
+//! The report of the demo, which counts the expectations that were met.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,9 +6,10 @@ const GREEN: &str = "32";
 const RED: &str = "1;31";
 const BOLD: &str = "1";
 const DIM: &str = "2";
-/// How long an answer may be before it is cut off.
+/// The length to which an answer is truncated.
 const ANSWER_CHARS_MAX: usize = 110;
 
+/// The printed report with its counts.
 pub(super) struct Report {
     coloured: bool,
     terminal: bool,
@@ -18,24 +19,26 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Creates a report, coloured if standard output is a terminal and `NO_COLOR` is not set.
     pub fn new() -> Self {
         let terminal = std::io::stdout().is_terminal();
         let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { coloured, terminal, headings: 0, met: 0, failed: 0 }
     }
 
+    /// Prints a numbered heading.
     pub fn heading(&mut self, text: &str) {
         self.headings += 1;
         let gap = if self.headings == 1 { "" } else { "\n" };
         println!("{gap}{}", self.paint(BOLD, &format!("{}. {text}", self.headings)));
     }
 
-    /// The heads of what [`Report::row`] prints.
+    /// Prints the heads of the columns of [`Report::row`].
     pub fn columns(&self, what: &str, expected: &str, answered: &str) {
         println!("{}", self.paint(DIM, &format!("    {what:<52}  {expected:<24}  {answered}")));
     }
 
-    /// An expectation with what was answered.
+    /// Prints and counts an expectation with the answer.
     pub fn row(&mut self, met: bool, what: &str, expected: &str, answered: &str) {
         let mut answered: String = answered.replace('\n', " ");
         if answered.chars().count() > ANSWER_CHARS_MAX {
@@ -44,7 +47,7 @@ impl Report {
         self.check(met, &format!("{what:<52}  {expected:<24}  {answered}"));
     }
 
-    /// An expectation.
+    /// Prints and counts an expectation.
     pub fn check(&mut self, met: bool, text: &str) {
         self.clear_progress();
         if met {
@@ -56,14 +59,14 @@ impl Report {
         }
     }
 
-    /// Text that is no expectation.
+    /// Prints text that is not an expectation.
     pub fn show(&self, text: &str) {
         for line in text.lines() {
             println!("{}", format!("    {line}").trim_end());
         }
     }
 
-    /// Says on a terminal what goes on, in a line that the next one takes the place of.
+    /// Prints a progress line on a terminal. The next line replaces it.
     pub fn progress(&self, text: &str) {
         if self.terminal {
             print!("\r\x1b[K  … {text}");
@@ -71,13 +74,14 @@ impl Report {
         }
     }
 
+    /// Removes the progress line.
     pub fn clear_progress(&self) {
         if self.terminal {
             print!("\r\x1b[K");
         }
     }
 
-    /// How many expectations were met and how many not.
+    /// Returns the number of expectations that were met and of those that were not.
     pub fn counts(&self) -> (usize, usize) {
         (self.met, self.failed)
     }

@@ -1,20 +1,21 @@
-//! What the demo sends, as data. The payloads are those that the mappers are tested with; each folder's README says
-//! where they come from.
+//! The payloads that the demo sends. The tests of the mappers use the same payloads; the README in each folder names
+//! their sources.
 
 use super::sender::Signing;
+use hookmill_host::api::shapes::AcceptedStatus;
 use std::fmt;
 
-/// A payload that should be taken.
+/// A payload that the host should accept.
 pub(super) struct Sample {
-    /// The source, which is named like the vendor's plugin.
+    /// The name of the source and of the vendor's plugin.
     pub vendor: &'static str,
-    /// The file's name, without `.json`.
+    /// The name of the file without `.json`.
     pub name: &'static str,
     pub body: &'static str,
     pub expect: Expect,
 }
 
-/// What should come of a sample.
+/// The expected result of a sample.
 #[derive(Clone, Copy)]
 pub(super) enum Expect {
     Creates(usize),
@@ -23,12 +24,12 @@ pub(super) enum Expect {
 }
 
 impl Expect {
-    /// The answer's `status`, and how many incidents in it are new and how many were known.
-    pub fn answer(self) -> (&'static str, usize, usize) {
+    /// Returns the expected status, the number of new incidents and the number of changed ones.
+    pub fn answer(self) -> (AcceptedStatus, usize, usize) {
         match self {
-            Self::Creates(count) => ("accepted", count, 0),
-            Self::Updates(count) => ("accepted", 0, count),
-            Self::Ignored => ("ignored", 0, 0),
+            Self::Creates(count) => (AcceptedStatus::Accepted, count, 0),
+            Self::Updates(count) => (AcceptedStatus::Accepted, 0, count),
+            Self::Ignored => (AcceptedStatus::Ignored, 0, 0),
         }
     }
 }
@@ -166,11 +167,11 @@ pub(super) const HOSTILE: &[Hostile] = &[
     },
 ];
 
-/// What the load is made of: a small event to which each request adds a field that makes it unique.
+/// The vendor of the load: each request sends a small event with an added field that makes the payload unique.
 pub(super) const LOAD_VENDOR: &str = "crowdstrike";
 const LOAD_BODY: &str = payload!("crowdstrike", "small");
 
-/// The body of one request of the load.
+/// Returns the body of one request of the load.
 pub(super) fn load_body(number: u64) -> String {
     LOAD_BODY.trim().replacen('{', &format!("{{\"demo_request\":{number},"), 1)
 }

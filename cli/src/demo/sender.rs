@@ -1,12 +1,13 @@
 //! Signs and sends payloads as a vendor would, with scheme `hookmill`.
 
-use crate::text::{join, list, plain};
+use crate::text::{clean, join};
 use anyhow::{Context, Result};
+use hookmill_host::api::shapes::{Accepted, ErrorAnswer};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde_json::Value;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,13 +15,13 @@ use std::time::{Duration, Instant};
 const OLD_MS: i64 = 10 * 60 * 1000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How to sign.
+/// The way to sign a request.
 #[derive(Clone, Copy)]
 pub(super) enum Signing {
     Right,
     /// With a secret that the host does not know.
     Wrong,
-    /// Rightly, with the clock of a while ago.
+    /// With the right secret and a timestamp that is too old.
     Old,
     Missing,
 }
@@ -33,14 +34,40 @@ pub(super) struct Signed {
     headers: HeaderMap,
 }
 
-/// What the host answered.
+/// The host's answer.
 pub(super) struct Answer {
     pub status: u16,
-    pub body: Value,
     pub took: Duration,
+    /// The body; `None` if it has none of the expected shapes.
+    body: Option<AnswerBody>,
 }
 
-/// Knows every source's secret.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnswerBody {
+    Accepted(Box<Accepted>),
+    Refused(ErrorAnswer),
+}
+
+impl Answer {
+    /// Returns the body if the host stored the payload.
+    pub fn accepted(&self) -> Option<&Accepted> {
+        match &self.body {
+            Some(AnswerBody::Accepted(accepted)) => Some(accepted),
+            _ => None,
+        }
+    }
+
+    /// Returns the code of the refusal.
+    pub fn error_code(&self) -> Option<&str> {
+        match &self.body {
+            Some(AnswerBody::Refused(answer)) => Some(&answer.error.code),
+            _ => None,
+        }
+    }
+}
+
+/// A sender that has the secret of every source.
 #[derive(Clone)]
 pub(super) struct Sender {
     http: reqwest::Client,
@@ -49,16 +76,22 @@ pub(super) struct Sender {
 }
 
 impl Sender {
+    /// Creates a sender to the host with this URL.
+    ///
+    /// # Errors
+    /// Returns an error if the HTTP client cannot be set up.
     pub fn new(host: Url, secrets: BTreeMap<&'static str, String>) -> Result<Self> {
         let http =
             reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().context("cannot set up an HTTP client")?;
         Ok(Self { http, host, secrets })
     }
 
+    /// Returns the secret of a source, or for other names one that the host does not know.
     pub fn secret(&self, source: &str) -> &str {
-        self.secrets.get(source).map_or("nobody told the host this one", String::as_str)
+        self.secrets.get(source).map_or("a secret that the host does not know", String::as_str)
     }
 
+    /// Returns a signed request.
     pub fn sign(&self, source: &str, body: &str, signing: Signing) -> Signed {
         let now_ms = unix_ms();
         let mut headers = match signing {
@@ -71,6 +104,10 @@ impl Sender {
         Signed { source: source.to_owned(), body: body.to_owned(), headers }
     }
 
+    /// Sends a request and returns the answer.
+    ///
+    /// # Errors
+    /// Returns an error if the host does not answer.
     pub async fn post(&self, signed: &Signed) -> Result<Answer> {
         let mut url = self.host.clone();
         url.set_path(&format!("/api/webhooks/{}", signed.source));
@@ -79,8 +116,8 @@ impl Sender {
         let response = request.send().await.context("the host did not answer")?;
         let status = response.status().as_u16();
         let bytes = response.bytes().await.context("the host's answer broke off")?;
-        let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(Answer { status, body, took: started.elapsed() })
+        let body = serde_json::from_slice(&bytes).ok();
+        Ok(Answer { status, took: started.elapsed(), body })
     }
 }
 
@@ -91,20 +128,23 @@ fn signature_headers(secret: &str, now_ms: i64, body: &str) -> HeaderMap {
     signed.map(|signed| signed.headers).unwrap_or_default()
 }
 
-/// In one line.
 impl fmt::Display for Answer {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self { status, body, took } = self;
-        let error = &body["error"];
-        let parts = if error.is_object() {
-            [format!("{}:", plain(&error["code"])), plain(&error["message"]), String::new(), String::new()]
-        } else {
-            let numbers = list(&body["incidents"]).iter().map(|incident| plain(&incident["number"]));
-            let numbers = numbers.collect::<Vec<_>>().join(", ");
-            let duplicate = if body["duplicate"] == true { "duplicate of" } else { "" };
-            [plain(&body["status"]), duplicate.to_owned(), numbers, plain(&body["message"])]
+        let Self { status, took, body } = self;
+        let body = match body {
+            Some(AnswerBody::Refused(ErrorAnswer { error })) => {
+                format!("{}: {}", clean(&error.code), clean(&error.message))
+            }
+            Some(AnswerBody::Accepted(accepted)) => {
+                let numbers = accepted.incidents.iter().map(|incident| clean(&incident.number));
+                let numbers = numbers.collect::<Vec<_>>().join(", ");
+                let duplicate = if accepted.duplicate { "duplicate of" } else { "" };
+                let message = accepted.message.as_deref().map(clean).unwrap_or_default();
+                join(&[accepted.status.to_string(), duplicate.to_owned(), numbers, message], " ")
+            }
+            None => String::new(),
         };
-        write!(formatter, "{status} {}", join(&parts, " "))?;
+        write!(formatter, "{status} {body}")?;
         write!(formatter, " ({:.1} ms)", took.as_secs_f64() * 1000.0)
     }
 }

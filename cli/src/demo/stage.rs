@@ -1,18 +1,20 @@
-//! The demo's host with everything around it: a folder that goes away, secrets, the receiver, clients.
+//! The demo's host with a temporary folder, secrets, the receiver of audit webhooks and the clients.
 
 use super::receiver::Receiver;
 use super::report::Report;
 use super::samples::vendors;
 use super::sender::{Answer, Sender, Signed};
 use crate::client::Client;
-use crate::text::{list, plain, short};
+use crate::text::{clean, short};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_host::api::shapes::{FileState, List, ShownPlugin};
 use hookmill_host::config::Config;
 use hookmill_host::serve::{Running, start};
 use reqwest::Url;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -23,20 +25,20 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long anything that the host does by itself may take.
+/// The longest wait for something that the host does in the background.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// How long compiling the mappers may take, of which two bring an interpreter along.
+/// The longest wait for compiling the mappers, two of which contain an interpreter.
 const COMPILE_PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const SECRET_BYTES: usize = 32;
 
-/// Everything that the demo works with.
+/// The host, the receiver and the clients of the demo.
 pub(super) struct Stage {
     pub sender: Sender,
     pub receiver: Receiver,
-    pub api: Client,
     pub runtime: Runtime,
     pub plugins_dir: PathBuf,
+    api: Client,
     url: Url,
     token: String,
     running: Running,
@@ -45,13 +47,16 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts a host with a copy of the bundled mappers.
+    ///
+    /// # Errors
+    /// Returns an error if a mapper is missing or the host does not start.
     pub fn set(mappers: &Path, report: &mut Report) -> Result<Self> {
         let missing: Vec<&str> =
             vendors().into_iter().filter(|vendor| !mappers.join(format!("{vendor}.wasm")).is_file()).collect();
         ensure!(
             missing.is_empty(),
-            "{} has no mapper for {}; run `hookmill plugin build plugins/*` in the project's folder first, or say \
-             with --plugins-dir where the mappers are",
+            "{} has no mapper for {}; run `hookmill plugin build plugins/*` in the project's folder first, or \
+             give the folder of the mappers with --plugins-dir",
             mappers.display(),
             missing.join(", ")
         );
@@ -88,10 +93,11 @@ impl Stage {
         let took = started.elapsed().as_secs_f64();
         report.check(ready, &format!("a host listens on {} and is ready after {took:.1} s", self.url));
         let plugins = self.plugins()?;
-        let loaded = plugins.iter().filter(|plugin| plugin["state"] == "loaded" && plugin["error"].is_null());
+        let loaded = plugins.iter().filter(|plugin| plugin.state == FileState::Loaded && plugin.error.is_none());
         let loaded: Vec<String> = loaded
             .map(|plugin| {
-                format!("{} {} ({})", plain(&plugin["name"]), plain(&plugin["version"]), short(&plugin["sha256"]))
+                let version = plugin.version.as_deref().map(clean).unwrap_or_default();
+                format!("{} {version} ({})", clean(&plugin.name), short(&json!(plugin.sha256)))
             })
             .collect();
         report.check(loaded.len() == vendors().len(), &format!("{} mappers are loaded", loaded.len()));
@@ -99,17 +105,40 @@ impl Stage {
         Ok(())
     }
 
-    /// What `GET /api/plugins` says.
-    pub fn plugins(&self) -> Result<Vec<Value>> {
-        Ok(list(&self.api.get(&["plugins"], &[])?["data"]).to_vec())
+    /// Returns the plugins of the host.
+    ///
+    /// # Errors
+    /// Returns an error if the host does not answer.
+    pub fn plugins(&self) -> Result<Vec<ShownPlugin>> {
+        self.page(&["plugins"], &[])
+    }
+
+    /// Returns the first page of a list of the API.
+    ///
+    /// # Errors
+    /// Returns an error if the host does not answer or the rows have another shape.
+    pub fn page<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> Result<Vec<T>> {
+        let list: List<T> = serde_json::from_value(self.api.get(path, query)?)?;
+        Ok(list.data)
+    }
+
+    /// Returns every row of a list of the API.
+    ///
+    /// # Errors
+    /// Returns an error if the host does not answer or the rows have another shape.
+    pub fn all<T: DeserializeOwned>(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
+        Ok(serde_json::from_value(Value::Array(self.api.all(name, filter)?))?)
     }
 
     /// Sends a request and waits for the answer.
+    ///
+    /// # Errors
+    /// Returns an error if the host does not answer.
     pub fn post(&self, signed: &Signed) -> Result<Answer> {
         self.runtime.block_on(self.sender.post(signed))
     }
 
-    /// Says how to go on by hand.
+    /// Prints commands to try on the running host.
     pub fn invite(&self) {
         let Self { url, token, .. } = self;
         let url = url.as_str().trim_end_matches('/');
@@ -128,6 +157,10 @@ impl Stage {
         );
     }
 
+    /// Waits for Ctrl-C or SIGTERM.
+    ///
+    /// # Errors
+    /// Returns an error if the signals cannot be received.
     pub fn wait_for_interrupt(&self) -> std::io::Result<()> {
         self.runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
@@ -147,7 +180,10 @@ impl Stage {
     }
 }
 
-/// Looks until there is something to see; `None` when it takes too long.
+/// Calls a function until it returns a value. Returns `None` if that takes too long.
+///
+/// # Errors
+/// Returns the error of the function.
 pub(super) fn wait_for<T>(look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     wait_within(PATIENCE, look)
 }

@@ -12,22 +12,24 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// The arguments of `hookmill plugin build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// Folders of projects in Rust, TypeScript, JavaScript or Python, as `plugin new` makes them
+    /// Folders of projects in Rust, TypeScript, JavaScript or Python, as created by `plugin new`
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Where NAME.wasm goes, NAME being the package's or, in Python, the folder's
+    /// The folder for NAME.wasm. NAME is the name of the package or, in Python, of the folder
     #[arg(long, value_name = "FOLDER", default_value = "target/plugins")]
     out_dir: PathBuf,
 }
 
 impl Build {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         let built = build(&self.folders)?;
         let folder = &self.out_dir;
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
         let loader = Loader::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut rows = Vec::new();
@@ -49,7 +51,7 @@ impl Build {
     }
 }
 
-/// Wraps a module and puts the component into the folder, where a running host may be looking.
+/// Writes the component of a module to a folder. The file appears at once, because a running host may watch the folder.
 fn write(folder: &Path, built: &Built) -> Result<PathBuf> {
     let component = to_component(&built.wasm)?;
     let file = folder.join(format!("{}.wasm", built.name));

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 
+/// The arguments of `hookmill plugin check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Plugin files
@@ -14,6 +15,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let loader = Loader::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,10 +1,13 @@
 //! `hookmill plugin list`.
 
 use crate::client::{Connection, print};
-use crate::text::{list, plain, short, table, time};
+use crate::text::{clean, short, table, time};
 use anyhow::Result;
 use clap::Args;
+use hookmill_host::api::shapes::{self, ShownPlugin};
+use serde_json::json;
 
+/// The arguments of `hookmill plugin list`.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -12,22 +15,26 @@ pub(crate) struct List {
 }
 
 impl List {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let answer = self.connection.open()?.get(&["plugins"], &[])?;
-        print(self.connection.json, &answer, |answer| {
-            let rows = list(&answer["data"]).iter().map(|plugin| {
-                [
-                    plain(&plugin["name"]),
-                    plain(&plugin["kind"]),
-                    plain(&plugin["version"]),
-                    short(&plugin["sha256"]),
-                    plain(&plugin["state"]),
-                    time(&plugin["loaded_at"]),
-                    plain(&plugin["error"]),
-                ]
-            });
+        let plugins: shapes::List<ShownPlugin> = serde_json::from_value(answer.clone())?;
+        print(self.connection.json, &answer, |_| {
+            let rows = plugins.data.iter().map(row);
             table(["NAME", "KIND", "VERSION", "SHA256", "STATE", "LOADED", "LAST REFUSED"], rows.collect())
         });
         Ok(())
     }
+}
+
+fn row(plugin: &ShownPlugin) -> [String; 7] {
+    [
+        clean(&plugin.name),
+        plugin.kind.map(|kind| kind.to_string()).unwrap_or_default(),
+        plugin.version.as_deref().map(clean).unwrap_or_default(),
+        short(&json!(plugin.sha256)),
+        plugin.state.to_string(),
+        time(&json!(plugin.loaded_at)),
+        plugin.error.as_deref().map(clean).unwrap_or_default(),
+    ]
 }

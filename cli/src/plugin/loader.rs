@@ -1,4 +1,4 @@
-//! Plugin files without a host.
+//! Plugin files, loaded as a host loads them.
 
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::name::is_name;
@@ -6,7 +6,7 @@ use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Loads plugin files as a host does.
+/// A loader of plugin files that accepts what a host accepts.
 pub(super) struct Loader {
     sandbox: Arc<Sandbox>,
 }
@@ -14,6 +14,7 @@ pub(super) struct Loader {
 /// A plugin file that was loaded.
 pub(super) struct Loaded {
     pub plugin: Arc<Plugin>,
+    /// The size of the file.
     pub bytes: u64,
 }
 
@@ -25,7 +26,7 @@ impl Loader {
     /// Loads a file.
     ///
     /// # Errors
-    /// Returns an error that says why a host would not load the file.
+    /// Returns an error if a host would not accept the file.
     pub async fn load(&self, file: &Path) -> Result<Loaded> {
         let bytes = std::fs::metadata(file).context("it cannot be read")?.len();
         ensure!(bytes <= FILE_BYTES_MAX, "it has {bytes} bytes; a plugin file may have {FILE_BYTES_MAX}");

@@ -7,15 +7,16 @@ use clap::{Args, ValueEnum};
 use files::{File, JAVASCRIPT, PAYLOADS, PYTHON, RUST, TYPESCRIPT};
 use std::path::{Path, PathBuf};
 
-/// What the templates call their plugin.
+/// The name of the plugin in the templates.
 const PLACEHOLDER: &str = "my-plugin";
 
+/// The arguments of `hookmill plugin new`.
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// The project's folder, which must not exist; its name becomes the plugin's
+    /// The new folder of the project; the plugin gets the name of the folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The language to write it in
+    /// The language of the plugin
     #[arg(long)]
     lang: Language,
 }
@@ -41,7 +42,7 @@ impl Language {
         }
     }
 
-    /// The file of code.
+    /// Returns the name of the file of code.
     fn code(self) -> &'static str {
         match self {
             Self::Rust => "mapper.rs",
@@ -51,7 +52,7 @@ impl Language {
         }
     }
 
-    /// What has to be installed for it, once.
+    /// Returns the command that installs the tools of the language.
     fn install(self, folder: &str) -> String {
         match self {
             Self::Rust => "rustup target add wasm32-unknown-unknown".into(),
@@ -64,18 +65,19 @@ impl Language {
 }
 
 impl New {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let Self { folder, lang } = self;
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         ensure!(
             is_project_name(name),
-            "`{name}` cannot be a plugin's name in every language; take up to 64 of a-z, 0-9, `-` and `_`, a letter \
-             first, as the folder's name"
+            "`{name}` is not a valid name of a plugin in every language; give the folder a name of up to 64 characters \
+             of a-z, 0-9, `-` and `_` that begins with a letter"
         );
         let parent = folder.parent().unwrap_or(Path::new(""));
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
         std::fs::create_dir(&folder)
-            .with_context(|| format!("cannot make {}; a new project needs a new folder", folder.display()))?;
+            .with_context(|| format!("cannot create {}; a new project needs a new folder", folder.display()))?;
         for file in PAYLOADS.iter().chain(lang.files()) {
             write(&folder.join(file.path), &file.text.replace(PLACEHOLDER, name), file.path)?;
         }
@@ -90,7 +92,7 @@ impl New {
     }
 }
 
-/// Names that Cargo, npm, Python and the host all take.
+/// Returns whether Cargo, npm, Python and the host all accept a name.
 fn is_project_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(known)

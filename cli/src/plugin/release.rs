@@ -1,116 +1,127 @@
-//! `hookmill plugin diff|promote|rollback`: what a new version changes, and which version is live.
+//! `hookmill plugin diff|promote|rollback`: shows what a new version changes, and chooses the live version.
 
 use crate::client::{Connection, print};
-use crate::text::{clean, fields, list, plain, time};
-use anyhow::{Context, Result, bail};
+use crate::text::{clean, fields, time};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use serde_json::Value;
+use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, PluginWithVersions, Report};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// The arguments of `hookmill plugin diff`.
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The plugin's name
+    /// The name of the plugin
     name: String,
-    /// The file to compare with the live version; without one, the proof of the newest version is shown
+    /// The file to compare with the live version [default: show the newest proof]
     file: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
 }
 
 impl Diff {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let client = self.connection.open()?;
-        let shown = match &self.file {
+        let answer = match &self.file {
             Some(file) => {
                 let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
                 client.post_bytes(&["plugins", &self.name, "diff"], bytes)?
             }
             None => {
-                let plugin = client.get(&["plugins", &self.name], &[])?;
-                let versions = list(&plugin["versions"]).iter().filter(|version| !version["report"].is_null());
-                let newest = versions.max_by_key(|version| plain(&version["report"]["at"]));
-                newest.with_context(|| format!("no version of `{}` was compared yet", self.name))?["report"].clone()
+                let plugin = serde_json::from_value(client.get(&["plugins", &self.name], &[])?)?;
+                let newest = newest_report(plugin);
+                json!(newest.with_context(|| format!("no version of `{}` was compared yet", self.name))?)
             }
         };
-        print(self.connection.json, &shown, report);
-        match shown["passed"] == true {
-            true => Ok(()),
-            false => bail!("the new version fails where the one before it does not"),
-        }
+        let report: Report = serde_json::from_value(answer.clone())?;
+        print(self.connection.json, &answer, |_| report_text(&report));
+        ensure!(report.passed, "the new version fails where the one before it does not");
+        Ok(())
     }
 }
 
-/// A plugin whose live version is to be another.
+fn newest_report(plugin: PluginWithVersions) -> Option<Report> {
+    plugin.versions.into_iter().filter_map(|version| version.report).max_by_key(|report| report.at)
+}
+
+/// The arguments of the commands that change the live version of a plugin.
 #[derive(Debug, Args)]
 pub(crate) struct Release {
-    /// The plugin's name
+    /// The name of the plugin
     name: String,
     #[command(flatten)]
     connection: Connection,
 }
 
 impl Release {
+    /// Makes the version in the plugins folder live.
     pub fn promote(self) -> Result<()> {
-        self.order("promote")
+        self.request("promote")
     }
 
+    /// Makes the version before live again.
     pub fn rollback(self) -> Result<()> {
-        self.order("rollback")
+        self.request("rollback")
     }
 
-    fn order(self, what: &str) -> Result<()> {
-        let answer = self.connection.open()?.post(&["plugins", &self.name, what])?;
-        print(self.connection.json, &answer, |live| {
-            format!("{} {} is live ({})", plain(&live["name"]), plain(&live["version"]), plain(&live["sha256"]))
+    fn request(self, command: &str) -> Result<()> {
+        let answer = self.connection.open()?.post(&["plugins", &self.name, command])?;
+        let live: PluginVersion = serde_json::from_value(answer.clone())?;
+        print(self.connection.json, &answer, |_| {
+            format!("{} {} is live ({})", clean(&live.name), clean(&live.version), clean(&live.sha256))
         });
         Ok(())
     }
 }
 
-fn report(report: &Value) -> String {
-    let against = match &report["against"] {
-        Value::Null => "nothing, as there is no version before it".to_owned(),
-        version => format!("version {}", plain(&version["version"])),
+fn report_text(report: &Report) -> String {
+    let against = report.against.as_ref().map_or_else(
+        || "nothing, as there is no version before it".to_owned(),
+        |version| format!("version {}", clean(&version.version)),
+    );
+    let payloads = match report.left_out {
+        0 => report.payloads.to_string(),
+        left_out => format!("{}; {left_out} were left out when the time was over", report.payloads),
     };
-    let left_out = report["left_out"].as_u64().unwrap_or(0);
     let mut text = fields([
-        ("plugin", format!("{} {}", plain(&report["plugin"]["name"]), plain(&report["plugin"]["version"]))),
+        ("plugin", format!("{} {}", clean(&report.plugin.name), clean(&report.plugin.version))),
         ("compared with", against),
-        ("at", format!("{} UTC", time(&report["at"]))),
-        (
-            "payloads",
-            match left_out {
-                0 => plain(&report["payloads"]),
-                _ => format!("{}; {left_out} were left out when the time was over", plain(&report["payloads"])),
-            },
-        ),
-        ("same", plain(&report["same"])),
-        ("changed", plain(&report["changed"]["count"])),
-        ("newly failing", plain(&report["newly_failing"]["count"])),
-        ("newly succeeding", plain(&report["newly_succeeding"]["count"])),
-        ("may go live", if report["passed"] == true { "yes" } else { "no" }.to_owned()),
+        ("at", format!("{} UTC", time(&json!(report.at)))),
+        ("payloads", payloads),
+        ("same", report.same.to_string()),
+        ("changed", report.changed.count.to_string()),
+        ("newly failing", report.newly_failing.count.to_string()),
+        ("newly succeeding", report.newly_succeeding.count.to_string()),
+        ("may go live", if report.passed { "yes" } else { "no" }.to_owned()),
     ]);
-    for (kind, title) in
-        [("newly_failing", "newly failing"), ("changed", "changed"), ("newly_succeeding", "newly succeeding")]
-    {
-        for payload in list(&report[kind]["payloads"]) {
-            text += &format!("\n{title}: {} of {}\n", plain(&payload["payload"]), plain(&payload["source"]));
-            if let Some(reason) = payload["reason"].as_str() {
-                text += &format!("  {}\n", clean(reason));
-            }
-            for change in list(&payload["fields"]) {
-                text += &field_change(change);
-            }
+    text += &differences("newly failing", &report.newly_failing);
+    text += &differences("changed", &report.changed);
+    text += &differences("newly succeeding", &report.newly_succeeding);
+    text
+}
+
+fn differences(title: &str, differences: &Differences) -> String {
+    let mut text = String::new();
+    for Difference { payload, source, reason, fields } in &differences.payloads {
+        text += &format!("\n{title}: {} of {}\n", clean(payload), clean(source));
+        if let Some(reason) = reason {
+            text += &format!("  {}\n", clean(reason));
         }
+        text.extend(fields.iter().map(change));
     }
     text
 }
 
-/// One changed value, before and after.
-pub(crate) fn field_change(change: &Value) -> String {
-    let side = |sign: char, value: &Value| match value.as_str() {
+/// Returns lines with a changed value, before and after.
+pub(crate) fn field_change(shown: &Value) -> String {
+    serde_json::from_value(shown.clone()).map_or_else(|_| String::new(), |shown| change(&shown))
+}
+
+fn change(change: &FieldChange) -> String {
+    let side = |sign: char, value: &Option<String>| match value {
         Some(value) => format!("    {sign} {}\n", clean(value)),
         None => String::new(),
     };
-    format!("  {}\n{}{}", plain(&change["path"]), side('-', &change["before"]), side('+', &change["after"]))
+    format!("  {}\n{}{}", clean(&change.path), side('-', &change.before), side('+', &change.after))
 }

@@ -1,36 +1,41 @@
 //! `hookmill plugin run`.
 
+mod text;
+
 use super::loader::Loader;
-use crate::text::{actions, bytes, clean, fields, incident, list, plain};
+use crate::text::clean;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use hookmill_host::map::{self, Trace};
+use hookmill_host::api::shapes::{MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun};
+use hookmill_host::map;
 use hookmill_host::payload_file::PayloadFile;
 use hookmill_host::plugin_dry_run;
 use hookmill_host::source::Source;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::{Event, Incident, NamedValue, Origin, Reading, Verdict};
+use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
+use hookmill_sandbox::Plugin;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The arguments of `hookmill plugin run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The plugin file
     #[arg(value_name = "FILE")]
     plugin: PathBuf,
-    /// A file with the payload, NAME.json; headers and context that it comes with may stand in NAME.event.json beside it.
-    /// For a playbook an incident, for a notifier an audit entry, as the API shows them
+    /// The file with the payload, NAME.json; NAME.event.json in the same folder may have its headers and context. For a
+    /// playbook the file has an incident, for a notifier an audit entry, in the form of the API
     #[arg(long, value_name = "FILE")]
     payload: PathBuf,
-    /// The name of the source that it is said to come from [default: the plugin's name]
+    /// The name of the payload's source [default: the plugin's name]
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A header that it is said to come with; may be repeated
+    /// A header of the request; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<NamedValue>,
-    /// What else is known of its delivery, such as `sse.event: delete`; may be repeated
+    /// Another fact about the request, such as `sse.event: delete`; may be repeated
     #[arg(long, value_name = "NAME: VALUE", value_parser = pair)]
     context: Vec<NamedValue>,
     /// Print JSON
@@ -39,81 +44,60 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
-        let PayloadFile { body, headers, context } = PayloadFile::read(&self.payload)?;
-        let size = body.len();
+        let payload = PayloadFile::read(&self.payload)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
             .block_on(async { Loader::new()?.load(&self.plugin).await })
             .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
-        let plugin = loaded.plugin;
-        if let Some(shown) = runtime
-            .block_on(async { plugin_dry_run::dry_run(&plugin, &String::from_utf8_lossy(&body)).await })
-            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?
-        {
-            return print_other(&serde_json::to_value(&shown)?, self.json);
-        }
-        let source = Arc::new(Source::unregistered(self.source.unwrap_or_else(|| plugin.version.name.clone())));
-        // Mappers take the first of a name: what is said here goes before what the file says.
-        let headers = self.headers.into_iter().chain(headers).collect();
-        let context = self.context.into_iter().chain(context).collect();
-        let event =
-            Event { context, ..Event::dry_run(IdSource::after(0).next(), source.name.clone(), headers, body.into()) };
-        let (verdict, trace) = runtime.block_on(map::run(&plugin, &event, &source));
-        let incidents = incidents(&event, &source, &verdict);
+        let input = String::from_utf8_lossy(&payload.body);
+        let called = runtime
+            .block_on(plugin_dry_run::dry_run(&loaded.plugin, &input))
+            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?;
+        let size = payload.body.len();
+        let shown = match called {
+            Some(shown) => shown,
+            None => PluginDryRun::Mapper(runtime.block_on(self.map(&loaded.plugin, payload))),
+        };
         if self.json {
-            println!("{:#}", as_json(&verdict, &incidents, &trace));
+            println!("{:#}", serde_json::to_value(&shown)?);
         } else {
-            println!("{} mapped by {}", self.payload.display(), self.plugin.display());
-            print!("{}", as_text(&verdict, &incidents, &trace, size));
+            print!("{}", self.text(&shown, size));
         }
-        match verdict {
-            Verdict::Failed(failure) => bail!("the payload was not mapped: {}", failure.code),
+        match &shown {
+            PluginDryRun::Mapper(MapperDryRun { outcome: Some(MappingOutcome::Failed { error }), .. }) => {
+                bail!("the payload was not mapped: {}", error.code)
+            }
+            PluginDryRun::Playbook(PlaybookDryRun { error: Some(error), .. })
+            | PluginDryRun::Notifier(NotifierDryRun { error: Some(error), .. }) => bail!("{}", clean(&error.message)),
             _ => Ok(()),
         }
     }
-}
 
-/// What a playbook or a notifier came to.
-fn print_other(shown: &Value, json: bool) -> Result<()> {
-    if json {
-        println!("{shown:#}");
-    } else {
-        print!("{}", other_as_text(shown));
+    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> MapperDryRun {
+        let source = self.source.clone().unwrap_or_else(|| plugin.version.name.clone());
+        let source = Arc::new(Source::unregistered(source));
+        // Mappers use the first value of a name, so the command line takes precedence over the file.
+        let headers = self.headers.iter().cloned().chain(payload.headers).collect();
+        let context = self.context.iter().cloned().chain(payload.context).collect();
+        let id = IdSource::after(0).next();
+        let event = Event { context, ..Event::dry_run(id, source.name.clone(), headers, payload.body.into()) };
+        let (verdict, trace) = map::run(plugin, &event, &source).await;
+        let incidents = incidents(&event, &source, &verdict);
+        MapperDryRun::new(&verdict, trace, incidents, None)
     }
-    match shown["error"]["message"].as_str() {
-        Some(message) => bail!("{}", clean(message)),
-        None => Ok(()),
-    }
-}
 
-fn other_as_text(shown: &Value) -> String {
-    let mut text = String::new();
-    if let Some(wanted) = shown["actions"].as_array() {
-        text += if wanted.is_empty() { "no action\n" } else { "actions\n" };
-        text += &actions(wanted);
-    }
-    match shown.get("request") {
-        Some(Value::Null) => text += "nothing is sent\n",
-        Some(request) => {
-            text += &format!("{} {}\n", plain(&request["method"]), plain(&request["url"]));
-            let headers = list(&request["headers"]).iter();
-            text += &headers.map(|pair| format!("{}: {}\n", plain(&pair[0]), plain(&pair[1]))).collect::<String>();
-            text += &format!("\n{}\n", plain(&request["body"]));
+    fn text(&self, shown: &PluginDryRun, payload_bytes: usize) -> String {
+        match shown {
+            PluginDryRun::Mapper(shown) => {
+                let (payload, plugin) = (self.payload.display(), self.plugin.display());
+                format!("{payload} mapped by {plugin}\n{}", text::mapper(shown, payload_bytes))
+            }
+            PluginDryRun::Playbook(shown) => text::playbook(shown),
+            PluginDryRun::Notifier(shown) => text::notifier(shown),
         }
-        None => {}
     }
-    let log = list(&shown["log"]);
-    if !log.is_empty() {
-        text += "\nlog\n";
-        text += &log
-            .iter()
-            .map(|line| format!("  {:14}{}\n", plain(&line["level"]), plain(&line["message"])))
-            .collect::<String>();
-    }
-    let milliseconds = shown["duration_us"].as_f64().unwrap_or_default() / 1000.0;
-    let memory = bytes(shown["memory_bytes"].as_u64().unwrap_or_default());
-    text + &format!("\ntook {milliseconds:.2} ms and {memory} of memory\n")
 }
 
 fn header(text: &str) -> Result<NamedValue, String> {
@@ -125,7 +109,7 @@ fn pair(text: &str) -> Result<NamedValue, String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// The incidents that an empty store would make of it.
+/// Returns the incidents that an empty store would create.
 fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
     let Verdict::Read { plugin, reading } = verdict else { return Vec::new() };
     let now = Timestamp::now();
@@ -142,51 +126,4 @@ fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
         .iter()
         .map(|observation| json!(Incident::create(observation.clone(), &origin, now).0))
         .collect()
-}
-
-/// As the API's `POST /api/plugins/NAME/run` answers.
-fn as_json(verdict: &Verdict, incidents: &[Value], trace: &Trace) -> Value {
-    let outcome = match verdict {
-        Verdict::Read { reading: Reading { skipped, problems, .. }, .. } => {
-            json!({"incidents": incidents.len(), "skipped": skipped, "problems": problems})
-        }
-        Verdict::Failed(failure) => json!({"error": {"code": failure.code.as_str(), "message": failure.message}}),
-        Verdict::Wait(_) | Verdict::NotMapped => Value::Null,
-    };
-    json!({
-        "plugin": *trace.plugin.version,
-        "outcome": outcome,
-        "incidents": incidents,
-        "log": trace.log,
-        "duration_us": trace.duration.as_micros() as u64,
-        "memory_bytes": trace.memory_bytes,
-    })
-}
-
-fn as_text(verdict: &Verdict, incidents: &[Value], trace: &Trace, payload_bytes: usize) -> String {
-    let mut text = String::new();
-    for (index, shown) in incidents.iter().enumerate() {
-        text += &format!("\nincident {} of {}, as it would be stored\n{}", index + 1, incidents.len(), incident(shown));
-    }
-    match verdict {
-        Verdict::Read { reading: Reading { skipped, problems, .. }, .. } => {
-            if incidents.is_empty() {
-                text += "\nno incident\n";
-            }
-            text += &fields(skipped.iter().map(|line| ("skipped", clean(line))));
-            text += &fields(problems.iter().map(|line| ("problem", clean(line))));
-        }
-        Verdict::Failed(failure) => {
-            let why = clean(&failure.message);
-            text += &format!("\nnot mapped\n{}", fields([("code", failure.code.to_string()), ("reason", why)]));
-        }
-        Verdict::Wait(_) | Verdict::NotMapped => {}
-    }
-    if !trace.log.is_empty() {
-        text += "\nlog\n";
-        text += &fields(trace.log.iter().map(|line| (line.level, clean(&line.message))));
-    }
-    let milliseconds = trace.duration.as_secs_f64() * 1000.0;
-    let memory = bytes(trace.memory_bytes as u64);
-    text + &format!("\ntook {milliseconds:.2} ms and {memory} of memory for {}\n", bytes(payload_bytes as u64))
 }

@@ -13,20 +13,22 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+/// The arguments of `hookmill plugin sign`.
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
     /// Plugin files; the signature of NAME.wasm is written to NAME.wasm.sig
     #[arg(required_unless_present = "new_key")]
     files: Vec<PathBuf>,
-    /// The file of the key to sign with
+    /// The file of the private key
     #[arg(long, required_unless_present = "new_key")]
     key: Option<PathBuf>,
-    /// Make a key, write it to this file and print its public half, which is the host's `plugins_key`
+    /// Create a key, write it to this file and print its public half, which is the value of the host's `plugins_key`
     #[arg(long, conflicts_with_all = ["key", "files"])]
     new_key: Option<PathBuf>,
 }
 
 impl Sign {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         if let Some(path) = self.new_key {
             return make_key(&path);
@@ -35,7 +37,7 @@ impl Sign {
         for file in &self.files {
             let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm"));
             let name = name.filter(|name| is_name(name));
-            let name = name.with_context(|| format!("{} is no NAME.wasm; rename it", file.display()))?;
+            let name = name.with_context(|| format!("{} is not NAME.wasm; rename it", file.display()))?;
             let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             let signature = signature_path(file);
             std::fs::write(&signature, sign(&key, name, &bytes) + "\n")
@@ -47,14 +49,16 @@ impl Sign {
 }
 
 fn make_key(path: &Path) -> Result<()> {
-    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no random numbers"))?;
-    let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|error| anyhow!("the new key: {error}"))?;
+    let document =
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("cannot get random numbers"))?;
+    let key =
+        Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|error| anyhow!("cannot read the new key: {error}"))?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .with_context(|| format!("cannot make the key file {}", path.display()))?;
+        .with_context(|| format!("cannot create the key file {}", path.display()))?;
     writeln!(file, "{}", STANDARD.encode(document.as_ref()))?;
     file.sync_all()?;
     println!(
@@ -66,11 +70,11 @@ fn make_key(path: &Path) -> Result<()> {
 }
 
 fn read_key(path: &Path) -> Result<Ed25519KeyPair> {
-    let help = "make one with `hookmill plugin sign --new-key FILE`";
+    let help = "create one with `hookmill plugin sign --new-key FILE`";
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read the key {}; {help}", path.display()))?;
     let document = STANDARD.decode(text.trim()).ok();
     let key = document.and_then(|document| Ed25519KeyPair::from_pkcs8(&document).ok());
-    ensure!(key.is_some(), "{} holds no key; {help}", path.display());
+    ensure!(key.is_some(), "{} does not have a key; {help}", path.display());
     key.context("no key")
 }

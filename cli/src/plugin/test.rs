@@ -1,4 +1,4 @@
-//! `hookmill plugin test`: runs a project's payloads through the plugin as a host would run it.
+//! `hookmill plugin test`: maps the payloads of a project with its plugin as a host does.
 
 use super::loader::Loader;
 use crate::text::clean;
@@ -16,28 +16,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The same as in the Rust SDK's own tests, so that both make the same of a payload.
+/// The id in the tests of the Rust SDK, so that both tests get the same result for a payload.
 const EVENT_ID: Uuid = Uuid::from_u128(0x018c_c251_f400_7000_8000_0000_0000_0001);
 const RECEIVED_AT_MS: i64 = 1_704_067_200_000;
 const SOURCE: &str = "test";
-/// Lines around a difference.
+/// The number of lines that are shown before and after a difference.
 const CONTEXT_LINES: usize = 2;
 
+/// The arguments of `hookmill plugin test`.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Folders of plugin projects, with payloads/NAME.json and what each must become in payloads/NAME.expected.json; headers and
-    /// context that a payload comes with stand in payloads/NAME.event.json
+    /// Folders of plugin projects, with payloads/NAME.json and the expected result in payloads/NAME.expected.json;
+    /// payloads/NAME.event.json has the headers and the context of a payload
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Test DIR's payloads with this plugin file instead of building DIR
+    /// Use this plugin file instead of building DIR
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
-    /// Write what the plugin makes of each payload to its expected file: read the difference before you keep it
+    /// Write the results to the expected files; read the differences before you keep them
     #[arg(long)]
     update: bool,
 }
 
 impl Test {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         ensure!(self.plugin.is_none() || self.folders.len() == 1, "with --plugin give one folder");
         let cases = self.folders.iter().map(|folder| payloads(folder)).collect::<Result<Vec<_>>>()?;
@@ -64,16 +66,16 @@ impl Test {
             return Ok(loader.load(file).await?.plugin);
         }
         let built = build(&[folder.to_owned()])?.pop().context("nothing was built")?;
-        let place = tempfile::tempdir().context("cannot make a folder for the plugin")?;
-        let file = place.path().join(format!("{}.wasm", built.name));
+        let temporary = tempfile::tempdir().context("cannot create a folder for the plugin")?;
+        let file = temporary.path().join(format!("{}.wasm", built.name));
         std::fs::write(&file, to_component(&built.wasm)?).context("cannot write the plugin")?;
         Ok(loader.load(&file).await?.plugin)
     }
 
-    /// Whether a payload becomes what it must; says so.
+    /// Prints and returns whether the result of a payload is the expected one.
     async fn check(&self, plugin: &Arc<Plugin>, payload: &Path) -> Result<bool> {
         let name = payload.file_stem().unwrap_or_default().to_string_lossy();
-        let made = match make(plugin, PayloadFile::read(payload)?).await {
+        let made = match outcome(plugin, PayloadFile::read(payload)?).await {
             Ok(made) => format!("{made:#}\n"),
             Err(reason) => {
                 println!("  ✗ {name}: {}", clean(&reason));
@@ -86,7 +88,7 @@ impl Test {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         };
-        // How it is laid out does not matter.
+        // The layout of the JSON does not matter.
         let same = expected.as_deref().is_some_and(|text| is_same(text, &made));
         if same {
             println!("  ✓ {name}");
@@ -108,23 +110,27 @@ impl Test {
     }
 }
 
-/// The payloads of a project.
+/// Returns the payload files of a project.
 fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
     let payloads = folder.join("payloads");
-    let entries = std::fs::read_dir(&payloads).with_context(|| format!("cannot look into {}", payloads.display()))?;
+    let entries =
+        std::fs::read_dir(&payloads).with_context(|| format!("cannot read the folder {}", payloads.display()))?;
     let mut files: Vec<PathBuf> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| is_payload(file)).collect();
     files.sort();
-    ensure!(!files.is_empty(), "{} holds no payload; put one there as NAME.json", payloads.display());
+    ensure!(!files.is_empty(), "{} does not have a payload; add one as NAME.json", payloads.display());
     Ok(files)
 }
 
-/// What the plugin makes of a payload, or why a host would not take it.
-async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
+/// Returns the outcome that the plugin returns for a payload.
+///
+/// # Errors
+/// Returns the reason if a host would not accept the outcome.
+async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
     let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
-    let trial = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
-    let event = Event { received_at: RECEIVED_AT_MS, context, ..trial };
+    let event = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
+    let event = Event { received_at: RECEIVED_AT_MS, context, ..event };
     let (verdict, _) = map::run(plugin, &event, &source).await;
     match verdict {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {
@@ -132,7 +138,7 @@ async fn make(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, Strin
         }
         Verdict::Wait(reason) => Err(reason),
         _ => {
-            // What a host would keep is less than what the plugin said: that is asked for by itself.
+            // A host keeps only a part of the outcome, so a second call returns all of it.
             plugin.outcome_json(&event, &source.settings.settings).await.result.map_err(|error| error.to_string())
         }
     }
@@ -143,9 +149,9 @@ fn is_same(expected: &str, made: &str) -> bool {
     read(expected).is_some_and(|expected| Some(expected) == read(made))
 }
 
-/// The lines that differ, with a few around them.
+/// Returns the lines that differ, each with a few lines before and after.
 fn difference(expected: &str, made: &str) -> String {
-    // Laid out alike, so that only what matters differs.
+    // The same layout on both sides, so that only values differ.
     let expected = serde_json::from_str::<Value>(expected).map_or(expected.to_owned(), |value| format!("{value:#}\n"));
     let diff = TextDiff::from_lines(expected.as_str(), made);
     let mut text = String::new();

@@ -1,6 +1,6 @@
-// Makes a component of a JavaScript or TypeScript project. Run by `node --eval` in the project's folder, so that the
-// packages are those that are installed for it. The arguments are the entry file, the folder with the WIT, the world
-// and the file to write.
+// Builds a JavaScript or TypeScript project to a component. `node --eval` runs this script in the folder of the project,
+// so that the project's own packages are used. The arguments are the entry file, the folder of the WIT files, the world
+// and the output file.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ try {
   const { output } = await bundle.generate({ format: "esm", codeSplitting: false });
   const sourcePath = join(folder, "bundle.js");
   writeFileSync(sourcePath, output[0].code);
-  // What is left out here is not imported either: such a plugin needs nothing but the log.
+  // A component does not import disabled features. A plugin may import only the log.
   const disableFeatures = ["stdio", "random", "clocks", "http", "fetch-event"];
   const { component } = await componentize({ sourcePath, witPath, worldName, disableFeatures });
   writeFileSync(out, component);

@@ -1,17 +1,18 @@
-//! Builds JavaScript and TypeScript projects to components, with the Node.js of the machine and the packages that are
-//! installed for the project.
+//! Builds JavaScript and TypeScript projects to components with the installed Node.js and the packages of the project.
 
-use super::project::{Built, Entry, print};
+use super::built::Built;
+use super::entry::Entry;
+use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
 
-/// What node runs in the project's folder.
+/// The script that Node.js runs in the folder of the project.
 const BUILDER: &str = include_str!("javascript.mjs");
-/// componentize-js finds the last one only where it is asked for by name.
+/// The packages that a build needs. componentize-js finds the last one only if the project itself depends on it.
 const PACKAGES: [&str; 3] = ["@bytecodealliance/componentize-js", "rolldown", "@bytecodealliance/preview2-shim"];
-/// For projects with a `tsconfig.json`.
+/// The package that projects with a `tsconfig.json` need as well.
 const TYPE_CHECKER: &str = "typescript";
 const NODE_MAJOR_MIN: u32 = 20;
 
@@ -22,35 +23,35 @@ pub(super) struct Project {
     node: String,
 }
 
-/// `package.json`, as far as it matters here.
+/// The used members of `package.json`.
 #[derive(Deserialize)]
 struct Package {
     name: Option<String>,
 }
 
 impl Project {
-    /// Finds the project's entry and what it takes to build it.
+    /// Finds the entry of a project and the tools to build it with.
     ///
     /// # Errors
-    /// What is missing and how to get it.
+    /// Returns an error that names what is missing and the command that installs it.
     pub fn open(folder: &Path) -> Result<Self> {
         let mut entry = Entry::find(folder, &["ts", "js", "mjs"])?;
         let manifest = folder.join("package.json");
         let text = std::fs::read(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
         let package: Package = serde_json::from_slice(&text).with_context(|| format!("{}", manifest.display()))?;
         if let Some(name) = package.name {
-            // `@scope/name`.
+            // The name may have a scope: `@scope/name`.
             entry.name = name.rsplit('/').next().unwrap_or_default().to_owned();
         }
-        let node = print("node", &["--version"]).context(
-            "building JavaScript takes Node.js 20 or newer with npm; get it from https://nodejs.org or with \
+        let node = output_of("node", &["--version"]).context(
+            "building JavaScript needs Node.js 20 or newer with npm; install it from https://nodejs.org or with \
              `apt-get install nodejs npm`",
         )?;
         let major = node.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
         ensure!(
             major >= Some(NODE_MAJOR_MIN),
-            "building JavaScript takes Node.js {NODE_MAJOR_MIN} or newer and this is {node}; get it from \
-             https://nodejs.org"
+            "building JavaScript needs Node.js {NODE_MAJOR_MIN} or newer, but {node} is installed; get a newer one \
+             from https://nodejs.org"
         );
         let checks_types = entry.folder.join("tsconfig.json").is_file();
         let mut packages = PACKAGES.into_iter().chain(checks_types.then_some(TYPE_CHECKER));
@@ -61,15 +62,20 @@ impl Project {
         Ok(Self { entry, node })
     }
 
+    /// Returns the names of the tools.
     pub fn tools(&self) -> String {
         format!("Node.js {} and the project's componentize-js", self.node)
     }
 
+    /// Builds the project.
+    ///
+    /// # Errors
+    /// Returns an error if the build fails.
     pub fn build(self) -> Result<Built> {
         let Self { entry, .. } = self;
         let wasm = entry.run(|out| {
             let mut node = Command::new("node");
-            // Packages are looked for from where the code stands, and code on the command line stands here.
+            // Node.js looks for the packages of code from the command line in the current folder.
             node.current_dir(&entry.folder).args(["--input-type=module", "--eval", BUILDER, "--"]);
             node.arg(entry.folder.join(&entry.file)).arg(entry.wit()).arg(&entry.world).arg(out);
             node
@@ -78,7 +84,7 @@ impl Project {
     }
 }
 
-/// Whether Node would find a package from a folder: in its `node_modules` or in one further up.
+/// Returns whether Node.js finds a package from a folder: in its `node_modules` or in that of a parent folder.
 fn is_installed(folder: &Path, package: &str) -> bool {
     folder.ancestors().any(|folder| folder.join("node_modules").join(package).is_dir())
 }

@@ -1,6 +1,8 @@
-//! Builds Python projects to components, with componentize-py.
+//! Builds Python projects to components with componentize-py.
 
-use super::project::{Built, Entry, SDK, print};
+use super::built::Built;
+use super::entry::{Entry, SDK};
+use super::program::output_of;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,32 +19,37 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Finds the project's entry and what it takes to build it: in the project's own environment, in the one that is
-    /// active, or wherever programs are.
+    /// Finds the entry of a project and componentize-py: in the virtual environment of the project, in the active one,
+    /// or in `PATH`.
     ///
     /// # Errors
-    /// What is missing and how to get it.
+    /// Returns an error that names what is missing and the command that installs it.
     pub fn open(folder: &Path) -> Result<Self> {
         let entry = Entry::find(folder, &["py"])?;
         let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
         let environments = [Some(entry.folder.join(".venv")), active].into_iter().flatten();
         let mut builders = environments.map(|folder| folder.join("bin").join(BUILDER)).chain([PathBuf::from(BUILDER)]);
-        let found = builders.find_map(|builder| print(&builder, &["--version"]).map(|version| (builder, version)));
+        let found = builders.find_map(|builder| output_of(&builder, &["--version"]).map(|version| (builder, version)));
         let folder = folder.display();
         let (builder, version) = found.with_context(|| {
             format!(
-                "building Python takes {BUILDER}; get it with `python3 -m venv {folder}/.venv && \
-                 {folder}/.venv/bin/pip install {BUILDER}=={BUILDER_VERSION}` (on Debian `apt-get install \
-                 python3-venv` comes before)"
+                "building Python needs {BUILDER}; install it with `python3 -m venv {folder}/.venv && \
+                 {folder}/.venv/bin/pip install {BUILDER}=={BUILDER_VERSION}` (on Debian, run `apt-get install \
+                 python3-venv` first)"
             )
         })?;
         Ok(Self { entry, builder, version })
     }
 
+    /// Returns the name and version of the tool.
     pub fn tools(&self) -> &str {
         &self.version
     }
 
+    /// Builds the project.
+    ///
+    /// # Errors
+    /// Returns an error if the build fails.
     pub fn build(self) -> Result<Built> {
         let Self { entry, builder, .. } = self;
         let module = entry.file.trim_end_matches(".py");

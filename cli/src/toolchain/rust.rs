@@ -1,9 +1,10 @@
 //! Builds Rust crates to core modules.
 //!
-//! A crate needs a standard library for `wasm32-unknown-unknown`. Where rustup has put one, plain cargo does; where
-//! rustup's servers are out of reach, Debian's compiler builds one from the source that Debian packages.
+//! A crate needs a standard library for `wasm32-unknown-unknown`. If rustup has installed one, cargo is used as usual.
+//! Where the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian packages.
 
-use super::project::{Built, print};
+use super::built::Built;
+use super::program::output_of;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -14,31 +15,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Memory that an instance starts with: enough for a bundled mapper and its largest sample, so that `memory.grow`, which
-/// changes page tables on all cores, stays out of the hot path.
+/// The initial memory of an instance: enough for a bundled mapper and its largest sample, so that the hot path does not
+/// call `memory.grow`, which changes page tables on all cores.
 const INITIAL_MEMORY_BYTES: u32 = 512 * 1024;
-/// Part of the initial memory. Mappers do not recurse deeply; the linker's default of 1 MiB would be most of it.
+/// The size of the stack, which is part of the initial memory. Mappers do not recurse deeply, and the linker's default
+/// of 1 MiB is more than the initial memory.
 const STACK_BYTES: u32 = 128 * 1024;
-/// The profile that plugins are built with, unless their workspace has its own of this name: small and fast code.
+/// The name of the profile for plugins, which makes small and fast code. A profile of this name in the workspace takes
+/// precedence.
 const PROFILE: &str = "plugin";
 const PROFILE_SETTINGS: [&str; 6] =
     [r#"inherits="release""#, "opt-level=3", "lto=true", "codegen-units=1", r#"panic="abort""#, "strip=true"];
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// Compiler, cargo and standard library for plugins.
+/// The compiler, cargo and the standard library for plugins.
 #[derive(Debug)]
 pub(super) enum Toolchain {
-    /// The usual ones, with a standard library for WebAssembly beside them.
+    /// The default compiler, which has a standard library for WebAssembly.
     Ready {
-        /// What the compiler calls itself.
+        /// The name and version of the compiler.
         version: String,
     },
-    /// Debian's, with a standard library that is built along.
+    /// Debian's compiler, which builds the standard library together with the plugins.
     FromSource {
-        /// What the compiler calls itself.
+        /// The name and version of the compiler.
         version: String,
-        /// The source of the standard library.
+        /// The folder of the source of the standard library.
         library: PathBuf,
         /// A linker for WebAssembly.
         linker: PathBuf,
@@ -46,18 +49,19 @@ pub(super) enum Toolchain {
 }
 
 impl Toolchain {
-    /// Finds what the machine has.
+    /// Finds an installed toolchain.
     ///
     /// # Errors
-    /// What is missing and how to get it.
+    /// Returns an error that names what is missing and the command that installs it.
     pub fn find() -> Result<Self> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        if print(&rustc, &["--print", "target-libdir", "--target", TARGET]).is_some_and(|dir| has_std(Path::new(&dir)))
+        if output_of(&rustc, &["--print", "target-libdir", "--target", TARGET])
+            .is_some_and(|dir| has_std(Path::new(&dir)))
         {
             return Ok(Self::Ready { version: version(&rustc).unwrap_or_default() });
         }
         let version = version(DEBIAN_RUSTC);
-        let library = print(DEBIAN_RUSTC, &["--print", "sysroot"])
+        let library = output_of(DEBIAN_RUSTC, &["--print", "sysroot"])
             .map(|sysroot| Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
             .filter(|library| library.join("std/Cargo.toml").is_file());
         let linker = find_linker(&rustc);
@@ -74,10 +78,10 @@ impl Toolchain {
         }
     }
 
-    /// Builds crates, each workspace's in one run of cargo, whose progress goes to standard error.
+    /// Builds crates, with one call of cargo for each workspace. The messages of cargo go to standard error.
     ///
     /// # Errors
-    /// When a folder is no plugin crate, or cargo fails.
+    /// Returns an error if a folder is not a plugin crate or cargo fails.
     pub fn build(&self, folders: &[PathBuf]) -> Result<Vec<Built>> {
         let mut workspaces: BTreeMap<PathBuf, Workspace> = BTreeMap::new();
         for folder in folders {
@@ -94,10 +98,10 @@ impl Toolchain {
         Ok(built)
     }
 
-    /// Reads what cargo says of the crate in a folder: its workspace's root and target folder, and itself.
+    /// Returns the workspace root, the target folder and the package of the crate in a folder.
     fn package(&self, folder: &Path) -> Result<(PathBuf, PathBuf, Package)> {
         let manifest = folder.join("Cargo.toml");
-        let manifest = manifest.canonicalize().with_context(|| format!("cannot look at {}", manifest.display()))?;
+        let manifest = manifest.canonicalize().with_context(|| format!("cannot open {}", manifest.display()))?;
         let output = self
             .cargo()
             .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
@@ -112,7 +116,7 @@ impl Toolchain {
             package.with_context(|| format!("{} is a workspace; give the folders of its crates", folder.display()))?;
         ensure!(
             package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")),
-            "{} is no plugin: write `crate-type = [\"cdylib\"]` under [lib] in {}",
+            "{} is not a plugin: write `crate-type = [\"cdylib\"]` under [lib] in {}",
             package.name,
             manifest.display()
         );
@@ -121,7 +125,7 @@ impl Toolchain {
 
     fn build_workspace(&self, root: &Path, workspace: Workspace) -> Result<Vec<Built>> {
         let mut cargo = self.cargo();
-        // Apart from the host's own target folder: another version of cargo and other flags are at work here.
+        // The host has another target folder, because its version of cargo and its flags may differ.
         cargo.env("CARGO_TARGET_DIR", workspace.target_dir.join("wasm"));
         cargo.args(["build", "--profile", PROFILE, "--target", TARGET, "--message-format=json-render-diagnostics"]);
         cargo.arg("--manifest-path").arg(root.join("Cargo.toml"));
@@ -134,7 +138,7 @@ impl Toolchain {
             }
         }
         if matches!(self, Self::FromSource { .. }) {
-            // Without what prints backtraces: a plugin that traps is gone, and the engine says where.
+            // Backtraces are left out: the engine reports where a plugin traps.
             cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=default"]);
         }
         let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
@@ -161,14 +165,14 @@ impl Toolchain {
             Self::Ready { .. } => Command::new("cargo"),
             Self::FromSource { linker, .. } => {
                 let mut cargo = Command::new(DEBIAN_CARGO);
-                // The standard library is built with features that are not stable.
+                // The build of the standard library uses unstable features.
                 cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC);
                 cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
                 cargo
             }
         };
         cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
-        // They would take the place of the flags above.
+        // These variables would override the flags above.
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
         cargo
     }
@@ -193,7 +197,7 @@ struct Workspace {
     packages: Vec<Package>,
 }
 
-/// What `cargo metadata` prints, as far as it matters here.
+/// The used members of the output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -214,16 +218,16 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-/// A line of what `cargo build` prints: those with files are finished crates.
+/// A line of the output of `cargo build`. Lines with files are about finished crates.
 #[derive(Deserialize)]
 struct Message {
     package_id: String,
     filenames: Vec<PathBuf>,
 }
 
-/// `rustc 1.96.0`, without the commit and the date.
+/// Returns the name and version of a compiler without commit and date, such as `rustc 1.96.0`.
 fn version(rustc: impl AsRef<OsStr>) -> Option<String> {
-    let line = print(rustc, &["--version"])?;
+    let line = output_of(rustc, &["--version"])?;
     Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
@@ -232,14 +236,14 @@ fn has_std(folder: &Path) -> bool {
     files.map(|file| file.file_name()).any(|name| name.to_string_lossy().starts_with("libstd-"))
 }
 
-/// rustup's own linker, or LLVM's.
+/// Returns the path of the linker of rustup or of LLVM.
 fn find_linker(rustc: &OsStr) -> Option<PathBuf> {
-    let sysroot = print(rustc, &["--print", "sysroot"])?;
-    let host = print(rustc, &["--print", "host-tuple"])?;
+    let sysroot = output_of(rustc, &["--print", "sysroot"])?;
+    let host = output_of(rustc, &["--print", "host-tuple"])?;
     let rust_lld = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let wasm_ld = std::env::split_paths(&path).map(|folder| folder.join("wasm-ld")).find(|file| file.is_file());
-    // A link that dangles is no file.
+    // The check also excludes dangling links.
     Some(rust_lld).filter(|file| file.is_file()).or(wasm_ld)
 }
 
@@ -254,7 +258,7 @@ fn missing(rustc: bool, library: bool, linker: bool) -> String {
     format!("{} {}", missing.join(", "), if missing.len() == 1 { "is" } else { "are" })
 }
 
-/// Whether a workspace has a profile of its own for plugins.
+/// Returns whether a workspace has a profile for plugins.
 fn has_profile(root: &Path) -> bool {
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
     manifest.lines().any(|line| line.trim() == format!("[profile.{PROFILE}]"))

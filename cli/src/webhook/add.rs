@@ -1,31 +1,33 @@
 //! `hookmill webhook add`.
 
-use super::secret::{Secret, made};
+use super::secret::{Secret, created_secret};
 use crate::client::{Connection, print};
-use crate::text::plain;
+use crate::text::clean;
 use anyhow::{Result, anyhow};
 use clap::Args;
+use hookmill_host::api::shapes::IssuedSource;
 use serde_json::{Map, Value};
 
+/// The arguments of `hookmill webhook add`.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// Its name, which stands in its URL
+    /// The name of the source, which is part of its URL
     name: String,
     #[command(flatten)]
     secret: Secret,
-    /// How its vendor signs [default: hookmill]
+    /// The scheme that the vendor signs with [default: hookmill]
     #[arg(long)]
     scheme: Option<String>,
-    /// The plugin that maps its payloads [default: the one of its name, else whichever fits]
+    /// The plugin that maps the payloads [default: the plugin with the name of the source, else the first that fits]
     #[arg(long)]
     plugin: Option<String>,
-    /// Whether the playbook runs on its incidents
+    /// Whether the playbook runs on new incidents of the source
     #[arg(long, value_name = "true|false")]
     auto_triage: Option<bool>,
     /// The playbook's name
     #[arg(long)]
     playbook: Option<String>,
-    /// A network that it posts from; may be repeated
+    /// A network that the source may send from; may be repeated
     #[arg(long = "allow-ip", value_name = "NETWORK")]
     allow_ips: Vec<String>,
     /// Any other key of a source in the configuration, e.g. `requests_per_second=100`; the value is JSON or text
@@ -36,6 +38,7 @@ pub(crate) struct Add {
 }
 
 impl Add {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut body: Map<String, Value> = self.set.into_iter().collect();
         let texts = [
@@ -53,22 +56,26 @@ impl Add {
             body.insert("allow_ips".to_owned(), self.allow_ips.into());
         }
         let answer = self.connection.open()?.post_json(&["webhooks"], &body.into())?;
-        print(self.connection.json, &answer, |answer| {
-            let [name, scheme] = ["name", "scheme"].map(|key| plain(&answer[key]));
-            let hint = answer["suggested_scheme"].as_str().map(|suggested| {
-                format!(
-                    "its mapper says that the vendor signs with `{suggested}`; if so, remove it and add it with --scheme \
-                     {suggested}\n"
-                )
-            });
-            format!(
-                "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}",
-                hint.unwrap_or_default(),
-                made(answer)
-            )
-        });
+        let issued: IssuedSource = serde_json::from_value(answer.clone())?;
+        print(self.connection.json, &answer, |_| registered(&issued));
         Ok(())
     }
+}
+
+fn registered(issued: &IssuedSource) -> String {
+    let name = clean(&issued.source.name);
+    let scheme = issued.source.scheme.as_deref().map(clean).unwrap_or_default();
+    let hint = issued.suggested_scheme.as_ref().map(|suggested| {
+        format!(
+            "its mapper says that the vendor signs with `{suggested}`; if so, remove it and add it with --scheme \
+             {suggested}\n"
+        )
+    });
+    format!(
+        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}",
+        hint.unwrap_or_default(),
+        created_secret(issued)
+    )
 }
 
 fn key_and_value(text: &str) -> Result<(String, Value)> {

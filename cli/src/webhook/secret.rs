@@ -1,12 +1,12 @@
-//! Secrets of sources on the command line.
+//! The secret of a source: given on the command line, or created by the host.
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::Value;
+use hookmill_host::api::shapes::IssuedSource;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-/// The secret of a source. Without one the host makes it.
+/// The options that give a secret. Without them, the host creates one.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct Secret {
@@ -19,7 +19,10 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// Reads the secret from its argument, its file or standard input.
+    /// Returns the secret that the options give, or `None` if the host shall create one.
+    ///
+    /// # Errors
+    /// Returns an error if the secret is empty or cannot be read.
     pub fn read(self) -> Result<Option<String>> {
         let text = match (self.secret, self.secret_file) {
             (None, None) => return Ok(None),
@@ -44,9 +47,9 @@ impl Secret {
     }
 }
 
-/// The secret that the host made, which is shown this once.
-pub(super) fn made(answer: &Value) -> String {
-    match answer["secret"].as_str() {
+/// Returns a line with the secret that the host created, or nothing. No later answer contains the secret.
+pub(super) fn created_secret(source: &IssuedSource) -> String {
+    match &source.secret {
         Some(secret) => format!("its secret, shown this once: {secret}"),
         None => String::new(),
     }

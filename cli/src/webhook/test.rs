@@ -1,17 +1,19 @@
 //! `hookmill webhook test`.
 
 use crate::client::{Connection, print};
-use crate::text::{list, plain};
+use crate::text::clean;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use serde_json::{Value, json};
+use hookmill_host::api::shapes::{DryRun, Stage};
+use serde_json::json;
 use std::path::PathBuf;
 
+/// The arguments of `hookmill webhook test`.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// The source's name
+    /// The name of the source
     name: String,
-    /// A payload to send [default: the newest that the source has sent, else a sample]
+    /// A file with the payload [default: the newest payload of the source, else a sample]
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
     #[command(flatten)]
@@ -19,6 +21,7 @@ pub(crate) struct Test {
 }
 
 impl Test {
+    /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut body = json!({});
         if let Some(file) = &self.payload {
@@ -26,17 +29,18 @@ impl Test {
             body["body"] = text.into();
         }
         let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &body)?;
-        print(self.connection.json, &answer, stages);
-        ensure!(answer["ok"] == true, "a payload of `{}` would not become an incident: see the stage above", self.name);
+        let dry_run: DryRun = serde_json::from_value(answer.clone())?;
+        print(self.connection.json, &answer, |_| stages(&dry_run));
+        ensure!(dry_run.ok, "a payload of `{}` would not become an incident: see the stage above", self.name);
         Ok(())
     }
 }
 
-fn stages(answer: &Value) -> String {
+fn stages(dry_run: &DryRun) -> String {
     let mut text = String::new();
-    for stage in list(&answer["stages"]) {
-        let mark = if stage["ok"] == true { "ok" } else { "FAILED" };
-        text.push_str(&format!("{:<8} {mark:<7} {}\n", plain(&stage["stage"]), plain(&stage["detail"])));
+    for Stage { stage, ok, detail } in &dry_run.stages {
+        let mark = if *ok { "ok" } else { "FAILED" };
+        text.push_str(&format!("{:<8} {mark:<7} {}\n", clean(stage), clean(detail)));
     }
     text.push_str("nothing was stored or delivered");
     text

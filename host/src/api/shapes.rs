@@ -24,9 +24,7 @@ pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, N
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{Difference, Differences, FieldChange, Report};
 pub use list::List;
-pub use notification::{
-    DryRunAttempt, DryRunMail, DryRunRequest, DryRunStep, NotificationDryRun, ShownNotification,
-};
+pub use notification::{DryRunAttempt, DryRunMail, DryRunRequest, DryRunStep, NotificationDryRun, ShownNotification};
 pub use plugin::{FileState, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use source::{
     IssuedSource, PluginNames, ShownSource, SourceError, SourceOrigin, SourceSecret, UnusableSource, UsableSource,

@@ -19,10 +19,14 @@ pub struct OutgoingRequest {
 /// A request as shown in a dry run.
 #[derive(Debug, Serialize)]
 pub struct ShownRequest {
-    method: String,
-    url: String,
-    headers: Vec<(String, String)>,
-    body: String,
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
 }
 
 impl OutgoingRequest {

@@ -1,10 +1,10 @@
-//! What new projects are made of: the templates, which are kept beside each SDK, and the SDKs themselves, so that a
-//! project needs nothing that is published nowhere.
+//! The files of new projects: the templates, which are in the folder of each SDK, and the SDKs, which are copied because
+//! they are not published.
 
 /// A file of a new project.
 #[derive(Debug)]
 pub(super) struct File {
-    /// Where it goes in the project.
+    /// The path of the file in the project.
     pub path: &'static str,
     pub text: &'static str,
 }
@@ -15,7 +15,7 @@ macro_rules! sdk {
     };
 }
 
-/// `path` of the project, from `file` of the folder `sdk`.
+/// Lists files: the path in the project, and the path in the folder `sdk`.
 macro_rules! files {
     ($($path:literal $file:literal)*) => {
         &[$(File { path: $path, text: sdk!($file) }),*]
@@ -55,7 +55,7 @@ pub(super) const RUST: &[File] = files![
     "sdk/src/time.rs" "rust/src/time.rs"
 ];
 
-/// The rest of a JavaScript or TypeScript project.
+/// Lists the files of a JavaScript or TypeScript project.
 macro_rules! javascript {
     ($($path:literal $file:literal)*) => {
         files![

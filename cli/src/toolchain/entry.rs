@@ -1,40 +1,34 @@
-//! What the projects of all languages have in common.
+//! The entry file of a project that is not written in Rust.
 
 use anyhow::{Context, Result, ensure};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-/// The kinds of plugin that are not written in Rust: the entry file has the kind's name, the world is `KIND-plugin`.
+/// The kinds of plugins that can be written in these languages. The entry file is called after the kind; the world is
+/// `KIND-plugin`.
 pub(super) const KINDS: [&str; 1] = ["mapper"];
-/// The folder of a project that holds the SDK of its language, with the WIT that the project was made for in `wit`.
-pub(crate) const SDK: &str = "sdk";
+/// The folder of the SDK in a project. Its subfolder `wit` has the interface that the SDK was made for.
+pub(super) const SDK: &str = "sdk";
 
-/// A plugin that was built.
-#[derive(Debug)]
-pub struct Built {
-    /// The name of its package.
-    pub name: String,
-    /// A component, or a core module that carries its component type.
-    pub wasm: Vec<u8>,
-}
-
-/// A project in a language that has one file of code at its entry.
+/// A project in a language in which one file of code is the entry.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The plugin's name.
     pub name: String,
     pub folder: PathBuf,
-    /// The file of code, inside the folder.
+    /// The path of the file of code inside the folder.
     pub file: String,
-    /// The world that it implements.
+    /// The world that the file implements.
     pub world: String,
 }
 
 impl Entry {
-    /// Finds the entry file, which has one of these endings and the name of a kind.
+    /// Finds the entry file, which is called after a kind of plugin and has one of these file name extensions.
+    ///
+    /// # Errors
+    /// Returns an error if the folder has no entry file or no SDK.
     pub fn find(folder: &Path, endings: &[&str]) -> Result<Self> {
-        let folder = folder.canonicalize().with_context(|| format!("cannot look at {}", folder.display()))?;
+        let folder = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
         let mut files =
             KINDS.iter().flat_map(|kind| endings.iter().map(move |ending| (kind, format!("{kind}.{ending}"))));
         let (kind, file) = files
@@ -42,20 +36,25 @@ impl Entry {
             .with_context(|| format!("{} has no {}.{}", folder.display(), KINDS.join(" or "), endings.join(" or .")))?;
         ensure!(
             folder.join(SDK).join("wit").is_dir(),
-            "{} has no {SDK}/wit with the interface that it is written for; `hookmill plugin new` makes projects with it",
+            "{} has no {SDK}/wit with the interface of the plugin; `hookmill plugin new` creates projects that \
+             have one",
             folder.display()
         );
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, world: format!("{kind}-plugin"), file, folder })
     }
 
+    /// Returns the folder of the WIT files.
     pub fn wit(&self) -> PathBuf {
         self.folder.join(SDK).join("wit")
     }
 
-    /// Runs a builder that writes the file it is given, and takes that file.
+    /// Runs the command that `builder` returns for an output file. Returns the content of that file.
+    ///
+    /// # Errors
+    /// Returns an error if the command fails or writes no file.
     pub fn run(&self, builder: impl FnOnce(&Path) -> Command) -> Result<Vec<u8>> {
-        let folder = tempfile::tempdir().context("cannot make a folder for the build")?;
+        let folder = tempfile::tempdir().context("cannot create a folder for the build")?;
         let out = folder.path().join("plugin.wasm");
         let mut command = builder(&out);
         let program = command.get_program().to_string_lossy().into_owned();
@@ -63,10 +62,4 @@ impl Entry {
         ensure!(status.success(), "{} was not built; the messages of its tools are above", self.name);
         std::fs::read(&out).with_context(|| format!("{program} wrote no component of {}", self.name))
     }
-}
-
-/// Returns what a program prints, without the end of the line; `None` if the program fails or is missing.
-pub(super) fn print(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
