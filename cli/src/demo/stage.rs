@@ -61,9 +61,9 @@ impl Stage {
             missing.join(", ")
         );
         let started = Instant::now();
-        let folder = TempDir::with_prefix("hookmill-demo-").context("cannot make a folder for the host")?;
+        let folder = TempDir::with_prefix("hookmill-demo-").context("cannot create a folder for the host")?;
         let plugins_dir = folder.path().join("plugins");
-        DirBuilder::new().mode(0o700).create(&plugins_dir).context("cannot make the plugins folder")?;
+        DirBuilder::new().mode(0o700).create(&plugins_dir).context("cannot create the plugins folder")?;
         for vendor in vendors() {
             let file = format!("{vendor}.wasm");
             std::fs::copy(mappers.join(&file), plugins_dir.join(&file))
