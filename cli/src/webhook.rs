@@ -4,8 +4,8 @@ mod add;
 mod secret;
 mod test;
 
-use super::client::{Connection, Query, print};
-use super::text::{clean, table, time};
+use super::client::{Connection, Query, print, print_shape};
+use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
 use hookmill_host::api::shapes::{IssuedSource, List, PluginNames, ShownSource, UnusableSource, UsableSource};
@@ -61,14 +61,12 @@ impl Webhook {
 
 fn list(connection: &Connection) -> Result<()> {
     let answer = connection.open()?.get(&["sources"], &Query::new())?;
-    let sources: List<ShownSource> = serde_json::from_value(answer.clone())?;
-    print(connection.json, &answer, |_| {
+    print_shape(connection.json, &answer, |sources: List<ShownSource>| {
         table(
             ["NAME", "SCHEME OR KIND", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
             sources.data.iter().map(row).collect(),
         )
-    });
-    Ok(())
+    })
 }
 
 fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
@@ -80,14 +78,13 @@ fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<S
         body["overlap"] = overlap.into();
     }
     let answer = connection.open()?.post_json(&["sources", name, "rotate"], &body)?;
-    let issued: IssuedSource = serde_json::from_value(answer.clone())?;
-    print(connection.json, &answer, |_| {
+    print_shape(connection.json, &answer, |issued: IssuedSource| {
         let former = issued.source.secrets.iter().rev().nth(1);
-        let until =
-            former.map(|secret| format!("; the former one is valid until {} UTC", time(&json!(secret.not_after))));
+        let until = former.map(|secret| {
+            format!("; the former one is valid until {} UTC", secret.not_after.map(utc).unwrap_or_default())
+        });
         format!("{name} has a new secret{}\n{}", until.unwrap_or_default(), created_secret(&issued))
-    });
-    Ok(())
+    })
 }
 
 fn row(source: &ShownSource) -> [String; 8] {
@@ -98,8 +95,10 @@ fn row(source: &ShownSource) -> [String; 8] {
 }
 
 fn usable_row(source: &UsableSource) -> [String; 8] {
-    let last_error =
-        source.last_error.as_ref().map(|error| format!("{} {}", time(&json!(error.at)), clean(&error.code)));
+    let last_error = source
+        .last_error
+        .as_ref()
+        .map(|error| format!("{} {}", error.at.map(utc).unwrap_or_default(), clean(&error.code)));
     [
         clean(&source.name),
         source.scheme.as_deref().map_or_else(|| source.kind.to_string(), clean),
@@ -110,13 +109,14 @@ fn usable_row(source: &UsableSource) -> [String; 8] {
         source.origin.to_string(),
         source.accepted.to_string(),
         source.refused.to_string(),
-        time(&json!(source.last_success)),
+        source.last_success.map(utc).unwrap_or_default(),
         last_error.unwrap_or_default(),
     ]
 }
 
 fn unusable_row(source: &UnusableSource) -> [String; 8] {
     let empty = String::new;
-    let last_error = format!("{} {}", time(&json!(source.last_error.at)), clean(&source.last_error.code));
+    let last_error =
+        format!("{} {}", source.last_error.at.map(utc).unwrap_or_default(), clean(&source.last_error.code));
     [clean(&source.name), empty(), empty(), source.origin.to_string(), empty(), empty(), empty(), last_error]
 }

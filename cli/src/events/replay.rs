@@ -67,7 +67,7 @@ fn changes(result: &EventDryRun) -> String {
         let number = incident.number.as_deref().map_or_else(|| "a new incident".to_owned(), clean);
         let same = if incident.changes.is_empty() { " stays as it is" } else { "" };
         text += &format!("\n{number}, {}{same}\n", clean(&incident.source_ref));
-        text.extend(incident.changes.iter().map(|change| field_change(&json!(change))));
+        text.extend(incident.changes.iter().map(field_change));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! `hookmill plugin list`.
 
-use crate::client::{Connection, print};
-use crate::text::{clean, short, table, time};
+use crate::client::{Connection, print_shape};
+use crate::text::{clean, short, table, utc};
 use anyhow::Result;
 use clap::Args;
 use hookmill_host::api::shapes::{self, ShownPlugin};
@@ -18,12 +18,10 @@ impl List {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let answer = self.connection.open()?.get(&["plugins"], &[])?;
-        let plugins: shapes::List<ShownPlugin> = serde_json::from_value(answer.clone())?;
-        print(self.connection.json, &answer, |_| {
+        print_shape(self.connection.json, &answer, |plugins: shapes::List<ShownPlugin>| {
             let rows = plugins.data.iter().map(row);
             table(["NAME", "KIND", "VERSION", "SHA256", "STATE", "LOADED", "LAST REFUSED"], rows.collect())
-        });
-        Ok(())
+        })
     }
 }
 
@@ -34,7 +32,7 @@ fn row(plugin: &ShownPlugin) -> [String; 7] {
         plugin.version.as_deref().map(clean).unwrap_or_default(),
         short(&json!(plugin.sha256)),
         plugin.state.to_string(),
-        time(&json!(plugin.loaded_at)),
+        plugin.loaded_at.map(utc).unwrap_or_default(),
         plugin.error.as_deref().map(clean).unwrap_or_default(),
     ]
 }

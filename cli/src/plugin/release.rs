@@ -1,11 +1,11 @@
 //! `hookmill plugin diff|promote|rollback`: shows what a new version changes, and chooses the live version.
 
-use crate::client::{Connection, print};
-use crate::text::{clean, fields, time};
+use crate::client::{Connection, print, print_shape, read};
+use crate::text::{clean, fields, utc};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, PluginWithVersions, Report};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// The arguments of `hookmill plugin diff`.
@@ -29,12 +29,12 @@ impl Diff {
                 client.post_bytes(&["plugins", &self.name, "diff"], bytes)?
             }
             None => {
-                let plugin = serde_json::from_value(client.get(&["plugins", &self.name], &[])?)?;
+                let plugin = read(&client.get(&["plugins", &self.name], &[])?)?;
                 let newest = newest_report(plugin);
                 json!(newest.with_context(|| format!("no version of `{}` was compared yet", self.name))?)
             }
         };
-        let report: Report = serde_json::from_value(answer.clone())?;
+        let report: Report = read(&answer)?;
         print(self.connection.json, &answer, |_| report_text(&report));
         ensure!(report.passed, "the new version fails where the one before it does not");
         Ok(())
@@ -67,11 +67,9 @@ impl Release {
 
     fn request(self, command: &str) -> Result<()> {
         let answer = self.connection.open()?.post(&["plugins", &self.name, command])?;
-        let live: PluginVersion = serde_json::from_value(answer.clone())?;
-        print(self.connection.json, &answer, |_| {
+        print_shape(self.connection.json, &answer, |live: PluginVersion| {
             format!("{} {} is live ({})", clean(&live.name), clean(&live.version), clean(&live.sha256))
-        });
-        Ok(())
+        })
     }
 }
 
@@ -87,7 +85,7 @@ fn report_text(report: &Report) -> String {
     let mut text = fields([
         ("plugin", format!("{} {}", clean(&report.plugin.name), clean(&report.plugin.version))),
         ("compared with", against),
-        ("at", format!("{} UTC", time(&json!(report.at)))),
+        ("at", format!("{} UTC", utc(report.at))),
         ("payloads", payloads),
         ("same", report.same.to_string()),
         ("changed", report.changed.count.to_string()),
@@ -108,17 +106,13 @@ fn differences(title: &str, differences: &Differences) -> String {
         if let Some(reason) = reason {
             text += &format!("  {}\n", clean(reason));
         }
-        text.extend(fields.iter().map(change));
+        text.extend(fields.iter().map(field_change));
     }
     text
 }
 
 /// Returns lines with a changed value, before and after.
-pub(crate) fn field_change(shown: &Value) -> String {
-    serde_json::from_value(shown.clone()).map_or_else(|_| String::new(), |shown| change(&shown))
-}
-
-fn change(change: &FieldChange) -> String {
+pub(crate) fn field_change(change: &FieldChange) -> String {
     let side = |sign: char, value: &Option<String>| match value {
         Some(value) => format!("    {sign} {}\n", clean(value)),
         None => String::new(),

@@ -1,7 +1,7 @@
 //! `hookmill webhook add`.
 
 use super::secret::{Secret, created_secret};
-use crate::client::{Connection, print};
+use crate::client::{Connection, print_shape};
 use crate::text::clean;
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -56,9 +56,7 @@ impl Add {
             body.insert("allow_ips".to_owned(), self.allow_ips.into());
         }
         let answer = self.connection.open()?.post_json(&["webhooks"], &body.into())?;
-        let issued: IssuedSource = serde_json::from_value(answer.clone())?;
-        print(self.connection.json, &answer, |_| registered(&issued));
-        Ok(())
+        print_shape(self.connection.json, &answer, |issued: IssuedSource| registered(&issued))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `hookmill webhook test`.
 
-use crate::client::{Connection, print};
+use crate::client::{Connection, print, read};
 use crate::text::clean;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -29,7 +29,7 @@ impl Test {
             body["body"] = text.into();
         }
         let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &body)?;
-        let dry_run: DryRun = serde_json::from_value(answer.clone())?;
+        let dry_run: DryRun = read(&answer)?;
         print(self.connection.json, &answer, |_| stages(&dry_run));
         ensure!(dry_run.ok, "a payload of `{}` would not become an incident: see the stage above", self.name);
         Ok(())

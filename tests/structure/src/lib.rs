@@ -1,6 +1,6 @@
 //! Tests of the structure of this workspace: which crate and which file may import which.
 //!
-//! ARCHITECTURE.md explains the order; [`crates`] and [`modules`] hold it. There is nothing to use here.
+//! ARCHITECTURE.md explains the order; `crates` and `modules` hold it. There is nothing to use here.
 
 #[cfg(test)]
 mod crates;
