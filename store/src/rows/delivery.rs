@@ -3,7 +3,6 @@
 use super::{EventRow, Health};
 use hookmill_incident::AuditEntry;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -101,8 +100,8 @@ pub struct Attempted {
     pub health: Health,
 }
 
-/// A delivery as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A delivery with its attempts.
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryRow {
     /// The id, which receivers see as `webhook-id`.
     pub id: Uuid,
@@ -119,7 +118,6 @@ pub struct DeliveryRow {
     /// The event that the delivery is about, if it is about one.
     pub event_id: Option<Uuid>,
     /// When the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery blocks it.
-    #[serde(skip)]
     pub next_at: Option<i64>,
     /// The last error.
     pub error: Option<String>,
@@ -127,8 +125,8 @@ pub struct DeliveryRow {
     pub attempts: Vec<AttemptRow>,
 }
 
-/// An attempt as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// An attempt to send a delivery.
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "as in `Attempt`")]
 pub struct AttemptRow {
     pub number: u32,
