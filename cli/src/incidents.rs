@@ -1,10 +1,10 @@
 //! `hookmill incidents`.
 
 use super::client::{Connection, Part, Query, each, print, print_shape};
-use super::text::{clean, incident, table, utc};
+use super::text::{clean, incident, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::ShownIncident;
+use hookmill_host::api::shapes::{ListedItem, ShownIncident};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -86,9 +86,9 @@ impl List {
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
-        self.connection.print_list("incidents", query, self.part, |incidents: Vec<ShownIncident>| {
-            let rows = incidents.iter().map(|ShownIncident { number, incident, occurrences, .. }| {
-                [
+        self.connection.print_list("incidents", query, self.part, |incidents: Vec<ListedItem<ShownIncident>>| {
+            let rows = incidents.iter().map(|item| match item {
+                ListedItem::Readable(ShownIncident { number, incident, occurrences, .. }) => [
                     clean(number),
                     incident.severity.to_string(),
                     incident.status.to_string(),
@@ -96,7 +96,8 @@ impl List {
                     utc(incident.updated_at),
                     occurrences.to_string(),
                     clean(&incident.title),
-                ]
+                ],
+                ListedItem::Unreadable(unreadable) => unreadable_row(unreadable),
             });
             table(["NUMBER", "SEVERITY", "STATUS", "SOURCE", "UPDATED (UTC)", "SEEN", "TITLE"], rows.collect())
         })

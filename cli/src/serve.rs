@@ -6,6 +6,7 @@ use hookmill_host::config::Config;
 use hookmill_host::recent_log;
 use hookmill_host::reload::FileDigests;
 use hookmill_host::serve::start;
+use hookmill_incident::Clock;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +50,7 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let mut running = start(config, admin_token).await?;
+            let mut running = start(config, admin_token, Clock::default()).await?;
             running.follow(self.config, seen);
             let broken = tokio::select! {
                 _ = interrupt.recv() => false,

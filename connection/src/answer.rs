@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 /// The part of an answer's body that is kept.
 const ANSWER_BYTES_MAX: usize = 1024;
 /// The longest wait that a server can ask for; a longer one is reduced to it.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A server's answer, as far as it is kept.
 #[derive(Debug)]

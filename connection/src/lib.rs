@@ -36,7 +36,7 @@ mod client;
 mod failure;
 
 pub use address_guard::{AddressError, AddressGuard};
-pub use answer::{Answer, sanitize};
+pub use answer::{Answer, RETRY_AFTER_MAX, sanitize};
 pub use authentication::{Authentication, header_name, is_reserved};
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, guarded_client, require_http};
@@ -45,7 +45,7 @@ pub use failure::{Code, Failure};
 use std::time::Duration;
 
 /// The largest share by which jitter lengthens a wait.
-const JITTER: f64 = 0.1;
+pub const JITTER: f64 = 0.1;
 
 /// Lengthens a wait at random by up to a tenth, so that requests that failed together are not repeated together.
 pub fn with_jitter(wait: Duration) -> Duration {

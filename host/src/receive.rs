@@ -23,7 +23,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::{LastError, Recorded};
 use serde::Deserialize;
@@ -152,7 +151,7 @@ async fn take(host: &Host, arrived: Arrived<'_>) -> Result<AcceptedPayload, Http
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
-    let received_at = unix_ms();
+    let received_at = host.pipeline.store.clock().now_ms();
     // Checked before the body takes memory.
     if !source.settings.admits(peer) {
         return Err(HttpError::AddressRefused);
@@ -170,9 +169,10 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
     let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
     host.pipeline.metrics.error(name, code);
     if let Some(source) = source {
+        let now = host.pipeline.store.clock().now_ms();
         source.tally.count(|tally| {
             tally.refused += 1;
-            tally.last_error = Some(LastError::now(code, &error.to_string()));
+            tally.last_error = Some(LastError::new(now, code, &error.to_string()));
         });
     }
     // Refused strangers must not flood the log.

@@ -27,6 +27,7 @@ use crate::{api, maintenance, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Listener, LiveTls};
 use hookmill_sandbox::Sandbox;
 use hookmill_signatures::Secret;
@@ -67,16 +68,16 @@ pub struct Running {
     config: Arc<Config>,
 }
 
-/// Opens the store, loads the plugins in the background, and listens.
+/// Opens the store, loads the plugins in the background, and listens. Every decision about times uses `clock`.
 ///
 /// # Errors
 /// Returns an error that says what prevents the start, and what to do.
-pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Running> {
+pub async fn start(mut config: Config, admin_token: Option<String>, clock: Clock) -> Result<Running> {
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&config);
     let metrics = Arc::new(Metrics::default());
-    let store = Arc::new(open_store(&config, &metrics)?);
+    let store = Arc::new(open_store(&config, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
     let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
     let (configured, pulls) = (std::mem::take(&mut config.sources), std::mem::take(&mut config.pulls));
@@ -142,11 +143,11 @@ impl Capacity {
     }
 }
 
-fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store> {
+fn open_store(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
     let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
     let metrics = metrics.clone();
     let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
-    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit)
+    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit, clock)
 }
 
 /// The decisions on plugins, and the task that publishes plugins, which is not started yet.
@@ -230,6 +231,7 @@ fn spawn_tasks(
     tasks.spawn(maintenance::purge_repeats(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));

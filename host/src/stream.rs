@@ -11,8 +11,7 @@ use crate::metrics::Metrics;
 use anyhow::Result;
 use bytes::Bytes;
 use hookmill_incident::{AuditEntry, Operation};
-use hookmill_store::Store;
-use jiff::Timestamp;
+use hookmill_store::{Listed, Store};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -210,15 +209,21 @@ struct Chosen {
 }
 
 impl Chunk {
-    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
-        let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
-        let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
+    fn add(&mut self, id: Uuid, audit: &Listed<AuditEntry>, filter: &Filter) -> ControlFlow<()> {
+        let (event, chosen) = match audit {
+            Ok(audit) => (event_name(audit.operation), serde_json::from_str(audit.object.get()).unwrap_or_default()),
+            Err(_) => ("unreadable", Chosen::default()),
+        };
+        let mut entry = Entry { id, end: 0, event, source: chosen.source, severity: chosen.severity };
         self.to = id;
         self.looked_at += 1;
         if filter.matches(&entry) {
             self.bytes.extend_from_slice(format!("id: {id}\nevent: {}\ndata: ", entry.event).as_bytes());
             // Values have JSON, and a Vec takes what it is given.
-            let _ = serde_json::to_writer(&mut self.bytes, audit);
+            let _ = match audit {
+                Ok(audit) => serde_json::to_writer(&mut self.bytes, audit),
+                Err(unreadable) => serde_json::to_writer(&mut self.bytes, unreadable),
+            };
             let _ = self.bytes.write_all(b"\n\n");
             entry.end = self.bytes.len();
             self.entries.push(entry);
@@ -343,7 +348,7 @@ pub struct StreamReader {
 impl StreamReader {
     /// Returns an event with this name and the reader's position as the id.
     pub fn mark(&self, name: &str) -> Bytes {
-        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, Timestamp::now()).into()
+        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, self.stream.store.clock().now()).into()
     }
 
     /// Returns the next bytes to send; `None` when the connection ends.
@@ -418,7 +423,7 @@ mod tests {
     #[test]
     fn the_newest_entries_are_kept_and_who_is_behind_them_is_told_so() {
         let source = IdSource::after(0);
-        let ids: Vec<Uuid> = (0..10).map(|_| source.next()).collect();
+        let ids: Vec<Uuid> = (0..10).map(|_| source.next(0)).collect();
         let mut kept = Kept::after(id::before(0));
         ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
 

@@ -17,8 +17,8 @@ mod tx;
 pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use tx::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
-    Subject, TriageRequest, Tx,
+    DeadDelivery, DeliveryStatus, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, Registry,
+    RepeatKeyRow, Subject, TriageRequest, Tx,
 };
 
 use crate::Policy;

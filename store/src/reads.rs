@@ -1,8 +1,8 @@
 //! The reads that a database offers. Each one reads a single snapshot.
 
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
-    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
+    Listed, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, EventStatus};
@@ -20,21 +20,31 @@ impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
 /// same name.
 pub(crate) trait Reads {
     fn event(&self, id: Uuid) -> impl Read<Option<EventRow>>;
-    fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<EventRow>>;
+    fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
     fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;
-    fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> impl Read<Page<IncidentRow>>;
+    fn incidents(
+        &self,
+        filter: IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Page<Listed<IncidentRow>>>;
 
-    fn audit(&self, which: IncidentKey) -> impl Read<Option<Vec<AuditEntry>>>;
+    fn audit(
+        &self,
+        which: IncidentKey,
+        after: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
     fn newest_audit(&self, which: IncidentKey) -> impl Read<Option<AuditEntry>>;
     fn audit_after<T: Send + 'static>(
         &self,
         after: Uuid,
         to: T,
-        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+        add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> impl Read<T>;
 
     fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> impl Read<Page<DeliveryRow>>;

@@ -46,8 +46,14 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the folder or the database cannot be used.
-    pub fn open(data_dir: &Path, queue: usize, policy: Policy, on_commit: OnCommit) -> Result<Self> {
-        Self::open_with(data_dir, queue, policy, on_commit, Clock::after)
+    pub fn open(
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: hookmill_incident::Clock,
+    ) -> Result<Self> {
+        Self::open_with(data_dir, queue, policy, on_commit, |last_key| Clock::after(last_key, clock))
     }
 
     /// Opens the store with the clock that `clock` makes from the largest key in the database.
@@ -73,6 +79,11 @@ impl Store {
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
         Ok(Self { database, clock, outbound, silent, topics, leases: LocalLeases::default(), _lock: lock })
+    }
+
+    /// Returns the clock of the host.
+    pub fn clock(&self) -> &hookmill_incident::Clock {
+        self.clock.times()
     }
 
     /// Returns a new id.

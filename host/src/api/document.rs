@@ -16,7 +16,7 @@ mod tests {
     use crate::api::shapes::{
         Accepted, Differences, ErrorAnswer, EventResult, FieldChange, IncidentRef, NamedText, PluginVersion,
         PluginWithVersions, Report, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
-        ShownPlugin, SourceSecret, UsableSource,
+        ShownPlugin, SourceSecret, Unreadable, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Technique, Triage};
     use serde::Serialize;
@@ -70,6 +70,7 @@ mod tests {
         check::<SourceSecret>(&document, "Secret");
         check::<Technique>(&document, "Technique");
         check::<Triage>(&document, "Triage");
+        check::<Unreadable>(&document, "Unreadable");
         check::<UsableSource>(&document, "Source");
     }
 

@@ -22,8 +22,8 @@ pub use delivery::{RetriedDeliveries, RetriedDelivery, ShownAttempt, ShownDelive
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{Difference, Differences, FieldChange, Report};
-pub use list::List;
+pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
+pub use list::{List, ListedItem};
 pub use notification::{DryRunAttempt, DryRunMail, DryRunRequest, DryRunStep, NotificationDryRun, ShownNotification};
 pub use plugin::{FileState, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use source::{

@@ -6,7 +6,6 @@ use super::destination::{Destination, Notifications};
 use super::prepare::prepare;
 use super::send_result::SendResult;
 use hookmill_connection::{Code, Failure, with_jitter};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next};
 use reqwest::StatusCode;
 use std::time::{Duration, Instant};
@@ -28,10 +27,10 @@ pub(super) struct AttemptResult {
 
 impl AttemptResult {
     /// Returns the result of an attempt whose task panicked.
-    pub fn panicked(destination: &Destination, delivery: Uuid, attempts: u32) -> Self {
+    pub fn panicked(destination: &Destination, delivery: Uuid, attempts: u32, now: i64) -> Self {
         let failure = Failure::new(Code::Request, "the attempt ended abruptly; see the host's log");
-        let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
-        let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
+        let (next, health) = (next_attempt(destination, attempts, None, now), Health::Unknown);
+        let attempt = SendResult::Failed(failure).into_attempt(now, 0);
         let attempted = Attempted { delivery, attempt, next, health };
         Self { attempted, retry_after: None, failures: 0, is_gone: false }
     }
@@ -43,14 +42,15 @@ pub(super) async fn attempt(
     delivery: DueDelivery,
     context: &DeliveryContext,
 ) -> AttemptResult {
-    let (at, started) = (unix_ms(), Instant::now());
+    let clock = context.store.clock();
+    let (at, started) = (clock.now_ms(), Instant::now());
     let sent = prepare_and_send(destination, &delivery, context).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, is_gone) = match &sent {
         SendResult::Refused(answer) => (answer.retry_after, answer.status == StatusCode::GONE),
         _ => (None, false),
     };
-    let (next, health) = decide(&sent, || next_attempt(destination, delivery.attempts, retry_after));
+    let (next, health) = decide(&sent, || next_attempt(destination, delivery.attempts, retry_after, clock.now_ms()));
     context.metrics.delivery(&destination.name, metric_label(&sent, next));
     let attempt = sent.into_attempt(at, duration_ms);
     log(destination, &delivery, &attempt, next);
@@ -127,8 +127,8 @@ fn is_final(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
 }
 
-fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>) -> Next {
+fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>, now: i64) -> Next {
     let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
     let wait = with_jitter(wait).max(retry_after.unwrap_or_default());
-    Next::Retry(unix_ms() + wait.as_millis() as i64)
+    Next::Retry(now + wait.as_millis() as i64)
 }

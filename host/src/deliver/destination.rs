@@ -65,6 +65,7 @@ impl Destination {
             fingerprint: self.fingerprint.clone(),
             receives_all: self.gets_all_changes,
             is_ordered: self.is_ordered,
+            longest_wait_ms: self.retry_schedule.longest_wait().as_millis() as i64,
         }
     }
 

@@ -5,7 +5,6 @@ use super::destination::Destination;
 use super::destination_type::DestinationType;
 use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDelivery, Message};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -30,7 +29,7 @@ impl Deliverer {
             let message = prepare(&step.content, &destination, &delivery, &self.context.loaded, &public_url).await;
             let mut shown = shown(&destination, &message);
             if sends {
-                shown["sent"] = sent(&destination, delivery.id, message).await;
+                shown["sent"] = sent(&destination, delivery.id, message, self.context.store.clock().now_ms()).await;
             }
             results.push(shown);
         }
@@ -38,8 +37,8 @@ impl Deliverer {
     }
 }
 
-async fn sent(destination: &Destination, id: Uuid, message: OutgoingMessage) -> Value {
-    let (at, started) = (unix_ms(), Instant::now());
+async fn sent(destination: &Destination, id: Uuid, message: OutgoingMessage, at: i64) -> Value {
+    let started = Instant::now();
     let sent = destination.channel.send(id, message).await;
     let attempt = sent.into_attempt(at, started.elapsed().as_millis() as i64);
     json!({

@@ -1,5 +1,6 @@
 //! The waits between attempts.
 
+use hookmill_connection::{JITTER, RETRY_AFTER_MAX};
 use std::time::Duration;
 
 /// The waits between the attempts of one delivery; when they are used up, the delivery is dead.
@@ -15,6 +16,12 @@ impl RetrySchedule {
     /// Returns the wait after an attempt, given the number of earlier attempts; `None` after the last attempt.
     pub fn wait(&self, attempts: u32) -> Option<Duration> {
         self.0.get(attempts as usize).copied()
+    }
+
+    /// Returns the longest time after which an attempt follows another one.
+    pub fn longest_wait(&self) -> Duration {
+        let longest = self.0.iter().max().copied().unwrap_or_default();
+        longest.mul_f64(1.0 + JITTER).max(RETRY_AFTER_MAX)
     }
 }
 

@@ -6,7 +6,6 @@ use crate::pipeline::Pipeline;
 use crate::source::Source;
 use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, RepeatKey};
 use hookmill_store::{Cursor, LastError, StoreError};
 use std::iter::Peekable;
@@ -69,7 +68,7 @@ impl Intake {
         Event {
             id: self.pipeline.store.new_id(),
             source: source.name.clone(),
-            received_at: unix_ms(),
+            received_at: self.pipeline.store.clock().now_ms(),
             content_type: Some("application/json".to_owned()),
             headers: Vec::new(),
             context: item.context,
@@ -101,7 +100,8 @@ impl Intake {
 
     fn record_failure(&self, source: &Source, code: &str, message: &str) {
         self.pipeline.metrics.error(&source.name, code);
-        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+        let at = self.pipeline.store.clock().now_ms();
+        source.tally.count(|tally| tally.last_error = Some(LastError::new(at, code, message)));
     }
 }
 

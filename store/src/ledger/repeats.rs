@@ -1,14 +1,18 @@
 //! Recognition of repeated events.
 
-use super::{Ledger, RepeatKeyRow, Tx};
+use super::{KnownEvent, Ledger, RepeatKeyRow, Tx};
 use anyhow::Result;
-use hookmill_incident::id::{row_key, row_key_ms};
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, RepeatKey};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// The number of repeat keys that one write removes.
 const KEYS_PER_WRITE: usize = 1000;
+
+fn known(event: &Event) -> KnownEvent {
+    KnownEvent { key: row_key(event.id), received_at: event.received_at }
+}
 
 impl<T: Tx> Ledger<'_, T> {
     /// Returns whether an event would be a repeat.
@@ -25,7 +29,7 @@ impl<T: Tx> Ledger<'_, T> {
         match &event.repeat_key {
             RepeatKey::SignedAt(at) => {
                 let repeat = RepeatKeyRow { at: *at, source: &event.source, digest: &event.digest };
-                self.rows.add_repeat(&repeat, row_key(event.id))
+                Ok(self.rows.add_repeat(&repeat, known(event))?.map(|known| known.key))
             }
             RepeatKey::DeliveryId(id) => {
                 let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
@@ -48,20 +52,21 @@ impl<T: Tx> Ledger<'_, T> {
         let window_ms = (window.as_millis() as i64).max(1);
         // The end of the window, so that the key is not removed before the last event of the window.
         let at = event.received_at - event.received_at.rem_euclid(window_ms) + window_ms;
-        let is_near = |known: &i64| (event.received_at - row_key_ms(*known)).abs() < window_ms;
+        // The time of arrival and not that of the event's id: ids stay ahead after the clock went back.
+        let is_near = |known: &KnownEvent| event.received_at.abs_diff(known.received_at) < window_ms.unsigned_abs();
         let repeat = |at| RepeatKeyRow { at, source: &event.source, digest };
         // Writes do not come in the order of arrival: the other event may lie in the next window.
         for known_at in [at - window_ms, at, at + window_ms] {
-            let known = self.rows.find_repeat(&repeat(known_at))?.filter(|known| is_renewed || is_near(known));
-            if let Some(known) = known {
+            let found = self.rows.find_repeat(&repeat(known_at))?.filter(|known| is_renewed || is_near(known));
+            if let Some(found) = found {
                 if is_renewed && known_at < at {
-                    self.rows.put_repeat(&repeat(at), known)?;
+                    self.rows.put_repeat(&repeat(at), found)?;
                 }
-                return Ok(Some(known));
+                return Ok(Some(found.key));
             }
         }
         // A key that is there already is too old to count, and is replaced.
-        self.rows.put_repeat(&repeat(at), row_key(event.id))?;
+        self.rows.put_repeat(&repeat(at), known(event))?;
         Ok(None)
     }
 

@@ -63,11 +63,11 @@ impl<T: Tx> Ledger<'_, T> {
             TriageResult::Failed(plugin, error) => {
                 self.rows.fail_triage_request(job.key, &plugin.sha256)?;
                 (triage.status, triage.plugin, triage.error) = (TriageStatus::Failed, Some(plugin), Some(error));
-                row.incident.triage = Some(triage);
+                row.incident.put_triage(triage);
             }
             TriageResult::Skipped(reason) => {
                 (triage.status, triage.problems) = (TriageStatus::Skipped, vec![reason]);
-                row.incident.triage = Some(triage);
+                row.incident.put_triage(triage);
                 self.rows.remove_triage_request(row_key(row.id))?;
             }
         }

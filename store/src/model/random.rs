@@ -91,7 +91,8 @@ impl Random {
             }
             90..92 => Operation::GiveUp(self.name(&DESTINATIONS)),
             92..94 => Operation::Disable(self.name(&DESTINATIONS), self.name(&TAGS)),
-            94..96 => Operation::Enable(self.name(&DESTINATIONS)),
+            94..95 => Operation::Enable(self.name(&DESTINATIONS)),
+            95..96 => Operation::PullForward(self.name(&DESTINATIONS)),
             96..98 => self.outbound(),
             _ => {
                 let is_silent = self.chance(60);
@@ -291,7 +292,8 @@ impl Random {
         for _ in 0..self.rng.random_range(1..5) {
             let delivery =
                 if pending.is_empty() || self.chance(10) { self.delivery(memory) } else { self.one_of(&pending) };
-            let at = now - self.rng.random_range(0..2_000);
+            // Now and then of a clock that was ahead.
+            let at = now - self.rng.random_range(-500..2_000);
             let (next, health, http_status, code) = match self.rng.random_range(0..10) {
                 0..6 => (Next::Delivered, Health::Well, Some(200), None),
                 6..8 => (Next::Retry(now + 5_000), Health::Failing, None, Some("unreachable")),
@@ -329,7 +331,8 @@ impl Random {
             if self.chance(85) {
                 let fingerprint = self.name(&["one", "one", "two"]);
                 let (receives_all, is_ordered) = (self.chance(30), self.chance(70));
-                destinations.push(DestinationRow { name: name.into(), fingerprint, receives_all, is_ordered });
+                let (name, longest_wait_ms) = (name.into(), 3_000);
+                destinations.push(DestinationRow { name, fingerprint, receives_all, is_ordered, longest_wait_ms });
             }
         }
         let triggers = [

@@ -13,6 +13,8 @@ pub struct DestinationRow {
     pub receives_all: bool,
     /// Whether the deliveries of one incident wait for each other.
     pub is_ordered: bool,
+    /// The longest time that a delivery waits for its next attempt, in milliseconds.
+    pub longest_wait_ms: i64,
 }
 
 /// A destination and its health.
@@ -22,6 +24,7 @@ pub struct DestinationState {
     pub name: String,
     pub(crate) receives_all: bool,
     pub(crate) is_ordered: bool,
+    pub(crate) longest_wait_ms: i64,
     /// When the first attempt failed after which none succeeded, in milliseconds since the Unix epoch.
     pub failing_since: Option<i64>,
     /// Why the destination is disabled, if it is.

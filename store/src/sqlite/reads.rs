@@ -4,8 +4,8 @@ use super::readers::Readers;
 use super::{audit, deliveries, events, incidents, queue, sources, tokens, triage, versions};
 use crate::reads::Reads;
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
-    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
+    Listed, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, EventStatus};
@@ -19,7 +19,7 @@ impl Reads for Readers {
         self.read(move |connection| events::find(connection, id)).await
     }
 
-    async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
+    async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<Listed<EventRow>>> {
         self.read(move |connection| events::list(connection, &filter, before, limit)).await
     }
 
@@ -39,12 +39,22 @@ impl Reads for Readers {
         self.read(move |connection| incidents::find(connection, which)).await
     }
 
-    async fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> Result<Page<IncidentRow>> {
+    async fn incidents(
+        &self,
+        filter: IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<Listed<IncidentRow>>> {
         self.read(move |connection| incidents::list(connection, &filter, before, limit)).await
     }
 
-    async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
-        self.read(move |connection| audit::trail(connection, which)).await
+    async fn audit(
+        &self,
+        which: IncidentKey,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.read(move |connection| audit::trail(connection, which, after, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
@@ -55,7 +65,7 @@ impl Reads for Readers {
         &self,
         after: Uuid,
         to: T,
-        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+        add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
         self.read(move |connection| audit::after(connection, after, to, add)).await
     }

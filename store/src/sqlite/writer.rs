@@ -223,7 +223,7 @@ mod tests {
         let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
         let shared = Shared {
             policy: Policy { dedup, reopen_within: Duration::ZERO },
-            clock: Arc::new(Clock::after(0)),
+            clock: Arc::new(Clock::after(0, hookmill_incident::Clock::default())),
             outbound: Arc::default(),
             topics: Arc::new(Topics::new(Uuid::nil())),
             on_commit: Box::new(|_, _| {}),
