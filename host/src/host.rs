@@ -3,6 +3,7 @@
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
+use crate::disk::Disk;
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
@@ -16,6 +17,8 @@ use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_signatures::Secret;
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Mutex;
 use tracing::warn;
 
 /// Everything that a request needs.
@@ -56,8 +59,14 @@ pub struct Edge {
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
+    /// The rate limit of logged internal errors.
+    pub logged_errors: RateLimit,
     /// The limits of request bodies.
     pub bodies: Bodies,
+    /// The disk that holds the data folder.
+    pub disk: Disk,
+    /// When the rows that `/metrics` shows were last counted.
+    pub counted_at: Mutex<Option<Instant>>,
 }
 
 impl Host {

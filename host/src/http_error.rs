@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// The time after which a client should try again when the host is overloaded, in seconds.
 const RETRY_AFTER_S: u64 = 1;
+/// The same when the database takes no writes: a full disk or a lock lasts longer than a burst.
+const STORE_RETRY_AFTER_S: u64 = 5;
 
 /// The cause of an internal error, attached to the answer for the log. The client does not see it.
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ pub enum HttpError {
     /// Too many requests are waiting already.
     #[error("too much is waiting; try again")]
     Overloaded,
+    /// The database takes no writes at the moment.
+    #[error("nothing can be stored at the moment; try again")]
+    StoreBusy,
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
@@ -109,6 +114,7 @@ impl HttpError {
             | Self::Body(BodyError::Overloaded)
             | Self::Refused(Refusal::CertificateUnavailable(_))
             | Self::Handshake(HandshakeError::NotConfirmed) => OVERLOADED,
+            Self::StoreBusy => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused | Self::Handshake(HandshakeError::AddressRefused) => FORBIDDEN,
@@ -130,6 +136,7 @@ impl IntoResponse for HttpError {
         let body = Json(ErrorAnswer { error });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
+            Self::StoreBusy => Some(STORE_RETRY_AFTER_S),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
             _ => None,
         };
@@ -169,6 +176,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
+            StoreError::Busy(_) => Self::StoreBusy,
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }
@@ -176,6 +184,10 @@ impl From<StoreError> for HttpError {
 
 impl From<anyhow::Error> for HttpError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Internal(error)
+        // Reads return this among other errors.
+        match error.downcast_ref::<StoreError>() {
+            Some(store) => store.clone().into(),
+            None => Self::Internal(error),
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod aws;
 pub mod bodies;
 pub mod config;
 pub mod deliver;
+mod disk;
 pub mod dry_run;
 mod extract;
 mod folder_watcher;

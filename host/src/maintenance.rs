@@ -11,6 +11,8 @@ use tracing::{info, warn};
 const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
+const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// A smaller step back is the ordinary work of a time service.
 const CLOCK_STEP_MS: i64 = 1000;
@@ -88,6 +90,39 @@ async fn pull_forward(store: &Store) -> bool {
         }
     }
     true
+}
+
+/// Writes down from time to time how far the database goes, so that a start with an older one is refused, until the host
+/// stops.
+pub async fn put_marks(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut audit = host.pipeline.store.watch_audit();
+    while pause(PUT_MARK_EVERY, &mut stopped).await {
+        if audit.has_changed().unwrap_or(true) {
+            audit.mark_unchanged();
+            if let Err(error) = host.pipeline.store.put_mark().await {
+                warn!("cannot write the mark of the database: {error:#}");
+            }
+        }
+    }
+}
+
+/// Looks every second whether the store takes writes again after a failure, and whether the disk runs out of space, until
+/// the host stops. Without this a host that gets no more payloads, because it is not ready, would not become ready again.
+pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut was_short = false;
+    while pause(WATCH_STORE_EVERY, &mut stopped).await {
+        if host.pipeline.store.trouble().is_some() {
+            // The store logs the result.
+            let _ = host.pipeline.store.probe().await;
+        }
+        let shortage = host.edge.disk.shortage();
+        match &shortage {
+            Some(shortage) if !was_short => warn!("{shortage}; make room before payloads cannot be stored"),
+            None if was_short => info!("the disk of the data folder has enough free space again"),
+            _ => {}
+        }
+        was_short = shortage.is_some();
+    }
 }
 
 /// Waits, and returns whether the host still runs.

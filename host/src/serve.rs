@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
+use crate::disk::Disk;
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
@@ -37,7 +38,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -50,6 +51,8 @@ const ADMIN_CONNECTIONS: u32 = 256;
 const CONNECTIONS_PER_READER: u32 = 4;
 /// The number of refusals that are logged in a second.
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
+/// The number of internal errors that are logged in a second.
+const LOGGED_ERRORS_PER_SECOND: u32 = 20;
 /// The number of refused plugin files that may wait for their notice.
 const WAITING_PLUGIN_REFUSALS: usize = 64;
 
@@ -209,8 +212,11 @@ fn edge(config: &Config, admin_token: Option<String>) -> Result<Edge> {
         tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
+        logged_errors: RateLimit::per_second(NonZeroU32::new(LOGGED_ERRORS_PER_SECOND)),
         rate_limit: RateLimit::per_second(config.limits.requests_per_second),
         bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
+        disk: Disk::new(config.data_dir.clone(), config.limits.free_disk_bytes as u64),
+        counted_at: Mutex::default(),
     })
 }
 
@@ -232,6 +238,8 @@ fn spawn_tasks(
     tasks.spawn(maintenance::purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::put_marks(host.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));
@@ -317,6 +325,9 @@ impl Running {
         }
         self.host.registry.save_tallies().await;
         let store = self.host.pipeline.store.clone();
+        if let Err(error) = store.put_mark().await {
+            warn!("cannot write the mark of the database: {error:#}");
+        }
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         info!("stopped");
     }

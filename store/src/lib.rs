@@ -14,6 +14,7 @@ mod clock;
 mod error;
 mod leases;
 mod ledger;
+mod mark;
 #[cfg(test)]
 mod model;
 mod options;

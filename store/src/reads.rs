@@ -1,5 +1,6 @@
 //! The reads that a database offers. Each one reads a single snapshot.
 
+use crate::mark::Mark;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
     Listed, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
@@ -67,6 +68,7 @@ pub(crate) trait Reads {
     fn tally(&self, source: Arc<str>) -> impl Read<Tally>;
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
+    fn mark(&self) -> impl Read<Mark>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

@@ -12,17 +12,20 @@ mod triage;
 pub use tokens::Tokens;
 
 use crate::clock::Clock;
+use crate::error::StoreError;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
+use crate::ledger::Registry;
 use crate::options::{OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
+use crate::reads::Reads;
 use crate::rows::Outbound;
-use crate::sqlite::{Opened, Sqlite};
+use crate::sqlite::{Opened, Sqlite, in_use};
 use crate::topics::Topics;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -37,6 +40,7 @@ pub struct Store {
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
     pub(crate) leases: LocalLeases,
+    data_dir: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -67,7 +71,7 @@ impl Store {
         private_folder(data_dir)?;
         let lock = private_file(&data_dir.join("lock"))?;
         if lock.try_lock().is_err() {
-            bail!("the data folder {} is in use by another hookmill; stop that first", data_dir.display());
+            bail!(in_use(data_dir));
         }
         let opened = Opened::open(data_dir)?;
         let clock = Arc::new(clock(opened.last_key()?));
@@ -78,7 +82,8 @@ impl Store {
         let shared =
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
-        Ok(Self { database, clock, outbound, silent, topics, leases: LocalLeases::default(), _lock: lock })
+        let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
+        Ok(Self { database, clock, outbound, silent, topics, leases, data_dir, _lock: lock })
     }
 
     /// Returns the clock of the host.
@@ -94,6 +99,28 @@ impl Store {
     /// Returns whether the store takes writes.
     pub fn is_open(&self) -> bool {
         self.database.is_open()
+    }
+
+    /// Returns why the last commit failed, if it did: the store takes no writes at the moment.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.database.trouble()
+    }
+
+    /// Writes nothing of importance, to find out whether the store takes writes again.
+    ///
+    /// # Errors
+    /// Returns an error if it does not.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes into the mark beside the database how far the database goes.
+    ///
+    /// # Errors
+    /// Returns an error if that cannot be read or written.
+    pub async fn put_mark(&self) -> Result<()> {
+        let (mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
+        tokio::task::spawn_blocking(move || mark.write(&folder)).await?
     }
 
     /// Finishes every waiting write and closes the database for writing.

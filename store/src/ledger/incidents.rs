@@ -11,7 +11,7 @@ use hookmill_incident::{
 use jiff::Timestamp;
 
 /// One in this many revisions is kept whole, so that an old one is restored in few steps.
-const WHOLE_EVERY: u64 = 32;
+const WHOLE_EVERY: u64 = 16;
 
 impl<T: Tx> Ledger<'_, T> {
     /// Applies an analyst's change.

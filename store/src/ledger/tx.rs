@@ -133,6 +133,8 @@ pub(crate) trait Registry {
     fn put_source(&mut self, source: &SourceRow) -> Result<()>;
     /// Removes a registered source, its secrets and its counts.
     fn remove_source(&mut self, name: &str) -> Result<()>;
+    /// Writes a page without changing its content.
+    fn touch(&mut self) -> Result<()>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.

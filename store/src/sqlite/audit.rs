@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
+/// The entries of a trail that are in memory together, beside those of the page.
+const RESTORED_TOGETHER: usize = 16;
+
 columns! {
     /// An entry with its incident.
     EntryColumns {
@@ -92,6 +95,11 @@ pub(super) fn keep_difference(
 
 /// Returns one entry as it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
+    entry_with(connection, audit, &mut None)
+}
+
+/// Returns one entry. `restored` is an object that was restored before, by the key of its entry, and becomes this one.
+fn entry_with(connection: &Connection, audit: i64, restored: &mut Option<(i64, Box<RawValue>)>) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
     let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
@@ -101,16 +109,20 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
         Some(text) if text.starts_with('[') => EntryDetails::Names(serde_json::from_str(&text)?),
         Some(text) => EntryDetails::Given(RawValue::from_string(text)?),
     };
-    let object = object(connection, audit)?;
+    let object = object(connection, audit, restored.take())?;
+    *restored = Some((audit, object.clone()));
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }
 
 /// Returns the object of an entry: goes forward to an object that is there as a whole, and back through the differences.
-fn object(connection: &Connection, audit: i64) -> Result<Box<RawValue>> {
+fn object(connection: &Connection, audit: i64, restored: Option<(i64, Box<RawValue>)>) -> Result<Box<RawValue>> {
     let sql = format!("SELECT {} FROM audit WHERE key = ?", ObjectColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     let (mut at, mut differences) = (audit, Vec::new());
     let mut object = loop {
+        if let Some((_, object)) = restored.as_ref().filter(|(key, _)| *key == at) {
+            break object.clone();
+        }
         let entry = query.query_row([at], ObjectColumns::read)?;
         if let Some(object) = entry.object {
             break RawValue::from_string(object)?;
@@ -151,15 +163,23 @@ pub(super) fn trail(
                    FROM audit JOIN trail ON audit.key = trail.previous WHERE audit.key > ?2
                ) SELECT key, id FROM trail ORDER BY key LIMIT ?3";
     let mut query = connection.prepare_cached(sql)?;
-    let mut rows = query.query(params![newest, after.unwrap_or(0), limit as u64 + 1])?;
+    let rows = query.query_map(params![newest, after.unwrap_or(0), limit as u64 + 1], |row| {
+        Ok((row.get("key")?, row.get("id")?))
+    })?;
+    let rows: Vec<(i64, Id)> = rows.collect::<Result<_, _>>()?;
     let mut page = Filling::new(limit);
-    while let Some(row) = rows.next()?
-        && page.has_room()
-    {
-        let (key, Id(id)) = (row.get("key")?, row.get("id")?);
-        let entry = listed(id, entry(connection, key));
-        let bytes = entry.as_ref().map_or(0, AuditEntry::bytes);
-        page.push(key, entry, bytes);
+    'page: for block in rows.chunks(RESTORED_TOGETHER) {
+        // Backwards, so that each object is restored from the one after it in one step.
+        let mut restored = None;
+        let read = |(key, Id(id)): &(i64, Id)| listed(*id, entry_with(connection, *key, &mut restored));
+        let entries: Vec<_> = block.iter().rev().map(read).collect::<Result<_>>()?;
+        for ((key, _), entry) in block.iter().zip(entries.into_iter().rev()) {
+            if !page.has_room() {
+                break 'page;
+            }
+            let bytes = entry.as_ref().map_or(0, AuditEntry::bytes);
+            page.push(*key, entry, bytes);
+        }
     }
     Ok(Some(page.finish()))
 }
@@ -179,7 +199,7 @@ pub(super) fn after<T>(
     let mut rows = query.query([row_key(after)])?;
     while let Some(row) = rows.next()? {
         let Id(id) = row.get("id")?;
-        let entry = listed(id, entry(connection, row.get("key")?));
+        let entry = listed(id, entry(connection, row.get("key")?))?;
         if add(&mut to, id, &entry).is_break() {
             break;
         }

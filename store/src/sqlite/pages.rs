@@ -1,6 +1,7 @@
 //! Pages of rows, bounded by their number and by their size.
 
 use super::columns::Id;
+use super::conditions::is_of_database;
 use crate::rows::{Listed, Page, Unreadable};
 use anyhow::Result;
 use rusqlite::types::ValueRef;
@@ -56,14 +57,18 @@ pub(super) fn read_page<T>(
         && filling.has_room()
     {
         let Id(id) = row.get("id")?;
-        filling.push(row.get("key")?, listed(id, read(row)), size(row)?);
+        filling.push(row.get("key")?, listed(id, read(row))?, size(row)?);
     }
     Ok(filling.finish())
 }
 
-/// Returns a row of a list from the result of reading it.
-pub(super) fn listed<T>(id: Uuid, read: Result<T, impl Into<anyhow::Error>>) -> Listed<T> {
-    read.map_err(|error| Unreadable { id, error: format!("{:#}", error.into()) })
+/// Returns a row of a list from the result of reading it. An error of the database is not one of the row.
+pub(super) fn listed<T>(id: Uuid, read: Result<T, impl Into<anyhow::Error>>) -> Result<Listed<T>> {
+    match read.map_err(Into::into) {
+        Ok(row) => Ok(Ok(row)),
+        Err(error) if is_of_database(&error) => Err(error),
+        Err(error) => Ok(Err(Unreadable { id, error: format!("{error:#}") })),
+    }
 }
 
 /// Returns the bytes of a row's texts and blobs.

@@ -1,6 +1,7 @@
 //! The table `deliveries` as a queue for each destination.
 
 use super::columns::{Id, Word, columns};
+use super::conditions::is_of_database;
 use super::{audit, events};
 use crate::ledger::{DeliveryStatus, NewDelivery, Subject};
 use crate::rows::{Attempt, DueDeliveries, DueDelivery, Message, QueuePosition};
@@ -219,7 +220,10 @@ pub(super) fn due(
             continue;
         }
         // One row that cannot be read must not block the others.
-        let message = message(connection, row.audit, row.event, row.notice).map_err(|error| format!("{error:#}"));
+        let message = match message(connection, row.audit, row.event, row.notice) {
+            Err(error) if is_of_database(&error) => return Err(error),
+            read => read.map_err(|error| format!("{error:#}")),
+        };
         bytes += message.as_ref().map_or(0, Message::bytes);
         let step = row.notification.zip(row.step.map(|step| step as usize));
         deliveries.push(DueDelivery { id, attempts: row.attempts, message, step });

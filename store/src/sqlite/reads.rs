@@ -1,7 +1,8 @@
 //! The reads in SQLite.
 
 use super::readers::Readers;
-use super::{audit, deliveries, events, incidents, queue, sources, tokens, triage, versions};
+use super::{audit, database, deliveries, events, incidents, queue, sources, tokens, triage, versions};
+use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
@@ -20,7 +21,7 @@ impl Reads for Readers {
     }
 
     async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<Listed<EventRow>>> {
-        self.read(move |connection| events::list(connection, &filter, before, limit)).await
+        self.scan(move |connection| events::list(connection, &filter, before, limit)).await
     }
 
     async fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
@@ -28,11 +29,11 @@ impl Reads for Readers {
     }
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
-        self.read(move |connection| events::count(connection, status)).await
+        self.scan(move |connection| events::count(connection, status)).await
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
-        self.read(move |connection| events::newest_ids(connection, &sources, limit)).await
+        self.scan(move |connection| events::newest_ids(connection, &sources, limit)).await
     }
 
     async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
@@ -45,7 +46,7 @@ impl Reads for Readers {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<Listed<IncidentRow>>> {
-        self.read(move |connection| incidents::list(connection, &filter, before, limit)).await
+        self.scan(move |connection| incidents::list(connection, &filter, before, limit)).await
     }
 
     async fn audit(
@@ -54,7 +55,7 @@ impl Reads for Readers {
         after: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.read(move |connection| audit::trail(connection, which, after, limit)).await
+        self.scan(move |connection| audit::trail(connection, which, after, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
@@ -71,7 +72,7 @@ impl Reads for Readers {
     }
 
     async fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Result<Page<DeliveryRow>> {
-        self.read(move |connection| deliveries::list(connection, &filter, before, limit)).await
+        self.scan(move |connection| deliveries::list(connection, &filter, before, limit)).await
     }
 
     async fn due_deliveries(
@@ -86,7 +87,7 @@ impl Reads for Readers {
     }
 
     async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
-        self.read(move |connection| queue::counts(connection, destinations)).await
+        self.scan(move |connection| queue::counts(connection, destinations)).await
     }
 
     async fn pending_destinations(&self) -> Result<Vec<String>> {
@@ -102,7 +103,7 @@ impl Reads for Readers {
     }
 
     async fn count_triage(&self) -> Result<i64> {
-        self.read(triage::count).await
+        self.scan(triage::count).await
     }
 
     async fn registered_sources(&self) -> Result<Vec<SourceRow>> {
@@ -119,6 +120,10 @@ impl Reads for Readers {
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
         self.read(move |connection| versions::list(connection, &plugin)).await
+    }
+
+    async fn mark(&self) -> Result<Mark> {
+        self.read(database::mark).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

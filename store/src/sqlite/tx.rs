@@ -1,6 +1,6 @@
 //! The row verbs in SQLite: each one runs its statements at once, on the thread that writes.
 
-use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
+use super::{audit, database, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;
 use crate::ledger::{
     DeadDelivery, DeliveryStatus, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent,
@@ -247,6 +247,10 @@ impl Registry for SqliteTx<'_> {
 
     fn remove_source(&mut self, name: &str) -> Result<()> {
         sources::remove(self.connection, name)
+    }
+
+    fn touch(&mut self) -> Result<()> {
+        database::touch(self.connection)
     }
 
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// The modules of the host from the lowest to the highest. Those of one line do not import each other, except the files of
 /// one folder.
 const HOST: &[&[&str]] = &[
-    &["bodies", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
+    &["bodies", "disk", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
     &["loaded", "source", "vault"],
     &["aws", "sources"],
     &["verify"],

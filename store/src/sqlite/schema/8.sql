@@ -8,3 +8,7 @@ ALTER TABLE audit ADD COLUMN next INTEGER;
 
 -- When the event arrived, in milliseconds. The key of the event is later if the clock went back.
 ALTER TABLE repeats ADD COLUMN received_at INTEGER;
+
+-- The identity of this database, which `store.mark` beside it names too.
+CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+INSERT INTO identity (id) VALUES (lower(hex(randomblob(16))));
