@@ -279,6 +279,11 @@ impl Host<'_> {
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
     }
 
+    /// Returns the id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the process with SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -32,6 +32,7 @@ mod releases;
 mod reload;
 mod schemes;
 mod sources;
+mod storage;
 mod stream;
 mod tls;
 mod tokens;

@@ -215,7 +215,7 @@ fn edge(config: &Config, admin_token: Option<String>) -> Result<Edge> {
         logged_errors: RateLimit::per_second(NonZeroU32::new(LOGGED_ERRORS_PER_SECOND)),
         rate_limit: RateLimit::per_second(config.limits.requests_per_second),
         bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
-        disk: Disk::new(config.data_dir.clone(), config.limits.free_disk_bytes as u64),
+        disk: Disk::new(config.data_dir.clone(), config.limits.free_disk_bytes),
         counted_at: Mutex::default(),
     })
 }

@@ -33,6 +33,23 @@ pub(crate) fn depth(value: &Value, max: usize) -> usize {
     }
 }
 
+/// Returns how deep arrays and objects are nested in a JSON text.
+pub fn text_depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth += 1,
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// Cuts a text that takes more than `max` bytes in JSON, and marks its end with `…`. Returns whether it was cut.
 pub fn cut(text: &mut String, max: usize) -> bool {
     const MARK: &str = "…";
@@ -60,7 +77,7 @@ fn byte_bytes(byte: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, depth, text_bytes, value_bytes};
+    use super::{cut, depth, text_bytes, text_depth, value_bytes};
     use serde_json::json;
 
     #[test]
@@ -85,6 +102,8 @@ mod tests {
         assert_eq!([json!(1), json!([]), json!({"a": [1, {}]})].map(|value| depth(&value, 9)), [0, 1, 3]);
         let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
         assert_eq!(depth(&deep, 64), 65);
+        assert_eq!(text_depth(&deep.to_string()), 100);
+        assert_eq!(text_depth(r#"{"a": "[[\"[[", "b": [{}, []]}"#), 3);
     }
 
     #[test]

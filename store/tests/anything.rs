@@ -3,6 +3,9 @@
 //!
 //! `HOOKMILL_ANYTHING_SEED` sets a single seed to run.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+
+use hookmill_incident::json_size::text_depth;
 use hookmill_incident::{
     Action, AuditEntry, Clock, Event, EventStatus, IncidentRef, Mapped, Observable, Observation, Patch, PluginVersion,
     RECORD_BYTES_MAX, Reading, RepeatKey, Severity, State, Status, Technique, Verdict, id, merge_repeats,
@@ -134,7 +137,7 @@ async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
             let row = row.unwrap_or_else(|row| panic!("{place}: {} cannot be read: {}", row.id, row.error));
             let text = serde_json::to_string(&row.incident).unwrap();
             assert!(text.len() <= RECORD_BYTES_MAX, "{place}: {} bytes", text.len());
-            assert!(depth(&text) <= 70, "{place}: a depth of {}", depth(&text));
+            assert!(text_depth(&text) <= 70, "{place}: a depth of {}", text_depth(&text));
             incidents.insert(row.id);
         }
         before = page.next;
@@ -175,23 +178,6 @@ async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
         ControlFlow::Continue(())
     };
     assert!(store.audit_after(id::before(0), 0, add).await.unwrap() > 0);
-}
-
-/// Returns how deep the brackets of a JSON text are nested.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => depth += 1,
-            b']' | b'}' if !is_text => depth -= 1,
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 fn open(folder: &Path) -> Store {

@@ -82,6 +82,14 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(true)
     }
 
+    /// Gives up a request whose incident cannot be read, until there is another version of the playbook.
+    pub fn fail_triage(&mut self, job: &TriageJob, sha256: &str) -> Result<()> {
+        if self.rows.has_triage_request(job)? {
+            self.rows.fail_triage_request(job.key, sha256)?;
+        }
+        Ok(())
+    }
+
     /// Counts a call without a result, which is to be made again.
     pub fn count_triage_attempt(&mut self, job: &TriageJob) -> Result<()> {
         self.rows.count_triage_attempt(job)

@@ -7,12 +7,16 @@ use crate::ledger::NewAuditEntry;
 use crate::rows::{IncidentKey, Listed, Page};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::{self, row_key};
+use hookmill_incident::json_size::text_depth;
 use hookmill_incident::{AuditEntry, Difference, EntryDetails, Number, Operation};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
+/// Parsers of JSON have bounds, often 128, within which the entry stands in lists and messages. Deeper incidents are those
+/// of earlier versions.
+const DEPTH_MAX: usize = 100;
 /// The entries of a trail that are in memory together, beside those of the page.
 const RESTORED_TOGETHER: usize = 16;
 
@@ -110,6 +114,8 @@ fn entry_with(connection: &Connection, audit: i64, restored: &mut Option<(i64, B
         Some(text) => EntryDetails::Given(RawValue::from_string(text)?),
     };
     let object = object(connection, audit, restored.take())?;
+    let depth = text_depth(object.get());
+    ensure!(depth <= DEPTH_MAX, "its incident is nested {depth} deep; at most {DEPTH_MAX} can be read");
     *restored = Some((audit, object.clone()));
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }

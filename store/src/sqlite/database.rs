@@ -74,6 +74,8 @@ pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connec
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let checked = check_pages(&mut connection).and_then(|()| prepare(&connection));
     checked.with_context(|| format!("the database {} cannot be used", path.display()))?;
+    // The log begins anew, without what an unfinished transaction left behind its end.
+    super::log::empty(&connection)?;
     Ok(connection)
 }
 

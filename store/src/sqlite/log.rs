@@ -53,10 +53,17 @@ impl Log {
             }
         }
     }
+
+    /// Copies the log into the database at the end, so that the database alone is whole.
+    pub fn end(&self, connection: &Connection) {
+        if let Err(error) = self.gate.without_reads(GRACE, || empty(connection)) {
+            warn!("the write-ahead log stays beside the database: {error:#}");
+        }
+    }
 }
 
 /// Copies the log into the database and empties the log. Returns whether that was possible.
-fn empty(connection: &Connection) -> Result<bool> {
+pub(super) fn empty(connection: &Connection) -> Result<bool> {
     // Other programs are not waited for: no write is answered meanwhile.
     connection.busy_timeout(Duration::ZERO)?;
     let is_busy: Result<bool, _> =

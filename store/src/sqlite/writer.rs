@@ -163,6 +163,7 @@ impl Group {
                 }
             }
         }
+        self.log.end(&self.connection);
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<()> {
