@@ -3,8 +3,7 @@
 //! SQLite opens a file that was cut off, and finds out when a page is needed. Until then the host would acknowledge events
 //! on top of a database that cannot be read.
 
-use super::database;
-use super::wal_file::{WalFile, word};
+use super::wal_file::{WalFile, wal_path, word};
 use crate::mark::how_to_accept;
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
@@ -26,7 +25,7 @@ const ADVICE: &str = "restore a backup of the whole data folder, or move the fil
 
 /// Checks the files before SQLite opens them: SQLite would change them.
 pub(super) fn check_files(path: &Path, accepts_loss: bool) -> Result<()> {
-    let wal_path = database::with_suffix(path, "-wal");
+    let wal_path = wal_path(path);
     let wal = WalFile::read(&wal_path)?;
     let mut header = Vec::new();
     let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;

@@ -1,6 +1,7 @@
 //! The database file: connections, settings and migrations.
 
 use super::check::{check_files, check_pages};
+use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
 use crate::private_files::private_file;
 use anyhow::{Context, Result, ensure};
@@ -25,7 +26,7 @@ const SCHEMA: [&str; 8] = [
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The size of the log, in pages, from which it is copied into the database.
 const CHECKPOINT_PAGES: u32 = 8000;
 /// Prepared statements that each connection keeps. All statements of the hot path fit.
@@ -48,7 +49,7 @@ pub(super) fn prepare_file(data_dir: &Path, accepts_loss: bool) -> Result<File> 
             "{} is missing and was there before; restore it from a backup. To begin with an empty database, {accept}",
             path.display()
         );
-        let wal = with_suffix(&path, "-wal");
+        let wal = wal_path(&path);
         ensure!(
             std::fs::metadata(&wal).map_or(0, |metadata| metadata.len()) == 0,
             "{} is missing and its log {} is there; restore both from a backup. To begin with an empty database, {accept}",
@@ -75,7 +76,7 @@ pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connec
     let checked = check_pages(&mut connection).and_then(|()| prepare(&connection));
     checked.with_context(|| format!("the database {} cannot be used", path.display()))?;
     // The log begins anew, without what an unfinished transaction left behind its end.
-    super::log::empty(&connection)?;
+    empty_log(&connection)?;
     Ok(connection)
 }
 
@@ -122,11 +123,13 @@ fn prepare(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path of a file that SQLite keeps beside the database.
-pub(super) fn with_suffix(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+/// Copies the log into the database and empties the log. Returns whether that was possible.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool> {
+    // Other programs are not waited for: no write is answered meanwhile.
+    connection.busy_timeout(Duration::ZERO)?;
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(is_busy? == 0)
 }
 
 /// Writes the first page without changing its content.

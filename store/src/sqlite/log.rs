@@ -1,7 +1,8 @@
 //! The bound of the write-ahead log.
 
+use super::database::empty_log;
 use super::gate::Gate;
-use anyhow::Result;
+use super::wal_file::wal_path;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +29,7 @@ pub(super) struct Log {
 impl Log {
     /// Returns the log of a database.
     pub fn of(database: &Path, gate: Arc<Gate>) -> Self {
-        let path = super::database::with_suffix(database, "-wal");
-        Self { path, gate, bytes_max: LOG_BYTES_MAX, next_bytes: LOG_BYTES_MAX }
+        Self { path: wal_path(database), gate, bytes_max: LOG_BYTES_MAX, next_bytes: LOG_BYTES_MAX }
     }
 
     /// Empties the log if it is too large.
@@ -39,7 +39,7 @@ impl Log {
             return;
         }
         self.next_bytes = self.bytes_max;
-        match self.gate.without_reads(GRACE, || empty(connection)) {
+        match self.gate.without_reads(GRACE, || empty_log(connection)) {
             Ok(true) => debug!("the write-ahead log of {bytes} bytes was emptied"),
             Ok(false) => {
                 warn!(
@@ -56,29 +56,19 @@ impl Log {
 
     /// Copies the log into the database at the end, so that the database alone is whole.
     pub fn end(&self, connection: &Connection) {
-        if let Err(error) = self.gate.without_reads(GRACE, || empty(connection)) {
+        if let Err(error) = self.gate.without_reads(GRACE, || empty_log(connection)) {
             warn!("the write-ahead log stays beside the database: {error:#}");
         }
     }
-}
-
-/// Copies the log into the database and empties the log. Returns whether that was possible.
-pub(super) fn empty(connection: &Connection) -> Result<bool> {
-    // Other programs are not waited for: no write is answered meanwhile.
-    connection.busy_timeout(Duration::ZERO)?;
-    let is_busy: Result<bool, _> =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0).map(|busy| busy != 0));
-    connection.busy_timeout(super::database::BUSY_TIMEOUT)?;
-    Ok(!is_busy?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Log;
     use crate::StoreError;
-    use crate::sqlite::database::with_suffix;
     use crate::sqlite::gate::Gate;
     use crate::sqlite::readers::Readers;
+    use crate::sqlite::wal_file::wal_path;
     use rusqlite::Connection;
     use std::sync::Arc;
     use std::time::Duration;
@@ -113,7 +103,7 @@ mod tests {
             has_started.await.unwrap();
         }
         let mut log = Log { bytes_max: 1 << 20, next_bytes: 1 << 20, ..Log::of(&path, gate.clone()) };
-        let size = || std::fs::metadata(with_suffix(&path, "-wal")).unwrap().len();
+        let size = || std::fs::metadata(wal_path(&path)).unwrap().len();
         while size() < 1 << 20 {
             connection.execute("INSERT INTO t VALUES (?)", ["x".repeat(100_000)]).unwrap();
         }

@@ -18,8 +18,10 @@ use tokio::sync::Semaphore;
 const SHORT_READS: usize = 4;
 /// Lists and scans at once: few, because they take processor time and keep old pages in the log.
 const LONG_READS: usize = 3;
-/// Reads of each kind that may wait.
-const WAITING_MAX: usize = 256;
+/// Short reads that may wait: one for each connection and each destination, and more.
+const SHORT_WAITING_MAX: usize = 16_384;
+/// Lists and scans that may wait.
+const LONG_WAITING_MAX: usize = 256;
 /// The longest time that a read may take, and the longest time that it may wait.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// The number of steps of SQLite's machine between two looks at the deadline: well under a millisecond.
@@ -46,10 +48,10 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(connections: usize) -> Arc<Self> {
+    fn new(connections: usize, waiting_max: usize) -> Arc<Self> {
         Arc::new(Self {
             running: Arc::new(Semaphore::new(connections)),
-            places: Semaphore::new(connections + WAITING_MAX),
+            places: Semaphore::new(connections + waiting_max),
             idle: Mutex::default(),
         })
     }
@@ -57,7 +59,13 @@ impl Lane {
 
 impl Readers {
     pub(super) fn new(path: PathBuf, gate: Arc<Gate>, deadline: Duration) -> Self {
-        Self { path, gate, deadline, short: Lane::new(SHORT_READS), long: Lane::new(LONG_READS) }
+        Self {
+            path,
+            gate,
+            deadline,
+            short: Lane::new(SHORT_READS, SHORT_WAITING_MAX),
+            long: Lane::new(LONG_READS, LONG_WAITING_MAX),
+        }
     }
 
     /// Reads rows by their keys, or few rows of an index, in one snapshot.

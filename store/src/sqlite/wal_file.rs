@@ -9,12 +9,19 @@ use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 /// The magic number of a log whose checksums are made of little-endian words; with the last bit set, of big-endian words.
 const MAGIC: u32 = 0x377f_0682;
+
+/// Returns the path of the log of a database.
+pub(super) fn wal_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
 
 /// The part of the log that SQLite reads, and the part that it drops.
 #[derive(Debug, Default, PartialEq)]
