@@ -67,7 +67,7 @@ mod tests {
     use super::Log;
     use crate::StoreError;
     use crate::sqlite::gate::Gate;
-    use crate::sqlite::readers::Readers;
+    use crate::sqlite::readers::{Readers, long_reads};
     use crate::sqlite::wal_file::wal_path;
     use rusqlite::Connection;
     use std::sync::Arc;
@@ -87,7 +87,7 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let readers = Readers::new(path.clone(), gate.clone(), Duration::from_secs(60));
         let mut scans = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..long_reads() {
             let (started, has_started) = oneshot::channel();
             let readers = readers.clone();
             let scan = tokio::spawn(async move {

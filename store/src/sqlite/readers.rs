@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 
 /// Reads by key, and those of the host itself, at once.
 const SHORT_READS: usize = 4;
-/// Lists and scans at once: few, because they take processor time and keep old pages in the log.
-const LONG_READS: usize = 3;
+/// The most lists and scans at once. They keep old pages in the log.
+const LONG_READS_MAX: usize = 4;
 /// Short reads that may wait: one for each connection and each destination, and more.
 const SHORT_WAITING_MAX: usize = 16_384;
 /// Lists and scans that may wait.
@@ -57,6 +57,12 @@ impl Lane {
     }
 }
 
+/// Returns the number of lists and scans at once: half of the processors, so that a scan leaves the other half to writes.
+pub(super) fn long_reads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / 2).clamp(1, LONG_READS_MAX)
+}
+
 impl Readers {
     pub(super) fn new(path: PathBuf, gate: Arc<Gate>, deadline: Duration) -> Self {
         Self {
@@ -64,7 +70,7 @@ impl Readers {
             gate,
             deadline,
             short: Lane::new(SHORT_READS, SHORT_WAITING_MAX),
-            long: Lane::new(LONG_READS, LONG_WAITING_MAX),
+            long: Lane::new(long_reads(), LONG_WAITING_MAX),
         }
     }
 
@@ -121,9 +127,8 @@ impl Readers {
             Err(error) => Err(error.into()),
         };
         let mut idle = lane.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < SHORT_READS.max(LONG_READS) {
-            idle.push(connection);
-        }
+        // There are no more than read at once.
+        idle.push(connection);
         result.map_err(|error| if is_interrupted(&error) { StoreError::Overloaded.into() } else { error })
     }
 }
