@@ -99,11 +99,11 @@ pub(super) fn keep_difference(
 
 /// Returns one entry as it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
-    entry_with(connection, audit, &mut None)
+    entry_before(connection, audit, None)
 }
 
-/// Returns one entry. `restored` is an object that was restored before, by the key of its entry, and becomes this one.
-fn entry_with(connection: &Connection, audit: i64, restored: &mut Option<(i64, Box<RawValue>)>) -> Result<AuditEntry> {
+/// Returns one entry. `later` is the object of a later entry, by the key of that entry, from which to restore this one.
+fn entry_before(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
     let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
@@ -113,21 +113,20 @@ fn entry_with(connection: &Connection, audit: i64, restored: &mut Option<(i64, B
         Some(text) if text.starts_with('[') => EntryDetails::Names(serde_json::from_str(&text)?),
         Some(text) => EntryDetails::Given(RawValue::from_string(text)?),
     };
-    let object = object(connection, audit, restored.take())?;
+    let object = object(connection, audit, later)?;
     let depth = text_depth(object.get());
     ensure!(depth <= DEPTH_MAX, "its incident is nested {depth} deep; at most {DEPTH_MAX} can be read");
-    *restored = Some((audit, object.clone()));
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }
 
 /// Returns the object of an entry: goes forward to an object that is there as a whole, and back through the differences.
-fn object(connection: &Connection, audit: i64, restored: Option<(i64, Box<RawValue>)>) -> Result<Box<RawValue>> {
+fn object(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) -> Result<Box<RawValue>> {
     let sql = format!("SELECT {} FROM audit WHERE key = ?", ObjectColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     let (mut at, mut differences) = (audit, Vec::new());
     let mut object = loop {
-        if let Some((_, object)) = restored.as_ref().filter(|(key, _)| *key == at) {
-            break object.clone();
+        if let Some((_, object)) = later.filter(|(key, _)| *key == at) {
+            break object.to_owned();
         }
         let entry = query.query_row([at], ObjectColumns::read)?;
         if let Some(object) = entry.object {
@@ -176,9 +175,12 @@ pub(super) fn trail(
     let mut page = Filling::new(limit);
     'page: for block in rows.chunks(RESTORED_TOGETHER) {
         // Backwards, so that each object is restored from the one after it in one step.
-        let mut restored = None;
-        let read = |(key, Id(id)): &(i64, Id)| listed(*id, entry_with(connection, *key, &mut restored));
-        let entries: Vec<_> = block.iter().rev().map(read).collect::<Result<_>>()?;
+        let mut entries: Vec<Listed<AuditEntry>> = Vec::with_capacity(block.len());
+        for (index, (key, Id(id))) in block.iter().enumerate().rev() {
+            let later = entries.last().and_then(|entry| entry.as_ref().ok());
+            let later = later.map(|entry| (block[index + 1].0, &*entry.object));
+            entries.push(listed(*id, entry_before(connection, *key, later))?);
+        }
         for ((key, _), entry) in block.iter().zip(entries.into_iter().rev()) {
             if !page.has_room() {
                 break 'page;
