@@ -29,6 +29,8 @@ const SCHEMA: [&str; 8] = [
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The size of the log, in pages, from which it is copied into the database.
 const CHECKPOINT_PAGES: u32 = 8000;
+/// The pages that each reading connection keeps, in KiB with SQLite's minus sign: the system's cache has them all.
+const READER_CACHE_KIB: i32 = -512;
 /// Prepared statements that each connection keeps. All statements of the hot path fit.
 const STATEMENTS_MAX: usize = 64;
 
@@ -89,7 +91,9 @@ pub(super) fn mark(connection: &Connection) -> Result<Mark> {
 
 /// Opens the database for reading.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
