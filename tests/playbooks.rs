@@ -140,7 +140,7 @@ async fn triage_requests_survive_a_restart() {
     assert_eq!((&shown["severity"], &shown["triage"]["error"]), (&json!("high"), &json!(null)));
     let shown = triaged(&host, &late, "skipped").await;
     assert_eq!((&shown["severity"], &shown["status"]), (&json!("medium"), &json!("in_progress")));
-    assert_eq!(shown["triage"]["problems"], json!(["the incident was in_progress by then"]));
+    assert_eq!(shown["triage"]["problems"], json!(["the status of the incident was already in_progress"]));
     assert_eq!(host.metric("triage_waiting").await, 0.0);
     // A request by hand is served.
     let asked = host.call(Method::POST, &format!("{late}/triage"), r#"{"playbook": "judges"}"#).await;

@@ -246,7 +246,7 @@ async fn invalid_requests_for_the_stream_are_refused() {
         ("?from=0&from=0", None, "once"),
         ("?severity=urgent", None, "informational, low, medium, high, critical"),
         ("?type=merge", None, "create, update, delete"),
-        ("?limit=1", None, "no parameter `limit`"),
+        ("?limit=1", None, "unknown parameter `limit`"),
     ] {
         let mut request = host.request(Method::GET, &format!("/api/stream{query}"));
         if let Some(id) = last {

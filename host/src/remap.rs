@@ -50,7 +50,7 @@ impl Remapper {
             if self.loaded.is_settled()
                 && let Err(error) = self.remap_all(statuses, &stop).await
             {
-                warn!("cannot map the events that wait: {error:#}");
+                warn!("cannot map waiting events again: {error:#}");
             }
             // Only another plugin can change the result of an event in quarantine.
             statuses = tokio::select! {
@@ -95,12 +95,12 @@ impl Remapper {
         let row = match self.pipeline.store.event(id).await {
             Ok(Some(row)) => row,
             Ok(None) => return,
-            Err(error) => return warn!(request_id = %id, "event not read: {error:#}"),
+            Err(error) => return warn!(request_id = %id, "cannot read a waiting event: {error:#}"),
         };
         match self.pipeline.remap(row).await {
-            Ok(recorded) => info!(request_id = %id, "event mapped again: {}", recorded.state.status),
+            Ok(recorded) => info!(request_id = %id, "event mapped again; its status is {}", recorded.state.status),
             Err(RemapError::Changed) => {}
-            Err(error) => warn!(request_id = %id, "event not mapped again: {error}"),
+            Err(error) => warn!(request_id = %id, "cannot map a waiting event again: {error}"),
         }
     }
 

@@ -36,7 +36,7 @@ impl<T> Call<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// All instances of the plugin are in use; nothing was called.
-    #[error("all its instances are busy")]
+    #[error("all instances of the plugin are busy")]
     Busy,
     /// The call took too long.
     #[error("it took longer than {} ms", .0.as_millis())]
