@@ -234,7 +234,7 @@ async fn invalid_requests_for_the_stream_are_refused() {
     let token = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]).1;
     let token = token.lines().find(|line| line.starts_with("hm_")).unwrap().trim();
     let host = folder.start().await;
-    let places = "the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for everything";
+    let places = "the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for all events";
     for (query, last, said) in [
         ("?from=yesterday", None, places),
         ("?from=1", None, places),
