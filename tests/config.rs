@@ -262,7 +262,7 @@ fn unusable_pull_sources_are_refused_at_start() {
         (&format!("{poll}, items: data.items"), "is not a position in a document"),
         (&format!("{poll}, token: a-token, auth: none"), "`token` and `auth` are both set"),
         (&format!("{poll}, next_parameter: after"), "set `next` too"),
-        (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of them"),
+        (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of the two"),
         (&format!("{poll}, headers: {{ host: a }}"), "the header `host` is the host's own"),
         (&format!("{poll}, ca: nowhere.pem"), "nowhere.pem"),
     ] {

@@ -152,10 +152,10 @@ async fn a_changed_authority_file_is_reloaded() {
     host.post("lab", incident(json!({"source-ref": "a"}))).await;
     delivery(&host, "soc", "dead").await;
     std::fs::write(folder.path("ca.pem"), "no certificate").unwrap();
-    host.logs("configuration not taken over").await;
+    host.logs("cannot apply the changed configuration").await;
     host.logs("`ca`").await;
     std::fs::write(folder.path("ca.pem"), next.0.pem()).unwrap();
-    host.logs("hookmill.yaml taken over").await;
+    host.logs("hookmill.yaml applied").await;
     host.post("lab", incident(json!({"source-ref": "b"}))).await;
     delivery(&host, "soc", "delivered").await;
     assert_eq!(receiver.received().len(), 1);

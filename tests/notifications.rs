@@ -232,9 +232,9 @@ async fn deliveries_of_removed_notifications_end() {
     receiver.wait_for(1).await;
     folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n{destination}"));
     host.signal("HUP");
-    host.logs("taken over").await;
+    host.logs("hookmill.yaml applied").await;
     let dead = eventually("it is dead", async || host.list("/api/deliveries?status=dead").await.pop()).await;
-    assert!(dead["error"].as_str().unwrap().contains("`n` is not configured any more"), "{dead}");
+    assert!(dead["error"].as_str().unwrap().contains("`n` is no longer configured"), "{dead}");
     assert_eq!(receiver.received().len(), 1);
 }
 

@@ -226,7 +226,7 @@ async fn pile_up(host: &Host<'_>, count: usize) {
 async fn take_over(host: &Host<'_>, folder: &Folder, webhooks: &str) {
     folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\nwebhooks:\n{webhooks}"));
     host.signal("HUP");
-    host.logs("taken over").await;
+    host.logs("hookmill.yaml applied").await;
 }
 
 /// All waiting deliveries of a disabled or removed destination become dead and are listed.
@@ -246,7 +246,7 @@ async fn waiting_deliveries_of_a_disabled_or_removed_destination_become_dead() {
     let pending = host.list("/api/deliveries?destination=removed&status=pending").await;
     assert!(pending.is_empty(), "{pending:?}");
     let dead = host.list("/api/deliveries?destination=removed&status=dead&limit=1").await;
-    assert!(dead[0]["error"].as_str().unwrap().contains("not configured any more"), "{}", dead[0]);
+    assert!(dead[0]["error"].as_str().unwrap().contains("no longer configured"), "{}", dead[0]);
 }
 
 /// After a pause that a receiver asked for, the oldest deliveries come first, even if newer ones were already loaded.
@@ -313,7 +313,7 @@ async fn a_slow_receiver_does_not_delay_others() {
     // It delays shutdown by `drain_timeout` at most.
     host.terminate();
     assert_eq!(host.end().await.code(), Some(0));
-    host.logs("still in flight").await;
+    host.logs("stopped before all requests and deliveries were finished").await;
 }
 
 /// Addresses that are not globally routable are refused in every spelling, unless the destination allows them.

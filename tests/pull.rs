@@ -182,7 +182,7 @@ async fn a_stream_that_ends_or_is_silent_is_reconnected() {
     let source = source_when(&host, "octi", |source| source["accepted"] == 2).await;
     assert_eq!(source["last_error"], Value::Null);
     let source = source_when(&host, "octi", |source| !source["last_error"].is_null()).await;
-    assert_eq!(source["last_error"]["message"], "the server said nothing in time (1 s)");
+    assert_eq!(source["last_error"]["message"], "the server sent nothing in time (1 s)");
     server.asked(4).await;
     host.terminate();
 }

@@ -74,7 +74,7 @@ async fn a_broken_version_does_not_replace_a_working_one() {
         folder.put("echo", &echo("1.0"));
         host.plugin_when("echo", |plugin| plugin["error"].is_null()).await;
     }
-    host.logs("echo.wasm refused; the version before it stays: ").await;
+    host.logs("echo.wasm refused; the previous version stays live: ").await;
     folder.put("echo", &newer);
     host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
 }

@@ -370,5 +370,5 @@ async fn amazon_sns_is_verified_and_confirmed() {
         assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{answer:?}");
         assert!(answer.body["message"].as_str().unwrap().contains(words), "{answer:?}");
     }
-    assert_eq!(host.list("/api/events").await.len(), 1, "what asks to be confirmed is no event");
+    assert_eq!(host.list("/api/events").await.len(), 1, "a handshake must not be stored as an event");
 }

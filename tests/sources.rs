@@ -244,7 +244,7 @@ async fn invalid_registrations_are_refused_with_a_reason() {
     drop(host);
 
     folder.configure("sources: { env: { scheme: none } }");
-    assert!(folder.refusal().contains("registered and stands in the configuration file too"));
+    assert!(folder.refusal().contains("is both registered and defined in the configuration file"));
     folder.configure("");
     fs::write(folder.path("data/secret.key"), "AAAA\n").unwrap();
     let refusal = folder.refusal();

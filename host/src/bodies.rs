@@ -22,7 +22,7 @@ pub enum BodyError {
         /// The largest allowed body, in bytes.
         bytes_max: usize,
     },
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     #[error("the body took longer than {0:?}")]
     Timeout(Duration),
     /// The connection ended before the body did.

@@ -65,7 +65,7 @@ pub enum HttpError {
     #[error("{0}")]
     InvalidRequest(String),
     /// The host failed. The cause goes to the log.
-    #[error("something failed inside; the log says what")]
+    #[error("internal error; see the log")]
     Internal(anyhow::Error),
 }
 
@@ -81,7 +81,7 @@ pub struct ErrorAnswer {
 pub struct ErrorDetail {
     /// The code.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 

@@ -75,7 +75,7 @@ impl Default for Metrics {
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
         };
         let registry = &mut metrics.registry;
-        // A counter's registered name has no `_total`: the text format adds it.
+        // Counters are registered without `_total`, because the text format adds this suffix.
         registry.register("webhook_received", "Payloads received", metrics.received.clone());
         registry.register(
             "webhook_errors",

@@ -17,9 +17,9 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
-/// Events read from the store at once.
+/// The number of events read from the store in one go.
 const CHUNK: usize = 64;
-/// Events that are mapped again at once, so that a slow event does not delay the others.
+/// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
 /// The minimum time between two events, so that new payloads get processor time.
 const PACE: Duration = Duration::from_millis(2);

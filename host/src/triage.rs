@@ -19,9 +19,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents that are read from the store at once, with all their data.
+/// The number of incidents read from the store in one go, with all their data.
 const CHUNK: usize = 16;
-/// Incidents that one playbook triages at once.
+/// The number of incidents that one playbook triages at the same time.
 const CONCURRENCY: usize = 4;
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);

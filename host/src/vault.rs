@@ -23,10 +23,10 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is made if it is missing.
+    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is created if it is missing.
     ///
     /// # Errors
-    /// Returns an error if the key cannot be used, and says what to do.
+    /// Returns an error that explains what to do if the key cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self> {
         match std::env::var(KEY_VARIABLE) {
             Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),

@@ -90,7 +90,7 @@ impl FieldType {
             Self::TextMap => Ok(Self::Text),
             Self::List(element) if is_index(name) => Ok(*element),
             Self::List(_) => bail!(
-                "there is no `{path}`: `{parent}` is a list; take one element by its index, `{parent}.0`, or each of \
+                "unknown field `{path}`: `{parent}` is a list; take one element by its index, `{parent}.0`, or each of \
                  them by `{{{{#each {parent}}}}}`"
             ),
             Self::Object(members) => match members.iter().find(|(known, _)| *known == name) {
@@ -98,7 +98,7 @@ impl FieldType {
                 None => bail!(unknown_member(members, name, &path, parent)),
             },
             Self::Text | Self::Number | Self::Boolean | Self::Time | Self::Word(_) | Self::Rank(_) => {
-                bail!("there is no `{path}`: `{parent}` is a plain value")
+                bail!("unknown field `{path}`: `{parent}` is a plain value")
             }
         }
     }
@@ -116,11 +116,11 @@ fn unknown_member(members: Members, name: &str, path: &str, parent: &str) -> Str
     let names = members.iter().map(|(known, _)| *known);
     let listed = || members.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
     match nearest(name, names) {
-        Some(near) if parent.is_empty() => format!("there is no `{path}`; did you mean `{near}`?"),
-        Some(near) => format!("there is no `{path}`; did you mean `{parent}.{near}`?"),
-        None if members.is_empty() => format!("there is no `{path}`: `{parent}` is always empty here"),
-        None if parent.is_empty() => format!("there is no `{path}`; there are: {}", listed()),
-        None => format!("there is no `{path}`; `{parent}` has: {}", listed()),
+        Some(near) if parent.is_empty() => format!("unknown field `{path}`; did you mean `{near}`?"),
+        Some(near) => format!("unknown field `{path}`; did you mean `{parent}.{near}`?"),
+        None if members.is_empty() => format!("unknown field `{path}`: `{parent}` is always empty here"),
+        None if parent.is_empty() => format!("unknown field `{path}`; expected one of: {}", listed()),
+        None => format!("unknown field `{path}`; `{parent}` has: {}", listed()),
     }
 }
 

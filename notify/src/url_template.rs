@@ -127,7 +127,7 @@ mod tests {
             ("https://user:pass@t.example/", "a URL cannot contain a name and password"),
             ("https://t.example:port/", "`https://t.example:port` is not a URL"),
             ("https://t.example/a/%2E./b", "a segment of the URL's path is `.` or `..`, which would change its target"),
-            ("https://t.example/{{object.titel}}", "there is no `object.titel`; did you mean `object.title`?"),
+            ("https://t.example/{{object.titel}}", "unknown field `object.titel`; did you mean `object.title`?"),
         ];
         for (text, expected) in refused {
             assert_eq!(UrlTemplate::new(text, Trigger::Any).unwrap_err().to_string(), expected, "{text}");

@@ -45,7 +45,7 @@ pub(super) async fn retry(
     Ok(Json(RetriedDelivery { id: parsed, destination, status: "pending".to_owned() }))
 }
 
-/// The dead deliveries to retry; without any member all of them.
+/// The dead letters to retry: those that match all given members; without a member, all dead letters.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RetryFilter {

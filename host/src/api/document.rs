@@ -28,12 +28,13 @@ mod tests {
     enum Members {
         /// Every property, with a value.
         All,
-        /// The required ones, `null` where that is allowed.
+        /// Only the required properties, with `null` where the schema allows `null`.
         Required,
     }
 
-    /// An example with every property must come back from the shape unchanged: a member that only one of the two knows is
-    /// lost or added on the way. An example with the required properties alone must be readable.
+    /// An example with every property must be unchanged after it was read into the shape and written again: a member
+    /// that only the schema or only the shape has would be lost or added. An example with only the required properties
+    /// must be readable.
     fn check<T: DeserializeOwned + Serialize>(document: &Value, name: &str) {
         let schema = &document["components"]["schemas"][name];
         assert!(schema.is_object(), "the document has no schema `{name}`");

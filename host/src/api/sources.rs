@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a secret is valid beside its successor, unless said otherwise.
+/// The time for which a replaced secret stays valid if the request has no `overlap`.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -49,7 +49,7 @@ pub(super) async fn show(
     Ok(Json(shown_with_position(&host, &source, &host.pipeline.store.cursors().await?)))
 }
 
-/// What is registered: beside these, the keys of a source in the configuration file.
+/// The body of a registration: these members and the keys that a source has in the configuration file.
 #[derive(Deserialize)]
 struct Register {
     source: String,
@@ -124,14 +124,14 @@ pub(super) async fn rotate(
     Ok(Json(shown_issued(&host, &issued)))
 }
 
-/// Completes a change even if the client hangs up meanwhile: half of a change would be in the database alone.
+/// Completes a change even if the client disconnects. An interrupted change could be in the database but not in memory.
 async fn complete<T: Send + 'static>(
     change: impl Future<Output = Result<T, RegisterError>> + Send + 'static,
 ) -> Result<T, HttpError> {
     Ok(tokio::spawn(change).await.map_err(|error| HttpError::Internal(error.into()))??)
 }
 
-/// A secret that may be given. What is given instead of one is not quoted: it may be one.
+/// An optional secret. Errors do not quote a value of another type, because it may be the secret.
 #[derive(Default)]
 struct GivenSecret(Option<String>);
 

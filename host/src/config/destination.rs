@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Every key of a destination. The type decides which of them may be set.
+/// Every key of a destination. The type decides which keys may be set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DestinationDeclaration {
@@ -178,7 +178,7 @@ impl DestinationDeclaration {
             DestinationType::Webhook => {
                 ensure!(
                     self.format.is_none() || self.notifier.is_none(),
-                    "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
+                    "`format` and `notifier` are both set, but the notifier defines the request; remove one of the two"
                 );
                 let format = self.format.map_or(Format::Thehive, |format| format.0);
                 ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
@@ -240,7 +240,7 @@ impl DestinationDeclaration {
     fn file(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let path = folder.join(self.path.take().context("it needs a `path`")?.0);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
+        ensure!(parent.is_dir(), "`path`: the folder {} does not exist; create it", parent.display());
         let address = path.display().to_string();
         Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
     }
@@ -280,7 +280,7 @@ fn signature(
     signature: Option<TypedDeclaration>,
 ) -> Result<Signature> {
     if secret.is_some() && !secrets.is_empty() {
-        bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+        bail!("`secret` and `secrets` are both set; put all secrets into `secrets`");
     }
     let key = if secret.is_some() { "`secret`" } else { "`secrets`" };
     let secrets: Vec<String> = secret.into_iter().chain(secrets).map(|secret| secret.0).collect();

@@ -23,7 +23,7 @@ const CONSUMER_COUNT: usize = 10;
 const CONSUMER_COUNT_MAX: usize = 256;
 
 impl SourceDeclaration {
-    /// Takes what the host needs to read the source; returns `None` for a source that posts.
+    /// Takes the settings for pulling the source; returns `None` for a source that posts.
     ///
     /// # Errors
     /// Returns an error if a key is missing or wrong. The error shows no secret.
@@ -116,7 +116,8 @@ impl SourceDeclaration {
         let ignore_duplicates = self.ignore_duplicates.take().is_none_or(|flag| flag.0);
         ensure!(
             ignore_duplicates || self.overlap.is_none(),
-            "`overlap` reads items twice, and with `ignore_duplicates: false` each would be an event twice; remove one of them"
+            "`overlap` reads items twice, and with `ignore_duplicates: false` each item would become two events; \
+             remove one of the two"
         );
         let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
         Ok(PullReader::Poll(Poll {
@@ -144,7 +145,7 @@ impl SourceDeclaration {
 
     fn take_authentication(&mut self) -> Result<Authentication> {
         match (self.token.take(), self.auth.take()) {
-            (Some(_), Some(_)) => Err(anyhow!("`token` and `auth` are both set; remove one of them")),
+            (Some(_), Some(_)) => Err(anyhow!("`token` and `auth` are both set; remove one of the two")),
             (Some(token), None) => Authentication::bearer(&token.0).context("`token`"),
             (None, Some(auth)) => auth.into_authentication().context("`auth`"),
             (None, None) => Ok(Authentication::default()),

@@ -66,14 +66,14 @@ impl SourceDeclaration {
 
 fn check_secret_length(scheme: &Scheme, name: &str, warnings: &mut Vec<String>) -> Result<()> {
     let Some(bytes) = scheme.shortest_secret_bytes() else { return Ok(()) };
-    ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones");
+    ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random bytes");
     if bytes < SECRET_BYTES_GOOD {
         warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
     }
     Ok(())
 }
 
-/// A signature that stays valid for longer than it is remembered could be used a second time.
+/// A signature that stays valid for longer than it is remembered could be replayed.
 fn check_tolerance(scheme: &Scheme, retention: Duration) -> Result<()> {
     let Some(tolerance_s) = scheme.tolerance_s() else { return Ok(()) };
     // A signature is valid for its tolerance before and after its time.

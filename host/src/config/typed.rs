@@ -46,7 +46,7 @@ impl TypedDeclaration {
         Ok(credentials)
     }
 
-    /// Reads `signature`, with the secrets that are declared beside it.
+    /// Reads `signature`, with the secrets of the same declaration.
     ///
     /// # Errors
     /// Returns an error if there is no secret, the type is unknown, or a key is missing, unknown or wrong.

@@ -126,7 +126,7 @@ impl Content {
             Message::Event(_) => self.trigger.is_about_events(),
             Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
         };
-        ensure!(fits, "its notification has the trigger {} now, which is for other messages", self.trigger);
+        ensure!(fits, "its notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
 }

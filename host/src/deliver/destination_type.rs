@@ -1,4 +1,4 @@
-//! The words of a destination's configuration.
+//! The types of destinations, and the values of their configuration.
 
 use hookmill_incident::words;
 

@@ -145,7 +145,7 @@ impl Email {
             Ok(found) => found,
             Err(error) => return SendResult::Failed(error.into()),
         };
-        let mut failure = Failure::new(Code::Connect, "the mail server has no address");
+        let mut failure = Failure::new(Code::Connect, "the name of the mail server has no address");
         for address in found {
             let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
             let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();

@@ -84,10 +84,9 @@ fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Outgoi
     ensure!(bytes <= HEADERS_BYTES_MAX, "its headers have {bytes} bytes; at most {HEADERS_BYTES_MAX}");
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
-        let name: HeaderName =
-            name.parse().map_err(|_| anyhow!("header `{}` has no valid name", name.escape_debug()))?;
+        let name: HeaderName = name.parse().map_err(|_| anyhow!("invalid name of header `{}`", name.escape_debug()))?;
         ensure!(!is_reserved(&name) && !own.contains(&name), "header `{name}` is not a notifier's to set");
-        let value = value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
+        let value = value.parse().map_err(|_| anyhow!("invalid value of header `{name}`"))?;
         headers.append(name, value);
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));

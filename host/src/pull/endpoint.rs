@@ -85,7 +85,7 @@ impl Endpoint {
     pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let limit = self.connection.timeout();
         tokio::time::timeout(limit, future).await.map_err(|_| {
-            Failure::new(Code::Timeout, format!("the server said nothing in time ({} s)", limit.as_secs_f64()))
+            Failure::new(Code::Timeout, format!("the server sent nothing in time ({} s)", limit.as_secs_f64()))
         })
     }
 

@@ -22,8 +22,8 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Maps items, `concurrency` at once, and stores them batch by batch, the last together with `position`. A batch is
-    /// stored to its end even if the source's task is aborted.
+    /// Maps items, `concurrency` at the same time, and stores them in batches; the last batch is stored together with
+    /// `position`. A batch is stored completely even if the source's task is aborted.
     pub async fn accept(
         &self,
         source: &Arc<Source>,
@@ -82,7 +82,7 @@ impl Intake {
     /// Counts an item that exceeds the source's payload limit.
     pub fn refuse_item(&self, source: &Source) {
         let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
-        let text = format!("an item has more than {bytes_max} bytes and was left out; raise `payload_mib`");
+        let text = format!("an item of more than {bytes_max} bytes was left out; raise `payload_mib`");
         warn!(source = %source.name, code, "{text}");
         self.pipeline.metrics.received(&source.name);
         source.tally.count(|tally| {

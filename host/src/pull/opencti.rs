@@ -44,7 +44,7 @@ pub struct OpenctiStream {
     pub with_inferences: bool,
     /// The time up to which objects are read from the platform's database, because the stream does not keep them.
     pub recover: Option<Timestamp>,
-    /// The number of events that are mapped at once.
+    /// The number of events that are mapped at the same time.
     pub consumer_count: usize,
 }
 
@@ -142,7 +142,7 @@ impl Batch {
 }
 
 impl StreamConnection<'_> {
-    /// Returns how long the server asks clients to wait before they connect again.
+    /// Returns the time that the server asks clients to wait before they reconnect.
     pub fn server_wait(&self) -> Option<Duration> {
         self.parser.retry()
     }

@@ -24,7 +24,7 @@ pub struct Accepted {
     /// The event's id, if the event waits in the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_id: Option<Uuid>,
-    /// The reason for the state, in words.
+    /// The reason for the state, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Whether the payload repeats an earlier one.

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 words!(
     /// When a new version of a mapper goes live.
     Reload {
-        /// As soon as it is loaded.
+        /// As soon as the version is loaded.
         Immediate = "immediate",
         /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does
         /// not.
@@ -129,7 +129,7 @@ impl Releases {
         })
     }
 
-    /// Decides on a file in the plugins folder. A file that an operator promotes goes live whatever its proof finds.
+    /// Decides on a file in the plugins folder. A file that an operator promotes goes live even if its proof fails.
     ///
     /// # Errors
     /// Returns an error if the file is refused and there is no version before it, or if the store fails.
@@ -236,7 +236,7 @@ impl Releases {
         let former = known
             .iter()
             .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_live(row))
-            .context("there is no former version of it that can be live again")?;
+            .context("there is no earlier version that can be live again")?;
         let plugin = Arc::new(self.load_former(former).await?);
         if let Some(live) = known.iter().find(is_live) {
             self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;

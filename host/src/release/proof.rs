@@ -2,7 +2,7 @@
 //! version.
 //!
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
-//! as little as possible from the payloads that arrive meanwhile.
+//! little processor time from incoming payloads.
 
 use super::report::{field_changes, short};
 use crate::map;

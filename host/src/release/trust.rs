@@ -1,5 +1,5 @@
-//! Checks of plugin files where not everyone who can write into the plugins folder is trusted: a file must be listed in
-//! a lock file, or be signed.
+//! Checks of plugin files, for plugins folders in which untrusted users can write: a file must be listed in a lock file
+//! or be signed.
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -57,7 +57,7 @@ impl Trust {
     /// Checks the bytes of a plugin's file and the signature beside the file.
     ///
     /// # Errors
-    /// Returns an error that says why the file may not be loaded, and what to do.
+    /// Returns an error that explains why the file may not be loaded and what to do.
     pub fn check(&self, name: &str, signature: Option<&str>, bytes: &[u8]) -> Result<()> {
         if self.lock.is_none() && self.key.is_none() {
             return Ok(());

@@ -136,8 +136,8 @@ impl Parser {
             "_empty" => Ok(Node::Empty(field(argument, scope)?)),
             "_id" => self.id(argument),
             unknown => match nearest(unknown, OPERATORS.into_iter()) {
-                Some(near) => bail!("there is no such operator; did you mean `{near}`?"),
-                None => bail!("there is no such operator; there are: {}", OPERATORS.join(", ")),
+                Some(near) => bail!("unknown operator; did you mean `{near}`?"),
+                None => bail!("unknown operator; expected one of: {}", OPERATORS.join(", ")),
             },
         }
     }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-/// What to send; without either the newest payload that the source has sent, or else a sample.
+/// The payload to use; without one, the newest payload of the source, or a bundled sample if there is none.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Test {
@@ -108,7 +108,7 @@ fn sample(source: &Source) -> axum::body::Bytes {
     sample.to_string().into()
 }
 
-/// What its vendor would post, from an address that it may post from.
+/// Returns the request that the vendor would send, from an address that the source allows.
 fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> anyhow::Result<Request> {
     let mut url = Url::parse("http://localhost/api/webhooks")?;
     if let Ok(mut path) = url.path_segments_mut() {

@@ -45,8 +45,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     match nearest(name, HELPERS.into_iter()) {
-        Some(near) => bail!("there is no helper `{name}`; did you mean `{near}`?"),
-        None => bail!("there is no helper `{name}`; there are: {}", HELPERS.join(", ")),
+        Some(near) => bail!("unknown helper `{name}`; did you mean `{near}`?"),
+        None => bail!("unknown helper `{name}`; expected one of: {}", HELPERS.join(", ")),
     }
 }
 
