@@ -100,7 +100,7 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
         ("known-12", &asking_12.url, pem, None),
         ("known-13", &asking_13.url, pem, None),
         ("known-p12", &asking_13.url, p12, None),
-        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server wants a client certificate")),
+        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server requires a client certificate")),
         ("stranger-12", &asking_12.url, stranger, Some("tls: the server does not take the client certificate")),
         ("plain", &plain_tls, ", ca: ca.pem", Some("tls: ")),
     ];
@@ -128,7 +128,7 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
     eventually("the server is heard", async || {
         let dead = delivery(&host, "nobody-13", "dead").await;
         let says_so = |attempt: &Value| {
-            attempt["error"].as_str().unwrap().starts_with("tls: the server wants a client certificate")
+            attempt["error"].as_str().unwrap().starts_with("tls: the server requires a client certificate")
         };
         if !dead["attempts"].as_array().unwrap().iter().any(says_so) {
             let retry = format!("/api/deliveries/{}/retry", dead["id"].as_str().unwrap());
@@ -323,12 +323,12 @@ async fn failed_attempts_have_the_right_code() {
             "no-handshake",
             format!("https://{silent_at}/"),
             ", connect_timeout: 300ms".into(),
-            "timeout: no connection came up in time (0.3 s)",
+            "timeout: no connection was established in time (0.3 s)",
         ),
         ("cut", format!("http://{cut}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("half", format!("http://{half}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("cut-tls", format!("https://{cut}/"), String::new(), "tls: the connection was cut in the TLS handshake"),
-        ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is no HTTP"),
+        ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is not HTTP"),
         ("inner", "http://10.1.2.3./".into(), String::new(), "refused_address: 10.1.2.3 is not globally routable"),
         ("status", format!("http://{asks}/"), String::new(), "status: the server answered 407"),
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),

@@ -61,7 +61,7 @@ async fn all_actions_make_one_audit_entry_that_names_the_playbook() {
     assert_eq!((&note["by"], &note["text"]), (&json!("playbook judges"), &json!("why")));
     let triage = &shown["triage"];
     assert_eq!((&triage["playbook"], &triage["plugin"]["name"]), (&json!("judges"), &json!("judges")));
-    assert_eq!(triage["problems"], json!(["there is no destination `nowhere`"]));
+    assert_eq!(triage["problems"], json!(["unknown destination `nowhere`"]));
 
     // There is one entry, with the request id of the event that made the incident, and it is delivered.
     let entries = audit(&host, &path).await;

@@ -18,7 +18,8 @@ const SECRET_BYTES_MIN: usize = 4;
 #[derive(Clone, Default)]
 pub struct Authentication {
     header: Option<(HeaderName, HeaderValue)>,
-    /// The longest first, so that a secret within another one leaves nothing of it.
+    /// Longest first: otherwise a secret that is part of another one would be replaced first, and the rest of the
+    /// longer secret would stay.
     secrets: Vec<String>,
 }
 

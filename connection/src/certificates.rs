@@ -42,7 +42,7 @@ pub struct ClientCertificate {
     pub key: Option<PathBuf>,
 }
 
-/// Reads certificate authorities, at least one, and checks that each of them can be used.
+/// Reads certificate authorities, at least one, and checks that each can be used.
 ///
 /// # Errors
 /// Returns an error that names the file, the problem and the remedy.
@@ -100,7 +100,10 @@ impl Contents {
             );
         }
         if bytes.first() != Some(&0x30) || bytes.windows(PEM.len()).any(|window| window == PEM) {
-            ensure!(file.password.is_none(), "{path} is no PKCS#12 and needs no password; remove `{password_key}`");
+            ensure!(
+                file.password.is_none(),
+                "{path} is not a PKCS#12 file and does not need a password; remove `{password_key}`"
+            );
             return Ok(Self::Pem);
         }
         let password = file.password.as_deref();
@@ -115,7 +118,7 @@ impl Contents {
     }
 }
 
-/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate ones.
+/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate certificates.
 fn from_pkcs12(archive: &Pkcs12Archive) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let key = archive.keys.first().context("the file holds no private key")?;
     let is_of_key = |id: Option<&[u8]>| id.is_some() && id == key.local_key_id.as_ref().map(AsRef::as_ref);

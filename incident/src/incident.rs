@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// The number of event ids that an incident lists, the newest ones.
+/// The number of event ids that an incident lists; older ids are dropped.
 pub const EVENT_IDS_MAX: usize = 100;
 
 /// A note on an incident.
@@ -65,7 +65,7 @@ pub struct Incident {
 pub struct Guard {
     /// The time of the newest state that was applied.
     pub changed_at: Timestamp,
-    /// The fields that were set by hand or by a playbook; payloads do not change them any more.
+    /// The fields that were set by hand or by a playbook; payloads no longer change them.
     pub pinned: BTreeSet<String>,
 }
 
@@ -131,7 +131,8 @@ impl Incident {
         self.revision += 1;
     }
 
-    /// Returns the attributes that differ from those of `before`, without what the host counts and keeps itself.
+    /// Returns the attributes that differ from those of `before`, without the values that the host itself counts and
+    /// maintains.
     fn changes_since(&self, before: &Self) -> Details {
         let mut changes = Details::new();
         macro_rules! compare {

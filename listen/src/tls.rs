@@ -34,7 +34,7 @@ impl LiveTls {
         Ok(Self(Arc::new(ArcSwapOption::new(config))))
     }
 
-    /// Replaces the configuration. Open connections keep the one that they began with.
+    /// Replaces the configuration. Open connections keep the configuration with which they began.
     pub fn replace(&self, config: Option<Arc<ServerConfig>>) {
         self.0.store(config);
     }

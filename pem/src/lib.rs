@@ -19,7 +19,7 @@ const OTHERS: u32 = 0o007;
 /// Returns the certificates in a PEM file in their order, at least one.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, is damaged, or has no certificate.
+/// Returns an error if the file cannot be read, is damaged, or does not contain a certificate.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
@@ -33,7 +33,8 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// the group is how a service that does not run as root is usually given its key.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, is damaged, has no private key, or is accessible to every user.
+/// Returns an error if the file cannot be read, is damaged, does not contain a private key, or is accessible to every
+/// user.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, "private key", error))?;
     let metadata = metadata(path).with_context(|| format!("cannot read the permissions of {}", path.display()))?;

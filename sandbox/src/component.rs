@@ -69,7 +69,9 @@ impl Checked {
     pub fn new(sandbox: &Sandbox, component: &Component) -> Result<Self> {
         let (kind, api_version) = check_exports(sandbox, component)?;
         let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
-            anyhow!("its imports cannot be provided: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
+            anyhow!(
+                "its imports cannot be provided: {error:#}; Hookmill provides only `hookmill:plugin/log` and WASI 0.2"
+            )
         })?;
         let interface = match kind {
             Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&component)?),

@@ -42,7 +42,7 @@ impl Notification {
     }
 }
 
-/// The request that a notifier asks to send. The caller checks it.
+/// The request that a notifier returned. The caller checks the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.

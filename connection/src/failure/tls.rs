@@ -15,7 +15,7 @@ fn text(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(problem) => certificate_text(problem),
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
-                "the server wants a client certificate (certificate_required); set `client_certificate`".to_owned()
+                "the server requires a client certificate (certificate_required); set `client_certificate`".to_owned()
             }
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
@@ -28,7 +28,7 @@ fn text(error: &rustls::Error) -> String {
                 format!("the server does not take the client certificate (alert {alert:?})")
             }
             AlertDescription::HandshakeFailure => {
-                "the server ends the TLS handshake (alert HandshakeFailure): it may want a \
+                "the server ends the TLS handshake (alert HandshakeFailure): it may require a \
                  client certificate, or support none of this host's TLS versions and ciphers"
                     .to_owned()
             }

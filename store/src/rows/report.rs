@@ -17,7 +17,7 @@ pub struct Report {
     pub passed: bool,
     /// The number of payloads that were mapped.
     pub payloads: usize,
-    /// The number of payloads that were left out when the time was over.
+    /// The number of payloads that were not mapped because the time limit was reached.
     pub left_out: usize,
     /// The number of payloads with the same outcome.
     pub same: usize,
@@ -56,8 +56,8 @@ pub struct Difference {
 pub struct FieldChange {
     /// The JSON pointer into the outcome.
     pub path: String,
-    /// The value before; `None` where there was none.
+    /// The value before; `None` if the field was absent.
     pub before: Option<String>,
-    /// The value after; `None` where there is none.
+    /// The value after; `None` if the field is absent.
     pub after: Option<String>,
 }

@@ -15,8 +15,8 @@ pub struct Tally {
     pub refused: u64,
     /// When an event was last mapped, or a pulled source last answered correctly, in milliseconds since the Unix epoch.
     pub last_success: Option<i64>,
-    /// When a payload was last accepted, whatever became of it, in milliseconds since the Unix epoch. A pulled source may
-    /// return the same payload again.
+    /// The time at which a payload was last accepted, independent of its result, in milliseconds since the Unix epoch.
+    /// A pulled source may return the same payload again.
     pub last_received_at: Option<i64>,
     /// The last error.
     pub last_error: Option<LastError>,
@@ -29,7 +29,7 @@ pub struct LastError {
     pub at: i64,
     /// The code of the refusal or failure.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 

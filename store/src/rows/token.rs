@@ -7,7 +7,7 @@ words!(
     Scope { Read = "read", Admin = "admin" }
 );
 
-/// A token as it is listed.
+/// A token in the list of tokens.
 #[derive(Clone, Debug)]
 pub struct TokenRow {
     /// The name, which the log and the notes of incidents show.
