@@ -16,7 +16,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
     let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
     let secret = "secret: hunter2hunter2hunter2hunter2";
     let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
-    // The words that a user needs to correct the configuration.
+    // The texts that a user needs to correct the configuration.
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
         ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
@@ -245,18 +245,18 @@ fn unusable_pull_sources_are_refused_at_start() {
         (stream, "it needs a `stream`"),
         (
             &format!("{stream}, stream: a, secret: hunter2hunter2"),
-            "`secret` is nothing that a source of kind `opencti-stream` has",
+            "a source of kind `opencti-stream` does not support `secret`",
         ),
         (
             &format!("{stream}, stream: a, interval: 5s"),
-            "`interval` is nothing that a source of kind `opencti-stream` has",
+            "a source of kind `opencti-stream` does not support `interval`",
         ),
         (&format!("{stream}, stream: a, consumer_count: 1000"), "`consumer_count` is 1000; at most 256"),
         (&format!("{stream}, stream: a, start: -0-0"), "`start`: `-0-0` is not"),
         (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` on, which is `now`"),
         (
             "secret: a-secret-of-the-tests-only, url: \"https://soc.example/\"",
-            "`url` is nothing that a source of kind `webhook` has",
+            "a source of kind `webhook` does not support `url`",
         ),
         (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
         (&format!("{poll}, items: data.items"), "is not a position in a document"),

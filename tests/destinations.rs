@@ -125,7 +125,7 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
         let error = delivery["attempts"][0]["error"].as_str().unwrap_or_default();
         assert!(error.contains(expected.unwrap_or_default()), "{name}: {delivery}");
     }
-    eventually("the server is heard", async || {
+    eventually("the server's answer must be reported", async || {
         let dead = delivery(&host, "nobody-13", "dead").await;
         let says_so = |attempt: &Value| {
             attempt["error"].as_str().unwrap().starts_with("tls: the server requires a client certificate")

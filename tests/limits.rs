@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs::File;
 
-/// A guest, the body of its payload, the resulting code, and words in the message.
+/// A guest, the body of its payload, the resulting code, and texts that the message contains.
 const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("loops", "x", "deadline_exceeded", "longer than 300 ms"),
     ("sleeps", "x", "deadline_exceeded", "longer than 300 ms"),
@@ -292,7 +292,7 @@ sources:
         }
     }
     // The hanging calls take a second or two. If good events had to wait for them, only a few would be mapped.
-    assert!(good > 10, "only {good} good events while the bad ones hung");
+    assert!(good > 10, "only {good} good events were mapped while the bad events hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }
 
@@ -393,6 +393,6 @@ fn the_released_interface_is_unchanged() {
     let changes = std::fs::read_to_string(crate::guest::project("wit/CHANGES.md")).unwrap();
     let digest = hex::encode(Sha256::digest(&wit));
     let row = changes.lines().find(|line| line.starts_with(&format!("| `{package}` |")));
-    let row = row.unwrap_or_else(|| panic!("wit/CHANGES.md has no row for {package}"));
+    let row = row.unwrap_or_else(|| panic!("wit/CHANGES.md must have a row for {package}"));
     assert!(row.contains(&digest), "plugin.wit has {digest} and another version's number; {row}");
 }

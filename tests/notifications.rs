@@ -165,7 +165,12 @@ async fn changes_of_an_incident_wait_for_each_other() {
         objects.map(|object| word(&object["source_ref"]) + " " + &word(&object["status"])).collect()
     };
     assert_eq!(told(&ordered), ["a new", "b new", "a new", "a triaged", "a in_progress"]);
-    assert_eq!(told(&any).last().unwrap(), "a new", "without an order what failed comes last: {:?}", told(&any));
+    assert_eq!(
+        told(&any).last().unwrap(),
+        "a new",
+        "without order, the failed delivery arrives last: {:?}",
+        told(&any)
+    );
 }
 
 /// A receiver that only fails is paused, then disabled. Once it is enabled, dead letters can be sent.
@@ -262,7 +267,7 @@ notifications:
     assert_eq!((&*received[0].bytes, received[0].header("content-type")), ("any \u{1} bytes".as_bytes(), "text/x-odd"));
     let bad = host.post("lab", incident(json!({"source-ref": ""}))).await;
     folder.put("broken", b"no plugin");
-    let told = eventually("all three are told", async || {
+    let told = eventually("all three must receive a message", async || {
         let told = operators.received();
         (told.len() >= 3).then_some(told)
     })

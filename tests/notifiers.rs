@@ -28,7 +28,7 @@ fn renders() -> Vec<u8> {
     guest_of_kind("renders", "notifier")
 }
 
-/// Creates an incident whose description tells the notifier which request to make. Returns the incident's id.
+/// Creates an incident whose description defines the request that the notifier makes. Returns the incident's id.
 async fn create(host: &Host<'_>, name: &str, description: String) -> String {
     let answer = host.post("lab", incident(json!({"source-ref": name, "description": description}))).await;
     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
@@ -62,7 +62,7 @@ async fn the_request_is_the_one_that_the_notifier_returns() {
     let received = receiver.wait_for(2).await.pop().unwrap();
     assert_eq!((received.path.as_str(), received.header("content-type")), ("/hook", "application/json"));
 
-    // If there is nothing to send, the delivery ends and says so.
+    // If there is nothing to send, the delivery ends and its attempt shows the reason.
     let id = create(&host, "c", request(&json!(null))).await;
     let skipped = delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
     assert_eq!(skipped["attempts"][0]["error"], "its notifier sends nothing of this");

@@ -142,7 +142,7 @@ async fn triage_requests_survive_a_restart() {
     assert_eq!((&shown["severity"], &shown["status"]), (&json!("medium"), &json!("in_progress")));
     assert_eq!(shown["triage"]["problems"], json!(["the status of the incident was already in_progress"]));
     assert_eq!(host.metric("triage_waiting").await, 0.0);
-    // A request by hand is served.
+    // A manual request is processed.
     let asked = host.call(Method::POST, &format!("{late}/triage"), r#"{"playbook": "judges"}"#).await;
     assert_eq!((asked.status, &asked.body["triage"]["status"]), (202, &json!("waiting")), "{asked:?}");
     assert_eq!(triaged(&host, &late, "done").await["severity"], "high");

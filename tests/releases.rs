@@ -43,7 +43,7 @@ async fn a_version_that_newly_fails_goes_live_only_by_promote() {
     folder.put("echo", &broken("2.0"));
     let plugin = refused(&host, "newly fails on 2 of 2 payloads").await;
     assert_eq!(plugin["version"], "1.0");
-    assert!(plugin["error"].as_str().unwrap().contains("unreachable"), "it says why: {plugin}");
+    assert!(plugin["error"].as_str().unwrap().contains("unreachable"), "the reason must be shown: {plugin}");
     assert_eq!(host.signed("lab", "three").await.status_word(), "accepted");
 
     let shown = host.get("/api/plugins/echo").await;

@@ -146,7 +146,7 @@ async fn handshakes_are_answered() {
         let answer = send(ask(nobody)).await.unwrap();
         assert_eq!((answer.status, answer.error_code()), (405, "method_not_allowed"), "{nobody}");
     }
-    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake is no event");
+    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake must not be stored as an event");
     host.logs("handshake answered").await;
 }
 

@@ -194,7 +194,7 @@ async fn a_source_can_be_changed_and_removed() {
     assert_eq!(host.call(Method::DELETE, "/api/sources/lab", "").await.status, 204);
     assert_eq!(host.call(Method::DELETE, "/api/sources/lab", "").await.status, 404);
     assert_eq!(host.signed("lab", "late").await.error_code(), "unknown_source");
-    assert_eq!(host.list("/api/events").await.len(), 1, "what it has sent stays");
+    assert_eq!(host.list("/api/events").await.len(), 1, "its events must be kept");
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn the_configuration_is_reloaded_completely_or_not_at_all() {
     ] {
         folder.configure(&config);
         host.logs(words).await;
-        assert_eq!(host.post("new", config).await.status, 202, "the former configuration stays");
+        assert_eq!(host.post("new", config).await.status, 202, "the previous configuration must stay active");
     }
     let receiver = Receiver::start([]).await;
     let webhooks = format!("webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}\n", receiver.url);

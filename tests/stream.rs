@@ -125,7 +125,7 @@ async fn entries_come_as_they_are_written() {
     let mut all = Reader::of(&host, "", None).await;
     let first = create(&host, "lab", json!({"source-ref": "1", "title": "A", "severity": "high"})).await;
     patch(&host, &first, json!({"title": "B", "severity": "low"})).await;
-    // Only counts an occurrence, so there is no entry.
+    // This payload only increases `occurrences`, so there is no entry.
     create(&host, "lab", json!({"source-ref": "1"})).await;
     let second = create(&host, "other", json!({"source-ref": "1", "severity": "high"})).await;
     let path = format!("/api/incidents/{first}");
@@ -386,7 +386,7 @@ async fn a_thousand_clients_get_every_entry_in_limited_memory() {
     let before = host.resident_bytes();
     let mut readers = Vec::new();
     for number in 0..READERS {
-        // Half of them start at the beginning.
+        // Half of the readers start at the first entry.
         let (query, count) = if number % 2 == 0 { ("?from=0", 2 * COUNT) } else { ("", COUNT) };
         readers.push((Reader::of(&host, query, None).await, count));
     }

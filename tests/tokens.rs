@@ -64,7 +64,11 @@ async fn tokens_allow_what_their_scope_says() {
     let (success, _, errors) = folder.run(&["token", "revoke", "nobody"]);
     assert!(!success && errors.contains("no token `nobody`"), "{errors}");
     assert!(folder.run(&["token", "revoke", "reader"]).0);
-    assert_eq!(status(&host, Method::GET, "/api/events", Some(&read)).await, unauthorized, "revoked at once");
+    assert_eq!(
+        status(&host, Method::GET, "/api/events", Some(&read)).await,
+        unauthorized,
+        "revocation must take effect immediately"
+    );
     assert_eq!(status(&host, Method::GET, "/api/events", Some(&admin)).await.0, 200);
 
     let database = std::fs::read(folder.path("data/hookmill.db")).unwrap();

@@ -10,12 +10,12 @@ const URL_BYTES_MAX: usize = 8_192;
 
 /// A template of a URL whose scheme, host and port are literal.
 ///
-/// A value stands for itself: its `/`, `?`, `#` and `%` are percent-encoded. Rendering fails if a segment of the path
-/// would be `.` or `..`, because receivers also read `%2E%2E` as `..`.
+/// Values cannot change the structure of the URL: their `/`, `?`, `#` and `%` are percent-encoded. Rendering fails if a
+/// segment of the path would be `.` or `..`, because receivers also read `%2E%2E` as `..`.
 #[derive(Clone, Debug)]
 pub struct UrlTemplate {
     template: Template,
-    /// Scheme, host and port, as they are written.
+    /// Scheme, host and port, as written in the configuration.
     origin: String,
 }
 
@@ -23,7 +23,7 @@ impl UrlTemplate {
     /// Parses a URL for the messages of a trigger.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed.
+    /// Returns an error that explains the mistake and lists the allowed values.
     pub fn new(text: &str, trigger: Trigger) -> Result<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let rest = rest.context("a URL must begin with https:// or http://")?;

@@ -211,7 +211,10 @@ impl SourceDeclaration {
     fn check_keys(&self) -> Result<()> {
         let kind = self.kind();
         for (key, is_set, kinds) in KEYS {
-            ensure!(!is_set(self) || kinds.contains(&kind), "`{key}` is nothing that a source of kind `{kind}` has");
+            ensure!(
+                !is_set(self) || kinds.contains(&kind),
+                "a source of kind `{kind}` does not support `{key}`; remove the key"
+            );
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ impl ContentOptions {
         };
         let templates = [("template", &step.template), ("body", &step.body), ("subject", &step.subject)];
         for ((key, template), is_used) in templates.into_iter().zip(uses) {
-            ensure!(template.is_none() || is_used, "`{key}` is nothing that this type of destination takes");
+            ensure!(template.is_none() || is_used, "this type of destination does not support `{key}`; remove the key");
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ impl Parser {
             "_endsWith" => text_predicate(argument, scope, |text| Ok(Predicate::EndsWith(text))),
             "_match" => text_predicate(argument, scope, |text| {
                 let words: Vec<String> = words(&text).map(str::to_owned).collect();
-                ensure!(!words.is_empty(), "`{text}` contains no word");
+                ensure!(!words.is_empty(), "`{text}` does not contain a word");
                 Ok(Predicate::Match(words))
             }),
             "_has" => Ok(Node::Has(field(argument, scope)?)),
@@ -202,7 +202,7 @@ fn text_predicate(argument: &Value, scope: FieldType, predicate: impl Fn(String)
 fn check_ordered(field: &Field) -> Result<()> {
     match field.field_type.element() {
         FieldType::Word(_) | FieldType::Boolean => {
-            bail!("`{}` has no order; compare it by _eq, _ne or _in", field.path())
+            bail!("the values of `{}` have no order; compare them with _eq, _ne or _in", field.path())
         }
         _ => Ok(()),
     }

@@ -238,7 +238,7 @@ fn invalid_filters_are_refused_with_their_position() {
         ),
         (
             json!({"_gt": {"object.status": "new"}}),
-            "filter._gt: `object.status` has no order; compare it by _eq, _ne or _in",
+            "filter._gt: the values of `object.status` have no order; compare them with _eq, _ne or _in",
         ),
         (
             json!({"_gt": {"object.created_at": "yesterday"}}),
@@ -278,7 +278,7 @@ fn invalid_filters_are_refused_with_their_position() {
             "filter._arrayMatch: `object.tags` is a list of plain values; compare it directly, such as \
              {_eq: {_field: object.tags, _value: ...}}",
         ),
-        (json!({"_match": {"object.title": "***"}}), "filter._match: `***` contains no word"),
+        (json!({"_match": {"object.title": "***"}}), "filter._match: `***` does not contain a word"),
         (json!({"_has": 1}), "filter._has: expected a path such as object.title, or {_field: object.title}"),
     ];
     for (filter, expected) in cases {

@@ -239,8 +239,8 @@ fn invalid_templates_are_refused() {
     text("{{#each object.title}}{{/each}}", "`object.title` is not a list");
     text(
         "{{object.observables.value}}",
-        "unknown field `object.observables.value`: `object.observables` is a list; take one element by \
-         its index, `object.observables.0`, or each of them by `{{#each object.observables}}`",
+        "unknown field `object.observables.value`: `object.observables` is a list; use one element by \
+         its index, `object.observables.0`, or all elements with `{{#each object.observables}}`",
     );
     text("{{../object.title}}", "`../object.title` leads out of the template: there are fewer blocks around it");
     text("{{@index}}", "`@index` has a value only within `{{#each}}`");

@@ -117,7 +117,7 @@ impl Scopes {
         parameters.iter().map(|parameter| Ok(self.parameter(parameter)?.0)).collect()
     }
 
-    /// Parses the parameter of a helper for the words of a vocabulary.
+    /// Parses the parameter of a helper that takes words of a vocabulary.
     fn word(&self, name: &str, parameters: &[Parameter], vocabulary: Vocabulary) -> Result<Box<Expression>> {
         let (inner, field_type) = self.only(name, parameters)?;
         let fits = match field_type {
