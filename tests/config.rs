@@ -236,13 +236,13 @@ fn unusable_pull_sources_are_refused_at_start() {
     let stream = "kind: opencti-stream, url: \"https://octi.example\"";
     for (keys, text) in [
         ("kind: pull", "`pull` is not one of: webhook, opencti-stream, graphql-poll, http-poll"),
-        ("kind: http-poll", "it needs a `url`"),
+        ("kind: http-poll", "`url` is missing"),
         ("kind: http-poll, url: \"ftp://a.example\"", "`url` begins with `ftp:`"),
         ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` has a user name in it"),
-        ("kind: graphql-poll, url: \"https://soc.example/\"", "it needs a `query`"),
-        ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "it needs `items`"),
+        ("kind: graphql-poll, url: \"https://soc.example/\"", "`query` is missing"),
+        ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "`items` is missing"),
         ("kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, next: /b", "variable `$after`"),
-        (stream, "it needs a `stream`"),
+        (stream, "`stream` is missing"),
         (
             &format!("{stream}, stream: a, secret: hunter2hunter2"),
             "a source of kind `opencti-stream` does not support `secret`",

@@ -96,15 +96,15 @@ sources:
         returns(&json!({"incidents": incidents}))
     };
     for (source, body, expected) in [
-        ("brisk", bytes(1), "deadline_exceeded: brisk 1.0: it took longer than 50 ms"),
+        ("brisk", bytes(1), "deadline_exceeded: brisk 1.0: the call took longer than 50 ms"),
         ("small", bytes(12), "mapped"),
-        ("small", bytes(13), "memory_exceeded: small 1.0: it needs more than 16 MiB of memory"),
+        ("small", bytes(13), "memory_exceeded: small 1.0: the call needs more than 16 MiB of memory"),
         ("usual", bytes(60), "mapped"),
-        ("usual", bytes(61), "memory_exceeded: usual 1.0: it needs more than 64 MiB of memory"),
+        ("usual", bytes(61), "memory_exceeded: usual 1.0: the call needs more than 64 MiB of memory"),
         ("wide", bytes(196), "mapped"),
-        ("wide", bytes(197), "memory_exceeded: wide 1.0: it needs more than 200 MiB of memory"),
+        ("wide", bytes(197), "memory_exceeded: wide 1.0: the call needs more than 200 MiB of memory"),
         ("brief", bytes(24), "mapped"),
-        ("brief", bytes(33), "output_too_large: brief 1.0: it passes more than output_mib to the host"),
+        ("brief", bytes(33), "output_too_large: brief 1.0: the call passes more than `output_mib` to the host"),
         ("few", incidents(2), "mapped"),
         ("few", incidents(3), "output_too_large: few 1.0: it returned 3 incidents; at most 2 are taken"),
         ("three", incidents(3), "mapped"),

@@ -65,7 +65,7 @@ async fn the_request_is_the_one_that_the_notifier_returns() {
     // If there is nothing to send, the delivery ends and its attempt shows the reason.
     let id = create(&host, "c", request(&json!(null))).await;
     let skipped = delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
-    assert_eq!(skipped["attempts"][0]["error"], "its notifier sends nothing of this");
+    assert_eq!(skipped["attempts"][0]["error"], "the notifier sends nothing for this entry");
     assert_eq!(skipped["attempts"][0]["http_status"], Value::Null);
     assert_eq!(host.metric("deliveries_total{destination=\"chat\",result=\"skipped\"}").await, 1.0);
     assert_eq!(receiver.received().len(), 2);
@@ -121,7 +121,7 @@ async fn deliveries_wait_for_a_missing_notifier() {
     let host = folder.start().await;
     let id = create(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
     let pending = delivery(&host, &id, |delivery| !delivery["attempts"].as_array().unwrap().is_empty()).await;
-    assert_eq!(pending["attempts"][0]["error"], "request: its notifier: plugin `renders` is not loaded");
+    assert_eq!(pending["attempts"][0]["error"], "request: notifier: plugin `renders` is not loaded");
     folder.put("renders", &renders());
     host.plugin_when("renders", |plugin| plugin["kind"] == "notifier").await;
     delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;

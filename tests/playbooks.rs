@@ -129,7 +129,8 @@ async fn triage_requests_survive_a_restart() {
     folder.put("judges", &judges());
     let host = folder.start().await;
     // A plugin changes its kind only by `promote`.
-    let refused = |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("it is a playbook"));
+    let refused =
+        |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("the file is a playbook"));
     assert_eq!(host.plugin_when("judges", refused).await["kind"], "mapper");
     let promoted = host.call(Method::POST, "/api/plugins/judges/promote", "").await;
     assert_eq!(promoted.status, 200, "{promoted:?}");

@@ -60,7 +60,7 @@ async fn tokens_allow_what_their_scope_says() {
     assert!(list.contains("reader") && list.contains("operator"), "{list}");
     assert!(!list.contains("hm_"), "a token is shown once: {list}");
     let (success, _, errors) = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]);
-    assert!(!success && errors.contains("there is a token `reader` already"), "{errors}");
+    assert!(!success && errors.contains("token `reader` already exists"), "{errors}");
     let (success, _, errors) = folder.run(&["token", "revoke", "nobody"]);
     assert!(!success && errors.contains("no token `nobody`"), "{errors}");
     assert!(folder.run(&["token", "revoke", "reader"]).0);

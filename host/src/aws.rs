@@ -77,9 +77,12 @@ impl Aws {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             bytes.extend_from_slice(&chunk);
-            ensure!(bytes.len() <= CERTIFICATE_BYTES_MAX, "it is larger than {CERTIFICATE_BYTES_MAX} bytes");
+            ensure!(
+                bytes.len() <= CERTIFICATE_BYTES_MAX,
+                "the certificate is larger than {CERTIFICATE_BYTES_MAX} bytes"
+            );
         }
-        ensure!(is_certificate(&bytes), "it is not an X.509 certificate in PEM");
+        ensure!(is_certificate(&bytes), "the file is not an X.509 certificate in PEM");
         Ok(bytes.into())
     }
 

@@ -298,7 +298,7 @@ fn outbound(
     Ok(outbound)
 }
 
-/// Parses a length of time as the configuration writes it: `30s`, `5m`, `2h`, `7d`.
+/// Parses a duration in the form of the configuration: `30s`, `5m`, `2h`, `7d`.
 ///
 /// # Errors
 /// Returns an error that names the allowed forms.

@@ -111,7 +111,7 @@ impl Registry {
         let _changing = self.changing.lock().await;
         check_name(&name).map_err(RegisterError::Invalid)?;
         if self.sources.get(&name).is_some() || self.sources.unusable().contains_key(&name) {
-            return Err(RegisterError::Conflict(format!("there is a source `{name}` already")));
+            return Err(RegisterError::Conflict(format!("source `{name}` already exists")));
         }
         let made = match secret {
             Some(_) => None,

@@ -131,7 +131,10 @@ impl Compiled {
         let Ok(described) = call.result.map_err(|error| anyhow!("the dry run of `describe` failed: {error}"))?;
         let shapes::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
-        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        ensure!(
+            bytes <= DESCRIPTION_BYTES_MAX,
+            "the description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX} are allowed"
+        );
         Ok(Description { name, version, summary, scheme })
     }
 

@@ -120,7 +120,7 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("`{text}` is not a length of time; write `30s`, `5m`, `2h` or `7d`");
+        let problem = || format!("`{text}` is not a duration; write `30s`, `5m`, `2h` or `7d`");
         let span: jiff::Span = text.parse().map_err(|_| problem())?;
         let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())?;
         Duration::try_from(length).map(Self).map_err(|_| problem())

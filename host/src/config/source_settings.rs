@@ -79,7 +79,7 @@ fn check_tolerance(scheme: &Scheme, retention: Duration) -> Result<()> {
     // A signature is valid for its tolerance before and after its time.
     ensure!(
         u128::from(tolerance_s.unsigned_abs()) * 2_000 <= retention.as_millis(),
-        "its signatures are valid for {} s in all, but `dedup_retention` forgets them after {} s, so that they could be used \
+        "signatures are valid for {} s in total, but `dedup_retention` forgets them after {} s, so that they could be used \
          again; raise `dedup_retention`, or lower the scheme's `tolerance`",
         2 * tolerance_s,
         retention.as_secs()

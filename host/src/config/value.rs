@@ -137,7 +137,7 @@ from_text! {
 impl FromText for reqwest::Url {
     /// The error does not show the URL, which may hold a secret.
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("it is not a URL such as https://soc.example/hook: {error}"))
+        text.parse().map_err(|error| format!("expected a URL such as https://soc.example/hook: {error}"))
     }
 }
 

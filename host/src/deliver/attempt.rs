@@ -112,13 +112,13 @@ async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, con
 /// # Errors
 /// Returns an error if the notification or the step no longer exists.
 fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
-    let steps = notifications.get(name).ok_or_else(|| format!("its notification `{name}` is no longer configured"))?;
+    let steps = notifications.get(name).ok_or_else(|| format!("the notification `{name}` is no longer configured"))?;
     // Other steps may have been added or removed since the delivery was queued.
     let mut others = steps.iter().filter(|step| step.to == to);
     let step =
         steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
     step.map(|step| &step.content)
-        .ok_or_else(|| format!("its notification `{name}` was changed, and this step no longer uses this destination"))
+        .ok_or_else(|| format!("the notification `{name}` was changed, and this step no longer uses this destination"))
 }
 
 /// Returns whether a receiver would answer another attempt in the same way.

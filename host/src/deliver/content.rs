@@ -69,7 +69,8 @@ impl Content {
 
     /// Creates the message of a delivery, without a notifier.
     pub(super) fn fill(&self, delivery: &DueDelivery, public_url: &str) -> Result<OutgoingMessage> {
-        let message = delivery.message.as_ref().map_err(|error| anyhow!("its message cannot be read: {error}"))?;
+        let message =
+            delivery.message.as_ref().map_err(|error| anyhow!("cannot read the message of the delivery: {error}"))?;
         self.require_trigger(message)?;
         let values = || template_values(message, self.trigger, public_url);
         Ok(match &self.kind {
@@ -126,7 +127,7 @@ impl Content {
             Message::Event(_) => self.trigger.is_about_events(),
             Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
         };
-        ensure!(fits, "its notification now has the trigger {}, which does not fit this message", self.trigger);
+        ensure!(fits, "the notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
 }

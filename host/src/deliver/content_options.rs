@@ -79,7 +79,7 @@ impl ContentOptions {
             Self::Webhook { url, format, notifier } => {
                 ensure!(
                     notifier.is_none() || trigger.is_about_incidents(),
-                    "its notifier renders changes of incidents, and {trigger} is none"
+                    "the notifier of this destination renders only changes of incidents, not {trigger}"
                 );
                 ContentKind::Webhook { url: url.clone(), format: *format, notifier: notifier.clone() }
             }

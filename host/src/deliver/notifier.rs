@@ -40,7 +40,7 @@ pub(super) async fn render_change(
 ) -> Result<Option<OutgoingRequest>> {
     let Ok(Message::Change(entry)) = &delivery.message else { bail!("notifiers render changes of incidents") };
     let own_headers = destination.channel.own_headers();
-    let plugin = loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+    let plugin = loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("notifier: {reason}"))?;
     let text = serde_json::to_string(entry)?;
     let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
     let call = render(&plugin, &notification, url, &own_headers).await;
@@ -79,9 +79,9 @@ fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Outgoi
         }
     };
     let count = request.headers.len();
-    ensure!(count <= HEADERS_MAX, "it has {count} headers; at most {HEADERS_MAX}");
+    ensure!(count <= HEADERS_MAX, "the request has {count} headers; at most {HEADERS_MAX} are allowed");
     let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    ensure!(bytes <= HEADERS_BYTES_MAX, "its headers have {bytes} bytes; at most {HEADERS_BYTES_MAX}");
+    ensure!(bytes <= HEADERS_BYTES_MAX, "the headers have {bytes} bytes; at most {HEADERS_BYTES_MAX} are allowed");
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
         let name: HeaderName = name.parse().map_err(|_| anyhow!("invalid name of header `{}`", name.escape_debug()))?;

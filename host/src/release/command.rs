@@ -22,7 +22,7 @@ pub enum CommandError {
     #[error("plugin `{0}` is being loaded; try again")]
     Loading(String),
     /// The file changed while it was read.
-    #[error("its file is being changed; try again")]
+    #[error("the file of the plugin is being changed; try again")]
     FileChanging,
     /// The requested version cannot be live. The text is the reason.
     #[error("{0}")]

@@ -186,7 +186,7 @@ impl Releases {
         let current = self.live_or_former(name, candidate.former).await;
         if let Some(current) = current.as_ref().filter(|current| current.kind() != plugin.kind()) {
             let objection = format!(
-                "it is a {} and the version before it is a {}; give it another name, or `hookmill plugin promote {name}`",
+                "the file is a {} and the previous version is a {}; rename the file, or `hookmill plugin promote {name}`",
                 plugin.kind(),
                 current.kind()
             );
@@ -256,7 +256,7 @@ impl Releases {
     pub async fn diff(&self, name: &str, bytes: Vec<u8>) -> Result<Report> {
         let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
         if plugin.kind() != Kind::Mapper {
-            bail!("it is a {}; only mappers are compared", plugin.kind());
+            bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
         }
         let live = self.loaded.plugins().get(name).cloned();
         self.prover.prove(live.as_ref(), &Arc::new(plugin)).await

@@ -87,7 +87,7 @@ impl<T: Tx> Ledger<'_, T> {
     pub fn retry_delivery(&mut self, id: Uuid) -> Result<Option<Result<String, String>>> {
         let Some((destination, status)) = self.rows.find_delivery(id)? else { return Ok(None) };
         if status == DeliveryStatus::Delivered {
-            return Ok(Some(Err("it was delivered".into())));
+            return Ok(Some(Err("it was already delivered".into())));
         }
         if self.outbound.destination(&destination).is_none() {
             return Ok(Some(Err(format!("destination `{destination}` is no longer configured"))));

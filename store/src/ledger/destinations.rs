@@ -58,7 +58,7 @@ impl<T: Tx> Ledger<'_, T> {
     /// number.
     pub fn give_up(&mut self, name: &str) -> Result<usize> {
         let reason = match self.outbound.destination(name).map(|state| &state.disabled) {
-            None => "its destination is no longer configured",
+            None => "the destination is no longer configured",
             Some(Some(reason)) => reason,
             Some(None) => return Ok(0),
         };
