@@ -238,7 +238,7 @@ fn unusable_pull_sources_are_refused_at_start() {
         ("kind: pull", "`pull` is not one of: webhook, opencti-stream, graphql-poll, http-poll"),
         ("kind: http-poll", "`url` is missing"),
         ("kind: http-poll, url: \"ftp://a.example\"", "`url` begins with `ftp:`"),
-        ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` has a user name in it"),
+        ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` contains a user name"),
         ("kind: graphql-poll, url: \"https://soc.example/\"", "`query` is missing"),
         ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "`items` is missing"),
         ("kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, next: /b", "variable `$after`"),
@@ -253,7 +253,7 @@ fn unusable_pull_sources_are_refused_at_start() {
         ),
         (&format!("{stream}, stream: a, consumer_count: 1000"), "`consumer_count` is 1000; at most 256"),
         (&format!("{stream}, stream: a, start: -0-0"), "`start`: `-0-0` is not"),
-        (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` on, which is `now`"),
+        (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` is `now`"),
         (
             "secret: a-secret-of-the-tests-only, url: \"https://soc.example/\"",
             "a source of kind `webhook` does not support `url`",

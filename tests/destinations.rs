@@ -334,7 +334,7 @@ async fn failed_attempts_have_the_right_code() {
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
         ("asks-https", https.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
         ("refuses", https.clone(), proxied(&refuses), "proxy: the proxy refuses to connect to the server"),
-        ("broken-proxy", https.clone(), proxied(&cut), "proxy: the proxy broke off"),
+        ("broken-proxy", https.clone(), proxied(&cut), "proxy: the proxy closed the connection"),
         ("no-proxy", https, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),
         ("no-proxy-http", http, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),
         (

@@ -190,7 +190,7 @@ notifications:
     for reference in ["a", "b", "c"] {
         host.post("lab", incident(json!({"source-ref": reference}))).await;
     }
-    host.logs("destination left alone").await;
+    host.logs("destination paused").await;
     assert_eq!(broken.received().len(), 10, "ten failures in a row are enough");
     let failing = || async { host.get("/api/destinations").await["data"][0].clone() };
     let state = failing().await;

@@ -113,7 +113,7 @@ async fn failures_of_a_server_are_shown_and_recovered_from() {
         ("stream", Page::status(401, "who are you"), "status", "the server answered 401 Unauthorized: who are you"),
         ("stream", Page::status(410, "This live stream is stopped"), "status", "410 Gone: This live stream is stopped"),
         ("stream", Page::status(500, ""), "status", "500"),
-        ("stream", Page::status(200, "<html>"), "answer", "no event stream"),
+        ("stream", Page::status(200, "<html>"), "answer", "not an event stream"),
         (
             "poll",
             Page::status(404, "no /items?token=a-secret-of-the-url"),

@@ -209,7 +209,7 @@ async fn invalid_registrations_are_refused_with_a_reason() {
         (json!({"source": "a", "secret": SECRET, "scheme": "none"}), 400, "none"),
         (json!({"source": "a", "secret": SECRET, "colour": "red"}), 400, "colour"),
         (json!({"source": "a", "secret": SECRET, "settings": {"a": {"b": 1}}}), 400, "settings"),
-        (json!({"source": "a", "secret": 123_456_789}), 400, "`secret` is text"),
+        (json!({"source": "a", "secret": 123_456_789}), 400, "`secret` must be text"),
         (json!({"source": "a", "secrets": [{"secret": SECRET}], "secret": SECRET}), 400, "rotate"),
         (
             json!({"source": "a", "scheme": {"type": "aws-sns", "topics": ["arn:aws:sns:eu-west-1:1:a"],

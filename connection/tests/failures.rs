@@ -63,7 +63,7 @@ async fn every_failure_has_a_code_and_a_text() {
         (&http, Some(&asks), Code::Proxy, "the proxy refuses the user name and password"),
         (&https, Some(&asks), Code::Proxy, "the proxy refuses the user name and password"),
         (&https, Some(&refuses), Code::Proxy, "the proxy refuses to connect to the server"),
-        (&https, Some(&cut), Code::Proxy, "the proxy broke off"),
+        (&https, Some(&cut), Code::Proxy, "the proxy closed the connection"),
         (&http, Some(&closed), Code::Connect, "at the proxy: cannot connect to 127.0.0.1:"),
         (&https, Some(&closed), Code::Connect, "at the proxy: cannot connect to 127.0.0.1:"),
     ] {

@@ -99,7 +99,7 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Everything that decides what leaves the host.
+/// The configuration of everything that the host sends.
 #[derive(Debug, Default)]
 pub struct OutboundConfig {
     /// The destinations.
@@ -291,7 +291,10 @@ fn outbound(
     for declaration in notifications {
         let name = declaration.name().to_owned();
         let (rule, steps) = declaration.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
-        ensure!(!outbound.notifications.contains_key(&name), "notifications: there are two with the name `{name}`");
+        ensure!(
+            !outbound.notifications.contains_key(&name),
+            "notifications: the name `{name}` is used twice; rename one of the notifications"
+        );
         outbound.rules.extend(rule);
         outbound.notifications.insert(name, steps.into());
     }

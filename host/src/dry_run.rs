@@ -1,4 +1,4 @@
-//! Dry runs: what would come of a payload, stage by stage. Nothing is recorded.
+//! Dry runs: the results that a payload would have, stage by stage. Nothing is recorded.
 
 use crate::pipeline::{Pipeline, RemapError};
 use crate::release::report::field_changes;

@@ -20,10 +20,10 @@ use tracing::{info, warn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The source does not allow this address.
-    #[error("this source does not take webhooks from your address")]
+    #[error("this source does not accept webhooks from your address")]
     AddressRefused,
     /// Amazon did not confirm the subscription; it sends the request again.
-    #[error("too much is waiting; try again")]
+    #[error("the host is overloaded; try again later")]
     NotConfirmed,
 }
 

@@ -430,7 +430,7 @@ def test_an_alert_of_thehive_follows_its_incident(hive):
 
     host.call("DELETE", f"/api/incidents/{posted['incident_id']}")
     last = host.over("hive", 6)[-1]
-    assert last["operation"] == "Delete" and last["status"] == "delivered" and "alert stays" in last["error"]
+    assert last["operation"] == "Delete" and last["status"] == "delivered" and "alert is kept" in last["error"]
     assert list(hive.alerts.values()) == [alert]
     assert SECRET not in host.log.read_text()
 

@@ -69,7 +69,7 @@ fn tunnel_failure(text: &str) -> Failure {
     if text.contains("unsuccessful") {
         return Failure::new(Code::Proxy, "the proxy refuses to connect to the server, or could not");
     }
-    Failure::new(Code::Proxy, format!("the proxy broke off: {text}"))
+    Failure::new(Code::Proxy, format!("the proxy closed the connection: {text}"))
 }
 
 /// Describes a connection that was not established.

@@ -23,7 +23,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::{Map, Value, json};
 
-    /// Which members an example of a schema has.
+    /// The members of an example of a schema.
     #[derive(Clone, Copy, PartialEq)]
     enum Members {
         /// Every property, with a value.

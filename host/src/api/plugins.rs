@@ -107,10 +107,10 @@ async fn carry_out(host: &Host, name: String, command: VersionCommand) -> Result
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
-    /// The payload as JSON…
+    /// The payload as JSON. Only one of `payload` and `body` is given.
     #[serde(default, deserialize_with = "given")]
     payload: Option<Value>,
-    /// … or as text, byte for byte.
+    /// The payload as text, used byte for byte.
     #[serde(default, deserialize_with = "given")]
     body: Option<String>,
     #[serde(default)]

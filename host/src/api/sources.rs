@@ -1,4 +1,4 @@
-//! `/api/sources`, and `POST /api/webhooks`, which registers one.
+//! `/api/sources`, and `POST /api/webhooks`, which registers a source.
 
 pub(super) mod dry_run;
 mod find;
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for GivenSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) => Ok(Self(Some(text))),
-            _ => Err(D::Error::custom("`secret` is text")),
+            _ => Err(D::Error::custom("`secret` must be text")),
         }
     }
 }
@@ -149,7 +149,7 @@ fn shown_issued(host: &Host, issued: &Issued) -> IssuedSource {
     IssuedSource { source: shown(host, &issued.source), secret, suggested_scheme: None }
 }
 
-/// The scheme that the source's own mapper says its vendor signs with, if it is another than the source's.
+/// Returns the scheme that the source's own mapper recommends, if it differs from the source's scheme.
 fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     let plugin = match &source.settings.plugin {
         PluginChoice::Auto => &*source.name,

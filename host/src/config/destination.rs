@@ -152,7 +152,8 @@ impl DestinationDeclaration {
             gets_all_changes,
             is_ordered,
             channel,
-            content: content.map_err(|error| format!("only a notification can define what is sent here: {error:#}")),
+            content: content
+                .map_err(|error| format!("this destination needs a notification that defines its content: {error:#}")),
             retry_schedule,
             concurrency,
             disable_after,

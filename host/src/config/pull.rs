@@ -90,8 +90,8 @@ impl SourceDeclaration {
         if let PullReader::Opencti(stream) = reader {
             ensure!(
                 stream.recover.is_none() || !start.is_now(),
-                "`recover` reads objects from the platform's database from `start` on, which is `now`; set `start` to an \
-                 earlier time"
+                "`recover` reads objects from the platform's database since `start`, but `start` is `now`; set `start` to \
+                 an earlier time"
             );
         }
         Ok(start)

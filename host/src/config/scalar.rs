@@ -1,4 +1,4 @@
-//! The single values of the configuration that have a type of their own: names, sizes and lengths of time.
+//! The single values of the configuration that have a type of their own: names, sizes and durations.
 
 use hookmill_incident::name::check_name;
 use hookmill_sandbox::MEMORY_BYTES_MAX;
@@ -112,7 +112,7 @@ impl FromStr for EventsPerInstance {
     }
 }
 
-/// A length of time: `30s`, `5m`, `2h`, `7d`.
+/// A duration: `30s`, `5m`, `2h`, `7d`.
 #[derive(Clone, Copy)]
 pub(super) struct Period(Duration);
 

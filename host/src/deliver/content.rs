@@ -110,7 +110,7 @@ impl Content {
             }
             ContentKind::Thehive { url } => match message {
                 Message::Change(entry) => OutgoingMessage::Alert(Alert::new(url, entry.operation, values())),
-                Message::Event(_) | Message::Notice(_) => bail!("a TheHive takes changes of incidents"),
+                Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
             ContentKind::File { line } => OutgoingMessage::Line(match line {
                 // Parsed and written again, because a template may have line breaks between its values.

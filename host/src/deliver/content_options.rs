@@ -44,7 +44,7 @@ pub enum ContentOptions {
     },
     /// A mail.
     Email(MailAddresses),
-    /// An alert of a TheHive.
+    /// An alert in TheHive.
     Thehive {
         /// The address of TheHive.
         url: Url,
@@ -100,7 +100,7 @@ impl ContentOptions {
                 ContentKind::Email { addresses: addresses.clone(), subject, text: text(OutputContext::Text)? }
             }
             Self::Thehive { url } => {
-                ensure!(trigger.is_about_incidents(), "a TheHive takes changes of incidents, and {trigger} is none");
+                ensure!(trigger.is_about_incidents(), "TheHive accepts only changes of incidents, not {trigger}");
                 ContentKind::Thehive { url: url.clone() }
             }
             Self::File => {
@@ -142,7 +142,7 @@ fn http(
     let body = body.map(|text| Template::new(text.trim_end(), place, trigger).context("`body`"));
     let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
     let headers = others.map(|(name, text)| {
-        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` is not one to be set here");
+        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` cannot be set here");
         let template = Template::new(text, OutputContext::Header, trigger);
         Ok((name.clone(), template.with_context(|| format!("header `{name}`"))?))
     });

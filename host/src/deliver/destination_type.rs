@@ -14,7 +14,7 @@ words!(
         Teams = "teams",
         /// SMTP.
         Email = "email",
-        /// Alerts of a TheHive.
+        /// Alerts in TheHive.
         Thehive = "thehive",
         /// Lines of JSON in a file.
         File = "file",

@@ -87,9 +87,9 @@ impl EmailOptions {
         );
         ensure!(
             self.url.username().is_empty() && self.url.password().is_none(),
-            "`url` has a user name in it; write it as `auth: {{ type: basic, … }}`"
+            "`url` contains a user name; use `auth: {{ type: basic, … }}`"
         );
-        ensure!(self.starttls || !is_tls, "`starttls: false` is for smtp:, and `url` is smtps:");
+        ensure!(self.starttls || !is_tls, "`starttls: false` is only for `smtp:`, but `url` is `smtps:`");
         ensure!(
             self.starttls || self.credentials.is_none(),
             "without TLS the password is sent in plain text; remove `starttls: false` or `auth`"

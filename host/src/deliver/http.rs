@@ -71,7 +71,7 @@ impl Http {
     pub(super) async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
-            return Err(Failure::new(Code::Request, "the request is for another address than the destination has now"));
+            return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
         }
         // These replace headers of the same name from a notifier or a template.
         headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);

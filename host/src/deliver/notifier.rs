@@ -68,13 +68,17 @@ fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Outgoi
     let url = match request.url {
         None => url.clone(),
         Some(text) => {
-            ensure!(text.len() <= URL_BYTES_MAX, "its URL has {} bytes; at most {URL_BYTES_MAX}", text.len());
+            ensure!(
+                text.len() <= URL_BYTES_MAX,
+                "the URL has {} bytes; at most {URL_BYTES_MAX} are allowed",
+                text.len()
+            );
             // A URL may hold a secret and is not shown.
-            let link = url.join(&text).map_err(|error| anyhow!("its URL cannot be read: {error}"))?;
+            let link = url.join(&text).map_err(|error| anyhow!("the URL cannot be parsed: {error}"))?;
             // Only the configuration decides which hosts Hookmill connects to, never a plugin.
-            ensure!(link.origin() == url.origin(), "its URL has another scheme, host or port than the destination's");
+            ensure!(link.origin() == url.origin(), "the URL has another scheme, host or port than the destination");
             // A user name would replace the `authorization` header.
-            ensure!(link.username().is_empty() && link.password().is_none(), "its URL has a user name in it");
+            ensure!(link.username().is_empty() && link.password().is_none(), "the URL contains a user name");
             link
         }
     };
@@ -85,7 +89,7 @@ fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Outgoi
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
         let name: HeaderName = name.parse().map_err(|_| anyhow!("invalid name of header `{}`", name.escape_debug()))?;
-        ensure!(!is_reserved(&name) && !own.contains(&name), "header `{name}` is not a notifier's to set");
+        ensure!(!is_reserved(&name) && !own.contains(&name), "a notifier cannot set the header `{name}`");
         let value = value.parse().map_err(|_| anyhow!("invalid value of header `{name}`"))?;
         headers.append(name, value);
     }

@@ -82,7 +82,7 @@ impl Queue {
         result.failures = state.breaker.failures();
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
             let seconds = until.saturating_duration_since(Instant::now()).as_secs();
-            info!(destination = self.destination.name, "destination left alone for {seconds} s");
+            info!(destination = self.destination.name, "destination paused for {seconds} s");
         }
         state.is_gone |= result.is_gone;
         state.unrecorded.push(result);

@@ -1,4 +1,4 @@
-//! Creates and updates alerts of a TheHive (API version 1).
+//! Creates and updates alerts in TheHive (API version 1).
 //!
 //! An incident is one alert, identified by type, source and source-ref. An alert or observable that exists already counts
 //! as created, so that a repeated delivery changes nothing.
@@ -14,7 +14,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const ALERT_STAYS: &str = "an alert stays when its incident is deleted";
+const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
 
 /// A change of the alert of one incident.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ impl Intake {
     pub fn record_error(&self, source: &Source, error: &ReadError, wait: Duration) {
         let (failure, seconds) = (&error.failure, wait.as_secs_f32().ceil());
         self.record_failure(source, failure.code.as_str(), &failure.text);
-        warn!(source = %source.name, "source not read, next attempt in {seconds} s: {failure}");
+        warn!(source = %source.name, "cannot read the source, next attempt in {seconds} s: {failure}");
     }
 
     fn record_failure(&self, source: &Source, code: &str, message: &str) {

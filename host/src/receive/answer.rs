@@ -39,7 +39,7 @@ words!(
         Accepted = "accepted",
         /// To be mapped later.
         Queued = "queued",
-        /// Mapped, and not about an incident.
+        /// Mapped, without an incident.
         Ignored = "ignored",
         /// Refused by its mapper.
         Quarantined = "quarantined",
@@ -78,7 +78,7 @@ impl Unmappable {
 }
 
 impl Accepted {
-    /// `refused` says whether the mapper refused the payload.
+    /// `refused` is true if the mapper refused the payload.
     pub(super) fn new(state: EventState, refused: bool, duplicate: bool) -> Self {
         let status = match state.status {
             EventStatus::Mapped => AcceptedStatus::Accepted,

@@ -23,8 +23,8 @@ words!(
     Reload {
         /// As soon as the version is loaded.
         Immediate = "immediate",
-        /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does
-        /// not.
+        /// When the version has mapped known payloads of the plugin, and has not failed on a payload that the live
+        /// version maps.
         Verified = "verified",
     }
 );
