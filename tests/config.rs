@@ -61,7 +61,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ),
         (
             "destinations: { x: { type: file, path: no/such/folder/x } }".into(),
-            &["destinations.x", "`path`", "no folder"],
+            &["destinations.x", "`path`", "does not exist"],
         ),
         (notification("notify: [{ to: y }]"), &["notifications: n", "notify[0]", "`y`", "`destinations`"]),
         (notification("notify: []"), &["notifications: n", "1 to 32"]),
@@ -90,7 +90,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ("tls: { certificate: host.pem }".into(), &["line 1", "key"]),
         (
             format!("dedup_retention: 9m\n{}", with_secret("scheme: slack")),
-            &["sources.edr", "`dedup_retention`", "600 s in all", "`tolerance`"],
+            &["sources.edr", "`dedup_retention`", "600 s in total", "`tolerance`"],
         ),
         (with_secret("requests_per_second: 0"), &["line 2", "`requests_per_second`", "whole number from 1"]),
         ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 1024"]),
@@ -130,7 +130,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (webhook("secret: hunter2hunter2"), &["webhooks.soc", "`secret`", "whsec_", "openssl rand"]),
         (webhook("secret: whsec_hunter2%"), &["webhooks.soc", "`secret`", "base64", "openssl rand"]),
         (webhook("secret: hunter2, secrets: [hunter2]"), &["webhooks.soc", "`secret` and `secrets`"]),
-        (webhook("signature: github"), &["webhooks.soc", "`signature`", "needs a `secret`"]),
+        (webhook("signature: github"), &["webhooks.soc", "`signature`", "`secret` is missing"]),
         (webhook("signature: githup, secret: hunter2"), &["`signature`", "`githup`", "standard-webhooks, github"]),
         (webhook("signature: github, secrets: [hunter2, hunter2]"), &["`signature`", "one secret"]),
         (webhook("signature: { type: hmac }, secret: hunter2"), &["`signature`", "needs a `header`"]),

@@ -180,7 +180,7 @@ async fn unusable_certificate_files_are_refused() {
         ("ca: client.p12", &["`ca`", "client.p12", "PKCS#12", "`ca_password`"]),
         ("ca: client.p12, ca_password: hunter2", &["`ca`", "client.p12", "`ca_password`"]),
         ("ca: half.p12, ca_password: only a password", &["`ca`", "half.p12", "PKCS#12"]),
-        ("ca: client.pem, ca_password: hunter2", &["`ca`", "client.pem", "no PKCS#12", "remove `ca_password`"]),
+        ("ca: client.pem, ca_password: hunter2", &["`ca`", "client.pem", "not a PKCS#12 file", "remove `ca_password`"]),
         ("ca: old.jks, ca_password: hunter2", &["`ca`", "old.jks", "keytool -importkeystore"]),
         ("client_certificate: client.pem", &["`client_certificate`", "client.pem", "no private key"]),
         (

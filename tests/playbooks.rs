@@ -111,7 +111,7 @@ async fn triage_requests_survive_a_restart() {
     let waiting = triaged(&host, &path, "waiting").await;
     assert_eq!(waiting["triage"]["error"], json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"}));
     assert_eq!(host.metric("triage_waiting").await, 2.0);
-    host.logs("incidents wait for their playbook: plugin `judges` is not loaded").await;
+    host.logs("incidents wait for a playbook: plugin `judges` is not loaded").await;
     assert_eq!(host.get("/api/sources/lab").await["playbook_error"], "plugin `judges` is not loaded");
     let asked = host.call(Method::POST, &format!("{path}/triage"), "").await;
     assert_eq!((asked.status, asked.error_code()), (409, "conflict"), "{asked:?}");

@@ -217,7 +217,7 @@ async fn idle_connections_give_way_to_new_ones() {
         assert!((1..=16).contains(&open), "{sent:?}: {open} are open");
     }
     kept.closed().await;
-    host.logs("those that wait longest").await;
+    host.logs("those that have waited longest").await;
 }
 
 /// If all connections are working, the next one waits until one is done.

@@ -363,8 +363,8 @@ async fn amazon_sns_is_verified_and_confirmed() {
     let ask = |url: &str| sns("SubscriptionConfirmation", &json!({"Token": "x", "SubscribeURL": url}));
     for (source, url, words) in [
         ("sns", "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "`confirm: true`"),
-        ("confirms", "https://169.254.169.254/latest/meta-data", "no host of Amazon SNS"),
-        ("confirms", "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "no host of Amazon SNS"),
+        ("confirms", "https://169.254.169.254/latest/meta-data", "not a host of Amazon SNS"),
+        ("confirms", "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "not a host of Amazon SNS"),
     ] {
         let answer = host.post(source, ask(url)).await;
         assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{answer:?}");

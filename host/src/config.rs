@@ -77,7 +77,7 @@ pub struct Config {
     pub limits: Limits,
     /// The limits of single plugins.
     pub plugin_limits: BTreeMap<String, PluginLimits>,
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     pub reload: Reload,
     /// The size of the proof that a new version must pass.
     pub proof: ProofBounds,

@@ -17,7 +17,7 @@ pub type PluginStates = BTreeMap<String, PluginState>;
 /// The state of a plugin file as the API shows it.
 #[derive(Clone, Debug, Default)]
 pub struct PluginState {
-    /// When the live version was loaded.
+    /// The time when the live version was loaded.
     pub loaded_at: Option<Timestamp>,
     /// The reason why the newest file was refused or is not live.
     pub error: Option<String>,

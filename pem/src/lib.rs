@@ -4,7 +4,7 @@
 //! certificates. Errors name the file, what is missing in it and what to do. They never quote the content of a file,
 //! which may be secret.
 //!
-//! This crate decides nothing about trust: whether a certificate is accepted is the caller's decision.
+//! This crate makes no decisions about trust: the caller decides whether a certificate is accepted.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustls_pki_types::pem::{self, PemObject};

@@ -73,7 +73,7 @@ impl CallError {
         if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_busy)) {
             return Self::ImageBusy(format!("{error:#}"));
         }
-        // The type of this error is private to the engine, so its text has to do.
+        // The type of this error is private to the engine, so the error is recognised by its text.
         if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted")) {
             return Self::Output("the call passes more than `output_mib` to the host".into());
         }

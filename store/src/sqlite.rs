@@ -61,7 +61,7 @@ impl Opened {
         audit::newest_id(&self.connection)
     }
 
-    /// Returns the sources that are silent, and since when.
+    /// Returns the silent sources, each with the start of its silence.
     pub fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
         destinations::silent_sources(&self.connection)
     }

@@ -1,4 +1,4 @@
-//! Hands items to the pipeline and counts what happens to a source.
+//! Passes items to the pipeline and counts the results of a source.
 
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use std::vec::IntoIter;
 use tracing::{debug, warn};
 
-/// The way from the items of sources into the pipeline.
+/// The path from the items of sources into the pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
     pub pipeline: Arc<Pipeline>,

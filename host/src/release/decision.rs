@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 words!(
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     Reload {
         /// As soon as the version is loaded.
         Immediate = "immediate",
@@ -36,7 +36,7 @@ pub struct ReleaseOptions {
     pub data_dir: PathBuf,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     pub reload: Reload,
     /// The limits of single plugins, by name.
     pub limits: BTreeMap<String, PluginLimits>,

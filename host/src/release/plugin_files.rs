@@ -30,7 +30,7 @@ pub struct FileStamp {
     inode: u64,
     modified: ChangeTime,
     changed: ChangeTime,
-    /// When the file's signature and the lock file were changed.
+    /// The times of change of the file's signature and of the lock file.
     trust_changed: [Option<ChangeTime>; 2],
 }
 

@@ -85,7 +85,8 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Some(was_disabled))
     }
 
-    /// Records since when a source is silent and queues the notifications about that, or records that it sends again.
+    /// Records the start of a source's silence and queues the notifications about it, or records the end of the
+    /// silence.
     pub fn set_silent(&mut self, source: &str, since: Option<i64>, message: &Value) -> Result<()> {
         self.rows.set_silent(source, since)?;
         match since {

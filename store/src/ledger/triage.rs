@@ -73,7 +73,7 @@ impl<T: Tx> Ledger<'_, T> {
         }
         self.save(&before, &mut row, details, &job.request_id)?;
         let outbound = self.outbound.clone();
-        // Destinations that receive every audit entry have their delivery already.
+        // Destinations that receive every audit entry already have a delivery of it.
         for destination in outbound.destinations.iter().filter(|known| !known.receives_all && to.contains(&known.name))
         {
             let subject = Subject::Change { incident: row_key(row.id), audit: row.newest_audit, is_first: false };

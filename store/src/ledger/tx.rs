@@ -90,7 +90,7 @@ pub(crate) trait Tx {
     /// Replaces the position of a source, unless it is stored with another start.
     fn update_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()>;
 
-    /// Records since when a source is silent, or that it is not.
+    /// Records the start of a source's silence, or its end.
     fn set_silent(&mut self, source: &str, since: Option<i64>) -> Result<()>;
 
     /// Remembers the present state, for [`Tx::undo_dry_run`].
@@ -188,7 +188,7 @@ pub(crate) struct NewDelivery<'a> {
     pub id: Uuid,
     pub destination: &'a str,
     pub status: DeliveryStatus,
-    /// When the delivery is due; `None` while it waits for an earlier one.
+    /// The time when the delivery is due; `None` while it waits for an earlier one.
     pub next_at: Option<i64>,
     pub error: Option<&'a str>,
     pub subject: Subject<'a>,
@@ -214,7 +214,7 @@ pub(crate) struct DeadDelivery {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct DestinationHealth {
     pub failing_since: Option<i64>,
-    /// Why the destination is disabled, if it is.
+    /// The reason why the destination is disabled, if it is.
     pub disabled: Option<String>,
 }
 

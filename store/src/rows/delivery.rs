@@ -62,7 +62,7 @@ impl Message {
 /// The outcome of one attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// When the attempt began, in milliseconds since the Unix epoch.
+    /// The time when the attempt began, in milliseconds since the Unix epoch.
     pub at: i64,
     /// The duration.
     pub duration_ms: i64,
@@ -79,11 +79,11 @@ pub struct Attempt {
 /// The step that follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// None: the delivery arrived.
+    /// No further step: the delivery arrived.
     Delivered,
     /// Another attempt, at this time in milliseconds since the Unix epoch.
     Retry(i64),
-    /// None, until an operator retries the delivery.
+    /// No further step, until an operator retries the delivery.
     Dead,
 }
 
@@ -117,7 +117,8 @@ pub struct DeliveryRow {
     pub operation: Option<String>,
     /// The event that the delivery is about, if it is about one.
     pub event_id: Option<Uuid>,
-    /// When the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery blocks it.
+    /// The time when the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery
+    /// blocks this one.
     pub next_at: Option<i64>,
     /// The last error.
     pub error: Option<String>,

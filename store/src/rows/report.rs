@@ -11,7 +11,7 @@ pub struct Report {
     pub plugin: PluginVersion,
     /// The version that the new one was compared with; `None` for a first version.
     pub against: Option<PluginVersion>,
-    /// When the proof was made.
+    /// The time when the proof was made.
     pub at: Timestamp,
     /// Whether the new version may go live.
     pub passed: bool,
@@ -45,7 +45,7 @@ pub struct Difference {
     pub payload: String,
     /// The name of the source.
     pub source: String,
-    /// Why the new version, or the one before, could not map the payload.
+    /// The reason why the new version, or the previous one, could not map the payload.
     pub reason: Option<String>,
     /// The values that changed.
     pub fields: Vec<FieldChange>,

@@ -14,8 +14,8 @@ pub struct TokenRow {
     pub name: String,
     /// The permission.
     pub scope: Scope,
-    /// When the token was created, in milliseconds since the Unix epoch.
+    /// The time when the token was created, in milliseconds since the Unix epoch.
     pub created_at: i64,
-    /// When the token expires, in milliseconds since the Unix epoch.
+    /// The time when the token expires, in milliseconds since the Unix epoch.
     pub expires_at: Option<i64>,
 }

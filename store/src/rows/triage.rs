@@ -1,4 +1,4 @@
-//! The work of playbooks on incidents.
+//! Triage requests and the results of playbook calls.
 
 use super::IncidentRow;
 use hookmill_incident::{Action, PluginVersion, Status, TriageError};
