@@ -101,7 +101,7 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
         ("known-13", &asking_13.url, pem, None),
         ("known-p12", &asking_13.url, p12, None),
         ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server requires a client certificate")),
-        ("stranger-12", &asking_12.url, stranger, Some("tls: the server does not take the client certificate")),
+        ("stranger-12", &asking_12.url, stranger, Some("tls: the server rejects the client certificate")),
         ("plain", &plain_tls, ", ca: ca.pem", Some("tls: ")),
     ];
     let mut destinations: Vec<_> = cases.iter().map(|(name, url, keys, _)| (*name, (*url).clone(), *keys)).collect();
@@ -175,23 +175,23 @@ async fn unusable_certificate_files_are_refused() {
     std::fs::write(folder.path("old.jks"), [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]).unwrap();
     for (keys, words) in [
         ("ca: none.pem", &["`ca`", "none.pem", "No such file"][..]),
-        ("ca: empty.pem", &["`ca`", "empty.pem", "no certificate", "BEGIN CERTIFICATE"]),
-        ("ca: client.key", &["`ca`", "client.key", "no certificate"]),
+        ("ca: empty.pem", &["`ca`", "empty.pem", "does not contain a certificate", "BEGIN CERTIFICATE"]),
+        ("ca: client.key", &["`ca`", "client.key", "does not contain a certificate"]),
         ("ca: client.p12", &["`ca`", "client.p12", "PKCS#12", "`ca_password`"]),
         ("ca: client.p12, ca_password: hunter2", &["`ca`", "client.p12", "`ca_password`"]),
         ("ca: half.p12, ca_password: only a password", &["`ca`", "half.p12", "PKCS#12"]),
         ("ca: client.pem, ca_password: hunter2", &["`ca`", "client.pem", "not a PKCS#12 file", "remove `ca_password`"]),
         ("ca: old.jks, ca_password: hunter2", &["`ca`", "old.jks", "keytool -importkeystore"]),
-        ("client_certificate: client.pem", &["`client_certificate`", "client.pem", "no private key"]),
+        ("client_certificate: client.pem", &["`client_certificate`", "client.pem", "does not contain a private key"]),
         (
             "client_certificate: client.pem, client_key: other.key",
-            &["`client_certificate`", "client.pem", "does not go with"],
+            &["`client_certificate`", "client.pem", "does not match"],
         ),
         ("client_certificate: client.pem, client_key: none.key", &["`client_certificate`", "none.key", "No such file"]),
         ("client_certificate: client.p12", &["`client_certificate`", "client.p12", "`client_password`"]),
         (
             "client_certificate: no-key.p12, client_password: only a password",
-            &["`client_certificate`", "no-key.p12", "no private key"],
+            &["`client_certificate`", "no-key.p12", "does not contain a private key"],
         ),
         (
             "client_certificate: client.p12, client_password: only a password, client_key: client.key",

@@ -110,7 +110,7 @@ pub fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Parses the name of a header in the configuration. `key` is its place there, for the error.
+/// Parses the name of a header in the configuration. `key` is the position of the name, for the error.
 ///
 /// # Errors
 /// Returns an error if the name is invalid or reserved.

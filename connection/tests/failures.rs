@@ -1,6 +1,6 @@
 //! The failures of requests to servers and proxies that misbehave.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use hookmill_connection::{Code, ConnectionOptions, Failure};
 use reqwest::Method;
@@ -57,7 +57,7 @@ async fn every_failure_has_a_code_and_a_text() {
         (&format!("http://{cut}/"), None, Code::Interrupted, "the connection was cut before the answer"),
         (&format!("https://{cut}/"), None, Code::Tls, "the connection was cut in the TLS handshake"),
         (&format!("http://{no_http}/"), None, Code::Interrupted, "the answer is not HTTP"),
-        (&format!("https://{no_http}/"), None, Code::Tls, "the server does not speak TLS at this port"),
+        (&format!("https://{no_http}/"), None, Code::Tls, "the server does not support TLS at this port"),
         (&"http://10.1.2.3./".into(), None, Code::RefusedAddress, "10.1.2.3 is not globally routable"),
         (&"https://10.1.2.3/".into(), Some(&asks), Code::RefusedAddress, "10.1.2.3 is not globally routable"),
         (&http, Some(&asks), Code::Proxy, "the proxy refuses the user name and password"),

@@ -11,7 +11,7 @@ words!(
         Mapped = "mapped",
         /// Nothing in the event makes an incident.
         Ignored = "ignored",
-        /// Some of the event could not be mapped.
+        /// Parts of the event could not be mapped.
         Partial = "partial",
         /// The host will map the event later without a request.
         Queued = "queued",

@@ -18,7 +18,7 @@ words!(
     }
 );
 words!(
-    /// The kind of reason why a playbook's work failed.
+    /// The kind of reason why a triage failed.
     TriageCode {
         NotLoaded = "not_loaded", DeadlineExceeded = "deadline_exceeded", MemoryExceeded = "memory_exceeded",
         OutputTooLarge = "output_too_large", Trapped = "trapped",

@@ -51,7 +51,7 @@ fn unreadable(path: &Path, wanted: &str, error: pem::Error) -> anyhow::Error {
     let (path, begin) = (path.display(), format!("-----BEGIN {}-----", wanted.to_uppercase()));
     match error {
         pem::Error::Io(error) => anyhow!("cannot read {path}: {error}"),
-        pem::Error::NoItemsFound => anyhow!("{path} holds no {wanted}; a PEM file with `{begin}` is needed"),
+        pem::Error::NoItemsFound => anyhow!("{path} does not contain a {wanted}; a PEM file with `{begin}` is needed"),
         _ => anyhow!("{path} is damaged; a PEM file with `{begin}` and a whole {wanted} is needed"),
     }
 }
@@ -90,9 +90,9 @@ mod tests {
     fn errors_name_the_file_and_do_not_quote_it() {
         let folder = tempfile::tempdir().unwrap();
         for (content, expected) in [
-            ("", "holds no certificate"),
-            ("hunter2", "holds no certificate"),
-            (KEY, "holds no certificate"),
+            ("", "does not contain a certificate"),
+            ("hunter2", "does not contain a certificate"),
+            (KEY, "does not contain a certificate"),
             ("-----BEGIN CERTIFICATE-----\nhunter2\n", "is damaged"),
         ] {
             let path = folder.path().join("wrong.pem");

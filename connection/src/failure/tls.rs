@@ -25,7 +25,7 @@ fn text(error: &rustls::Error) -> String {
             | AlertDescription::UnknownCA
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied => {
-                format!("the server does not take the client certificate (alert {alert:?})")
+                format!("the server rejects the client certificate (alert {alert:?})")
             }
             AlertDescription::HandshakeFailure => {
                 "the server ends the TLS handshake (alert HandshakeFailure): it may require a \
@@ -35,7 +35,7 @@ fn text(error: &rustls::Error) -> String {
             alert => format!("the server ends the TLS handshake (alert {alert:?})"),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the server does not speak TLS at this port".to_owned()
+            "the server does not support TLS at this port".to_owned()
         }
         rustls::Error::PeerIncompatible(problem) => {
             format!("the server is not compatible with this host, which supports TLS 1.2 and 1.3: {problem:?}")
