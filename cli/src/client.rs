@@ -1,6 +1,5 @@
 //! Talks to a running host over its API.
 
-use super::text::list;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use hookmill_host::api::shapes::List;
@@ -43,9 +42,10 @@ pub(super) struct Part {
 pub(super) type Query = Vec<(&'static str, String)>;
 
 impl Part {
-    fn add_to(self, query: &mut Query) {
-        query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
-        query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
+    /// Returns the parameters that select the page.
+    pub fn parameters(self) -> impl Iterator<Item = (&'static str, String)> {
+        let limit = self.limit.map(|limit| ("limit", limit.to_string()));
+        limit.into_iter().chain(self.cursor.map(|cursor| ("cursor", cursor)))
     }
 }
 
@@ -55,17 +55,23 @@ impl Connection {
         Client::new(self.url.clone(), self.token.clone())
     }
 
-    /// Fetches one page of a list and prints its rows.
+    /// Fetches a list, or one page of it, and prints its rows.
     pub fn print_list<T: DeserializeOwned>(
         &self,
-        path: &str,
-        mut query: Query,
-        part: Part,
+        name: &str,
+        query: &[(&str, String)],
         text: impl FnOnce(Vec<T>) -> String,
     ) -> Result<()> {
-        part.add_to(&mut query);
-        let answer = self.open()?.get(&[path], &query)?;
-        print_shape(self.json, &answer, |list: List<T>| text(list.data))
+        let answer = self.open()?.get(&[name], query)?;
+        let mut next = None;
+        print_shape(self.json, &answer, |list: List<T>| {
+            next = list.next_cursor;
+            text(list.data)
+        })?;
+        if let Some(cursor) = next {
+            eprintln!("there are more rows: narrow the list, or add --cursor {cursor}");
+        }
+        Ok(())
     }
 }
 
@@ -83,28 +89,19 @@ pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T> {
         .context("cannot read the host's answer; is the host of another version? --json shows the answer")
 }
 
-/// Prints an answer as the API's JSON, or as text that is made from its shape. The JSON is printed even if it has
-/// another shape.
+/// Prints an answer as text made from its shape or, with `--json`, as received. The JSON of a newer host is printed even
+/// if this version does not know its shape.
 pub(super) fn print_shape<T: DeserializeOwned>(
     json: bool,
     answer: &Value,
     text: impl FnOnce(T) -> String,
 ) -> Result<()> {
-    let text = if json { String::new() } else { text(read(answer)?) };
-    print(json, answer, |_| text);
-    Ok(())
-}
-
-/// Prints an answer as the API's JSON or as text.
-pub(super) fn print(json: bool, answer: &Value, text: impl FnOnce(&Value) -> String) {
     if json {
         println!("{answer:#}");
-        return;
+    } else {
+        println!("{}", text(read(answer)?).trim_end());
     }
-    println!("{}", text(answer).trim_end());
-    if let Some(cursor) = answer["next_cursor"].as_str() {
-        eprintln!("there are more: narrow the list, or add --cursor {cursor}");
-    }
+    Ok(())
 }
 
 /// A client of a host's API.
@@ -126,7 +123,7 @@ impl Client {
     }
 
     /// Returns every row of a list, page by page.
-    pub fn all(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<Value>> {
+    pub fn all<T: DeserializeOwned>(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         let mut cursor = None;
         loop {
@@ -134,11 +131,11 @@ impl Client {
                 filter.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
             query.push(("limit", PAGE.to_owned()));
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
-            let page = self.get(&[name], &query)?;
-            rows.extend_from_slice(list(&page["data"]));
-            match &page["next_cursor"] {
-                Value::String(next) => cursor = Some(next.clone()),
-                _ => return Ok(rows),
+            let page: List<T> = read(&self.get(&[name], &query)?)?;
+            rows.extend(page.data);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(rows);
             }
         }
     }

@@ -101,7 +101,8 @@ impl List {
         query.extend(each("status", self.status));
         query.extend(each("incident", self.incident));
         query.extend(each("event", self.event));
-        self.connection.print_list("deliveries", query, self.part, |deliveries: Vec<ShownDelivery>| {
+        query.extend(self.part.parameters());
+        self.connection.print_list("deliveries", &query, |deliveries: Vec<ShownDelivery>| {
             let rows = deliveries.iter().map(row).collect();
             table(
                 ["ID", "DESTINATION", "NOTIFICATION", "OPERATION", "STATUS", "ATTEMPTS", "LAST OR NEXT (UTC)", "ERROR"],

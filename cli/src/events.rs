@@ -76,7 +76,8 @@ impl List {
         query.extend(each("code", self.code));
         query.extend(each("source", self.source));
         query.extend(each("incident", self.incident));
-        self.connection.print_list("events", query, self.part, |events: Vec<ShownEvent>| {
+        query.extend(self.part.parameters());
+        self.connection.print_list("events", &query, |events: Vec<ShownEvent>| {
             let rows = events.iter().map(row).collect();
             table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
         })

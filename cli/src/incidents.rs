@@ -1,7 +1,7 @@
 //! `hookmill incidents`.
 
-use super::client::{Connection, Part, Query, each, print, print_shape};
-use super::text::{clean, incident, table, utc};
+use super::client::{Connection, Part, Query, each, print_shape};
+use super::text::{clean, stored_incident, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hookmill_host::api::shapes::ShownIncident;
@@ -62,8 +62,7 @@ impl Incidents {
             Self::List(list) => list.run(),
             Self::Show { number, connection } => {
                 let answer = connection.open()?.get(&["incidents", &number], &[])?;
-                print(connection.json, &answer, incident);
-                Ok(())
+                print_shape(connection.json, &answer, |incident| stored_incident(&incident))
             }
             Self::Triage { number, playbook, connection } => {
                 let ask = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
@@ -86,7 +85,8 @@ impl List {
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
-        self.connection.print_list("incidents", query, self.part, |incidents: Vec<ShownIncident>| {
+        query.extend(self.part.parameters());
+        self.connection.print_list("incidents", &query, |incidents: Vec<ShownIncident>| {
             let rows = incidents.iter().map(|ShownIncident { number, incident, occurrences, .. }| {
                 [
                     clean(number),

@@ -1,10 +1,10 @@
 //! `hookmill notification`.
 
 use super::client::{Connection, print_shape, read};
-use super::text::{clean, table};
+use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunMail, DryRunRequest, DryRunStep, List, NotificationDryRun, ShownNotification};
+use hookmill_host::api::shapes::{DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -36,10 +36,8 @@ impl Notification {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                let answer = connection.open()?.get(&["notifications"], &[])?;
-                print_shape(connection.json, &answer, |notifications: List<ShownNotification>| {
-                    let rows = notifications.data.iter().map(row).collect();
-                    table(["NAME", "TRIGGER", "TO"], rows)
+                connection.print_list("notifications", &[], |notifications: Vec<ShownNotification>| {
+                    table(["NAME", "TRIGGER", "TO"], notifications.iter().map(row).collect())
                 })
             }
             Self::Test(test) => test.run(),
@@ -77,7 +75,7 @@ fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
 fn message(step: &DryRunStep) -> String {
     let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
     if let Some(shown) = &step.request {
-        text += &request(shown);
+        text += &http_request(shown);
     }
     if let Some(shown) = &step.mail {
         text += &mail(shown);
@@ -96,14 +94,6 @@ fn message(step: &DryRunStep) -> String {
         text += &format!("→ {outcome} {status} in {} ms\n", sent.duration_ms);
     }
     text
-}
-
-fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> String {
-    let mut text = format!("{} {}\n", clean(method), clean(url));
-    for (name, value) in headers {
-        text += &format!("{}: {}\n", clean(name), clean(value));
-    }
-    text + &format!("\n{}\n", clean(body))
 }
 
 fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {

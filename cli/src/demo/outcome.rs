@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// Returns an error if the host does not answer.
 pub(super) fn show_incidents(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("The incidents");
-    let incidents: Vec<ShownIncident> = stage.all("incidents", &[])?;
+    let incidents: Vec<ShownIncident> = stage.api.all("incidents", &[])?;
     let created: usize = SAMPLES.iter().map(|sample| sample.expect.answer().1).sum();
     // All requests of the load are about one more incident.
     let expected = created + 1;
@@ -51,10 +51,10 @@ pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> 
         Ok(pending.is_empty().then_some(()))
     })?;
     let mut entries = 0;
-    for incident in stage.all::<ShownIncident>("incidents", &[])? {
+    for incident in stage.api.all::<ShownIncident>("incidents", &[])? {
         entries += stage.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[])?.len();
     }
-    let delivered: Vec<ShownDelivery> = stage.all("deliveries", &[("status", "delivered")])?;
+    let delivered: Vec<ShownDelivery> = stage.api.all("deliveries", &[("status", "delivered")])?;
     let seen = stage.receiver.seen();
     let ids: BTreeSet<&str> = seen.iter().map(Seen::id).collect();
     let delivered_ids: BTreeSet<String> = delivered.iter().map(|delivery| delivery.id.to_string()).collect();
@@ -87,7 +87,7 @@ pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> 
 /// Returns an error if the host does not answer.
 pub(super) fn show_refused(stage: &Stage, report: &mut Report) -> Result<()> {
     report.heading("What was refused by a mapper, and why");
-    let quarantined: Vec<ShownEvent> = stage.all("events", &[("status", "quarantined")])?;
+    let quarantined: Vec<ShownEvent> = stage.api.all("events", &[("status", "quarantined")])?;
     let has =
         |code| quarantined.iter().any(|event| event.result.error.as_ref().is_some_and(|error| error.code == code));
     let expected = HOSTILE.iter().filter(|hostile| hostile.status == 422).count();

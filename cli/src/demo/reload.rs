@@ -7,7 +7,6 @@ use super::stage::{Stage, wait_for};
 use crate::text::{clean, short};
 use anyhow::{Context, Result};
 use hookmill_host::api::shapes::{Accepted, AcceptedStatus, FileState, ShownIncident, ShownPlugin};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,7 +67,7 @@ pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<(
     report.check(error.is_some(), &format!("half a file was refused: {}", error.unwrap_or_default()));
     let live = refused.filter(|plugin| plugin.state == FileState::Loaded).and_then(|plugin| plugin.sha256);
     let stays = live.as_ref() == Some(&new_digest);
-    report.check(stays, &format!("the version before it, {}, stays", short(&json!(live))));
+    report.check(stays, &format!("the version before it, {}, stays", live.as_deref().map(short).unwrap_or_default()));
 
     std::thread::sleep(INTERVAL);
     load.stop.store(true, Ordering::Relaxed);
@@ -125,7 +124,7 @@ impl Load {
             "all of them are in {}: {} occurrences, last mapped by {}",
             clean(&shown.number),
             shown.occurrences,
-            short(&json!(sha256))
+            short(sha256)
         );
         report.check(counted, &text);
         Ok(())

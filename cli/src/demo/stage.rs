@@ -4,8 +4,8 @@ use super::receiver::Receiver;
 use super::report::Report;
 use super::samples::vendors;
 use super::sender::{Answer, Sender, Signed};
-use crate::client::Client;
-use crate::text::{clean, short};
+use crate::client::{Client, read};
+use crate::text::{clean, given, short};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,6 @@ use hookmill_host::config::Config;
 use hookmill_host::serve::{Running, start};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -38,7 +37,7 @@ pub(super) struct Stage {
     pub receiver: Receiver,
     pub runtime: Runtime,
     pub plugins_dir: PathBuf,
-    api: Client,
+    pub api: Client,
     url: Url,
     token: String,
     running: Running,
@@ -96,8 +95,8 @@ impl Stage {
         let loaded = plugins.iter().filter(|plugin| plugin.state == FileState::Loaded && plugin.error.is_none());
         let loaded: Vec<String> = loaded
             .map(|plugin| {
-                let version = plugin.version.as_deref().map(clean).unwrap_or_default();
-                format!("{} {version} ({})", clean(&plugin.name), short(&json!(plugin.sha256)))
+                let digest = plugin.sha256.as_deref().map(short).unwrap_or_default();
+                format!("{} {} ({digest})", clean(&plugin.name), given(plugin.version.as_ref()))
             })
             .collect();
         report.check(loaded.len() == vendors().len(), &format!("{} mappers are loaded", loaded.len()));
@@ -118,16 +117,8 @@ impl Stage {
     /// # Errors
     /// Returns an error if the host does not answer or the rows have another shape.
     pub fn page<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> Result<Vec<T>> {
-        let list: List<T> = serde_json::from_value(self.api.get(path, query)?)?;
+        let list: List<T> = read(&self.api.get(path, query)?)?;
         Ok(list.data)
-    }
-
-    /// Returns every row of a list of the API.
-    ///
-    /// # Errors
-    /// Returns an error if the host does not answer or the rows have another shape.
-    pub fn all<T: DeserializeOwned>(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
-        Ok(serde_json::from_value(Value::Array(self.api.all(name, filter)?))?)
     }
 
     /// Sends a request and waits for the answer.
