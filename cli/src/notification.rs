@@ -4,7 +4,8 @@ use super::client::{Connection, print_shape, read};
 use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
+use hookmill_host::api::shapes::{DryRunAttempt, DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -53,15 +54,29 @@ impl Test {
         let path = ["notifications", self.name.as_str(), "test"];
         let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
         print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
-        let dry_run: NotificationDryRun<DryRunStep> = read(&answer)?;
-        let failed = dry_run.steps.iter().filter(|step| has_failed(step)).count();
-        ensure!(failed == 0, "{failed} of its steps failed");
+        let StepResults { steps } = read(&answer)?;
+        let failed = steps.iter().filter(|step| step.has_failed()).count();
+        ensure!(failed == 0, "{failed} of {} steps failed", steps.len());
         Ok(())
     }
 }
 
-fn has_failed(step: &DryRunStep) -> bool {
-    step.error.is_some() || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+/// The members of an answer that show whether steps failed.
+#[derive(Deserialize)]
+struct StepResults {
+    steps: Vec<StepResult>,
+}
+
+#[derive(Deserialize)]
+struct StepResult {
+    error: Option<String>,
+    sent: Option<DryRunAttempt>,
+}
+
+impl StepResult {
+    fn has_failed(&self) -> bool {
+        self.error.is_some() || self.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+    }
 }
 
 fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
