@@ -1,4 +1,4 @@
-//! Talks to a running host over its API.
+//! The client of a running host, and the printing of its answers.
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The rows of a page when all rows are read: the maximum of the API.
-const PAGE: &str = "1000";
+/// The number of rows of a page when all rows are read, which is the maximum of the API.
+const PAGE_ROWS: &str = "1000";
 
 /// The options of every command that calls a host.
 #[derive(Debug, Args)]
@@ -19,17 +19,17 @@ pub(super) struct Connection {
     /// The URL of the host
     #[arg(long, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
-    /// A token of the host's API; `hookmill token create` makes one
+    /// A token of the host's API; `hookmill token create` creates one
     #[arg(long, env = "HOOKMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Print the API's JSON
+    /// Print the answer of the API as received, in JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// The options that select a page of a list.
 #[derive(Debug, Args)]
-pub(super) struct Part {
+pub(super) struct Page {
     /// The maximum number of rows, up to 1000 [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -41,7 +41,7 @@ pub(super) struct Part {
 /// The parameters of a request, by their names in the API.
 pub(super) type Query = Vec<(&'static str, String)>;
 
-impl Part {
+impl Page {
     /// Returns the parameters that select the page.
     pub fn parameters(self) -> impl Iterator<Item = (&'static str, String)> {
         let limit = self.limit.map(|limit| ("limit", limit.to_string()));
@@ -86,7 +86,7 @@ pub(super) fn each(name: &'static str, values: Vec<String>) -> impl Iterator<Ite
 /// Returns an error if the answer does not have this shape, which a host of another version may cause.
 pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T> {
     T::deserialize(answer)
-        .context("cannot read the host's answer; is the host of another version? --json shows the answer")
+        .context("cannot read the host's answer; the host may have another version; --json shows the answer")
 }
 
 /// Prints an answer as text made from its shape or, with `--json`, as received. The JSON of a newer host is printed even
@@ -129,7 +129,7 @@ impl Client {
         loop {
             let mut query: Vec<(&str, String)> =
                 filter.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-            query.push(("limit", PAGE.to_owned()));
+            query.push(("limit", PAGE_ROWS.to_owned()));
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
             let page: List<T> = read(&self.get(&[name], &query)?)?;
             rows.extend(page.data);
@@ -220,7 +220,10 @@ impl Client {
 
     fn refused(&self, status: StatusCode, answer: Option<&Value>) -> Result<Value> {
         let Some(message) = answer.and_then(|answer| answer["error"]["message"].as_str()) else {
-            bail!("{} answered {status}, but not like a Hookmill host; check --url or HOOKMILL_URL", self.url);
+            bail!(
+                "the server at {} answered {status} and is not a Hookmill host; check --url or HOOKMILL_URL",
+                self.url
+            );
         };
         match (status, &self.token) {
             (StatusCode::UNAUTHORIZED, None) => bail!(
@@ -229,11 +232,11 @@ impl Client {
                 self.url
             ),
             (StatusCode::UNAUTHORIZED, Some(_)) => bail!(
-                "the host at {} does not know this token, or the token has expired; create one with `hookmill token create \
-                 --scope read` in that host's data folder",
+                "the host at {} refused the token, which is unknown or has expired; create a token with `hookmill token \
+                 create --scope read` in that host's data folder",
                 self.url
             ),
-            (StatusCode::FORBIDDEN, _) => bail!("{message}; create one with `hookmill token create --scope admin`"),
+            (StatusCode::FORBIDDEN, _) => bail!("{message}; create such a token with `hookmill token create --scope admin`"),
             _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
         }
     }

@@ -32,7 +32,7 @@ impl Destinations {
                 let answer = connection.open()?.post(&["destinations", &name, "enable"])?;
                 print_shape(connection.json, &answer, |enabled: EnabledDestination| match enabled.was_disabled {
                     true => format!(
-                        "{name} is enabled; `hookmill deliveries retry --dead --destination {name}` sends what is dead"
+                        "{name} is enabled; `hookmill deliveries retry --dead --destination {name}` sends its dead deliveries"
                     ),
                     false => format!("{name} was not disabled"),
                 })

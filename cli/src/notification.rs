@@ -20,13 +20,13 @@ pub(super) enum Notification {
 pub(super) struct Test {
     /// The notification's name
     name: String,
-    /// The number or id of an incident; its newest change is the message
+    /// The number or id of an incident; the messages are about its newest change
     #[arg(long, value_name = "N")]
     incident: Option<String>,
     /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
     event: Option<String>,
-    /// Send the messages too
+    /// Also send the messages
     #[arg(long)]
     send: bool,
     #[command(flatten)]
@@ -81,8 +81,8 @@ impl StepResult {
 
 fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
     let filter = match dry_run.matches {
-        true => "its filter lets this through\n",
-        false => "its filter holds this back: it would not be sent\n",
+        true => "the filter matches\n",
+        false => "the filter does not match: nothing would be sent\n",
     };
     std::iter::once(filter.to_owned()).chain(dry_run.steps.iter().map(message)).collect()
 }

@@ -24,7 +24,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
     table.trim_fmt()
 }
 
-/// Returns a line for each named value. Empty values are left out; further lines of a value stand under its first.
+/// Returns a line for each named value. Empty values are left out; further lines of a value are aligned with its first.
 pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut text = String::new();
     for (name, value) in fields {
@@ -38,7 +38,7 @@ pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) ->
 }
 
 /// Replaces control characters, which could move the cursor, and characters that change the direction of writing.
-/// Line ends stay.
+/// Keeps line ends.
 pub(super) fn clean(text: &str) -> String {
     let harmful = |letter: char| {
         letter.is_control() && letter != '\n' || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

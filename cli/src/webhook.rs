@@ -64,7 +64,7 @@ impl Webhook {
 fn list(connection: &Connection) -> Result<()> {
     connection.print_list("sources", &[], |sources: Vec<ShownSource>| {
         table(
-            ["NAME", "SCHEME OR KIND", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
+            ["NAME", "SCHEME OR KIND", "PLUGIN", "ORIGIN", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
             sources.iter().map(row).collect(),
         )
     })

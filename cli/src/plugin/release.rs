@@ -31,11 +31,11 @@ impl Diff {
                 client.post_bytes(&["plugins", &self.name, "diff"], bytes)?
             }
             None => newest_report(read(&client.get(&["plugins", &self.name], &[])?)?)
-                .with_context(|| format!("no version of `{}` was compared yet", self.name))?,
+                .with_context(|| format!("no version of `{}` has been compared yet", self.name))?,
         };
         print_shape(self.connection.json, &answer, |report| report_text(&report))?;
         let Report { passed, .. } = read(&answer)?;
-        ensure!(passed, "the new version fails where the one before it does not");
+        ensure!(passed, "the new version fails on payloads on which the version before it does not");
         Ok(())
     }
 }
@@ -71,7 +71,7 @@ impl Release {
         self.request("promote")
     }
 
-    /// Makes the version before live again.
+    /// Makes the previous version live again.
     pub fn rollback(self) -> Result<()> {
         self.request("rollback")
     }
@@ -86,12 +86,12 @@ impl Release {
 
 fn report_text(report: &Report) -> String {
     let against = report.against.as_ref().map_or_else(
-        || "nothing, as there is no version before it".to_owned(),
+        || "nothing, because it is the first version".to_owned(),
         |version| format!("version {}", clean(&version.version)),
     );
     let payloads = match report.left_out {
         0 => report.payloads.to_string(),
-        left_out => format!("{}; {left_out} were left out when the time was over", report.payloads),
+        left_out => format!("{}; {left_out} were left out because the time was over", report.payloads),
     };
     let mut text = fields([
         ("plugin", format!("{} {}", clean(&report.plugin.name), clean(&report.plugin.version))),

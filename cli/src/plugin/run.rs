@@ -49,11 +49,11 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
             .block_on(async { Loader::new()?.load(&self.plugin).await })
-            .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
+            .with_context(|| format!("cannot run {}", self.plugin.display()))?;
         let input = String::from_utf8_lossy(&payload.body);
         let called = runtime
             .block_on(plugin_dry_run::dry_run(&loaded.plugin, &input))
-            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?;
+            .with_context(|| format!("cannot call the plugin with {}", self.payload.display()))?;
         let size = payload.body.len();
         let shown = match called {
             Some(shown) => shown,
@@ -104,7 +104,7 @@ fn header(text: &str) -> Result<NamedValue, String> {
 }
 
 fn pair(text: &str) -> Result<NamedValue, String> {
-    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 

@@ -31,7 +31,7 @@ impl Test {
         let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &body)?;
         print_shape(self.connection.json, &answer, |dry_run| stages(&dry_run))?;
         let DryRun { ok, .. } = read(&answer)?;
-        ensure!(ok, "a payload of `{}` would not become an incident: see the stage above", self.name);
+        ensure!(ok, "a payload of `{}` would not become an incident; the stages above show why", self.name);
         Ok(())
     }
 }
