@@ -236,7 +236,9 @@ impl Client {
                  create --scope read` in that host's data folder",
                 self.url
             ),
-            (StatusCode::FORBIDDEN, _) => bail!("{message}; create such a token with `hookmill token create --scope admin`"),
+            (StatusCode::FORBIDDEN, _) => {
+                bail!("{message}; create such a token with `hookmill token create --scope admin`")
+            }
             _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
         }
     }

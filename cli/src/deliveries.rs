@@ -89,7 +89,9 @@ impl Retry {
         let filter: Map<String, Value> =
             named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
         let answer = client.post_json(&["deliveries", "retry"], &Value::Object(filter))?;
-        print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| format!("{retried} deliveries are due again"))
+        print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| {
+            format!("{retried} deliveries are due again")
+        })
     }
 }
 

@@ -69,7 +69,9 @@ impl Incidents {
                 let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &body)?;
                 print_shape(connection.json, &answer, |ShownIncident { number, incident, .. }| {
                     let playbook = incident.triage.map(|triage| clean(&triage.playbook)).unwrap_or_default();
-                    format!("{playbook} will be called for {number}; `hookmill incidents show {number}` shows the result")
+                    format!(
+                        "{playbook} will be called for {number}; `hookmill incidents show {number}` shows the result"
+                    )
                 })
             }
         }

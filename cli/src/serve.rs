@@ -57,7 +57,10 @@ impl Serve {
                 () = running.broken() => true,
             };
             running.stop().await;
-            ensure!(!broken, "a task of the host ended unexpectedly; the log has the reason, and starting the host again is safe");
+            ensure!(
+                !broken,
+                "a task of the host ended unexpectedly; the log has the reason, and starting the host again is safe"
+            );
             Ok(())
         });
         // Compiling a plugin takes seconds and is safe to abandon, so the shutdown does not wait for it.

@@ -57,7 +57,9 @@ impl Folder {
     fn open(self) -> Result<Tokens> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
-            None => Config::load(&self.config).context("cannot find the data folder; give --config or --data-dir")?.data_dir,
+            None => {
+                Config::load(&self.config).context("cannot find the data folder; give --config or --data-dir")?.data_dir
+            }
         };
         Tokens::open(&data_dir)
     }

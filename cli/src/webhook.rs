@@ -28,7 +28,7 @@ pub(super) enum Webhook {
         name: String,
         #[command(flatten)]
         secret: Secret,
-        /// How long the former secret stays valid [default: 24h]
+        /// The time for which the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
         #[command(flatten)]

@@ -102,7 +102,10 @@ impl Test {
         }
         match expected {
             Some(_) => {
-                println!("  ✗ {name}: - is only in {}, + only in the result of the plugin\n{difference}", file.display())
+                println!(
+                    "  ✗ {name}: - is only in {}, + only in the result of the plugin\n{difference}",
+                    file.display()
+                )
             }
             None => println!("  ✗ {name}: {} is missing; --update writes it\n{difference}", file.display()),
         }
