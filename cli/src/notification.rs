@@ -1,10 +1,11 @@
 //! `hookmill notification`.
 
 use super::client::{Connection, print_shape, read};
-use super::text::{clean, table};
+use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunMail, DryRunRequest, DryRunStep, List, NotificationDryRun, ShownNotification};
+use hookmill_host::api::shapes::{DryRunAttempt, DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -19,13 +20,13 @@ pub(super) enum Notification {
 pub(super) struct Test {
     /// The notification's name
     name: String,
-    /// The number or id of an incident; its newest change is the message
+    /// The number or id of an incident; the messages are about its newest change
     #[arg(long, value_name = "N")]
     incident: Option<String>,
     /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
     event: Option<String>,
-    /// Send the messages too
+    /// Also send the messages
     #[arg(long)]
     send: bool,
     #[command(flatten)]
@@ -36,10 +37,8 @@ impl Notification {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                let answer = connection.open()?.get(&["notifications"], &[])?;
-                print_shape(connection.json, &answer, |notifications: List<ShownNotification>| {
-                    let rows = notifications.data.iter().map(row).collect();
-                    table(["NAME", "TRIGGER", "TO"], rows)
+                connection.print_list("notifications", &[], |notifications: Vec<ShownNotification>| {
+                    table(["NAME", "TRIGGER", "TO"], notifications.iter().map(row).collect())
                 })
             }
             Self::Test(test) => test.run(),
@@ -55,21 +54,35 @@ impl Test {
         let path = ["notifications", self.name.as_str(), "test"];
         let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
         print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
-        let dry_run: NotificationDryRun<DryRunStep> = read(&answer)?;
-        let failed = dry_run.steps.iter().filter(|step| has_failed(step)).count();
-        ensure!(failed == 0, "{failed} of its steps failed");
+        let StepResults { steps } = read(&answer)?;
+        let failed = steps.iter().filter(|step| step.has_failed()).count();
+        ensure!(failed == 0, "{failed} of {} steps failed", steps.len());
         Ok(())
     }
 }
 
-fn has_failed(step: &DryRunStep) -> bool {
-    step.error.is_some() || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+/// The members of an answer that show whether steps failed.
+#[derive(Deserialize)]
+struct StepResults {
+    steps: Vec<StepResult>,
+}
+
+#[derive(Deserialize)]
+struct StepResult {
+    error: Option<String>,
+    sent: Option<DryRunAttempt>,
+}
+
+impl StepResult {
+    fn has_failed(&self) -> bool {
+        self.error.is_some() || self.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+    }
 }
 
 fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
     let filter = match dry_run.matches {
-        true => "its filter lets this through\n",
-        false => "its filter holds this back: it would not be sent\n",
+        true => "the filter matches\n",
+        false => "the filter does not match: nothing would be sent\n",
     };
     std::iter::once(filter.to_owned()).chain(dry_run.steps.iter().map(message)).collect()
 }
@@ -77,7 +90,7 @@ fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
 fn message(step: &DryRunStep) -> String {
     let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
     if let Some(shown) = &step.request {
-        text += &request(shown);
+        text += &http_request(shown);
     }
     if let Some(shown) = &step.mail {
         text += &mail(shown);
@@ -96,14 +109,6 @@ fn message(step: &DryRunStep) -> String {
         text += &format!("→ {outcome} {status} in {} ms\n", sent.duration_ms);
     }
     text
-}
-
-fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> String {
-    let mut text = format!("{} {}\n", clean(method), clean(url));
-    for (name, value) in headers {
-        text += &format!("{}: {}\n", clean(name), clean(value));
-    }
-    text + &format!("\n{}\n", clean(body))
 }
 
 fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {

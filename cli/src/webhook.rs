@@ -4,12 +4,13 @@ mod add;
 mod secret;
 mod test;
 
-use super::client::{Connection, Query, print, print_shape};
+use super::client::{Connection, print_shape};
 use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use hookmill_host::api::shapes::{IssuedSource, List, PluginNames, ShownSource, UnusableSource, UsableSource};
+use hookmill_host::api::shapes::{IssuedSource, PluginNames, ShownSource, UnusableSource, UsableSource};
 use secret::{Secret, created_secret};
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 /// The commands on sources.
@@ -27,7 +28,7 @@ pub(super) enum Webhook {
         name: String,
         #[command(flatten)]
         secret: Secret,
-        /// How long the former secret stays valid [default: 24h]
+        /// The time for which the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
         #[command(flatten)]
@@ -52,19 +53,19 @@ impl Webhook {
             Self::Rotate { name, secret, overlap, connection } => rotate(&connection, &name, secret, overlap),
             Self::Remove { name, connection } => {
                 let answer = connection.open()?.delete(&["sources", &name])?;
-                print(connection.json, &answer, |_| format!("{name} is removed; what it has sent stays"));
-                Ok(())
+                print_shape(connection.json, &answer, |_: IgnoredAny| {
+                    format!("{name} is removed; its events and incidents stay")
+                })
             }
         }
     }
 }
 
 fn list(connection: &Connection) -> Result<()> {
-    let answer = connection.open()?.get(&["sources"], &Query::new())?;
-    print_shape(connection.json, &answer, |sources: List<ShownSource>| {
+    connection.print_list("sources", &[], |sources: Vec<ShownSource>| {
         table(
-            ["NAME", "SCHEME OR KIND", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
-            sources.data.iter().map(row).collect(),
+            ["NAME", "SCHEME OR KIND", "PLUGIN", "ORIGIN", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
+            sources.iter().map(row).collect(),
         )
     })
 }

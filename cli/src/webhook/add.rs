@@ -65,8 +65,8 @@ fn registered(issued: &IssuedSource) -> String {
     let scheme = issued.source.scheme.as_deref().map(clean).unwrap_or_default();
     let hint = issued.suggested_scheme.as_ref().map(|suggested| {
         format!(
-            "its mapper says that the vendor signs with `{suggested}`; if so, remove it and add it with --scheme \
-             {suggested}\n"
+            "its mapper is for a vendor that signs with `{suggested}`; to use this scheme, remove the source and add \
+             it again with --scheme {suggested}\n"
         )
     });
     format!(
@@ -77,6 +77,6 @@ fn registered(issued: &IssuedSource) -> String {
 }
 
 fn key_and_value(text: &str) -> Result<(String, Value)> {
-    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("write KEY=VALUE"))?;
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("expected KEY=VALUE"))?;
     Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

@@ -1,6 +1,6 @@
 //! `hookmill webhook test`.
 
-use crate::client::{Connection, print, read};
+use crate::client::{Connection, print_shape, read};
 use crate::text::clean;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -29,9 +29,9 @@ impl Test {
             body["body"] = text.into();
         }
         let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &body)?;
-        let dry_run: DryRun = read(&answer)?;
-        print(self.connection.json, &answer, |_| stages(&dry_run));
-        ensure!(dry_run.ok, "a payload of `{}` would not become an incident: see the stage above", self.name);
+        print_shape(self.connection.json, &answer, |dry_run| stages(&dry_run))?;
+        let DryRun { ok, .. } = read(&answer)?;
+        ensure!(ok, "a payload of `{}` would not become an incident; the stages above show why", self.name);
         Ok(())
     }
 }

@@ -124,7 +124,7 @@ pub(super) async fn run(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<PluginDryRun>, HttpError> {
+) -> Result<Json<PluginDryRun<Value>>, HttpError> {
     let run: Run = body(&bytes)?;
     let plugin = host.loaded.plugins().get(&name).cloned();
     let plugin = plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?;

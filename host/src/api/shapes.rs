@@ -12,6 +12,7 @@ mod plugin;
 mod source;
 mod state;
 
+pub use crate::deliver::ShownRequest;
 pub use crate::dry_run::{DryRun, IncidentChanges, Stage};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::plugin_dry_run::{
@@ -24,7 +25,7 @@ pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, N
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{Difference, Differences, FieldChange, Report};
 pub use list::List;
-pub use notification::{DryRunAttempt, DryRunMail, DryRunRequest, DryRunStep, NotificationDryRun, ShownNotification};
+pub use notification::{DryRunAttempt, DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
 pub use plugin::{FileState, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use source::{
     IssuedSource, PluginNames, ShownSource, SourceError, SourceOrigin, SourceSecret, UnusableSource, UsableSource,

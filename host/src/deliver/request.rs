@@ -2,7 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The initial capacity for headers, which saves a reallocation per request.
 const HEADERS: usize = 8;
@@ -17,7 +17,7 @@ pub struct OutgoingRequest {
 }
 
 /// A request as shown in a dry run.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownRequest {
     /// The method.
     pub method: String,

@@ -1,6 +1,6 @@
 //! Notifications.
 
-use crate::deliver::DestinationType;
+use crate::deliver::{DestinationType, ShownRequest};
 use hookmill_notify::Trigger;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,7 +39,7 @@ pub struct DryRunStep {
     #[serde(rename = "type")]
     pub kind: DestinationType,
     /// The HTTP request.
-    pub request: Option<DryRunRequest>,
+    pub request: Option<ShownRequest>,
     /// The mail.
     pub mail: Option<DryRunMail>,
     /// The line of a file.
@@ -52,19 +52,6 @@ pub struct DryRunStep {
     pub error: Option<String>,
     /// The result of sending the message, if the dry run sent messages.
     pub sent: Option<DryRunAttempt>,
-}
-
-/// An HTTP request without signature and authentication.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DryRunRequest {
-    /// The method.
-    pub method: String,
-    /// The URL.
-    pub url: String,
-    /// The names and values of the headers.
-    pub headers: Vec<(String, String)>,
-    /// The body as text.
-    pub body: String,
 }
 
 /// A mail.
