@@ -4,7 +4,7 @@ use super::client::{Connection, Part, Query, each, print, print_shape};
 use super::text::{clean, incident, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::ShownIncident;
+use hookmill_host::api::shapes::{ShownIncident, TriageOptions};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -66,8 +66,8 @@ impl Incidents {
                 Ok(())
             }
             Self::Triage { number, playbook, connection } => {
-                let ask = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
-                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &ask)?;
+                let options = json!(TriageOptions { playbook });
+                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &options)?;
                 print_shape(connection.json, &answer, |ShownIncident { number, incident, .. }| {
                     let playbook = incident.triage.map(|triage| clean(&triage.playbook)).unwrap_or_default();
                     format!("{playbook} will look at {number}; `hookmill incidents show {number}` says what it did")

@@ -4,8 +4,12 @@ use super::client::{Connection, print_shape, read};
 use super::text::{clean, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunMail, DryRunRequest, DryRunStep, List, NotificationDryRun, ShownNotification};
-use serde_json::{Map, Value, json};
+use hookmill_host::api::shapes::{
+    DryRunMessage, DryRunStep, List, NotificationDryRun, NotificationDryRunRequest, ShownMail, ShownNotification,
+    ShownRequest,
+};
+use serde_json::json;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notification {
@@ -24,7 +28,7 @@ pub(super) struct Test {
     incident: Option<String>,
     /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
-    event: Option<String>,
+    event: Option<Uuid>,
     /// Send the messages too
     #[arg(long)]
     send: bool,
@@ -49,13 +53,11 @@ impl Notification {
 
 impl Test {
     fn run(self) -> Result<()> {
-        let named = [("incident", self.incident.map(Value::from)), ("event", self.event.map(Value::from))];
-        let named = named.into_iter().chain([("send", Some(Value::from(self.send)))]);
-        let body: Map<String, Value> = named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let request = NotificationDryRunRequest { incident: self.incident, event: self.event, send: self.send };
         let path = ["notifications", self.name.as_str(), "test"];
-        let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
+        let answer = self.connection.open()?.post_json(&path, &json!(request))?;
         print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
-        let dry_run: NotificationDryRun<DryRunStep> = read(&answer)?;
+        let dry_run: NotificationDryRun = read(&answer)?;
         let failed = dry_run.steps.iter().filter(|step| has_failed(step)).count();
         ensure!(failed == 0, "{failed} of its steps failed");
         Ok(())
@@ -63,10 +65,10 @@ impl Test {
 }
 
 fn has_failed(step: &DryRunStep) -> bool {
-    step.error.is_some() || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+    matches!(step.message, DryRunMessage::Error(_)) || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
 }
 
-fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
+fn messages(dry_run: &NotificationDryRun) -> String {
     let filter = match dry_run.matches {
         true => "its filter lets this through\n",
         false => "its filter holds this back: it would not be sent\n",
@@ -76,20 +78,14 @@ fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
 
 fn message(step: &DryRunStep) -> String {
     let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
-    if let Some(shown) = &step.request {
-        text += &request(shown);
-    }
-    if let Some(shown) = &step.mail {
-        text += &mail(shown);
-    }
-    for (name, value) in [("line", &step.line), ("skipped", &step.skipped), ("error", &step.error)] {
-        if let Some(value) = value {
-            text += &format!("{name}: {}\n", clean(value));
-        }
-    }
-    if let Some(alert) = &step.alert {
-        text += &format!("alert: {:#}\n", json!(alert));
-    }
+    text += &match &step.message {
+        DryRunMessage::Request(shown) => request(shown),
+        DryRunMessage::Alert(shown) => format!("alert: {:#}\n", json!(shown)),
+        DryRunMessage::Mail(shown) => mail(shown),
+        DryRunMessage::Line(line) => format!("line: {}\n", clean(line)),
+        DryRunMessage::Skipped(reason) => format!("skipped: {}\n", clean(reason)),
+        DryRunMessage::Error(error) => format!("error: {}\n", clean(error)),
+    };
     if let Some(sent) = &step.sent {
         let outcome = sent.error.as_deref().map_or_else(|| "sent".to_owned(), clean);
         let status = sent.http_status.map(|status| status.to_string()).unwrap_or_default();
@@ -98,7 +94,7 @@ fn message(step: &DryRunStep) -> String {
     text
 }
 
-fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> String {
+fn request(ShownRequest { method, url, headers, body }: &ShownRequest) -> String {
     let mut text = format!("{} {}\n", clean(method), clean(url));
     for (name, value) in headers {
         text += &format!("{}: {}\n", clean(name), clean(value));
@@ -106,7 +102,7 @@ fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> Stri
     text + &format!("\n{}\n", clean(body))
 }
 
-fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {
+fn mail(ShownMail { from, to, subject, text }: &ShownMail) -> String {
     let to = json!(to).to_string();
     let [from, to, subject, text] = [from, &to, subject, text].map(|value| clean(value));
     format!("From: {from}\nTo: {to}\nSubject: {subject}\n\n{text}\n")

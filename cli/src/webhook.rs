@@ -8,7 +8,9 @@ use super::client::{Connection, Query, print, print_shape};
 use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use hookmill_host::api::shapes::{IssuedSource, List, PluginNames, ShownSource, UnusableSource, UsableSource};
+use hookmill_host::api::shapes::{
+    IssuedSource, List, PluginNames, SecretRotation, ShownSource, UnusableSource, UsableSource,
+};
 use secret::{Secret, created_secret};
 use serde_json::json;
 
@@ -70,14 +72,8 @@ fn list(connection: &Connection) -> Result<()> {
 }
 
 fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
-    let mut body = json!({});
-    if let Some(secret) = secret.read()? {
-        body["secret"] = secret.into();
-    }
-    if let Some(overlap) = overlap {
-        body["overlap"] = overlap.into();
-    }
-    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &body)?;
+    let rotation = SecretRotation { secret: secret.read()?, overlap };
+    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &json!(rotation))?;
     print_shape(connection.json, &answer, |issued: IssuedSource| {
         let former = issued.source.secrets.iter().rev().nth(1);
         let until = former.map(|secret| {
