@@ -9,7 +9,7 @@ use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
-use crate::pipeline::Accepted as AcceptedPayload;
+use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
 use crate::verify::Unverified;

@@ -2,7 +2,7 @@
 
 use super::find::find;
 use crate::api::request_body::optional_body;
-use crate::api::shapes::SourceDryRunRequest;
+use crate::api::shapes::{ErrorAnswer, SourceDryRunRequest};
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
@@ -23,7 +23,7 @@ use hookmill_store::EventFilter;
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -75,8 +75,8 @@ pub(in crate::api) async fn test(
     match serde_json::from_slice(&bytes) {
         Ok(received) if status.is_success() => dry_run.continue_with(received),
         _ => {
-            let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            dry_run.failed("receive", answer["error"]["message"].as_str().unwrap_or(status.as_str()));
+            let refusal: Option<ErrorAnswer> = serde_json::from_slice(&bytes).ok();
+            dry_run.failed("receive", refusal.map_or_else(|| status.to_string(), |refusal| refusal.error.message));
         }
     }
     Ok(Json(dry_run))
