@@ -112,7 +112,7 @@ notifications:
     let sent = host.call(Method::POST, "/api/notifications/high/test", test(&low, true)).await;
     assert_eq!(sent.body["steps"][0]["sent"]["http_status"], 200, "{}", sent.body);
     assert_eq!(receiver.wait_for(2).await[1].path, "/hook/low");
-    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a trial is in no queue");
+    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a dry run is in no queue");
     for (name, body, status) in
         [("none", test(&low, false), 404), ("high", "{}".into(), 400), ("high", test("INC-1999-0001", false), 404)]
     {

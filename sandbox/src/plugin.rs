@@ -128,7 +128,7 @@ impl Compiled {
             tokio::time::sleep(IMAGE_BUSY_PAUSE).await;
             call = self.call_describe().await;
         }
-        let Ok(described) = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
+        let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
         let wit::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
         ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
