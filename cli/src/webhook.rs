@@ -11,7 +11,7 @@ use clap::Subcommand;
 use hookmill_host::api::shapes::{
     IssuedSource, List, PluginNames, SecretRotation, ShownSource, UnusableSource, UsableSource,
 };
-use secret::{Secret, created_secret};
+use secret::{SecretOptions, created_secret};
 use serde_json::json;
 
 /// The commands on sources.
@@ -28,7 +28,7 @@ pub(super) enum Webhook {
         /// The name of the source
         name: String,
         #[command(flatten)]
-        secret: Secret,
+        secret: SecretOptions,
         /// How long the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
@@ -71,7 +71,7 @@ fn list(connection: &Connection) -> Result<()> {
     })
 }
 
-fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
+fn rotate(connection: &Connection, name: &str, secret: SecretOptions, overlap: Option<String>) -> Result<()> {
     let rotation = SecretRotation { secret: secret.read()?, overlap };
     let answer = connection.open()?.post_json(&["sources", name, "rotate"], &json!(rotation))?;
     print_shape(connection.json, &answer, |issued: IssuedSource| {

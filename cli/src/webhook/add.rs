@@ -1,6 +1,6 @@
 //! `hookmill webhook add`.
 
-use super::secret::{Secret, created_secret};
+use super::secret::{SecretOptions, created_secret};
 use crate::client::{Connection, print_shape};
 use crate::text::clean;
 use anyhow::{Result, anyhow};
@@ -14,7 +14,7 @@ pub(crate) struct Add {
     /// The name of the source, which is part of its URL
     name: String,
     #[command(flatten)]
-    secret: Secret,
+    secret: SecretOptions,
     /// The scheme that the vendor signs with [default: hookmill]
     #[arg(long)]
     scheme: Option<String>,
