@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// The URL of the destination that a notifier is called for.
 const DESTINATION_URL: &str = "https://destination.example/";
-const DESTINATION: &str = "trial";
+const DESTINATION: &str = "dry-run";
 
 /// The result of one call. `I` is the form of an incident.
 #[derive(Debug, Serialize)]

@@ -46,7 +46,7 @@ const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct StreamFilter {
     /// Of these sources.
     pub sources: Vec<String>,
     /// Of incidents with these severities after the operation.
@@ -90,7 +90,7 @@ impl Stream {
     }
 
     /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
@@ -148,13 +148,13 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
+    async fn read(&self, after: Uuid, filter: Arc<StreamFilter>) -> Result<Chunk> {
         let part = Chunk { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
         self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
     /// What is sent to a reader that is behind what is kept, which begins after `until`.
-    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<Filter>) -> Result<(Bytes, Uuid)> {
+    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<StreamFilter>) -> Result<(Bytes, Uuid)> {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
             let _turn = self.page_reads.acquire().await?;
@@ -162,7 +162,7 @@ impl Stream {
         };
         self.metrics.stream_page();
         let to = part.end(until);
-        Ok((Bytes::from_owner(Page { bytes: part.bytes, _room: room }), to))
+        Ok((Bytes::from_owner(PageBytes { bytes: part.bytes, _room: room }), to))
     }
 }
 
@@ -170,12 +170,12 @@ impl Stream {
 type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
 /// Bytes for one reader, with the room that they take up until they are sent.
-struct Page {
+struct PageBytes {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Page {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -210,7 +210,7 @@ struct Chosen {
 }
 
 impl Chunk {
-    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
+    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &StreamFilter) -> ControlFlow<()> {
         let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
         self.to = id;
@@ -245,7 +245,7 @@ fn event_name(operation: Operation) -> &'static str {
     }
 }
 
-impl Filter {
+impl StreamFilter {
     fn matches(&self, entry: &Entry) -> bool {
         let choices =
             [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];
@@ -302,7 +302,7 @@ impl Kept {
     }
 
     /// The next entries in a row that a reader wants.
-    fn next(&self, at: Uuid, filter: &Filter) -> Found {
+    fn next(&self, at: Uuid, filter: &StreamFilter) -> Found {
         if self.is_over {
             return Found::Over;
         }
@@ -316,7 +316,7 @@ impl Kept {
 }
 
 impl KeptChunk {
-    fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
+    fn next(&self, at: Uuid, filter: &StreamFilter) -> Option<(Bytes, Uuid)> {
         let seen = self.entries.partition_point(|entry| entry.id <= at);
         let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
         let first = seen + skipped;
@@ -330,7 +330,7 @@ impl KeptChunk {
 pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
-    filter: Arc<Filter>,
+    filter: Arc<StreamFilter>,
     /// Everything until this entry was sent, or is not wanted.
     at: Uuid,
     heartbeat_at: Instant,
@@ -422,8 +422,8 @@ mod tests {
         let mut kept = Kept::after(id::before(0));
         ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
 
-        let updates = Filter { events: vec!["update".into()], ..Filter::default() };
-        let [all, updates] = [&Filter::default(), &updates];
+        let updates = StreamFilter { events: vec!["update".into()], ..StreamFilter::default() };
+        let [all, updates] = [&StreamFilter::default(), &updates];
         // Of five parts there is room for four.
         assert!(matches!(kept.next(id::before(0), all), Found::Behind(from) if from == ids[1]));
         assert!(matches!(kept.next(ids[0], updates), Found::Behind(from) if from == ids[1]));
@@ -440,7 +440,7 @@ mod tests {
             assert!(bytes == expected && reached == to, "{at}");
         }
         assert!(matches!(kept.next(ids[9], all), Found::Nothing(to) if to == ids[9]));
-        let others = Filter { sources: vec!["other".into()], ..Filter::default() };
+        let others = StreamFilter { sources: vec!["other".into()], ..StreamFilter::default() };
         assert!(matches!(kept.next(ids[1], &others), Found::Nothing(to) if to == ids[9]));
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Loader {
 }
 
 /// A plugin file that was loaded.
-pub(super) struct Loaded {
+pub(super) struct LoadedPlugin {
     pub plugin: Arc<Plugin>,
     /// The size of the file.
     pub bytes: u64,
@@ -27,7 +27,7 @@ impl Loader {
     ///
     /// # Errors
     /// Returns an error if a host would not accept the file.
-    pub async fn load(&self, file: &Path) -> Result<Loaded> {
+    pub async fn load(&self, file: &Path) -> Result<LoadedPlugin> {
         let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
         ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
         let content = std::fs::read(file).context("the file cannot be read")?;
@@ -37,6 +37,6 @@ impl Loader {
             "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file"
         );
         let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
-        Ok(Loaded { plugin: Arc::new(plugin), bytes })
+        Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }
 }
