@@ -8,7 +8,6 @@ use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
 use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
 use reqwest::Url;
 use serde::Serialize;
-use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -16,12 +15,12 @@ use uuid::Uuid;
 const DESTINATION_URL: &str = "https://destination.example/";
 const DESTINATION: &str = "dry-run";
 
-/// The result of one call.
+/// The result of one call. `I` is the form of an incident.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum PluginDryRun {
+pub enum PluginDryRun<I> {
     /// The result of a mapper.
-    Mapper(MapperDryRun),
+    Mapper(MapperDryRun<I>),
     /// The result of a playbook.
     Playbook(PlaybookDryRun),
     /// The result of a notifier.
@@ -41,16 +40,16 @@ pub struct CallSummary {
     pub memory_bytes: usize,
 }
 
-/// One call of a mapper.
+/// One call of a mapper. `I` is the form of an incident, which has an id and a number only where a store was asked.
 #[derive(Debug, Serialize)]
-pub struct MapperDryRun {
+pub struct MapperDryRun<I> {
     /// The call.
     #[serde(flatten)]
     pub call: CallSummary,
     /// The mapper's result; `None` if no mapper was called.
     pub outcome: Option<MappingOutcome>,
     /// The incidents as they would be stored.
-    pub incidents: Vec<Value>,
+    pub incidents: Vec<I>,
     /// The destinations that would get a delivery; absent if the call did not use a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
@@ -126,9 +125,9 @@ impl CallFailure {
     }
 }
 
-impl MapperDryRun {
+impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
-    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<Value>, deliveries: Option<Vec<String>>) -> Self {
+    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
         let Trace { plugin, log, duration, memory_bytes } = trace;
         let outcome = match verdict {
             Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
@@ -153,7 +152,7 @@ impl MapperDryRun {
 ///
 /// # Errors
 /// Returns an error if `input` does not have the form that plugins of this kind receive.
-pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun>> {
+pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun<I>>> {
     Ok(match plugin.kind() {
         Kind::Mapper => None,
         Kind::Playbook => Some(PluginDryRun::Playbook(dry_run_playbook(plugin, input).await?)),

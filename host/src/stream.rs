@@ -46,7 +46,7 @@ const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct StreamFilter {
     /// The sources of the incidents.
     pub sources: Vec<String>,
     /// The severities of the incidents after the operation.
@@ -89,8 +89,9 @@ impl Stream {
         i64::from(self.readers_max) - self.places.available_permits() as i64
     }
 
-    /// Returns a reader of the entries after this id, or of new entries only. Returns `None` if there are too many readers.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
+    /// Returns a reader of the entries after this id, or of new entries only. Returns `None` if there are too many
+    /// readers.
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
@@ -148,14 +149,14 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
+    async fn read(&self, after: Uuid, filter: Arc<StreamFilter>) -> Result<Chunk> {
         let part = Chunk { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
         self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
     /// Reads a page for a reader that is behind the kept entries, which begin after `until`. Returns its bytes and the
     /// reader's new position.
-    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<Filter>) -> Result<(Bytes, Uuid)> {
+    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<StreamFilter>) -> Result<(Bytes, Uuid)> {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
             let _turn = self.page_reads.acquire().await?;
@@ -163,7 +164,7 @@ impl Stream {
         };
         self.metrics.stream_page();
         let to = part.end(until);
-        Ok((Bytes::from_owner(Page { bytes: part.bytes, _room: room }), to))
+        Ok((Bytes::from_owner(PageBytes { bytes: part.bytes, _room: room }), to))
     }
 }
 
@@ -171,12 +172,12 @@ impl Stream {
 type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
 /// Bytes for one reader, with a permit that is released when they are sent.
-struct Page {
+struct PageBytes {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Page {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -211,7 +212,7 @@ struct Chosen {
 }
 
 impl Chunk {
-    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
+    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &StreamFilter) -> ControlFlow<()> {
         let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
         self.to = id;
@@ -246,7 +247,7 @@ fn event_name(operation: Operation) -> &'static str {
     }
 }
 
-impl Filter {
+impl StreamFilter {
     fn matches(&self, entry: &Entry) -> bool {
         let choices =
             [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];
@@ -303,7 +304,7 @@ impl Kept {
     }
 
     /// Returns the next consecutive entries that match a reader's filter.
-    fn next(&self, at: Uuid, filter: &Filter) -> Found {
+    fn next(&self, at: Uuid, filter: &StreamFilter) -> Found {
         if self.is_over {
             return Found::Over;
         }
@@ -317,7 +318,7 @@ impl Kept {
 }
 
 impl KeptChunk {
-    fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
+    fn next(&self, at: Uuid, filter: &StreamFilter) -> Option<(Bytes, Uuid)> {
         let seen = self.entries.partition_point(|entry| entry.id <= at);
         let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
         let first = seen + skipped;
@@ -331,7 +332,7 @@ impl KeptChunk {
 pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
-    filter: Arc<Filter>,
+    filter: Arc<StreamFilter>,
     /// The reader's position: all matching entries up to this id were sent.
     at: Uuid,
     heartbeat_at: Instant,
@@ -423,8 +424,8 @@ mod tests {
         let mut kept = Kept::after(id::before(0));
         ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
 
-        let updates = Filter { events: vec!["update".into()], ..Filter::default() };
-        let [all, updates] = [&Filter::default(), &updates];
+        let updates = StreamFilter { events: vec!["update".into()], ..StreamFilter::default() };
+        let [all, updates] = [&StreamFilter::default(), &updates];
         // Four of the five chunks fit.
         assert!(matches!(kept.next(id::before(0), all), Found::Behind(from) if from == ids[1]));
         assert!(matches!(kept.next(ids[0], updates), Found::Behind(from) if from == ids[1]));
@@ -441,7 +442,7 @@ mod tests {
             assert!(bytes == expected && reached == to, "{at}");
         }
         assert!(matches!(kept.next(ids[9], all), Found::Nothing(to) if to == ids[9]));
-        let others = Filter { sources: vec!["other".into()], ..Filter::default() };
+        let others = StreamFilter { sources: vec!["other".into()], ..StreamFilter::default() };
         assert!(matches!(kept.next(ids[1], &others), Found::Nothing(to) if to == ids[9]));
     }
 }

@@ -15,7 +15,6 @@ use hookmill_incident::id::IdSource;
 use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
 use hookmill_sandbox::Plugin;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,11 +49,11 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
             .block_on(async { Loader::new()?.load(&self.plugin).await })
-            .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
+            .with_context(|| format!("cannot run {}", self.plugin.display()))?;
         let input = String::from_utf8_lossy(&payload.body);
         let called = runtime
             .block_on(plugin_dry_run::dry_run(&loaded.plugin, &input))
-            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?;
+            .with_context(|| format!("cannot call the plugin with {}", self.payload.display()))?;
         let size = payload.body.len();
         let shown = match called {
             Some(shown) => shown,
@@ -75,7 +74,7 @@ impl Run {
         }
     }
 
-    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> MapperDryRun {
+    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> MapperDryRun<Incident> {
         let source = self.source.clone().unwrap_or_else(|| plugin.version.name.clone());
         let source = Arc::new(Source::unregistered(source));
         // Mappers use the first value of a name, so the command line takes precedence over the file.
@@ -88,7 +87,7 @@ impl Run {
         MapperDryRun::new(&verdict, trace, incidents, None)
     }
 
-    fn text(&self, shown: &PluginDryRun, payload_bytes: usize) -> String {
+    fn text(&self, shown: &PluginDryRun<Incident>, payload_bytes: usize) -> String {
         match shown {
             PluginDryRun::Mapper(shown) => {
                 let (payload, plugin) = (self.payload.display(), self.plugin.display());
@@ -105,12 +104,12 @@ fn header(text: &str) -> Result<NamedValue, String> {
 }
 
 fn pair(text: &str) -> Result<NamedValue, String> {
-    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// Returns the incidents that an empty store would create.
-fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
+fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Incident> {
     let Verdict::Read { plugin, reading } = verdict else { return Vec::new() };
     let now = Timestamp::now();
     let origin = Origin {
@@ -121,9 +120,5 @@ fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
         playbook: None,
         auto_triage: false,
     };
-    reading
-        .observations
-        .iter()
-        .map(|observation| json!(Incident::create(observation.clone(), &origin, now).0))
-        .collect()
+    reading.observations.iter().map(|observation| Incident::create(observation.clone(), &origin, now).0).collect()
 }
