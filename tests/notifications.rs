@@ -176,7 +176,7 @@ notifications:
 
     assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
     let (ok, text, error) = folder.run(&arguments);
-    assert!(ok && text.contains("skipped: an alert stays when its incident is deleted"), "{text} {error}");
+    assert!(ok && text.contains("skipped: an alert is kept when its incident is deleted"), "{text} {error}");
 }
 
 /// Deliveries of one incident arrive in order and do not block those of another.
