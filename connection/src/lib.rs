@@ -8,8 +8,8 @@
 //! A connection is neither changed nor shared between destinations: a changed configuration builds a new one. So a
 //! connection that is kept open never outlives the rules that it was opened under.
 //!
-//! This crate knows nothing of the configuration's file, of stored data or of Hookmill's own API. It does not retry; it
-//! only provides [`with_jitter`] for the code that does.
+//! This crate must not know about the configuration file, stored data or Hookmill's own API. It does not retry; it only
+//! provides [`with_jitter`] for the code that does.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

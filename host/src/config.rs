@@ -2,8 +2,8 @@
 //!
 //! `file` has the shape of the file. Its values are texts, which `value` interpolates from the environment and parses.
 //! The declarations of sources, destinations, notifications and limits become options of the modules that they
-//! configure;
-//! [`Config`] is all of them together. Whatever cannot work is refused here, with a sentence that says what to do.
+//! configure; [`Config`] is all of them together. Values that cannot work are refused here, with an error that explains
+//! what to do.
 
 mod choice;
 mod connection;
@@ -77,7 +77,7 @@ pub struct Config {
     pub limits: Limits,
     /// The limits of single plugins.
     pub plugin_limits: BTreeMap<String, PluginLimits>,
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     pub reload: Reload,
     /// The size of the proof that a new version must pass.
     pub proof: ProofBounds,
@@ -99,7 +99,7 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Everything that decides what leaves the host.
+/// The configuration of everything that the host sends.
 #[derive(Debug, Default)]
 pub struct OutboundConfig {
     /// The destinations.
@@ -116,7 +116,7 @@ impl Config {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// Returns an error that names file, line, column and key, and says what is allowed there.
+    /// Returns an error that names file, line, column, key and the allowed values.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("cannot read the configuration {}; `hookmill config` prints a commented default", path.display())
@@ -230,7 +230,7 @@ fn warn_without_tls(
 ) {
     if let Some(address) = address.filter(|address| !address.ip().is_loopback() && tls.is_none()) {
         warnings.push(format!(
-            "`{key}` {address} can be reached from other machines and has no TLS: others can read and change what is \
+            "`{key}` {address} can be reached from other machines without TLS: others can read and change what is \
              sent there; set `{tls_key}`, or listen on 127.0.0.1 behind a proxy that has TLS"
         ));
     }
@@ -284,30 +284,33 @@ fn outbound(
         let name = destination.name.clone();
         ensure!(
             recipes.insert(name.clone(), recipe).is_none(),
-            "`{name}` is among `webhooks` and among `destinations`; give one of them another name"
+            "`{name}` is defined in `webhooks` and in `destinations`; rename one of the two"
         );
         outbound.destinations.push(destination);
     }
     for declaration in notifications {
         let name = declaration.name().to_owned();
         let (rule, steps) = declaration.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
-        ensure!(!outbound.notifications.contains_key(&name), "notifications: there are two with the name `{name}`");
+        ensure!(
+            !outbound.notifications.contains_key(&name),
+            "notifications: the name `{name}` is used twice; rename one of the notifications"
+        );
         outbound.rules.extend(rule);
         outbound.notifications.insert(name, steps.into());
     }
     Ok(outbound)
 }
 
-/// Parses a length of time as the configuration writes it: `30s`, `5m`, `2h`, `7d`.
+/// Parses a duration in the form of the configuration: `30s`, `5m`, `2h`, `7d`.
 ///
 /// # Errors
-/// Returns an error that says what is allowed.
+/// Returns an error that names the allowed forms.
 pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(Duration::from)
 }
 
-/// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; what
-/// is required of clients may not.
+/// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; the
+/// requirement for client certificates may not.
 fn client_authentication(tls: Option<&TlsFiles>) -> Option<bool> {
     tls.map(|files| files.client_ca.is_some())
 }

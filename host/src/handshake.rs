@@ -1,4 +1,4 @@
-//! Handshakes: requests by which vendors check that an endpoint knows the secret, or wants their events.
+//! Handshakes: requests with which vendors check that the endpoint has the secret or accepts their events.
 //!
 //! The host answers a handshake and stores no event. A handshake with a signature is answered after the signature was
 //! verified. The handshakes of Microsoft and Okta have no signature, and their answers reveal nothing.
@@ -20,10 +20,10 @@ use tracing::{info, warn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The source does not allow this address.
-    #[error("this source does not take webhooks from your address")]
+    #[error("this source does not accept webhooks from your address")]
     AddressRefused,
-    /// Amazon did not confirm the subscription, and asks again.
-    #[error("too much is waiting; try again")]
+    /// Amazon did not confirm the subscription; it sends the request again.
+    #[error("the host is overloaded; try again later")]
     NotConfirmed,
 }
 
@@ -94,10 +94,10 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
-            "{topic} asks to be confirmed, and the scheme of this source does not allow that; set `confirm: true` in the \
-             scheme, or confirm the subscription in AWS"
+            "{topic} requests confirmation of its subscription, and the scheme of this source does not allow that; \
+             set `confirm: true` in the scheme, or confirm the subscription in AWS"
         ),
-        None => format!("{topic} asks to be confirmed at a URL with no host of Amazon SNS"),
+        None => format!("{topic} requests confirmation at a URL that is not a host of Amazon SNS"),
         Some(url) => match aws.confirm(&url).await {
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {

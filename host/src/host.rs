@@ -21,7 +21,7 @@ use tracing::warn;
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Host {
-    /// The stages that every payload goes through.
+    /// The stages that process every payload.
     pub pipeline: Arc<Pipeline>,
     /// Changes the registered sources.
     pub registry: Registry,

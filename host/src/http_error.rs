@@ -38,13 +38,13 @@ pub enum HttpError {
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
     /// The source does not allow this address.
-    #[error("this source does not take webhooks from your address")]
+    #[error("this source does not accept webhooks from your address")]
     AddressRefused,
     /// No source has this name.
     #[error("Webhook source '{0}' is not registered")]
     UnknownSource(String),
     /// Too many requests are waiting already.
-    #[error("too much is waiting; try again")]
+    #[error("the host is overloaded; try again later")]
     Overloaded,
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
@@ -56,7 +56,7 @@ pub enum HttpError {
     #[error("there is no {0}")]
     NotFound(String),
     /// The path exists for other methods, which the router adds in a header.
-    #[error("this path does not take this method")]
+    #[error("this path does not support this method")]
     MethodNotAllowed,
     /// The request contradicts the present state.
     #[error("{0}")]
@@ -65,7 +65,7 @@ pub enum HttpError {
     #[error("{0}")]
     InvalidRequest(String),
     /// The host failed. The cause goes to the log.
-    #[error("something failed inside; the log says what")]
+    #[error("internal error; see the log")]
     Internal(anyhow::Error),
 }
 
@@ -81,7 +81,7 @@ pub struct ErrorAnswer {
 pub struct ErrorDetail {
     /// The code.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 

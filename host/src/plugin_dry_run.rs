@@ -19,15 +19,15 @@ const DESTINATION: &str = "dry-run";
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum PluginDryRun<I> {
-    /// Of a mapper.
+    /// The result of a mapper.
     Mapper(MapperDryRun<I>),
-    /// Of a playbook.
+    /// The result of a playbook.
     Playbook(PlaybookDryRun),
-    /// Of a notifier.
+    /// The result of a notifier.
     Notifier(NotifierDryRun),
 }
 
-/// What is the same for the calls of all kinds.
+/// The values that calls of all kinds have.
 #[derive(Debug, Serialize)]
 pub struct CallSummary {
     /// The plugin.
@@ -36,7 +36,7 @@ pub struct CallSummary {
     pub log: Vec<LogLine>,
     /// The duration of the call in microseconds.
     pub duration_us: u64,
-    /// The most memory that the instance had, in bytes.
+    /// The peak memory of the instance, in bytes.
     pub memory_bytes: usize,
 }
 
@@ -50,7 +50,7 @@ pub struct MapperDryRun<I> {
     pub outcome: Option<MappingOutcome>,
     /// The incidents as they would be stored.
     pub incidents: Vec<I>,
-    /// The destinations that would get a delivery; absent where no store was asked.
+    /// The destinations that would get a delivery; absent if the call did not use a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
 }
@@ -63,7 +63,7 @@ pub enum MappingOutcome {
     Read {
         /// The number of incidents.
         incidents: usize,
-        /// Why parts of the payload make no incident.
+        /// The reasons why parts of the payload make no incident.
         skipped: Vec<String>,
         /// Parts of the payload that could not be mapped.
         problems: Vec<String>,
@@ -108,7 +108,7 @@ pub struct NotifierDryRun {
 pub struct CallFailure {
     /// The code of the reason.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 
@@ -147,11 +147,11 @@ impl<I> MapperDryRun<I> {
     }
 }
 
-/// Calls a playbook with an incident as `GET /api/incidents/…` shows it, or a notifier with an audit entry in the form in
-/// which it is delivered. Returns `None` for a mapper.
+/// Calls a playbook with an incident in the form of `GET /api/incidents/ID`, or a notifier with an audit entry as destinations
+/// receive it. Returns `None` for a mapper.
 ///
 /// # Errors
-/// Returns an error if `input` is not what plugins of this kind get.
+/// Returns an error if `input` does not have the form that plugins of this kind receive.
 pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun<I>>> {
     Ok(match plugin.kind() {
         Kind::Mapper => None,
@@ -162,12 +162,12 @@ pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDry
 
 async fn dry_run_playbook(plugin: &Plugin, input: &str) -> Result<PlaybookDryRun> {
     let shown: ShownIncident =
-        serde_json::from_str(input).context("it is not an incident as `GET /api/incidents/ID` shows it")?;
+        serde_json::from_str(input).context("the input is not an incident in the form of `GET /api/incidents/ID`")?;
     let call = call_playbook(plugin, &shown).await;
     let (actions, error) = match call.result {
         Some(Ok(actions)) => (Some(actions), None),
         Some(Err(error)) => (None, Some(CallFailure::new(error.code.as_str(), error.message))),
-        None => (None, Some(CallFailure::new("busy", "all its instances are busy"))),
+        None => (None, Some(CallFailure::new("busy", "all instances of the plugin are busy"))),
     };
     let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(PlaybookDryRun { call, actions, error })

@@ -77,7 +77,7 @@ pub async fn webhook(
                 HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
             );
         }
-        // Escaped, because a line feed in a stranger's text would begin another line of the log.
+        // Escaped, because a line feed in an unverified text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
@@ -175,7 +175,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
             tally.last_error = Some(LastError::now(code, &error.to_string()));
         });
     }
-    // Refused strangers must not flood the log.
+    // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
     } else {

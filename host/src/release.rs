@@ -1,4 +1,4 @@
-//! Releases: which version of each plugin is live.
+//! Releases: the choice of the live version of each plugin.
 //!
 //! - [`plugin_files`] finds new, changed and removed files in the plugins folder;
 //! - [`plugin_dir`] is the task that loads them and publishes the live plugins;

@@ -1,4 +1,4 @@
-//! Applies a changed configuration while the host runs: all of it, or nothing, with the reason in the log.
+//! Applies a changed configuration while the host runs: either all changes or none, with the reason in the log.
 
 use crate::config::Config;
 use crate::folder_watcher::{FolderWatcher, changed};
@@ -38,8 +38,8 @@ impl FileDigests {
         Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
     }
 
-    /// Returns the digests of these files: the known digests where there are any, and those of the present files
-    /// otherwise.
+    /// Returns the digests of these files: the known digests if there are any, otherwise the digests of the present
+    /// files.
     #[must_use]
     pub fn for_paths(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let digests = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {
@@ -81,8 +81,8 @@ impl Reloader {
             if is_requested || (files.is_complete() && files != self.known) {
                 self.known = files;
                 match self.reload().await {
-                    Ok(()) => info!("configuration {} taken over", self.path.display()),
-                    Err(error) => error!("configuration not taken over, the former one stays: {error:#}"),
+                    Ok(()) => info!("configuration {} applied", self.path.display()),
+                    Err(error) => error!("cannot apply the changed configuration, keeping the previous one: {error:#}"),
                 }
             }
             is_requested = tokio::select! {

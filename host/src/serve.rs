@@ -70,7 +70,7 @@ pub struct Running {
 /// Opens the store, loads the plugins in the background, and listens.
 ///
 /// # Errors
-/// Returns an error that says what prevents the start, and what to do.
+/// Returns an error that explains what prevents the start and what to do.
 pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Running> {
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
@@ -311,7 +311,7 @@ impl Running {
             while self.tasks.join_next().await.is_some() {}
         };
         if tokio::time::timeout(drain_timeout, finished).await.is_err() {
-            warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
+            warn!("stopped before all requests and deliveries were finished; deliveries continue at the next start");
         }
         self.host.registry.save_tallies().await;
         let store = self.host.pipeline.store.clone();

@@ -27,17 +27,17 @@ use uuid::Uuid;
 
 /// The most readers at once.
 pub const READERS_MAX: u32 = 1024;
-/// What is kept for all readers: as far as one that reads as fast as others is ever behind.
+/// The most bytes kept for all readers. A reader that falls further behind reads pages of its own.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The same in parts, each of which was read at once.
+/// The most chunks kept for all readers.
 const KEPT_PARTS_MAX: usize = 4096;
-/// How much is read at once; the last entry may reach beyond it.
+/// The size at which a chunk is complete; its last entry may exceed it.
 const PART_BYTES: usize = 64 * 1024;
-/// How many entries are looked at at once.
+/// The most entries read for one chunk, including those that the filter excludes.
 const PART_ENTRIES: usize = 256;
-/// Pages for single readers that may be in memory at once, until they have been sent.
+/// The most pages for single readers in memory at once; a page stays in memory until it is sent.
 const PAGES_MAX: usize = 128;
-/// How many of them are read at the same time: many that come back together must not hold up what arrives.
+/// The most pages read at the same time, so that many readers that reconnect together do not delay incoming payloads.
 const PAGES_READ_AT_ONCE: usize = 2;
 /// The interval of heartbeats, which send the reader its position.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -47,11 +47,11 @@ const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
 pub struct StreamFilter {
-    /// Of these sources.
+    /// The sources of the incidents.
     pub sources: Vec<String>,
-    /// Of incidents with these severities after the operation.
+    /// The severities of the incidents after the operation.
     pub severities: Vec<String>,
-    /// With these names of events.
+    /// The event names: `create`, `update`, `delete`.
     pub events: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream for so many readers.
+    /// Creates a stream for at most `readers_max` readers.
     pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, readers_max: u32) -> Self {
         let kept = watch::Sender::new(Kept::after(*store.watch_audit().borrow()));
         Self {
@@ -89,7 +89,8 @@ impl Stream {
         i64::from(self.readers_max) - self.places.available_permits() as i64
     }
 
-    /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
+    /// Returns a reader of the entries after this id, or of new entries only. Returns `None` if there are too many
+    /// readers.
     pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
@@ -100,7 +101,7 @@ impl Stream {
             stream: self.clone(),
             kept,
             filter: Arc::new(filter),
-            // What is newer than everything is from a store that this one was restored behind, or a clock that is ahead.
+            // A position after the newest entry comes from a store that was restored since, or from a clock that is ahead.
             at: after.map_or(newest, |after| after.min(newest)),
             heartbeat_at: now + HEARTBEAT,
             ends_at: now + LIFETIME,
@@ -109,7 +110,7 @@ impl Stream {
         })
     }
 
-    /// Keeps what is committed for those who follow, until the host stops; then no reader is sent anything more.
+    /// Keeps committed entries while there are readers, until the host stops; then all readers end.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = self.keep() => {}
@@ -128,7 +129,7 @@ impl Stream {
             }
             let until = *newest.borrow_and_update();
             if let Err(error) = self.read_until(until).await {
-                warn!("what happens to incidents cannot be read for those who follow it: {error:#}");
+                warn!("cannot read audit entries for the readers of the stream: {error:#}");
                 self.kept.send_replace(Kept::after(until));
             }
             if newest.changed().await.is_err() {
@@ -153,7 +154,8 @@ impl Stream {
         self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
-    /// What is sent to a reader that is behind what is kept, which begins after `until`.
+    /// Reads a page for a reader that is behind the kept entries, which begin after `until`. Returns its bytes and the
+    /// reader's new position.
     async fn page(&self, after: Uuid, until: Uuid, filter: Arc<StreamFilter>) -> Result<(Bytes, Uuid)> {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
@@ -166,10 +168,10 @@ impl Stream {
     }
 }
 
-/// A page on its way, and up to which entry it reaches.
+/// A page that is being read, with the reader's position after it.
 type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
-/// Bytes for one reader, with the room that they take up until they are sent.
+/// Bytes for one reader, with a permit that is released when they are sent.
 struct PageBytes {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
@@ -181,18 +183,18 @@ impl AsRef<[u8]> for PageBytes {
     }
 }
 
-/// Entries that were read at once.
+/// Entries that were read together, as the bytes to send.
 struct Chunk {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     looked_at: usize,
-    /// The last entry that was looked at.
+    /// The last entry that was read, also if the filter excludes it.
     to: Uuid,
-    /// Whether there was nothing after it.
+    /// Whether there was no entry after `to`.
     is_last: bool,
 }
 
-/// Where an entry ends in the bytes of its part, and what it is chosen by.
+/// The end of an entry in the bytes of its chunk, and the values that filters compare.
 #[derive(Debug)]
 struct Entry {
     id: Uuid,
@@ -202,7 +204,7 @@ struct Entry {
     severity: Box<str>,
 }
 
-/// What of an incident its entries are chosen by.
+/// The fields of an incident that filters compare.
 #[derive(Default, Deserialize)]
 struct Chosen {
     source: Box<str>,
@@ -217,7 +219,7 @@ impl Chunk {
         self.looked_at += 1;
         if filter.matches(&entry) {
             self.bytes.extend_from_slice(format!("id: {id}\nevent: {}\ndata: ", entry.event).as_bytes());
-            // Values have JSON, and a Vec takes what it is given.
+            // These values always serialize, and writing to a `Vec` cannot fail.
             let _ = serde_json::to_writer(&mut self.bytes, audit);
             let _ = self.bytes.write_all(b"\n\n");
             entry.end = self.bytes.len();
@@ -230,13 +232,13 @@ impl Chunk {
         ControlFlow::Continue(())
     }
 
-    /// How far it reaches, when all until there was on disk before it was read.
+    /// Returns the position after this chunk. All entries up to `until` were on disk before it was read.
     fn end(&self, until: Uuid) -> Uuid {
         if self.is_last { self.to.max(until) } else { self.to }
     }
 }
 
-/// The name of an entry's event.
+/// Returns the event name of an operation.
 fn event_name(operation: Operation) -> &'static str {
     match operation {
         Operation::Creation => "create",
@@ -258,9 +260,9 @@ impl StreamFilter {
 struct Kept {
     parts: VecDeque<KeptChunk>,
     bytes: usize,
-    /// All entries after this one are here …
+    /// The kept entries begin after this id.
     from: Uuid,
-    /// … up to this one.
+    /// The id of the last kept entry.
     to: Uuid,
     is_over: bool,
 }
@@ -272,15 +274,15 @@ struct KeptChunk {
     to: Uuid,
 }
 
-/// What is there for a reader.
+/// The result of looking for a reader's next entries.
 enum Found {
-    /// These bytes, which reach until this entry.
+    /// Bytes to send, and the reader's position after them.
     Bytes(Bytes, Uuid),
-    /// Nothing that it wants until this entry.
+    /// No entry up to this id matches the filter.
     Nothing(Uuid),
-    /// It is behind what is kept, which begins after this entry.
+    /// The reader is behind the kept entries, which begin after this id.
     Behind(Uuid),
-    /// Nothing comes any more.
+    /// The stream has ended.
     Over,
 }
 
@@ -301,7 +303,7 @@ impl Kept {
         }
     }
 
-    /// The next entries in a row that a reader wants.
+    /// Returns the next consecutive entries that match a reader's filter.
     fn next(&self, at: Uuid, filter: &StreamFilter) -> Found {
         if self.is_over {
             return Found::Over;
@@ -331,11 +333,11 @@ pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
     filter: Arc<StreamFilter>,
-    /// Everything until this entry was sent, or is not wanted.
+    /// The reader's position: all matching entries up to this id were sent.
     at: Uuid,
     heartbeat_at: Instant,
     ends_at: Instant,
-    /// A page that is being read for it, over as many heartbeats as that takes.
+    /// The page that is being read for this reader; reading may take longer than a heartbeat.
     page: Option<PageRead>,
     _place: OwnedSemaphorePermit,
 }
@@ -378,7 +380,7 @@ impl StreamReader {
                 Found::Nothing(to) => {
                     self.at = self.at.max(to);
                     tokio::select! {
-                        // The stream, and with it what sends, is as long there as this is.
+                        // This cannot fail: the reader keeps the stream, which owns the sender.
                         _ = self.kept.changed() => {}
                         () = sleep_until(self.heartbeat_at.min(self.ends_at)) => {}
                     }
@@ -402,7 +404,7 @@ mod tests {
 
     const ENTRY_BYTES: usize = KEPT_BYTES_MAX / 8;
 
-    /// Two entries, a creation and an update, of so many bytes each: zeros, then ones.
+    /// Returns a chunk of a creation and an update of `ENTRY_BYTES` bytes each: zeros, then ones.
     fn part(ids: &[Uuid]) -> Chunk {
         let entry = |(index, &id): (usize, &Uuid)| Entry {
             id,
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_entries_are_kept_and_who_is_behind_them_is_told_so() {
+    fn the_newest_entries_are_kept_and_a_reader_behind_them_is_recognized() {
         let source = IdSource::after(0);
         let ids: Vec<Uuid> = (0..10).map(|_| source.next()).collect();
         let mut kept = Kept::after(id::before(0));
@@ -424,7 +426,7 @@ mod tests {
 
         let updates = StreamFilter { events: vec!["update".into()], ..StreamFilter::default() };
         let [all, updates] = [&StreamFilter::default(), &updates];
-        // Of five parts there is room for four.
+        // Four of the five chunks fit.
         assert!(matches!(kept.next(id::before(0), all), Found::Behind(from) if from == ids[1]));
         assert!(matches!(kept.next(ids[0], updates), Found::Behind(from) if from == ids[1]));
         for (at, filter, expected, to) in [

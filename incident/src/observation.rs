@@ -23,7 +23,7 @@ pub enum State {
     Resolved,
 }
 
-/// The checked report of one payload about one incident. A field that is `None` leaves the stored value as it is.
+/// The checked report of one payload about one incident. A field that is `None` does not change the stored value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of `incident` in wit/plugin.wit, described there")]
 pub struct Observation {
@@ -67,7 +67,7 @@ pub struct Origin {
     pub plugin: PluginVersion,
     /// The playbook that the source names.
     pub playbook: Option<String>,
-    /// Whether new incidents are triaged by that playbook without being asked.
+    /// Whether new incidents are triaged by that playbook without a request.
     pub auto_triage: bool,
 }
 

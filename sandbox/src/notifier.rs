@@ -37,12 +37,12 @@ impl Notification {
     /// # Errors
     /// Returns an error if the text is not an audit entry.
     pub fn new(id: Uuid, destination: String, text: String) -> Result<Self> {
-        let entry = serde_json::from_str(&text).context("it is not an audit entry as the host delivers them")?;
+        let entry = serde_json::from_str(&text).context("the input is not an audit entry in the form of deliveries")?;
         Ok(Self { id, destination, entry, text })
     }
 }
 
-/// The request that a notifier asks to send. The caller checks it.
+/// The request that a notifier returned. The caller checks the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.

@@ -33,7 +33,7 @@ pub struct Description {
     pub name: String,
     /// The version.
     pub version: String,
-    /// One sentence on what the plugin does.
+    /// One sentence about the purpose of the plugin.
     pub summary: String,
     /// The scheme that the vendor signs with.
     pub scheme: Option<String>,
@@ -64,7 +64,7 @@ impl Plugin {
     /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong with the file and how to fix it.
+    /// Returns an error that explains the problem of the file and how to fix it.
     pub async fn load(
         name: &str,
         bytes: Vec<u8>,
@@ -131,7 +131,10 @@ impl Compiled {
         let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
         let wit::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
-        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        ensure!(
+            bytes <= DESCRIPTION_BYTES_MAX,
+            "the description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX} are allowed"
+        );
         Ok(Description { name, version, summary, scheme })
     }
 

@@ -1,5 +1,5 @@
-//! [Standard Webhooks](https://www.standardwebhooks.com) for a sender that signs each message with every one of its
-//! secrets, so that a receiver may know any of them while they are rotated.
+//! [Standard Webhooks](https://www.standardwebhooks.com) for a sender that signs each message with all its secrets, so
+//! that a receiver can verify with any one of these secrets during a rotation.
 
 use crate::declaration::{Declaration, DeclarationError};
 use crate::hmac_format::HmacFormat;
@@ -18,8 +18,8 @@ const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// The keys of one destination, for signing and verifying.
 ///
-/// A [`crate::Scheme`] named `standard-webhooks` reads secrets as vendors hand them out; these secrets are our own and
-/// have to follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
+/// A [`crate::Scheme`] named `standard-webhooks` reads secrets in the forms that vendors use; the secrets here belong
+/// to the operator and must follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
 pub struct StandardWebhooks(HmacScheme);
 
 impl StandardWebhooks {

@@ -1,7 +1,7 @@
 //! Schemes as senders and configurations use them. The cases are data: published vectors in `vectors.json`, spellings
 //! of signatures in `parsing.json`, wrong declarations below.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};

@@ -75,7 +75,7 @@ impl Model {
         self.run_together(vec![first]).await;
         for step in 0..steps {
             self.step = step;
-            // Now and then so little that the time stands still.
+            // With a pause of 0, several steps happen in the same millisecond.
             let pause = [0, 1, 40, 400, 4_000][self.random.rng.random_range(0..5)];
             self.set_time(self.clock.now_ms() + pause);
             if self.random.rng.random_range(0..100) == 0 {
@@ -217,7 +217,7 @@ impl Model {
             let unreadable = due.deliveries.iter().find(|row| row.message.is_err());
             assert!(unreadable.is_none(), "{place}: {unreadable:?}");
             let ids: Vec<_> = due.deliveries.iter().map(|row| row.id).collect();
-            assert_eq!(ids, expected, "{place}: what is due for {name}");
+            assert_eq!(ids, expected, "{place}: due deliveries for {name}");
         }
         let page = store.deliveries(DeliveryFilter::default(), None, 10_000).await.expect("deliveries");
         let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();

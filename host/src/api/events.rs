@@ -57,7 +57,7 @@ pub(super) async fn show(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayQuery {
-    /// Whether to answer what would change and change nothing.
+    /// Whether to return the changes without making them.
     #[serde(default)]
     dry_run: bool,
 }
@@ -95,7 +95,7 @@ pub(super) async fn discard(
     let parsed = id.parse().map_err(|_| not_found(&id))?;
     match host.pipeline.store.discard(parsed).await? {
         None => Err(not_found(&id)),
-        Some(false) => Err(HttpError::Conflict(format!("event `{id}` does not wait for anything"))),
+        Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
     }
 }

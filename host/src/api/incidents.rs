@@ -71,7 +71,7 @@ pub(super) async fn triage(
             let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
-                HttpError::Conflict("the incident's source has no playbook; say which one in `playbook`".into())
+                HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
             })?
         }
     };

@@ -69,7 +69,7 @@ fn not_found(name: &str) -> HttpError {
     HttpError::NotFound(format!("plugin `{name}`"))
 }
 
-/// What a file would change if it were put into the plugins folder.
+/// Returns the changes that a file would make if it were in the plugins folder.
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Every key of a destination. The type decides which of them may be set.
+/// Every key of a destination. The type decides which keys may be set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DestinationDeclaration {
@@ -110,7 +110,7 @@ impl DestinationDeclaration {
         let kind = self.kind.as_ref().map(|kind| kind.0);
         let kind = kind.with_context(|| {
             let types: Vec<&str> = DestinationType::ALL.iter().map(|kind| kind.as_str()).collect();
-            format!("it needs a `type`: {}", types.join(", "))
+            format!("`type` is missing; set one of: {}", types.join(", "))
         })?;
         self.build(name, folder, kind, false)
     }
@@ -152,7 +152,8 @@ impl DestinationDeclaration {
             gets_all_changes,
             is_ordered,
             channel,
-            content: content.map_err(|error| format!("only a notification can define what is sent here: {error:#}")),
+            content: content
+                .map_err(|error| format!("this destination needs a notification that defines its content: {error:#}")),
             retry_schedule,
             concurrency,
             disable_after,
@@ -162,7 +163,7 @@ impl DestinationDeclaration {
     }
 
     fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
-        let text = self.url.take().context("it needs a `url`")?.0;
+        let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
         let connection = self.connect(folder)?;
@@ -178,7 +179,7 @@ impl DestinationDeclaration {
             DestinationType::Webhook => {
                 ensure!(
                     self.format.is_none() || self.notifier.is_none(),
-                    "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
+                    "`format` and `notifier` are both set, but the notifier defines the request; remove one of the two"
                 );
                 let format = self.format.map_or(Format::Thehive, |format| format.0);
                 ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
@@ -214,7 +215,7 @@ impl DestinationDeclaration {
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let text = self.url.take().context("it needs a `url`, such as smtp://mail.example")?.0;
+        let text = self.url.take().context("`url` is missing; set a URL such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
         let options = EmailOptions {
             url: url.map_err(|error| anyhow!("`url` is not a URL such as smtp://mail.example: {error}"))?,
@@ -231,16 +232,16 @@ impl DestinationDeclaration {
             guard: AddressGuard::new(self.networks()),
         };
         let mailbox = |text: &str| text.parse().map_err(|error| anyhow!("`{text}` is not a mail address: {error}"));
-        let from = mailbox(&self.from.take().context("it needs a `from`, such as soc@example.org")?.0)?;
-        ensure!(!self.to.is_empty(), "it needs a `to`, a list of mail addresses");
+        let from = mailbox(&self.from.take().context("`from` is missing; set an address such as soc@example.org")?.0)?;
+        ensure!(!self.to.is_empty(), "`to` is missing; set a list of mail addresses");
         let to = self.to.iter().map(|to| mailbox(&to.0)).collect::<Result<_>>()?;
         Ok((Channel::Email(options.connect()?), ContentOptions::Email(MailAddresses { from, to }), text))
     }
 
     fn file(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let path = folder.join(self.path.take().context("it needs a `path`")?.0);
+        let path = folder.join(self.path.take().context("`path` is missing")?.0);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
+        ensure!(parent.is_dir(), "`path`: the folder {} does not exist; create it", parent.display());
         let address = path.display().to_string();
         Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
     }
@@ -280,7 +281,7 @@ fn signature(
     signature: Option<TypedDeclaration>,
 ) -> Result<Signature> {
     if secret.is_some() && !secrets.is_empty() {
-        bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+        bail!("`secret` and `secrets` are both set; put all secrets into `secrets`");
     }
     let key = if secret.is_some() { "`secret`" } else { "`secrets`" };
     let secrets: Vec<String> = secret.into_iter().chain(secrets).map(|secret| secret.0).collect();

@@ -23,7 +23,7 @@ const DEFAULT_SCHEME: &str = "hookmill";
 const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
-/// Every key of a source. The kind decides which of them may be set.
+/// Every key of a source. The kind decides which keys may be set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceDeclaration {
@@ -135,7 +135,7 @@ impl SourceDeclaration {
     /// the environment. Secrets are not part of the declaration.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed. The error shows no secret.
+    /// Returns an error that explains the mistake and lists the allowed values. The error contains no secret.
     pub fn from_json(declaration: Value) -> Result<Self> {
         let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
         ensure!(is_posted, "a source that the host reads can only be declared in the configuration file; put it there");
@@ -170,7 +170,7 @@ impl SourceDeclaration {
     pub fn take_secrets(&mut self) -> Result<Vec<Secret>> {
         let (one, several) = (self.secret.take(), std::mem::take(&mut self.secrets));
         if one.is_some() && !several.is_empty() {
-            bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+            bail!("`secret` and `secrets` are both set; put all secrets into `secrets`");
         }
         let several = several.into_iter().map(|declared| {
             let secret = Secret::new(declared.secret.0);
@@ -211,7 +211,10 @@ impl SourceDeclaration {
     fn check_keys(&self) -> Result<()> {
         let kind = self.kind();
         for (key, is_set, kinds) in KEYS {
-            ensure!(!is_set(self) || kinds.contains(&kind), "`{key}` is nothing that a source of kind `{kind}` has");
+            ensure!(
+                !is_set(self) || kinds.contains(&kind),
+                "a source of kind `{kind}` does not support `{key}`; remove the key"
+            );
         }
         Ok(())
     }

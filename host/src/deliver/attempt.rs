@@ -58,7 +58,7 @@ pub(super) async fn attempt(
     AttemptResult { attempted, retry_after, failures: 0, is_gone }
 }
 
-/// Decides what follows an attempt, and what the attempt says about the health of the destination.
+/// Decides the next step after an attempt, and whether the attempt counts for the health of the destination.
 fn decide(sent: &SendResult, retry: impl Fn() -> Next) -> (Next, Health) {
     match sent {
         SendResult::Arrived(_) => (Next::Delivered, Health::Well),
@@ -110,16 +110,15 @@ async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, con
 /// Returns the content of a step of a notification.
 ///
 /// # Errors
-/// Returns an error if the notification or the step does not exist any more.
+/// Returns an error if the notification or the step no longer exists.
 fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
-    let steps =
-        notifications.get(name).ok_or_else(|| format!("its notification `{name}` is not configured any more"))?;
+    let steps = notifications.get(name).ok_or_else(|| format!("the notification `{name}` is no longer configured"))?;
     // Other steps may have been added or removed since the delivery was queued.
     let mut others = steps.iter().filter(|step| step.to == to);
     let step =
         steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
     step.map(|step| &step.content)
-        .ok_or_else(|| format!("its notification `{name}` was changed, and this step does not go here any more"))
+        .ok_or_else(|| format!("the notification `{name}` was changed, and this step no longer uses this destination"))
 }
 
 /// Returns whether a receiver would answer another attempt in the same way.

@@ -70,7 +70,8 @@ impl Content {
 
     /// Creates the message of a delivery, without a notifier.
     pub(super) fn fill(&self, delivery: &DueDelivery, public_url: &str) -> Result<OutgoingMessage> {
-        let message = delivery.message.as_ref().map_err(|error| anyhow!("its message cannot be read: {error}"))?;
+        let message =
+            delivery.message.as_ref().map_err(|error| anyhow!("cannot read the message of the delivery: {error}"))?;
         self.require_trigger(message)?;
         let values = || template_values(message, self.trigger, public_url);
         Ok(match &self.kind {
@@ -114,7 +115,7 @@ impl Content {
                     Operation::Update => OutgoingMessage::Alert(Alert::new(url, false, values())),
                     Operation::Delete => OutgoingMessage::Nothing(ALERT_STAYS.into()),
                 },
-                Message::Event(_) | Message::Notice(_) => bail!("a TheHive takes changes of incidents"),
+                Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
             ContentKind::File { line } => OutgoingMessage::Line(match line {
                 // Parsed and written again, because a template may have line breaks between its values.
@@ -131,7 +132,7 @@ impl Content {
             Message::Event(_) => self.trigger.is_about_events(),
             Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
         };
-        ensure!(fits, "its notification has the trigger {} now, which is for other messages", self.trigger);
+        ensure!(fits, "the notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
 }

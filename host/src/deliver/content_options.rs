@@ -44,7 +44,7 @@ pub enum ContentOptions {
     },
     /// A mail.
     Email(MailAddresses),
-    /// An alert of a TheHive.
+    /// An alert in TheHive.
     Thehive {
         /// The address of TheHive.
         url: Url,
@@ -79,7 +79,7 @@ impl ContentOptions {
             Self::Webhook { url, format, notifier } => {
                 ensure!(
                     notifier.is_none() || trigger.is_about_incidents(),
-                    "its notifier renders changes of incidents, and {trigger} is none"
+                    "the notifier of this destination renders only changes of incidents, not {trigger}"
                 );
                 ContentKind::Webhook { url: url.clone(), format: *format, notifier: notifier.clone() }
             }
@@ -100,7 +100,7 @@ impl ContentOptions {
                 ContentKind::Email { addresses: addresses.clone(), subject, text: text(OutputContext::Text)? }
             }
             Self::Thehive { url } => {
-                ensure!(trigger.is_about_incidents(), "a TheHive takes changes of incidents, and {trigger} is none");
+                ensure!(trigger.is_about_incidents(), "TheHive accepts only changes of incidents, not {trigger}");
                 ContentKind::Thehive { url: url.clone() }
             }
             Self::File => {
@@ -122,7 +122,7 @@ impl ContentOptions {
         };
         let templates = [("template", &step.template), ("body", &step.body), ("subject", &step.subject)];
         for ((key, template), is_used) in templates.into_iter().zip(uses) {
-            ensure!(template.is_none() || is_used, "`{key}` is nothing that this type of destination takes");
+            ensure!(template.is_none() || is_used, "this type of destination does not support `{key}`; remove the key");
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ fn http(
     let body = body.map(|text| Template::new(text.trim_end(), place, trigger).context("`body`"));
     let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
     let headers = others.map(|(name, text)| {
-        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` is not one to be set here");
+        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` cannot be set here");
         let template = Template::new(text, OutputContext::Header, trigger);
         Ok((name.clone(), template.with_context(|| format!("header `{name}`"))?))
     });

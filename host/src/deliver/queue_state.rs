@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{self, JoinSet};
 use uuid::Uuid;
 
-/// The interval of reading the store without a signal, in case the system clock, which decides what is due, was set.
+/// The interval of reading the store without a signal: a change of the system clock can make deliveries due.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state of one destination's queue.

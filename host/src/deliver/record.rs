@@ -44,7 +44,7 @@ fn reason_to_disable(destination: &Destination, results: &[AttemptResult], store
         *health == Health::Failing && result.failures >= FAILURES_MAX && is_long
     };
     if results.iter().any(|result| result.is_gone) {
-        return Some("the receiver answered 410 Gone, which asks not to be called again");
+        return Some("the receiver answered 410 Gone: it accepts no more deliveries");
     }
-    results.iter().any(is_lasting).then_some("every attempt failed for as long as `disable_after` says")
+    results.iter().any(is_lasting).then_some("every attempt failed during the time of `disable_after`")
 }

@@ -1,4 +1,4 @@
-//! Creates and updates alerts of a TheHive (API version 1).
+//! Creates and updates alerts in TheHive (API version 1).
 //!
 //! An incident is one alert, identified by type, source and source-ref. An alert or observable that exists already counts
 //! as created, so that a repeated delivery changes nothing.
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// The reason why the deletion of an incident sends nothing to a TheHive.
-pub(super) const ALERT_STAYS: &str = "an alert stays when its incident is deleted";
+/// The reason why the deletion of an incident sends nothing to TheHive.
+pub(super) const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
 
 /// The creation or a change of the alert of one incident.
 #[derive(Debug)]

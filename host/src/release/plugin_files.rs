@@ -30,7 +30,7 @@ pub struct FileStamp {
     inode: u64,
     modified: ChangeTime,
     changed: ChangeTime,
-    /// When the file's signature and the lock file were changed.
+    /// The times of change of the file's signature and of the lock file.
     trust_changed: [Option<ChangeTime>; 2],
 }
 
@@ -226,8 +226,8 @@ fn plugin_name(path: &Path) -> Option<&str> {
 /// # Errors
 /// Returns an error if the file cannot be read or is too large.
 pub async fn read_plugin(path: &Path, stamp: FileStamp) -> Result<Option<Vec<u8>>> {
-    ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
-    let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
+    ensure!(stamp.bytes <= FILE_BYTES_MAX, "the file has {} bytes; at most {FILE_BYTES_MAX} are allowed", stamp.bytes);
+    let bytes = tokio::fs::read(path).await.context("the file cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| FileStamp::of(&metadata, stamp.trust_changed));
     Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))
 }

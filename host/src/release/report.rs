@@ -53,7 +53,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Shortens a text to what a report shows.
+/// Shortens a text to the length that a report shows.
 pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(VALUE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -21,7 +21,7 @@ pub(super) struct Change<'a> {
 impl<T: Tx> Ledger<'_, T> {
     /// Appends an audit entry and its deliveries. Returns the key of the entry.
     pub(super) fn append(&mut self, row: &IncidentRow, change: &Change) -> Result<i64> {
-        // In this order, so that no entry's id is older than its time.
+        // The time is taken before the id, so that no entry's id is older than its time.
         let (at, id) = (self.clock.now_ms(), self.clock.new_id());
         self.changed.newest_audit = Some(id);
         self.rows.add_audit(&NewAuditEntry {

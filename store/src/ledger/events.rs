@@ -25,7 +25,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Recorded { state, duplicate: false })
     }
 
-    /// Records the result of mapping a stored event again. Returns `None` if its status is not `was` any more.
+    /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
     pub fn record_again(&mut self, mapped: &Mapped, was: EventStatus, attempt: u32) -> Result<Option<Recorded>> {
         if self.rows.event_status(mapped.event.id)? != Some(was) {
             return Ok(None);
@@ -49,7 +49,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(RecordDryRun { state, incidents, present, deliveries })
     }
 
-    /// Returns the incidents of an event as the API shows them; `null` for one that does not exist.
+    /// Returns the incidents of an event as the API shows them; `null` for an incident that does not exist.
     fn views(&mut self, state: &EventState) -> Result<Vec<serde_json::Value>> {
         let view = |id: Uuid| {
             let row = self.rows.find_incident(IncidentKey::Id(id))?;

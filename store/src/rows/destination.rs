@@ -22,11 +22,11 @@ pub struct DestinationState {
     pub name: String,
     pub(crate) receives_all: bool,
     pub(crate) is_ordered: bool,
-    /// When the first attempt failed after which none succeeded, in milliseconds since the Unix epoch.
+    /// The time of the first failed attempt since the last success, in milliseconds since the Unix epoch.
     pub failing_since: Option<i64>,
-    /// Why the destination is disabled, if it is.
+    /// The reason why the destination is disabled, if it is.
     pub disabled: Option<String>,
-    /// When the destination was disabled since the start of the process, in milliseconds; 0 if it was not.
+    /// The time at which this process disabled the destination, in milliseconds; 0 if it did not.
     pub(crate) disabled_at: i64,
 }
 

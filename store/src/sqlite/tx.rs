@@ -1,4 +1,4 @@
-//! The row verbs in SQLite: each one runs its statements at once, on the thread that writes.
+//! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
 use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;

@@ -21,7 +21,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// A library that only one place may name: the crate or folder, and the reason.
 const NAMED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox/src"), ("rusqlite", "store/src/sqlite")];
 
-/// The lines of a file that nobody generated.
+/// The number of lines of a file that is not generated.
 const LINES_MAX: usize = 450;
 /// Folders with generated or installed files.
 const NOT_OURS: [&str; 4] = ["bindings", "node_modules", ".venv", "target"];

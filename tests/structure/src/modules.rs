@@ -3,8 +3,8 @@
 use crate::imports::{circle, imports, workspace};
 use std::collections::BTreeMap;
 
-/// The modules of the host from the lowest to the highest. Those of one line do not import each other, except the files of
-/// one folder.
+/// The modules of the host from the lowest to the highest. Modules in the same line do not import each other, except
+/// the files of one folder.
 const HOST: &[&[&str]] = &[
     &["bodies", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
     &["loaded", "source", "vault"],

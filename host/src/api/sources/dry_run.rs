@@ -55,7 +55,7 @@ pub(in crate::api) async fn test(
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
-            dry_run.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
+            dry_run.passed("sign", format!("{}: the next stages assume a valid signature", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
             return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), dry_run).await?));
         }
@@ -98,7 +98,7 @@ fn sample(source: &Source) -> axum::body::Bytes {
     sample.to_string().into()
 }
 
-/// What its vendor would post, from an address that it may post from.
+/// Returns the request that the vendor would send, from an address that the source allows.
 fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> anyhow::Result<Request> {
     let mut url = Url::parse("http://localhost/api/webhooks")?;
     if let Ok(mut path) = url.path_segments_mut() {
@@ -108,7 +108,7 @@ fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> 
     for (name, value) in headers.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
         request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
-    // Of these there is one each, and they are of now.
+    // These replace stored headers of the same name, whose signature would be too old.
     request.headers_mut().extend(signed.headers);
     let address = source.settings.allow_ips.first().map_or(IpAddr::from([127, 0, 0, 1]), IpNet::addr);
     let extensions = request.extensions_mut();
