@@ -15,6 +15,7 @@ pub mod config;
 pub mod deliver;
 pub mod dry_run;
 mod extract;
+mod field_changes;
 mod folder_watcher;
 pub mod handshake;
 pub mod host;
