@@ -5,7 +5,7 @@
 //! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
 //! readers nothing is read.
 //!
-//! A reader that does not receive is closed like any other connection (`listen/connections.rs`).
+//! A reader that does not receive is closed like any other connection (`listen/src/connections.rs`).
 
 use crate::metrics::Metrics;
 use anyhow::Result;
