@@ -1,14 +1,17 @@
 //! One call of a plugin without effects.
 
 use crate::deliver::{ShownRequest, render};
-use crate::map::Trace;
+use crate::map::{self, Trace};
+use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
-use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
+use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
 use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -146,6 +149,21 @@ impl MapperDryRun {
         };
         Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
     }
+}
+
+/// Calls a mapper. The incidents are those that an empty store would create.
+///
+/// # Errors
+/// Returns an error if the event's time is outside of the calendar.
+pub async fn dry_run_mapper(plugin: &Arc<Plugin>, event: &Event, source: &Arc<Source>) -> Result<MapperDryRun> {
+    let (verdict, trace) = map::run(plugin, event, source).await;
+    let mut incidents = Vec::new();
+    if let Verdict::Read { plugin, reading } = &verdict {
+        let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+        let created = reading.observations.iter().map(|seen| Incident::create(seen.clone(), &origin, now).0);
+        incidents = created.map(serde_json::to_value).collect::<Result<_, _>>()?;
+    }
+    Ok(MapperDryRun::new(&verdict, trace, incidents, None))
 }
 
 /// Calls a playbook with an incident as `GET /api/incidents/…` shows it, or a notifier with an audit entry in the form in
