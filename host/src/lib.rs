@@ -38,6 +38,7 @@ pub mod release;
 pub mod reload;
 mod remap;
 mod request_id;
+mod routes;
 pub mod serve;
 pub mod source;
 mod sources;
