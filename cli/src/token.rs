@@ -57,7 +57,7 @@ impl Folder {
     fn open(self) -> Result<Tokens> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
-            None => Config::load(&self.config).context("give --config or --data-dir")?.data_dir,
+            None => Config::load(&self.config).context("give --config or --data-dir")?.settings.data_dir,
         };
         Tokens::open(&data_dir)
     }

@@ -1,6 +1,7 @@
 //! A destination as declared: one of `webhooks`, which get every audit entry, or of `destinations`.
 
 use super::connection::{authorities, client_certificate};
+use super::keys::{Key, check_keys};
 use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
@@ -59,11 +60,8 @@ pub(super) struct DestinationDeclaration {
     disable_after: Option<Interpolated<Period>>,
 }
 
-/// A key, a function that returns whether the key is set, and the types that have the key.
-type Key = (&'static str, fn(&DestinationDeclaration) -> bool, &'static [DestinationType]);
-
 /// Keys that only some types have.
-const KEYS: &[Key] = {
+const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
     use DestinationType::{Email, File, Http, Mattermost, Slack, Teams, Thehive, Webhook};
     const HTTP: &[DestinationType] = &[Webhook, Http, Slack, Mattermost, Teams, Thehive];
     const NETWORK: &[DestinationType] = &[Webhook, Http, Slack, Mattermost, Teams, Thehive, Email];
@@ -115,7 +113,7 @@ impl DestinationDeclaration {
         self.build(name, folder, kind, false)
     }
 
-    /// Builds the destination, and the recipe for the content of its deliveries. Relative paths start at `folder`.
+    /// Builds the destination, and the options of its content. Relative paths start at `folder`.
     ///
     /// # Errors
     /// Returns an error if a key is missing, wrong or not allowed for this type. The error shows no secret.
@@ -126,9 +124,7 @@ impl DestinationDeclaration {
         kind: DestinationType,
         gets_all_changes: bool,
     ) -> Result<(Destination, ContentOptions)> {
-        for (key, is_set, kinds) in KEYS {
-            ensure!(!is_set(&self) || kinds.contains(&kind), "type `{kind}` has no key `{key}`; remove it");
-        }
+        check_keys(&self, KEYS, "type", kind)?;
         let retry_schedule = self.retry_schedule.take().map_or(RetrySchedule::default(), |waits| {
             RetrySchedule::new(waits.into_iter().map(|wait| wait.0.into()).collect())
         });
@@ -137,13 +133,13 @@ impl DestinationDeclaration {
         ensure!(concurrency <= CONCURRENCY_MAX, "`concurrency` is {concurrency}; at most {CONCURRENCY_MAX}");
         let rate_limit = RateLimit::per_second(self.requests_per_second.take().map(|count| count.0));
         let disable_after = self.disable_after.take().map_or(DISABLE_AFTER, |time| time.0.into());
-        let (channel, recipe, address) = match kind {
+        let (channel, options, address) = match kind {
             DestinationType::Email => self.email(folder)?,
             DestinationType::File => self.file(folder)?,
             kind => self.http(folder, kind)?,
         };
-        check_recipe(&recipe)?;
-        let content = recipe.content(&StepTemplates::default(), Trigger::Any);
+        check_options(&options)?;
+        let content = options.content(&StepTemplates::default(), Trigger::Any);
         let destination = Destination {
             name: name.to_owned(),
             kind,
@@ -158,7 +154,7 @@ impl DestinationDeclaration {
             disable_after,
             rate_limit,
         };
-        Ok((destination, recipe))
+        Ok((destination, options))
     }
 
     fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
@@ -174,7 +170,7 @@ impl DestinationDeclaration {
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
         let mut http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        let recipe = match kind {
+        let options = match kind {
             DestinationType::Webhook => {
                 ensure!(
                     self.format.is_none() || self.notifier.is_none(),
@@ -196,7 +192,7 @@ impl DestinationDeclaration {
                 ContentOptions::Chat { url, kind }
             }
         };
-        Ok((Channel::Http(http), recipe, text))
+        Ok((Channel::Http(http), options, text))
     }
 
     fn connect(&mut self, folder: &Path) -> Result<Connection> {
@@ -250,9 +246,9 @@ impl DestinationDeclaration {
     }
 }
 
-/// Checks that a recipe fits at least one trigger. Its templates may be for events only.
-fn check_recipe(recipe: &ContentOptions) -> Result<()> {
-    let problem = |trigger: &Trigger| recipe.content(&StepTemplates::default(), *trigger).err();
+/// Checks that the content fits at least one trigger. Its templates may be for events only.
+fn check_options(options: &ContentOptions) -> Result<()> {
+    let problem = |trigger: &Trigger| options.content(&StepTemplates::default(), *trigger).err();
     match problem(&Trigger::Any) {
         Some(error) if Trigger::ALL.iter().all(|trigger| problem(trigger).is_some()) => bail!("{error:#}"),
         _ => Ok(()),
