@@ -1,6 +1,6 @@
 //! A destination as declared: one of `webhooks`, which get every audit entry, or of `destinations`.
 
-use super::connection::{authorities, client_certificate};
+use super::connection::take_connection;
 use super::keys::{Key, check_keys};
 use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
@@ -11,7 +11,7 @@ use crate::deliver::{
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_connection::{AddressGuard, Connection, ConnectionOptions};
+use hookmill_connection::AddressGuard;
 use hookmill_notify::Trigger;
 use ipnet::IpNet;
 use reqwest::Method;
@@ -161,7 +161,7 @@ impl DestinationDeclaration {
         let text = self.url.take().context("it needs a `url`")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
-        let connection = self.connect(folder)?;
+        let connection = take_connection!(self).into_options(folder)?.build()?;
         // In a template, only the text before the first value decides where requests go.
         let is_template = kind == DestinationType::Http;
         let literal = if is_template { text.split("{{").next().unwrap_or_default() } else { &text };
@@ -195,23 +195,10 @@ impl DestinationDeclaration {
         Ok((Channel::Http(http), options, text))
     }
 
-    fn connect(&mut self, folder: &Path) -> Result<Connection> {
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        let options = ConnectionOptions {
-            allow_networks: self.networks(),
-            proxy: self.proxy.take().map(|url| url.0),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
-            connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
-            timeout: self.timeout.take().map(|time| time.0.into()),
-            is_stream: false,
-        };
-        options.build()
-    }
-
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("it needs a `url`, such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
+        let connection = take_connection!(self).into_options(folder)?;
         let options = EmailOptions {
             url: url.map_err(|error| anyhow!("`url` is not a URL such as smtp://mail.example: {error}"))?,
             starttls: self.starttls.take().is_none_or(|flag| flag.0),
@@ -222,9 +209,9 @@ impl DestinationDeclaration {
                 .transpose()
                 .context("`auth`")?
                 .flatten(),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            timeout: self.timeout.take().map(|time| time.0.into()),
-            guard: AddressGuard::new(self.networks()),
+            ca: connection.ca,
+            timeout: connection.timeout,
+            guard: AddressGuard::new(connection.allow_networks),
         };
         let mailbox = |text: &str| text.parse().map_err(|error| anyhow!("`{text}` is not a mail address: {error}"));
         let from = mailbox(&self.from.take().context("it needs a `from`, such as soc@example.org")?.0)?;
@@ -239,10 +226,6 @@ impl DestinationDeclaration {
         ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
         let address = path.display().to_string();
         Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
-    }
-
-    fn networks(&mut self) -> Vec<IpNet> {
-        std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect()
     }
 }
 
