@@ -33,7 +33,7 @@ pub use channel::Channel;
 pub use content_options::{ContentOptions, StepTemplates};
 pub use deliverer::Deliverer;
 pub use destination::{CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, Notifications, Step};
-pub use destination_type::{DestinationType, Format, Ordering};
+pub use destination_type::{Chat, DestinationType, Format, Ordering};
 pub use email::{EmailOptions, MailAddresses};
 pub use file::LineFile;
 pub use http::Http;

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use reqwest::Url;
 use std::path::{Path, PathBuf};
 
-/// Takes the keys of a connection out of a declaration. The declarations do not embed [`ConnectionKeys`] because serde
-/// reads flattened keys without their lines, which errors name.
+/// Takes the keys of a connection out of a declaration. The declarations do not embed [`ConnectionKeys`], because serde
+/// reports unknown keys beside flattened ones at the wrong line and without the list of known keys.
 macro_rules! take_connection {
     ($declared:expr) => {
         $crate::config::connection::ConnectionKeys {

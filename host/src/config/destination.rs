@@ -6,8 +6,8 @@ use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
 use crate::deliver::{
-    CONCURRENCY, CONCURRENCY_MAX, Channel, ContentOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions,
-    Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, Chat, ContentOptions, DISABLE_AFTER, Destination, DestinationType,
+    EmailOptions, Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -58,6 +58,21 @@ pub(super) struct DestinationDeclaration {
     concurrency: Option<Interpolated<NonZeroUsize>>,
     requests_per_second: Option<Interpolated<NonZeroU32>>,
     disable_after: Option<Interpolated<Period>>,
+}
+
+/// The part of a `url` that decides where requests go.
+enum Literal {
+    All,
+    /// In a template, the text before the first value.
+    BeforeFirstValue,
+}
+
+/// A receiver over HTTP.
+struct Receiver {
+    /// The `url` as declared.
+    text: String,
+    url: reqwest::Url,
+    http: Http,
 }
 
 /// Keys that only some types have.
@@ -136,7 +151,12 @@ impl DestinationDeclaration {
         let (channel, options, address) = match kind {
             DestinationType::Email => self.email(folder)?,
             DestinationType::File => self.file(folder)?,
-            kind => self.http(folder, kind)?,
+            DestinationType::Webhook => self.webhook(folder)?,
+            DestinationType::Http => self.http(folder)?,
+            DestinationType::Slack => self.chat(folder, Chat::Slack)?,
+            DestinationType::Mattermost => self.chat(folder, Chat::Mattermost)?,
+            DestinationType::Teams => self.chat(folder, Chat::Teams)?,
+            DestinationType::Thehive => self.thehive(folder)?,
         };
         check_options(&options)?;
         let content = options.content(&StepTemplates::default(), Trigger::Any);
@@ -157,42 +177,53 @@ impl DestinationDeclaration {
         Ok((destination, options))
     }
 
-    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
+    fn webhook(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        ensure!(
+            self.format.is_none() || self.notifier.is_none(),
+            "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
+        );
+        let format = self.format.map_or(Format::Thehive, |format| format.0);
+        let notifier = self.notifier.map(|name| name.0.into());
+        Ok((Channel::Http(http), ContentOptions::Webhook { url, format, notifier }, text))
+    }
+
+    fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+        let options = ContentOptions::Http {
+            url: text.clone(),
+            method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
+            headers: headers(std::mem::take(&mut self.headers))?,
+            own_headers: http.own_headers(),
+            body: self.body.take().map(|text| text.0),
+        };
+        Ok((Channel::Http(http), options, text))
+    }
+
+    fn chat(mut self, folder: &Path, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        Ok((Channel::Http(http.with_secret_path()), ContentOptions::Chat { url, chat }, text))
+    }
+
+    fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        Ok((Channel::Http(http), ContentOptions::Thehive { url }, text))
+    }
+
+    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<Receiver> {
         let text = self.url.take().context("it needs a `url`")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
         let connection = take_connection!(self).into_options(folder)?.build()?;
-        // In a template, only the text before the first value decides where requests go.
-        let is_template = kind == DestinationType::Http;
-        let literal = if is_template { text.split("{{").next().unwrap_or_default() } else { &text };
-        let parsed = literal.parse::<reqwest::Url>();
+        let parsed = match literal {
+            Literal::All => text.parse::<reqwest::Url>(),
+            Literal::BeforeFirstValue => text.split("{{").next().unwrap_or_default().parse(),
+        };
         // The error does not show the URL, which may hold a secret.
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
-        let mut http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        let options = match kind {
-            DestinationType::Webhook => {
-                ensure!(
-                    self.format.is_none() || self.notifier.is_none(),
-                    "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
-                );
-                let format = self.format.map_or(Format::Thehive, |format| format.0);
-                ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
-            }
-            DestinationType::Thehive => ContentOptions::Thehive { url },
-            DestinationType::Http => ContentOptions::Http {
-                url: text.clone(),
-                method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
-                headers: headers(std::mem::take(&mut self.headers))?,
-                own_headers: http.own_headers(),
-                body: self.body.take().map(|text| text.0),
-            },
-            kind => {
-                http = http.with_secret_path();
-                ContentOptions::Chat { url, kind }
-            }
-        };
-        Ok((Channel::Http(http), options, text))
+        let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
+        Ok(Receiver { text, url, http })
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
