@@ -320,9 +320,9 @@ async fn unusable_plugin_files_are_refused_with_a_reason() {
         ),
         ("newer", newer, &["0.2.0", "0.1.0"]),
         ("empty", component(&guest_in("empty", "empty")), &["hookmill:plugin/mapper@0.1.0"]),
-        ("other-shape", other_shape, &["trial"]),
+        ("other-shape", other_shape, &["`describe`"]),
         ("reaches", guest_in("reaches", "reaching"), &["hookmill:guests/disk"]),
-        ("shy", guest("shy"), &["trial", "unreachable"]),
+        ("shy", guest("shy"), &["`describe`", "unreachable"]),
     ];
     let mut folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
         .with("echo", &guest("echo"))

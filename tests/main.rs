@@ -14,6 +14,7 @@ mod receiver;
 mod server;
 
 mod api;
+mod commands;
 mod config;
 mod destinations;
 mod durability;

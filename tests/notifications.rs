@@ -112,7 +112,7 @@ notifications:
     let sent = host.call(Method::POST, "/api/notifications/high/test", test(&low, true)).await;
     assert_eq!(sent.body["steps"][0]["sent"]["http_status"], 200, "{}", sent.body);
     assert_eq!(receiver.wait_for(2).await[1].path, "/hook/low");
-    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a trial is in no queue");
+    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a dry run is in no queue");
     for (name, body, status) in
         [("none", test(&low, false), 404), ("high", "{}".into(), 400), ("high", test("INC-1999-0001", false), 404)]
     {
@@ -131,7 +131,52 @@ notifications:
         "--token",
         "an-admin-token-of-the-tests",
     ]);
-    assert!(ok && said.contains("holds this back") && said.contains("PUT http://"), "{said} {error}");
+    assert!(ok && said.contains("does not match") && said.contains("PUT http://"), "{said} {error}");
+}
+
+/// The command reads the message of every type of destination, and the reason why there is none.
+#[tokio::test]
+async fn dry_runs_show_the_messages_of_every_type() {
+    let folder = folder(
+        "destinations:
+  chat: { type: slack, url: \"https://chat.example/a-secret-path\" }
+  hive: { type: thehive, url: \"https://hive.example\", auth: { type: bearer, token: a-token-that-nobody-sees } }
+  lines: { type: file, path: lines.jsonl }
+  mail: { type: email, url: \"smtp://mail.example\", from: soc@example.com, to: [ann@example.com] }
+notifications:
+  - { name: all, trigger: any, notify: [{ to: chat }, { to: hive }, { to: lines }, { to: mail }] }
+",
+    );
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a", "title": "Malware here"}))).await;
+    let number = answer.body["incident_number"].as_str().unwrap();
+    let arguments = [
+        "notification",
+        "test",
+        "all",
+        "--incident",
+        number,
+        "--url",
+        &host.url,
+        "--token",
+        "an-admin-token-of-the-tests",
+    ];
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok, "{text} {error}");
+    let shown = ["POST https://chat.example/…", "\"create\": {", "line: {", "From: soc@example.com", "Malware here"];
+    for shown in shown {
+        assert!(text.contains(shown), "no `{shown}` in {text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+
+    let path = format!("/api/incidents/{number}");
+    assert_eq!(host.call(Method::PATCH, &path, r#"{"severity": "critical"}"#).await.status, 200);
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok && text.contains("\"update\": {"), "{text} {error}");
+
+    assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok && text.contains("skipped: an alert stays when its incident is deleted"), "{text} {error}");
 }
 
 /// Deliveries of one incident arrive in order and do not block those of another.
@@ -205,7 +250,7 @@ notifications:
     assert!(ok && said.contains("broken is enabled"), "{said}");
     let (ok, said, _) =
         folder.run(&[&["deliveries", "retry", "--dead", "--destination", "broken"], &as_admin[..]].concat());
-    assert!(ok && said.contains("3 are due again"), "{said}");
+    assert!(ok && said.contains("3 deliveries are due again"), "{said}");
     eventually("they arrive", async || (broken.received().len() == 14).then_some(())).await;
     let delivered = eventually("they are recorded", async || {
         Some(host.list("/api/deliveries?destination=broken&status=delivered").await).filter(|list| list.len() == 3)

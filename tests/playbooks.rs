@@ -210,7 +210,7 @@ async fn a_failing_playbook_affects_its_own_triage_only() {
         "--token",
         crate::host::ADMIN_TOKEN,
     ]);
-    assert!(success && text.contains("judges will look at INC-"), "{text}{errors}");
+    assert!(success && text.contains("judges will be called for INC-"), "{text}{errors}");
     triaged(&host, asked, "done").await;
     assert_eq!(host.get(&retried[0]).await["triage"]["status"], "failed");
     folder.put("judges", &at_version(judges(), "1.1"));

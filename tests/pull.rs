@@ -374,21 +374,21 @@ async fn a_dry_run_shows_the_next_poll_and_stores_nothing() {
     source_when(&host, "items", |source| source["accepted"] == 2).await;
     source_when(&host, "octi", |source| source["accepted"] == 2).await;
     items.answer_next([Page::json(&json!([{"a": 2}, {"a": 3}]))]);
-    let stages = |trial: &Value| -> Vec<String> {
-        let stages = trial["stages"].as_array().unwrap().iter();
+    let stages = |dry_run: &Value| -> Vec<String> {
+        let stages = dry_run["stages"].as_array().unwrap().iter();
         stages
             .map(|stage| format!("{}: {}", stage["stage"].as_str().unwrap(), stage["detail"].as_str().unwrap()))
             .collect()
     };
-    let trial = host.call(Method::POST, "/api/sources/items/test", "").await.body;
-    let shown = stages(&trial);
-    assert!(trial["ok"] == true && shown[0].starts_with("poll: 2 items since "), "{shown:?}");
+    let dry_run = host.call(Method::POST, "/api/sources/items/test", "").await.body;
+    let shown = stages(&dry_run);
+    assert!(dry_run["ok"] == true && shown[0].starts_with("poll: 2 items since "), "{shown:?}");
     assert_eq!(shown.last().unwrap(), "items: 1 tried, 1 known already, 0 more would follow");
-    assert_eq!(trial["incidents"][0]["source_ref"], r#"{"a":3}"#);
-    let trial = host.call(Method::POST, "/api/sources/octi/test", "").await.body;
-    assert_eq!(stages(&trial).last().unwrap(), "items: 0 tried, 2 known already, 0 more would follow");
-    let trial = host.call(Method::POST, "/api/sources/octi/test", r#"{"payload": {"x": 1}}"#).await.body;
-    assert_eq!(trial["incidents"][0]["source_ref"], r#"{"x":1}"#);
+    assert_eq!(dry_run["incidents"][0]["source_ref"], r#"{"a":3}"#);
+    let dry_run = host.call(Method::POST, "/api/sources/octi/test", "").await.body;
+    assert_eq!(stages(&dry_run).last().unwrap(), "items: 0 tried, 2 known already, 0 more would follow");
+    let dry_run = host.call(Method::POST, "/api/sources/octi/test", r#"{"payload": {"x": 1}}"#).await.body;
+    assert_eq!(dry_run["incidents"][0]["source_ref"], r#"{"x":1}"#);
     let (succeeded, output, errors) =
         folder.run(&["webhook", "test", "broken", "--url", &host.url, "--token", crate::host::ADMIN_TOKEN]);
     assert!(!succeeded && output.contains("FAILED  status: the server answered 401"), "{output}{errors}");

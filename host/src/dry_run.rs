@@ -38,7 +38,7 @@ pub struct Stage {
 
 /// What mapping a stored event again would change.
 #[derive(Debug)]
-pub struct RemapPreview {
+pub struct RemapDryRun {
     /// What would become of the event.
     pub state: EventState,
     /// The changes of each incident.
@@ -129,32 +129,32 @@ impl Pipeline {
             verdict => dry_run.failed("map", verdict.reason()),
         }
         if dry_run.ok {
-            self.preview(mapped, &mut dry_run).await?;
+            self.dry_run_recording(mapped, &mut dry_run).await?;
         }
         Ok(dry_run)
     }
 
-    async fn preview(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
-        let preview = self.store.dry_run(mapped).await?;
+    async fn dry_run_recording(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
+        let recorded = self.store.dry_run(mapped).await?;
         let words = |incident: &Value| {
             let text = |key: &str| incident[key].as_str().unwrap_or_default().to_owned();
             format!("{} ({}, {})", text("title"), text("severity"), text("source_ref"))
         };
         dry_run.passed(
             "store",
-            match preview.incidents.len() {
+            match recorded.incidents.len() {
                 0 => "no incident".to_owned(),
-                _ => preview.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
+                _ => recorded.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
             },
         );
         dry_run.passed(
             "deliver",
-            match preview.deliveries.len() {
+            match recorded.deliveries.len() {
                 0 => "to nobody".to_owned(),
-                _ => format!("to {}", preview.deliveries.join(", ")),
+                _ => format!("to {}", recorded.deliveries.join(", ")),
             },
         );
-        (dry_run.incidents, dry_run.deliveries) = (preview.incidents, preview.deliveries);
+        (dry_run.incidents, dry_run.deliveries) = (recorded.incidents, recorded.deliveries);
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Returns an error if the event would stay as it is.
-    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapPreview, RemapError> {
+    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapDryRun, RemapError> {
         let mapped = self.map_stored(row).await?;
         let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -172,6 +172,6 @@ impl Pipeline {
             number: text(&present["number"]),
             changes: field_changes(present, then).into_iter().filter(counts).collect(),
         });
-        Ok(RemapPreview { state, incidents: incidents.collect() })
+        Ok(RemapDryRun { state, incidents: incidents.collect() })
     }
 }

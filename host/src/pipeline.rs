@@ -36,7 +36,7 @@ pub struct Pipeline {
 
 /// The result of a payload that was accepted.
 #[derive(Debug)]
-pub enum Accepted {
+pub enum AcceptedPayload {
     /// The payload is an event, which is stored.
     Recorded(Recorded),
     /// The payload was a handshake, and this is the answer.
@@ -82,17 +82,17 @@ impl Pipeline {
     ///
     /// # Errors
     /// Returns an error if the payload is not accepted. Nothing is stored then.
-    pub async fn accept(&self, unverified: Unverified) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, unverified: Unverified) -> Result<AcceptedPayload, AcceptError> {
         let verified = verify::verify(unverified, &self.aws).await?;
         // After the signature, so that others cannot use up the rate limit of a source.
         verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
-            return Ok(Accepted::Handshake(answer));
+            return Ok(AcceptedPayload::Handshake(answer));
         }
         let source = verified.source().clone();
         let mapped = self.mappers.map(verified, 1).await;
         self.mappers.remember(&source, &mapped.verdict);
-        Ok(Accepted::Recorded(self.store.record(mapped).await?))
+        Ok(AcceptedPayload::Recorded(self.store.record(mapped).await?))
     }
 
     /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together

@@ -10,21 +10,20 @@ use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// The URL of the destination that a notifier is called for.
 const DESTINATION_URL: &str = "https://destination.example/";
-const DESTINATION: &str = "trial";
+const DESTINATION: &str = "dry-run";
 
-/// The result of one call.
+/// The result of one call. `I` is the form of an incident.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum PluginDryRun {
+pub enum PluginDryRun<I> {
     /// Of a mapper.
-    Mapper(MapperDryRun),
+    Mapper(MapperDryRun<I>),
     /// Of a playbook.
     Playbook(PlaybookDryRun),
     /// Of a notifier.
@@ -44,16 +43,16 @@ pub struct CallSummary {
     pub memory_bytes: usize,
 }
 
-/// One call of a mapper.
+/// One call of a mapper. `I` is the form of an incident, which has an id and a number only where a store was asked.
 #[derive(Debug, Serialize)]
-pub struct MapperDryRun {
+pub struct MapperDryRun<I> {
     /// The call.
     #[serde(flatten)]
     pub call: CallSummary,
     /// The mapper's result; `None` if no mapper was called.
     pub outcome: Option<MappingOutcome>,
     /// The incidents as they would be stored.
-    pub incidents: Vec<Value>,
+    pub incidents: Vec<I>,
     /// The destinations that would get a delivery; absent where no store was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
@@ -129,9 +128,9 @@ impl CallFailure {
     }
 }
 
-impl MapperDryRun {
+impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
-    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<Value>, deliveries: Option<Vec<String>>) -> Self {
+    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
         let Trace { plugin, log, duration, memory_bytes } = trace;
         let outcome = match verdict {
             Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
@@ -155,14 +154,20 @@ impl MapperDryRun {
 ///
 /// # Errors
 /// Returns an error if the event's time is outside of the calendar.
-pub async fn dry_run_mapper(plugin: &Arc<Plugin>, event: &Event, source: &Arc<Source>) -> Result<MapperDryRun> {
+pub async fn dry_run_mapper(
+    plugin: &Arc<Plugin>,
+    event: &Event,
+    source: &Arc<Source>,
+) -> Result<MapperDryRun<Incident>> {
     let (verdict, trace) = map::run(plugin, event, source).await;
-    let mut incidents = Vec::new();
-    if let Verdict::Read { plugin, reading } = &verdict {
-        let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
-        let created = reading.observations.iter().map(|seen| Incident::create(seen.clone(), &origin, now).0);
-        incidents = created.map(serde_json::to_value).collect::<Result<_, _>>()?;
-    }
+    let incidents = match &verdict {
+        Verdict::Read { plugin, reading } => {
+            let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+            let observations = reading.observations.iter().cloned();
+            observations.map(|observation| Incident::create(observation, &origin, now).0).collect()
+        }
+        _ => Vec::new(),
+    };
     Ok(MapperDryRun::new(&verdict, trace, incidents, None))
 }
 
@@ -171,7 +176,7 @@ pub async fn dry_run_mapper(plugin: &Arc<Plugin>, event: &Event, source: &Arc<So
 ///
 /// # Errors
 /// Returns an error if `input` is not what plugins of this kind get.
-pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun>> {
+pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun<I>>> {
     Ok(match plugin.kind() {
         Kind::Mapper => None,
         Kind::Playbook => Some(PluginDryRun::Playbook(dry_run_playbook(plugin, input).await?)),

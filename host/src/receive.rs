@@ -9,7 +9,7 @@ use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
-use crate::pipeline::Accepted as AcceptedPayload;
+use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
@@ -37,7 +37,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
 #[derive(Clone, Copy, Debug)]
-pub struct DryRunRequest;
+pub struct DryRunMarker;
 
 routes! { pub routes, ROUTES;
     "/api/webhooks/{source}" => post(webhook).get(challenge);
@@ -57,7 +57,7 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRunRequest>>,
+    dry_run: Option<Extension<DryRunMarker>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();

@@ -10,7 +10,7 @@
 mod chunk;
 mod kept;
 
-pub use chunk::{Filter, event_name};
+pub use chunk::{StreamFilter, event_name};
 
 use crate::metrics::Metrics;
 use anyhow::Result;
@@ -73,7 +73,7 @@ impl Stream {
     }
 
     /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
@@ -131,12 +131,12 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
+    async fn read(&self, after: Uuid, filter: Arc<StreamFilter>) -> Result<Chunk> {
         self.store.audit_after(after, Chunk::after(after), move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
     /// What is sent to a reader that is behind what is kept, which begins after `until`.
-    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<Filter>) -> Result<(Bytes, Uuid)> {
+    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<StreamFilter>) -> Result<(Bytes, Uuid)> {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
             let _turn = self.page_reads.acquire().await?;
@@ -144,7 +144,7 @@ impl Stream {
         };
         self.metrics.stream_page();
         let to = part.end(until);
-        Ok((Bytes::from_owner(Page { bytes: part.bytes, _room: room }), to))
+        Ok((Bytes::from_owner(PageBytes { bytes: part.bytes, _room: room }), to))
     }
 }
 
@@ -152,12 +152,12 @@ impl Stream {
 type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
 /// Bytes for one reader, with the room that they take up until they are sent.
-struct Page {
+struct PageBytes {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Page {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -167,7 +167,7 @@ impl AsRef<[u8]> for Page {
 pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
-    filter: Arc<Filter>,
+    filter: Arc<StreamFilter>,
     /// Everything until this entry was sent, or is not wanted.
     at: Uuid,
     heartbeat_at: Instant,

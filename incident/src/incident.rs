@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use uuid::Uuid;
 
 /// The number of event ids that an incident lists, the newest ones.
 pub const EVENT_IDS_MAX: usize = 100;
@@ -71,22 +70,6 @@ pub struct Guard {
 
 /// The attributes that a change set, with their new values.
 pub type Details = Map<String, Value>;
-
-/// An incident as the API and the `object` of an audit entry show it.
-#[derive(Debug, Serialize)]
-pub struct IncidentView<'a> {
-    /// The incident's id.
-    pub id: Uuid,
-    /// The incident's number, `INC-2026-0001`.
-    pub number: String,
-    /// The record.
-    #[serde(flatten)]
-    pub incident: &'a Incident,
-    /// The number of events that reported the incident.
-    pub occurrences: u64,
-    /// The newest events that reported the incident, the newest last; at most [`EVENT_IDS_MAX`].
-    pub event_ids: &'a [Uuid],
-}
 
 impl Incident {
     /// Returns the incident that a first observation makes.

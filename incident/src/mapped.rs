@@ -44,7 +44,7 @@ words!(
 
 /// The reason why an event was not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct MappingFailure {
     /// The kind of reason.
     pub code: FailureCode,
     /// A description, with the plugin's name and version.
@@ -64,7 +64,7 @@ pub enum Verdict {
     /// The event waits, for this reason.
     Wait(String),
     /// Mapping failed.
-    Failed(Failure),
+    Failed(MappingFailure),
     /// The source has `plugin: none`.
     NotMapped,
 }

@@ -19,12 +19,12 @@ mod tests;
 
 use crate::Trigger;
 use anyhow::Result;
-use node::Node;
+use node::FilterNode;
 use serde_json::Value;
 
 /// A condition on messages.
 #[derive(Clone, Debug)]
-pub struct Filter(Node);
+pub struct Filter(FilterNode);
 
 impl Filter {
     /// Parses a filter for the messages of a trigger.

@@ -1,6 +1,6 @@
 //! One loaded plugin: its name, kind, digest and limits, and the loading of its file.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::call::{Call, CallError};
 use crate::component::{Checked, CompiledCode, Interface, Kind, compile};
 use crate::engine::Sandbox;
@@ -128,14 +128,14 @@ impl Compiled {
             tokio::time::sleep(IMAGE_BUSY_PAUSE).await;
             call = self.call_describe().await;
         }
-        let Ok(described) = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
-        let shapes::Description { name, version, summary, scheme } = described;
+        let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
+        let wit::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
         ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
         Ok(Description { name, version, summary, scheme })
     }
 
-    async fn call_describe(&self) -> Call<Result<shapes::Description, Infallible>> {
+    async fn call_describe(&self) -> Call<Result<wit::Description, Infallible>> {
         let setup = self.setup(unix_ms(), Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {

@@ -18,7 +18,7 @@ use dump::TABLES;
 use hookmill_incident::EventStatus;
 use hookmill_incident::id::row_key;
 use memory::Memory;
-use operation::Operation;
+use operation::ModelOperation;
 use rand::RngExt;
 use random::Random;
 use serde_json::json;
@@ -121,8 +121,8 @@ impl Model {
     }
 
     /// Runs operations in the store at the same time, and in memory one after the other.
-    async fn run_together(&mut self, operations: Vec<Operation>) {
-        let operations: Vec<Arc<Operation>> = operations.into_iter().map(Arc::new).collect();
+    async fn run_together(&mut self, operations: Vec<ModelOperation>) {
+        let operations: Vec<Arc<ModelOperation>> = operations.into_iter().map(Arc::new).collect();
         let mut running = JoinSet::new();
         for (index, operation) in operations.iter().cloned().enumerate() {
             let store = self.store().clone();
@@ -237,7 +237,7 @@ impl Model {
         let expected: Vec<_> = entries
             .map(|entry| {
                 let object = entry.object.as_ref().map(|text| serde_json::from_str(text).expect("JSON"));
-                let object = object.unwrap_or_else(|| json!(row.view()));
+                let object = object.unwrap_or_else(|| json!(row.shown()));
                 (entry.operation, entry.at, entry.request_id.clone(), object)
             })
             .collect();

@@ -681,7 +681,7 @@ def test_dry_run_of_a_notification(notifying_host, receiver, mail_server):
     shown = host.cli(*command)
     assert shown.returncode == 0, shown.stderr
     request = f"POST {soc.url}/a%2Fb"
-    for words in ("holds this back", request, "to chat (slack)", "to hive (thehive)", "&lt;!channel&gt;", "Subject:"):
+    for words in ("does not match", request, "to chat (slack)", "to hive (thehive)", "&lt;!channel&gt;", "Subject:"):
         assert words in shown.stdout, (words, shown.stdout)
     assert not soc.received and not server.received
     sent = host.cli(*command, "--send", "--json")

@@ -12,7 +12,7 @@ pub(super) struct Loader {
 }
 
 /// A plugin file that was loaded.
-pub(super) struct Loaded {
+pub(super) struct LoadedPlugin {
     pub plugin: Arc<Plugin>,
     /// The size of the file.
     pub bytes: u64,
@@ -27,14 +27,14 @@ impl Loader {
     ///
     /// # Errors
     /// Returns an error if a host would not accept the file.
-    pub async fn load(&self, file: &Path) -> Result<Loaded> {
-        let bytes = std::fs::metadata(file).context("it cannot be read")?.len();
+    pub async fn load(&self, file: &Path) -> Result<LoadedPlugin> {
+        let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
         check_size(bytes)?;
-        let content = std::fs::read(file).context("it cannot be read")?;
+        let content = std::fs::read(file).context("the file cannot be read")?;
         let name = plugin_name(file).context(
-            "its name is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename it",
+            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file",
         )?;
         let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
-        Ok(Loaded { plugin: Arc::new(plugin), bytes })
+        Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }
 }

@@ -11,7 +11,7 @@ use hookmill_host::payload_file::PayloadFile;
 use hookmill_host::plugin_dry_run;
 use hookmill_host::source::Source;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::{Event, NamedValue};
+use hookmill_incident::{Event, Incident, NamedValue};
 use hookmill_sandbox::Plugin;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,11 +47,11 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
             .block_on(async { Loader::new()?.load(&self.plugin).await })
-            .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
+            .with_context(|| format!("cannot run {}", self.plugin.display()))?;
         let input = String::from_utf8_lossy(&payload.body);
         let called = runtime
             .block_on(plugin_dry_run::dry_run(&loaded.plugin, &input))
-            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?;
+            .with_context(|| format!("cannot call the plugin with {}", self.payload.display()))?;
         let size = payload.body.len();
         let shown = match called {
             Some(shown) => shown,
@@ -72,7 +72,7 @@ impl Run {
         }
     }
 
-    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<PluginDryRun> {
+    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<PluginDryRun<Incident>> {
         let source = self.source.clone().unwrap_or_else(|| plugin.version.name.clone());
         let source = Arc::new(Source::unregistered(source));
         // Mappers use the first value of a name, so the command line takes precedence over the file.
@@ -83,7 +83,7 @@ impl Run {
         Ok(PluginDryRun::Mapper(plugin_dry_run::dry_run_mapper(plugin, &event, &source).await?))
     }
 
-    fn text(&self, shown: &PluginDryRun, payload_bytes: usize) -> String {
+    fn text(&self, shown: &PluginDryRun<Incident>, payload_bytes: usize) -> String {
         match shown {
             PluginDryRun::Mapper(shown) => {
                 let (payload, plugin) = (self.payload.display(), self.plugin.display());
@@ -100,6 +100,6 @@ fn header(text: &str) -> Result<NamedValue, String> {
 }
 
 fn pair(text: &str) -> Result<NamedValue, String> {
-    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

@@ -56,7 +56,7 @@ pub(super) async fn show(
 /// The query of a replay.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Replay {
+pub(super) struct ReplayQuery {
     /// Whether to answer what would change and change nothing.
     #[serde(default)]
     dry_run: bool,
@@ -65,7 +65,7 @@ pub(super) struct Replay {
 pub(super) async fn replay(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
-    Query(Replay { dry_run }): Query<Replay>,
+    Query(ReplayQuery { dry_run }): Query<ReplayQuery>,
 ) -> Result<Response, HttpError> {
     let row = find(&host, &id).await?;
     if row.state.status == EventStatus::Discarded {

@@ -4,7 +4,7 @@ use super::authorize::Caller;
 use super::page::page;
 use super::parameters::Parameters;
 use super::request_body::{body, optional_body};
-use super::shapes::{List, ShownIncident};
+use super::shapes::{List, ShownIncident, TriageOptions};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -13,9 +13,8 @@ use crate::triage::shown_incident;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
+use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
 use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
-use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) async fn list(
@@ -56,14 +55,6 @@ fn explained(host: &Host, row: IncidentRow) -> ShownIncident {
     let mut shown = shown_incident(row);
     shown.incident.triage.iter_mut().for_each(|triage| host.triager.explain_waiting(triage));
     shown
-}
-
-/// The playbook to call; by default the one of the incident's source.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TriageOptions {
-    #[serde(default, deserialize_with = "given")]
-    playbook: Option<String>,
 }
 
 pub(super) async fn triage(

@@ -4,7 +4,7 @@ use super::parameters::{Parameters, invalid};
 use crate::extract::Query;
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::stream::{Filter, StreamReader, event_name};
+use crate::stream::{StreamFilter, StreamReader, event_name};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -29,7 +29,7 @@ pub(super) async fn follow(
     let mut parameters = Parameters::new(pairs);
     let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let events: Vec<&str> = Operation::ALL.iter().copied().map(event_name).collect();
-    let filter = Filter {
+    let filter = StreamFilter {
         sources: parameters.all("source"),
         severities: parameters.words("severity", &severities)?,
         events: parameters.words("type", &events)?,

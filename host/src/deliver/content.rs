@@ -5,8 +5,9 @@ use super::email::MailAddresses;
 use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
 use super::outgoing::OutgoingMessage;
 use super::request::OutgoingRequest;
-use super::thehive::Alert;
+use super::thehive::{ALERT_STAYS, Alert};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_incident::Operation;
 use hookmill_notify::bodies::{mattermost, slack, teams};
 use hookmill_notify::{Template, Trigger, UrlTemplate};
 use hookmill_store::{DueDelivery, Message};
@@ -108,7 +109,11 @@ impl Content {
                 OutgoingMessage::Mail(mail)
             }
             ContentKind::Thehive { url } => match message {
-                Message::Change(entry) => OutgoingMessage::Alert(Alert::new(url, entry.operation, values())),
+                Message::Change(entry) => match entry.operation {
+                    Operation::Creation => OutgoingMessage::Alert(Alert::new(url, true, values())),
+                    Operation::Update => OutgoingMessage::Alert(Alert::new(url, false, values())),
+                    Operation::Delete => OutgoingMessage::Nothing(ALERT_STAYS.into()),
+                },
                 Message::Event(_) | Message::Notice(_) => bail!("a TheHive takes changes of incidents"),
             },
             ContentKind::File { line } => OutgoingMessage::Line(match line {

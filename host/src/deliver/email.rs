@@ -12,7 +12,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,20 @@ pub struct MailAddresses {
 #[derive(Debug)]
 pub struct Mail {
     message: Message,
-    shown: Value,
+    shown: ShownMail,
+}
+
+/// A mail as shown in a dry run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownMail {
+    /// The sender.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
 }
 
 impl EmailOptions {
@@ -206,15 +219,19 @@ impl MailAddresses {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        let to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
-        let shown = json!({"from": self.from.to_string(), "to": to, "subject": subject, "text": text});
+        let shown = ShownMail {
+            from: self.from.to_string(),
+            to: self.to.iter().map(ToString::to_string).collect(),
+            subject: subject.to_owned(),
+            text: text.clone(),
+        };
         Ok(Mail { message: mail.body(text)?, shown })
     }
 }
 
 impl Mail {
     /// Returns the mail as shown in a dry run.
-    pub fn shown(&self) -> &Value {
+    pub fn shown(&self) -> &ShownMail {
         &self.shown
     }
 }

@@ -21,7 +21,7 @@ pub struct Endpoint {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct EndpointRequest {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
@@ -63,21 +63,21 @@ impl Endpoint {
     }
 
     /// Returns a GET request.
-    pub(super) fn get(url: Url) -> Request {
-        Request { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
+    pub(super) fn get(url: Url) -> EndpointRequest {
+        EndpointRequest { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
     }
 
     /// Returns a POST request with a JSON body.
-    pub(super) fn post_json(url: Url, body: String) -> Request {
+    pub(super) fn post_json(url: Url, body: String) -> EndpointRequest {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Request { method: Method::POST, url, headers, body }
+        EndpointRequest { method: Method::POST, url, headers, body }
     }
 
     /// Sends a request and returns its answer.
     ///
     /// # Errors
     /// Returns an error if the answer does not come in time or is not a success.
-    pub(super) async fn send(&self, request: Request) -> Result<Response, ReadError> {
+    pub(super) async fn send(&self, request: EndpointRequest) -> Result<Response, ReadError> {
         self.in_time(self.answer(request)).await?
     }
 
@@ -89,8 +89,8 @@ impl Endpoint {
         })
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, ReadError> {
-        let Request { method, url, headers, body } = request;
+    async fn answer(&self, request: EndpointRequest) -> Result<Response, ReadError> {
+        let EndpointRequest { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
             let text =
                 "the next page is at another scheme, host or port; a source is read only from the server of its `url`";

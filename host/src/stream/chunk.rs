@@ -13,7 +13,7 @@ const PART_ENTRIES: usize = 256;
 
 /// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct StreamFilter {
     /// Of these sources.
     pub sources: Vec<String>,
     /// Of incidents with these severities after the operation.
@@ -57,7 +57,7 @@ impl Chunk {
     }
 
     /// Adds an entry if it is selected, until the chunk is full.
-    pub fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
+    pub fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &StreamFilter) -> ControlFlow<()> {
         let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
         let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
         self.to = id;
@@ -92,7 +92,7 @@ pub fn event_name(operation: Operation) -> &'static str {
     }
 }
 
-impl Filter {
+impl StreamFilter {
     pub(super) fn matches(&self, entry: &Entry) -> bool {
         let choices =
             [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];

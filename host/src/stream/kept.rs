@@ -1,6 +1,6 @@
 //! The newest entries, kept for all readers.
 
-use super::chunk::{Chunk, Entry, Filter};
+use super::chunk::{Chunk, Entry, StreamFilter};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ impl Kept {
     }
 
     /// Returns the next entries in a row that a reader wants.
-    pub fn next(&self, at: Uuid, filter: &Filter) -> Found {
+    pub fn next(&self, at: Uuid, filter: &StreamFilter) -> Found {
         if self.is_over {
             return Found::Over;
         }
@@ -76,7 +76,7 @@ impl Kept {
 }
 
 impl KeptChunk {
-    fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
+    fn next(&self, at: Uuid, filter: &StreamFilter) -> Option<(Bytes, Uuid)> {
         let seen = self.entries.partition_point(|entry| entry.id <= at);
         let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
         let first = seen + skipped;
@@ -113,8 +113,8 @@ mod tests {
         let mut kept = Kept::after(id::before(0));
         ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
 
-        let updates = Filter { events: vec!["update".into()], ..Filter::default() };
-        let [all, updates] = [&Filter::default(), &updates];
+        let updates = StreamFilter { events: vec!["update".into()], ..StreamFilter::default() };
+        let [all, updates] = [&StreamFilter::default(), &updates];
         // Of five parts there is room for four.
         assert!(matches!(kept.next(id::before(0), all), Found::Behind(from) if from == ids[1]));
         assert!(matches!(kept.next(ids[0], updates), Found::Behind(from) if from == ids[1]));
@@ -131,7 +131,7 @@ mod tests {
             assert!(bytes == expected && reached == to, "{at}");
         }
         assert!(matches!(kept.next(ids[9], all), Found::Nothing(to) if to == ids[9]));
-        let others = Filter { sources: vec!["other".into()], ..Filter::default() };
+        let others = StreamFilter { sources: vec!["other".into()], ..StreamFilter::default() };
         assert!(matches!(kept.next(ids[1], &others), Found::Nothing(to) if to == ids[9]));
     }
 }

@@ -1,7 +1,7 @@
 use super::AUDIT;
 use crate::Trigger;
 use crate::fields::FieldType;
-use hookmill_incident::{AuditEntry, IncidentView};
+use hookmill_incident::{AuditEntry, ShownIncidentRef};
 use hookmill_incident::{
     Incident, Note, Observable, Observation, Origin, PluginVersion, Technique, Triage, TriageCode, TriageError,
 };
@@ -41,7 +41,7 @@ fn full() -> Value {
     let error = Some(TriageError { code: TriageCode::Refused, message: "m".into() });
     let problems = vec!["p".into()];
     incident.triage = Some(Triage { plugin: Some(plugin), error, problems, ..Triage::waiting("b", now) });
-    let view = IncidentView {
+    let view = ShownIncidentRef {
         id: Uuid::nil(),
         number: "INC-1970-0001".into(),
         incident: &incident,

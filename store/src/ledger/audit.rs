@@ -45,7 +45,7 @@ impl<T: Tx> Ledger<'_, T> {
             let message = match &message {
                 Some(message) => message,
                 None => {
-                    let object = to_raw_value(&row.view())?;
+                    let object = to_raw_value(&row.shown())?;
                     let details = change.details.map(to_raw_value).transpose()?;
                     let request_id = change.request_id.to_owned();
                     let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;

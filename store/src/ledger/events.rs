@@ -4,7 +4,7 @@ use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Event, EventState, EventStatus, Failure, Mapped, Origin, Reading, Verdict};
+use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict};
 use hookmill_notify::{Rule, Trigger, about_event};
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl<T: Tx> Ledger<'_, T> {
     fn views(&mut self, state: &EventState) -> Result<Vec<serde_json::Value>> {
         let view = |id: Uuid| {
             let row = self.rows.find_incident(IncidentKey::Id(id))?;
-            Ok(row.map(|row| serde_json::to_value(row.view())).transpose()?.unwrap_or_default())
+            Ok(row.map(|row| serde_json::to_value(row.shown())).transpose()?.unwrap_or_default())
         };
         state.incidents.iter().map(|incident| incident.id).map(view).collect()
     }
@@ -83,7 +83,7 @@ impl<T: Tx> Ledger<'_, T> {
                 state.status = EventStatus::Queued;
                 state.message = Some(reason.clone());
             }
-            Verdict::Failed(Failure { code, message }) => {
+            Verdict::Failed(MappingFailure { code, message }) => {
                 state.status = EventStatus::Quarantined;
                 state.code = Some(*code);
                 state.message = Some(message.clone());

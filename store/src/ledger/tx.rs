@@ -122,7 +122,7 @@ pub(crate) trait Tx {
 }
 
 /// Writes that follow no decision: registered sources, counts, plugin versions and the cache of compiled plugins.
-pub(crate) trait Registry {
+pub(crate) trait PlainWrites {
     /// Adds or replaces a registered source and its secrets.
     fn put_source(&mut self, source: &SourceRow) -> Result<()>;
     /// Removes a registered source, its secrets and its counts.

@@ -205,7 +205,7 @@ impl Tx for Memory {
     fn keep_object(&mut self, row: &IncidentRow) -> Result<()> {
         let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;
         if entry.object.is_none() {
-            entry.object = Some(serde_json::to_string(&row.view())?);
+            entry.object = Some(serde_json::to_string(&row.shown())?);
         }
         Ok(())
     }

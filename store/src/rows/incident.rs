@@ -1,6 +1,6 @@
 //! Incidents as they are stored.
 
-use hookmill_incident::{Guard, Incident, IncidentView, Number};
+use hookmill_incident::{Guard, Incident, Number, ShownIncidentRef};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -33,8 +33,8 @@ pub struct IncidentRow {
 
 impl IncidentRow {
     /// Returns the incident as the API shows it.
-    pub fn view(&self) -> IncidentView<'_> {
-        IncidentView {
+    pub fn shown(&self) -> ShownIncidentRef<'_> {
+        ShownIncidentRef {
             id: self.id,
             number: self.number.to_string(),
             incident: &self.incident,

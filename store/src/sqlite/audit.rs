@@ -29,9 +29,9 @@ columns! {
 }
 
 impl EntryColumns {
-    /// Returns the incident as [`hookmill_incident::IncidentView`] shows it. The record is JSON already and is not
+    /// Returns the incident as [`hookmill_incident::ShownIncidentRef`] shows it. The record is JSON already and is not
     /// parsed.
-    fn view(&self) -> String {
+    fn shown(&self) -> String {
         let record = self.record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let before = format!(r#"{{"id":"{}","number":"{}","#, self.id.0, Number::from_key(self.number));
         let after = format!(r#","occurrences":{},"event_ids":{}}}"#, self.occurrences, json(&self.event_ids.0));
@@ -57,7 +57,7 @@ pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> 
 
 pub(super) fn keep_object(connection: &Connection, row: &IncidentRow) -> Result<()> {
     let sql = "UPDATE audit SET object = ? WHERE key = ? AND object IS NULL";
-    connection.prepare_cached(sql)?.execute(params![json(&row.view()), row.newest_audit])?;
+    connection.prepare_cached(sql)?.execute(params![json(&row.shown()), row.newest_audit])?;
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
     let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
     let mut entry = found.context("the audit entry, or its incident, is not in the database")?;
-    let object = entry.object.take().unwrap_or_else(|| entry.view());
+    let object = entry.object.take().unwrap_or_else(|| entry.shown());
     let details = entry.details.map(RawValue::from_string).transpose()?;
     let object = RawValue::from_string(object)?;
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)

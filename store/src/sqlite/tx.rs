@@ -3,7 +3,7 @@
 use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, Registry,
+    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
     RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
@@ -232,7 +232,7 @@ impl Tx for SqliteTx<'_> {
     }
 }
 
-impl Registry for SqliteTx<'_> {
+impl PlainWrites for SqliteTx<'_> {
     fn put_source(&mut self, source: &SourceRow) -> Result<()> {
         sources::put(self.connection, source)
     }

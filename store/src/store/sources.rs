@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::Registry;
+use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
 use anyhow::Result;
