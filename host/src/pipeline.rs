@@ -4,7 +4,7 @@
 //! topics.
 
 use crate::aws::Aws;
-use crate::handshake::{self, HandshakeError};
+use crate::handshake::{self, NotConfirmed};
 use crate::map::{ATTEMPTS, Mappers};
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimited;
@@ -54,7 +54,7 @@ pub enum AcceptError {
     RateLimited(#[from] RateLimited),
     /// The handshake cannot be answered.
     #[error(transparent)]
-    Handshake(#[from] HandshakeError),
+    NotConfirmed(#[from] NotConfirmed),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

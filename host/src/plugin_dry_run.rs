@@ -1,13 +1,16 @@
 //! One call of a plugin without effects.
 
 use crate::deliver::{ShownRequest, render};
-use crate::map::Trace;
+use crate::map::{self, Trace};
+use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
-use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
+use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
 use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -145,6 +148,27 @@ impl<I> MapperDryRun<I> {
         };
         Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
     }
+}
+
+/// Calls a mapper. The incidents are those that an empty store would create.
+///
+/// # Errors
+/// Returns an error if the event's time is outside of the calendar.
+pub async fn dry_run_mapper(
+    plugin: &Arc<Plugin>,
+    event: &Event,
+    source: &Arc<Source>,
+) -> Result<MapperDryRun<Incident>> {
+    let (verdict, trace) = map::run(plugin, event, source).await;
+    let incidents = match &verdict {
+        Verdict::Read { plugin, reading } => {
+            let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+            let observations = reading.observations.iter().cloned();
+            observations.map(|observation| Incident::create(observation, &origin, now).0).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(MapperDryRun::new(&verdict, trace, incidents, None))
 }
 
 /// Calls a playbook with an incident in the form of `GET /api/incidents/ID`, or a notifier with an audit entry as destinations

@@ -1,11 +1,11 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
-use super::connection::{authorities, client_certificate};
+use super::connection::take_connection;
 use super::source::SourceDeclaration;
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
-use hookmill_connection::{Authentication, ConnectionOptions, header_name};
+use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::path::Path;
@@ -155,23 +155,10 @@ impl SourceDeclaration {
         }
     }
 
-    fn take_connection(&mut self, is_stream: bool) -> Result<hookmill_connection::Connection> {
+    fn take_connection(&mut self, is_stream: bool) -> Result<Connection> {
         // `with_files` has made the paths absolute.
-        let folder = Path::new("");
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        let options = ConnectionOptions {
-            allow_networks: std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect(),
-            proxy: self.proxy.take().map(|url| url.0),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
-            connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
-            timeout: Some(match self.timeout.take() {
-                Some(time) => time.0.into(),
-                None if is_stream => STREAM_TIMEOUT,
-                None => POLL_TIMEOUT,
-            }),
-            is_stream,
-        };
-        options.build()
+        let declared = take_connection!(self).into_options(Path::new(""))?;
+        let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
+        ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
     }
 }

@@ -5,7 +5,7 @@ use super::attempt::{AttemptResult, attempt};
 use super::context::DeliveryContext;
 use super::destination::Destination;
 use super::queue_state::{POLL_INTERVAL, QueueState};
-use super::record::{STORE_PAUSE, record};
+use super::record::{STORE_PAUSE, Unrecorded, record};
 use anyhow::{Error, Result};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDeliveries, LeaseName, Leases};
@@ -76,16 +76,15 @@ impl Queue {
             Err(error) => (error.id(), None),
         };
         let Some((id, attempts)) = state.in_progress.remove(&task) else { return };
-        let mut result = result.unwrap_or_else(|| AttemptResult::panicked(&self.destination, id, attempts));
+        let result = result.unwrap_or_else(|| AttemptResult::panicked(&self.destination, id, attempts));
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
-        result.failures = state.breaker.failures();
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
             let seconds = until.saturating_duration_since(Instant::now()).as_secs();
             info!(destination = self.destination.name, "destination paused for {seconds} s");
         }
         state.is_gone |= result.is_gone;
-        state.unrecorded.push(result);
+        state.unrecorded.push(Unrecorded { result, failures: state.breaker.failures() });
     }
 
     /// Records all unrecorded results together, unless a recording is in progress.
@@ -94,7 +93,7 @@ impl Queue {
             return;
         }
         let results = std::mem::take(&mut state.unrecorded);
-        state.being_recorded.extend(results.iter().map(|result| result.attempted.delivery));
+        state.being_recorded.extend(results.iter().map(|unrecorded| unrecorded.result.attempted.delivery));
         let (destination, context) = (self.destination.clone(), self.context.clone());
         state.recording.spawn(async move { record(&destination, &results, &context).await });
     }

@@ -4,7 +4,7 @@
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
 //! little processor time from incoming payloads.
 
-use super::report::{field_changes, short};
+use crate::field_changes::{field_changes, short};
 use crate::map;
 use crate::payload_file::{PayloadFile, is_payload};
 use crate::source::{PluginChoice, Source};

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict};
 use hookmill_notify::{Rule, Trigger, about_event};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 impl<T: Tx> Ledger<'_, T> {
@@ -91,12 +90,9 @@ impl<T: Tx> Ledger<'_, T> {
             }
             Verdict::Read { plugin, reading: Reading { observations, skipped, problems } } => {
                 let origin = Origin {
-                    event_id: mapped.event.id,
-                    source: mapped.event.source.to_string(),
-                    received_at: Timestamp::from_millisecond(mapped.event.received_at)?,
-                    plugin: plugin.clone(),
                     playbook: mapped.playbook.clone(),
                     auto_triage: mapped.auto_triage,
+                    ..Origin::of(&mapped.event, plugin)?
                 };
                 for observation in observations {
                     state.incidents.push(self.apply(observation, &origin)?);

@@ -328,8 +328,8 @@ impl Random {
         for name in DESTINATIONS {
             if self.chance(85) {
                 let fingerprint = self.name(&["one", "one", "two"]);
-                let (receives_all, is_ordered) = (self.chance(30), self.chance(70));
-                destinations.push(DestinationRow { name: name.into(), fingerprint, receives_all, is_ordered });
+                let (gets_all_changes, is_ordered) = (self.chance(30), self.chance(70));
+                destinations.push(DestinationRow { name: name.into(), fingerprint, gets_all_changes, is_ordered });
             }
         }
         let triggers = [
