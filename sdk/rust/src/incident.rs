@@ -1,9 +1,7 @@
 //! Methods of the records that a mapper returns.
 
 use crate::text::present;
-use crate::{Field, Incident, Observable, Outcome, Severity};
-use serde::Serialize;
-use serde::de::IgnoredAny;
+use crate::{Incident, Observable, Outcome, Severity};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -82,23 +80,6 @@ impl Incident {
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
-    }
-
-    /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
-    /// digits, remains text.
-    pub fn detail(&mut self, name: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
-        match serde_json::from_str::<IgnoredAny>(value) {
-            Ok(_) => self.detail_json(name, &value),
-            Err(_) => self.details.push(Field { name: name.to_owned(), value: value.to_owned() }),
-        }
-    }
-
-    /// Adds a vendor's field of any type, as JSON.
-    pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
-        if let Ok(value) = serde_json::to_string(value) {
-            self.details.push(Field { name: name.to_owned(), value });
-        }
     }
 }
 
@@ -210,17 +191,6 @@ mod tests {
         incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
         assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
-    }
-
-    #[test]
-    fn details_keep_their_type() {
-        let mut incident = Incident::new("x");
-        incident.detail("id", Some("12345678901234567890123"));
-        incident.detail("command", Some("\"a.exe\""));
-        incident.detail("words", Some("plain"));
-        incident.detail_json("list", &[1, 2]);
-        let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
-        assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
     }
 
     #[test]
