@@ -4,16 +4,29 @@ use crate::text::present;
 use crate::{Field, Fields, Incident, WithRest, repair};
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use std::cell::Cell;
 
 /// The bounds of the fields that are kept although the mapper did not read them, for each incident.
 const UNREAD_MAX: usize = 64;
 const UNREAD_BYTES_MAX: usize = 16 * 1024;
+/// The bound of all of them together, so that the incidents of a long list fit into the result.
+const UNREAD_TOTAL_BYTES_MAX: usize = 512 * 1024;
 /// The greatest length of one of them. A longer text is truncated, a longer list or object is left out.
 const UNREAD_VALUE_BYTES_MAX: usize = 2 * 1024;
 /// The name of the detail that counts the fields that are not kept.
 const NOT_KEPT: &str = "fields_not_kept";
 /// Parts of names, in lower case, of fields that can contain secrets. Such fields are not kept.
 const SECRET: [&str; 8] = ["password", "passwd", "secret", "token", "apikey", "api_key", "authorization", "cookie"];
+
+thread_local! {
+    /// The bytes that are left of [`UNREAD_TOTAL_BYTES_MAX`].
+    static BYTES_LEFT: Cell<usize> = const { Cell::new(UNREAD_TOTAL_BYTES_MAX) };
+}
+
+/// Forgets the fields that were kept for earlier events.
+pub(crate) fn reset() {
+    BYTES_LEFT.set(UNREAD_TOTAL_BYTES_MAX);
+}
 
 impl Incident {
     /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
@@ -34,11 +47,11 @@ impl Incident {
     }
 
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
-    /// it last. Several values of one path become a list.
+    /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
     /// Keeps 64 fields and 16 KiB, no names that contain `password`, `secret`, `token` and the like; the detail
     /// `fields_not_kept` counts the others.
-    pub fn keep_unread(&mut self, fields: &Fields) {
+    pub fn keep_unread(&mut self, fields: &Fields, prefix: &str) {
         let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
         for (path, value) in fields.unread() {
             // Values of one path follow each other, or the path is not worth a list.
@@ -53,15 +66,16 @@ impl Incident {
                 [value] => serde_json::to_string(truncated(value)),
                 values => serde_json::to_string(values),
             };
-            kept.add(path, value.unwrap_or_default());
+            kept.add(path.strip_prefix(prefix).unwrap_or(path), value.unwrap_or_default());
         }
         kept.finish();
     }
 
-    /// Adds the members of an object that the mapper's type does not declare, like [`keep_unread`](Self::keep_unread).
-    pub fn keep_rest<T>(&mut self, object: &WithRest<T>) {
+    /// Adds the members of an object that the mapper's type does not declare, like [`keep_unread`](Self::keep_unread),
+    /// without those in `except`.
+    pub fn keep_rest<T>(&mut self, object: &WithRest<T>, except: &[&str]) {
         let mut kept = Kept::new(self);
-        for (name, value) in &object.rest {
+        for (name, value) in object.rest().filter(|(name, _)| !except.contains(name)) {
             let json = value.get();
             let text: Option<String> = json.starts_with('"').then(|| serde_json::from_str(json).ok()).flatten();
             match text.as_deref().map(present) {
@@ -93,19 +107,20 @@ struct Kept<'i> {
     incident: &'i mut Incident,
     fields: usize,
     bytes: usize,
+    bytes_max: usize,
     not_kept: usize,
 }
 
 impl<'i> Kept<'i> {
     fn new(incident: &'i mut Incident) -> Self {
-        Self { incident, fields: 0, bytes: 0, not_kept: 0 }
+        Self { incident, fields: 0, bytes: 0, bytes_max: BYTES_LEFT.get().min(UNREAD_BYTES_MAX), not_kept: 0 }
     }
 
     fn add(&mut self, name: &str, value: String) {
         let lower = name.to_ascii_lowercase();
         let bytes = self.bytes + name.len() + value.len();
         let is_kept = self.fields < UNREAD_MAX
-            && bytes <= UNREAD_BYTES_MAX
+            && bytes <= self.bytes_max
             && value.len() <= UNREAD_VALUE_BYTES_MAX
             && !SECRET.iter().any(|secret| lower.contains(secret));
         if !is_kept {
@@ -120,6 +135,7 @@ impl<'i> Kept<'i> {
     }
 
     fn finish(self) {
+        BYTES_LEFT.set(BYTES_LEFT.get() - self.bytes);
         if self.not_kept > 0 {
             self.incident.detail_json(NOT_KEPT, &self.not_kept);
         }
@@ -157,7 +173,7 @@ mod tests {
         fields.first(&["read"]);
         let mut incident = Incident::new("x");
         incident.detail("a.b", Some("known"));
-        incident.keep_unread(&fields);
+        incident.keep_unread(&fields, "");
         assert_eq!(
             values(&incident),
             [("a.b", json!("known")), ("list", json!(["x", "y"])), ("fields_not_kept", json!(1))]
@@ -167,7 +183,7 @@ mod tests {
         let json = format!(r#"{{"long":"{}"{many}}}"#, "é".repeat(9000));
         let fields: Fields = serde_json::from_str(&json).unwrap();
         let mut incident = Incident::new("x");
-        incident.keep_unread(&fields);
+        incident.keep_unread(&fields, "");
         assert_eq!((incident.details.len(), &*incident.details[64].value), (65, "37"));
         assert!(incident.details[0].value.len() < UNREAD_VALUE_BYTES_MAX);
     }
@@ -176,10 +192,11 @@ mod tests {
     fn undeclared_members_are_kept_as_json_that_the_host_can_store() {
         #[derive(Deserialize)]
         struct Alert {}
-        let json = r#"{"n": 12345678901234567890, "o": {"x": "\ud83d"}, "e": [], "t": "unknown", "s": "7"}"#;
+        let json =
+            r#"{"n": 12345678901234567890, "o": {"x": "\ud83d"}, "e": [], "t": "unknown", "s": "7", "known": 1}"#;
         let alert: WithRest<Alert> = serde_json::from_str(json).unwrap();
         let mut incident = Incident::new("x");
-        incident.keep_rest(&alert);
+        incident.keep_rest(&alert, &["known"]);
         let expected =
             [("n", json!(12_345_678_901_234_567_890_u64)), ("o", json!({"x": "\u{fffd}"})), ("s", json!("7"))];
         assert_eq!(values(&incident), expected);

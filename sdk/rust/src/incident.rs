@@ -52,9 +52,11 @@ impl Incident {
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are stored in lower
-    /// case.
+    /// case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
+        let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
+        let data_type = if is_name && value.parse::<IpAddr>().is_ok() { "ip" } else { data_type };
         let value = match data_type {
             "ip" if !is_meaningful_ip(value) => return None,
             "hash" if !is_meaningful_hash(value) => return None,
@@ -179,9 +181,11 @@ mod tests {
         for user in ["NT AUTHORITY\\SYSTEM", "system", "NT AUTHORITY\\NETWORK SERVICE", "CORP\\", "N/A", "CORP\\ann"] {
             incident.observe("user-account", Some(user), "");
         }
+        incident.observe("domain", Some("198.51.100.4"), "");
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
         let md5 = "ab".repeat(16);
-        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann"]);
+        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
+        assert_eq!(incident.observables[5].data_type, "ip");
     }
 
     #[test]

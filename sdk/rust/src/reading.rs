@@ -3,7 +3,7 @@
 //! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
 //! costs the payload or another part.
 
-use crate::{Event, Mapper, MappingError, Outcome, repair};
+use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
@@ -31,6 +31,7 @@ pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     IS_LENIENT.set(false);
     HAS_FAULT.set(false);
     PROBLEMS.take();
+    details::reset();
     let strict = M::map(event);
     if !HAS_FAULT.get() {
         return strict.map(with_problems);
@@ -40,6 +41,7 @@ pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
         return strict.map(with_problems);
     }
     IS_LENIENT.set(true);
+    details::reset();
     let lenient = map_documents::<M>(event, documents);
     IS_LENIENT.set(false);
     lenient
@@ -126,6 +128,8 @@ pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
     match serde_json::from_str(text) {
         Ok(value) => Some(value),
         Err(_) if !is_lenient() => fault(),
+        // Raw values of the repaired payload need no repair.
+        Err(_) if path_of(text).is_some() => value(text),
         Err(_) => {
             let list: Vec<T> = json_list(text);
             list.into_iter().next()
@@ -179,16 +183,21 @@ fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
 
 /// Reports a part that has another shape than expected.
 pub(crate) fn wrong_part(json: &str, reason: &str) {
-    let path = DOCUMENT.with_borrow(|(address, document)| {
-        let offset = json.as_ptr().addr().checked_sub(*address)?;
-        (offset < document.len()).then(|| path_at(document, offset))
-    });
-    match path {
+    match path_of(json) {
         Some(path) => problem(format!("`{path}` is left out: {reason}")),
         None => problem(format!("`{}` is left out: {reason}", excerpt(json))),
     }
 }
 
+/// Returns the path of a part of the repaired payload.
+fn path_of(json: &str) -> Option<String> {
+    DOCUMENT.with_borrow(|(address, document)| {
+        let offset = json.as_ptr().addr().checked_sub(*address)?;
+        (offset < document.len()).then(|| path_at(document, offset))
+    })
+}
+
+/// Returns the beginning of a text.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
     if excerpt.len() < text.len() {

@@ -9,6 +9,9 @@ use std::fmt::Write;
 /// The depth up to which values stay structured. A deeper value becomes the text of its JSON.
 pub(crate) const DEPTH_MAX: usize = 64;
 
+/// The number of unreadable values after which the rest of a text is not read.
+const FAULTS_MAX: usize = 50;
+
 /// The JSON values of one text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Documents {
@@ -52,7 +55,11 @@ pub(crate) fn documents(text: &[u8]) -> Documents {
             Err(fault) => {
                 let number = documents.list.len() + documents.problems.len() + 1;
                 documents.problems.push(format!("JSON value {number} {fault}"));
-                at = next_line(bytes, repair.at);
+                if documents.problems.len() == FAULTS_MAX {
+                    documents.problems.push(format!("what follows byte {at} is not read"));
+                    return documents;
+                }
+                at = next_line(bytes, at);
             }
         }
     }
@@ -293,7 +300,7 @@ impl Repair<'_> {
                 return Err(self.fault());
             }
             number if is_exact(number) => self.out.push_str(number),
-            other => self.push_text(&other.to_owned()),
+            other => self.push_text(other),
         }
         self.at += length;
         Ok(())

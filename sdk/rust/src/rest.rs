@@ -13,7 +13,14 @@ use std::ops::Deref;
 #[derive(Clone, Debug, Default)]
 pub struct WithRest<'a, T> {
     value: T,
-    pub(crate) rest: Vec<(Cow<'a, str>, &'a RawValue)>,
+    rest: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a, T> WithRest<'a, T> {
+    /// Returns the names and values of the members that `T` does not declare.
+    pub fn rest(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.rest.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
 }
 
 impl<T> Deref for WithRest<'_, T> {
@@ -129,7 +136,7 @@ mod tests {
         let payload: Payload = serde_json::from_str(json).unwrap();
         let alert = payload.alert.get().unwrap();
         assert_eq!(alert.id.get(), Some("7"));
-        let rest: Vec<_> = alert.rest.iter().map(|(name, value)| (name.as_ref(), value.get())).collect();
+        let rest: Vec<_> = alert.rest().map(|(name, value)| (name, value.get())).collect();
         assert_eq!(rest, [("ab", "[1]"), ("c", r#"{"d": null}"#)]);
         assert!(serde_json::from_str::<Payload>(r#"{"alert": [1]}"#).is_err());
     }

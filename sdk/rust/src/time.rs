@@ -5,6 +5,11 @@ use crate::text::present;
 
 /// The greatest time that the host accepts, 9999-12-30T22:00:00Z, in seconds since the Unix epoch.
 const SECONDS_MAX: i128 = 253_402_207_200;
+/// The ends of the ranges of counts in each unit. Counts from [`FILETIME_END`] are nanoseconds.
+const SECONDS_END: i128 = 100_000_000_000;
+const MILLISECONDS_END: i128 = 100_000_000_000_000;
+const MICROSECONDS_END: i128 = 100_000_000_000_000_000;
+const FILETIME_END: i128 = 1_000_000_000_000_000_000;
 /// The Unix epoch as a Windows FILETIME, which counts steps of 100 ns from 1601.
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
 /// The FILETIME that stands for "never".
@@ -55,12 +60,11 @@ fn number(text: &str) -> Result<Option<String>, &'static str> {
         return Ok(None);
     }
     let seconds = match count {
-        ..0 => return Err(OUT_OF_RANGE),
-        0..100_000_000_000 => count,
-        ..100_000_000_000_000 => count / 1_000,
-        ..100_000_000_000_000_000 => count / 1_000_000,
-        ..1_000_000_000_000_000_000 => (count - FILETIME_EPOCH) / 10_000_000,
-        _ => count / 1_000_000_000,
+        ..SECONDS_END => count,
+        SECONDS_END..MILLISECONDS_END => count / 1_000,
+        MILLISECONDS_END..MICROSECONDS_END => count / 1_000_000,
+        MICROSECONDS_END..FILETIME_END => (count - FILETIME_EPOCH) / 10_000_000,
+        FILETIME_END.. => count / 1_000_000_000,
     };
     if !(0..=SECONDS_MAX).contains(&seconds) {
         return Err(OUT_OF_RANGE);
