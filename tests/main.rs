@@ -9,12 +9,14 @@
 mod guest;
 mod host;
 mod load;
+mod mutant;
 mod outcome;
 mod receiver;
 mod server;
 
 mod api;
 mod config;
+mod coverage;
 mod destinations;
 mod durability;
 mod inbound;
@@ -22,6 +24,7 @@ mod incidents;
 mod limits;
 mod logs;
 mod mappers;
+mod mutations;
 mod notifications;
 mod notifiers;
 mod outbound;

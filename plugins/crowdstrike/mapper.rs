@@ -204,7 +204,7 @@ impl Mapper for CrowdStrike {
         let id = detection.id().map(str::to_owned).or_else(|| metadata?.id());
         let id = id.ok_or_else(|| MappingError::Malformed(format!("{kind} has no id and no offset")))?;
         let mut incident = detection.incident(&id, kind, sent_at);
-        incident.keep_rest(detection, &[]);
+        incident.keep_rest(detection, |_| false);
         Ok(incident.into())
     }
 }

@@ -133,7 +133,7 @@ fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingE
         (None, _) if item.is_alert() => item.alert()?,
         (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
     };
-    incident.keep_rest(item, &[]);
+    incident.keep_rest(item, |_| false);
     outcome.incidents.push(incident);
     Ok(())
 }

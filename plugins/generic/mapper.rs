@@ -116,7 +116,7 @@ fn add_details(incident: &mut Incident, event: &Event) -> Result<(), MappingErro
             add_fields(incident, "details", details, &[]);
         }
     }
-    incident.keep_rest(&payload, &MAPPED_BESIDE_DATA);
+    incident.keep_rest(&payload, |name| MAPPED_BESIDE_DATA.contains(&name));
     Ok(())
 }
 
@@ -127,11 +127,17 @@ fn add_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, exce
         return Object::new();
     };
     for (name, value) in &object {
-        if !matches!(value.get(), "null" | "\"\"") && !except.contains(&name.as_ref()) {
+        // A mapped field is a text or a list of texts. An object in its place is kept.
+        let is_mapped = except.contains(&name.as_ref()) && (name == "details" || is_text_or_list(value));
+        if !matches!(value.get(), "null" | "\"\"") && !is_mapped {
             incident.detail_json(name, &value);
         }
     }
     object
+}
+
+fn is_text_or_list(value: &RawValue) -> bool {
+    value.get().starts_with('"') || !value.get().contains('{')
 }
 
 hookmill_sdk::export!(Generic);

@@ -143,7 +143,7 @@ impl Mapper for OpenCti {
             return Ok(Outcome::skip(reason));
         }
         let mut incident = object.incident(id, &Change::of(event, &outer, message));
-        incident.keep_rest(&object, &[]);
+        incident.keep_rest(&object, |_| false);
         Ok(incident.into())
     }
 }

@@ -206,7 +206,7 @@ impl Audit<'_> {
         };
         for values in [&details, &object] {
             add_custom_fields(&mut incident, values);
-            incident.keep_rest(values, &INTERNAL);
+            incident.keep_rest(values, |name| INTERNAL.contains(&name) || name.starts_with(CUSTOM_FIELDS));
         }
         Some(incident)
     }

@@ -72,10 +72,10 @@ impl Incident {
     }
 
     /// Adds the members of an object that the mapper's type does not declare, like [`keep_unread`](Self::keep_unread),
-    /// without those in `except`.
-    pub fn keep_rest<T>(&mut self, object: &WithRest<T>, except: &[&str]) {
+    /// without those that `is_read` names.
+    pub fn keep_rest<T>(&mut self, object: &WithRest<T>, is_read: impl Fn(&str) -> bool) {
         let mut kept = Kept::new(self);
-        for (name, value) in object.rest().filter(|(name, _)| !except.contains(name)) {
+        for (name, value) in object.rest().filter(|(name, _)| !is_read(name)) {
             let json = value.get();
             let text: Option<String> = json.starts_with('"').then(|| serde_json::from_str(json).ok()).flatten();
             match text.as_deref().map(present) {
@@ -196,7 +196,7 @@ mod tests {
             r#"{"n": 12345678901234567890, "o": {"x": "\ud83d"}, "e": [], "t": "unknown", "s": "7", "known": 1}"#;
         let alert: WithRest<Alert> = serde_json::from_str(json).unwrap();
         let mut incident = Incident::new("x");
-        incident.keep_rest(&alert, &["known"]);
+        incident.keep_rest(&alert, |name| name == "known");
         let expected =
             [("n", json!(12_345_678_901_234_567_890_u64)), ("o", json!({"x": "\u{fffd}"})), ("s", json!("7"))];
         assert_eq!(values(&incident), expected);

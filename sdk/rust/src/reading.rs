@@ -141,7 +141,7 @@ pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
 /// for each value that cannot be read, also for one that is cut off at the end of the text.
 pub fn json_list<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
     let documents = repair::documents(text.as_bytes());
-    documents.problems.into_iter().for_each(|text| problem(format!("{text}, in `{}`", excerpt(&text))));
+    documents.problems.into_iter().for_each(|fault| problem(format!("{fault}, in `{}`", excerpt(text))));
     let mut list = Vec::new();
     for json in documents.list {
         let json: &'t str = json.leak();
@@ -175,7 +175,11 @@ fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
         Err(error) => {
             let text = error.to_string();
             let reason = text.split(" at line ").next().unwrap_or(&text);
-            wrong_part(json, reason);
+            match reason.split_once(", expected struct ") {
+                // The name of the type says nothing to the reader.
+                Some((found, _name)) => wrong_part(json, &format!("{found}, expected an object")),
+                None => wrong_part(json, reason),
+            }
             None
         }
     }

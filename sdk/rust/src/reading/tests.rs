@@ -66,7 +66,7 @@ fn a_part_of_another_type_costs_that_part() {
         outcome["problems"],
         json!([
             "`name` is left out: expected a text, found an object",
-            "`host` is left out: invalid type: integer `7`, expected struct Host",
+            "`host` is left out: invalid type: integer `7`, expected an object",
             "`files[1]` is left out: invalid type: integer `8`, expected a JSON object",
         ])
     );
