@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// The number of mutants of each payload without `HOOKMILL_MUTATIONS`.
 const MUTANTS: usize = 25;
@@ -141,6 +142,7 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
             "_cd",
             "index",
             "rule_title",
+            "trigger_time",
         ],
     ),
     (
@@ -165,32 +167,39 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
     ),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_mutant_of_a_payload_traps_a_mapper_or_costs_more_than_the_changed_part() {
     let sandbox = Arc::new(Sandbox::with_allocation(Allocation::OnDemand, 4, 0).unwrap());
     let count = std::env::var("HOOKMILL_MUTATIONS").map_or(MUTANTS, |count| count.parse().unwrap());
-    let (mut tried, mut faults) = (0, Vec::new());
+    let mut mappers = JoinSet::new();
     for (name, essential) in ESSENTIAL {
-        let plugin = load(name, sandbox.clone()).await;
         let count = if SLOW.contains(&name) { count.div_ceil(5) } else { count };
-        for file in payloads(name) {
-            let body = std::fs::read(&file).unwrap();
-            let original = run(&plugin, &file, &body).await;
-            for (seed, mutant) in mutants(&body, count) {
-                tried += 1;
-                let outcome = run(&plugin, &file, &mutant.body).await;
-                if let Err(fault) = check(&original, &mutant, outcome, essential) {
-                    let change = format!("{} at `{}`", mutant.change, mutant.path.join("/"));
-                    faults.push(format!(
-                        "{name} {}, mutant {seed}, {change}: {fault}",
-                        file.file_stem().unwrap().display()
-                    ));
-                }
+        mappers.spawn(try_mutants(name, essential, count, sandbox.clone()));
+    }
+    let results = mappers.join_all().await;
+    let tried: usize = results.iter().map(|(tried, _)| tried).sum();
+    let faults: Vec<String> = results.into_iter().flat_map(|(_, faults)| faults).collect();
+    assert!(faults.is_empty(), "{} of {tried} mutants:\n{}", faults.len(), faults.join("\n"));
+    assert!(tried > 20 * count, "only {tried} mutants");
+}
+
+/// Returns the number of mutants of one mapper's payloads, and the faults that they show.
+async fn try_mutants(name: &str, essential: &[&str], count: usize, sandbox: Arc<Sandbox>) -> (usize, Vec<String>) {
+    let plugin = load(name, sandbox).await;
+    let (mut tried, mut faults) = (0, Vec::new());
+    for file in payloads(name) {
+        let body = std::fs::read(&file).unwrap();
+        let original = run(&plugin, &file, &body).await;
+        for (seed, mutant) in mutants(&body, count) {
+            tried += 1;
+            let outcome = run(&plugin, &file, &mutant.body).await;
+            if let Err(fault) = check(&original, &mutant, outcome, essential) {
+                let change = format!("{} at `{}`", mutant.change, mutant.path.join("/"));
+                faults.push(format!("{}, mutant {seed}, {change}: {fault}", file.display()));
             }
         }
     }
-    assert!(faults.is_empty(), "{} of {tried} mutants:\n{}", faults.len(), faults.join("\n"));
-    assert!(tried > 20 * count, "only {tried} mutants");
+    (tried, faults)
 }
 
 async fn load(name: &str, sandbox: Arc<Sandbox>) -> Plugin {

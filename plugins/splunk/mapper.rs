@@ -98,7 +98,9 @@ impl Alert<'_> {
         if let Some(place) = place.as_ref().filter(|_| self.is_notable()) {
             return Some(place.clone());
         }
-        let result: Vec<(&str, &str)> = self.body.iter().filter(|(path, _)| path.starts_with("result.")).collect();
+        let mut result: Vec<(&str, &str)> = self.body.iter().filter(|(path, _)| path.starts_with("result.")).collect();
+        // A digest does not depend on the order of the fields.
+        result.sort_unstable();
         let is_webhook = !result.is_empty() || self.body.first(&["results_link"]).is_some();
         let row = || fingerprint(result.iter().flat_map(|(path, value)| [*path, *value]));
         // A search that sends each row on its own sends all of them with its `sid`.

@@ -1,21 +1,31 @@
 //! Methods of the records that a mapper returns.
 
+use crate::reading::{excerpt, problem};
 use crate::text::present;
-use crate::{Incident, Observable, Outcome, Severity};
+use crate::{Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The host's limits, see `wit/plugin.wit`.
+const SOURCE_REF_BYTES_MAX: usize = 512;
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
 /// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
 
 impl Incident {
-    /// Returns an incident with the vendor's id and no other values.
+    /// Returns an incident with the vendor's id and no other values. An id over the host's limit of 512 bytes is
+    /// shortened, with a digest of the whole, and reported as a problem.
     pub fn new(source_ref: impl Into<String>) -> Self {
+        let mut source_ref = source_ref.into();
+        if source_ref.len() > SOURCE_REF_BYTES_MAX {
+            problem(format!("the id `{}` has {} bytes and is shortened", excerpt(&source_ref), source_ref.len()));
+            let digest = fingerprint([source_ref.as_str()]);
+            source_ref.truncate(source_ref.floor_char_boundary(SOURCE_REF_BYTES_MAX - digest.len()));
+            source_ref += &digest;
+        }
         Self {
-            source_ref: source_ref.into(),
+            source_ref,
             title: None,
             description: None,
             category: None,
@@ -195,6 +205,12 @@ mod tests {
         incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
         assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
+    }
+
+    #[test]
+    fn long_ids_are_shortened_and_remain_different() {
+        let [one, other] = ["1", "2"].map(|end| Incident::new("é".repeat(300) + end).source_ref);
+        assert!(one.len() <= 512 && one != other && one.starts_with(&"é".repeat(200)));
     }
 
     #[test]

@@ -126,7 +126,11 @@ mod tests {
     fn every_file_of_the_sdks_is_in_new_projects() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
         for (project, folders) in [
-            (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
+            (
+                RUST,
+                ["rust/src", "rust/src/attack", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"]
+                    .as_slice(),
+            ),
             (TYPESCRIPT, &["js/types", "js/wit"]),
             (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
         ] {
@@ -144,6 +148,6 @@ mod tests {
 
     fn is_text(path: &Path) -> bool {
         let ending = path.extension().unwrap_or_default();
-        ["rs", "ts", "py", "wit"].iter().any(|text| ending == *text)
+        ["rs", "ts", "txt", "py", "wit"].iter().any(|text| ending == *text)
     }
 }
