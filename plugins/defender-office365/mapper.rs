@@ -59,6 +59,8 @@ struct Item<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     title: Text<'a>,
+    /// In an incident in place of the title.
+    display_name: Text<'a>,
     description: Text<'a>,
     category: Text<'a>,
     severity: Text<'a>,
@@ -67,6 +69,7 @@ struct Item<'a> {
     created_date_time: Text<'a>,
     last_update_date_time: Text<'a>,
     alert_web_url: Text<'a>,
+    incident_web_url: Text<'a>,
     system_tags: List<Text<'a>>,
     mitre_techniques: List<Text<'a>>,
     evidence: List<Fields<'a>>,
@@ -150,7 +153,7 @@ impl Item<'_> {
     fn incident(&self) -> Result<Incident, MappingError> {
         let id = self.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
         let mut incident = Incident::new(id);
-        incident.set_title(self.title.get());
+        incident.set_title(self.title.get().or(self.display_name.get()));
         incident.description = self.description.owned();
         incident.category = self.category.get().map(|name| if name == "Phish" { "phishing" } else { name }.to_owned());
         incident.set_severity(self.severity.get());
@@ -162,7 +165,7 @@ impl Item<'_> {
         let mut incident = self.incident()?;
         incident.occurred_at = self.first_activity_date_time.time().or_else(|| self.created_date_time.time());
         incident.changed_at = self.last_update_date_time.time();
-        incident.external_link = self.alert_web_url.owned();
+        incident.external_link = self.alert_web_url.owned().or(self.incident_web_url.owned());
         self.system_tags.iter().filter_map(Text::get).for_each(|tag| incident.tag(tag));
         let tactic = self.category.get().filter(|category| tactic_id(category).is_some());
         self.mitre_techniques.iter().filter_map(Text::get).for_each(|id| incident.attack(id, tactic));
@@ -172,6 +175,9 @@ impl Item<'_> {
         }
         // A Microsoft incident groups several alerts, so its id does not identify this alert.
         incident.detail("incidentId", self.incident_id.get());
+        if self.alert_web_url.get().is_some() {
+            incident.detail("incidentWebUrl", self.incident_web_url.get());
+        }
         incident.detail("serviceSource", self.service_source.get());
         incident.detail("detectionSource", self.detection_source.get());
         incident.detail("classification", self.classification.get());

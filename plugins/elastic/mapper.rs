@@ -40,7 +40,8 @@ const OBSERVABLES: [(&str, &[&str]); 10] = [
     ("url", &["url.full"]),
     ("registry", &["registry.path"]),
 ];
-const TERMS: &str = "kibana.alert.threshold_result.terms";
+/// The fields that a threshold rule groups by, and their values.
+const TERMS: [&str; 2] = ["kibana.alert.threshold_result.terms.field", "kibana.alert.threshold_result.terms.value"];
 const DETAILS: [&str; 8] = [
     "kibana.alert.reason",
     "kibana.alert.risk_score",
@@ -181,7 +182,7 @@ fn observe(incident: &mut Incident, alert: &Fields) {
         }
     }
     // A threshold rule names the values that it counted.
-    let terms = alert.all(format!("{TERMS}.field")).zip(alert.all(format!("{TERMS}.value")));
+    let terms = alert.all(TERMS[0]).zip(alert.all(TERMS[1]));
     for (name, value) in terms {
         if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name)) {
             incident.observe(data_type, Some(value), name);

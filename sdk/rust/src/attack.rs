@@ -1,8 +1,9 @@
 //! MITRE ATT&CK: the ids of tactics and techniques, and their names.
 
 use crate::{Incident, Technique};
+use std::cmp::Ordering;
 
-/// Lines of a technique's name, as letters and digits, and its id. Lines that begin with `#` are comments.
+/// Sorted lines of a technique's name, as letters and digits, and its id, after comments that begin with `#`.
 const TECHNIQUES: &str = include_str!("attack/techniques.txt");
 
 /// The tactics of ATT&CK for Enterprise with their ids.
@@ -37,8 +38,19 @@ pub fn technique_id(name: &str) -> Option<&'static str> {
     let name = name.rsplit(": ").next().unwrap_or(name);
     let is_sign = |letter: &char| letter.is_ascii_alphanumeric();
     let key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
-    let mut lines = TECHNIQUES.lines().filter_map(|line| line.split_once(' '));
-    lines.find(|(known, _)| *known == key).map(|(_, id)| id)
+    let (mut start, mut end) = (0, TECHNIQUES.len());
+    while start < end {
+        let middle = start + (end - start) / 2;
+        let line_start = TECHNIQUES[..middle].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = TECHNIQUES[middle..].find('\n').map_or(TECHNIQUES.len(), |newline| middle + newline);
+        let (known, id) = TECHNIQUES[line_start..line_end].split_once(' ').unwrap_or_default();
+        match known.cmp(&key) {
+            Ordering::Less => start = line_end + 1,
+            Ordering::Greater => end = line_start,
+            Ordering::Equal => return Some(id),
+        }
+    }
+    None
 }
 
 fn letters(name: &str) -> impl Iterator<Item = char> {
@@ -104,6 +116,11 @@ mod tests {
             assert_eq!(technique_id(name), Some("T1059.001"), "{name}");
         }
         assert_eq!((technique_id("Local Account"), technique_id("#"), technique_id("")), (None, None, None));
+        for (name, id) in
+            TECHNIQUES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
+        {
+            assert_eq!(technique_id(name), Some(id), "{name}");
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@ const UNREAD_BYTES_MAX: usize = 16 * 1024;
 const UNREAD_TOTAL_BYTES_MAX: usize = 512 * 1024;
 /// The greatest length of one of them. A longer text is truncated, a longer list or object is left out.
 const UNREAD_VALUE_BYTES_MAX: usize = 2 * 1024;
+/// The greatest length of a text, so that the quotes and some escapes of its JSON fit into the value.
+const TEXT_BYTES_MAX: usize = 1024;
 /// The name of the detail that counts the fields that are not kept.
 const NOT_KEPT: &str = "fields_not_kept";
-/// Parts of names, in lower case, of fields that can contain secrets. Such fields are not kept.
-const SECRET: [&str; 8] = ["password", "passwd", "secret", "token", "apikey", "api_key", "authorization", "cookie"];
+/// Parts of names of fields that can contain secrets, ignoring case. Such fields are not kept.
+const SECRET: [&str; 7] = ["passw", "secret", "token", "apikey", "api_key", "authorization", "cookie"];
 
 thread_local! {
     /// The bytes that are left of [`UNREAD_TOTAL_BYTES_MAX`].
@@ -77,12 +79,15 @@ impl Incident {
         let mut kept = Kept::new(self);
         for (name, value) in object.rest().filter(|(name, _)| !is_read(name)) {
             let json = value.get();
-            let text: Option<String> = json.starts_with('"').then(|| serde_json::from_str(json).ok()).flatten();
-            match text.as_deref().map(present) {
+            match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
                 None if matches!(json, "null" | "[]" | "{}") => {}
                 None => kept.add(name, storable(json.to_owned())),
-                Some(None) => {}
-                Some(Some(text)) => kept.add(name, serde_json::to_string(truncated(text)).unwrap_or_default()),
+                Some(text) if present(text).is_none() => {}
+                Some(text) if text.len() <= TEXT_BYTES_MAX => kept.add(name, storable(json.to_owned())),
+                Some(_) => {
+                    let text: String = serde_json::from_str(json).unwrap_or_default();
+                    kept.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default());
+                }
             }
         }
         kept.finish();
@@ -98,8 +103,17 @@ fn storable(json: String) -> String {
 }
 
 fn truncated(text: &str) -> &str {
-    // The quotes and some escapes of the JSON text fit into the rest.
-    &text[..text.floor_char_boundary(UNREAD_VALUE_BYTES_MAX / 2)]
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+/// Returns whether a name contains one of the words in [`SECRET`].
+fn is_secret(name: &str) -> bool {
+    let name = name.as_bytes();
+    (0..name.len()).any(|at| {
+        let is_there =
+            |word: &&str| name[at..].get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+        matches!(name[at] | 0x20, b'p' | b's' | b't' | b'a' | b'c') && SECRET.iter().any(is_there)
+    })
 }
 
 /// The bounded fields of one call.
@@ -117,12 +131,11 @@ impl<'i> Kept<'i> {
     }
 
     fn add(&mut self, name: &str, value: String) {
-        let lower = name.to_ascii_lowercase();
         let bytes = self.bytes + name.len() + value.len();
         let is_kept = self.fields < UNREAD_MAX
             && bytes <= self.bytes_max
             && value.len() <= UNREAD_VALUE_BYTES_MAX
-            && !SECRET.iter().any(|secret| lower.contains(secret));
+            && !is_secret(name);
         if !is_kept {
             self.not_kept += 1;
             return;

@@ -56,10 +56,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<'_, 'de, D> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        fields: &'static [&'static str],
+        _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.deserializer.deserialize_map(ObjectVisitor { visitor, fields, rest: self.rest })
+        self.deserializer.deserialize_map(ObjectVisitor { visitor, rest: self.rest })
     }
 
     forward_to_deserialize_any! {
@@ -70,7 +70,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<'_, 'de, D> {
 
 struct ObjectVisitor<'r, 'de, V> {
     visitor: V,
-    fields: &'static [&'static str],
     rest: &'r mut Rest<'de>,
 }
 
@@ -82,33 +81,81 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<'_, 'de, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Declared { map, fields: self.fields, rest: self.rest })
+        self.visitor.visit_map(Members { map, key: Cow::default(), rest: self.rest })
     }
 }
 
-/// The declared members of an object; passing over the others puts them into `rest`.
-struct Declared<'r, 'de, A> {
+/// The members of an object.
+struct Members<'r, 'de, A> {
     map: A,
-    fields: &'static [&'static str],
+    /// The key of the member that is read next.
+    key: Cow<'de, str>,
     rest: &'r mut Rest<'de>,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Declared<'_, 'de, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        while let Some(Key(key)) = self.map.next_key()? {
-            if self.fields.iter().any(|field| *field == key) {
-                return seed.deserialize(key.into_deserializer()).map(Some);
-            }
-            let value = self.map.next_value()?;
-            self.rest.push((key, value));
-        }
-        Ok(None)
+        let Some(Key(key)) = self.map.next_key()? else { return Ok(None) };
+        self.key = key;
+        seed.deserialize((*self.key).into_deserializer()).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.map.next_value_seed(seed)
+        self.map.next_value_seed(Member { inner: seed, key: &mut self.key, rest: self.rest })
+    }
+}
+
+/// A member: as a seed it reads the value, as a deserializer it puts an ignored value into `rest`. Derived code ignores
+/// the members that are not declared.
+struct Member<'m, 'de, T> {
+    inner: T,
+    key: &'m mut Cow<'de, str>,
+    rest: &'m mut Rest<'de>,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Member<'_, 'de, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Member { inner: deserializer, key: self.key, rest: self.rest })
+    }
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Member<'_, 'de, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_option(visitor)
+    }
+
+    /// Also raw values.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_struct(name, fields, visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.rest.push((std::mem::take(self.key), <&RawValue>::deserialize(self.inner)?));
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map enum identifier
     }
 }
 
