@@ -10,6 +10,8 @@ use std::cell::{Cell, RefCell};
 
 /// The most problems that one payload reports one by one.
 const PROBLEMS_MAX: usize = 50;
+/// The most JSON values of one payload that are mapped: more than the host takes incidents.
+const PARTS_MAX: usize = 2000;
 /// The most characters of a payload in a problem.
 const EXCERPT_CHARS_MAX: usize = 60;
 
@@ -59,6 +61,10 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
         }
     }
     let (mut outcome, mut errors) = (Outcome::default(), Vec::new());
+    if let Some(more) = parts.len().checked_sub(PARTS_MAX).filter(|more| *more > 0) {
+        outcome.problems.push(format!("{more} of {} JSON values are not read: at most {PARTS_MAX} are", parts.len()));
+        parts.truncate(PARTS_MAX);
+    }
     let count = parts.len();
     for (number, part) in (1..).zip(&parts) {
         match map_document::<M>(event, part) {
@@ -187,10 +193,12 @@ fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
 
 /// Reports a part that has another shape than expected.
 pub(crate) fn wrong_part(json: &str, reason: &str) {
-    match path_of(json) {
-        Some(path) => problem(format!("`{path}` is left out: {reason}")),
-        None => problem(format!("`{}` is left out: {reason}", excerpt(json))),
-    }
+    problem(format!("`{}` is left out: {reason}", name_of(json)));
+}
+
+/// Returns the path of a part or, if it is not a part of the payload itself, the beginning of its text.
+pub(crate) fn name_of(json: &str) -> String {
+    path_of(json).unwrap_or_else(|| excerpt(json))
 }
 
 /// Returns the path of a part of the repaired payload.
@@ -317,12 +325,13 @@ mod tests {
     #[test]
     fn a_part_of_another_type_costs_that_part() {
         let outcome =
-            mapped(r#"{"id": "a", "name": {"x": [1]}, "host": 7, "files": [{"name": "f"}, 8, {"name": "g"}]}"#);
+            mapped(r#"{"id": ["a", "b"], "name": {"x": [1]}, "host": 7, "files": [{"name": "f"}, 8, {"name": "g"}]}"#);
         let names: Vec<&Value> = outcome["incidents"][0]["observables"].as_array().unwrap().iter().collect();
         assert_eq!((names.len(), &names[1]["value"]), (2, &json!("g")));
         assert_eq!(
             outcome["problems"],
             json!([
+                "of the 2 values in `id`, only the first is read",
                 "`name` is left out: expected a text, found an object",
                 "`host` is left out: invalid type: integer `7`, expected an object",
                 "`files[1]` is left out: invalid type: integer `8`, expected a JSON object",
@@ -371,6 +380,9 @@ mod tests {
                 "JSON value 5 is cut off at the end",
             ])
         );
+        let outcome = mapped("{\"id\": \"a\"}\n".repeat(2001));
+        let problem = "1 of 2001 JSON values are not read: at most 2000 are";
+        assert_eq!((ids(&outcome).len(), &outcome["problems"][0]), (2000, &json!(problem)));
         assert!(mapped("[[1]]")["error"]["unsupported"].is_string());
         assert!(mapped("{\"id\": \"a")["error"]["malformed"].is_string());
     }

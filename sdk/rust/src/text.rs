@@ -10,7 +10,8 @@ use std::fmt;
 ///
 /// Vendors write absent values in many ways. `null`, an empty or blank string, the strings `N/A`, `none`, `null`,
 /// `unknown`, `-` and the like, an empty array and an empty object are all treated as absent. So is a missing field,
-/// without `#[serde(default)]`. Another object is left out and reported as a problem. Integers keep all their digits.
+/// without `#[serde(default)]`. Another object is left out and reported as a problem, and so are further elements of an
+/// array. Integers keep all their digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(
     /// Trimmed; empty if absent.
@@ -103,6 +104,10 @@ fn lenient(json: &str) -> Cow<'_, str> {
         reading::wrong_part(json, "expected a text, found an object");
         return Cow::default();
     }
+    let count = serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len());
+    if count > 1 {
+        reading::problem(format!("of the {count} values in `{}`, only the first is read", reading::name_of(json)));
+    }
     serde_json::Deserializer::from_str(json).deserialize_any(TextVisitor).unwrap_or_default()
 }
 
@@ -160,7 +165,9 @@ impl<'de> Visitor<'de> for TextVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let first: Option<Text<'de>> = elements.next_element()?;
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            reading::fault::<()>();
+        }
         Ok(first.map_or(Cow::Borrowed(""), |text| text.0))
     }
 
