@@ -236,7 +236,8 @@ async fn run(plugin: &Plugin, file: &Path, body: &[u8]) -> Outcome {
 
 fn check(original: &Outcome, mutant: &Mutant, outcome: Outcome, essential: &[&str]) -> Result<(), String> {
     let original = original.as_ref().map_err(|error| format!("the payload itself: {error}"))?;
-    let is_essential = mutant.path.is_empty() || mutant.path.iter().any(|name| essential.contains(&name.as_str()));
+    let names_essential = |name: &String| essential.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_essential = mutant.path.is_empty() || mutant.path.iter().any(names_essential);
     let reading = match outcome? {
         Ok(reading) => reading,
         Err((FailureCode::Malformed | FailureCode::Unsupported, _)) if is_essential || original.is_err() => {

@@ -83,6 +83,7 @@ struct Detection<'a> {
     ipv6_addresses: Text<'a>,
     #[serde(rename = "MACAddress")]
     mac_address: Text<'a>,
+    event_source_ip: Text<'a>,
     user_name: Text<'a>,
     source_account_name: Text<'a>,
     target_account_name: Text<'a>,
@@ -286,6 +287,7 @@ impl Detection<'_> {
             incident.observe("ip", ip.get(), "affected host");
         }
         incident.observe("mac", self.mac_address.get(), "affected host");
+        incident.observe("ip", self.event_source_ip.get(), "caller");
         incident.observe("user-account", first([&self.user_name, &self.source_account_name]), "user");
         incident.observe("user-account", self.target_account_name.get(), "target account");
         // Added first, because the first role of an observable is kept.

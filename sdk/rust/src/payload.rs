@@ -32,7 +32,7 @@ impl Event {
         // Checking UTF-8 once is faster than checking each string, as `from_slice` does.
         let read = std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
         read.map_err(|error| {
-            fault::<()>();
+            fault();
             if error.is_data() {
                 MappingError::Unsupported(format!("expected {expected}: {error}"))
             } else {

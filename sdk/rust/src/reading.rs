@@ -95,11 +95,11 @@ fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, Mapping
     M::map(&event).map(with_problems)
 }
 
-/// Returns the elements of a list of objects.
+/// Returns the elements of a list that contains objects.
 fn elements(json: &str) -> Option<Vec<String>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-    let is_list = !elements.is_empty() && elements.iter().all(|element| element.get().starts_with('{'));
-    is_list.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
+    let has_objects = elements.iter().any(|element| element.get().starts_with('{'));
+    has_objects.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
 }
 
 fn with_problems(mut outcome: Outcome) -> Outcome {
@@ -133,7 +133,10 @@ pub fn problem(text: impl Into<String>) {
 pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
     match serde_json::from_str(text) {
         Ok(value) => Some(value),
-        Err(_) if !is_lenient() => fault(),
+        Err(_) if !is_lenient() => {
+            fault();
+            None
+        }
         // Raw values of the repaired payload need no repair.
         Err(_) if path_of(text).is_some() => value(text),
         Err(_) => {
@@ -165,9 +168,8 @@ pub(crate) fn is_lenient() -> bool {
 }
 
 /// Asks for the second pass.
-pub(crate) fn fault<T>() -> Option<T> {
+pub(crate) fn fault() {
     HAS_FAULT.set(true);
-    None
 }
 
 /// Reads a part in the second pass; reports a problem and returns none if it has another shape.
@@ -370,6 +372,7 @@ mod tests {
             let outcome = mapped(body);
             assert_eq!((ids(&outcome), &outcome["problems"]), (vec![json!("a"), json!("b")], &json!([])), "{body}");
         }
+        assert_eq!(ids(&mapped(r#"[{"id": "a"}, 7, {"id": "b"}]"#)), ["a", "b"]);
         let outcome = mapped("{\"id\": \"a\"}\n{\"name\": \"no id\"}\n{broken}\n{\"id\": \"d\"}\n{\"id\": \"cut");
         assert_eq!(ids(&outcome), ["a", "d"]);
         assert_eq!(

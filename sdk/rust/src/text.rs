@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
         if value.abs() >= EXACT_MAX {
             // The repaired payload has the digits of the integer.
-            reading::fault::<()>();
+            reading::fault();
         }
         Ok(Cow::Owned(value.to_string()))
     }
@@ -166,14 +166,14 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let first: Option<Text<'de>> = elements.next_element()?;
         while elements.next_element::<IgnoredAny>()?.is_some() {
-            reading::fault::<()>();
+            reading::fault();
         }
         Ok(first.map_or(Cow::Borrowed(""), |text| text.0))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            reading::fault::<()>();
+            reading::fault();
         }
         Ok(Cow::Borrowed(""))
     }
