@@ -47,9 +47,10 @@ verify: test
 # The part of `make verify` that `make test` does not run.
 verify-rest: deny doc build benches outside fuzz sbom
 
-# Hours: long fuzzing, and a host that is killed under load over and over.
+# Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
 soak: mappers fuzz
+	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' mutations
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 
 lint: setup
