@@ -3,8 +3,8 @@
 //! An incident of a megabyte that changes a thousand times must not be stored a thousand times. The audit trail keeps
 //! for each state what differed from the state after it; most changes add to the end of a list.
 
-use crate::incident::IncidentView;
 use crate::members::Members;
+use crate::shown_incident::ShownIncidentRef;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -94,12 +94,12 @@ macro_rules! members {
     (@map $was:expr, $is:expr) => { Member::map(&$was, &$is)? };
 }
 
-impl IncidentView<'_> {
+impl ShownIncidentRef<'_> {
     /// Returns everything in which the incident differed from a later state.
     ///
     /// # Errors
     /// Returns an error if a value has no JSON form.
-    pub fn difference_from(&self, later: &IncidentView) -> Result<Difference> {
+    pub fn difference_from(&self, later: &ShownIncidentRef) -> Result<Difference> {
         let mut difference = Difference::default();
         let (was, is) = (self.incident, later.incident);
         members!(difference, was, is, false;

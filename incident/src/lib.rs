@@ -37,10 +37,10 @@ pub use clock::Clock;
 pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use incident::{
-    DESCRIPTION_BYTES_MAX, Details, EVENT_IDS_MAX, Guard, Incident, IncidentView, NOTE_BYTES_MAX, Note,
-    RECORD_BYTES_MAX, WORDS_BYTES_MAX,
+    DESCRIPTION_BYTES_MAX, Details, EVENT_IDS_MAX, Guard, Incident, NOTE_BYTES_MAX, Note, RECORD_BYTES_MAX,
+    WORDS_BYTES_MAX,
 };
-pub use mapped::{EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, Verdict};
+pub use mapped::{EventState, EventStatus, FailureCode, IncidentRef, Mapped, MappingFailure, Verdict};
 pub use number::Number;
 pub use observable::{Observable, Technique};
 pub use observation::{
@@ -48,6 +48,6 @@ pub use observation::{
 };
 pub use patch::{Patch, given};
 pub use plugin_version::PluginVersion;
-pub use shown_incident::ShownIncident;
+pub use shown_incident::{ShownIncident, ShownIncidentRef};
 pub use triage::{Action, Triage, TriageCode, TriageError, TriageStatus};
 pub use vocabulary::{Severity, Status, Tlp};

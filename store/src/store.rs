@@ -1,4 +1,4 @@
-//! The store of one host, whatever its database is.
+//! The store of one host, independent of its database.
 
 mod deliveries;
 mod destinations;
@@ -14,7 +14,7 @@ pub use tokens::Tokens;
 use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
-use crate::ledger::Registry;
+use crate::ledger::PlainWrites;
 use crate::options::{OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;

@@ -190,7 +190,7 @@ async fn set_outbound(store: &Store) {
     let destination = DestinationRow {
         name: DESTINATION.into(),
         fingerprint: String::new(),
-        receives_all: true,
+        gets_all_changes: true,
         is_ordered: true,
         longest_wait_ms: 0,
     };

@@ -1,7 +1,7 @@
-use super::{Guard, Incident, IncidentView, RECORD_BYTES_MAX};
+use super::{Guard, Incident, RECORD_BYTES_MAX};
 use crate::{
-    Action, Difference, Observable, Observation, Origin, Patch, PluginVersion, Severity, State, Status, Tlp, Triage,
-    TriageStatus,
+    Action, Difference, Observable, Observation, Origin, Patch, PluginVersion, Severity, ShownIncidentRef, State,
+    Status, Tlp, Triage, TriageStatus,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -236,8 +236,8 @@ fn labels_of_one_observable_are_bounded() {
 
 #[test]
 fn an_earlier_state_is_restored_from_its_difference() {
-    fn view<'a>(incident: &'a Incident, event_ids: &'a [Uuid], occurrences: u64) -> IncidentView<'a> {
-        IncidentView { id: Uuid::nil(), number: "INC-2026-0001".into(), incident, occurrences, event_ids }
+    fn view<'a>(incident: &'a Incident, event_ids: &'a [Uuid], occurrences: u64) -> ShownIncidentRef<'a> {
+        ShownIncidentRef { id: Uuid::nil(), number: "INC-2026-0001".into(), incident, occurrences, event_ids }
     }
     let (mut incident, mut guard) = created();
     let reports =

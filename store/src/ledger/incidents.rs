@@ -35,7 +35,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Ok(row))
     }
 
-    /// Deletes an incident. Its audit entries stay. Returns whether there was one.
+    /// Deletes an incident. Its audit entries are kept. Returns whether the incident existed.
     pub fn delete(&mut self, which: IncidentKey, request_id: &str) -> Result<bool> {
         let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
         let (before, details) = (Some(&row), Some(&Details::new()));
@@ -107,15 +107,15 @@ impl<T: Tx> Ledger<'_, T> {
     ) -> Result<()> {
         // The newest entry keeps its object before the incident moves on from it.
         if details.is_empty() {
-            self.rows.keep_moved(before.newest_audit, &before.view().without_entry()?)?;
+            self.rows.keep_moved(before.newest_audit, &before.shown().without_entry()?)?;
         } else {
             let change =
                 Change { operation: Operation::Update, before: Some(before), details: Some(&details), request_id };
             row.newest_audit = self.append(row, &change)?;
             if before.incident.revision.is_multiple_of(WHOLE_EVERY) {
-                self.rows.keep_difference(before.newest_audit, &before.view().whole()?, None)?;
+                self.rows.keep_difference(before.newest_audit, &before.shown().whole()?, None)?;
             } else {
-                let difference = before.view().difference_from(&row.view())?;
+                let difference = before.shown().difference_from(&row.shown())?;
                 self.rows.keep_difference(before.newest_audit, &difference, Some(row.newest_audit))?;
             }
         }

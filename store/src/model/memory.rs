@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(super) struct Memory {
     pub repeats: BTreeMap<(i64, String, [u8; 32]), KnownEvent>,
     pub events: BTreeMap<i64, EventCopy>,
-    /// With whether each was deleted.
+    /// The incidents, each with a flag that is true if it was deleted.
     pub incidents: BTreeMap<i64, (IncidentRow, bool)>,
     pub numbers: BTreeMap<i16, u32>,
     pub audit: BTreeMap<i64, AuditCopy>,
@@ -54,7 +54,7 @@ impl Memory {
     fn note_object(&mut self, row: &IncidentRow) -> Result<()> {
         let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;
         if entry.object.is_null() {
-            entry.object = serde_json::to_value(row.view())?;
+            entry.object = serde_json::to_value(row.shown())?;
         }
         Ok(())
     }

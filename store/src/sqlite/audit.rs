@@ -54,9 +54,9 @@ columns! {
 }
 
 impl IncidentColumns {
-    /// Returns the incident as [`hookmill_incident::IncidentView`] shows it. The record is JSON already and is not
+    /// Returns the incident as [`hookmill_incident::ShownIncidentRef`] shows it. The record is JSON already and is not
     /// parsed.
-    fn view(&self) -> String {
+    fn shown(&self) -> String {
         let record = self.record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let before = format!(r#"{{"id":"{}","number":"{}","#, self.id.0, Number::from_key(self.number));
         let after = format!(r#","occurrences":{},"event_ids":{}}}"#, self.occurrences, json(&self.event_ids.0));
@@ -97,7 +97,7 @@ pub(super) fn keep_difference(
     Ok(())
 }
 
-/// Returns one entry as it is delivered and shown.
+/// Returns one entry in the form in which it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     entry_before(connection, audit, None)
 }
@@ -151,7 +151,7 @@ fn object(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) 
 fn incident(connection: &Connection, incident: i64) -> Result<Box<RawValue>> {
     let sql = format!("SELECT {} FROM incidents WHERE key = ?", IncidentColumns::LIST);
     let columns = connection.prepare_cached(&sql)?.query_row([incident], IncidentColumns::read)?;
-    Ok(RawValue::from_string(columns.view())?)
+    Ok(RawValue::from_string(columns.shown())?)
 }
 
 /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.
@@ -215,7 +215,7 @@ pub(super) fn after<T>(
     Ok(to)
 }
 
-/// Returns the id of the newest entry; without any entry, an id that comes before all others.
+/// Returns the id of the newest entry; if there are no entries, an id that precedes all others.
 pub(super) fn newest_id(connection: &Connection) -> Result<Uuid> {
     let mut query = connection.prepare("SELECT id FROM audit ORDER BY key DESC LIMIT 1")?;
     Ok(query.query_row([], |row| row.get(0)).optional()?.map_or(id::before(0), |Id(id)| id))

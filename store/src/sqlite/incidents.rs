@@ -78,7 +78,7 @@ pub(super) fn of_key(connection: &Connection, incident: i64) -> Result<Option<In
     readable(connection.prepare_cached(&sql)?.query_row([incident], row))
 }
 
-/// Returns the newest audit entry of an incident, also of one that was deleted.
+/// Returns the newest audit entry of an incident, also of a deleted incident.
 pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
     let (column, value) = match which {
         IncidentKey::Id(id) => ("key", row_key(id)),
