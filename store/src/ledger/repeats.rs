@@ -27,7 +27,7 @@ impl<T: Tx> Ledger<'_, T> {
                 let repeat = RepeatKeyRow { at: *at, source: &event.source, digest: &event.digest };
                 self.rows.add_repeat(&repeat, row_key(event.id))
             }
-            RepeatKey::DeliveryId(id) => {
+            RepeatKey::DeliveryId(id) | RepeatKey::UnsignedDeliveryId { id, .. } => {
                 let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
                 // Renewed: an event that its sender repeats for ever is recognised for ever.
                 self.remember_for(event, dedup.retention, &digest, true)

@@ -151,7 +151,7 @@ impl Random {
         match self.rng.random_range(0..100) {
             0..6 => Verdict::Failed(MappingFailure { code: FailureCode::Trapped, message: "trapped".into() }),
             6..12 => Verdict::Wait("no plugin is loaded".into()),
-            12..15 => Verdict::NotMapped,
+            12..15 => Verdict::NotMapped("no mapper".into()),
             _ => {
                 let mut observations: Vec<Observation> = Vec::new();
                 for _ in 0..self.rng.random_range(0..4) {
