@@ -56,8 +56,10 @@ pub struct Edge {
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
-    /// The limits of request bodies.
+    /// The limits of payloads.
     pub bodies: Bodies,
+    /// The limits of the bodies of API requests, whose memory no payload can use.
+    pub api_bodies: Bodies,
 }
 
 impl Host {

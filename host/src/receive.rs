@@ -2,13 +2,14 @@
 
 mod answer;
 
-use crate::bodies::ReadBody;
+use crate::bodies::{Origin, ReadBody};
 use crate::dry_run::DryRun;
 use crate::extract::Path;
 use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
+use crate::peer;
 use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::source::{OnUnmappable, Source};
@@ -158,7 +159,8 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
         return Err(HttpError::AddressRefused);
     }
     let bytes_max = source.settings.payload_bytes_max;
-    let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
+    let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
+    let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
         host.edge.bodies.make_room(&mut read, bytes_max).await?;
     }
