@@ -18,6 +18,7 @@ mod extract;
 mod folder_watcher;
 pub mod handshake;
 pub mod host;
+mod housekeeping;
 pub mod http_error;
 pub mod loaded;
 mod maintenance;

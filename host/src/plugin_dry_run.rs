@@ -141,7 +141,7 @@ impl<I> MapperDryRun<I> {
             Verdict::Wait(reason) => {
                 Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason.as_str()) })
             }
-            Verdict::NotMapped => None,
+            Verdict::NotMapped(_) => None,
         };
         Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
     }
