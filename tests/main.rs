@@ -12,6 +12,7 @@ mod load;
 mod outcome;
 mod receiver;
 mod server;
+mod wire;
 
 mod api;
 mod commands;
@@ -32,6 +33,7 @@ mod pull;
 mod releases;
 mod reload;
 mod schemes;
+mod slow_senders;
 mod sources;
 mod stream;
 mod tls;
