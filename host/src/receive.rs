@@ -1,6 +1,7 @@
 //! Receives payloads over HTTP and answers their senders.
 
 mod answer;
+mod near_miss;
 
 use crate::bodies::{Origin, ReadBody};
 use crate::dry_run::DryRun;
@@ -27,6 +28,7 @@ use axum::{Extension, Json, Router};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::{LastError, Recorded};
+pub use near_miss::{unknown_method, unknown_path};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
+use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
@@ -23,7 +24,7 @@ use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, maintenance, request_id};
+use crate::{api, maintenance, receive, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -215,6 +216,7 @@ fn edge(config: &Config, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         admin_token: admin_token.map(Secret::new),
+        failed_tokens: FailedTokens::default(),
         tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
@@ -272,8 +274,8 @@ async fn listen(
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
     routes
-        .fallback(api::fallback)
-        .method_not_allowed_fallback(api::method_not_allowed)
+        .fallback(receive::unknown_path)
+        .method_not_allowed_fallback(receive::unknown_method)
         .layer(from_fn_with_state(host.clone(), request_id::identify))
         .with_state(host.clone())
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// The modules of the host from the lowest to the highest. Modules in the same line do not import each other, except
 /// the files of one folder.
 const HOST: &[&[&str]] = &[
-    &["bodies", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log"],
-    &["loaded", "source", "vault"],
+    &["bodies", "folder_watcher", "metrics", "payload_file", "peer", "rate_limit", "recent_log", "tasks"],
+    &["failed_tokens", "loaded", "source", "vault"],
     &["aws", "sources"],
     &["verify"],
     &["handshake", "housekeeping"],
