@@ -98,11 +98,13 @@ impl Mappers {
         (verdict, tried)
     }
 
-    /// Returns the mappers that would be called now, as `NAME@SHA256`.
+    /// Returns the mappers that could be called now, as `NAME@SHA256`: those before the first one that is not available.
     pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
         match self.candidates(source) {
             Candidates::None => Vec::new(),
-            Candidates::Plugins(plugins) => plugins.iter().flatten().map(|plugin| version_name(plugin)).collect(),
+            Candidates::Plugins(plugins) => {
+                plugins.iter().map_while(|plugin| plugin.as_deref().ok()).map(version_name).collect()
+            }
         }
     }
 

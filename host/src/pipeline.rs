@@ -137,7 +137,7 @@ impl Pipeline {
         Ok(mapped.inspect(|mapped| self.mappers.remember(source, &mapped.verdict)).collect())
     }
 
-    /// Maps a stored event again and records the result.
+    /// Maps a stored event again and records the result. A queued event for which no plugin can be called stays as it is.
     ///
     /// # Errors
     /// Returns an error if the event stays as it is.
@@ -149,6 +149,10 @@ impl Pipeline {
         refuse_worse(was, &mapped.verdict)?;
         let mut attempts = attempt;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
+            if was == EventStatus::Queued {
+                // Recording it would wake the task that maps queued events, which would call this function again at once.
+                return Ok(Recorded { state: row.state, duplicate: false });
+            }
             // No plugin was called, so this does not count as an attempt.
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
