@@ -73,10 +73,10 @@ fn not_found(name: &str) -> HttpError {
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
-    PluginFile(bytes): PluginFile,
+    PluginFile(mut file): PluginFile,
 ) -> Result<Json<Report>, HttpError> {
     check_name(&name).map_err(HttpError::InvalidRequest)?;
-    let report = host.releases.diff(&name, bytes.into()).await;
+    let report = host.releases.diff(&name, std::mem::take(&mut file.bytes).into()).await;
     Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
 }
 
