@@ -23,7 +23,7 @@ pub enum HandshakeError {
     #[error("this source does not take webhooks from your address")]
     AddressRefused,
     /// Amazon did not confirm the subscription, and asks again.
-    #[error("too much is waiting; try again")]
+    #[error("the subscription could not be confirmed; try again")]
     NotConfirmed,
 }
 
