@@ -46,6 +46,9 @@ pub enum HttpError {
     /// Too many requests are waiting already.
     #[error("too much is waiting; try again")]
     Overloaded,
+    /// The store takes no writes now.
+    #[error("{0}; try again")]
+    StoreBusy(StoreError),
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
@@ -109,6 +112,7 @@ impl HttpError {
             | Self::Body(BodyError::Overloaded)
             | Self::Refused(Refusal::CertificateUnavailable(_))
             | Self::Handshake(HandshakeError::NotConfirmed) => OVERLOADED,
+            Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused | Self::Handshake(HandshakeError::AddressRefused) => FORBIDDEN,
@@ -168,7 +172,7 @@ impl From<RegisterError> for HttpError {
 impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Busy | StoreError::Closed => Self::StoreBusy(error),
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }

@@ -15,7 +15,7 @@ impl Store {
     /// Records a new event with everything that follows from it, unless it is a repeat.
     ///
     /// # Errors
-    /// Returns [`StoreError::Overloaded`] at once if too many writes wait.
+    /// Returns [`StoreError::Busy`] at once if too many writes wait.
     pub async fn record(&self, mapped: Mapped) -> Result<Recorded, StoreError> {
         let encoded = EncodedEvent::of(&mapped);
         self.database.try_write(move |ledger| ledger.record(&mapped, &encoded)).await
