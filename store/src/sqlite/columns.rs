@@ -148,6 +148,17 @@ impl Conditions {
         }
     }
 
+    /// Adds the condition that a row is one of these ids; no condition for an empty list. The key finds the row, but
+    /// other ids have the same key.
+    pub fn one_of_ids(&mut self, key: &str, id: &str, ids: &[Uuid]) {
+        if !ids.is_empty() {
+            let marks = Self::marks(ids.len());
+            let keys = ids.iter().map(|id| Value::Integer(id::row_key(*id)));
+            let ids = ids.iter().map(|id| Value::Blob(id.as_bytes().to_vec()));
+            self.add(&format!("{key} IN ({marks}) AND {id} IN ({marks})"), keys.chain(ids));
+        }
+    }
+
     /// Adds the condition that the key is below that of the page before.
     pub fn before(&mut self, expression: &str, key: Option<i64>) {
         if let Some(key) = key {
@@ -164,9 +175,4 @@ impl Conditions {
     pub fn sql(&self) -> String {
         if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
     }
-}
-
-/// Returns the column values of the keys of ids.
-pub(super) fn keys(ids: &[Uuid]) -> impl Iterator<Item = Value> {
-    ids.iter().map(|id| Value::Integer(id::row_key(*id)))
 }

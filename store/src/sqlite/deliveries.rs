@@ -1,6 +1,6 @@
 //! The tables `deliveries` and `attempts`, as the API shows them.
 
-use super::columns::{Conditions, Id, Milliseconds, columns, json, keys};
+use super::columns::{Conditions, Id, Milliseconds, columns, json};
 use crate::ledger::DeadDelivery;
 use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, Page};
 use anyhow::Result;
@@ -50,12 +50,8 @@ fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions.one_of("d.destination", &filter.destination);
     conditions.one_of("d.notification", &filter.notification);
     conditions.one_of("d.status", &filter.status);
-    for (column, ids) in [("d.audit", &filter.incident), ("d.event", &filter.event)] {
-        if !ids.is_empty() {
-            let sql = format!("d.subject IN ({}) AND {column} IS NOT NULL", Conditions::marks(ids.len()));
-            conditions.add(&sql, keys(ids));
-        }
-    }
+    conditions.one_of_ids("d.subject", "i.id", &filter.incident);
+    conditions.one_of_ids("d.subject", "e.id", &filter.event);
     conditions
 }
 
