@@ -100,6 +100,11 @@ impl Store {
         self.topics.watch_deliveries()
     }
 
+    /// Watches for requests to attempt deliveries now, whatever the host waits for.
+    pub fn watch_retries(&self) -> watch::Receiver<()> {
+        self.topics.watch_retries()
+    }
+
     /// Watches for events that are to be mapped again.
     pub fn watch_queued(&self) -> watch::Receiver<()> {
         self.topics.watch_queued()

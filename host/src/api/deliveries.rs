@@ -41,7 +41,6 @@ pub(super) async fn retry(
     let retried = host.pipeline.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
-    host.deliverer.retry_now();
     Ok(Json(RetriedDelivery { id: parsed, destination, status: "pending".to_owned() }))
 }
 
@@ -68,6 +67,5 @@ pub(super) async fn retry_dead(
         event: which.event.into_iter().collect(),
     };
     let retried = host.pipeline.store.retry_dead(filter).await?;
-    host.deliverer.retry_now();
     Ok(Json(RetriedDeliveries { retried }))
 }
