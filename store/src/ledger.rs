@@ -16,6 +16,7 @@ mod tx;
 
 pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
+pub(crate) use repeats::is_repeat;
 pub(crate) use tx::{
     DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
     Subject, TriageRequest, Tx,

@@ -66,8 +66,7 @@ impl Random {
                 Operation::RecordPulled(self.name(&SOURCES), batch, cursor)
             }
             39..41 => Operation::Cursor(self.name(&SOURCES), self.cursor()),
-            41..45 => Operation::RecordDryRun(self.event(new_id(), now)),
-            45..47 => Operation::IsRepeat(self.event(new_id(), now)),
+            41..47 => Operation::RecordDryRun(self.event(new_id(), now)),
             47..49 => Operation::Discard(self.event_id(memory)),
             49..50 => Operation::PurgeRepeats,
             50..57 => self.patch(memory),
@@ -309,14 +308,25 @@ impl Random {
         Operation::RecordAttempts(name, attempts)
     }
 
+    /// Returns the id or, now and then, another one with the same row key.
+    fn perhaps_another(&mut self, id: Uuid) -> Uuid {
+        if self.chance(10) { Uuid::from_u128(id.as_u128() ^ 1) } else { id }
+    }
+
     fn filter(&mut self, memory: &Memory) -> DeliveryFilter {
         let incidents: Vec<Uuid> = memory.incidents.values().map(|(row, _)| row.id).collect();
         let mut filter = DeliveryFilter::default();
         match self.rng.random_range(0..4) {
             0 => filter.destination.push(self.name(&DESTINATIONS)),
             1 => filter.notification.push("rule-0".into()),
-            2 if !incidents.is_empty() => filter.incident.push(self.one_of(&incidents)),
-            3 => filter.event.push(self.event_id(memory)),
+            2 if !incidents.is_empty() => {
+                let id = self.one_of(&incidents);
+                filter.incident.push(self.perhaps_another(id));
+            }
+            3 => {
+                let id = self.event_id(memory);
+                filter.event.push(self.perhaps_another(id));
+            }
             _ => {}
         }
         filter

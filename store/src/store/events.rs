@@ -77,9 +77,9 @@ impl Store {
     /// Returns whether an event would be a repeat.
     ///
     /// # Errors
-    /// Returns an error if the database fails.
-    pub async fn is_repeat(&self, event: Event) -> Result<bool, StoreError> {
-        self.database.write(move |ledger| ledger.is_repeat(&event)).await
+    /// Returns an error if the database cannot be read.
+    pub async fn is_repeat(&self, event: Event) -> Result<bool> {
+        self.database.reads().is_repeat(event, self.dedup).await
     }
 
     /// Discards an event, so that it will not be mapped. Returns `None` if there is no such event, and `Some(false)` if
