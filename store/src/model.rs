@@ -9,8 +9,8 @@ mod operation;
 mod random;
 
 use crate::clock::Clock;
-use crate::ledger::{DeliveryStatus, Ledger, Tx, is_repeat};
-use crate::rows::{Outbound, QueuePosition};
+use crate::ledger::{Ledger, Tx, is_repeat};
+use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};

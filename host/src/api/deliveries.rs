@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
-use hookmill_store::DeliveryFilter;
+use hookmill_store::{DeliveryFilter, DeliveryStatus};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(super) async fn list(
     let filter = DeliveryFilter {
         destination: parameters.all("destination"),
         notification: parameters.all("notification"),
-        status: parameters.words("status", &["pending", "delivered", "dead"])?,
+        status: parameters.words("status", DeliveryStatus::ALL)?,
         incident: parameters.ids("incident")?,
         event: parameters.ids("event")?,
     };
@@ -41,7 +41,7 @@ pub(super) async fn retry(
     let retried = host.pipeline.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
-    Ok(Json(RetriedDelivery { id: parsed, destination, status: "pending".to_owned() }))
+    Ok(Json(RetriedDelivery { id: parsed, destination, status: DeliveryStatus::Pending }))
 }
 
 /// The dead deliveries to retry; without any member all of them.

@@ -28,11 +28,10 @@ pub(super) async fn follow(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let filter = Filter {
         sources: parameters.all("source"),
-        severities: parameters.words("severity", &severities)?,
-        events: parameters.words("type", &EVENTS)?,
+        severities: parameters.words("severity", Severity::ALL)?.iter().map(ToString::to_string).collect(),
+        events: parameters.words("type", &EVENTS)?.into_iter().map(str::to_owned).collect(),
     };
     let from = parameters.one("from")?.map(|text| place("from", &text)).transpose()?;
     parameters.end()?;

@@ -1,7 +1,7 @@
 //! Deliveries: a queue for each destination, in which those of one incident follow each other.
 
-use super::{DeliveryStatus, Ledger, NewDelivery, Subject, Tx};
-use crate::rows::{Attempted, DeliveryFilter, DestinationState, Next};
+use super::{Ledger, NewDelivery, Subject, Tx};
+use crate::rows::{Attempted, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};

@@ -1,10 +1,9 @@
 //! The rows of the store in memory: the row verbs again, written without SQL.
 
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
-    TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject, TriageRequest, Tx,
 };
-use crate::rows::{Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, TriageJob};
+use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, TriageJob};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Number, Operation};
@@ -378,7 +377,7 @@ impl Tx for Memory {
             row.status == DeliveryStatus::Dead
                 && destinations.contains(&row.destination.as_str())
                 && passes(&filter.destination, &row.destination)
-                && passes(&filter.status, row.status.as_str())
+                && (filter.status.is_empty() || filter.status.contains(&row.status))
                 && passes(&filter.notification, row.step.as_ref().map_or("", |(name, _)| name))
                 && is_about(&filter.incident, incident(row))
                 && is_about(&filter.event, event(row))

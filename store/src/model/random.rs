@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::operation::{Operation, copy, key_of};
 use crate::clock::Clock;
-use crate::ledger::DeliveryStatus;
+use crate::rows::DeliveryStatus;
 use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{

@@ -1,6 +1,6 @@
 //! Incidents as they are stored.
 
-use hookmill_incident::{Guard, Incident, IncidentView, Number};
+use hookmill_incident::{Guard, Incident, IncidentView, Number, Severity, Status};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -48,8 +48,8 @@ impl IncidentRow {
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct IncidentFilter {
-    pub status: Vec<String>,
-    pub severity: Vec<String>,
+    pub status: Vec<Status>,
+    pub severity: Vec<Severity>,
     pub source: Vec<String>,
     pub source_ref: Vec<String>,
     pub tag: Vec<String>,

@@ -140,11 +140,11 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    /// Adds the condition that `expression` is one of these texts; no condition for an empty list.
-    pub fn one_of(&mut self, expression: &str, texts: &[String]) {
+    /// Adds the condition that `expression` is one of these texts or words; no condition for an empty list.
+    pub fn one_of(&mut self, expression: &str, texts: &[impl ToString]) {
         if !texts.is_empty() {
             let sql = format!("{expression} IN ({})", Self::marks(texts.len()));
-            self.add(&sql, texts.iter().cloned().map(Value::Text));
+            self.add(&sql, texts.iter().map(|text| Value::Text(text.to_string())));
         }
     }
 
