@@ -6,7 +6,7 @@
 use crate::aws::Aws;
 use crate::handshake::{self, HandshakeError};
 use crate::map::{ATTEMPTS, Mappers};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
@@ -36,7 +36,7 @@ pub struct Pipeline {
 
 /// The result of a payload that was accepted.
 #[derive(Debug)]
-pub enum Accepted {
+pub enum AcceptedPayload {
     /// The payload is an event, which is stored.
     Recorded(Recorded),
     /// The payload was a handshake, and this is the answer.
@@ -78,21 +78,48 @@ pub enum RemapError {
 }
 
 impl Pipeline {
+    /// Counts a payload that arrived; `None` stands for a source that is not registered.
+    pub fn received(&self, source: Option<&Source>) {
+        self.metrics.received(source.map_or(UNKNOWN, |source| &source.name));
+        if let Some(source) = source {
+            source.tally.count(|tally| tally.received += 1);
+        }
+    }
+
+    /// Counts a payload that was refused. Nothing of it is stored.
+    pub fn refused(&self, source: Option<&Source>, code: &str, message: &str) {
+        match source {
+            Some(source) => {
+                source.tally.count(|tally| tally.refused += 1);
+                self.failed(source, code, message);
+            }
+            None => self.metrics.error(UNKNOWN, code),
+        }
+    }
+
+    /// Counts an error of a source, and keeps it as the last one.
+    pub fn failed(&self, source: &Source, code: &str, message: &str) {
+        self.metrics.error(&source.name, code);
+        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+    }
+
     /// Takes one payload through all stages.
     ///
     /// # Errors
     /// Returns an error if the payload is not accepted. Nothing is stored then.
-    pub async fn accept(&self, unverified: Unverified) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, unverified: Unverified) -> Result<AcceptedPayload, AcceptError> {
         let verified = verify::verify(unverified, &self.aws).await?;
         // After the signature, so that others cannot use up the rate limit of a source.
         verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
-            return Ok(Accepted::Handshake(answer));
+            return Ok(AcceptedPayload::Handshake(answer));
         }
         let source = verified.source().clone();
         let mapped = self.mappers.map(verified, 1).await;
         self.mappers.remember(&source, &mapped.verdict);
-        Ok(Accepted::Recorded(self.store.record(mapped).await?))
+        let recorded = self.store.record(mapped).await?;
+        self.count(&source, &recorded);
+        Ok(AcceptedPayload::Recorded(recorded))
     }
 
     /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together
@@ -176,7 +203,7 @@ impl Pipeline {
     }
 
     /// Counts the result of a payload, and logs why it was not mapped.
-    pub fn count(&self, source: &Source, recorded: &Recorded) {
+    fn count(&self, source: &Source, recorded: &Recorded) {
         let Recorded { state, duplicate, .. } = recorded;
         source.tally.count(|tally| {
             if !duplicate || source.settings.kind == SourceKind::Webhook {
