@@ -44,7 +44,7 @@ pub use email::{Email, EmailOptions, MailAddresses};
 pub use file::LineFile;
 pub use http::Http;
 pub use message_body::template_values;
-pub use notifier::{RenderCall, render};
+pub use notifier::render;
 pub use request::{OutgoingRequest, ShownRequest};
 pub use retry_schedule::RetrySchedule;
 pub use signature::Signature;

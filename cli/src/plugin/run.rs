@@ -82,9 +82,9 @@ impl Run {
         let context = self.context.iter().cloned().chain(payload.context).collect();
         let id = IdSource::after(0).next();
         let event = Event { context, ..Event::dry_run(id, source.name.clone(), headers, payload.body.into()) };
-        let (verdict, trace) = map::run(plugin, &event, &source).await;
-        let incidents = incidents(&event, &source, &verdict);
-        MapperDryRun::new(&verdict, trace, incidents, None)
+        let call = map::run(plugin, &event, &source).await;
+        let incidents = incidents(&event, &source, &call.result);
+        MapperDryRun::new(plugin, call, incidents, None)
     }
 
     fn text(&self, shown: &PluginDryRun<Incident>, payload_bytes: usize) -> String {

@@ -143,8 +143,8 @@ pub(super) async fn run(
     };
     let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
-    let (verdict, trace) = map::run(&plugin, &event, &source).await;
-    let recorded = host.pipeline.store.dry_run(mapped(event, &source, verdict.clone(), Vec::new())).await?;
-    let result = MapperDryRun::new(&verdict, trace, recorded.incidents, Some(recorded.deliveries));
+    let call = map::run(&plugin, &event, &source).await;
+    let recorded = host.pipeline.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
+    let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
     Ok(Json(PluginDryRun::Mapper(result)))
 }

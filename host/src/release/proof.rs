@@ -217,13 +217,13 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
 /// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is
 /// repeated once.
 async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
-    let (verdict, _) = map::run(plugin, &payload.event, &payload.source).await;
+    let verdict = map::run(plugin, &payload.event, &payload.source).await.result;
     let again = match &verdict {
         Verdict::Wait(_) => true,
         Verdict::Failed(failure) => failure.code == FailureCode::DeadlineExceeded,
         Verdict::Read { .. } | Verdict::NotMapped => false,
     };
-    if again { map::run(plugin, &payload.event, &payload.source).await.0 } else { verdict }
+    if again { map::run(plugin, &payload.event, &payload.source).await.result } else { verdict }
 }
 
 impl Rank {
