@@ -1,6 +1,6 @@
 //! The work of a playbook on an incident, and the actions that it asks for.
 
-use crate::{FailureCode, Observable, PluginVersion, Severity, Status, words};
+use crate::{Observable, PluginVersion, Severity, Status, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -28,21 +28,6 @@ words!(
         InvalidAction = "invalid_action",
     }
 );
-
-impl From<FailureCode> for TriageCode {
-    /// Returns the code for the failure of a playbook that has this code for a mapper.
-    fn from(code: FailureCode) -> Self {
-        match code {
-            FailureCode::DeadlineExceeded => Self::DeadlineExceeded,
-            FailureCode::MemoryExceeded => Self::MemoryExceeded,
-            FailureCode::OutputTooLarge => Self::OutputTooLarge,
-            FailureCode::Trapped => Self::Trapped,
-            FailureCode::Unsupported => Self::NotLoaded,
-            FailureCode::Malformed => Self::Refused,
-            FailureCode::InvalidIncident => Self::InvalidAction,
-        }
-    }
-}
 
 /// The newest work of a playbook on an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
