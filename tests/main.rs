@@ -4,7 +4,7 @@
 //! The payload contains the mapper's result (`outcome.rs`), or the mapper is one of the small `guests/*.wat`. The
 //! bundled mappers are tested with real payloads in their own folders.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod guest;
 mod host;

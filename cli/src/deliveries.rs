@@ -4,8 +4,9 @@ use super::client::{Connection, Page, Query, each, print_shape};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, ShownDelivery};
-use serde_json::{Map, Value};
+use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownDelivery};
+use serde_json::json;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Deliveries {
@@ -31,10 +32,10 @@ pub(super) struct Retry {
     notification: Option<String>,
     /// Only dead deliveries about the incident with this id
     #[arg(long, requires = "dead", value_name = "ID")]
-    incident: Option<String>,
+    incident: Option<Uuid>,
     /// Only dead deliveries about the event with this id
     #[arg(long, requires = "dead", value_name = "ID")]
-    event: Option<String>,
+    event: Option<Uuid>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -80,15 +81,13 @@ impl Retry {
                 format!("delivery {id} to {} is {}", clean(&destination), status)
             });
         }
-        let named = [
-            ("destination", self.destination),
-            ("notification", self.notification),
-            ("incident", self.incident),
-            ("event", self.event),
-        ];
-        let filter: Map<String, Value> =
-            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
-        let answer = client.post_json(&["deliveries", "retry"], &Value::Object(filter))?;
+        let filter = RetryFilter {
+            destination: self.destination,
+            notification: self.notification,
+            incident: self.incident,
+            event: self.event,
+        };
+        let answer = client.post_json(&["deliveries", "retry"], &json!(filter))?;
         print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| {
             format!("{retried} deliveries are due again")
         })

@@ -4,7 +4,7 @@ use super::client::{Connection, Page, Query, each, print_shape};
 use super::text::{clean, stored_incident, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::ShownIncident;
+use hookmill_host::api::shapes::{ShownIncident, TriageOptions};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -65,8 +65,8 @@ impl Incidents {
                 print_shape(connection.json, &answer, |incident| stored_incident(&incident))
             }
             Self::Triage { number, playbook, connection } => {
-                let body = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
-                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &body)?;
+                let options = json!(TriageOptions { playbook });
+                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &options)?;
                 print_shape(connection.json, &answer, |ShownIncident { number, incident, .. }| {
                     let playbook = incident.triage.map(|triage| clean(&triage.playbook)).unwrap_or_default();
                     format!(

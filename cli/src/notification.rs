@@ -4,9 +4,13 @@ use super::client::{Connection, print_shape, read};
 use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunAttempt, DryRunMail, DryRunStep, NotificationDryRun, ShownNotification};
+use hookmill_host::api::shapes::{
+    DryRunAttempt, DryRunMessage, DryRunStep, NotificationDryRun, NotificationDryRunRequest, ShownMail,
+    ShownNotification,
+};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notification {
@@ -25,7 +29,7 @@ pub(super) struct Test {
     incident: Option<String>,
     /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
-    event: Option<String>,
+    event: Option<Uuid>,
     /// Also send the messages
     #[arg(long)]
     send: bool,
@@ -48,11 +52,9 @@ impl Notification {
 
 impl Test {
     fn run(self) -> Result<()> {
-        let named = [("incident", self.incident.map(Value::from)), ("event", self.event.map(Value::from))];
-        let named = named.into_iter().chain([("send", Some(Value::from(self.send)))]);
-        let body: Map<String, Value> = named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let request = NotificationDryRunRequest { incident: self.incident, event: self.event, send: self.send };
         let path = ["notifications", self.name.as_str(), "test"];
-        let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
+        let answer = self.connection.open()?.post_json(&path, &json!(request))?;
         print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
         let StepResults { steps } = read(&answer)?;
         let failed = steps.iter().filter(|step| step.has_failed()).count();
@@ -79,7 +81,7 @@ impl StepResult {
     }
 }
 
-fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
+fn messages(dry_run: &NotificationDryRun) -> String {
     let filter = match dry_run.matches {
         true => "the filter matches\n",
         false => "the filter does not match: nothing would be sent\n",
@@ -89,20 +91,14 @@ fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
 
 fn message(step: &DryRunStep) -> String {
     let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
-    if let Some(shown) = &step.request {
-        text += &http_request(shown);
-    }
-    if let Some(shown) = &step.mail {
-        text += &mail(shown);
-    }
-    for (name, value) in [("line", &step.line), ("skipped", &step.skipped), ("error", &step.error)] {
-        if let Some(value) = value {
-            text += &format!("{name}: {}\n", clean(value));
-        }
-    }
-    if let Some(alert) = &step.alert {
-        text += &format!("alert: {:#}\n", json!(alert));
-    }
+    text += &match &step.message {
+        DryRunMessage::Request(shown) => http_request(shown),
+        DryRunMessage::Alert(shown) => format!("alert: {:#}\n", json!(shown)),
+        DryRunMessage::Mail(shown) => mail(shown),
+        DryRunMessage::Line(line) => format!("line: {}\n", clean(line)),
+        DryRunMessage::Skipped(reason) => format!("skipped: {}\n", clean(reason)),
+        DryRunMessage::Error(error) => format!("error: {}\n", clean(error)),
+    };
     if let Some(sent) = &step.sent {
         let outcome = sent.error.as_deref().map_or_else(|| "sent".to_owned(), clean);
         let status = sent.http_status.map(|status| status.to_string()).unwrap_or_default();
@@ -111,7 +107,7 @@ fn message(step: &DryRunStep) -> String {
     text
 }
 
-fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {
+fn mail(ShownMail { from, to, subject, text }: &ShownMail) -> String {
     let to = json!(to).to_string();
     let [from, to, subject, text] = [from, &to, subject, text].map(|value| clean(value));
     format!("From: {from}\nTo: {to}\nSubject: {subject}\n\n{text}\n")

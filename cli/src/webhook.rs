@@ -8,8 +8,10 @@ use super::client::{Connection, print_shape};
 use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use hookmill_host::api::shapes::{IssuedSource, PluginNames, ShownSource, UnusableSource, UsableSource};
-use secret::{Secret, created_secret};
+use hookmill_host::api::shapes::{
+    IssuedSource, PluginNames, SecretRotation, ShownSource, UnusableSource, UsableSource,
+};
+use secret::{SecretOptions, created_secret};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
@@ -27,7 +29,7 @@ pub(super) enum Webhook {
         /// The name of the source
         name: String,
         #[command(flatten)]
-        secret: Secret,
+        secret: SecretOptions,
         /// The time for which the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
@@ -70,15 +72,9 @@ fn list(connection: &Connection) -> Result<()> {
     })
 }
 
-fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
-    let mut body = json!({});
-    if let Some(secret) = secret.read()? {
-        body["secret"] = secret.into();
-    }
-    if let Some(overlap) = overlap {
-        body["overlap"] = overlap.into();
-    }
-    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &body)?;
+fn rotate(connection: &Connection, name: &str, secret: SecretOptions, overlap: Option<String>) -> Result<()> {
+    let rotation = SecretRotation { secret: secret.read()?, overlap };
+    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &json!(rotation))?;
     print_shape(connection.json, &answer, |issued: IssuedSource| {
         let former = issued.source.secrets.iter().rev().nth(1);
         let until = former.map(|secret| {

@@ -4,7 +4,7 @@
 //! topics.
 
 use crate::aws::Aws;
-use crate::handshake::{self, HandshakeError};
+use crate::handshake::{self, NotConfirmed};
 use crate::map::{ATTEMPTS, Mappers};
 use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
@@ -37,7 +37,7 @@ pub struct Pipeline {
 /// The result of a payload that was accepted.
 #[derive(Debug)]
 pub enum AcceptedPayload {
-    /// The payload is an event, which is stored.
+    /// The payload is stored as an event.
     Recorded(Recorded),
     /// The payload was a handshake, and this is the answer.
     Handshake(Response),
@@ -54,7 +54,7 @@ pub enum AcceptError {
     RateLimited(#[from] RateLimited),
     /// The handshake cannot be answered.
     #[error(transparent)]
-    Handshake(#[from] HandshakeError),
+    NotConfirmed(#[from] NotConfirmed),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,11 +63,11 @@ pub enum AcceptError {
 /// The reason why an event was not mapped again.
 #[derive(Debug, thiserror::Error)]
 pub enum RemapError {
-    /// The source is not registered any more.
-    #[error("its source is not registered any more")]
+    /// The source is no longer registered.
+    #[error("its source is no longer registered")]
     NoSource,
     /// The event was mapped before, and could not be mapped now.
-    #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
+    #[error("it could not be mapped now ({}), so it is kept unchanged", .0.reason())]
     Worse(Box<Verdict>),
     /// The event changed at the same time.
     #[error("the event was changed at the same time; look at its new state")]
@@ -122,11 +122,11 @@ impl Pipeline {
         Ok(AcceptedPayload::Recorded(recorded))
     }
 
-    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together
-    /// with the position up to which the source was read.
+    /// Maps a batch that was pulled from a source, at most `concurrency` events at the same time, and records the
+    /// events together with the new position in the source.
     ///
     /// # Errors
-    /// Returns an error if the batch cannot be recorded. Nothing of it is stored then.
+    /// Returns an error if the batch cannot be recorded; then no event of the batch is stored.
     pub async fn accept_batch(
         self: &Arc<Self>,
         source: &Arc<Source>,

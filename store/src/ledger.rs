@@ -18,7 +18,7 @@ pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use repeats::is_repeat;
 pub(crate) use tx::{
-    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow, Subject,
+    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow, Subject,
     TriageRequest, Tx,
 };
 

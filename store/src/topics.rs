@@ -23,7 +23,7 @@ pub(crate) struct Changed {
     pub newest_audit: Option<Uuid>,
     /// Deliveries may be due that were not before.
     pub deliveries: bool,
-    /// Somebody asked for attempts now.
+    /// Attempts were requested without delay.
     pub retries: bool,
     /// Events may be mapped that could not be before.
     pub queued: bool,
@@ -38,7 +38,7 @@ impl Topics {
         Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage }
     }
 
-    /// Publishes what a committed transaction changed.
+    /// Publishes the changes of a committed transaction.
     pub fn publish(&self, changed: Changed) {
         if let Some(id) = changed.newest_audit {
             self.audit.send_replace(id);

@@ -1,6 +1,6 @@
 //! `hookmill plugin check`.
 
-use super::loader::{Loaded, Loader};
+use super::loader::{LoadedPlugin, Loader};
 use crate::text::{bytes, clean, fields, given};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -38,8 +38,8 @@ impl Check {
     }
 }
 
-fn describe(loaded: &Loaded) -> String {
-    let Loaded { plugin, bytes: size } = loaded;
+fn describe(loaded: &LoadedPlugin) -> String {
+    let LoadedPlugin { plugin, bytes: size } = loaded;
     let description = &plugin.description;
     let imports = plugin.imports().join(", ");
     fields([

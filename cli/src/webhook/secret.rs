@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// The options that give a secret. Without them, the host creates one.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(crate) struct Secret {
+pub(crate) struct SecretOptions {
     /// The secret; `-` reads the secret from standard input, where other users cannot see it
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Secret {
     secret_file: Option<PathBuf>,
 }
 
-impl Secret {
+impl SecretOptions {
     /// Returns the secret that the options give, or `None` if the host should create one.
     ///
     /// # Errors

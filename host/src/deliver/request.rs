@@ -16,14 +16,14 @@ pub struct OutgoingRequest {
     pub(super) body: Vec<u8>,
 }
 
-/// A request as shown in a dry run.
+/// A request as shown in a dry run: without signature and authentication.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownRequest {
     /// The method.
     pub method: String,
     /// The URL.
     pub url: String,
-    /// The headers.
+    /// The names and values of the headers.
     pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,

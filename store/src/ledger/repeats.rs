@@ -57,7 +57,7 @@ struct Windows<'a> {
     digest: [u8; 32],
     received_at: i64,
     window_ms: i64,
-    /// Whether a key is kept until no repeat comes for a whole window.
+    /// Whether a key is kept until no repeat arrives for a whole window.
     is_renewed: bool,
 }
 
@@ -92,7 +92,7 @@ impl<T: Tx> Ledger<'_, T> {
             Identity::Arrived(windows) => windows,
         };
         let Some((at, known)) = windows.find(|key| self.rows.find_repeat(key))? else {
-            // A key that is there already is too old to count, and is replaced.
+            // An existing key is expired and is replaced.
             self.rows.put_repeat(&windows.key(windows.end()), row_key(event.id))?;
             return Ok(None);
         };

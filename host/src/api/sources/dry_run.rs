@@ -2,6 +2,7 @@
 
 use super::find::find;
 use crate::api::request_body::optional_body;
+use crate::api::shapes::SourceDryRunRequest;
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
@@ -15,34 +16,23 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hookmill_incident::timestamp::unix_ms;
-use hookmill_incident::{Event, NamedValue, given};
+use hookmill_incident::{Event, NamedValue};
 use hookmill_signatures::SignError;
 use hookmill_store::EventFilter;
 use ipnet::IpNet;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// What to send; without either the newest payload that the source has sent, or else a sample.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Test {
-    #[serde(deserialize_with = "given")]
-    payload: Option<Value>,
-    #[serde(deserialize_with = "given")]
-    body: Option<String>,
-}
 
 pub(in crate::api) async fn test(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<DryRun>, HttpError> {
-    let test: Test = optional_body(&bytes)?;
+    let request: SourceDryRunRequest = optional_body(&bytes)?;
     let source = find(&host, &name)?;
     let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
-    let (headers, payload) = match (test.payload, test.body) {
+    let (headers, payload) = match (request.payload, request.body) {
         (Some(payload), None) => (json, payload.to_string().into()),
         (None, Some(text)) => (json, text.into()),
         (None, None) if let Some(pull) = host.puller.pull_of(&name) => {
@@ -60,7 +50,7 @@ pub(in crate::api) async fn test(
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
-            dry_run.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
+            dry_run.passed("sign", format!("{}: the next stages assume a valid signature", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
             return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), dry_run).await?));
         }
@@ -111,6 +101,7 @@ fn posted_headers(stored: &[NamedValue], signature: HeaderMap) -> anyhow::Result
     for (name, value) in stored.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
         headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
+    // These replace stored headers of the same name, whose signature would be too old.
     headers.extend(signature);
     Ok(headers)
 }
