@@ -245,18 +245,15 @@ fn unusable_pull_sources_are_refused_at_start() {
         (stream, "`stream` is missing"),
         (
             &format!("{stream}, stream: a, secret: hunter2hunter2"),
-            "a source of kind `opencti-stream` does not support `secret`",
+            "kind `opencti-stream` has no key `secret`; remove it",
         ),
-        (
-            &format!("{stream}, stream: a, interval: 5s"),
-            "a source of kind `opencti-stream` does not support `interval`",
-        ),
+        (&format!("{stream}, stream: a, interval: 5s"), "kind `opencti-stream` has no key `interval`; remove it"),
         (&format!("{stream}, stream: a, consumer_count: 1000"), "`consumer_count` is 1000; at most 256"),
         (&format!("{stream}, stream: a, start: -0-0"), "`start`: `-0-0` is not"),
         (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` is `now`"),
         (
             "secret: a-secret-of-the-tests-only, url: \"https://soc.example/\"",
-            "a source of kind `webhook` does not support `url`",
+            "kind `webhook` has no key `url`; remove it",
         ),
         (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
         (&format!("{poll}, items: data.items"), "is not a position in a document"),

@@ -13,19 +13,12 @@ use hookmill_signatures::{Subscription, without_byte_order_mark};
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use tracing::{info, warn};
 
-/// The reason why a handshake is not answered.
+/// Amazon did not confirm a subscription; it sends the request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandshakeError {
-    /// The source does not allow this address.
-    #[error("this source does not accept webhooks from your address")]
-    AddressRefused,
-    /// Amazon did not confirm the subscription; it sends the request again.
-    #[error("the host is overloaded; try again later")]
-    NotConfirmed,
-}
+#[error("the subscription could not be confirmed; try again")]
+pub struct NotConfirmed;
 
 /// Larger payloads are not handshakes and are not parsed.
 const BYTES_MAX: usize = 16 * 1024;
@@ -58,7 +51,7 @@ struct ZoomPayload<'b> {
 ///
 /// # Errors
 /// Returns an error if a subscription cannot be confirmed.
-pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HandshakeError> {
+pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, NotConfirmed> {
     let (source, body) = (verified.source(), verified.body());
     if body.len() > BYTES_MAX {
         return Ok(None);
@@ -94,7 +87,7 @@ fn parsed<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
 }
 
 /// Confirms a subscription if the source allows that.
-async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HandshakeError> {
+async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, NotConfirmed> {
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
@@ -106,7 +99,7 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {
                 warn!(source, "cannot confirm the subscription to {topic}: {error:#}");
-                return Err(HandshakeError::NotConfirmed);
+                return Err(NotConfirmed);
             }
         },
     };
@@ -115,17 +108,10 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
 }
 
 /// Returns the answer to Microsoft Graph's `POST …?validationToken=`, which has neither signature nor body.
-///
-/// # Errors
-/// Returns an error if the source does not allow the address.
-pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HandshakeError> {
-    let Some(query) = query.filter(|_| source.settings.scheme.name() == "microsoft-graph") else { return Ok(None) };
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let Some((_, token)) = pairs.find(|(name, _)| name == GRAPH_TOKEN) else { return Ok(None) };
-    match source.settings.admits(peer) {
-        true => Ok(Some(plain_text(token.into_owned()))),
-        false => Err(HandshakeError::AddressRefused),
-    }
+pub fn graph(source: &Source, query: Option<&str>) -> Option<Response> {
+    let query = query.filter(|_| source.settings.scheme.name() == "microsoft-graph")?;
+    let (_, token) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == GRAPH_TOKEN)?;
+    Some(plain_text(token.into_owned()))
 }
 
 /// Returns the answer to Okta's `GET` with a challenge in a header.

@@ -5,7 +5,7 @@
 //! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is
 //!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on known payloads, and
-//!   [`report`] describes the differences that a proof found;
+//!   [`report`] says why a version that failed does not go live;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.
 
 pub mod command;

@@ -1,6 +1,6 @@
 //! Applies a changed configuration while the host runs: either all changes or none, with the reason in the log.
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::folder_watcher::{FolderWatcher, changed};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
@@ -21,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub struct Reloader {
     host: Arc<Host>,
     path: PathBuf,
-    /// The configuration at the start. Only settings that may change without a restart have changed since.
-    started_with: Arc<Config>,
+    /// The settings at the start. Only those that may change without a restart have changed since.
+    started_with: Arc<Settings>,
     /// The files when they were last applied or refused.
     known: FileDigests,
 }
@@ -60,7 +60,7 @@ impl FileDigests {
 
 impl Reloader {
     /// Prepares to follow the file. `applied` are the files as they were when `started_with` was loaded.
-    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Config>) -> Self {
+    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Settings>) -> Self {
         Self { host, path, started_with, known: applied }
     }
 
@@ -110,7 +110,7 @@ impl Reloader {
     async fn reload(&mut self) -> Result<()> {
         let config = Config::load(&self.path)?;
         self.known = self.known.for_paths(config.files(&self.path));
-        let fixed = self.started_with.needs_restart(&config);
+        let fixed = self.started_with.needs_restart(&config.settings);
         if !fixed.is_empty() {
             bail!("{} takes effect only at a start; restart hookmill, or undo the change", fixed.join(", "));
         }

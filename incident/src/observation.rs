@@ -2,7 +2,7 @@
 
 use crate::observable::{Observable, Technique};
 use crate::triage::Triage;
-use crate::{PluginVersion, Severity, Tlp};
+use crate::{Event, PluginVersion, Severity, Tlp};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -72,6 +72,21 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Returns the facts about an event that a plugin mapped, for a source without a playbook.
+    ///
+    /// # Errors
+    /// Returns an error if the event's time is outside of the calendar.
+    pub fn of(event: &Event, plugin: &PluginVersion) -> Result<Self, jiff::Error> {
+        Ok(Self {
+            event_id: event.id,
+            source: event.source.to_string(),
+            received_at: Timestamp::from_millisecond(event.received_at)?,
+            plugin: plugin.clone(),
+            playbook: None,
+            auto_triage: false,
+        })
+    }
+
     /// Returns the triage request for an incident whose status became `new`, if the source asks for triage.
     pub(crate) fn triage(&self, now: Timestamp) -> Option<Triage> {
         let playbook = self.playbook.as_ref().filter(|_| self.auto_triage)?;

@@ -1,8 +1,8 @@
 //! Plugin files, loaded as a host loads them.
 
-use anyhow::{Context, Result, ensure};
-use hookmill_incident::name::is_name;
-use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
+use anyhow::{Context, Result};
+use hookmill_host::release::plugin_files::{check_size, plugin_name};
+use hookmill_sandbox::{Plugin, PluginLimits, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,13 +29,11 @@ impl Loader {
     /// Returns an error if a host would not accept the file.
     pub async fn load(&self, file: &Path) -> Result<LoadedPlugin> {
         let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
-        ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
+        check_size(bytes)?;
         let content = std::fs::read(file).context("the file cannot be read")?;
-        let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm")).unwrap_or_default();
-        ensure!(
-            is_name(name),
-            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file"
-        );
+        let name = plugin_name(file).context(
+            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file",
+        )?;
         let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
         Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }

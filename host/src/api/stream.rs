@@ -4,13 +4,13 @@ use super::parameters::{Parameters, invalid};
 use crate::extract::Query;
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::stream::{StreamFilter, StreamReader};
+use crate::stream::{StreamFilter, StreamReader, event_name};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use hookmill_incident::{Severity, id};
+use hookmill_incident::{Operation, Severity, id};
 use jiff::Timestamp;
 use std::future::ready;
 use std::sync::Arc;
@@ -18,7 +18,6 @@ use tracing::warn;
 use uuid::{Uuid, Variant};
 
 const LAST_EVENT_ID: &str = "last-event-id";
-const EVENTS: [&str; 3] = ["create", "update", "delete"];
 /// The time that clients are asked to wait before they reconnect.
 const RETRY: &[u8] = b"retry: 3000\n";
 
@@ -28,11 +27,11 @@ pub(super) async fn follow(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
+    let events: Vec<&str> = Operation::ALL.iter().copied().map(event_name).collect();
     let filter = StreamFilter {
         sources: parameters.all("source"),
-        severities: parameters.words("severity", &severities)?,
-        events: parameters.words("type", &EVENTS)?,
+        severities: parameters.words("severity", Severity::ALL)?.iter().map(ToString::to_string).collect(),
+        events: parameters.words("type", &events)?.into_iter().map(str::to_owned).collect(),
     };
     let from = parameters.one("from")?.map(|text| place("from", &text)).transpose()?;
     parameters.end()?;

@@ -1,13 +1,14 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
-use super::connection::{authorities, client_certificate};
+use super::connection::take_connection;
 use super::source::SourceDeclaration;
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
-use hookmill_connection::{Authentication, ConnectionOptions, header_name};
+use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ impl SourceDeclaration {
         if kind == SourceKind::Webhook {
             return Ok(None);
         }
+        let mut fingerprint = DefaultHasher::new();
+        self.hash(&mut fingerprint);
+        for file in [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten() {
+            std::fs::read(&file.0).ok().hash(&mut fingerprint);
+        }
         let text = self.url.take().context("`url` is missing")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };
         let format = self.time_format.take().map_or(default, |format| format.0);
@@ -54,7 +60,8 @@ impl SourceDeclaration {
         let headers = self.take_headers()?;
         let is_stream = matches!(reader, PullReader::Opencti(_));
         let (authentication, connection) = (self.take_authentication()?, self.take_connection(is_stream)?);
-        Ok(Some(Pull { endpoint: Endpoint::new(url, headers, authentication, connection)?, start, reader }))
+        let endpoint = Endpoint::new(url, headers, authentication, connection)?;
+        Ok(Some(Pull { endpoint, start, reader, fingerprint: fingerprint.finish() }))
     }
 
     fn take_graphql(&mut self, format: TimeFormat) -> Result<PollQuery> {
@@ -155,23 +162,10 @@ impl SourceDeclaration {
         }
     }
 
-    fn take_connection(&mut self, is_stream: bool) -> Result<hookmill_connection::Connection> {
+    fn take_connection(&mut self, is_stream: bool) -> Result<Connection> {
         // `with_files` has made the paths absolute.
-        let folder = Path::new("");
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        let options = ConnectionOptions {
-            allow_networks: std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect(),
-            proxy: self.proxy.take().map(|url| url.0),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
-            connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
-            timeout: Some(match self.timeout.take() {
-                Some(time) => time.0.into(),
-                None if is_stream => STREAM_TIMEOUT,
-                None => POLL_TIMEOUT,
-            }),
-            is_stream,
-        };
-        options.build()
+        let declared = take_connection!(self).into_options(Path::new(""))?;
+        let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
+        ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
     }
 }

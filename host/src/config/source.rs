@@ -1,6 +1,7 @@
 //! A source as declared: in the configuration file, or in the JSON of a client that registers a source.
 
 use super::choice::{DeclaredPlugin, DeclaredScheme};
+use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
@@ -24,7 +25,7 @@ const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
 /// Every key of a source. The kind decides which keys may be set.
-#[derive(Default, Deserialize)]
+#[derive(Default, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceDeclaration {
     pub(super) kind: Option<Interpolated<SourceKind>>,
@@ -74,18 +75,15 @@ pub struct SourceDeclaration {
 }
 
 /// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.
-#[derive(Deserialize)]
+#[derive(Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretDeclaration {
     secret: Interpolated<String>,
     not_after: Option<Interpolated<Timestamp>>,
 }
 
-/// A key, a function that returns whether the key is set, and the kinds of sources that have the key.
-type Key = (&'static str, fn(&SourceDeclaration) -> bool, &'static [SourceKind]);
-
 /// Keys that only some kinds of sources have.
-const KEYS: &[Key] = {
+const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
     use SourceKind::{GraphqlPoll, HttpPoll, OpenctiStream, Webhook};
     const POSTED: &[SourceKind] = &[Webhook];
     const READ: &[SourceKind] = &[OpenctiStream, GraphqlPoll, HttpPoll];
@@ -209,14 +207,7 @@ impl SourceDeclaration {
     }
 
     fn check_keys(&self) -> Result<()> {
-        let kind = self.kind();
-        for (key, is_set, kinds) in KEYS {
-            ensure!(
-                !is_set(self) || kinds.contains(&kind),
-                "a source of kind `{kind}` does not support `{key}`; remove the key"
-            );
-        }
-        Ok(())
+        check_keys(self, KEYS, "kind", self.kind())
     }
 }
 

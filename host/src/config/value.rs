@@ -24,7 +24,7 @@ use std::path::PathBuf;
 pub(super) const SECRET_BYTES_MIN: usize = 8;
 
 /// A value that is written as text, interpolated from the environment and then parsed.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Interpolated<T>(pub T);
 
 impl<'de, T: FromText> Deserialize<'de> for Interpolated<T> {

@@ -20,8 +20,6 @@ pub(super) struct AttemptResult {
     pub attempted: Attempted,
     /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Consecutive failures of the destination, including this attempt.
-    pub failures: u32,
     /// Whether the receiver answered 410 Gone.
     pub is_gone: bool,
 }
@@ -33,7 +31,7 @@ impl AttemptResult {
         let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
         let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
         let attempted = Attempted { delivery, attempt, next, health };
-        Self { attempted, retry_after: None, failures: 0, is_gone: false }
+        Self { attempted, retry_after: None, is_gone: false }
     }
 }
 
@@ -55,7 +53,7 @@ pub(super) async fn attempt(
     let attempt = sent.into_attempt(at, duration_ms);
     log(destination, &delivery, &attempt, next);
     let attempted = Attempted { delivery: delivery.id, attempt, next, health };
-    AttemptResult { attempted, retry_after, failures: 0, is_gone }
+    AttemptResult { attempted, retry_after, is_gone }
 }
 
 /// Decides the next step after an attempt, and whether the attempt counts for the health of the destination.

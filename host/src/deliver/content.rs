@@ -1,6 +1,6 @@
 //! The content of messages: parsed templates, filled with the values of a message.
 
-use super::destination_type::{DestinationType, Format};
+use super::destination_type::{Chat, Format};
 use super::email::MailAddresses;
 use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
 use super::outgoing::OutgoingMessage;
@@ -39,7 +39,7 @@ pub(super) enum ContentKind {
     },
     Chat {
         url: Url,
-        kind: DestinationType,
+        chat: Chat,
         text: Template,
     },
     Email {
@@ -94,13 +94,13 @@ impl Content {
                 let url = url.render(&values).context("`url`")?;
                 OutgoingMessage::Request(OutgoingRequest { method: method.clone(), url, headers, body })
             }
-            ContentKind::Chat { url, kind, text } => {
+            ContentKind::Chat { url, chat, text } => {
                 let values = values();
                 let text = text.render(&values)?;
-                let body = match kind {
-                    DestinationType::Slack => slack(&text),
-                    DestinationType::Mattermost => mattermost(&text),
-                    _ => teams(&text, values["url"].as_str()),
+                let body = match chat {
+                    Chat::Slack => slack(&text),
+                    Chat::Mattermost => mattermost(&text),
+                    Chat::Teams => teams(&text, values["url"].as_str()),
                 };
                 OutgoingMessage::Request(OutgoingRequest::post(url, body.to_string().into_bytes(), JSON))
             }

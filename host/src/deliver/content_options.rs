@@ -1,7 +1,7 @@
 //! The configured content of a destination, before its templates are parsed for a trigger.
 
 use super::content::{Content, ContentKind};
-use super::destination_type::{DestinationType, Format};
+use super::destination_type::{Chat, Format};
 use super::email::MailAddresses;
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::is_reserved;
@@ -40,7 +40,7 @@ pub enum ContentOptions {
         /// The webhook of the chat.
         url: Url,
         /// The chat system.
-        kind: DestinationType,
+        chat: Chat,
     },
     /// A mail.
     Email(MailAddresses),
@@ -87,10 +87,12 @@ impl ContentOptions {
                 let body = step.body.as_ref().or(body.as_ref());
                 http(url, method, headers, own_headers, body, trigger)?
             }
-            Self::Chat { url, kind } => {
-                let place =
-                    if *kind == DestinationType::Slack { OutputContext::Slack } else { OutputContext::Markdown };
-                ContentKind::Chat { url: url.clone(), kind: *kind, text: text(place)? }
+            Self::Chat { url, chat } => {
+                let place = match chat {
+                    Chat::Slack => OutputContext::Slack,
+                    Chat::Mattermost | Chat::Teams => OutputContext::Markdown,
+                };
+                ContentKind::Chat { url: url.clone(), chat: *chat, text: text(place)? }
             }
             Self::Email(addresses) => {
                 let subject = match &step.subject {

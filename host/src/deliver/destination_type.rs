@@ -21,6 +21,17 @@ words!(
     }
 );
 
+/// A chat system.
+#[derive(Clone, Copy, Debug)]
+pub enum Chat {
+    /// Slack.
+    Slack,
+    /// Mattermost.
+    Mattermost,
+    /// Microsoft Teams.
+    Teams,
+}
+
 words!(
     /// The order of deliveries to one destination.
     Ordering {

@@ -6,6 +6,7 @@ use crate::extract::Path;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::request_id::RequestId;
+use crate::source::Source;
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Answers requests for paths that do not exist.
 pub async fn unknown_path(
@@ -25,11 +27,11 @@ pub async fn unknown_path(
     match (request.method(), &segments[..]) {
         (&Method::POST, [api, webhooks, source]) if is_webhooks(api, webhooks) => {
             let target = Target { source: source.clone(), token: None };
-            webhook(State(host), Path(target), Extension(id), connection, None, request).await
+            webhook(State(host), Path(target), Extension(id), connection, request).await
         }
         (&Method::POST, [api, webhooks, source, token]) if is_webhooks(api, webhooks) => {
             let target = Target { source: source.clone(), token: Some(token.clone()) };
-            webhook(State(host), Path(target), Extension(id), connection, None, request).await
+            webhook(State(host), Path(target), Extension(id), connection, request).await
         }
         _ => refuse_near_miss(&host, id, &segments, HttpError::NotFound("such path".into())),
     }
@@ -62,8 +64,14 @@ fn segments(path: &str) -> Vec<String> {
 
 /// Counts and logs a refusal if the path names a source. The path itself is not logged, because it may hold a token.
 fn refuse_near_miss(host: &Host, RequestId(id): RequestId, segments: &[String], error: HttpError) -> Response {
-    match segments.iter().find_map(|segment| host.pipeline.sources.get(segment)) {
-        Some(source) => refuse(host, Some(&source), id, error),
+    let source = segments.iter().find_map(|segment| host.pipeline.sources.get(segment));
+    refuse_for(host, source.as_deref(), id, error)
+}
+
+/// Counts and logs a refusal for a source, if there is one.
+pub(super) fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
+    match source {
+        Some(source) => refuse(host, Some(source), id, error),
         None => error.into_response(),
     }
 }

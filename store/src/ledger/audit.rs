@@ -36,7 +36,7 @@ impl<T: Tx> Ledger<'_, T> {
         let outbound = self.outbound.clone();
         let subject =
             Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
-        for destination in outbound.destinations.iter().filter(|destination| destination.receives_all) {
+        for destination in outbound.destinations.iter().filter(|destination| destination.gets_all_changes) {
             self.enqueue(destination, subject, None)?;
         }
         let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));

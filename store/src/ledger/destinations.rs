@@ -11,14 +11,14 @@ impl<T: Tx> Ledger<'_, T> {
     /// Replaces the destinations and notifications.
     pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
         let mut states = Vec::with_capacity(destinations.len());
-        for DestinationRow { name, fingerprint, receives_all, is_ordered } in destinations {
+        for DestinationRow { name, fingerprint, gets_all_changes, is_ordered } in destinations {
             let health = self.rows.find_destination(name, fingerprint)?.unwrap_or_default();
             self.rows.put_destination(name, fingerprint, &health)?;
             self.rows.order_pending(name, *is_ordered)?;
             let DestinationHealth { failing_since, disabled } = health;
             states.push(DestinationState {
                 name: name.clone(),
-                receives_all: *receives_all,
+                gets_all_changes: *gets_all_changes,
                 is_ordered: *is_ordered,
                 failing_since,
                 disabled,
@@ -82,6 +82,7 @@ impl<T: Tx> Ledger<'_, T> {
         let Some(state) = self.outbound.destination(name) else { return Ok(None) };
         let was_disabled = state.disabled.is_some();
         self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))?;
+        self.changed.retries = true;
         Ok(Some(was_disabled))
     }
 

@@ -12,7 +12,11 @@ use std::time::Duration;
 const KEYS_PER_WRITE: usize = 1000;
 
 /// Returns whether an event would be a repeat; `find` returns the event of a repeat key.
-fn is_repeat(event: &Event, dedup: Dedup, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<bool> {
+pub(crate) fn is_repeat(
+    event: &Event,
+    dedup: Dedup,
+    mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>,
+) -> Result<bool> {
     for identity in Identity::all_of(event, dedup).into_iter().flatten() {
         if identity.find(&mut find)?.is_some() {
             return Ok(true);
@@ -117,12 +121,6 @@ impl Windows<'_> {
 }
 
 impl<T: Tx> Ledger<'_, T> {
-    /// Returns whether an event would be a repeat.
-    pub fn is_repeat(&mut self, event: &Event) -> Result<bool> {
-        let dedup = self.policy.dedup;
-        is_repeat(event, dedup, |key| self.rows.find_repeat(key))
-    }
-
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
         let identities = Identity::all_of(event, self.policy.dedup);

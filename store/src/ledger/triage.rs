@@ -74,7 +74,8 @@ impl<T: Tx> Ledger<'_, T> {
         self.save(&before, &mut row, details, &job.request_id)?;
         let outbound = self.outbound.clone();
         // Destinations that receive every audit entry already have a delivery of it.
-        for destination in outbound.destinations.iter().filter(|known| !known.receives_all && to.contains(&known.name))
+        for destination in
+            outbound.destinations.iter().filter(|known| !known.gets_all_changes && to.contains(&known.name))
         {
             let subject = Subject::Change { incident: row_key(row.id), audit: row.newest_audit, is_first: false };
             self.enqueue(destination, subject, None)?;

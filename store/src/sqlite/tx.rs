@@ -5,12 +5,12 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
+    TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow, Tally, TriageJob,
-    VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
+    Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};
