@@ -275,7 +275,7 @@ fn errors_do_not_quote_the_environment() {
     let folder = Folder::new("");
     for (config, shown) in [
         ("listen: \"${WRONG}\"".into(), "`${WRONG}`"),
-        ("public_url: \"https://${WRONG}:x/\"".into(), "`public_url`"),
+        ("public_url: \"${WRONG}\"".into(), "`public_url`"),
         ("limits: { payload_mib: \"${WRONG}\" }".into(), "`${WRONG}`"),
         ("limits: { payload_mib: \"1${SHORT}\" }".into(), "`1${SHORT}`"),
         (source("scheme: \"${WRONG}\""), "`${WRONG}`"),

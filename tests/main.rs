@@ -33,6 +33,7 @@ mod pull;
 mod releases;
 mod reload;
 mod schemes;
+mod senders;
 mod slow_senders;
 mod sources;
 mod stream;
