@@ -1,0 +1,55 @@
+"""Reading a payload of any shape."""
+
+from typing import Any, List, Optional, Union
+
+from wit_world.imports.types import Event
+
+from .reading import well_formed
+
+Key = Union[str, int]
+
+# Texts that stand for an absent value.
+ABSENT = ("", "-", "n/a", "null")
+
+
+def at(value: Any, *path: Key) -> Any:
+    """Returns the value at a path of names and indexes, or None. Never raises, whatever the shape of the payload."""
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value
+
+
+def text(value: Any, *path: Key) -> Optional[str]:
+    """Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of a list.
+
+    Returns None for absent values: null, blank text, the texts `-`, `N/A` and `null`, and objects."""
+    found = at(value, *path)
+    if isinstance(found, list) and found:
+        found = found[0]
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    if not isinstance(found, (str, int, float)):
+        return None
+    if isinstance(found, float) and found.is_integer() and abs(found) < 1e21:
+        # As JavaScript and Rust write it.
+        found = int(found)
+    trimmed = well_formed(str(found)).strip()
+    return None if trimmed.lower() in ABSENT else trimmed
+
+
+def items(value: Any, *path: Key) -> List[Any]:
+    """Returns the list at a path. An absent value is an empty list; a single value is a list with one element."""
+    found = at(value, *path)
+    if isinstance(found, list):
+        return found
+    return [] if found is None or found == "" else [found]
+
+
+def setting(event: Event, name: str) -> Optional[str]:
+    """Returns the source's first setting with this name."""
+    return next((known.value for known in event.settings if known.name == name), None)
