@@ -2,6 +2,7 @@
 
 import { attackIds, tacticId, techniqueId } from "./attack";
 import { stringify } from "./json";
+import { present } from "./values";
 import type {
   Field, Incident as IncidentRecord, Observable, Severity, State, Technique, Tlp,
 } from "hookmill:plugin/types@0.1.0";
@@ -9,9 +10,12 @@ import type {
 /** The host's limits, see wit/plugin.wit. */
 export const TITLE_BYTES_MAX = 512;
 export const TAG_BYTES_MAX = 128;
-/** The bounds of `keep`: of one value and of all values, in characters of JSON. */
-const KEPT_CHARS_MAX = 4096;
-const KEPT_TOTAL_CHARS_MAX = 32_768;
+/** The bounds of `keep`: the number of fields, and the characters of JSON of one value and of all values. */
+const KEPT_MAX = 64;
+const KEPT_CHARS_MAX = 2048;
+const KEPT_TOTAL_CHARS_MAX = 16_384;
+/** Names of fields that can contain secrets, which are not kept. */
+const SECRET = /password|passwd|secret|token|api_?key|authorization|cookie/i;
 
 /** The observation of one incident in one payload. Undefined values leave the stored incident unchanged. */
 export class Incident implements IncidentRecord {
@@ -41,6 +45,7 @@ export class Incident implements IncidentRecord {
    * that is not a hexadecimal digest or has only zeros. Hashes are stored in lower case.
    */
   observe(dataType: string, value: string | undefined, message?: string): Observable | undefined {
+    value = present(value);
     if (value === undefined || (dataType === "ip" && !isMeaningfulIp(value))) return undefined;
     if (dataType === "hash") value = value.toLowerCase();
     if (dataType === "hash" && !/^(?!0+$)[0-9a-f]{32,}$/.test(value)) return undefined;
@@ -80,22 +85,34 @@ export class Incident implements IncidentRecord {
     if (!["null", '""', "[]", "{}"].includes(json ?? "null")) this.details.push({ name, value: json });
   }
 
+  /** Removes a detail that is a number, and returns it. */
+  private takeNumber(name: string): number {
+    const index = this.details.findIndex((detail) => detail.name === name);
+    return index < 0 ? 0 : Number(this.details.splice(index, 1)[0]?.value);
+  }
+
   /**
-   * Adds the members of an object that the mapper does not read, so that nothing of a payload is lost: all but those in
-   * `read`. Large values are cut, and members beyond the bound are named in the detail `not_kept`.
+   * Adds the members of an object that the mapper does not read, so that nothing of a payload is lost without notice: all
+   * but those in `read`. Keeps 64 fields and 16 KiB, and no names that contain `password`, `secret`, `token` and the like;
+   * a longer value is cut. The detail `fields_not_kept` counts the others.
    */
   keep(value: unknown, read: string[], prefix = ""): void {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-    const left: string[] = [];
-    let total = 0;
+    let [count, total, left] = [0, 0, 0];
     for (const [name, member] of Object.entries(value)) {
       if (read.includes(name)) continue;
       const json: string = stringify(member) ?? "null";
-      total += Math.min(json.length, KEPT_CHARS_MAX);
-      if (total > KEPT_TOTAL_CHARS_MAX) left.push(truncate(name, TAG_BYTES_MAX));
-      else this.detail(prefix + name, json.length > KEPT_CHARS_MAX ? `${json.slice(0, KEPT_CHARS_MAX)}…` : member);
+      if (["null", '""', "[]", "{}"].includes(json)) continue;
+      const size = Math.min(json.length, KEPT_CHARS_MAX);
+      if (SECRET.test(name) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
+        left += 1;
+        continue;
+      }
+      [count, total] = [count + 1, total + size];
+      const short = typeof member === "string" ? member : json;
+      this.detail(prefix + name, json.length > KEPT_CHARS_MAX ? `${short.slice(0, KEPT_CHARS_MAX)}…` : member);
     }
-    this.detail("not_kept", left.slice(0, 20));
+    if (left > 0) this.detail("fields_not_kept", left + this.takeNumber("fields_not_kept"));
   }
 }
 

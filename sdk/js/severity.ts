@@ -5,11 +5,11 @@ import type { Severity } from "hookmill:plugin/types@0.1.0";
 
 /** Vendors' common names. */
 const NAMES: Record<Severity, string[]> = {
-  informational: ["informational", "information", "info", "debug", "notice"],
+  informational: ["informational", "information", "info", "informative", "debug", "notice"],
   low: ["low", "minor"],
   medium: ["medium", "moderate", "warning", "warn"],
   high: ["high", "error", "major", "severe"],
-  critical: ["critical", "crit", "emergency", "fatal"],
+  critical: ["critical", "crit", "very high", "emergency", "emerg", "fatal"],
 };
 
 /**
@@ -27,19 +27,20 @@ const SCALES = {
 } as const;
 
 /**
- * Parses vendors' common names of the five severities, ignoring case, and numbers if a scale is given. Returns undefined
- * for other text. A number outside the scale is also reported as a problem.
+ * Parses vendors' common names of the five severities, ignoring case and signs around the name, such as `2 - WARNING`, and
+ * numbers if a scale is given. Returns undefined for other text. A number outside the scale is also reported as a problem.
  */
 export function severity(value: string | undefined, scale?: Scale): Severity | undefined {
   if (value === undefined) return undefined;
-  const name = value.trim().toLowerCase();
+  const name = value.toLowerCase().replace(/^[^a-z]+|[^a-z]+$/g, "");
   const known = Object.entries(NAMES).find(([, spellings]) => spellings.includes(name));
   if (known) return known[0] as Severity;
-  if (!scale || !/^\d+(\.\d+)?$/.test(name)) return undefined;
+  const text = value.trim();
+  if (!scale || !/^\d+(\.\d+)?$/.test(text)) return undefined;
   const [low, medium, high, critical, greatest] = SCALES[scale];
-  const number = Number(name);
+  const number = Number(text);
   if (number > greatest) {
-    problem(`the severity ${name} is not on the scale ${scale}; it is left out`);
+    problem(`the severity ${text} is not on the scale ${scale}; it is left out`);
     return undefined;
   }
   if (number >= critical) return "critical";

@@ -2,8 +2,14 @@
 
 import type { Event } from "hookmill:plugin/types@0.1.0";
 
-/** Texts that stand for an absent value, beside a blank text. */
-const ABSENT = /^(|-|n\/a|null)$/i;
+/** Texts that stand for an absent value. */
+const ABSENT = /^(|-{1,3}|n\/a|<na>|null|\(null\)|none|nil|unknown|undefined|not ?available)$/i;
+
+/** Returns a text without surrounding white space; undefined if it stands for an absent value. */
+export function present(text: string | undefined): string | undefined {
+  const trimmed = text?.trim() ?? "";
+  return ABSENT.test(trimmed) ? undefined : trimmed;
+}
 
 /** Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
@@ -16,14 +22,13 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
 
 /**
  * Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of an array. Returns
- * undefined for absent values: null, blank text, the texts `-`, `N/A` and `null`, and objects.
+ * undefined for absent values: null, objects, blank text, and the texts `-`, `N/A`, `none`, `null`, `unknown` and the like.
  */
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
   let found = at(value, ...path);
   if (Array.isArray(found)) found = found[0];
   if (!["string", "number", "bigint", "boolean"].includes(typeof found)) return undefined;
-  const trimmed = String(found).trim();
-  return ABSENT.test(trimmed) ? undefined : trimmed;
+  return present(String(found));
 }
 
 /** Returns the array at a path. An absent value is an empty array; a single value is an array with one element. */

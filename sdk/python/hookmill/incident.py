@@ -10,13 +10,18 @@ from wit_world.imports.types import Field, Observable, Severity, State, Techniqu
 
 from .attack import attack_ids, tactic_id, technique_id
 from .reading import to_json, well_formed
+from .values import present
 
 # The host's limits, see wit/plugin.wit.
 TITLE_BYTES_MAX = 512
 TAG_BYTES_MAX = 128
-# The bounds of `keep`: of one value and of all values, in characters of JSON.
-KEPT_CHARS_MAX = 4096
-KEPT_TOTAL_CHARS_MAX = 32_768
+# The bounds of `keep`: the number of fields, and the characters of JSON of one value and of all values.
+KEPT_MAX = 64
+KEPT_CHARS_MAX = 2048
+KEPT_TOTAL_CHARS_MAX = 16_384
+# Names of fields that can contain secrets, which are not kept.
+SECRET = re.compile("password|passwd|secret|token|api_?key|authorization|cookie", re.IGNORECASE)
+NOT_KEPT = "fields_not_kept"
 
 
 @dataclass
@@ -47,6 +52,7 @@ class Incident(types.Incident):
         Returns None and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
         loopback, link-local, multicast or unspecified; a `hash` that is not a hexadecimal digest or has only zeros.
         Hashes are stored in lower case."""
+        value = present(value)
         if value is None or (data_type == "ip" and not _is_meaningful_ip(value)):
             return None
         if data_type == "hash":
@@ -87,19 +93,27 @@ class Incident(types.Incident):
             self.details.append(Field(name, to_json(value)))
 
     def keep(self, value: Any, read: Collection[str], prefix: str = "") -> None:
-        """Adds the members of an object that the mapper does not read, so that nothing of a payload is lost: all but those
-        in `read`. Large values are cut, and members beyond the bound are named in the detail `not_kept`."""
-        left, total = [], 0
+        """Adds the members of an object that the mapper does not read, so that nothing of a payload is lost without
+        notice: all but those in `read`.
+
+        Keeps 64 fields and 16 KiB, and no names that contain `password`, `secret`, `token` and the like; a longer value is
+        cut. The detail `fields_not_kept` counts the others."""
+        count, total, left = 0, 0, 0
         for name, member in value.items() if isinstance(value, dict) else ():
-            if name in read:
+            if name in read or member in (None, "", [], {}):
                 continue
             json = to_json(member)
-            total += min(len(json), KEPT_CHARS_MAX)
-            if total > KEPT_TOTAL_CHARS_MAX:
-                left.append(truncate(name, TAG_BYTES_MAX))
-            else:
-                self.detail(prefix + name, json[:KEPT_CHARS_MAX] + "…" if len(json) > KEPT_CHARS_MAX else member)
-        self.detail("not_kept", left[:20])
+            size = min(len(json), KEPT_CHARS_MAX)
+            if SECRET.search(name) or count == KEPT_MAX or total + size > KEPT_TOTAL_CHARS_MAX:
+                left += 1
+                continue
+            count, total = count + 1, total + size
+            short = member if isinstance(member, str) else json
+            self.detail(prefix + name, short[:KEPT_CHARS_MAX] + "…" if len(json) > KEPT_CHARS_MAX else member)
+        if left:
+            left += sum(int(detail.value) for detail in self.details if detail.name == NOT_KEPT)
+            self.details = [detail for detail in self.details if detail.name != NOT_KEPT]
+            self.detail(NOT_KEPT, left)
 
 
 def truncate(value: Optional[str], bytes_max: int) -> str:

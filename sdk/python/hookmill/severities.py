@@ -9,11 +9,11 @@ from .problems import problem
 
 # Vendors' common names.
 NAMES = {
-    Severity.INFORMATIONAL: ("informational", "information", "info", "debug", "notice"),
+    Severity.INFORMATIONAL: ("informational", "information", "info", "informative", "debug", "notice"),
     Severity.LOW: ("low", "minor"),
     Severity.MEDIUM: ("medium", "moderate", "warning", "warn"),
     Severity.HIGH: ("high", "error", "major", "severe"),
-    Severity.CRITICAL: ("critical", "crit", "emergency", "fatal"),
+    Severity.CRITICAL: ("critical", "crit", "very high", "emergency", "emerg", "fatal"),
 }
 
 # The highest number is the most severe one.
@@ -29,18 +29,19 @@ SCALES = {
 
 
 def severity(value: Optional[str], scale: Optional[Scale] = None) -> Optional[Severity]:
-    """Parses vendors' common names of the five severities, ignoring case, and numbers if a scale is given: `0-10` as of
-    CVSS and GuardDuty, `0-100` as of CrowdStrike, `1-5`, or `0-16` as of Wazuh.
+    """Parses vendors' common names of the five severities, ignoring case and signs around the name, such as `2 - WARNING`,
+    and numbers if a scale is given: `0-10` as of CVSS and GuardDuty, `0-100` as of CrowdStrike, `1-5`, or `0-16` as of Wazuh.
 
     Returns None for other text. A number outside the scale is also reported as a problem."""
-    name = (value or "").strip().lower()
+    number_text = (value or "").strip()
+    name = re.sub("^[^a-z]+|[^a-z]+$", "", number_text.lower())
     known = next((known for known, names in NAMES.items() if name in names), None)
-    if known is not None or scale is None or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", name):
+    if known is not None or scale is None or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number_text):
         return known
     low, medium, high, critical, greatest = SCALES[scale]
-    number = float(name)
+    number = float(number_text)
     if number > greatest:
-        problem(f"the severity {name} is not on the scale {scale}; it is left out")
+        problem(f"the severity {number_text} is not on the scale {scale}; it is left out")
         return None
     levels = (
         (critical, Severity.CRITICAL),

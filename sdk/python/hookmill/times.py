@@ -5,11 +5,12 @@ import re
 from typing import Dict, Optional
 
 from .problems import excerpt, problem
+from .values import present
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?"
 _HALF = r"(?: ?(?P<half>[ap])\.?m\.?)"
-_ZONE = r"(?: ?\(?(?P<zone>z|utc|gmt|[+-]\d\d(?:[:.]?\d\d)?)\)?)?"
+_ZONE = r"(?: ?\(?(?P<zone>z|utc|gmt|[+-]\d\d(?::?\d\d)?)\)?)?"
 _DAY_NAME = r"(?:[a-z]{3,9},? +)?"
 _MONTH_NAME = r"(?P<month>[a-z]{3,9})\.?"
 _SPELLINGS = [
@@ -31,16 +32,18 @@ _SPELLINGS = [
     )
 ]
 _NEVER = "never"
+_FILETIME_NEVER = "9223372036854775807"
 
 
 def timestamp(time: Optional[str]) -> Optional[str]:
     """Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds,
     nanoseconds or FILETIME, or RFC 3339. Reads the usual spellings of dates; a missing offset is UTC.
 
-    Returns None for absent text and for times that stand for "never": zero, negative numbers, and dates up to the first
-    day of 1970. A text that is not a time, such as one with an impossible day, is also reported as a problem."""
-    trimmed = (time or "").strip()
-    if re.fullmatch(r"(?:-|n/a|null|[0.]*|-[0-9].*)", trimmed, re.IGNORECASE):
+    Returns None for absent text and for times that stand for "never": zero and the first days of the years 1, 1601, 1900
+    and 1970. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported
+    as a problem."""
+    trimmed = present(time)
+    if trimmed is None or not trimmed.strip("0.") or trimmed == _FILETIME_NEVER:
         return None
     is_number = re.fullmatch(r"[0-9.]+(?:e\+?[0-9]+)?", trimmed, re.IGNORECASE)
     converted = _count(trimmed) if is_number else _date(trimmed)
@@ -75,9 +78,9 @@ def _date(text: str) -> Optional[str]:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if half.lower() == "p" else 0)
-    if year < 1970:
+    if year in (0, 1, 1601, 1900) and month <= 1 and day <= 1:
         return _NEVER
-    if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year, month)[1]:
+    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year, month)[1]:
         return None
     if hour > 23 or minute > 59 or second > 60:
         return None
@@ -89,7 +92,7 @@ def _date(text: str) -> Optional[str]:
         return None
     offset = _offset(parts["zone"] or "z")
     fraction = f".{parts['fraction']}" if parts.get("fraction") else ""
-    return f"{date}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}" if offset else None
+    return f"{date}T{hour:02}:{minute:02}:{min(second, 59):02}{fraction}{offset}" if offset else None
 
 
 def _month(text: str) -> int:
@@ -103,5 +106,5 @@ def _month(text: str) -> int:
 def _offset(zone: str) -> Optional[str]:
     if zone[0] not in "+-":
         return "Z"
-    hours, minutes = zone[1:3], zone[3:].lstrip(":.") or "00"
+    hours, minutes = zone[1:3], zone[3:].lstrip(":") or "00"
     return f"{zone[0]}{hours}:{minutes}" if int(hours) < 24 and int(minutes) < 60 else None

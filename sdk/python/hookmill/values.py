@@ -9,7 +9,16 @@ from .reading import well_formed
 Key = Union[str, int]
 
 # Texts that stand for an absent value.
-ABSENT = ("", "-", "n/a", "null")
+ABSENT = (
+    "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "not available",
+    "notavailable",
+)
+
+
+def present(text: Optional[str]) -> Optional[str]:
+    """Returns a text without surrounding white space; None if it stands for an absent value."""
+    trimmed = (text or "").strip()
+    return None if trimmed.lower() in ABSENT else trimmed
 
 
 def at(value: Any, *path: Key) -> Any:
@@ -27,7 +36,8 @@ def at(value: Any, *path: Key) -> Any:
 def text(value: Any, *path: Key) -> Optional[str]:
     """Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of a list.
 
-    Returns None for absent values: null, blank text, the texts `-`, `N/A` and `null`, and objects."""
+    Returns None for absent values: null, objects, blank text, and the texts `-`, `N/A`, `none`, `null`, `unknown` and the
+    like."""
     found = at(value, *path)
     if isinstance(found, list) and found:
         found = found[0]
@@ -38,8 +48,7 @@ def text(value: Any, *path: Key) -> Optional[str]:
     if isinstance(found, float) and found.is_integer() and abs(found) < 1e21:
         # As JavaScript and Rust write it.
         found = int(found)
-    trimmed = well_formed(str(found)).strip()
-    return None if trimmed.lower() in ABSENT else trimmed
+    return present(well_formed(str(found)))
 
 
 def items(value: Any, *path: Key) -> List[Any]:
