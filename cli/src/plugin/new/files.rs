@@ -145,7 +145,10 @@ mod tests {
         for (project, folders) in [
             (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
             (TYPESCRIPT, &["js", "js/types", "js/wit"]),
-            (PYTHON, &["python/hookmill", "python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
+            (
+                PYTHON,
+                &["python/hookmill", "python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"],
+            ),
         ] {
             for folder in folders {
                 for file in std::fs::read_dir(sdk.join(folder)).unwrap() {
