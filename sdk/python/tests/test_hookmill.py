@@ -68,6 +68,11 @@ class Reading(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual((hookmill.technique_id(name), hookmill.tactic_id(name)), (technique, tactic))
 
+    def test_the_techniques_are_those_of_the_other_languages(self):
+        # Not a link, because componentize-py follows none that leads out of the folder.
+        here, there = (Path(__file__).parent / path for path in ("../hookmill/techniques.txt", "../../rust/src/attack/techniques.txt"))
+        self.assertEqual(here.read_bytes(), there.read_bytes())
+
     def test_json_with_faults_is_repaired_in_its_place(self):
         def plain(value):
             if isinstance(value, dict):
