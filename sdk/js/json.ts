@@ -63,7 +63,11 @@ export function unfold(value: unknown): unknown {
 /** Returns a value as JSON, with integers of any size. Returns undefined for undefined and functions. */
 export function stringify(value: unknown): string;
 export function stringify(value: unknown): string | undefined {
-  return JSON.stringify(value, (_, member) => typeof member === "bigint" ? JSON.rawJSON(String(member)) : member);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return JSON.stringify(value, (_, member) => typeof member === "bigint" ? JSON.rawJSON(String(member)) : member);
+  }
 }
 
 /** Returns the value of a text without faults, by the engine's own parser; undefined if the text has a fault. */

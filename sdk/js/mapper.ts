@@ -2,9 +2,13 @@
 
 import { log } from "./engine";
 import { PayloadError, SeveralDocuments } from "./errors";
-import { stringify } from "./json";
+import { Incident } from "./incident";
+import { readText, stringify } from "./json";
 import { bounded, takeProblems } from "./problems";
 import { checkedDescription, checkedOutcome } from "./returned";
+import { severity } from "./severity";
+import { timestamp } from "./time";
+import { text } from "./values";
 import type * as mapper from "hookmill:plugin/mapper@0.1.0";
 import type { Event, Outcome } from "hookmill:plugin/types@0.1.0";
 
@@ -84,3 +88,24 @@ function elementsOf(event: Event): string[] {
     return [];
   }
 }
+
+/**
+ * Uses what most mappers use. This runs once, while a plugin is built: the engine compiles functions and regular expressions
+ * on their first use, and the plugin starts with what is compiled then.
+ */
+function warmUp(): void {
+  const value = readText('{"id": "a", "at": "2026-01-15T12:00:00.000Z", "level": "high", "address": "192.0.2.1"}', "a text");
+  const incident = new Incident(text(value, "id") ?? "", "a title");
+  incident.severity = severity(text(value, "level"));
+  incident.occurredAt = timestamp(text(value, "at"));
+  incident.tag("a tag");
+  incident.attack("T1059");
+  incident.observe("ip", text(value, "address"));
+  incident.observe("ip", "2001:db8::1");
+  incident.observe("hash", "a".repeat(64));
+  incident.keep(value, ["id"]);
+  checkedOutcome({ incidents: [incident], skipped: [], problems: [] });
+  takeProblems();
+}
+
+warmUp();

@@ -17,7 +17,7 @@ FAULTS_MAX = 50
 _AS_SQUARE = str.maketrans("{}", "[]")
 _NEITHER_BRACKET_NOR_QUOTE = re.compile(r'[^\[\]{}"]+')
 # Half a surrogate pair, or a number that Python's parser does not read as other parsers do.
-_INEXACT = re.compile(r"\\u[dD][89a-fA-F]|\d{19}|\d[eE]\+?\d{3}|NaN|Infinity")
+_INEXACT = re.compile(r"\\u[dD][89a-fA-F]|[\[:,\s]-?(?:\d{19}|\d+(?:\.\d+)?[eE]\+?\d{3}|NaN|Infinity)")
 # Between two JSON values. RFC 7464 begins each with the last of these.
 _GAP = re.compile(r"[\s,\x1e]*")
 _SPACE = re.compile(r"\s*")
@@ -74,7 +74,7 @@ def unfold(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Returns a value as JSON. Values that JSON does not have become texts."""
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)
 
 
 def well_formed(text: str) -> str:
@@ -82,6 +82,7 @@ def well_formed(text: str) -> str:
     return _HALF_PAIR.sub("\ufffd", text)
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 _FAULTY = object()
 
 

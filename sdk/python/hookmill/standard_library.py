@@ -2,6 +2,7 @@
 
 They are imported here, while a plugin is built."""
 
+import gc
 import importlib
 import sys
 from typing import List
@@ -38,3 +39,6 @@ def load_lazy_parts() -> None:
         _zones.extend(zoneinfo.ZoneInfo(name) for name in sorted(zoneinfo.available_timezones()))
         if not _zones:
             raise ImportError("zoneinfo has no time zones: add `tzdata` to requirements.txt and install it")
+    # What is loaded now stays for ever. A collection that looked at it would copy every page of it.
+    gc.collect()
+    gc.freeze()
