@@ -20,6 +20,7 @@ from sequence import observe_sequence
 
 EXPECTED = "a GuardDuty finding with `id`, `type` and `severity`, by itself, from EventBridge or in an SNS message"
 ENVELOPES_MAX = 3
+FINDING_TYPE = re.compile(r"[A-Z]\w+:\w+/\S")
 
 # Members that are read elsewhere or say nothing about the incident.
 READ_OF_FINDING = {
@@ -55,7 +56,9 @@ def findings(body: Any, result: Outcome, wrapped: int = 0) -> Iterator[Any]:
     """Yields the findings in a body, inside at most three envelopes. Maps the result of an object scan at once, and adds other
     GuardDuty events to the skipped parts."""
     body = camel_case(body)
-    if text(body, "type") and at(body, "severity") is not None and at(body, "service") is not None:
+    there = [name for name in ("severity", "service", "resource") if at(body, name) is not None]
+    # A severity or a service that is missing costs only itself, if the type is one of GuardDuty's.
+    if text(body, "type") and ({"severity", "service"} <= {*there} or (there and FINDING_TYPE.match(text(body, "type") or ""))):
         yield body
         return
     kind = text(body, "detail-type")
