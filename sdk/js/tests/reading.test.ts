@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { techniqueId, readText, severity, stringify, tacticId, text, timestamp, unfold, defineMapper, readJson, Incident } from "../index";
+import { at, techniqueId, readText, severity, stringify, tacticId, text, timestamp, unfold, defineMapper, readJson, Incident } from "../index";
 import { takeProblems } from "../problems";
 
 const cases = (name: string) => JSON.parse(readFileSync(`${process.env.CASES}/${name}.json`, "utf8"));
@@ -72,6 +72,17 @@ test("integers keep all their digits", () => {
   const incident = new Incident("x");
   incident.detail("id", value.id);
   assert.equal(incident.details[0].value, "12345678901234567890");
+});
+
+test("values in the wrong place are absent and reported", () => {
+  takeProblems();
+  const value = { list: [{ a: 1 }], text: "x", none: "N/A", empty: {}, number: 7 };
+  assert.deepEqual([text(value, "text", "a"), text(value, "none", "a"), text(value, "empty"), text(value, "list"), at(value, "list", "a")], [undefined, undefined, undefined, undefined, undefined]);
+  assert.deepEqual(takeProblems(), [
+    "`x` stands where an object is expected; it is left out",
+    '`{"a":1}` stands where a text or a number is expected; it is left out',
+    '`[{"a":1}]` stands where an object is expected; it is left out',
+  ]);
 });
 
 test("JSON inside a text is unfolded, other values stay", () => {

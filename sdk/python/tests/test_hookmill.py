@@ -94,6 +94,18 @@ class Reading(unittest.TestCase):
             begin = "[" * 64 + ('"{' if depth == 64 else '"[[[')
             self.assertTrue(to_json(value).startswith(begin), to_json(value)[:80])
 
+    def test_values_in_the_wrong_place_are_absent_and_reported(self):
+        take_problems()
+        value = {"list": [{"a": 1}], "text": "x", "none": "N/A", "empty": {}, "number": 7}
+        paths = [("text", "a"), ("none", "a"), ("empty",), ("list",), ("list", "a")]
+        self.assertEqual([hookmill.text(value, *path) for path in paths], [None] * 5)
+        expected = [
+            "`x` stands where an object is expected; it is left out",
+            '`{"a":1}` stands where a text or a number is expected; it is left out',
+            '`[{"a":1}]` stands where an object is expected; it is left out',
+        ]
+        self.assertEqual(take_problems(), expected)
+
     def test_json_inside_a_text_is_unfolded_and_other_values_stay(self):
         self.assertEqual(hookmill.unfold('{"sample":true}'), {"sample": True})
         for value in ("[1", "text", "7", 7, None):
