@@ -4,7 +4,7 @@ use crate::loaded::{Loaded, not_loaded};
 use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
-use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
+use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -93,7 +93,7 @@ impl Mappers {
         let verdict = if refusals.is_empty() {
             Verdict::Wait("no mapper is loaded".into())
         } else {
-            Verdict::Failed(Failure { code: FailureCode::Unsupported, message: refusals.join("; ") })
+            Verdict::Failed(MappingFailure { code: FailureCode::Unsupported, message: refusals.join("; ") })
         };
         (verdict, tried)
     }
@@ -169,7 +169,7 @@ pub async fn run(plugin: &Arc<Plugin>, event: &Event, source: &Source) -> (Verdi
     (verdict, trace)
 }
 
-fn verdict(plugin: &Plugin, returned: Result<Result<Reading, Failure>, CallError>) -> Verdict {
+fn verdict(plugin: &Plugin, returned: Result<Result<Reading, MappingFailure>, CallError>) -> Verdict {
     let (code, message) = match returned {
         Ok(Ok(reading)) => return Verdict::Read { plugin: (*plugin.version).clone(), reading },
         Ok(Err(failure)) => (failure.code, failure.message),
@@ -186,5 +186,5 @@ fn verdict(plugin: &Plugin, returned: Result<Result<Reading, Failure>, CallError
         }
     };
     let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
-    Verdict::Failed(Failure { code, message })
+    Verdict::Failed(MappingFailure { code, message })
 }

@@ -1,13 +1,13 @@
 //! Calls mappers: an event in, a checked reading out.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
 use crate::detail::detail;
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
 use hookmill_incident::{
-    Event, Failure, FailureCode, NamedValue, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX,
+    Event, FailureCode, MappingFailure, NamedValue, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX,
     TITLE_BYTES_MAX, Technique, Tlp, check_length, merge_repeats, timestamp,
 };
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 const SOURCE_REF_BYTES_MAX: usize = 512;
 
-type Returned = Result<shapes::Outcome, shapes::MappingError>;
+type Returned = Result<wit::Outcome, wit::MappingError>;
 
 impl Plugin {
     /// Maps one event with the settings of its source, in an instance of its own.
@@ -28,12 +28,14 @@ impl Plugin {
         event: &Event,
         settings: &[NamedValue],
         severity_mapping: &BTreeMap<String, Severity>,
-    ) -> Call<Result<Reading, Failure>> {
+    ) -> Call<Result<Reading, MappingFailure>> {
         let incidents_max = self.compiled.limits.incidents;
         self.call_mapper(event, settings).await.map(|returned| match returned {
             Ok(outcome) => check(outcome, severity_mapping, incidents_max),
-            Err(shapes::MappingError::Malformed(message)) => Err(Failure { code: FailureCode::Malformed, message }),
-            Err(shapes::MappingError::Unsupported(message)) => Err(Failure { code: FailureCode::Unsupported, message }),
+            Err(wit::MappingError::Malformed(message)) => Err(MappingFailure { code: FailureCode::Malformed, message }),
+            Err(wit::MappingError::Unsupported(message)) => {
+                Err(MappingFailure { code: FailureCode::Unsupported, message })
+            }
         })
     }
 
@@ -48,7 +50,7 @@ impl Plugin {
         let mut id = uuid::Uuid::encode_buffer();
         let id = event.id.hyphenated().encode_lower(&mut id);
         let (headers, context, settings) = (fields(&event.headers), fields(&event.context), fields(settings));
-        let argument = shapes::Event {
+        let argument = wit::Event {
             id,
             source: &event.source,
             received_at: event.received_at.unsigned_abs(),
@@ -65,27 +67,27 @@ impl Plugin {
     }
 }
 
-fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
-    values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+fn fields(values: &[NamedValue]) -> Vec<wit::FieldParam<'_>> {
+    values.iter().map(|(name, value)| wit::FieldParam { name, value }).collect()
 }
 
 /// Checks and converts the result of a mapper. An invalid incident makes the whole result fail.
 fn check(
-    outcome: shapes::Outcome,
+    outcome: wit::Outcome,
     severity_mapping: &BTreeMap<String, Severity>,
     incidents_max: usize,
-) -> Result<Reading, Failure> {
+) -> Result<Reading, MappingFailure> {
     let count = outcome.incidents.len();
     if count > incidents_max {
         let message = format!("it returned {count} incidents; at most {incidents_max} are taken");
-        return Err(Failure { code: FailureCode::OutputTooLarge, message });
+        return Err(MappingFailure { code: FailureCode::OutputTooLarge, message });
     }
     let observations = outcome
         .incidents
         .into_iter()
         .enumerate()
         .map(|(index, incident)| {
-            observation(incident, severity_mapping).map_err(|problem| Failure {
+            observation(incident, severity_mapping).map_err(|problem| MappingFailure {
                 code: FailureCode::InvalidIncident,
                 message: format!("incident {} of {count}: {problem}", index + 1),
             })
@@ -94,10 +96,7 @@ fn check(
     Ok(Reading { observations: merge_repeats(observations), skipped: outcome.skipped, problems: outcome.problems })
 }
 
-fn observation(
-    incident: shapes::Incident,
-    severity_mapping: &BTreeMap<String, Severity>,
-) -> Result<Observation, String> {
+fn observation(incident: wit::Incident, severity_mapping: &BTreeMap<String, Severity>) -> Result<Observation, String> {
     check_length("source-ref", &incident.source_ref, SOURCE_REF_BYTES_MAX)?;
     if let Some(title) = &incident.title {
         check_length("title", title, TITLE_BYTES_MAX)?;
@@ -114,8 +113,8 @@ fn observation(
         category: incident.category,
         severity: mapped.or(severity),
         state: incident.state.map(|state| match state {
-            shapes::State::Open => State::Open,
-            shapes::State::Resolved => State::Resolved,
+            wit::State::Open => State::Open,
+            wit::State::Resolved => State::Resolved,
         }),
         tlp: incident.tlp.map(tlp),
         occurred_at: time("occurred-at", incident.occurred_at)?,
@@ -133,7 +132,7 @@ fn observation(
 }
 
 /// Checks and converts an observable.
-pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
+pub(crate) fn observable(observable: wit::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     if kind.is_empty() || !kind.bytes().all(known) {
@@ -161,40 +160,40 @@ fn time(what: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
 }
 
 /// Converts a severity.
-pub(crate) fn severity(severity: shapes::Severity) -> Severity {
+pub(crate) fn severity(severity: wit::Severity) -> Severity {
     match severity {
-        shapes::Severity::Informational => Severity::Informational,
-        shapes::Severity::Low => Severity::Low,
-        shapes::Severity::Medium => Severity::Medium,
-        shapes::Severity::High => Severity::High,
-        shapes::Severity::Critical => Severity::Critical,
+        wit::Severity::Informational => Severity::Informational,
+        wit::Severity::Low => Severity::Low,
+        wit::Severity::Medium => Severity::Medium,
+        wit::Severity::High => Severity::High,
+        wit::Severity::Critical => Severity::Critical,
     }
 }
 
-fn tlp(tlp: shapes::Tlp) -> Tlp {
+fn tlp(tlp: wit::Tlp) -> Tlp {
     match tlp {
-        shapes::Tlp::Clear => Tlp::Clear,
-        shapes::Tlp::Green => Tlp::Green,
-        shapes::Tlp::Amber => Tlp::Amber,
-        shapes::Tlp::AmberStrict => Tlp::AmberStrict,
-        shapes::Tlp::Red => Tlp::Red,
+        wit::Tlp::Clear => Tlp::Clear,
+        wit::Tlp::Green => Tlp::Green,
+        wit::Tlp::Amber => Tlp::Amber,
+        wit::Tlp::AmberStrict => Tlp::AmberStrict,
+        wit::Tlp::Red => Tlp::Red,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::bindings::shapes;
+    use crate::bindings::wit;
     use hookmill_incident::{FailureCode, Reading, Severity};
     use std::collections::BTreeMap;
 
-    fn incident(source_ref: &str) -> shapes::Incident {
-        shapes::Incident {
+    fn incident(source_ref: &str) -> wit::Incident {
+        wit::Incident {
             source_ref: source_ref.into(),
             title: None,
             description: None,
             category: None,
-            severity: Some(shapes::Severity::Low),
+            severity: Some(wit::Severity::Low),
             vendor_severity: None,
             state: None,
             tlp: None,
@@ -208,8 +207,8 @@ mod tests {
         }
     }
 
-    fn checked(incidents: Vec<shapes::Incident>) -> Result<Reading, (FailureCode, String)> {
-        let outcome = shapes::Outcome { incidents, skipped: Vec::new(), problems: Vec::new() };
+    fn checked(incidents: Vec<wit::Incident>) -> Result<Reading, (FailureCode, String)> {
+        let outcome = wit::Outcome { incidents, skipped: Vec::new(), problems: Vec::new() };
         let severity_mapping =
             BTreeMap::from([("p1".to_owned(), Severity::Critical), ("low".into(), Severity::Medium)]);
         check(outcome, &severity_mapping, 2).map_err(|failure| (failure.code, failure.message))
@@ -220,7 +219,7 @@ mod tests {
         for (vendor_severity, expected) in
             [(Some("P1"), Severity::Critical), (Some("P9"), Severity::Low), (None, Severity::Medium)]
         {
-            let incident = shapes::Incident { vendor_severity: vendor_severity.map(str::to_owned), ..incident("r") };
+            let incident = wit::Incident { vendor_severity: vendor_severity.map(str::to_owned), ..incident("r") };
             let reading = checked(vec![incident]).unwrap();
             assert_eq!(reading.observations[0].severity, Some(expected), "{vendor_severity:?}");
         }
@@ -233,7 +232,7 @@ mod tests {
         let message = "incident 2 of 2: source-ref has 0 bytes; expected 1 to 512".to_owned();
         let error = checked(vec![incident("r"), incident("")]).unwrap_err();
         assert_eq!(error, (FailureCode::InvalidIncident, message));
-        let early = shapes::Incident { occurred_at: Some("1601-01-01T00:00:00Z".into()), ..incident("r") };
+        let early = wit::Incident { occurred_at: Some("1601-01-01T00:00:00Z".into()), ..incident("r") };
         assert_eq!(checked(vec![early]).unwrap_err().0, FailureCode::InvalidIncident);
     }
 }

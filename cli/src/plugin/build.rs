@@ -53,7 +53,7 @@ impl Build {
         }
         let count = rows.len();
         println!("{}", table(["FILE", "VERSION", "SIZE", "SHA256"], rows));
-        eprintln!("built and checked {count} in {:.1} s", started.elapsed().as_secs_f64());
+        eprintln!("built and checked {count} plugins in {:.1} s", started.elapsed().as_secs_f64());
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Builds Python projects to components with componentize-py and the packages of the project's virtual environment.
 
 use super::built::Built;
-use super::entry::{Entry, SDK};
+use super::entry::{Entry, SDK, WORLD};
 use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -74,7 +74,7 @@ impl Project {
             if let Some(environment) = &environment {
                 command.env("VIRTUAL_ENV", environment);
             }
-            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", &entry.world]);
+            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", WORLD]);
             command.args(["componentize", module, "--python-path"]).arg(&entry.folder);
             command.arg("--python-path").arg(entry.folder.join(SDK)).arg("--output").arg(out);
             command

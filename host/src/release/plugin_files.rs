@@ -30,7 +30,7 @@ pub struct FileStamp {
     inode: u64,
     modified: ChangeTime,
     changed: ChangeTime,
-    /// When the file's signature and the lock file were changed.
+    /// The times of change of the file's signature and of the lock file.
     trust_changed: [Option<ChangeTime>; 2],
 }
 
@@ -58,7 +58,7 @@ fn change_time(metadata: &Metadata) -> ChangeTime {
 
 /// The state of one file.
 #[derive(Debug)]
-struct FileState {
+struct WatchedFile {
     stamp: FileStamp,
     stamp_since: Instant,
     /// The stamp of the file when it was last loaded.
@@ -68,7 +68,7 @@ struct FileState {
     retry_at: Option<Instant>,
 }
 
-impl FileState {
+impl WatchedFile {
     fn new(stamp: FileStamp, now: Instant) -> Self {
         Self { stamp, stamp_since: now, loaded: None, is_loading: false, gone_since: None, retry_at: None }
     }
@@ -119,7 +119,7 @@ pub struct FileChanges {
 pub struct PluginFiles {
     folder: PathBuf,
     lock: Option<PathBuf>,
-    files: BTreeMap<String, FileState>,
+    files: BTreeMap<String, WatchedFile>,
 }
 
 impl PluginFiles {
@@ -140,7 +140,7 @@ impl PluginFiles {
 
     /// Returns whether every file that was seen has been loaded and is unchanged since.
     pub fn is_settled(&self) -> bool {
-        self.files.values().all(FileState::is_settled)
+        self.files.values().all(WatchedFile::is_settled)
     }
 
     /// Looks at the folder and returns what changed.
@@ -156,7 +156,7 @@ impl PluginFiles {
         let now = Instant::now();
         let mut changes = FileChanges::default();
         for (name, stamp) in &found {
-            let file = self.files.entry(name.clone()).or_insert_with(|| FileState::new(*stamp, now));
+            let file = self.files.entry(name.clone()).or_insert_with(|| WatchedFile::new(*stamp, now));
             if file.see(*stamp, now) {
                 file.begin_loading();
                 changes.to_load.push((name.clone(), *stamp));
@@ -216,9 +216,18 @@ impl PluginFiles {
 }
 
 /// Returns `NAME` of `…/NAME.wasm`, if that is a plugin's name.
-fn plugin_name(path: &Path) -> Option<&str> {
+pub fn plugin_name(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?.strip_suffix(".wasm")?;
     is_name(name).then_some(name)
+}
+
+/// Checks the size of a plugin file.
+///
+/// # Errors
+/// Returns an error if the file is too large.
+pub fn check_size(bytes: u64) -> Result<()> {
+    ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
+    Ok(())
 }
 
 /// Reads a file. Returns `None` if the file changed since it was looked at; the next look finds the change.
@@ -226,8 +235,8 @@ fn plugin_name(path: &Path) -> Option<&str> {
 /// # Errors
 /// Returns an error if the file cannot be read or is too large.
 pub async fn read_plugin(path: &Path, stamp: FileStamp) -> Result<Option<Vec<u8>>> {
-    ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
-    let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
+    check_size(stamp.bytes)?;
+    let bytes = tokio::fs::read(path).await.context("the file cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| FileStamp::of(&metadata, stamp.trust_changed));
     Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))
 }
