@@ -26,7 +26,7 @@ OTHERS = guardduty okta
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint payloads outside bench benches fuzz deny doc sbom mappers build setup
+.PHONY: demo check test verify verify-rest soak lint payloads sdks outside bench benches fuzz deny doc sbom mappers build setup
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -36,7 +36,7 @@ check: lint
 	$(RUN_TESTS) --lib --bins
 
 # Also the bundled plugins, end-to-end tests of the program, doc tests, and payloads of the plugins that are not in Rust.
-test: check mappers payloads
+test: check mappers payloads sdks
 	$(RUN_TESTS) --test '*'
 	cargo test --workspace --doc
 
@@ -60,6 +60,11 @@ lint: setup
 # The payloads of the mappers in TypeScript and Python.
 payloads: mappers
 	for name in $(OTHERS); do $(HOOKMILL) plugin test plugins/$$name --plugin target/plugins/$$name.wasm || exit 1; done
+
+# The SDKs for TypeScript and Python, without a host.
+sdks: mappers
+	node sdk/js/test.mjs
+	PYTHONPATH=sdk/python:sdk/python/stubs plugins/guardduty/.venv/bin/python -B -m unittest -q discover sdk/python/tests
 
 # The host beside signature libraries of others, its API under schemathesis, plugins of every language.
 outside: mappers

@@ -260,6 +260,15 @@ async fn instances_share_nothing_and_mapping_is_deterministic() {
     assert_eq!(host.log().matches("a guest").count(), 100);
 }
 
+/// Go makes such modules. They get the adapter of the engine.
+#[tokio::test]
+async fn modules_for_wasi_preview_1_are_adapted_and_their_clock_runs() {
+    let folder = Folder::new("sources: { preview1: { scheme: none } }").with("preview1", &guest("preview1"));
+    let host = folder.start().await;
+    assert_eq!(host.post("preview1", "x").await.status_word(), "accepted");
+    assert_eq!(host.get("/api/incidents?source=preview1").await["data"][0]["source_ref"], "1");
+}
+
 /// Hanging calls of some plugins do not keep another plugin's events from being mapped.
 #[tokio::test]
 async fn bad_plugins_do_not_delay_others() {

@@ -13,6 +13,7 @@ mod mutant;
 mod outcome;
 mod receiver;
 mod server;
+mod wire;
 
 mod api;
 mod commands;
@@ -35,6 +36,8 @@ mod pull;
 mod releases;
 mod reload;
 mod schemes;
+mod senders;
+mod slow_senders;
 mod sources;
 mod storage;
 mod stream;

@@ -17,8 +17,8 @@ use uuid::Uuid;
 /// Language, plugin and the payload that it maps.
 const MAPPERS: [(&str, &str, &str); 3] = [
     ("Rust", "crowdstrike", "seed"),
-    ("TypeScript", "okta", "system_log_account_lock_lowercased"),
-    ("Python", "guardduty", "finding_high_8_priv_esc"),
+    ("TypeScript", "okta", "account-lock-lowercased"),
+    ("Python", "guardduty", "role-policy-changed"),
 ];
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);

@@ -6,6 +6,7 @@
 mod built;
 mod entry;
 mod javascript;
+mod memory;
 mod program;
 mod python;
 mod rust;

@@ -4,6 +4,7 @@ use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
+use crate::failed_tokens::FailedTokens;
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
@@ -55,14 +56,18 @@ pub struct Edge {
     pub tls: LiveTls,
     /// The certificate of `admin_listen`.
     pub admin_tls: LiveTls,
+    /// The requests to the API without a valid token.
+    pub failed_tokens: FailedTokens,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
     /// The rate limit of logged internal errors.
     pub logged_errors: RateLimit,
-    /// The limits of request bodies.
+    /// The limits of payloads.
     pub bodies: Bodies,
+    /// The limits of the bodies of API requests, whose memory no payload can use.
+    pub api_bodies: Bodies,
     /// The disk that holds the data folder.
     pub disk: Disk,
     /// When the rows that `/metrics` shows were last counted.
@@ -82,8 +87,8 @@ impl Host {
         let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
         let store = &self.pipeline.store;
-        self.deliverer.expect(&notifications);
-        self.registry.reconfigure(config.sources, store.set_outbound(rows, rules, public_url.clone())).await?;
+        let outbound = self.deliverer.expect(&notifications, store.set_outbound(rows, rules, public_url.clone()));
+        self.registry.reconfigure(config.sources, outbound).await?;
         self.puller.replace(config.pulls);
         self.edge.tls.replace(tls);
         self.edge.admin_tls.replace(admin_tls);

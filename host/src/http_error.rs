@@ -48,9 +48,9 @@ pub enum HttpError {
     /// Too many requests are waiting already.
     #[error("the host is overloaded; try again later")]
     Overloaded,
-    /// The database takes no writes at the moment.
-    #[error("nothing can be stored at the moment; try again")]
-    StoreBusy,
+    /// The store takes no writes now.
+    #[error("{0}; try again later")]
+    StoreBusy(StoreError),
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
@@ -107,13 +107,13 @@ impl HttpError {
                 (StatusCode::UNAUTHORIZED, "timestamp_expired")
             }
             Self::Refused(Refusal::TooLarge { .. }) | Self::Body(BodyError::TooLarge { .. }) => TOO_LARGE,
-            Self::Body(BodyError::Timeout(_)) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::Body(BodyError::Timeout(_) | BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Overloaded
             | Self::Body(BodyError::Overloaded)
             | Self::Refused(Refusal::CertificateUnavailable(_))
             | Self::NotConfirmed(_) => OVERLOADED,
-            Self::StoreBusy => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
+            Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused => (StatusCode::FORBIDDEN, "forbidden"),
@@ -135,7 +135,7 @@ impl IntoResponse for HttpError {
         let body = Json(ErrorAnswer { error });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
-            Self::StoreBusy => Some(STORE_RETRY_AFTER_S),
+            Self::StoreBusy(StoreError::Blocked) => Some(STORE_RETRY_AFTER_S),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
             _ => None,
         };
@@ -175,7 +175,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
-            StoreError::Busy(_) => Self::StoreBusy,
+            StoreError::Busy | StoreError::Blocked | StoreError::Closed => Self::StoreBusy(error),
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }

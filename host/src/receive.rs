@@ -1,14 +1,16 @@
 //! Receives payloads over HTTP and answers their senders.
 
 mod answer;
+mod near_miss;
 
-use crate::bodies::ReadBody;
+use crate::bodies::{Origin, ReadBody};
 use crate::dry_run::DryRun;
 use crate::extract::Path;
 use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
+use crate::peer;
 use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::routes::routes;
@@ -24,7 +26,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::{LastError, Recorded};
+use hookmill_store::Recorded;
+pub use near_miss::{unknown_method, unknown_path};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,10 +36,6 @@ use uuid::Uuid;
 
 /// Unknown source names are truncated to this many characters; valid names are shorter.
 const SHOWN_CHARS_MAX: usize = 80;
-
-/// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
-#[derive(Clone, Copy, Debug)]
-pub struct DryRunMarker;
 
 routes! { pub routes, ROUTES;
     "/api/webhooks/{source}" => post(webhook).get(challenge);
@@ -56,7 +55,6 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRunMarker>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
@@ -65,7 +63,7 @@ pub async fn webhook(
     // Sources that the host reads do not post.
     let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
-        host.pipeline.metrics.received(UNKNOWN);
+        host.pipeline.received(None);
         if let Some(why) = host.pipeline.sources.unusable().get(&target.source) {
             return refuse(
                 &host,
@@ -80,17 +78,10 @@ pub async fn webhook(
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
-    if dry_run.is_some() {
-        return match dry_run_of(&host, arrived).await {
-            Ok(dry_run) => Json(dry_run).into_response(),
-            Err(error) => error.into_response(),
-        };
-    }
-    host.pipeline.metrics.received(&source.name);
-    source.tally.count(|tally| tally.received += 1);
+    host.pipeline.received(Some(&source));
     async {
         match take(&host, arrived).await {
-            Ok(AcceptedPayload::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(AcceptedPayload::Recorded(recorded)) => answer(&source, recorded),
             Ok(AcceptedPayload::Handshake(answer)) => {
                 info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
                 answer
@@ -107,32 +98,47 @@ pub async fn webhook(
 pub async fn challenge(
     State(host): State<Arc<Host>>,
     Path(target): Path<Target>,
+    Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Response {
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
-    let source = host.pipeline.sources.get(&target.source).filter(|source| source.settings.admits(peer));
-    match source.and_then(|source| Some((handshake::okta(&source, &headers)?, source))) {
+    let source = host.pipeline.sources.get(&target.source);
+    let admitted = source.as_ref().filter(|source| source.settings.admits(peer));
+    match admitted.and_then(|source| Some((handshake::okta(source, &headers)?, source))) {
         Some((answer, source)) => {
             info!(source = %source.name, "handshake answered with {}", answer.status());
             answer
         }
-        None => ([(ALLOW, "POST")], HttpError::MethodNotAllowed).into_response(),
+        None => ([(ALLOW, "POST")], near_miss::refuse_for(&host, source.as_deref(), id, HttpError::MethodNotAllowed))
+            .into_response(),
     }
 }
 
 /// A request whose body has not been read yet.
-struct Arrived<'s> {
-    id: Uuid,
-    source: &'s Arc<Source>,
-    peer: Option<IpAddr>,
-    token: Option<String>,
-    query: Option<String>,
-    headers: HeaderMap,
-    body: Body,
+#[derive(Debug)]
+pub struct Arrived<'s> {
+    /// The event's id, if the request becomes one.
+    pub id: Uuid,
+    /// The source in the path.
+    pub source: &'s Arc<Source>,
+    /// The address of the sender.
+    pub peer: Option<IpAddr>,
+    /// The token in the path.
+    pub token: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
 }
 
-async fn dry_run_of(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
+/// Takes a request through all stages without their effects.
+///
+/// # Errors
+/// Returns an error if the request is refused before its payload is verified, or the store fails.
+pub async fn dry_run(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
     admit(&arrived)?;
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.dry_run(unverified).await?)
@@ -155,10 +161,11 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
-    let Arrived { id, source, token, query, headers, body, .. } = arrived;
+    let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = host.pipeline.store.clock().now_ms();
     let bytes_max = source.settings.payload_bytes_max;
-    let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
+    let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
+    let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
         host.edge.bodies.make_room(&mut read, bytes_max).await?;
     }
@@ -168,14 +175,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
     let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
-    host.pipeline.metrics.error(name, code);
-    if let Some(source) = source {
-        let now = host.pipeline.store.clock().now_ms();
-        source.tally.count(|tally| {
-            tally.refused += 1;
-            tally.last_error = Some(LastError::new(now, code, &error.to_string()));
-        });
-    }
+    host.pipeline.refused(source, code, &error.to_string());
     // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
@@ -186,8 +186,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
 }
 
 /// Answers the sender of a stored event.
-fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
-    host.pipeline.count(source, &recorded);
+fn answer(source: &Source, recorded: Recorded) -> Response {
     let Recorded { state, duplicate, .. } = recorded;
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {

@@ -1,7 +1,8 @@
 //! The result of mapping an event: the verdict before it is stored, the state after.
 
-use crate::{Event, Number, PluginVersion, Reading, words};
+use crate::{Event, Number, PluginVersion, Reading, TriageCode, words};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 words!(
@@ -42,6 +43,21 @@ words!(
     }
 );
 
+impl From<FailureCode> for TriageCode {
+    /// Returns the code for the failure of a playbook that has this code for a mapper.
+    fn from(code: FailureCode) -> Self {
+        match code {
+            FailureCode::DeadlineExceeded => Self::DeadlineExceeded,
+            FailureCode::MemoryExceeded => Self::MemoryExceeded,
+            FailureCode::OutputTooLarge => Self::OutputTooLarge,
+            FailureCode::Trapped => Self::Trapped,
+            FailureCode::Unsupported => Self::NotLoaded,
+            FailureCode::Malformed => Self::Refused,
+            FailureCode::InvalidIncident => Self::InvalidAction,
+        }
+    }
+}
+
 /// The reason why an event was not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingFailure {
@@ -65,8 +81,8 @@ pub enum Verdict {
     Wait(String),
     /// Mapping failed.
     Failed(MappingFailure),
-    /// The source has `plugin: none`.
-    NotMapped,
+    /// No mapper is to be called, for this reason.
+    NotMapped(Cow<'static, str>),
 }
 
 impl Verdict {
@@ -76,7 +92,7 @@ impl Verdict {
             Self::Wait(reason) => reason,
             Self::Failed(failure) => &failure.message,
             Self::Read { .. } => "it was read",
-            Self::NotMapped => "the source has `plugin: none`",
+            Self::NotMapped(reason) => reason,
         }
     }
 }

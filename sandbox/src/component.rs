@@ -14,6 +14,8 @@ pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
 /// The package of the interfaces that the host calls; each interface has the name of its kind.
 const PACKAGE: &str = "hookmill:plugin";
 const API_VERSION: &str = "0.1.0";
+/// The module from which modules for WASI preview 1 import: those of Go, and of C and Zig with their libraries.
+const PREVIEW1: &str = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 const MIB: usize = 1024 * 1024;
 /// The limit for other plugins.
 const MEMORY_BYTES: usize = 64 * MIB;
@@ -103,7 +105,8 @@ pub(crate) fn compile(
     Ok(component)
 }
 
-/// Returns a component unchanged, and converts a core module that carries its component type to a component.
+/// Returns a component unchanged, and converts a core module that carries its component type to a component. A module for
+/// WASI preview 1 gets the engine's adapter, which turns its imports into those of WASI 0.2.
 ///
 /// # Errors
 /// Returns an error if the bytes are neither.
@@ -122,6 +125,10 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         .validate(true)
         .module(bytes)
         .context("the file is a core module without a component type; build it against wit/plugin.wit")?;
+    if bytes.windows(PREVIEW1.len()).any(|name| name == PREVIEW1.as_bytes()) {
+        let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+        encoder = encoder.adapter(PREVIEW1, adapter).context("the module cannot be adapted from WASI preview 1")?;
+    }
     let component = encoder.encode().context("the core module does not fit the component type in the file")?;
     Ok(component.into())
 }

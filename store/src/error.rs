@@ -1,16 +1,22 @@
-//! The error of a write, and the reasons why the store cannot be used for a while.
+//! The error of a write or a read.
 
 use std::sync::Arc;
 
-/// The reason why a write was not made.
+/// The reason why a write was not made, or a read has no result.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Too many reads or writes wait already, or a read took too long.
-    #[error("the store is overloaded")]
+    /// Too many reads wait already, or a read took too long.
+    #[error("too many reads of the store, or a read that takes too long")]
     Overloaded,
-    /// The database takes no writes at the moment: the disk is full, or another program has locked the database.
-    #[error("the store cannot write: {0}")]
-    Busy(Arc<str>),
+    /// Too many writes wait already.
+    #[error("too many writes wait for the store")]
+    Busy,
+    /// The disk is full, or another program has locked the database.
+    #[error("the database accepts no writes at the moment")]
+    Blocked,
+    /// The store takes no writes any more.
+    #[error("the store is closed")]
+    Closed,
     /// The write itself failed.
     #[error("the store failed: {0:#}")]
     Failed(Arc<anyhow::Error>),

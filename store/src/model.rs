@@ -10,14 +10,14 @@ mod operation;
 mod random;
 
 use crate::clock::Clock;
-use crate::ledger::{DeliveryStatus, Ledger};
-use crate::rows::{Outbound, QueuePosition};
+use crate::ledger::{Ledger, Tx, is_repeat};
+use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
 use dump::TABLES;
-use hookmill_incident::EventStatus;
 use hookmill_incident::id::row_key;
+use hookmill_incident::{EventStatus, RepeatKey};
 use memory::Memory;
 use operation::ModelOperation;
 use rand::RngExt;
@@ -28,7 +28,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const STEPS: usize = 400;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
@@ -124,6 +126,8 @@ impl Model {
     /// Runs operations in the store at the same time, and in memory one after the other.
     async fn run_together(&mut self, operations: Vec<ModelOperation>) {
         let operations: Vec<Arc<ModelOperation>> = operations.into_iter().map(Arc::new).collect();
+        let topics = self.topics();
+        let mut changed = Changed::default();
         let mut running = JoinSet::new();
         for (index, operation) in operations.iter().cloned().enumerate() {
             let store = self.store().clone();
@@ -137,11 +141,11 @@ impl Model {
                 clock: &self.clock,
                 policy: &self.policy,
                 outbound: self.outbound.clone(),
-                changed: Changed::default(),
+                changed,
             };
             let expected = operation.run_in_memory(&mut ledger);
             let Ledger { rows, outbound, .. } = ledger;
-            (self.memory, self.outbound) = (rows, outbound);
+            (self.memory, self.outbound, changed) = (rows, outbound, ledger.changed);
             let place = self.place();
             let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}\nof {operation:?}"));
             let expected = expected.unwrap_or_else(|error| panic!("{place}: in memory: {error:#}\nof {operation:?}"));
@@ -149,6 +153,18 @@ impl Model {
         }
         let (outbound, expected) = (self.store().outbound(), &self.outbound);
         assert_eq!(outbound.destinations, expected.destinations, "{}", self.place());
+        let published = topics.map(|topic| topic.has_changed().expect("an open store"));
+        let expected = [changed.deliveries, changed.retries, changed.queued, changed.triage];
+        assert_eq!(published, expected, "{}: the topics of {operations:#?}", self.place());
+        if let Some(newest) = changed.newest_audit {
+            assert_eq!(*self.store().watch_audit().borrow(), newest, "{}", self.place());
+        }
+    }
+
+    /// Returns the topics without a value, in the order of [`Changed`].
+    fn topics(&self) -> [watch::Receiver<()>; 4] {
+        let store = self.store();
+        [store.watch_deliveries(), store.watch_retries(), store.watch_queued(), store.watch_triage()]
     }
 
     fn store(&self) -> &Arc<Store> {
@@ -185,7 +201,7 @@ impl Model {
             let expected: Vec<_> = memory.events.values().filter(|row| row.state.status == status).collect();
             let rows = store.events_with_status(status, 0, 10_000).await.expect("events");
             let ids: Vec<_> = rows.iter().map(|row| (row.event.id, row.event.repeat_key.clone())).collect();
-            let expected: Vec<_> = expected.iter().map(|row| (row.event.id, row.event.repeat_key.clone())).collect();
+            let expected: Vec<_> = expected.iter().map(|row| (row.event.id, as_read(&row.event.repeat_key))).collect();
             assert_eq!(ids, expected, "{place}: events that are {status}");
             assert_eq!(store.count_events(status).await.expect("a count"), expected.len() as i64, "{place}");
         }
@@ -225,6 +241,18 @@ impl Model {
         let expected: Vec<_> = memory.deliveries.values().rev().map(|row| row.id).collect();
         assert_eq!(ids, expected, "{place}: all deliveries");
         self.compare_audit().await;
+        self.compare_repeats().await;
+    }
+
+    /// Compares whether the newest events would be repeats if they came again now.
+    async fn compare_repeats(&mut self) {
+        let newest: Vec<_> = self.memory.events.values().rev().take(10).map(|row| row.event.clone()).collect();
+        for mut event in newest {
+            event.received_at = self.clock.now_ms();
+            let expected = is_repeat(&event, self.policy.dedup, |key| self.memory.find_repeat(key)).expect("an answer");
+            let answer = self.store().is_repeat(event.clone()).await.expect("an answer");
+            assert_eq!(answer, expected, "{}: whether it is a repeat: {event:?}", self.place());
+        }
     }
 
     /// Compares the audit trail of one incident.
@@ -237,6 +265,9 @@ impl Model {
         let entries = self.memory.audit.values().filter(|entry| entry.incident == row_key(row.id));
         let expected: Vec<_> =
             entries.map(|entry| (entry.operation, entry.at, entry.request_id.clone(), entry.object.clone())).collect();
+        // Another id with the same row key.
+        let another = IncidentKey::Id(Uuid::from_u128(row.id.as_u128() ^ 1));
+        assert!(self.store().audit(another, None, 7).await.expect("no trail").is_none());
         let (mut trail, mut after) = (Vec::new(), None);
         loop {
             let page =
@@ -257,4 +288,12 @@ impl Model {
 fn open(folder: &Path, policy: &Policy, now: i64) -> Store {
     let clock = |last_key| Clock::fixed(now, last_key);
     Store::open_with(folder, 64, policy.clone(), Box::new(|_, _| {}), clock).expect("a store")
+}
+
+/// Returns a repeat key as it is read again. Whether a delivery id was signed does not matter any more then.
+fn as_read(key: &RepeatKey) -> RepeatKey {
+    match key {
+        RepeatKey::UnsignedDeliveryId { id, .. } => RepeatKey::DeliveryId(id.clone()),
+        key => key.clone(),
+    }
 }

@@ -1,12 +1,13 @@
 //! The reads that a database offers. Each one reads a single snapshot.
 
+use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
-use hookmill_incident::{AuditEntry, EventStatus};
+use hookmill_incident::{AuditEntry, Event, EventStatus};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) trait Reads {
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
     fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;
@@ -69,6 +71,7 @@ pub(crate) trait Reads {
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;
+    fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

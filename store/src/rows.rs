@@ -5,6 +5,7 @@ mod delivery;
 mod destination;
 mod event;
 mod incident;
+mod operator_action;
 mod page;
 mod report;
 mod source;
@@ -15,12 +16,13 @@ mod version;
 
 pub use cursor::Cursor;
 pub use delivery::{
-    Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DueDeliveries, DueDelivery, Message, Next,
-    QueuePosition,
+    Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DeliveryStatus, DueDeliveries, DueDelivery, Message,
+    Next, QueuePosition,
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
 pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
+pub use operator_action::OperatorAction;
 pub use page::{Listed, Page, Unreadable};
 pub use report::{Difference, Differences, FieldChange, Report};
 pub use source::{SecretRow, SourceRow};

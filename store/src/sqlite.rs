@@ -18,6 +18,7 @@ mod gate;
 mod health;
 mod incidents;
 mod log;
+mod operator_actions;
 mod pages;
 mod queue;
 mod readers;
@@ -120,7 +121,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Writes, or returns [`StoreError::Overloaded`] without waiting if too many writes wait.
+    /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
     pub async fn try_write<A: Send + 'static>(
         &self,
         run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,

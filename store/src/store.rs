@@ -4,6 +4,7 @@ mod deliveries;
 mod destinations;
 mod events;
 mod incidents;
+mod operator_actions;
 mod plugins;
 mod sources;
 mod tokens;
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::StoreError;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
 use crate::ledger::PlainWrites;
-use crate::options::{OnCommit, Policy, Shared};
+use crate::options::{Dedup, OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
@@ -39,6 +40,7 @@ pub struct Store {
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
+    dedup: Dedup,
     pub(crate) leases: LocalLeases,
     data_dir: PathBuf,
     /// Held for as long as the store is open.
@@ -78,12 +80,13 @@ impl Store {
         let outbound = Arc::new(ArcSwap::default());
         let silent = ArcSwap::from_pointee(opened.silent_sources()?);
         let topics = Arc::new(Topics::new(opened.newest_audit()?));
+        let dedup = policy.dedup;
         let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
         let shared =
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
         let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
-        Ok(Self { database, clock, outbound, silent, topics, leases, data_dir, _lock: lock })
+        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
     }
 
     /// Returns the clock of the host.
@@ -136,6 +139,11 @@ impl Store {
     /// Watches for deliveries that may be due.
     pub fn watch_deliveries(&self) -> watch::Receiver<()> {
         self.topics.watch_deliveries()
+    }
+
+    /// Watches for requests to attempt deliveries now, whatever the host waits for.
+    pub fn watch_retries(&self) -> watch::Receiver<()> {
+        self.topics.watch_retries()
     }
 
     /// Watches for events that are to be mapped again.

@@ -67,7 +67,7 @@ async fn run(seed: u64) {
         }
         if step % 6 == 5 {
             let id = *known.iter().next().unwrap();
-            store.delete(IncidentKey::Id(id), "delete".into()).await.unwrap();
+            store.delete(IncidentKey::Id(id), "operator".into(), "delete".into()).await.unwrap();
         }
     }
     store.close();
@@ -359,7 +359,7 @@ async fn deliveries_are_read_ahead_by_bytes() {
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
     for _ in 0..12 {
         let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
-        let verdict = Verdict::NotMapped;
+        let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
         let mapped = Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new() };
         assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
     }

@@ -26,11 +26,9 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ListedItem<ShownIncident>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let filter = IncidentFilter {
-        status: parameters.words("status", &statuses)?,
-        severity: parameters.words("severity", &severities)?,
+        status: parameters.words("status", Status::ALL)?,
+        severity: parameters.words("severity", Severity::ALL)?,
         source: parameters.all("source"),
         source_ref: parameters.all("source_ref"),
         tag: parameters.all("tag"),
@@ -126,9 +124,10 @@ pub(super) async fn patch(
 pub(super) async fn delete(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
+    Extension(Caller(by)): Extension<Caller>,
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
-    let deleted = host.pipeline.store.delete(incident_key(&which)?, request_id.to_string()).await?;
+    let deleted = host.pipeline.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
 }
 

@@ -9,6 +9,7 @@ use hookmill_incident::{
     Details, Difference, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 
 /// One in this many revisions is kept whole, so that an old one is restored in few steps.
 const WHOLE_EVERY: u64 = 16;
@@ -35,10 +36,12 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Ok(row))
     }
 
-    /// Deletes an incident. Its audit entries are kept. Returns whether the incident existed.
-    pub fn delete(&mut self, which: IncidentKey, request_id: &str) -> Result<bool> {
+    /// Deletes an incident. Its audit entries are kept, and the last one names who deleted the incident. Returns whether
+    /// the incident existed.
+    pub fn delete(&mut self, which: IncidentKey, by: &str, request_id: &str) -> Result<bool> {
         let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
-        let (before, details) = (Some(&row), Some(&Details::new()));
+        let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
+        let (before, details) = (Some(&row), Some(&details));
         let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
         self.rows.keep_difference(row.newest_audit, &Difference::default(), Some(audit))?;
         self.rows.delete_incident(row.id, audit)?;
@@ -46,14 +49,21 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(true)
     }
 
-    /// Applies one observation: creates an incident, changes it, or only counts the event.
-    pub(super) fn apply(&mut self, observation: &Observation, origin: &Origin) -> Result<IncidentRef> {
+    /// Applies one observation: creates an incident, changes it, or only counts the event. `counted` are the incidents
+    /// that have counted the event before: one with many events does not list all of them.
+    pub(super) fn apply(
+        &mut self,
+        observation: &Observation,
+        origin: &Origin,
+        counted: &[IncidentRef],
+    ) -> Result<IncidentRef> {
         let now = self.clock.now();
         let Some(mut row) = self.open_incident(observation, origin)? else {
             return self.create(observation, origin, now);
         };
         let before = row.clone();
-        if !row.event_ids.contains(&origin.event_id) {
+        let is_counted = counted.iter().any(|incident| incident.id == row.id);
+        if !is_counted && !row.event_ids.contains(&origin.event_id) {
             row.occurrences += 1;
             if row.event_ids.len() == EVENT_IDS_MAX {
                 row.event_ids.remove(0);

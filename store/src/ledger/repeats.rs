@@ -1,6 +1,7 @@
 //! Recognition of repeated events.
 
 use super::{KnownEvent, Ledger, RepeatKeyRow, Tx};
+use crate::Dedup;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, RepeatKey};
@@ -10,64 +11,136 @@ use std::time::Duration;
 /// The number of repeat keys that one write removes.
 const KEYS_PER_WRITE: usize = 1000;
 
-fn known(event: &Event) -> KnownEvent {
-    KnownEvent { key: row_key(event.id), received_at: event.received_at }
+/// Returns whether an event would be a repeat; `find` returns the event of a repeat key.
+pub(crate) fn is_repeat(
+    event: &Event,
+    dedup: Dedup,
+    mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>,
+) -> Result<bool> {
+    for identity in Identity::all_of(event, dedup).into_iter().flatten() {
+        if identity.find(&mut find)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A property by which an event is recognised.
+enum Identity<'a> {
+    /// One key, with the time that the sender signed.
+    Signed(RepeatKeyRow<'a>),
+    /// Keys with windows of the time of arrival.
+    Arrived(Windows<'a>),
+}
+
+/// A key with an identity of the event, which was remembered before.
+struct FoundKey {
+    /// The time in the key.
+    at: i64,
+    event: KnownEvent,
+}
+
+impl<'a> Identity<'a> {
+    /// Returns the identities of an event; one that was remembered is enough to recognise a repeat. An event with an id
+    /// that is not signed has a second identity, because anyone who saw the event can send it with another id.
+    fn all_of(event: &'a Event, dedup: Dedup) -> [Option<Self>; 2] {
+        let (source, digest) = (&*event.source, event.digest);
+        let arrived = |window: Duration, digest, is_renewed| {
+            let (window_ms, received_at) = ((window.as_millis() as i64).max(1), event.received_at);
+            Self::Arrived(Windows { source, digest, received_at, window_ms, is_renewed })
+        };
+        let delivery = |id: &str| {
+            let digest = Sha256::new_with_prefix(digest).chain_update(id).finalize().into();
+            // Renewed: an event that its sender repeats for ever is recognised for ever.
+            arrived(dedup.retention, digest, true)
+        };
+        let content = |signed_at: Option<i64>| match signed_at {
+            Some(at) => Self::Signed(RepeatKeyRow { at, source, digest: &event.digest }),
+            None => arrived(dedup.window, digest, false),
+        };
+        match &event.repeat_key {
+            RepeatKey::SignedAt(at) => [Some(content(Some(*at))), None],
+            RepeatKey::Body => [Some(content(None)), None],
+            RepeatKey::DeliveryId(id) => [Some(delivery(id)), None],
+            RepeatKey::UnsignedDeliveryId { id, signed_at } => [Some(delivery(id)), Some(content(*signed_at))],
+        }
+    }
+
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>) -> Result<Option<FoundKey>> {
+        match self {
+            Self::Signed(key) => Ok(find(key)?.map(|event| FoundKey { at: key.at, event })),
+            Self::Arrived(windows) => windows.find(find),
+        }
+    }
+
+    /// Returns the key to write, after `found` was or was not found.
+    fn new_key(&self, found: Option<&FoundKey>) -> Option<RepeatKeyRow<'_>> {
+        match (self, found) {
+            (Self::Signed(key), None) => Some(*key),
+            // A key that is there already is too old to count, and is replaced.
+            (Self::Arrived(windows), None) => Some(windows.key(windows.end())),
+            (Self::Arrived(windows), Some(found)) if windows.is_renewed && found.at < windows.end() => {
+                Some(windows.key(windows.end()))
+            }
+            (_, Some(_)) => None,
+        }
+    }
+}
+
+/// The window into which an event's time of arrival falls, and the windows beside it.
+struct Windows<'a> {
+    source: &'a str,
+    digest: [u8; 32],
+    received_at: i64,
+    window_ms: i64,
+    /// Whether a key is kept until no repeat arrives for a whole window.
+    is_renewed: bool,
+}
+
+impl Windows<'_> {
+    /// Returns the end of the event's window, so that its key is not removed before the last event of the window.
+    fn end(&self) -> i64 {
+        self.received_at - self.received_at.rem_euclid(self.window_ms) + self.window_ms
+    }
+
+    fn key(&self, at: i64) -> RepeatKeyRow<'_> {
+        RepeatKeyRow { at, source: self.source, digest: &self.digest }
+    }
+
+    /// Returns the event that this one repeats, after the end of its window.
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>) -> Result<Option<FoundKey>> {
+        // The time of arrival and not that of the event's id: ids stay ahead after the clock went back.
+        let is_near = |known: &KnownEvent| self.received_at.abs_diff(known.received_at) < self.window_ms.unsigned_abs();
+        // Writes do not come in the order of arrival: the other event may lie in the next window.
+        for at in [self.end() - self.window_ms, self.end(), self.end() + self.window_ms] {
+            if let Some(event) = find(&self.key(at))?.filter(|known| self.is_renewed || is_near(known)) {
+                return Ok(Some(FoundKey { at, event }));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl<T: Tx> Ledger<'_, T> {
-    /// Returns whether an event would be a repeat.
-    pub fn is_repeat(&mut self, event: &Event) -> Result<bool> {
-        self.rows.begin_dry_run()?;
-        let known = self.remember(event)?;
-        self.rows.undo_dry_run()?;
-        Ok(known.is_some())
-    }
-
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
-        let dedup = self.policy.dedup;
-        match &event.repeat_key {
-            RepeatKey::SignedAt(at) => {
-                let repeat = RepeatKeyRow { at: *at, source: &event.source, digest: &event.digest };
-                Ok(self.rows.add_repeat(&repeat, known(event))?.map(|known| known.key))
-            }
-            RepeatKey::DeliveryId(id) => {
-                let digest: [u8; 32] = Sha256::new_with_prefix(event.digest).chain_update(id).finalize().into();
-                // Renewed: an event that its sender repeats for ever is recognised for ever.
-                self.remember_for(event, dedup.retention, &digest, true)
-            }
-            RepeatKey::Body => self.remember_for(event, dedup.window, &event.digest, false),
+        let identities = Identity::all_of(event, self.policy.dedup);
+        let new = KnownEvent { key: row_key(event.id), received_at: event.received_at };
+        if let [Some(Identity::Signed(key)), None] = &identities {
+            return Ok(self.rows.add_repeat(key, new)?.map(|known| known.key));
         }
-    }
-
-    /// Remembers an event by the window into which its time of arrival falls. A renewed key is kept until no repeat
-    /// arrives for a whole window.
-    fn remember_for(
-        &mut self,
-        event: &Event,
-        window: Duration,
-        digest: &[u8; 32],
-        is_renewed: bool,
-    ) -> Result<Option<i64>> {
-        let window_ms = (window.as_millis() as i64).max(1);
-        // The end of the window, so that the key is not removed before the last event of the window.
-        let at = event.received_at - event.received_at.rem_euclid(window_ms) + window_ms;
-        // The time of arrival and not that of the event's id: ids stay ahead after the clock went back.
-        let is_near = |known: &KnownEvent| event.received_at.abs_diff(known.received_at) < window_ms.unsigned_abs();
-        let repeat = |at| RepeatKeyRow { at, source: &event.source, digest };
-        // Writes do not come in the order of arrival: the other event may lie in the next window.
-        for known_at in [at - window_ms, at, at + window_ms] {
-            let found = self.rows.find_repeat(&repeat(known_at))?.filter(|known| is_renewed || is_near(known));
-            if let Some(found) = found {
-                if is_renewed && known_at < at {
-                    self.rows.put_repeat(&repeat(at), found)?;
-                }
-                return Ok(Some(found.key));
+        // All are looked for before one is written: no key may name an event that is not stored because it is a repeat.
+        let mut found = [None, None];
+        for (found, identity) in found.iter_mut().zip(identities.iter().flatten()) {
+            *found = identity.find(|key| self.rows.find_repeat(key))?;
+        }
+        let known = found.iter().flatten().map(|known| known.event).next();
+        for (identity, found) in identities.iter().flatten().zip(&found) {
+            if let Some(key) = identity.new_key(found.as_ref()) {
+                self.rows.put_repeat(&key, known.unwrap_or(new))?;
             }
         }
-        // An existing key is expired and is replaced.
-        self.rows.put_repeat(&repeat(at), known(event))?;
-        Ok(None)
+        Ok(known.map(|known| known.key))
     }
 
     /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.

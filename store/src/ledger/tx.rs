@@ -2,7 +2,8 @@
 
 use super::EncodedEvent;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
+    Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
@@ -138,6 +139,8 @@ pub(crate) trait PlainWrites {
     fn touch(&mut self) -> Result<()>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
+    /// Adds an action of an operator, and removes those before the row key `oldest`.
+    fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the
@@ -211,11 +214,6 @@ pub(crate) struct NewDelivery<'a> {
     /// The notification and the index of its step.
     pub step: Option<(&'a str, usize)>,
 }
-
-hookmill_incident::words!(
-    /// The status of a delivery.
-    DeliveryStatus { Pending = "pending", Delivered = "delivered", Dead = "dead" }
-);
 
 /// A dead delivery.
 #[derive(Clone, Debug)]

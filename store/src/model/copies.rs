@@ -1,7 +1,6 @@
 //! The rows of the tables in memory.
 
-use crate::ledger::DeliveryStatus;
-use crate::rows::TriageJob;
+use crate::rows::{DeliveryStatus, TriageJob};
 use hookmill_incident::{Event, EventState, Operation};
 use serde_json::Value;
 use uuid::Uuid;

@@ -21,7 +21,6 @@ pub(super) enum ModelOperation {
     RecordPulled(String, Vec<Mapped>, Option<Cursor>),
     Cursor(String, Cursor),
     RecordDryRun(Mapped),
-    IsRepeat(Mapped),
     Discard(Uuid),
     PurgeRepeats,
     Patch(IncidentKey, Patch, String),
@@ -57,13 +56,12 @@ impl ModelOperation {
             }
             Self::Cursor(source, begin) => text(store.cursor(Arc::from(source.as_str()), begin.clone()).await?),
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
-            Self::IsRepeat(mapped) => text(store.is_repeat(mapped.event.clone()).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
             Self::PurgeRepeats => text(store.purge_repeats().await?),
             Self::Patch(which, patch, request_id) => {
                 text(store.patch(*which, patch.clone(), "analyst".into(), request_id.clone()).await?)
             }
-            Self::Delete(which, request_id) => text(store.delete(*which, request_id.clone()).await?),
+            Self::Delete(which, request_id) => text(store.delete(*which, "analyst".into(), request_id.clone()).await?),
             Self::RequestTriage(which, playbook, request_id) => {
                 text(store.request_triage(*which, playbook.clone(), request_id.clone()).await?)
             }
@@ -97,13 +95,12 @@ impl ModelOperation {
             }
             Self::Cursor(source, begin) => text(ledger.cursor(source, begin)?),
             Self::RecordDryRun(mapped) => text(ledger.dry_run(mapped)?),
-            Self::IsRepeat(mapped) => text(ledger.is_repeat(&mapped.event)?),
             Self::Discard(id) => text(ledger.discard(*id)?),
             Self::PurgeRepeats => text(ledger.purge_repeats()?),
             Self::Patch(which, patch, request_id) => {
                 text(ledger.patch(*which, patch.clone(), "analyst", request_id)?)
             }
-            Self::Delete(which, request_id) => text(ledger.delete(*which, request_id)?),
+            Self::Delete(which, request_id) => text(ledger.delete(*which, "analyst", request_id)?),
             Self::RequestTriage(which, playbook, request_id) => {
                 text(ledger.request_triage(*which, playbook, request_id)?)
             }

@@ -34,9 +34,9 @@ impl Health {
     }
 
     /// Records that no commit is possible at the moment.
-    pub fn fail(&self, reason: &Arc<str>) {
+    pub fn fail(&self, reason: &str) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.trouble = Some(reason.clone());
+        state.trouble = Some(reason.into());
         state.log(&format!("the database takes no writes, and payloads get the answer 503: {reason}"));
     }
 

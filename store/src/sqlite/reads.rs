@@ -1,15 +1,19 @@
 //! The reads in SQLite.
 
 use super::readers::Readers;
-use super::{audit, database, deliveries, events, incidents, queue, sources, tokens, triage, versions};
+use super::{
+    audit, database, deliveries, events, incidents, operator_actions, queue, repeats, sources, tokens, triage, versions,
+};
+use crate::Dedup;
+use crate::ledger::is_repeat;
 use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
-use hookmill_incident::{AuditEntry, EventStatus};
+use hookmill_incident::{AuditEntry, Event, EventStatus};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,6 +34,10 @@ impl Reads for Readers {
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.scan(move |connection| events::count(connection, status)).await
+    }
+
+    async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
+        self.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
@@ -124,6 +132,10 @@ impl Reads for Readers {
 
     async fn mark(&self) -> Result<Mark> {
         self.read(database::mark).await
+    }
+
+    async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
+        self.scan(move |connection| operator_actions::list(connection, before, limit)).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

@@ -69,8 +69,20 @@ macro_rules! javascript {
         files![
             $($path $file)*
             "sdk/package.json" "js/package.json"
-            "sdk/index.ts" "js/index.ts"
+            "sdk/attack.ts" "js/attack.ts"
+            "sdk/engine.ts" "js/engine.ts"
+            "sdk/errors.ts" "js/errors.ts"
             "sdk/globals.d.ts" "js/globals.d.ts"
+            "sdk/incident.ts" "js/incident.ts"
+            "sdk/index.ts" "js/index.ts"
+            "sdk/json.ts" "js/json.ts"
+            "sdk/mapper.ts" "js/mapper.ts"
+            "sdk/problems.ts" "js/problems.ts"
+            "sdk/returned.ts" "js/returned.ts"
+            "sdk/severity.ts" "js/severity.ts"
+            "sdk/techniques.txt" "js/techniques.txt"
+            "sdk/time.ts" "js/time.ts"
+            "sdk/values.ts" "js/values.ts"
             "sdk/types/hookmill-plugin-log.d.ts" "js/types/hookmill-plugin-log.d.ts"
             "sdk/types/hookmill-plugin-mapper.d.ts" "js/types/hookmill-plugin-mapper.d.ts"
             "sdk/types/hookmill-plugin-notifier.d.ts" "js/types/hookmill-plugin-notifier.d.ts"
@@ -103,7 +115,19 @@ pub(super) const PYTHON: &[File] = files![
     "mapper.py" "python/template/mapper.py"
     "README.md" "python/template/README.md"
     ".gitignore" "python/template/gitignore"
-    "sdk/hookmill.py" "python/hookmill.py"
+    "sdk/hookmill/__init__.py" "python/hookmill/__init__.py"
+    "sdk/hookmill/attack.py" "python/hookmill/attack.py"
+    "sdk/hookmill/errors.py" "python/hookmill/errors.py"
+    "sdk/hookmill/incident.py" "python/hookmill/incident.py"
+    "sdk/hookmill/mapper.py" "python/hookmill/mapper.py"
+    "sdk/hookmill/problems.py" "python/hookmill/problems.py"
+    "sdk/hookmill/reading.py" "python/hookmill/reading.py"
+    "sdk/hookmill/returned.py" "python/hookmill/returned.py"
+    "sdk/hookmill/severities.py" "python/hookmill/severities.py"
+    "sdk/hookmill/standard_library.py" "python/hookmill/standard_library.py"
+    "sdk/hookmill/times.py" "python/hookmill/times.py"
+    "sdk/hookmill/values.py" "python/hookmill/values.py"
+    "sdk/hookmill/techniques.txt" "python/hookmill/techniques.txt"
     "sdk/stubs/componentize_py_types.py" "python/stubs/componentize_py_types.py"
     "sdk/stubs/wit_world/__init__.py" "python/stubs/wit_world/__init__.py"
     "sdk/stubs/wit_world/exports/__init__.py" "python/stubs/wit_world/exports/__init__.py"
@@ -131,8 +155,11 @@ mod tests {
                 ["rust/src", "rust/src/attack", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"]
                     .as_slice(),
             ),
-            (TYPESCRIPT, &["js/types", "js/wit"]),
-            (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
+            (TYPESCRIPT, &["js", "js/types", "js/wit"]),
+            (
+                PYTHON,
+                &["python/hookmill", "python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"],
+            ),
         ] {
             for folder in folders {
                 for file in std::fs::read_dir(sdk.join(folder)).unwrap() {
