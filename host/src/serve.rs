@@ -24,7 +24,7 @@ use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, maintenance, receive, request_id};
+use crate::{api, maintenance, near_miss, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -274,8 +274,8 @@ async fn listen(
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
     routes
-        .fallback(receive::unknown_path)
-        .method_not_allowed_fallback(receive::unknown_method)
+        .fallback(near_miss::unknown_path)
+        .method_not_allowed_fallback(near_miss::unknown_method)
         .layer(from_fn_with_state(host.clone(), request_id::identify))
         .with_state(host.clone())
 }
