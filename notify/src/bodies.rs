@@ -4,6 +4,7 @@
 //! destination.
 
 mod chat;
+mod markup;
 mod thehive;
 mod truncate;
 

@@ -1,6 +1,6 @@
 //! The values of a filter, converted to the type of the field that they are compared with.
 
-use crate::compare::{compare_numbers, timestamp_of};
+use crate::compare::{compare_numbers, compare_with_text, timestamp_of};
 use crate::fields::{Field, FieldType};
 use crate::vocabulary::{Vocabulary, known_word, rank};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -41,7 +41,7 @@ impl Operand {
             FieldType::Word(vocabulary) => Ok(Self::Text(word(vocabulary, field, value)?.to_owned())),
             FieldType::Time => timestamp_of(value).map(Self::Time).ok_or_else(|| {
                 anyhow!(
-                    "`{}` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or milliseconds since 1970; not {value}",
+                    "`{}` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or a number of s or ms since 1970; not {value}",
                     field.path()
                 )
             }),
@@ -76,9 +76,8 @@ impl Operand {
     fn text(field: &Field, value: &Value) -> Result<Self> {
         match value {
             Value::String(text) => Ok(Self::Text(text.clone())),
-            // YAML reads a reference of digits without quotes as a number.
-            Value::Number(number) => Ok(Self::Text(number.to_string())),
-            Value::Bool(_) => bail!("`{}` is a text; not {value}", field.path()),
+            // YAML drops the leading zeros of a number, and the last ones of a version, so the text is not known any more.
+            Value::Number(_) | Value::Bool(_) => bail!("`{}` is a text; put {value} into quotes", field.path()),
             Value::Null | Value::Array(_) | Value::Object(_) => Err(not_comparable(field, value)),
         }
     }
@@ -88,12 +87,14 @@ impl Operand {
         match (self, value) {
             (Self::Rank(vocabulary, of_operand), Value::String(word)) => Some(rank(*vocabulary, word)?.cmp(of_operand)),
             (Self::Time(time), _) => Some(timestamp_of(value)?.cmp(time)),
-            (Self::TimeOrText(time, text), Value::String(other)) => match other.parse::<Timestamp>() {
-                Ok(other) => Some(other.cmp(time)),
-                Err(_) => Some(other.as_str().cmp(text)),
+            (Self::TimeOrText(time, text), _) => match (timestamp_of(value), value) {
+                (Some(other), _) => Some(other.cmp(time)),
+                (None, Value::String(other)) => Some(other.as_str().cmp(text)),
+                _ => None,
             },
             (Self::Text(text), Value::String(other)) => Some(other.as_str().cmp(text)),
             (Self::Number(number), Value::Number(other)) => compare_numbers(other, number),
+            (Self::Number(number), Value::String(text)) => compare_with_text(number, text).map(Ordering::reverse),
             (Self::Boolean(boolean), Value::Bool(other)) => Some(other.cmp(boolean)),
             _ => None,
         }
