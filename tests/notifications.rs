@@ -324,3 +324,39 @@ notifications:
     assert_eq!((&silent["name"], &silent["silent_after"]), (&json!("raw"), &json!("1s")));
     assert_eq!(host.list("/api/deliveries?notification=silent").await.len(), 1, "once for each silence");
 }
+
+/// A template that leaves nothing of a message sends nothing and says so.
+#[tokio::test]
+async fn an_empty_text_is_not_sent() {
+    let receiver = Receiver::start([]).await;
+    let url = &receiver.url;
+    let folder = Folder::new(&format!(
+        "sources: {{ lab: {{ scheme: none, plugin: returns }} }}
+destinations:
+  chat: {{ type: slack, url: \"{url}\", allow_networks: [127.0.0.0/8] }}
+  json: {{ type: http, url: \"{url}\", allow_networks: [127.0.0.0/8], body: '{{{{#if object.assignee}}}}{{\"a\": 1}}{{{{/if}}}}' }}
+  text: {{ type: http, url: \"{url}\", allow_networks: [127.0.0.0/8], headers: {{ content-type: text/plain }}, body: \"{{{{object.assignee}}}} \" }}
+  mail: {{ type: email, url: \"smtp://mail.example\", from: a@x.example, to: [b@x.example] }}
+  lines: {{ type: file, path: lines }}
+notifications:
+  - name: n
+    trigger: any
+    notify:
+      - {{ to: chat, template: \"{{{{#if object.assignee}}}}x{{{{/if}}}}\" }}
+      - {{ to: json }}
+      - {{ to: text }}
+      - {{ to: mail, template: \"{{{{object.assignee}}}}\" }}
+      - {{ to: lines, template: '{{{{#if object.assignee}}}}1{{{{/if}}}}' }}
+"
+    ))
+    .with("returns", &guest("returns"));
+    let host = folder.start().await;
+    host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    let deliveries = host.settled("/api/deliveries").await;
+    assert_eq!(deliveries.len(), 5);
+    for delivery in deliveries {
+        assert_eq!(delivery["status"], "delivered", "{delivery}");
+        assert!(delivery["error"].as_str().unwrap().contains("makes an empty text"), "{delivery}");
+    }
+    assert!(receiver.received().is_empty() && !folder.path("lines").exists());
+}

@@ -34,6 +34,7 @@ mod authentication;
 mod certificates;
 mod client;
 mod failure;
+mod retry_after;
 
 pub use address_guard::{AddressError, AddressGuard};
 pub use answer::{Answer, sanitize};

@@ -108,7 +108,7 @@ pub struct OutboundConfig {
     pub rules: Vec<Rule>,
     /// The steps of the notifications.
     pub notifications: Notifications,
-    /// The base of links to this host.
+    /// The base of links to this host; empty if it is not known.
     pub public_url: String,
 }
 
@@ -144,6 +144,14 @@ impl Config {
         warn_without_tls("admin_listen", admin_listen, "admin_tls", admin_tls.as_ref(), &mut warnings);
         let (sources, pulls) = sources(file.sources, folder, &limits, &mut warnings)?;
         let api = admin_listen.map_or((listen, &tls), |address| (address, &admin_tls));
+        if file.public_url.is_none() && api.0.ip().is_unspecified() {
+            let key = if admin_listen.is_some() { "admin_listen" } else { "listen" };
+            warnings.push(format!(
+                "`{key}` {} is no address to which others can connect, so messages contain no link; set `public_url` to the \
+                 address of this host as others see it",
+                api.0
+            ));
+        }
         let public_url = file.public_url.map_or_else(|| own_url(api.0, api.1.as_ref()), |url| url.0.to_string());
         let public_url = public_url.trim_end_matches('/').to_owned();
         let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
@@ -236,7 +244,11 @@ fn warn_without_tls(
     }
 }
 
+/// Returns the base of links to an address; empty if nobody can connect to it.
 fn own_url(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
+    if address.ip().is_unspecified() {
+        return String::new();
+    }
     format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
 }
 

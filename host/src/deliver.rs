@@ -4,9 +4,9 @@
 //! store; the task reads those that are due.
 //!
 //! Each file imports only files above it in this list: `destination_type`, `retry_schedule`, `signature`, `send_result`,
-//! `request`, `file`, `email`, `http`, `thehive`, `outgoing`, `channel`, `message_body`, `content`, `content_options`,
-//! `destination`, `notifier`, `prepare`, `context`, `attempt`, `breaker`, `record`, `queue_state`, `queue`, `deliverer`,
-//! `dry_run`.
+//! `request`, `file`, `mail`, `email`, `http`, `thehive_answer`, `thehive_memory`, `thehive`, `outgoing`, `channel`,
+//! `message_body`, `content`, `content_options`, `destination`, `notifier`, `prepare`, `context`, `attempt`, `breaker`,
+//! `record`, `queue_state`, `queue`, `deliverer`, `dry_run`.
 
 mod attempt;
 mod breaker;
@@ -21,6 +21,7 @@ mod dry_run;
 mod email;
 mod file;
 mod http;
+mod mail;
 mod message_body;
 mod notifier;
 mod outgoing;
@@ -33,20 +34,26 @@ mod retry_schedule;
 mod send_result;
 mod signature;
 mod thehive;
+mod thehive_answer;
+mod thehive_memory;
 
 pub use channel::Channel;
 pub use content::Content;
 pub use content_options::{ContentOptions, StepTemplates};
 pub use deliverer::Deliverer;
-pub use destination::{CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, Notifications, Step};
+pub use destination::{
+    CHAT_INTERVAL, CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, MAIL_CONCURRENCY, Notifications, Step,
+};
 pub use destination_type::{DestinationType, Format, Ordering};
 pub use dry_run::{DryRunAttempt, DryRunMessage, DryRunStep};
-pub use email::{Email, EmailOptions, MailAddresses, ShownMail};
+pub use email::{Email, EmailOptions};
 pub use file::LineFile;
 pub use http::Http;
+pub use mail::{MailAddresses, ShownMail};
 pub use message_body::template_values;
 pub use notifier::{RenderCall, render};
 pub use request::{OutgoingRequest, ShownRequest};
 pub use retry_schedule::RetrySchedule;
 pub use signature::Signature;
 pub use thehive::ShownAlert;
+pub use thehive_memory::TheHiveMemory;

@@ -1,8 +1,8 @@
 //! Reads sources that do not send payloads by themselves: connects to a server and hands new items to the pipeline. The
 //! position reached in a source is stored in the same transaction as the items up to it.
 //!
-//! Each file imports only files above it in this list: `since`, `sse`, `pointer`, `links`, `item`, `backoff`, `start`,
-//! `read_error`, `endpoint`, `poll`, `opencti`, `settings`, `intake`, `read`, `puller`, `dry_run`.
+//! Each file imports only files above it in this list: `since`, `sse`, `pointer`, `links`, `item`, `read_error`, `backoff`,
+//! `start`, `endpoint`, `poll`, `opencti`, `settings`, `intake`, `read`, `puller`, `dry_run`.
 
 mod backoff;
 mod dry_run;

@@ -21,6 +21,13 @@ words!(
     }
 );
 
+impl DestinationType {
+    /// Returns whether the destination is a chat.
+    pub fn is_chat(self) -> bool {
+        matches!(self, Self::Slack | Self::Mattermost | Self::Teams)
+    }
+}
+
 words!(
     /// The order of deliveries to one destination.
     Ordering {

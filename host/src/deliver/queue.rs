@@ -80,7 +80,7 @@ impl Queue {
         state.breaker.record(&result, Instant::now());
         result.failures = state.breaker.failures();
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
-            let seconds = until.saturating_duration_since(Instant::now()).as_secs();
+            let seconds = until.saturating_duration_since(Instant::now()).as_secs_f64().round();
             info!(destination = self.destination.name, "destination left alone for {seconds} s");
         }
         state.is_gone |= result.is_gone;
