@@ -14,10 +14,10 @@ async fn a_file_may_be_a_pipe_or_a_device() {
         "sources: { lab: { scheme: none, plugin: returns } }
 destinations:
   pipe: { type: file, path: pipe, retry_schedule: [100ms, 100ms, 100ms, 100ms] }
-  null: { type: file, path: /dev/null, retry_schedule: [] }
+  nothing: { type: file, path: /dev/null, retry_schedule: [] }
   out: { type: file, path: /dev/stdout, retry_schedule: [] }
 notifications:
-  - { name: n, trigger: any, notify: [{ to: pipe }, { to: \"null\" }, { to: out }] }
+  - { name: n, trigger: any, notify: [{ to: pipe }, { to: nothing }, { to: out }] }
 ",
     );
     let mut command = folder.hookmill(&["serve"]);
@@ -34,7 +34,7 @@ notifications:
     let path = folder.path("pipe");
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).unwrap());
     let lines = read.await.unwrap();
-    for name in ["pipe", "null", "out"] {
+    for name in ["pipe", "nothing", "out"] {
         let [done] = &host.settled(&format!("/api/deliveries?destination={name}")).await[..] else { panic!("{name}") };
         assert_eq!(done["status"], "delivered", "{done}");
     }

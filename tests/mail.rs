@@ -24,6 +24,9 @@ impl Session {
     }
 }
 
+/// A recipient and the scripted replies to it.
+type Replies = (&'static str, &'static [&'static str]);
+
 /// A mail server that gives each recipient its scripted replies, and 250 afterwards.
 #[derive(Clone, Default)]
 struct MailServer {
@@ -32,7 +35,7 @@ struct MailServer {
 }
 
 impl MailServer {
-    async fn start(replies: &[(&'static str, &[&'static str])]) -> (Self, String) {
+    async fn start(replies: &[Replies]) -> (Self, String) {
         let server = Self::default();
         *server.replies.lock().unwrap() = replies.iter().map(|(to, replies)| (*to, replies.to_vec())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -139,7 +142,7 @@ async fn a_refused_recipient_does_not_silence_the_others() {
 /// If the server refuses all recipients, the delivery is dead, or waits if one of them may be accepted later.
 #[tokio::test]
 async fn recipients_that_are_all_refused_make_a_delivery_fail() {
-    let refused: [(&[(&'static str, &[&'static str])], &str, usize); 2] = [
+    let refused: [(&[Replies], &str, usize); 2] = [
         (&[("a@x.example", &["550 no"]), ("b@x.example", &["550 no"])], "dead", 1),
         (&[("a@x.example", &["550 no"]), ("b@x.example", &["450 later"])], "delivered", 2),
     ];

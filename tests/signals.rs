@@ -28,7 +28,8 @@ fn a_hangup_during_the_start_reloads_when_the_host_is_up() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let is_reloaded = lines.any(|line| line.contains("slow.yaml taken over"));
     child.kill().unwrap();
-    assert!(is_reloaded, "the host ended: {}", child.wait().unwrap());
+    let status = child.wait().unwrap();
+    assert!(is_reloaded, "the host ended: {status}");
 }
 
 /// The second signal ends a host that still waits for a slow receiver.

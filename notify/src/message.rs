@@ -1,6 +1,7 @@
 //! The messages that filters and templates read: one JSON object about what happened.
 
 use crate::Trigger;
+use crate::payload_json::payload_json;
 use hookmill_incident::{AuditEntry, Event, EventState};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -57,5 +58,5 @@ fn link(public_url: &str, list: &str, id: &str) -> Option<String> {
 
 /// Returns the body as JSON, or as a text if it is not JSON.
 fn body(event: &Event) -> Value {
-    serde_json::from_slice(&event.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&event.body)))
+    payload_json(&event.body).unwrap_or_else(|| json!(String::from_utf8_lossy(&event.body)))
 }
