@@ -1,10 +1,10 @@
 //! Appends lines to a file, or writes them to a pipe or a device.
 
 use super::send_result::SendResult;
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use hookmill_connection::{Code, Failure};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl LineFile {
         let kind = tokio::fs::metadata(&path).await.ok().map(|known| known.file_type());
         match kind {
             Some(kind) if kind.is_fifo() => write_to_pipe(&path, &line).await,
+            Some(kind) if kind.is_socket() => write_to_standard(&path, &line),
             // A device cannot be synced.
             Some(kind) if !kind.is_file() => {
                 let write = move || Ok(OpenOptions::new().write(true).open(path)?.write_all(&line)?);
@@ -57,6 +58,16 @@ impl LineFile {
 async fn write_to_pipe(path: &Path, line: &[u8]) -> Result<()> {
     let mut sender = pipe::OpenOptions::new().open_sender(path).context("nobody reads this pipe")?;
     timeout(PIPE_TIMEOUT, sender.write_all(line)).await.context("the reader of this pipe is too slow")??;
+    Ok(())
+}
+
+/// Writes to this process's own output, which cannot be opened by its path if a service manager made it a socket.
+fn write_to_standard(path: &Path, line: &[u8]) -> Result<()> {
+    match path.to_str() {
+        Some("/dev/stdout") => io::stdout().lock().write_all(line)?,
+        Some("/dev/stderr") => io::stderr().lock().write_all(line)?,
+        _ => bail!("it is a socket"),
+    }
     Ok(())
 }
 

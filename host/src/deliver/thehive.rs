@@ -117,21 +117,21 @@ impl Transfer<'_> {
                 return Err(SendResult::Refused(answer));
             } else if refusals <= REFUSALS_MAX && learn(&answer, &alert, &mut self.gaps) {
                 continue;
+            } else if alert.get("procedures").is_some() {
+                // Not every refusal names what it is about.
+                self.gaps.techniques.extend(techniques_of(&alert));
+                continue;
             }
             return self.create_bare(alert, answer).await;
         }
     }
 
-    /// Creates an alert that was refused without its parts, and adds these one by one.
+    /// Creates an alert that was refused without its observables, and adds these one by one.
     async fn create_bare(&mut self, mut alert: Value, refusal: Answer) -> Sent {
         let observables = observables_of(&alert);
-        if observables.is_empty() && alert.get("procedures").is_none() {
+        if observables.is_empty() {
             return Err(SendResult::Refused(refusal));
         }
-        for procedure in alert["procedures"].as_array().into_iter().flatten() {
-            self.gaps.techniques.extend(procedure["patternId"].as_str().map(str::to_owned));
-        }
-        alert = thehive_alert(&self.alert.message, &self.gaps);
         alert["observables"] = json!([]);
         let (answer, document) = self.call(Method::POST, "alert", &alert).await?;
         let created = if answer.status.is_success() { id_of(&document) } else { None };
@@ -143,7 +143,8 @@ impl Transfer<'_> {
             },
             None => return Err(SendResult::Refused(answer)),
         };
-        self.notes.push(format!("created without all parts, because {}", refusal.failure().text));
+        self.notes
+            .push(format!("created without observables, which were added alone, because {}", refusal.failure().text));
         self.add_observables(&id, observables).await?;
         Ok(Some(answer))
     }
@@ -225,4 +226,9 @@ impl Transfer<'_> {
 
 fn observables_of(alert: &Value) -> Vec<Value> {
     alert["observables"].as_array().cloned().unwrap_or_default()
+}
+
+fn techniques_of(alert: &Value) -> impl Iterator<Item = String> {
+    let procedures = alert["procedures"].as_array().into_iter().flatten();
+    procedures.filter_map(|procedure| procedure["patternId"].as_str()).map(str::to_owned)
 }

@@ -62,7 +62,10 @@ pub(super) fn exists_already(answer: &Answer) -> bool {
 
 /// Adds the part of an alert that an answer names as unknown to the gaps. Returns whether there was one.
 pub(super) fn learn(answer: &Answer, alert: &Value, gaps: &mut TheHiveGaps) -> bool {
-    let text = answer.text.to_lowercase();
+    // The member `type` of an error is about the error.
+    let message = serde_json::from_str::<Value>(&answer.text).ok();
+    let message = message.as_ref().and_then(|error| error["message"].as_str());
+    let text = message.unwrap_or(&answer.text).to_lowercase();
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_' | '.');
     let words: Vec<&str> = text
         .split(|character| !is_name(character))
@@ -103,7 +106,7 @@ mod tests {
             "observables": [{"dataType": "ip"}, {"dataType": "user-account"}, {"dataType": "other"}],
             "procedures": [{"patternId": "T1059.001"}, {"patternId": "T1003"}],
         });
-        let cases: [(&str, &[&str], &[&str]); 9] = [
+        let cases: [(&str, &[&str], &[&str]); 10] = [
             (r#"{"type":"NotFoundError","message":"ObservableType user-account not found"}"#, &["user-account"], &[]),
             ("Observable type 'user-account' does not exist", &["user-account"], &[]),
             ("Unknown dataType: IP", &["ip"], &[]),
@@ -112,6 +115,7 @@ mod tests {
             ("Pattern T1059.001 not found.", &[], &["T1059.001"]),
             ("Pattern not found", &[], &["T1003", "T1059.001"]),
             ("procedures: unknown", &[], &["T1003", "T1059.001"]),
+            (r#"{"type":"BadRequest","message":"no ip is allowed here"}"#, &[], &[]),
             ("title is too long", &[], &[]),
         ];
         for (text, data_types, techniques) in cases {
