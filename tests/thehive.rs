@@ -39,6 +39,9 @@ impl Hive {
                 (200, self.alerts.iter().filter(is_wanted).cloned().collect())
             }
             ("PATCH", ["alert", id]) => {
+                if body["title"] == "refused" {
+                    return (400, json!({"type": "BadRequest", "message": "no such title"}));
+                }
                 let alert = self.alerts.iter_mut().find(|alert| alert["_id"] == **id).unwrap();
                 alert.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
                 (204, Value::Null)
@@ -201,4 +204,26 @@ async fn tags_of_analysts_stay() {
     let delivery = deliver(&host, json!({"source-ref": "a", "tags": ["emotet", "spreads"]})).await;
     assert_eq!(delivery["status"], "delivered", "{delivery}");
     assert_eq!(hive.lock().unwrap().alerts[0]["tags"], json!(["emotet", "seen by ann", "spreads"]));
+}
+
+/// A field that TheHive refuses does not keep it from the others, nor from new observables.
+#[tokio::test]
+async fn a_refused_field_costs_itself_only() {
+    let (hive, folder) = hive().await;
+    let host = folder.start().await;
+    deliver(&host, json!({"source-ref": "a", "title": "first", "severity": "low"})).await;
+    let seen = json!([observable("ip", "192.0.2.1")]);
+    let change = json!({"source-ref": "a", "title": "refused", "severity": "high", "observables": seen});
+    let delivery = deliver(&host, change).await;
+    assert_eq!(delivery["status"], "delivered", "{delivery}");
+    assert!(delivery["error"].as_str().unwrap().starts_with("title: "), "{delivery}");
+    {
+        let alert = &hive.lock().unwrap().alerts[0];
+        assert_eq!((&alert["title"], &alert["severity"]), (&json!("first"), &json!(3)));
+        assert_eq!(observables(alert), [("ip", "192.0.2.1")]);
+    }
+    let delivery = deliver(&host, json!({"source-ref": "a", "title": "second"})).await;
+    assert_eq!(delivery["status"], "delivered", "{delivery}");
+    let delivery = deliver(&host, json!({"source-ref": "a", "title": "refused"})).await;
+    assert_eq!(delivery["status"], "dead", "{delivery}");
 }

@@ -7,7 +7,7 @@
 use super::http::Http;
 use super::request::OutgoingRequest;
 use super::send_result::SendResult;
-use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, learn};
+use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, is_invalid, learn};
 use super::thehive_memory::TheHiveMemory;
 use hookmill_connection::{Answer, Code, Failure};
 use hookmill_notify::bodies::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};
@@ -160,16 +160,38 @@ impl Transfer<'_> {
         if let Some(tags) = patch.remove("tags") {
             patch.extend(found.united_tags(&tags).map(|tags| ("tags".to_owned(), json!(tags))));
         }
-        let mut last = None;
-        if !patch.is_empty() {
-            let path = format!("alert/{}", found.id);
-            last = Some(self.call(Method::PATCH, &path, &Value::Object(patch)).await?.0);
-        }
+        let changed = self.change(&found.id, patch).await;
         let added = self.add_observables(&found.id, observables).await;
-        match last {
-            Some(answer) if !answer.status.is_success() => Err(SendResult::Refused(answer)),
-            last => added.map(|()| last),
+        changed.and_then(|last| added.map(|()| last))
+    }
+
+    /// Changes fields of an alert. If TheHive refuses one of several, the others are changed without it.
+    async fn change(&mut self, alert: &str, patch: Map<String, Value>) -> Sent {
+        if patch.is_empty() {
+            return Ok(None);
         }
+        let path = format!("alert/{alert}");
+        let (answer, _) = self.call(Method::PATCH, &path, &Value::Object(patch.clone())).await?;
+        if answer.status.is_success() {
+            return Ok(Some(answer));
+        }
+        if !is_invalid(&answer) || patch.len() == 1 {
+            return Err(SendResult::Refused(answer));
+        }
+        let (mut last, mut refused) = (None, Vec::new());
+        for (name, value) in patch {
+            let (answer, _) = self.call(Method::PATCH, &path, &json!({&*name: value})).await?;
+            match answer.status.is_success() {
+                true => last = Some(answer),
+                false if is_invalid(&answer) => refused.push(format!("{name}: {}", answer.failure().text)),
+                false => return Err(SendResult::Refused(answer)),
+            }
+        }
+        if last.is_none() {
+            return Err(SendResult::Refused(answer));
+        }
+        self.notes.append(&mut refused);
+        Ok(last)
     }
 
     /// Adds observables one by one. Those that TheHive refuses for good are named.

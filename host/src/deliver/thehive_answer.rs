@@ -55,6 +55,11 @@ pub(super) fn is_about_content(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 400 | 404 | 409 | 422)
 }
 
+/// Returns whether an answer refuses a value.
+pub(super) fn is_invalid(answer: &Answer) -> bool {
+    matches!(answer.status.as_u16(), 400 | 422)
+}
+
 /// Returns whether an answer refuses a duplicate: TheHive 4 answers 400, TheHive 5 may answer 409.
 pub(super) fn exists_already(answer: &Answer) -> bool {
     matches!(answer.status.as_u16(), 400 | 409) && answer.text.to_lowercase().contains("already exist")
