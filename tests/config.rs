@@ -286,7 +286,7 @@ fn unusable_pull_sources_are_refused_at_start() {
 
 /// A host that listens everywhere has no address to link to, unless the configuration has one.
 #[tokio::test]
-async fn an_address_for_everybody_is_no_link() {
+async fn an_address_of_every_interface_is_no_link() {
     for (keys, is_linked) in [("", false), ("public_url: https://soc.example\n", true)] {
         let receiver = Receiver::start([]).await;
         let folder = Folder::new("").with("returns", &guest("returns"));

@@ -25,10 +25,10 @@ notifications:
     let host = folder.start_listening_by(command.stdout(output)).await;
     host.ready().await;
     host.post("lab", incident(json!({"source-ref": "a"}))).await;
-    // The first attempts find nobody who reads.
+    // The first attempts find no reader.
     eventually("an attempt without a reader", async || {
         let list = host.list("/api/deliveries?destination=pipe").await;
-        list[0].to_string().contains("nobody reads this pipe").then_some(())
+        list[0].to_string().contains("this pipe has no reader").then_some(())
     })
     .await;
     let path = folder.path("pipe");

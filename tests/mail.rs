@@ -112,7 +112,7 @@ async fn mails_say_what_they_are() {
     }
 }
 
-/// A refused recipient does not keep a mail from the others, and nobody gets it twice.
+/// A refused recipient does not keep a mail from the others, and none of them gets it twice.
 #[tokio::test]
 async fn a_refused_recipient_does_not_silence_the_others() {
     let (server, url) = MailServer::start(&[
@@ -135,8 +135,8 @@ async fn a_refused_recipient_does_not_silence_the_others() {
     );
     let sessions = server.sessions.lock().unwrap().clone();
     let mails: Vec<Vec<&str>> = sessions.iter().map(Session::recipients).collect();
-    let everybody = vec!["gone@x.example", "ann@x.example", "busy@x.example", "bob@x.example"];
-    assert_eq!(mails, [everybody, vec!["busy@x.example"]]);
+    let all = vec!["gone@x.example", "ann@x.example", "busy@x.example", "bob@x.example"];
+    assert_eq!(mails, [all, vec!["busy@x.example"]]);
 }
 
 /// If the server refuses all recipients, the delivery is dead, or waits if one of them may be accepted later.

@@ -1,4 +1,4 @@
-//! Signals to a host that starts or stops, and commands whose output nobody reads.
+//! Signals to a host that starts or stops, and commands whose output has no reader.
 
 use crate::guest::guest;
 use crate::host::Folder;
@@ -56,7 +56,7 @@ webhooks: {{ slow: {{ url: \"{}\", allow_networks: [127.0.0.0/8], timeout: 10m }
 
 /// A command ends quietly if the reader of its output has gone.
 #[test]
-fn output_that_nobody_reads_ends_a_command_quietly() {
+fn output_without_a_reader_ends_a_command_quietly() {
     let folder = Folder::new("");
     for arguments in [&["config"][..], &["--help"], &["demo", "--help"]] {
         let mut child = folder.hookmill(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

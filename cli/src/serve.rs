@@ -36,7 +36,7 @@ impl Serve {
     pub fn run(self) -> Result<()> {
         let filter = EnvFilter::try_new(&self.log)?;
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        // A host whose log nobody reads any more goes on: errors of writing it are not written there either.
+        // A host goes on when its log has no reader any more: errors of writing the log would be written to the same place.
         let log = tracing_subscriber::fmt::layer().log_internal_errors(false);
         let log = log.with_ansi(colours).with_writer(std::io::stderr);
         let log = match self.log_format {

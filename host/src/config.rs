@@ -244,7 +244,7 @@ fn warn_without_tls(
     }
 }
 
-/// Returns the base of links to an address; empty if nobody can connect to it.
+/// Returns the base of links to an address; empty for 0.0.0.0, which is no address to connect to.
 fn own_url(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
     if address.ip().is_unspecified() {
         return String::new();

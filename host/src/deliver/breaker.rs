@@ -18,7 +18,7 @@ pub(super) struct Breaker {
     failures: u32,
     pause: Duration,
     paused_until: Option<Instant>,
-    /// How many times in a row the receiver asked to wait.
+    /// The number of times in a row that the receiver asked to wait.
     asked: u32,
     /// The end of the wait that the receiver asked for.
     asked_until: Option<Instant>,

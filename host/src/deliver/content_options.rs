@@ -50,7 +50,7 @@ pub enum ContentOptions {
     Thehive {
         /// The address of TheHive.
         url: Url,
-        /// What this TheHive does not know.
+        /// The parts of alerts that this TheHive does not know.
         memory: Arc<TheHiveMemory>,
     },
     /// A line of JSON.

@@ -56,7 +56,7 @@ impl LineFile {
 }
 
 async fn write_to_pipe(path: &Path, line: &[u8]) -> Result<()> {
-    let mut sender = pipe::OpenOptions::new().open_sender(path).context("nobody reads this pipe")?;
+    let mut sender = pipe::OpenOptions::new().open_sender(path).context("this pipe has no reader")?;
     timeout(PIPE_TIMEOUT, sender.write_all(line)).await.context("the reader of this pipe is too slow")??;
     Ok(())
 }

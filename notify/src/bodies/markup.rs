@@ -5,12 +5,14 @@
 pub(super) enum Markup {
     /// Slack's `mrkdwn`, with entities such as `&amp;` and links such as `<https://soc.example|text>`.
     Slack,
-    /// Markdown, with escapes such as `\\*` and links such as `[text](https://soc.example)`.
+    /// Markdown, with escapes such as `\*` and links such as `[text](https://soc.example)`.
     Markdown,
 }
 
 /// The longest entity, `&#x1F600;`, in bytes.
 const ENTITY_BYTES_MAX: usize = 10;
+/// The longest link or label of a link, in bytes, which bounds the search for its end.
+const LINK_BYTES_MAX: usize = 16 * 1024;
 
 impl Markup {
     /// Cuts a text to a number of characters, between units; the last character of a text that was cut is `…`.
@@ -64,8 +66,8 @@ impl Markup {
     fn unit(self, text: &str) -> Option<usize> {
         match (self, text.as_bytes().first()?) {
             (Self::Slack, b'<') => {
-                let end = text.find(['>', '\n']).filter(|end| text.as_bytes()[*end] == b'>')?;
-                Some(end + 1)
+                let end = text.bytes().take(LINK_BYTES_MAX).position(|byte| matches!(byte, b'>' | b'\n'))?;
+                (text.as_bytes()[end] == b'>').then_some(end + 1)
             }
             (_, b'&') => {
                 let end = text.bytes().take(ENTITY_BYTES_MAX).position(|byte| byte == b';')?;
@@ -99,7 +101,7 @@ fn fitting(units: &[&str], characters_max: usize) -> usize {
 /// apart.
 fn closing(text: &str, open: u8, close: u8) -> Option<usize> {
     let (mut depth, mut is_escaped) = (0_usize, false);
-    for (index, byte) in text.bytes().enumerate() {
+    for (index, byte) in text.bytes().take(LINK_BYTES_MAX).enumerate() {
         match byte {
             b'\n' => return None,
             _ if is_escaped => is_escaped = false,
