@@ -6,7 +6,7 @@ use crate::receiver::Receiver;
 use crate::server::{Page, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const NETWORKS: &str = "allow_networks: [127.0.0.0/8]";
 
@@ -423,4 +423,19 @@ async fn read_sources_take_no_posts_and_need_allow_networks() {
     // A changed configuration takes effect at once.
     folder.configure(&format!("sources:\n{}", poll_of("items", &server, "/other", "")));
     assert_eq!(server.asked(1).await[0].line, "GET /other");
+}
+
+/// A busy server is asked again when it says, not when the backoff does, and no retry is used up.
+#[tokio::test]
+async fn a_busy_server_is_asked_again_when_it_says() {
+    let busy = || Page::status(429, "").with("Retry-After", "0.5");
+    let good = Page::json(&json!([{"a": 1}]));
+    let server = Server::start([busy(), busy(), busy(), busy(), good]).await;
+    let folder = folder(&poll_of("items", &server, "/items", ", interval: 1h, retries: 0"));
+    let host = folder.start().await;
+    server.asked(1).await;
+    let started = Instant::now();
+    source_when(&host, "items", |source| source["accepted"] == 1).await;
+    assert!(started.elapsed() < Duration::from_secs(12), "the backoff alone takes fifteen seconds");
+    assert_eq!(server.asked(5).await.len(), 5);
 }

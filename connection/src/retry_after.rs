@@ -1,6 +1,6 @@
 //! Reads the header `Retry-After`, in every form in which servers write it.
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// The longest wait that a server can ask for; a longer one is reduced to it.
@@ -12,7 +12,20 @@ const UNITS: [(&str, f64); 6] =
 /// Returns the wait that a server asks for: the longest, if the header is repeated.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let texts = headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
-    texts.filter_map(|text| parse(text, SystemTime::now())).max()
+    let now = server_time(headers, SystemTime::now());
+    texts.filter_map(|text| parse(text, now)).max()
+}
+
+/// Returns the time by the server's clock, by which it wrote a date; the host's time if the server's is not known or not
+/// plausible.
+fn server_time(headers: &HeaderMap, now: SystemTime) -> SystemTime {
+    let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE)).and_then(|value| value.to_str().ok());
+    let date = date.and_then(|text| httpdate::parse_http_date(text).ok());
+    let is_plausible = |date: &SystemTime| {
+        let behind = now.duration_since(*date).unwrap_or_else(|ahead| ahead.duration());
+        behind < WAIT_MAX
+    };
+    date.filter(is_plausible).unwrap_or(now)
 }
 
 /// Parses a number of seconds, with or without a fraction, or a date. A time in the past is no wait.
@@ -45,7 +58,8 @@ fn date(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{WAIT_MAX, parse};
+    use super::{WAIT_MAX, parse, server_time};
+    use reqwest::header::{AGE, DATE, HeaderMap};
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -86,5 +100,18 @@ mod tests {
             assert_eq!(parse(text, now), expected.map(Duration::from_millis), "{text}");
         }
         assert_eq!(parse(&"9".repeat(400), now), Some(WAIT_MAX));
+    }
+
+    #[test]
+    fn dates_are_by_the_clock_of_the_server() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let mut headers = HeaderMap::from_iter([(DATE, "Sun, 06 Nov 1994 08:40:37 GMT".parse().unwrap())]);
+        assert_eq!(server_time(&headers, now), now - Duration::from_secs(9 * 60));
+        headers.insert(AGE, "1".parse().unwrap());
+        assert_eq!(server_time(&headers, now), now);
+        for (date, expected) in [("Thu, 01 Jan 1970 00:00:00 GMT", now), ("today", now)] {
+            let headers = HeaderMap::from_iter([(DATE, date.parse().unwrap())]);
+            assert_eq!(server_time(&headers, now), expected, "{date}");
+        }
     }
 }
