@@ -4,11 +4,12 @@
 //! The payload contains the mapper's result (`outcome.rs`), or the mapper is one of the small `guests/*.wat`. The
 //! bundled mappers are tested with real payloads in their own folders.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod guest;
 mod host;
 mod load;
+mod mutant;
 mod outcome;
 mod receiver;
 mod server;
@@ -16,6 +17,7 @@ mod server;
 mod api;
 mod commands;
 mod config;
+mod coverage;
 mod destinations;
 mod durability;
 mod files;
@@ -25,6 +27,7 @@ mod limits;
 mod logs;
 mod mail;
 mod mappers;
+mod mutations;
 mod notifications;
 mod notifiers;
 mod outbound;

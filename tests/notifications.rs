@@ -112,7 +112,7 @@ notifications:
     let sent = host.call(Method::POST, "/api/notifications/high/test", test(&low, true)).await;
     assert_eq!(sent.body["steps"][0]["sent"]["http_status"], 200, "{}", sent.body);
     assert_eq!(receiver.wait_for(2).await[1].path, "/hook/low");
-    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a dry run is in no queue");
+    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a dry run must not queue a delivery");
     for (name, body, status) in
         [("none", test(&low, false), 404), ("high", "{}".into(), 400), ("high", test("INC-1999-0001", false), 404)]
     {
@@ -176,7 +176,7 @@ notifications:
 
     assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
     let (ok, text, error) = folder.run(&arguments);
-    assert!(ok && text.contains("skipped: an alert stays when its incident is deleted"), "{text} {error}");
+    assert!(ok && text.contains("skipped: an alert is kept when its incident is deleted"), "{text} {error}");
 }
 
 /// Deliveries of one incident arrive in order and do not block those of another.
@@ -210,7 +210,12 @@ async fn changes_of_an_incident_wait_for_each_other() {
         objects.map(|object| word(&object["source_ref"]) + " " + &word(&object["status"])).collect()
     };
     assert_eq!(told(&ordered), ["a new", "b new", "a new", "a triaged", "a in_progress"]);
-    assert_eq!(told(&any).last().unwrap(), "a new", "without an order what failed comes last: {:?}", told(&any));
+    assert_eq!(
+        told(&any).last().unwrap(),
+        "a new",
+        "without order, the failed delivery arrives last: {:?}",
+        told(&any)
+    );
 }
 
 /// A receiver that only fails is paused, then disabled. Once it is enabled, dead letters can be sent.
@@ -230,7 +235,7 @@ notifications:
     for reference in ["a", "b", "c"] {
         host.post("lab", incident(json!({"source-ref": reference}))).await;
     }
-    host.logs("destination left alone").await;
+    host.logs("destination paused").await;
     assert_eq!(broken.received().len(), 10, "ten failures in a row are enough");
     let failing = || async { host.get("/api/destinations").await["data"][0].clone() };
     let state = failing().await;
@@ -240,8 +245,11 @@ notifications:
     let told = operators.wait_for(1).await;
     let text = told[0].body["text"].as_str().unwrap();
     assert!(text.starts_with("broken & ") && text.contains("disable_after"), "{text}");
-    let state = failing().await;
-    assert_eq!((&state["pending"], &state["dead"]), (&json!(0), &json!(3)), "{state}");
+    eventually("its deliveries are dead", async || {
+        let state = failing().await;
+        ((&state["pending"], &state["dead"]) == (&json!(0), &json!(3))).then_some(())
+    })
+    .await;
     assert_eq!(broken.received().len(), 11);
 
     let url = host.url.clone();
@@ -277,9 +285,9 @@ async fn deliveries_of_removed_notifications_end() {
     receiver.wait_for(1).await;
     folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n{destination}"));
     host.signal("HUP");
-    host.logs("taken over").await;
+    host.logs("hookmill.yaml applied").await;
     let dead = eventually("it is dead", async || host.list("/api/deliveries?status=dead").await.pop()).await;
-    assert!(dead["error"].as_str().unwrap().contains("`n` is not configured any more"), "{dead}");
+    assert!(dead["error"].as_str().unwrap().contains("`n` is no longer configured"), "{dead}");
     assert_eq!(receiver.received().len(), 1);
 }
 
@@ -307,7 +315,7 @@ notifications:
     assert_eq!((&*received[0].bytes, received[0].header("content-type")), ("any \u{1} bytes".as_bytes(), "text/x-odd"));
     let bad = host.post("lab", incident(json!({"source-ref": ""}))).await;
     folder.put("broken", b"no plugin");
-    let told = eventually("all three are told", async || {
+    let told = eventually("all three must receive a message", async || {
         let told = operators.received();
         (told.len() >= 3).then_some(told)
     })

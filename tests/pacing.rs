@@ -1,9 +1,10 @@
-//! Receivers that ask to wait.
+//! Receivers of deliveries, and servers of pulled sources, that ask to wait.
 
-use crate::guest::guest;
+use crate::guest::{echo, guest};
 use crate::host::{Folder, Host, eventually};
 use crate::outcome::{incident, returns};
 use crate::receiver::{Receiver, Reply};
+use crate::server::{Page, Server};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -97,9 +98,25 @@ async fn a_long_wait_is_for_all_deliveries() {
     let folder = folder(&format!("webhooks: {{ busy: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}\n", busy.url));
     let host = folder.start().await;
     host.post("lab", incident(json!({"source-ref": "a"}))).await;
-    host.logs("destination left alone for 86400 s").await;
+    host.logs("destination paused for 86400 s").await;
     host.post("lab", incident(json!({"source-ref": "b"}))).await;
     let waiting = delivery(&host, "busy", |delivery| delivery["attempts"].as_array().unwrap().len() == 1).await;
     assert_eq!(waiting["status"], "pending");
     assert_eq!(busy.received().len(), 1);
+}
+
+/// A busy server is asked again when it says, not when the backoff does, and no retry is used up.
+#[tokio::test]
+async fn a_busy_server_is_asked_again_when_it_says() {
+    let busy = || Page::status(429, "").with("Retry-After", "0.5");
+    let server = Server::start([busy(), busy(), busy(), busy(), Page::json(&json!([{"a": 1}]))]).await;
+    let keys = "kind: http-poll, plugin: echo, allow_networks: [127.0.0.0/8], interval: 1h, retries: 0";
+    let sources = format!("sources: {{ items: {{ {keys}, url: \"{}/items\" }} }}\n", server.url);
+    let folder = Folder::new(&sources).with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    server.asked(1).await;
+    let started = Instant::now();
+    eventually("the item", async || (host.get("/api/sources/items").await["accepted"] == 1).then_some(())).await;
+    assert!(started.elapsed() < Duration::from_secs(12), "the backoff alone takes fifteen seconds");
+    assert_eq!(server.asked(5).await.len(), 5);
 }

@@ -1,11 +1,11 @@
-//! Misbehaving senders, and too many of them. Connections, heads, bodies and rates are limited, and a well-behaved
+//! Misbehaving senders, and too many senders. Connections, heads, bodies and rates are limited, and a well-behaved
 //! sender within the limits is always served. The last test has 10,000 connections.
 
 use crate::guest::{guest, guest_in};
 use crate::host::{Answer, Folder, Host, SECRET, client, eventually, send, signed, unix_s};
 use reqwest::Method;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -66,14 +66,14 @@ impl Wire {
     /// Waits until the host has closed the connection.
     async fn closed(&mut self) {
         let closed = async { while self.0.read_u8().await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(60), closed).await.expect("the connection stays open");
+        tokio::time::timeout(Duration::from_secs(60), closed).await.unwrap();
     }
 
     /// Returns whether the host has closed the connection.
     fn is_closed(&self) -> bool {
         match self.0.try_read(&mut [0]) {
             Ok(0) => true,
-            Ok(_) => panic!("bytes that nobody asked for"),
+            Ok(_) => panic!("bytes that were not requested"),
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         }
     }
@@ -175,7 +175,7 @@ async fn the_memory_of_bodies_is_bounded() {
     assert_eq!(host.post("lab", vec![b'x'; 100_000]).await.status, 202);
 
     // While both bodies arrive, either may take the remaining memory; if the large one is refused, it is sent again.
-    let (mut large, refused) = eventually("a body for which there is no memory", async || {
+    let (mut large, refused) = eventually("a body that exceeds the memory for bodies", async || {
         let mut large = Wire::to(&host).await;
         large.send_head("lab", "content-length: 1000000\r\n").await;
         large.send(vec![b'x'; 999_999]).await;
@@ -194,6 +194,28 @@ async fn the_memory_of_bodies_is_bounded() {
     large.send("x").await;
     assert_eq!(large.answer().await.status, 202);
     assert_eq!(host.post("lab", vec![b'y'; 100_000]).await.status, 202);
+}
+
+/// The body of an API request keeps its memory until the request ends.
+#[tokio::test]
+async fn bodies_of_the_api_share_the_memory() {
+    let folder = Folder::new(
+        "limits: { body_memory_mib: 1 }
+plugins: { sleeps: { deadline_ms: 3000 } }
+sources: { lab: { scheme: none, plugin: none } }",
+    )
+    .with("sleeps", &guest_in("sleeps", "wasi"));
+    let host = folder.start().await;
+    let body = json!({"body": "x".repeat(900_000)}).to_string();
+    let run = tokio::spawn(send(host.request(Method::POST, "/api/plugins/sleeps/run").body(body)));
+    let refused = eventually("a body for which there is no memory", async || {
+        let answer = host.post("lab", vec![b'x'; 200_000]).await;
+        (answer.status != 202).then_some(answer)
+    })
+    .await;
+    assert_eq!((refused.status, refused.error_code()), (503, "overloaded"));
+    assert_eq!(run.await.unwrap().unwrap().status, 200);
+    assert_eq!(host.post("lab", vec![b'x'; 200_000]).await.status, 202);
 }
 
 /// A sender is served however many connections are open without sending anything, or almost anything.
@@ -217,7 +239,7 @@ async fn idle_connections_give_way_to_new_ones() {
         assert!((1..=16).contains(&open), "{sent:?}: {open} are open");
     }
     kept.closed().await;
-    host.logs("those that wait longest").await;
+    host.logs("those that have waited longest").await;
 }
 
 /// If all connections are working, the next one waits until one is done.
@@ -264,7 +286,7 @@ sources:
     assert_eq!(host.post("other", "of another source").await.status, 202);
 
     // A refused payload can be sent again and is then accepted.
-    eventually("a place in another second", async || {
+    eventually("a free slot in another second", async || {
         let answer = host.signed("slow", "once more").await;
         if answer.status != 202 {
             limited(&answer);
@@ -339,7 +361,7 @@ async fn unreadable_requests_are_refused_in_the_common_shape() {
     assert_eq!((answer.status, answer.error_code()), (413, "payload_too_large"));
 }
 
-/// Shutdown closes idle connections at once and waits for requests in progress.
+/// Shutdown closes idle connections immediately and waits for requests in progress.
 #[tokio::test]
 async fn shutdown_waits_for_requests_in_progress_only() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
@@ -373,11 +395,11 @@ async fn shutdown_waits_for_requests_in_progress_only() {
 }
 
 const MANY: usize = 10_000;
-/// The memory that an unused connection may take, and one that waits for its next request.
+/// The memory limits of an unused connection and of a connection that waits for its next request.
 const SILENT_BYTES_MAX: f64 = 8.0 * 1024.0;
 const KEPT_BYTES_MAX: f64 = 40.0 * 1024.0;
 
-/// 10,000 idle connections, before and after one request each: a sender is served meanwhile, and the host's memory
+/// 10,000 idle connections, before and after one request each: another sender is still served, and the host's memory
 /// stays limited.
 #[tokio::test]
 async fn ten_thousand_idle_connections() {
@@ -411,6 +433,6 @@ async fn ten_thousand_idle_connections() {
     assert_eq!(host.post("lab", "kept").await.status, 202);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let kept = each(host.resident_bytes());
-    eprintln!("a silent connection costs {silent:.0} bytes, one that was used {kept:.0}");
+    eprintln!("a silent connection costs {silent:.0} bytes, a used connection {kept:.0}");
     assert!(silent < SILENT_BYTES_MAX && kept < KEPT_BYTES_MAX, "{silent} {kept}");
 }

@@ -1,7 +1,7 @@
-//! What a mapper's language costs: compiling it once, loading it from the cache, one event in a fresh instance and in one
-//! that is reused, and the memory of the process for a loaded plugin.
+//! Measures the cost of a mapper's language: compiling the plugin, loading it from the cache, mapping one event in a
+//! fresh instance and in a reused one, and the memory of the process for a loaded plugin.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 use hookmill_host::release::compiled_cache::CompiledCache;
 use hookmill_incident::Event;
@@ -17,8 +17,8 @@ use uuid::Uuid;
 /// Language, plugin and the payload that it maps.
 const MAPPERS: [(&str, &str, &str); 3] = [
     ("Rust", "crowdstrike", "seed"),
-    ("TypeScript", "okta", "system_log_account_lock_lowercased"),
-    ("Python", "guardduty", "finding_high_8_priv_esc"),
+    ("TypeScript", "okta", "account-lock-lowercased"),
+    ("Python", "guardduty", "role-policy-changed"),
 ];
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod compiled_cache;
 mod list;
 mod loader;
 mod new;
@@ -10,6 +11,7 @@ mod release;
 mod run;
 mod sign;
 mod test;
+mod watch;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -28,6 +30,8 @@ pub(super) enum PluginCommand {
     Run(run::Run),
     /// Map the payloads of a project with its plugin, and compare the results with the expected files
     Test(test::Test),
+    /// Build a project and test it as `plugin test` does, again whenever one of its files changes
+    Watch(watch::Watch),
     /// List the plugins of a running host
     List(list::List),
     /// Show which results a new version of a mapper changes, for the payloads that a running host has stored
@@ -49,6 +53,7 @@ impl PluginCommand {
             Self::Check(check) => check.run(),
             Self::Run(run) => run.run(),
             Self::Test(test) => test.run(),
+            Self::Watch(watch) => watch.run(),
             Self::List(list) => list.run(),
             Self::Diff(diff) => diff.run(),
             Self::Promote(release) => release.promote(),

@@ -58,7 +58,10 @@ impl Folder {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
             None => {
-                Config::load(&self.config).context("cannot find the data folder; give --config or --data-dir")?.data_dir
+                Config::load(&self.config)
+                    .context("cannot find the data folder; give --config or --data-dir")?
+                    .settings
+                    .data_dir
             }
         };
         Tokens::open(&data_dir)

@@ -12,12 +12,12 @@ const ANSWER_BYTES_MAX: usize = 1024;
 /// The shortest wait for a server that asks for one.
 const ASKED_WAIT_MIN: Duration = Duration::from_secs(1);
 
-/// A server's answer, as far as it is kept.
+/// The parts of a server's answer that are kept.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The wait that the server asks for in `Retry-After`, at most a day.
+    /// The wait that the server requests in `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
     /// The target of a redirect, without its query.
     pub location: Option<String>,
@@ -42,7 +42,7 @@ impl Answer {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let location = status.is_redirection().then(|| location(&response)).flatten();
         let location = location.map(|target| sanitize(&authentication.redact(&target)));
-        // A server may repeat a secret, which is found only if it is complete: so more is read than is kept.
+        // A server may repeat a secret, which is recognized only if it is complete. So more is read than is kept.
         let kept_bytes_max = ANSWER_BYTES_MAX + authentication.secret_bytes_max();
         let bytes_max = kept_bytes_max.max(bytes_max);
         let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
-//! Dry runs: what would come of a payload, stage by stage. Nothing is recorded.
+//! Dry runs: the results that a payload would have, stage by stage. Nothing is recorded.
 
+use crate::field_changes::field_changes;
 use crate::pipeline::{Pipeline, RemapError};
-use crate::release::report::field_changes;
 use crate::verify::{Unverified, Verified, verify};
 use hookmill_incident::{EventState, Mapped, Reading, Verdict};
 use hookmill_store::{EventRow, FieldChange, RecordDryRun, StoreError};
@@ -17,7 +17,7 @@ const COUNTERS: [&str; 2] = ["/revision", "/updated_at"];
 pub struct DryRun {
     /// Whether the payload would pass all stages.
     pub ok: bool,
-    /// The stages that the payload passed, and the one where it ended.
+    /// The stages that the payload passed, and the stage where it ended.
     pub stages: Vec<Stage>,
     /// The incidents as they would be.
     pub incidents: Vec<Value>,
@@ -32,14 +32,14 @@ pub struct Stage {
     pub stage: String,
     /// Whether the payload passed.
     pub ok: bool,
-    /// The result in words.
+    /// The result as text.
     pub detail: String,
 }
 
-/// What mapping a stored event again would change.
+/// The changes that mapping a stored event again would make.
 #[derive(Debug)]
 pub struct RemapDryRun {
-    /// What would become of the event.
+    /// The state that the event would have.
     pub state: EventState,
     /// The changes of each incident.
     pub incidents: Vec<IncidentChanges>,

@@ -1,14 +1,15 @@
 //! One call of a plugin without effects.
 
 use crate::deliver::{ShownRequest, render};
-use crate::map::Trace;
+use crate::map;
+use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
-use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
-use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
+use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
+use hookmill_sandbox::{Call, Kind, LogLine, Notification, Plugin};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The URL of the destination that a notifier is called for.
@@ -19,15 +20,15 @@ const DESTINATION: &str = "dry-run";
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum PluginDryRun<I> {
-    /// Of a mapper.
+    /// The result of a mapper.
     Mapper(MapperDryRun<I>),
-    /// Of a playbook.
+    /// The result of a playbook.
     Playbook(PlaybookDryRun),
-    /// Of a notifier.
+    /// The result of a notifier.
     Notifier(NotifierDryRun),
 }
 
-/// What is the same for the calls of all kinds.
+/// The values that calls of all kinds have.
 #[derive(Debug, Serialize)]
 pub struct CallSummary {
     /// The plugin.
@@ -36,7 +37,7 @@ pub struct CallSummary {
     pub log: Vec<LogLine>,
     /// The duration of the call in microseconds.
     pub duration_us: u64,
-    /// The most memory that the instance had, in bytes.
+    /// The peak memory of the instance, in bytes.
     pub memory_bytes: usize,
 }
 
@@ -50,7 +51,7 @@ pub struct MapperDryRun<I> {
     pub outcome: Option<MappingOutcome>,
     /// The incidents as they would be stored.
     pub incidents: Vec<I>,
-    /// The destinations that would get a delivery; absent where no store was asked.
+    /// The destinations that would get a delivery; absent if the call did not use a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
 }
@@ -63,7 +64,7 @@ pub enum MappingOutcome {
     Read {
         /// The number of incidents.
         incidents: usize,
-        /// Why parts of the payload make no incident.
+        /// The reasons why parts of the payload make no incident.
         skipped: Vec<String>,
         /// Parts of the payload that could not be mapped.
         problems: Vec<String>,
@@ -108,14 +109,16 @@ pub struct NotifierDryRun {
 pub struct CallFailure {
     /// The code of the reason.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 
 impl CallSummary {
-    fn new(plugin: &Plugin, log: Vec<LogLine>, duration: Duration, memory_bytes: usize) -> Self {
+    /// Returns the summary of a call, and its result.
+    fn of<R>(plugin: &Plugin, call: Call<R>) -> (Self, R) {
+        let Call { result, log, duration, memory_bytes } = call;
         let duration_us = duration.as_micros().try_into().unwrap_or(u64::MAX);
-        Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }
+        (Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }, result)
     }
 }
 
@@ -127,31 +130,44 @@ impl CallFailure {
 
 impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
-    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
-        let Trace { plugin, log, duration, memory_bytes } = trace;
+    pub fn new(plugin: &Plugin, call: Call<Verdict>, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
+        let (call, verdict) = CallSummary::of(plugin, call);
         let outcome = match verdict {
-            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
-                incidents: observations.len(),
-                skipped: skipped.clone(),
-                problems: problems.clone(),
-            }),
-            Verdict::Failed(failure) => Some(MappingOutcome::Failed {
-                error: CallFailure::new(failure.code.as_str(), failure.message.as_str()),
-            }),
-            Verdict::Wait(reason) => {
-                Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason.as_str()) })
+            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
+                Some(MappingOutcome::Read { incidents: observations.len(), skipped, problems })
             }
+            Verdict::Failed(failure) => {
+                Some(MappingOutcome::Failed { error: CallFailure::new(failure.code.as_str(), failure.message) })
+            }
+            Verdict::Wait(reason) => Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason) }),
             Verdict::NotMapped => None,
         };
-        Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
+        Self { call, outcome, incidents, deliveries }
     }
 }
 
-/// Calls a playbook with an incident as `GET /api/incidents/…` shows it, or a notifier with an audit entry in the form in
-/// which it is delivered. Returns `None` for a mapper.
+/// Calls a mapper. The incidents are those that an empty store would create.
 ///
 /// # Errors
-/// Returns an error if `input` is not what plugins of this kind get.
+/// Returns an error if the event's time is outside of the calendar.
+pub async fn dry_run_mapper(plugin: &Plugin, event: &Event, source: &Source) -> Result<MapperDryRun<Incident>> {
+    let call = map::run(plugin, event, source).await;
+    let incidents = match &call.result {
+        Verdict::Read { plugin, reading } => {
+            let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+            let observations = reading.observations.iter().cloned();
+            observations.map(|observation| Incident::create(observation, &origin, now).0).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(MapperDryRun::new(plugin, call, incidents, None))
+}
+
+/// Calls a playbook with an incident in the form of `GET /api/incidents/ID`, or a notifier with an audit entry as destinations
+/// receive it. Returns `None` for a mapper.
+///
+/// # Errors
+/// Returns an error if `input` does not have the form that plugins of this kind receive.
 pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun<I>>> {
     Ok(match plugin.kind() {
         Kind::Mapper => None,
@@ -162,24 +178,23 @@ pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDry
 
 async fn dry_run_playbook(plugin: &Plugin, input: &str) -> Result<PlaybookDryRun> {
     let shown: ShownIncident =
-        serde_json::from_str(input).context("it is not an incident as `GET /api/incidents/ID` shows it")?;
-    let call = call_playbook(plugin, &shown).await;
-    let (actions, error) = match call.result {
+        serde_json::from_str(input).context("the input is not an incident in the form of `GET /api/incidents/ID`")?;
+    let (call, result) = CallSummary::of(plugin, call_playbook(plugin, &shown).await);
+    let (actions, error) = match result {
         Some(Ok(actions)) => (Some(actions), None),
         Some(Err(error)) => (None, Some(CallFailure::new(error.code.as_str(), error.message))),
-        None => (None, Some(CallFailure::new("busy", "all its instances are busy"))),
+        None => (None, Some(CallFailure::new("busy", "all instances of the plugin are busy"))),
     };
-    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(PlaybookDryRun { call, actions, error })
 }
 
 async fn dry_run_notifier(plugin: &Plugin, input: &str) -> Result<NotifierDryRun> {
     let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
     let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?, &[]).await;
-    let (request, error) = match call.result {
+    let (call, result) = CallSummary::of(plugin, call);
+    let (request, error) = match result {
         Ok(request) => (Some(request.map(|request| request.shown())), None),
         Err(error) => (None, Some(CallFailure::new("not_rendered", format!("{error:#}")))),
     };
-    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(NotifierDryRun { call, request, error })
 }

@@ -11,6 +11,7 @@ use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
 use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
+use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
 use crate::verify::Unverified;
 pub use answer::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
@@ -21,11 +22,10 @@ use axum::http::header::{ALLOW, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::{LastError, Recorded};
+use hookmill_store::Recorded;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -35,15 +35,9 @@ use uuid::Uuid;
 /// Unknown source names are truncated to this many characters; valid names are shorter.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
-#[derive(Clone, Copy, Debug)]
-pub struct DryRunMarker;
-
-/// Returns the routes of senders.
-pub fn routes() -> Router<Arc<Host>> {
-    Router::new()
-        .route("/api/webhooks/{source}", post(webhook).get(challenge))
-        .route("/api/webhooks/{source}/{token}", post(webhook))
+routes! { pub routes, ROUTES;
+    "/api/webhooks/{source}" => post(webhook).get(challenge);
+    "/api/webhooks/{source}/{token}" => post(webhook);
 }
 
 /// The parameters in a webhook's path.
@@ -59,7 +53,6 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRunMarker>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
@@ -68,7 +61,7 @@ pub async fn webhook(
     // Sources that the host reads do not post.
     let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
-        host.pipeline.metrics.received(UNKNOWN);
+        host.pipeline.received(None);
         if let Some(why) = host.pipeline.sources.unusable().get(&target.source) {
             return refuse(
                 &host,
@@ -77,23 +70,16 @@ pub async fn webhook(
                 HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
             );
         }
-        // Escaped, because a line feed in a stranger's text would begin another line of the log.
+        // Escaped, because a line feed in an unverified text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
-    if dry_run.is_some() {
-        return match dry_run_of(&host, arrived).await {
-            Ok(dry_run) => Json(dry_run).into_response(),
-            Err(error) => error.into_response(),
-        };
-    }
-    host.pipeline.metrics.received(&source.name);
-    source.tally.count(|tally| tally.received += 1);
+    host.pipeline.received(Some(&source));
     async {
         match take(&host, arrived).await {
-            Ok(AcceptedPayload::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(AcceptedPayload::Recorded(recorded)) => answer(&source, recorded),
             Ok(AcceptedPayload::Handshake(answer)) => {
                 info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
                 answer
@@ -125,38 +111,53 @@ pub async fn challenge(
 }
 
 /// A request whose body has not been read yet.
-struct Arrived<'s> {
-    id: Uuid,
-    source: &'s Arc<Source>,
-    peer: Option<IpAddr>,
-    token: Option<String>,
-    query: Option<String>,
-    headers: HeaderMap,
-    body: Body,
+#[derive(Debug)]
+pub struct Arrived<'s> {
+    /// The event's id, if the request becomes one.
+    pub id: Uuid,
+    /// The source in the path.
+    pub source: &'s Arc<Source>,
+    /// The address of the sender.
+    pub peer: Option<IpAddr>,
+    /// The token in the path.
+    pub token: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
 }
 
-async fn dry_run_of(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
+/// Takes a request through all stages without their effects.
+///
+/// # Errors
+/// Returns an error if the request is refused before its payload is verified, or the store fails.
+pub async fn dry_run(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
+    admit(&arrived)?;
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.dry_run(unverified).await?)
 }
 
 async fn take(host: &Host, arrived: Arrived<'_>) -> Result<AcceptedPayload, HttpError> {
     host.edge.rate_limit.check()?;
-    if let Some(answer) = handshake::graph(arrived.source, arrived.peer, arrived.query.as_deref())? {
+    admit(&arrived)?;
+    if let Some(answer) = handshake::graph(arrived.source, arrived.query.as_deref()) {
         return Ok(AcceptedPayload::Handshake(answer));
     }
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.accept(unverified).await?)
 }
 
+/// Refuses addresses that the source does not allow, before the body takes memory.
+fn admit(arrived: &Arrived) -> Result<(), HttpError> {
+    arrived.source.settings.admits(arrived.peer).then_some(()).ok_or(HttpError::AddressRefused)
+}
+
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
-    let Arrived { id, source, peer, token, query, headers, body } = arrived;
+    let Arrived { id, source, token, query, headers, body, .. } = arrived;
     let received_at = unix_ms();
-    // Checked before the body takes memory.
-    if !source.settings.admits(peer) {
-        return Err(HttpError::AddressRefused);
-    }
     let bytes_max = source.settings.payload_bytes_max;
     let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
@@ -168,14 +169,8 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
     let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
-    host.pipeline.metrics.error(name, code);
-    if let Some(source) = source {
-        source.tally.count(|tally| {
-            tally.refused += 1;
-            tally.last_error = Some(LastError::now(code, &error.to_string()));
-        });
-    }
-    // Refused strangers must not flood the log.
+    host.pipeline.refused(source, code, &error.to_string());
+    // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
     } else {
@@ -185,8 +180,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
 }
 
 /// Answers the sender of a stored event.
-fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
-    host.pipeline.count(source, &recorded);
+fn answer(source: &Source, recorded: Recorded) -> Response {
     let Recorded { state, duplicate, .. } = recorded;
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {

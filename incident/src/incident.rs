@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The number of event ids that an incident lists, the newest ones.
+/// The number of event ids that an incident lists; older ids are dropped.
 pub const EVENT_IDS_MAX: usize = 100;
 
 /// A note on an incident.
@@ -64,7 +64,7 @@ pub struct Incident {
 pub struct Guard {
     /// The time of the newest state that was applied.
     pub changed_at: Timestamp,
-    /// The fields that were set by hand or by a playbook; payloads do not change them any more.
+    /// The fields that were set by hand or by a playbook; payloads no longer change them.
     pub pinned: BTreeSet<String>,
 }
 
@@ -114,7 +114,8 @@ impl Incident {
         self.revision += 1;
     }
 
-    /// Returns the attributes that differ from those of `before`, without what the host counts and keeps itself.
+    /// Returns the attributes that differ from those of `before`, without the values that the host itself counts and
+    /// maintains.
     fn changes_since(&self, before: &Self) -> Details {
         let mut changes = Details::new();
         macro_rules! compare {

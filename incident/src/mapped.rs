@@ -1,19 +1,19 @@
 //! The result of mapping an event: the verdict before it is stored, the state after.
 
-use crate::{Event, Number, PluginVersion, Reading, words};
+use crate::{Event, Number, PluginVersion, Reading, TriageCode, words};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 words!(
-    /// The result of an event, as it is stored.
+    /// The stored result of an event.
     EventStatus {
         /// The event made or changed incidents.
         Mapped = "mapped",
         /// Nothing in the event makes an incident.
         Ignored = "ignored",
-        /// Some of the event could not be mapped.
+        /// Parts of the event could not be mapped.
         Partial = "partial",
-        /// The host will map the event later without being asked.
+        /// The host will map the event later without a request.
         Queued = "queued",
         /// Mapping failed; the event waits for a new plugin version, a replay or a discard.
         Quarantined = "quarantined",
@@ -41,6 +41,21 @@ words!(
         InvalidIncident = "invalid_incident",
     }
 );
+
+impl From<FailureCode> for TriageCode {
+    /// Returns the code for the failure of a playbook that has this code for a mapper.
+    fn from(code: FailureCode) -> Self {
+        match code {
+            FailureCode::DeadlineExceeded => Self::DeadlineExceeded,
+            FailureCode::MemoryExceeded => Self::MemoryExceeded,
+            FailureCode::OutputTooLarge => Self::OutputTooLarge,
+            FailureCode::Trapped => Self::Trapped,
+            FailureCode::Unsupported => Self::NotLoaded,
+            FailureCode::Malformed => Self::Refused,
+            FailureCode::InvalidIncident => Self::InvalidAction,
+        }
+    }
+}
 
 /// The reason why an event was not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +105,7 @@ pub struct Mapped {
     pub verdict: Verdict,
     /// The playbook that the source names.
     pub playbook: Option<String>,
-    /// Whether new incidents are triaged by that playbook without being asked.
+    /// Whether new incidents are triaged by that playbook without a request.
     pub auto_triage: bool,
     /// The plugin versions that were called, as `NAME@SHA256`.
     pub tried: Vec<String>,
@@ -105,7 +120,8 @@ pub struct EventState {
     pub status: EventStatus,
     /// The kind of reason, if mapping failed.
     pub code: Option<FailureCode>,
-    /// The reason why the event is queued, failed or is not mapped, or notes on the parts of it that were left out.
+    /// The reason why the event is queued, failed or is not mapped, or notes on the parts of the payload that were left
+    /// out.
     pub message: Option<String>,
     /// The incidents that the event made or changed.
     pub incidents: Vec<IncidentRef>,

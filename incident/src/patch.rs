@@ -3,7 +3,7 @@
 use crate::{Severity, Status, Tlp};
 use serde::{Deserialize, Serialize};
 
-/// The fields of an incident that an analyst sets. An absent field stays as it is; `null` clears a field that can be
+/// The fields of an incident that an analyst sets. An absent field is not changed; `null` clears a field that can be
 /// empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,77 +1,22 @@
-// Maps Okta's event hooks, which contain a list of events, and single System Log events.
+// Maps Okta's event hooks, which contain a list of events, and System Log events: single ones, and in the envelopes of Okta's
+// log streams to Amazon EventBridge and Splunk.
 //
-// Most events of Okta are routine, and their `severity` is a log level: an account lock is DEBUG. The event type and the
-// outcome decide whether an event is an incident. Field names can be in lower case, because some tools convert them.
+// Most events of Okta are routine, and their `severity` is a log level: an account lock is DEBUG. The event type, the outcome
+// and Okta's risk level decide whether an event is an incident; the types are those of Okta's published catalogue. Field names
+// can be in lower case, because some tools convert them.
 //
 // Links use the organisation's address: an event hook contains it; for single events it is the source's setting
 // `okta_url`, such as `https://acme.okta.com`.
 
 import {
   at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as parseSeverity, setting, type Severity, text,
-  timestamp, unsupported,
+  timestamp, unfold, unsupported,
 } from "@hookmill/sdk";
+import { type Rule, RULES } from "./rules";
 
 const EXPECTED = "an Okta event hook with `data.events`, or a System Log event with `uuid` and `eventType`";
 /** Limits the length of quoted values in skip reasons. */
 const QUOTED_CHARS_MAX = 80;
-
-interface Rule {
-  /** Values of `eventType`, complete or up to a dot. */
-  types: string[];
-  severity: Severity;
-  category: string;
-  /** The ATT&CK technique; Okta does not report any. */
-  technique?: string;
-  /** Limits the rule to these outcomes. */
-  outcomes?: string[];
-}
-
-/** The events that are incidents. The first matching rule applies. */
-const RULES: Rule[] = [
-  {
-    types: ["user.account.report_suspicious_activity_by_enduser"],
-    severity: "high", category: "account-compromise", technique: "T1078.004",
-  },
-  {
-    types: ["security.breached_credential.detected"],
-    severity: "high", category: "credential-access", technique: "T1589.001",
-  },
-  {
-    types: ["security.session.detect_client_roaming", "user.session.context.change"],
-    severity: "high", category: "account-compromise", technique: "T1550.004",
-  },
-  { types: ["security.attack"], severity: "high", category: "credential-access", technique: "T1110" },
-  { types: ["user.mfa.attempt_bypass"], severity: "high", category: "credential-access", technique: "T1556.006" },
-  {
-    types: ["user.authentication.auth_via_mfa"],
-    outcomes: ["DENY"], severity: "medium", category: "credential-access", technique: "T1621",
-  },
-  {
-    types: ["user.session.impersonation.grant", "user.session.impersonation.initiate"],
-    severity: "high", category: "privilege-escalation", technique: "T1078.004",
-  },
-  {
-    types: ["user.account.privilege.grant", "group.privilege.grant"],
-    outcomes: ["SUCCESS"], severity: "medium", category: "privilege-escalation", technique: "T1098.003",
-  },
-  {
-    types: ["user.mfa.factor.deactivate", "user.mfa.factor.reset_all"],
-    outcomes: ["SUCCESS"], severity: "medium", category: "persistence", technique: "T1556.006",
-  },
-  {
-    types: ["policy.lifecycle.deactivate", "policy.lifecycle.delete", "policy.rule.deactivate", "policy.rule.delete"],
-    outcomes: ["SUCCESS"], severity: "medium", category: "defense-evasion", technique: "T1556",
-  },
-  {
-    types: ["system.api_token.create"],
-    outcomes: ["SUCCESS"], severity: "low", category: "persistence", technique: "T1098.001",
-  },
-  {
-    types: ["user.account.lock", "user.account.lock.limit"],
-    severity: "medium", category: "credential-access", technique: "T1110",
-  },
-  { types: ["security.threat", "security.request.blocked"], severity: "medium", category: "suspicious-request" },
-];
 
 /** The severities in ascending order; Okta's risk levels have the same order. */
 const SEVERITIES: Severity[] = ["informational", "low", "medium", "high", "critical"];
@@ -87,7 +32,7 @@ export const mapper = defineMapper({
   },
 
   toIncidents(event) {
-    const body = readJson(event, EXPECTED);
+    const body = unwrapped(readJson(event, EXPECTED));
     const isHook = at(body, "eventType") === "com.okta.event_hook" || Array.isArray(at(body, "data", "events"));
     if (!isHook && (!field(body, "uuid") || !field(body, "eventType"))) throw unsupported(`expected ${EXPECTED}`);
     if (isHook && !Array.isArray(at(body, "data", "events"))) throw malformed("the event hook has no `data.events`");
@@ -96,13 +41,14 @@ export const mapper = defineMapper({
     for (const [index, entry] of (isHook ? list(body, "data", "events") : [body]).entries()) {
       const type = field(entry, "eventType");
       const uuid = field(entry, "uuid");
-      const rule = type && findRule(type, entry);
+      const rule = type && ruleOf(type, entry);
       if (!type || (rule && !uuid)) {
         outcome.problems.push(`event ${index + 1} has no ${type ? "`uuid`" : "`eventType`"}`);
       } else if (!rule || !uuid) {
         const result = field(entry, "outcome", "result");
         const what = result ? `${type} (${result})` : type;
-        outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} is not a security event`);
+        const why = RULES.some((rule) => isOf(rule, type)) ? "is routine" : "is not among the security events that this mapper knows";
+        outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} ${why}`);
       } else {
         outcome.incidents.push(incident(entry, uuid, type, rule, console));
       }
@@ -111,30 +57,81 @@ export const mapper = defineMapper({
   },
 });
 
+/** Returns the event in an envelope of a log stream, or the body itself. */
+function unwrapped(body: unknown): unknown {
+  for (const envelope of ["detail", "event"]) {
+    const inner = unfold(at(body, envelope));
+    if (field(inner, "eventType") && field(inner, "uuid")) return inner;
+  }
+  return body;
+}
+
+/** Returns the rule for an event. An event of any type is an incident if Okta rates its risk as high. */
+function ruleOf(type: string, entry: unknown): Rule | undefined {
+  const result = field(entry, "outcome", "result")?.toUpperCase() ?? "";
+  const reason = field(entry, "outcome", "reason") ?? "";
+  const risk = riskOf(entry);
+  const rule = RULES.find((rule) => {
+    return isOf(rule, type) && (rule.outcomes?.includes(result) ?? true) && (rule.reason?.test(reason) ?? true);
+  });
+  // These events also report that a risk is low again.
+  if (rule?.needsRisk && (!risk || SEVERITIES.indexOf(risk) < SEVERITIES.indexOf("medium"))) return undefined;
+  if (rule) return rule;
+  const isSuspected = field(entry, "debugContext", "debugData", "threatSuspected")?.toLowerCase() === "true";
+  if (risk !== "high" && !isSuspected) return undefined;
+  return { types: [], severity: risk === "high" ? "high" : "medium", category: "suspicious-request", technique: "T1078.004" };
+}
+
+function isOf(rule: Rule, type: string): boolean {
+  return rule.types.some((known) => type === known || type.startsWith(`${known}.`));
+}
+
+/** Returns Okta's risk level, which different events write in different places. */
+function riskOf(entry: unknown): Severity | undefined {
+  const data = debugData(entry);
+  const level = text(data, "riskLevel") ?? text(unfold(at(data, "logOnlySecurityData")), "risk", "level") ??
+    /\blevel=(\w+)/i.exec(text(data, "risk") ?? text(data, "Risk") ?? "")?.[1] ?? text(at(data, "risk"), "level");
+  return parseSeverity(level);
+}
+
+function debugData(entry: unknown): unknown {
+  return at(entry, "debugContext", "debugData") ?? at(entry, "debugcontext", "debugData") ??
+    at(entry, "debugcontext", "debugdata");
+}
+
 function incident(entry: unknown, uuid: string, type: string, rule: Rule, console: string | undefined): Incident {
-  const actor = at(entry, "actor");
-  const client = at(entry, "client");
-  const result = [field(entry, "outcome", "result"), field(entry, "outcome", "reason")].filter(Boolean).join(": ");
+  const [actor, client, data] = [at(entry, "actor"), at(entry, "client"), debugData(entry)];
+  const reason = field(entry, "outcome", "reason");
+  const result = [field(entry, "outcome", "result"), reason].filter(Boolean).join(": ");
   const names = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name));
   const place = names.filter(Boolean).join(", ");
   const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
 
-  const found = new Incident(uuid, field(entry, "displayMessage") ?? type);
+  const message = field(entry, "displayMessage") ?? type;
+  const found = new Incident(uuid, rule.titled && reason ? `${message}: ${reason}` : message);
   const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
   found.description = parts.filter(Boolean).join(", ");
   found.category = rule.category;
-  const risk = parseSeverity(field(entry, "debugContext", "debugData", "riskLevel")?.toLowerCase());
-  found.severity = risk && SEVERITIES.indexOf(risk) > SEVERITIES.indexOf(rule.severity) ? risk : rule.severity;
+  // ThreatInsight refuses a request or only reports it.
+  const severity = rule.types.includes("security.threat.detected") && !isRefused(entry) ? "high" : rule.severity;
+  const risk = riskOf(entry);
+  found.severity = risk && SEVERITIES.indexOf(risk) > SEVERITIES.indexOf(severity) ? risk : severity;
   found.occurredAt = timestamp(field(entry, "published"));
   found.changedAt = found.occurredAt;
   if (console) found.externalLink = `${console}/report/system_log_2?search=uuid+eq+%22${encodeURIComponent(uuid)}%22`;
   found.tag(`okta:${type}`);
-  if (rule.technique) found.attack(rule.technique);
+  found.attack(techniqueOf(rule, reason));
 
   found.observe("ip", text(client, "ipAddress"), "client");
   for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
+  found.observe("ip", text(data, "suspiciousActivityEventIp"), "of the reported activity");
+  for (const name of ["newIpAddress", "NewIpAddress", "previousIpAddress", "PreviousIpAddress"]) {
+    found.observe("ip", text(data, name), /new/i.test(name) ? "of the session now" : "of the session before");
+  }
   found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
   account(found, actor, "actor");
+  // ThreatInsight names the address as the actor.
+  if (/ip/i.test(text(actor, "type") ?? "")) found.observe("ip", text(actor, "displayName") ?? text(actor, "id"), "actor");
   for (const target of list(entry, "target")) {
     if (text(target, "type") === "User") account(found, target, "target");
   }
@@ -151,8 +148,27 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   found.detail("as_number", field(entry, "securityContext", "asNumber"));
   found.detail("as_org", field(entry, "securityContext", "asOrg"));
   found.detail("is_proxy", field(entry, "securityContext", "isProxy"));
-  found.detail("threat_suspected", field(entry, "debugContext", "debugData", "threatSuspected"));
+  found.detail("threat_suspected", text(data, "threatSuspected"));
+  found.keep(data, ["threatSuspected"], "debug_");
+  found.keep(entry, READ);
   return found;
+}
+
+/** Members of an event that become something else than a detail of their name, or say nothing about the incident. */
+const READ = [
+  "actor", "client", "debugContext", "debugcontext", "displayMessage", "displaymessage", "eventType", "eventtype",
+  "legacyEventType", "legacyeventtype", "outcome", "published", "request", "securityContext", "securitycontext", "severity",
+  "target", "transaction", "uuid", "version",
+];
+
+function isRefused(entry: unknown): boolean {
+  return /^(DENY|RATE_LIMIT|CHALLENGE|FAILURE)$/i.test(field(entry, "outcome", "result") ?? "");
+}
+
+function techniqueOf(rule: Rule, reason = ""): string | undefined {
+  if (/spray/i.test(reason)) return "T1110.003";
+  if (/brute|credential.stuffing/i.test(reason)) return /stuffing/i.test(reason) ? "T1110.004" : "T1110";
+  return rule.technique;
 }
 
 /** Returns the type and the name of a target, such as `User Ann`. */
@@ -171,14 +187,6 @@ function account(found: Incident, user: unknown, role: string): void {
 /** Returns the text at a path whose first name may be in lower case. */
 function field(entry: unknown, first: string, ...rest: string[]): string | undefined {
   return text(entry, first, ...rest) ?? text(entry, first.toLowerCase(), ...rest);
-}
-
-function findRule(type: string, entry: unknown): Rule | undefined {
-  const result = field(entry, "outcome", "result")?.toUpperCase() ?? "";
-  return RULES.find((rule) => {
-    const fits = rule.types.some((known) => type === known || type.startsWith(`${known}.`));
-    return fits && (rule.outcomes?.includes(result) ?? true);
-  });
 }
 
 /** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */

@@ -21,11 +21,11 @@ const NOTES_MAX: usize = 10;
 pub(crate) fn check(actions: Vec<wit::Action>) -> Result<Vec<Action>, String> {
     let count = actions.len();
     if count > ACTIONS_MAX {
-        return Err(format!("it returned {count} actions; at most {ACTIONS_MAX} are taken"));
+        return Err(format!("the playbook returned {count} actions; at most {ACTIONS_MAX} are allowed"));
     }
     let notes = actions.iter().filter(|action| matches!(action, wit::Action::AddNote(_))).count();
     if notes > NOTES_MAX {
-        return Err(format!("it returned {notes} notes; at most {NOTES_MAX} are taken"));
+        return Err(format!("the playbook returned {notes} notes; at most {NOTES_MAX} are allowed"));
     }
     let checked = actions.into_iter().enumerate();
     let checked = checked.map(|(index, action)| {
@@ -78,8 +78,8 @@ mod tests {
         let tags = |count| vec![Action::AddTag("a".into()); count];
         assert_eq!(check(tags(ACTIONS_MAX)).unwrap().len(), ACTIONS_MAX);
         let error = check(tags(ACTIONS_MAX + 1)).unwrap_err();
-        assert_eq!(error, "it returned 1501 actions; at most 1500 are taken");
+        assert_eq!(error, "the playbook returned 1501 actions; at most 1500 are allowed");
         let error = check(vec![Action::AddNote("n".into()); NOTES_MAX + 1]).unwrap_err();
-        assert_eq!(error, "it returned 11 notes; at most 10 are taken");
+        assert_eq!(error, "the playbook returned 11 notes; at most 10 are allowed");
     }
 }

@@ -3,14 +3,15 @@
 use crate::component::Kind;
 use crate::guest::MemoryExceeded;
 use crate::log::LogLine;
+use hookmill_incident::FailureCode;
 use std::time::Duration;
 use wasmtime::Trap;
 
 /// The result of a call, with its log and its use of time and memory.
 #[derive(Debug)]
-pub struct Call<T> {
-    /// The value, or the reason why there is none.
-    pub result: Result<T, CallError>,
+pub struct Call<R> {
+    /// The result.
+    pub result: R,
     /// The lines that the plugin logged.
     pub log: Vec<LogLine>,
     /// The time from instantiation to the end of the call.
@@ -19,16 +20,23 @@ pub struct Call<T> {
     pub memory_bytes: usize,
 }
 
-impl<T> Call<T> {
+impl<T> Call<Result<T, CallError>> {
     /// Returns a call that was not made.
     pub(crate) fn refused(error: CallError, duration: Duration) -> Self {
         Self { result: Err(error), log: Vec::new(), duration, memory_bytes: 0 }
     }
 
+    /// Converts the value and keeps the rest.
+    pub(crate) fn map_value<U>(self, convert: impl FnOnce(T) -> U) -> Call<Result<U, CallError>> {
+        self.map(|result| result.map(convert))
+    }
+}
+
+impl<R> Call<R> {
     /// Converts the result and keeps the rest.
-    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Call<U> {
+    pub fn map<U>(self, convert: impl FnOnce(R) -> U) -> Call<U> {
         let Self { result, log, duration, memory_bytes } = self;
-        Call { result: result.map(convert), log, duration, memory_bytes }
+        Call { result: convert(result), log, duration, memory_bytes }
     }
 }
 
@@ -36,10 +44,10 @@ impl<T> Call<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// All instances of the plugin are in use; nothing was called.
-    #[error("all its instances are busy")]
+    #[error("all instances of the plugin are busy")]
     Busy,
     /// The call took too long.
-    #[error("it took longer than {} ms", .0.as_millis())]
+    #[error("the call took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
     /// The instance needs too much memory or too large a table.
     #[error("{0}")]
@@ -54,7 +62,7 @@ pub enum CallError {
     #[error("{0}")]
     ImageBusy(String),
     /// The plugin is of another kind; nothing was called.
-    #[error("it is a {is} and not a {wanted}")]
+    #[error("the plugin is a {is}, not a {wanted}")]
     Kind {
         /// The plugin's kind.
         is: Kind,
@@ -64,6 +72,18 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Returns the code of the failure; `None` if the same call can be made later.
+    pub fn code(&self) -> Option<FailureCode> {
+        match self {
+            Self::Busy => None,
+            Self::Kind { .. } => Some(FailureCode::Unsupported),
+            Self::Deadline(_) => Some(FailureCode::DeadlineExceeded),
+            Self::Memory(_) => Some(FailureCode::MemoryExceeded),
+            Self::Output(_) => Some(FailureCode::OutputTooLarge),
+            Self::Trap(_) | Self::ImageBusy(_) => Some(FailureCode::Trapped),
+        }
+    }
+
     /// Returns the kind of an error that ended a call.
     pub(crate) fn of(error: &wasmtime::Error) -> Self {
         if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
@@ -73,12 +93,12 @@ impl CallError {
         if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_busy)) {
             return Self::ImageBusy(format!("{error:#}"));
         }
-        // The type of this error is private to the engine, so its text has to do.
+        // The type of this error is private to the engine, so the error is recognised by its text.
         if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted")) {
-            return Self::Output("it passes more than output_mib to the host".into());
+            return Self::Output("the call passes more than `output_mib` to the host".into());
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => Self::Trap("its stack overflowed".into()),
+            Some(Trap::StackOverflow) => Self::Trap("the stack overflowed".into()),
             Some(trap) => Self::Trap(trap.to_string()),
             // The contexts of the cause are the guest's backtrace, which has several lines.
             None => Self::Trap(error.root_cause().to_string()),
@@ -97,13 +117,15 @@ mod tests {
     fn errors_of_the_engine_become_the_limit_that_was_reached() {
         let memory =
             CallError::of(&Error::from(MemoryExceeded::Memory { limit_bytes: 64 << 20 }).context("a backtrace"));
-        assert!(matches!(memory, CallError::Memory(text) if text == "it needs more than 64 MiB of memory"));
+        assert!(matches!(memory, CallError::Memory(text) if text == "the call needs more than 64 MiB of memory"));
         let table = CallError::of(&Error::from(MemoryExceeded::Table));
-        assert!(matches!(table, CallError::Memory(text) if text == "it needs a table of more than 100000 elements"));
+        assert!(
+            matches!(table, CallError::Memory(text) if text == "the call needs a table of more than 100000 elements")
+        );
         let busy = CallError::of(&Error::from(IoError::from(ErrorKind::ResourceBusy)).context("sealing"));
         assert!(matches!(busy, CallError::ImageBusy(_)));
         let stack = CallError::of(&Error::from(Trap::StackOverflow).context("a backtrace"));
-        assert!(matches!(stack, CallError::Trap(text) if text == "its stack overflowed"));
+        assert!(matches!(stack, CallError::Trap(text) if text == "the stack overflowed"));
         let other = CallError::of(&format_err!("the cause").context("a backtrace"));
         assert!(matches!(other, CallError::Trap(text) if text == "the cause"));
     }

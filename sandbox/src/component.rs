@@ -14,6 +14,8 @@ pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
 /// The package of the interfaces that the host calls; each interface has the name of its kind.
 const PACKAGE: &str = "hookmill:plugin";
 const API_VERSION: &str = "0.1.0";
+/// The module from which modules for WASI preview 1 import: those of Go, and of C and Zig with their libraries.
+const PREVIEW1: &str = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 const MIB: usize = 1024 * 1024;
 /// The limit for other plugins.
 const MEMORY_BYTES: usize = 64 * MIB;
@@ -69,7 +71,9 @@ impl Checked {
     pub fn new(sandbox: &Sandbox, component: &Component) -> Result<Self> {
         let (kind, api_version) = check_exports(sandbox, component)?;
         let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
-            anyhow!("its imports cannot be provided: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
+            anyhow!(
+                "the imports of the plugin cannot be provided: {error:#}; Hookmill provides only `hookmill:plugin/log` and WASI 0.2"
+            )
         })?;
         let interface = match kind {
             Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&component)?),
@@ -101,7 +105,8 @@ pub(crate) fn compile(
     Ok(component)
 }
 
-/// Returns a component unchanged, and converts a core module that carries its component type to a component.
+/// Returns a component unchanged, and converts a core module that carries its component type to a component. A module for
+/// WASI preview 1 gets the engine's adapter, which turns its imports into those of WASI 0.2.
 ///
 /// # Errors
 /// Returns an error if the bytes are neither.
@@ -112,13 +117,19 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         return Ok(bytes.into());
     }
     if !bytes.starts_with(&CORE) {
-        bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
+        bail!(
+            "the file is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`"
+        );
     }
     let mut encoder = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(bytes)
-        .context("it is a core module without a component type; build it against wit/plugin.wit")?;
-    let component = encoder.encode().context("its core module does not fit the component type that it carries")?;
+        .context("the file is a core module without a component type; build it against wit/plugin.wit")?;
+    if bytes.windows(PREVIEW1.len()).any(|name| name == PREVIEW1.as_bytes()) {
+        let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+        encoder = encoder.adapter(PREVIEW1, adapter).context("the module cannot be adapted from WASI preview 1")?;
+    }
+    let component = encoder.encode().context("the core module does not fit the component type in the file")?;
     Ok(component.into())
 }
 
@@ -130,7 +141,9 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
             let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
             if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
                 if !is_compatible(version) {
-                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; rebuild it");
+                    bail!(
+                        "the plugin was built for {interface}@{version}, but this host has {API_VERSION}; rebuild the plugin"
+                    );
                 }
                 found.push((*kind, version.to_owned()));
             }
@@ -139,11 +152,13 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
     }
     match &found[..] {
         [found] => Ok(found.clone()),
-        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin has one kind, split it in two"),
+        [(one, _), (other, _), ..] => {
+            bail!("the plugin is a {one} and a {other}; split it into two plugins, because a plugin has one kind")
+        }
         [] => {
             let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
             let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
-            bail!("it exports {seen} and none of {}; use the SDK's export macro", kinds.join(", "))
+            bail!("the plugin exports {seen}, but none of {}; use the SDK's export macro", kinds.join(", "))
         }
     }
 }

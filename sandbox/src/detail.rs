@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that would be written differently
-/// stays a text: `7.10` is a version.
+/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that JSON would write differently
+/// stays a text: `7.10` is a version, not 7.1.
 pub(crate) fn detail(text: String) -> Value {
     match serde_json::from_str(&text) {
         Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),

@@ -26,7 +26,7 @@ const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// The greatest memory limit of a plugin, in bytes. The pool reserves only address space for it.
 pub const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Enough for Python components, which have about ten core instances, a memory and a few tables.
+/// Sufficient for Python components, which have about ten core instances, a memory and a few tables.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The stack of the guest, and of its task, which also has the frames of host functions.
@@ -53,15 +53,15 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Returns an engine that can run `instances` calls at once and keep the instances of `reusing` plugins between
-    /// calls. It has a pool if the machine has enough address space.
+    /// Returns an engine that can run `instances` calls at the same time and keep the instances of `reusing` plugins
+    /// between calls. It has a pool if the machine has enough address space.
     ///
     /// # Errors
     /// Returns an error if the machine cannot run WebAssembly.
     pub fn new(instances: u32, reusing: u32) -> Result<Self> {
         Self::with_allocation(Allocation::Pooled, instances, reusing).or_else(|error| {
             tracing::warn!(
-                "there is no pool for plugin instances, so each one maps its own memory, which is slower: {error:#}"
+                "cannot create a pool for plugin instances; each instance maps its own memory, which is slower: {error:#}"
             );
             Self::with_allocation(Allocation::OnDemand, instances, reusing)
         })
@@ -72,7 +72,8 @@ impl Sandbox {
     /// # Errors
     /// Returns an error if the machine does not support that.
     pub fn with_allocation(allocation: Allocation, instances: u32, reusing: u32) -> Result<Self> {
-        // For each plugin as many as it may run at once, twice because one version can replace another at that moment.
+        // The limit of concurrent instances of each plugin, doubled because two versions of a plugin can be live while
+        // one replaces the other.
         let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
         let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
         let ticker = engine.weak();

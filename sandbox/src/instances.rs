@@ -21,7 +21,7 @@ const ONE_EVENT: NonZeroU32 = NonZeroU32::MIN;
 pub(crate) struct Instances {
     sandbox: Arc<Sandbox>,
     component: InstancePre<Guest>,
-    /// The slots that this plugin may take at once.
+    /// The slots that this plugin may use at the same time.
     share: Semaphore,
     events_per_instance: NonZeroU32,
     /// The instances that may take another event.
@@ -56,14 +56,14 @@ impl Instances {
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other
-    /// calls stay as they are.
+    /// Runs one call in a fresh instance that is dropped afterwards, even if the limits allow reuse. Does not affect
+    /// instances of other calls.
     pub async fn call_once<T, E>(
         &self,
         setup: CallSetup,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
-    ) -> Call<Result<T, E>> {
+    ) -> Call<Result<Result<T, E>, CallError>> {
         let started = Instant::now();
         let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
         let (call, instance) = self.call_in(self.sandbox.store(setup), None, deadline, run).await;
@@ -80,7 +80,7 @@ impl Instances {
         setup: CallSetup,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
-    ) -> Call<Result<T, E>> {
+    ) -> Call<Result<Result<T, E>, CallError>> {
         let started = Instant::now();
         let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
         let started = Instant::now();
@@ -114,7 +114,7 @@ impl Instances {
         used: Option<Used>,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
-    ) -> (Call<Result<T, E>>, Option<Idle>) {
+    ) -> (Call<Result<Result<T, E>, CallError>>, Option<Idle>) {
         let started = Instant::now();
         let called = tokio::time::timeout(deadline, async {
             let used = match used {
@@ -153,7 +153,7 @@ impl Instances {
         let Idle { store, used } = &instance;
         let grown_bytes = store.data().memory_bytes().saturating_sub(used.memory_bytes);
         if used.calls < self.events_per_instance.get() && grown_bytes <= GROWTH_BYTES_MAX {
-            // At most the plugin's share of instances is in use at once, so at most that many are kept.
+            // At most the plugin's share of instances is in use at the same time, so at most that many are kept.
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
         }
     }

@@ -33,7 +33,7 @@ pub struct Description {
     pub name: String,
     /// The version.
     pub version: String,
-    /// One sentence on what the plugin does.
+    /// One sentence about the purpose of the plugin.
     pub summary: String,
     /// The scheme that the vendor signs with.
     pub scheme: Option<String>,
@@ -64,7 +64,7 @@ impl Plugin {
     /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong with the file and how to fix it.
+    /// Returns an error that explains the problem of the file and how to fix it.
     pub async fn load(
         name: &str,
         bytes: Vec<u8>,
@@ -98,7 +98,7 @@ impl Plugin {
     }
 
     /// Returns the result of a call that plugins of this kind do not have.
-    pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<T> {
+    pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<Result<T, CallError>> {
         Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
     }
 }
@@ -111,7 +111,7 @@ impl Compiled {
         clock_ms: i64,
         seed: Uuid,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
-    ) -> impl Future<Output = Call<Result<T, E>>> {
+    ) -> impl Future<Output = Call<Result<Result<T, E>, CallError>>> {
         self.instances.call(self.setup(clock_ms, seed), self.limits.deadline, run)
     }
 
@@ -131,11 +131,14 @@ impl Compiled {
         let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
         let wit::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
-        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        ensure!(
+            bytes <= DESCRIPTION_BYTES_MAX,
+            "the description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX} are allowed"
+        );
         Ok(Description { name, version, summary, scheme })
     }
 
-    async fn call_describe(&self) -> Call<Result<wit::Description, Infallible>> {
+    async fn call_describe(&self) -> Call<Result<Result<wit::Description, Infallible>, CallError>> {
         let setup = self.setup(unix_ms(), Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {

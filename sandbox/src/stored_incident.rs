@@ -4,7 +4,7 @@ use crate::bindings::wit;
 use hookmill_incident::{Incident, Severity, ShownIncident, Status, Tlp};
 use serde_json::{Map, Value};
 
-/// The texts that the record borrows. The generated types want slices of slices, which the domain does not have.
+/// The texts that the record borrows. The generated types require slices of slices, which the domain types do not have.
 pub(crate) struct Texts<'a> {
     shown: &'a ShownIncident,
     id: String,

@@ -7,7 +7,7 @@ use http::HeaderName;
 use std::collections::BTreeMap;
 
 /// A scheme as a configuration writes it: a name such as `github`, or a type with keys that change or complete it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Declaration {
     /// One of [`crate::scheme_names`].
     pub scheme: String,
@@ -16,7 +16,7 @@ pub struct Declaration {
 }
 
 /// The value of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OneOrMany {
     /// A single text.
     One(String),
@@ -48,8 +48,8 @@ impl Declaration {
         self
     }
 
-    /// Makes a secret from random bytes, in the form that the scheme's keys have. Returns `None` for a scheme that has
-    /// no secret.
+    /// Generates a secret from random bytes, in the form that the scheme requires. Returns `None` for a scheme without
+    /// a secret.
     ///
     /// # Errors
     /// Returns an error if the scheme or one of the keys is unknown, or a key that the secret depends on is a list.
@@ -96,7 +96,7 @@ impl Keys<'_> {
         self.declared.contains_key(key)
     }
 
-    /// Returns every text of a key; an empty list if neither the declaration nor the preset has the key.
+    /// Returns all texts of a key; an empty list if neither the declaration nor the preset has the key.
     pub fn list(&self, key: &str) -> Vec<&str> {
         match self.declared.get(key) {
             Some(OneOrMany::One(text)) => vec![text],

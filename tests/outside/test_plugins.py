@@ -1,9 +1,12 @@
 """Plugin projects in every language, with third-party compilers and packages."""
 
 import filecmp
+import json
 import os
+import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -19,9 +22,9 @@ def run(*command, **options):
     return done.stdout
 
 
-@pytest.mark.parametrize("lang", ["rust", "ts", "js", "python"])
-def test_a_new_project_maps_its_sample(tmp_path, lang):
-    project = tmp_path / "acme"
+def new_project(folder, lang):
+    """Makes a project whose packages are installed. Returns its folder and the environment for builds."""
+    project = folder / "acme"
     run(HOOKMILL, "plugin", "new", project, "--lang", lang)
     environment = dict(os.environ)
     if lang == "rust":
@@ -39,8 +42,132 @@ def test_a_new_project_maps_its_sample(tmp_path, lang):
         (modules / "@hookmill").unlink()
         (modules / "@hookmill").mkdir()
         (modules / "@hookmill" / "sdk").symlink_to(project / "sdk")
+    return project, environment
+
+
+def built(project, environment, code):
+    """Builds a project with other code. Returns a function that maps a payload with it."""
+    source = next(project.glob("mapper.*"))
+    source.write_text(code)
+    out = project / "out"
+    run(HOOKMILL, "plugin", "build", project, "--out-dir", out, env=environment)
+
+    def map_payload(text):
+        payload = project / "payload.json"
+        payload.write_text(text)
+        command = [HOOKMILL, "plugin", "run", out / "acme.wasm", "--payload", payload, "--json"]
+        return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+
+    return map_payload
+
+
+@pytest.mark.parametrize("lang", ["rust", "ts", "js", "python"])
+def test_a_new_project_maps_its_sample(tmp_path, lang):
+    project, environment = new_project(tmp_path, lang)
     said = run(HOOKMILL, "plugin", "test", project, env=environment)
     assert "✓ sample" in said
+
+
+def test_plain_javascript_has_the_time_and_the_randomness_of_the_event(tmp_path):
+    project, environment = new_project(tmp_path, "js")
+    map_payload = built(
+        project,
+        environment,
+        """
+import { defineMapper, Incident, readJson } from "@hookmill/sdk";
+function untyped(value, options) { const made = {}; made.value = value; return made; }
+export const mapper = defineMapper({
+  describe() { return { name: "n", version: "1", summary: "s" }; },
+  toIncidents(event) {
+    const alert = readJson(event, "an alert");
+    if (alert.fails) return untyped(null.value);
+    if (alert.returns) return { incidents: [{ sourceRef: "a", severity: "High" }] };
+    const incident = new Incident(crypto.randomUUID(), new Date().toISOString());
+    incident.detail("rest", [Math.random(), performance.now(), new URL("https://a.example/b").hostname, alert.id]);
+    return { incidents: [incident] };
+  },
+});
+""",
+    )
+    before = datetime.now(timezone.utc)
+    one, other = (map_payload('{"id": 12345678901234567890}')["incidents"][0] for _ in range(2))
+    assert one["source_ref"] != other["source_ref"] and one["details"]["rest"][0] != other["details"]["rest"][0]
+    assert one["details"]["rest"][1:] == [0, "a.example", 12345678901234567890]
+    assert before <= datetime.fromisoformat(one["title"].replace("Z", "+00:00")) + timedelta(seconds=1)
+    failed = map_payload('{"fails": true}')
+    assert "mapper.js:8" in failed["log"][0]["message"], failed
+    assert "incidents[0].severity" in map_payload('{"returns": true}')["outcome"]["problems"][0]
+
+
+def test_what_the_engine_of_javascript_lacks_is_refused_with_file_and_line(tmp_path):
+    project, environment = new_project(tmp_path, "ts")
+    code = (project / "mapper.ts").read_text()
+    (project / "mapper.ts").write_text(code.replace("const alert =", "new Intl.DateTimeFormat();\n    const alert ="))
+    done = subprocess.run(
+        [HOOKMILL, "plugin", "build", project, "--out-dir", tmp_path / "out"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode != 0 and "mapper.ts:13: the engine of plugins has no Intl" in done.stderr, done.stderr
+
+
+def test_python_has_the_packages_of_the_projects_environment(tmp_path):
+    project, environment = new_project(tmp_path, "python")
+    shared = (project / ".venv").resolve()
+    (project / ".venv").unlink()
+    run(sys.executable, "-m", "venv", "--without-pip", project / ".venv")
+    [packages] = (project / ".venv" / "lib").glob("python*/site-packages")
+    [installed] = (shared / "lib").glob("python*/site-packages")
+    (packages / "shared.pth").write_text(f"{installed}\n")
+    (packages / "acme_words.py").write_text('WORD = "of the project"\n')
+    shutil.copy(shared / "bin" / "componentize-py", project / ".venv" / "bin")
+    # The first `python3` in PATH has another one.
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "other")
+    [others] = (tmp_path / "other" / "lib").glob("python*/site-packages")
+    (others / "acme_words.py").write_text('WORD = "of somebody else"\n')
+    environment["PATH"] = f"{tmp_path}/other/bin:{environment['PATH']}"
+    map_payload = built(
+        project,
+        environment,
+        """
+import datetime
+import acme_words
+import hookmill
+from hookmill import Description, Incident, outcome
+
+class Mapper(hookmill.Mapper):
+    def describe(self):
+        return Description("n", "1", "s", scheme=None)
+
+    def to_incidents(self, event):
+        if event.body == b"fails":
+            return None + 1
+        moment = datetime.datetime.strptime("15/01/2026", "%d/%m/%Y")
+        title = " ".join([acme_words.WORD, moment.date().isoformat(), "b\u00fccher".encode("idna").decode()])
+        return outcome(Incident("a", title=title))
+""",
+    )
+    assert map_payload("x")["incidents"][0]["title"] == "of the project 2026-01-15 xn--bcher-kva"
+    failed = map_payload("fails")
+    assert any("TypeError" in line["message"] and "mapper.py:13" in line["message"] for line in failed["log"]), failed
+
+    good = (project / "out" / "acme.wasm").read_bytes()
+    for code, said in [("def broken(:\n", "SyntaxError"), ("class Mapper: pass\n", "acme")]:
+        (project / "mapper.py").write_text(code)
+        command = [HOOKMILL, "plugin", "build", project, "--out-dir", project / "out"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode != 0 and said in done.stderr, done.stderr
+        assert (project / "out" / "acme.wasm").read_bytes() == good
+
+
+def test_a_rust_plugin_may_have_more_data_than_the_least_memory(tmp_path):
+    project, environment = new_project(tmp_path, "rust")
+    source = project / "mapper.rs"
+    code = source.read_text().replace(
+        "incident.set_title(",
+        "static TABLE: [u8; 900_000] = [7; 900_000];\n        assert!(TABLE.get(event.body.len()).is_some());\n        incident.set_title(",
+    )
+    assert "TABLE" in code
+    source.write_text(code)
+    assert "✓ sample" in run(HOOKMILL, "plugin", "test", project, env=environment)
 
 
 def test_a_missing_tool_is_named_with_its_installation(tmp_path):

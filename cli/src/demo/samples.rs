@@ -85,7 +85,7 @@ pub(super) const SAMPLES: &[Sample] = samples![
     "opencti" "event_create_init_dependency_identity" Expect::Ignored;
     "okta" "two-events" Expect::Creates(1);
     "okta" "bypass-and-grant" Expect::Creates(2);
-    "guardduty" "eventbridge_port_probe_low_2" Expect::Creates(1);
+    "guardduty" "eventbridge-port-probe" Expect::Creates(1);
     "guardduty" "archived-credential-exfiltration" Expect::Creates(1);
 ];
 

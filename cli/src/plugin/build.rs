@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use hookmill_sandbox::to_component;
 use std::fs::Permissions;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tempfile::TempDir;
 
 /// The arguments of `hookmill plugin build`.
 #[derive(Debug, Args)]
@@ -34,8 +34,15 @@ impl Build {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut rows = Vec::new();
         for plugin in built {
-            let file = write(folder, &plugin).with_context(|| format!("plugin `{}`", plugin.name))?;
-            let loaded = runtime.block_on(loader.load(&file)).with_context(|| file.display().to_string())?;
+            let checked = Checked::write(folder, &plugin).with_context(|| format!("plugin `{}`", plugin.name))?;
+            let loaded = runtime.block_on(loader.load(&checked.path())).with_context(|| {
+                format!(
+                    "plugin `{}` was built, but a host would refuse it; {} is unchanged",
+                    plugin.name,
+                    folder.display()
+                )
+            })?;
+            let file = checked.release(folder)?;
             let version = &loaded.plugin.version;
             rows.push([
                 file.display().to_string(),
@@ -51,17 +58,36 @@ impl Build {
     }
 }
 
-/// Writes the component of a module to a folder, atomically because a running host may watch the folder.
-fn write(folder: &Path, built: &Built) -> Result<PathBuf> {
-    let component = to_component(&built.wasm)?;
-    let file = folder.join(format!("{}.wasm", built.name));
-    let write = || -> std::io::Result<()> {
-        let mut unfinished = tempfile::Builder::new().prefix(".building-").tempfile_in(folder)?;
-        unfinished.write_all(&component)?;
-        unfinished.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        unfinished.persist(&file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
+/// A component in a hidden folder, where a running host does not look. A host would accept it, or it is removed.
+struct Checked {
+    folder: TempDir,
+    name: String,
+}
+
+impl Checked {
+    /// Writes the component of a module beside its final place, so that a rename suffices to move it there.
+    fn write(folder: &Path, built: &Built) -> Result<Self> {
+        let component = to_component(&built.wasm)?;
+        let name = format!("{}.wasm", built.name);
+        let write = || -> std::io::Result<TempDir> {
+            let unfinished = tempfile::Builder::new().prefix(".building-").tempdir_in(folder)?;
+            let file = unfinished.path().join(&name);
+            std::fs::write(&file, &component)?;
+            std::fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+            Ok(unfinished)
+        };
+        let unfinished = write().with_context(|| format!("cannot write to {}", folder.display()))?;
+        Ok(Self { folder: unfinished, name })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
+    /// Moves the file to its place, where it appears at once, because a running host may watch the folder.
+    fn release(self, folder: &Path) -> Result<PathBuf> {
+        let file = folder.join(&self.name);
+        std::fs::rename(self.path(), &file).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
+    }
 }

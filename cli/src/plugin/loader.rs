@@ -1,14 +1,16 @@
 //! Plugin files, loaded as a host loads them.
 
-use anyhow::{Context, Result, ensure};
-use hookmill_incident::name::is_name;
-use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
+use super::compiled_cache::CompiledCache;
+use anyhow::{Context, Result};
+use hookmill_host::release::plugin_files::{check_size, plugin_name};
+use hookmill_sandbox::{CompiledCode, Plugin, PluginLimits, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 
 /// A loader of plugin files that accepts what a host accepts.
 pub(super) struct Loader {
     sandbox: Arc<Sandbox>,
+    cache: Option<Arc<dyn CompiledCode>>,
 }
 
 /// A plugin file that was loaded.
@@ -20,7 +22,8 @@ pub(super) struct LoadedPlugin {
 
 impl Loader {
     pub fn new() -> Result<Self> {
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?) })
+        let cache = CompiledCache::open().map(|cache| Arc::new(cache) as Arc<dyn CompiledCode>);
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?), cache })
     }
 
     /// Loads a file.
@@ -29,14 +32,13 @@ impl Loader {
     /// Returns an error if a host would not accept the file.
     pub async fn load(&self, file: &Path) -> Result<LoadedPlugin> {
         let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
-        ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
+        check_size(bytes)?;
         let content = std::fs::read(file).context("the file cannot be read")?;
-        let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm")).unwrap_or_default();
-        ensure!(
-            is_name(name),
-            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file"
-        );
-        let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
+        let name = plugin_name(file).context(
+            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file",
+        )?;
+        let plugin =
+            Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), self.cache.clone()).await?;
         Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }
 }

@@ -7,14 +7,12 @@ use crate::text::clean;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use hookmill_host::api::shapes::{MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun};
-use hookmill_host::map;
 use hookmill_host::payload_file::PayloadFile;
 use hookmill_host::plugin_dry_run;
 use hookmill_host::source::Source;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
+use hookmill_incident::{Event, Incident, NamedValue};
 use hookmill_sandbox::Plugin;
-use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,7 +55,7 @@ impl Run {
         let size = payload.body.len();
         let shown = match called {
             Some(shown) => shown,
-            None => PluginDryRun::Mapper(runtime.block_on(self.map(&loaded.plugin, payload))),
+            None => runtime.block_on(self.map(&loaded.plugin, payload))?,
         };
         if self.json {
             println!("{:#}", serde_json::to_value(&shown)?);
@@ -74,7 +72,7 @@ impl Run {
         }
     }
 
-    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> MapperDryRun<Incident> {
+    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<PluginDryRun<Incident>> {
         let source = self.source.clone().unwrap_or_else(|| plugin.version.name.clone());
         let source = Arc::new(Source::unregistered(source));
         // Mappers use the first value of a name, so the command line takes precedence over the file.
@@ -82,9 +80,7 @@ impl Run {
         let context = self.context.iter().cloned().chain(payload.context).collect();
         let id = IdSource::after(0).next();
         let event = Event { context, ..Event::dry_run(id, source.name.clone(), headers, payload.body.into()) };
-        let (verdict, trace) = map::run(plugin, &event, &source).await;
-        let incidents = incidents(&event, &source, &verdict);
-        MapperDryRun::new(&verdict, trace, incidents, None)
+        Ok(PluginDryRun::Mapper(plugin_dry_run::dry_run_mapper(plugin, &event, &source).await?))
     }
 
     fn text(&self, shown: &PluginDryRun<Incident>, payload_bytes: usize) -> String {
@@ -106,19 +102,4 @@ fn header(text: &str) -> Result<NamedValue, String> {
 fn pair(text: &str) -> Result<NamedValue, String> {
     let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// Returns the incidents that an empty store would create.
-fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Incident> {
-    let Verdict::Read { plugin, reading } = verdict else { return Vec::new() };
-    let now = Timestamp::now();
-    let origin = Origin {
-        event_id: event.id,
-        source: source.name.to_string(),
-        received_at: Timestamp::from_millisecond(event.received_at).unwrap_or(now),
-        plugin: plugin.clone(),
-        playbook: None,
-        auto_triage: false,
-    };
-    reading.observations.iter().map(|observation| Incident::create(observation.clone(), &origin, now).0).collect()
 }

@@ -9,7 +9,7 @@ use hookmill_host::map;
 use hookmill_host::payload_file::{PayloadFile, is_payload};
 use hookmill_host::source::Source;
 use hookmill_incident::{Event, FailureCode, Verdict};
-use hookmill_sandbox::{Plugin, to_component};
+use hookmill_sandbox::{Call, LogLine, Plugin, to_component};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,11 @@ pub(crate) struct Test {
 }
 
 impl Test {
+    /// Returns the command for one project.
+    pub fn of(folder: PathBuf) -> Self {
+        Self { folders: vec![folder], plugin: None, update: false }
+    }
+
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         ensure!(self.plugin.is_none() || self.folders.len() == 1, "--plugin is for one folder; give one DIR");
@@ -47,18 +52,25 @@ impl Test {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut different = 0;
         for (folder, payloads) in self.folders.iter().zip(cases) {
-            let plugin = runtime.block_on(self.load(&loader, folder)).with_context(|| folder.display().to_string())?;
-            println!("{}", folder.display());
-            for payload in payloads {
-                let fits = runtime.block_on(self.check(&plugin, &payload))?;
-                different += usize::from(!fits);
-            }
+            different += runtime.block_on(self.check_all(&loader, folder, payloads))?;
         }
         match different {
             0 => Ok(()),
             1 => bail!("the result of one payload is not as expected"),
             count => bail!("the results of {count} payloads are not as expected"),
         }
+    }
+
+    /// Tests one project. Returns the number of payloads that do not become what is expected.
+    async fn check_all(&self, loader: &Loader, folder: &Path, payloads: Vec<PathBuf>) -> Result<usize> {
+        let plugin = self.load(loader, folder).await.with_context(|| folder.display().to_string())?;
+        println!("{}", folder.display());
+        let mut different = 0;
+        for payload in payloads {
+            let fits = self.check(&plugin, &payload).await?;
+            different += usize::from(!fits);
+        }
+        Ok(different)
     }
 
     async fn load(&self, loader: &Loader, folder: &Path) -> Result<Arc<Plugin>> {
@@ -77,8 +89,11 @@ impl Test {
         let name = payload.file_stem().unwrap_or_default().to_string_lossy();
         let made = match outcome(plugin, PayloadFile::read(payload)?).await {
             Ok(made) => format!("{made:#}\n"),
-            Err(reason) => {
+            Err(Refused { reason, log }) => {
                 println!("  ✗ {name}: {}", clean(&reason));
+                for line in log.iter().flat_map(|line| line.message.lines()) {
+                    println!("    {}", clean(line));
+                }
                 return Ok(false);
             }
         };
@@ -125,24 +140,32 @@ fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// An outcome that a host would not accept.
+struct Refused {
+    reason: String,
+    /// What the plugin logged.
+    log: Vec<LogLine>,
+}
+
 /// Returns the outcome that the plugin returns for a payload.
 ///
 /// # Errors
 /// Returns the reason if a host would not accept the outcome.
-async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, String> {
+async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, Refused> {
     let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
     let event = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
     let event = Event { received_at: RECEIVED_AT_MS, context, ..event };
-    let (verdict, _) = map::run(plugin, &event, &source).await;
+    let Call { result: verdict, log, .. } = map::run(plugin, &event, &source).await;
     match verdict {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {
-            Err(format!("{}: {}", failure.code, failure.message))
+            Err(Refused { reason: format!("{}: {}", failure.code, failure.message), log })
         }
-        Verdict::Wait(reason) => Err(reason),
+        Verdict::Wait(reason) => Err(Refused { reason, log }),
         _ => {
             // A host keeps only a part of the outcome, so a second call returns all of it.
-            plugin.outcome_json(&event, &source.settings.settings).await.result.map_err(|error| error.to_string())
+            let call = plugin.outcome_json(&event, &source.settings.settings).await;
+            call.result.map_err(|error| Refused { reason: error.to_string(), log: call.log })
         }
     }
 }

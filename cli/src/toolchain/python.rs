@@ -1,12 +1,15 @@
-//! Builds Python projects to components with componentize-py.
+//! Builds Python projects to components with componentize-py and the packages of the project's virtual environment.
 
 use super::built::Built;
-use super::entry::{Entry, SDK};
+use super::entry::{Entry, SDK, WORLD};
 use super::program::output_of;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The script that checks the files of a project.
+const CHECK: &str = include_str!("python_check.py");
 const BUILDER: &str = "componentize-py";
 const BUILDER_VERSION: &str = "0.25.1";
 
@@ -16,6 +19,8 @@ pub(super) struct Project {
     pub entry: Entry,
     builder: PathBuf,
     version: String,
+    /// The virtual environment: that of the project, or the active one.
+    environment: Option<PathBuf>,
 }
 
 impl Project {
@@ -27,8 +32,10 @@ impl Project {
     pub fn open(folder: &Path) -> Result<Self> {
         let entry = Entry::find(folder, &["py"])?;
         let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
-        let environments = [Some(entry.folder.join(".venv")), active].into_iter().flatten();
-        let mut builders = environments.map(|folder| folder.join("bin").join(BUILDER)).chain([PathBuf::from(BUILDER)]);
+        let environments: Vec<PathBuf> =
+            [Some(entry.folder.join(".venv")), active].into_iter().flatten().filter(|folder| folder.is_dir()).collect();
+        let builders = environments.iter().map(|folder| folder.join("bin").join(BUILDER));
+        let mut builders = builders.chain([PathBuf::from(BUILDER)]);
         let found = builders.find_map(|builder| output_of(&builder, &["--version"]).map(|version| (builder, version)));
         let folder = folder.display();
         let (builder, version) = found.with_context(|| {
@@ -38,7 +45,7 @@ impl Project {
                  python3-venv` first)"
             )
         })?;
-        Ok(Self { entry, builder, version })
+        Ok(Self { entry, builder, version, environment: environments.into_iter().next() })
     }
 
     /// Returns the name and version of the tool.
@@ -51,15 +58,35 @@ impl Project {
     /// # Errors
     /// Returns an error if the build fails.
     pub fn build(self) -> Result<Built> {
-        let Self { entry, builder, .. } = self;
+        let Self { entry, builder, environment, .. } = self;
+        // componentize-py builds in the packages of the first `python3` in `PATH`.
+        let path = path_with(environment.as_deref())?;
+        // The builder takes seconds to find an error that Python finds at once.
+        let mut check = Command::new("python3");
+        check.current_dir(&entry.folder).env("PATH", &path).args(["-c", CHECK]);
+        if let Ok(status) = check.status() {
+            ensure!(status.success(), "{} was not built; the messages of Python are above", entry.name);
+        }
         let module = entry.file.trim_end_matches(".py");
         let wasm = entry.run(|out| {
             let mut command = Command::new(builder);
-            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", &entry.world]);
+            command.env("PATH", &path);
+            if let Some(environment) = &environment {
+                command.env("VIRTUAL_ENV", environment);
+            }
+            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", WORLD]);
             command.args(["componentize", module, "--python-path"]).arg(&entry.folder);
             command.arg("--python-path").arg(entry.folder.join(SDK)).arg("--output").arg(out);
             command
         })?;
         Ok(Built { name: entry.name, wasm })
     }
+}
+
+/// Returns `PATH` with the programs of a virtual environment first.
+fn path_with(environment: Option<&Path>) -> Result<OsString> {
+    let former = std::env::var_os("PATH").unwrap_or_default();
+    let programs = environment.map(|environment| environment.join("bin"));
+    let folders = programs.into_iter().chain(std::env::split_paths(&former));
+    std::env::join_paths(folders).context("the path of the project cannot be in PATH, because it contains `:`")
 }

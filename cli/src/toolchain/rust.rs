@@ -5,6 +5,7 @@
 //! packages.
 
 use super::built::Built;
+use super::memory::with_initial_memory;
 use super::program::output_of;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// The initial memory of an instance: enough for a bundled mapper and its largest sample, so that the hot path does not
-/// call `memory.grow`, which changes page tables on all cores.
+/// The least initial memory of an instance: enough for a bundled mapper and its largest sample, so that the hot path does
+/// not call `memory.grow`, which changes page tables on all cores. A plugin with more data has more.
 const INITIAL_MEMORY_BYTES: u32 = 512 * 1024;
 /// The size of the stack, which is part of the initial memory. Mappers do not recurse deeply, and the linker's default
 /// of 1 MiB is more than the initial memory.
@@ -154,14 +155,16 @@ impl Toolchain {
         let built = workspace.packages.into_iter().map(|package| {
             let module =
                 modules.remove(&package.id).with_context(|| format!("cargo built no module of {}", package.name))?;
-            let wasm = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+            let linked = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+            let wasm = with_initial_memory(&linked, INITIAL_MEMORY_BYTES)
+                .with_context(|| format!("cannot read {}", module.display()))?;
             Ok(Built { name: package.name, wasm })
         });
         built.collect()
     }
 
     fn cargo(&self) -> Command {
-        let flags = format!("-Clink-arg=--initial-memory={INITIAL_MEMORY_BYTES} -Clink-arg=-zstack-size={STACK_BYTES}");
+        let flags = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
         let mut cargo = match self {
             Self::Ready { .. } => Command::new("cargo"),
             Self::FromSource { linker, .. } => {

@@ -20,7 +20,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<Show
         shown.push(ShownDestination {
             name: destination.name.clone(),
             kind: destination.kind,
-            told_all: destination.gets_all_changes,
+            gets_all_changes: destination.gets_all_changes,
             disabled,
             failing_since: failing_since.map(timestamp),
             pending,
@@ -36,6 +36,5 @@ pub(super) async fn enable(
 ) -> Result<Json<EnabledDestination>, HttpError> {
     let was_disabled = host.pipeline.store.enable_destination(&name).await?;
     let was_disabled = was_disabled.ok_or_else(|| HttpError::NotFound(format!("destination `{name}`")))?;
-    host.deliverer.retry_now();
     Ok(Json(EnabledDestination { name, was_disabled }))
 }

@@ -29,17 +29,19 @@ mod tests {
     /// The most alternatives that a schema has.
     const CHOICES: usize = 6;
 
-    /// Which members an example of a schema has.
+    /// The members of an example of a schema.
     #[derive(Clone, Copy, PartialEq)]
     enum Members {
-        /// Every property, with a value. Of alternatives, the example has the one with this number, counted in a circle.
+        /// Every property, with a value. Of several alternatives, the example uses the one with this number, modulo
+        /// their count.
         All(usize),
-        /// The required ones, `null` where that is allowed.
+        /// Only the required properties, with `null` where the schema allows `null`.
         Required,
     }
 
-    /// An example with every property must come back from the shape unchanged: a member that only one of the two knows is
-    /// lost or added on the way. An example with the required properties alone must be readable.
+    /// An example with every property must be unchanged after it was read into the shape and written again: a member
+    /// that only the schema or only the shape has would be lost or added. An example with only the required properties
+    /// must be readable.
     fn check<T: DeserializeOwned + Serialize>(document: &Value, schema: &Value) {
         for choice in 0..CHOICES {
             let whole = example(document, schema, Members::All(choice));

@@ -26,12 +26,10 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ShownEvent>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let statuses: Vec<&str> = EventStatus::ALL.iter().map(|status| status.as_str()).collect();
-    let codes: Vec<&str> = FailureCode::ALL.iter().map(|code| code.as_str()).collect();
     let filter = EventFilter {
         source: parameters.all("source"),
-        status: parameters.words("status", &statuses)?,
-        code: parameters.words("code", &codes)?,
+        status: parameters.words("status", EventStatus::ALL)?,
+        code: parameters.words("code", FailureCode::ALL)?,
         incident: parameters.ids("incident")?,
         created_after: parameters.time("created_after")?,
     };
@@ -57,7 +55,7 @@ pub(super) async fn show(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayQuery {
-    /// Whether to answer what would change and change nothing.
+    /// Whether to return the changes without making them.
     #[serde(default)]
     dry_run: bool,
 }
@@ -95,7 +93,7 @@ pub(super) async fn discard(
     let parsed = id.parse().map_err(|_| not_found(&id))?;
     match host.pipeline.store.discard(parsed).await? {
         None => Err(not_found(&id)),
-        Some(false) => Err(HttpError::Conflict(format!("event `{id}` does not wait for anything"))),
+        Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
     }
 }

@@ -22,11 +22,9 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ShownIncident>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let filter = IncidentFilter {
-        status: parameters.words("status", &statuses)?,
-        severity: parameters.words("severity", &severities)?,
+        status: parameters.words("status", Status::ALL)?,
+        severity: parameters.words("severity", Severity::ALL)?,
         source: parameters.all("source"),
         source_ref: parameters.all("source_ref"),
         tag: parameters.all("tag"),
@@ -71,7 +69,7 @@ pub(super) async fn triage(
             let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
-                HttpError::Conflict("the incident's source has no playbook; say which one in `playbook`".into())
+                HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
             })?
         }
     };

@@ -37,16 +37,16 @@ pub(super) async fn test(
 async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequest) -> Result<Message, HttpError> {
     if trigger.is_about_incidents() {
         let which = request.incident.as_ref().ok_or_else(|| {
-            HttpError::InvalidRequest(format!("{trigger} tells of an incident; say which, as `incident`"))
+            HttpError::InvalidRequest(format!("the trigger {trigger} is about an incident; set `incident`"))
         })?;
         let missing = || HttpError::NotFound(format!("incident `{which}`"));
         let entry = host.pipeline.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
         return Ok(Message::Change(Box::new(entry)));
     }
     if trigger.is_about_events() {
-        let id = request
-            .event
-            .ok_or_else(|| HttpError::InvalidRequest(format!("{trigger} tells of an event; say which, as `event`")))?;
+        let id = request.event.ok_or_else(|| {
+            HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
+        })?;
         let row = host.pipeline.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
         return Ok(Message::Event(Box::new(row)));
     }

@@ -1,4 +1,4 @@
-//! `/api/sources`, and `POST /api/webhooks`, which registers one.
+//! `/api/sources`, and `POST /api/webhooks`, which registers a source.
 
 pub(super) mod dry_run;
 mod find;
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a secret is valid beside its successor, unless said otherwise.
+/// The time for which a replaced secret stays valid if the request has no `overlap`.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -93,7 +93,7 @@ pub(super) async fn rotate(
     Ok(Json(shown_issued(&host, &issued)))
 }
 
-/// Completes a change even if the client hangs up meanwhile: half of a change would be in the database alone.
+/// Completes a change even if the client disconnects. An interrupted change could be in the database but not in memory.
 async fn complete<T: Send + 'static>(
     change: impl Future<Output = Result<T, RegisterError>> + Send + 'static,
 ) -> Result<T, HttpError> {
@@ -105,7 +105,7 @@ fn shown_issued(host: &Host, issued: &Issued) -> IssuedSource {
     IssuedSource { source: shown(host, &issued.source), secret, suggested_scheme: None }
 }
 
-/// The scheme that the source's own mapper says its vendor signs with, if it is another than the source's.
+/// Returns the scheme that the source's own mapper recommends, if it differs from the source's scheme.
 fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     let plugin = match &source.settings.plugin {
         PluginChoice::Auto => &*source.name,

@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
+#[derive(Hash)]
 pub(super) struct DeclaredPlugin(pub PluginChoice);
 
 /// `scheme: NAME` or `scheme: { type: NAME, … }`.
+#[derive(Hash)]
 pub(super) struct DeclaredScheme(pub SchemeDeclaration);
 
 impl<'de> Deserialize<'de> for DeclaredPlugin {
@@ -72,7 +74,7 @@ impl<'de> Deserialize<'de> for DeclaredScheme {
                 }
                 match keys.remove("type") {
                     Some(OneOrMany::One(scheme)) => Ok(DeclaredScheme(SchemeDeclaration { scheme, keys })),
-                    _ => Err(A::Error::custom("it needs one `type`, such as { type: hmac, … }")),
+                    _ => Err(A::Error::custom("set exactly one `type`, such as { type: hmac, … }")),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The single values of the configuration that have a type of their own: names, sizes and lengths of time.
+//! The single values of the configuration that have a type of their own: names, sizes and durations.
 
 use hookmill_incident::name::check_name;
 use hookmill_sandbox::MEMORY_BYTES_MAX;
@@ -13,7 +13,7 @@ pub(super) const MIB: usize = 1024 * 1024;
 const MIB_MAX: u32 = 4096;
 
 /// The name of a source, plugin or destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name(String);
 
 impl Name {
@@ -49,7 +49,7 @@ impl From<Name> for String {
 }
 
 /// A number of MiB.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(super) struct Mib(NonZeroU32);
 
 impl Mib {
@@ -112,15 +112,15 @@ impl FromStr for EventsPerInstance {
     }
 }
 
-/// A length of time: `30s`, `5m`, `2h`, `7d`.
-#[derive(Clone, Copy)]
+/// A duration: `30s`, `5m`, `2h`, `7d`.
+#[derive(Clone, Copy, Hash)]
 pub(super) struct Period(Duration);
 
 impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("`{text}` is not a length of time; write `30s`, `5m`, `2h` or `7d`");
+        let problem = || format!("`{text}` is not a duration; write `30s`, `5m`, `2h` or `7d`");
         let span: jiff::Span = text.parse().map_err(|_| problem())?;
         let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())?;
         Duration::try_from(length).map(Self).map_err(|_| problem())

@@ -40,7 +40,7 @@ impl Breaker {
         (self.paused_until, self.asked_until) = (None, None);
     }
 
-    /// Returns how many attempts may be in progress at once.
+    /// Returns the number of attempts that may be in progress at the same time.
     ///
     /// # Errors
     /// Returns the remaining pause as an error.
@@ -93,7 +93,7 @@ mod tests {
         let attempt = Attempt { at: 0, duration_ms: 0, http_status: None, code: None, error: None, answer: None };
         let attempted = Attempted { delivery: Uuid::nil(), attempt, next: Next::Dead, health };
         let asked_wait = asked_wait.map(Duration::from_secs);
-        AttemptResult { attempted, retry_after: asked_wait, asked_wait, failures: 0, is_gone: false }
+        AttemptResult { attempted, retry_after: asked_wait, asked_wait, is_gone: false }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The content of messages: parsed templates, filled with the values of a message.
 
-use super::destination_type::{DestinationType, Format};
+use super::destination_type::{Chat, Format};
 use super::mail::MailAddresses;
 use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
 use super::outgoing::OutgoingMessage;
@@ -41,7 +41,7 @@ pub(super) enum ContentKind {
     },
     Chat {
         url: Url,
-        kind: DestinationType,
+        chat: Chat,
         text: Template,
     },
     Email {
@@ -73,7 +73,8 @@ impl Content {
 
     /// Creates the message of a delivery, without a notifier.
     pub(super) fn fill(&self, delivery: &DueDelivery, public_url: &str) -> Result<OutgoingMessage> {
-        let message = delivery.message.as_ref().map_err(|error| anyhow!("its message cannot be read: {error}"))?;
+        let message =
+            delivery.message.as_ref().map_err(|error| anyhow!("cannot read the message of the delivery: {error}"))?;
         self.require_trigger(message)?;
         let values = || template_values(message, self.trigger, public_url);
         Ok(match &self.kind {
@@ -99,13 +100,13 @@ impl Content {
                 let url = url.render(&values).context("`url`")?;
                 OutgoingMessage::Request(OutgoingRequest { method: method.clone(), url, headers, body })
             }
-            ContentKind::Chat { url, kind, text } => {
+            ContentKind::Chat { url, chat, text } => {
                 let values = values();
                 let Some(text) = text_of(text, &values)? else { return Ok(empty("template")) };
-                let body = match kind {
-                    DestinationType::Slack => slack(&text),
-                    DestinationType::Mattermost => mattermost(&text),
-                    _ => teams(&text, values["url"].as_str()),
+                let body = match chat {
+                    Chat::Slack => slack(&text),
+                    Chat::Mattermost => mattermost(&text),
+                    Chat::Teams => teams(&text, values["url"].as_str()),
                 };
                 OutgoingMessage::Request(OutgoingRequest::post(url, body.to_string().into_bytes(), JSON))
             }
@@ -120,7 +121,7 @@ impl Content {
                     Operation::Update => OutgoingMessage::Alert(Alert::new(url, memory, false, values())),
                     Operation::Delete => OutgoingMessage::Nothing(ALERT_STAYS.into()),
                 },
-                Message::Event(_) | Message::Notice(_) => bail!("a TheHive takes changes of incidents"),
+                Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
             ContentKind::File { line: Some(template) } => match text_of(template, &values())? {
                 // Parsed and written again, because a template may have line breaks between its values.
@@ -138,7 +139,7 @@ impl Content {
             Message::Event(_) => self.trigger.is_about_events(),
             Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
         };
-        ensure!(fits, "its notification has the trigger {} now, which is for other messages", self.trigger);
+        ensure!(fits, "the notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
 }

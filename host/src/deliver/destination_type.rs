@@ -1,4 +1,4 @@
-//! The words of a destination's configuration.
+//! The types of destinations, and the values of their configuration.
 
 use hookmill_incident::words;
 
@@ -14,7 +14,7 @@ words!(
         Teams = "teams",
         /// SMTP.
         Email = "email",
-        /// Alerts of a TheHive.
+        /// Alerts in TheHive.
         Thehive = "thehive",
         /// Lines of JSON in a file.
         File = "file",
@@ -26,6 +26,17 @@ impl DestinationType {
     pub fn is_chat(self) -> bool {
         matches!(self, Self::Slack | Self::Mattermost | Self::Teams)
     }
+}
+
+/// A chat system.
+#[derive(Clone, Copy, Debug)]
+pub enum Chat {
+    /// Slack.
+    Slack,
+    /// Mattermost.
+    Mattermost,
+    /// Microsoft Teams.
+    Teams,
 }
 
 words!(

@@ -36,7 +36,7 @@ pub struct DryRunStep {
 pub enum DryRunMessage {
     /// An HTTP request.
     Request(ShownRequest),
-    /// A change of an alert of a TheHive.
+    /// A change of an alert of TheHive.
     Alert(ShownAlert),
     /// A mail.
     Mail(ShownMail),

@@ -81,9 +81,9 @@ impl EmailOptions {
         );
         ensure!(
             self.url.username().is_empty() && self.url.password().is_none(),
-            "`url` has a user name in it; write it as `auth: {{ type: basic, … }}`"
+            "`url` contains a user name; use `auth: {{ type: basic, … }}`"
         );
-        ensure!(self.starttls || !is_tls, "`starttls: false` is for smtp:, and `url` is smtps:");
+        ensure!(self.starttls || !is_tls, "`starttls: false` is only for `smtp:`, but `url` is `smtps:`");
         ensure!(
             self.starttls || self.credentials.is_none(),
             "without TLS the password is sent in plain text; remove `starttls: false` or `auth`"
@@ -141,7 +141,7 @@ impl Email {
             Ok(found) => found,
             Err(error) => return SendResult::Failed(error.into()),
         };
-        let mut failure = Failure::new(Code::Connect, "the mail server has no address");
+        let mut failure = Failure::new(Code::Connect, "the name of the mail server has no address");
         for address in found {
             match self.send_to(SocketAddr::new(address.ip(), self.port), &mail).await {
                 Ok(sent) => return sent,

@@ -1,4 +1,4 @@
-//! Creates and updates alerts of a TheHive (API version 1).
+//! Creates and updates alerts in TheHive (API version 1).
 //!
 //! An incident is one alert, identified by type, source and source-ref. A part of an alert that TheHive refuses costs
 //! this part only: unknown types of observables become `other`, unknown techniques become tags, and what is refused for
@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The reason why the deletion of an incident sends nothing to a TheHive.
-pub(super) const ALERT_STAYS: &str = "an alert stays when its incident is deleted";
+/// The reason why the deletion of an incident sends nothing to TheHive.
+pub(super) const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
 /// After this many refusals that name an unknown part, an alert is created without parts.
 const REFUSALS_MAX: usize = 10;
 /// The part of an answer that is read: an alert's description has up to a million characters.

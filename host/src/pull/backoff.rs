@@ -40,7 +40,7 @@ impl Backoff {
         asked.unwrap_or_else(|| self.next().max(error.retry_after.unwrap_or_default()))
     }
 
-    /// Counts a failure and returns how long to wait after it.
+    /// Counts a failure and returns the pause after it.
     pub fn next(&mut self) -> Duration {
         let wait = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(WAIT_MAX);
         self.failures = self.failures.saturating_add(1);

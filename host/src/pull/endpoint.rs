@@ -37,7 +37,7 @@ impl Endpoint {
         require_http(&url, "url")?;
         ensure!(
             url.username().is_empty() && url.password().is_none(),
-            "`url` has a user name in it; use `auth`: {{ type: basic, username: …, password: … }}"
+            "`url` contains a user name; use `auth`: {{ type: basic, username: …, password: … }}"
         );
         let of_headers = headers.values().filter_map(|value| value.to_str().ok()).map(str::to_owned);
         let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
@@ -85,7 +85,7 @@ impl Endpoint {
     pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let limit = self.connection.timeout();
         tokio::time::timeout(limit, future).await.map_err(|_| {
-            Failure::new(Code::Timeout, format!("the server said nothing in time ({} s)", limit.as_secs_f64()))
+            Failure::new(Code::Timeout, format!("the server sent nothing in time ({} s)", limit.as_secs_f64()))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Hands items to the pipeline and counts what happens to a source.
+//! Passes items to the pipeline.
 
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
@@ -8,22 +8,22 @@ use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, RepeatKey};
-use hookmill_store::{Cursor, LastError, StoreError};
+use hookmill_store::{Cursor, StoreError};
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec::IntoIter;
 use tracing::{debug, warn};
 
-/// The way from the items of sources into the pipeline.
+/// The path from the items of sources into the pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
     pub pipeline: Arc<Pipeline>,
 }
 
 impl Intake {
-    /// Maps items, `concurrency` at once, and stores them batch by batch, the last together with `position`. A batch is
-    /// stored to its end even if the source's task is aborted.
+    /// Maps items, `concurrency` at the same time, and stores them in batches; the last batch is stored together with
+    /// `position`. A batch is stored completely even if the source's task is aborted.
     pub async fn accept(
         &self,
         source: &Arc<Source>,
@@ -54,10 +54,7 @@ impl Intake {
         concurrency: usize,
         position: Option<Cursor>,
     ) -> Result<(), StoreError> {
-        for _ in &batch {
-            self.pipeline.metrics.received(&source.name);
-        }
-        source.tally.count(|tally| tally.received += batch.len() as u64);
+        batch.iter().for_each(|_| self.pipeline.received(Some(&source)));
         let verified = batch.into_iter().map(|item| Verified::trusted(self.event_of(&source, item), source.clone()));
         let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position).await?;
         debug!(source = %source.name, items = recorded.len(), "read");
@@ -82,26 +79,17 @@ impl Intake {
     /// Counts an item that exceeds the source's payload limit.
     pub fn refuse_item(&self, source: &Source) {
         let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
-        let text = format!("an item has more than {bytes_max} bytes and was left out; raise `payload_mib`");
+        let text = format!("an item of more than {bytes_max} bytes was left out; raise `payload_mib`");
         warn!(source = %source.name, code, "{text}");
-        self.pipeline.metrics.received(&source.name);
-        source.tally.count(|tally| {
-            tally.received += 1;
-            tally.refused += 1;
-        });
-        self.record_failure(source, code, &text);
+        self.pipeline.received(Some(source));
+        self.pipeline.refused(Some(source), code, &text);
     }
 
     /// Records that a source could not be read, and that the next attempt follows after `wait`.
     pub fn record_error(&self, source: &Source, error: &ReadError, wait: Duration) {
         let (failure, seconds) = (&error.failure, wait.as_secs_f32().ceil());
-        self.record_failure(source, failure.code.as_str(), &failure.text);
-        warn!(source = %source.name, "source not read, next attempt in {seconds} s: {failure}");
-    }
-
-    fn record_failure(&self, source: &Source, code: &str, message: &str) {
-        self.pipeline.metrics.error(&source.name, code);
-        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+        self.pipeline.failed(source, failure.code.as_str(), &failure.text);
+        warn!(source = %source.name, "cannot read the source, next attempt in {seconds} s: {failure}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `graphql-poll` and `http-poll`: requests what is new since the last poll, page by page, at an interval.
+//! `graphql-poll` and `http-poll`: requests the new items since the last poll at an interval, page by page.
 //!
 //! The time up to which a source was read is taken before the query, and stored with the last items of the last page. Items
 //! that are read twice, because a poll overlaps the one before or was interrupted, are recognized by a digest of their text.
@@ -44,7 +44,7 @@ pub struct Poll {
     pub next: Option<Pointer>,
     /// The number of retries of one page before the poll fails.
     pub retries: u32,
-    /// Whether items that were read before are left out.
+    /// Whether items that were read before are skipped.
     pub ignore_duplicates: bool,
 }
 
@@ -198,7 +198,7 @@ fn server_time(response: &Response, took: Duration) -> Option<i64> {
     is_plausible.then_some(date_ms - took.as_millis() as i64)
 }
 
-/// Returns an error if a GraphQL answer has errors: its HTTP status does not say so.
+/// Returns an error if a GraphQL answer has errors, which its HTTP status does not show.
 fn refuse_errors(document: &[u8], endpoint: &Endpoint) -> Result<()> {
     let pointer = |names: &str| names.parse::<Pointer>().map_err(anyhow::Error::msg);
     let Some(errors) = pointer("/errors")?.find(document)? else { return Ok(()) };

@@ -12,10 +12,10 @@ use hookmill_incident::timestamp::unix_ms;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Items of a poll that are mapped at once.
+/// The number of items of a poll that are mapped at the same time.
 const CONCURRENCY: usize = 10;
 
-/// Reads and stores everything new. Returns how long to wait until the next poll.
+/// Reads and stores all new items. Returns the time until the next poll.
 pub(super) async fn read_poll(
     poll: &Poll,
     intake: &Intake,

@@ -30,7 +30,7 @@ pub struct FileStamp {
     inode: u64,
     modified: ChangeTime,
     changed: ChangeTime,
-    /// When the file's signature and the lock file were changed.
+    /// The times of change of the file's signature and of the lock file.
     trust_changed: [Option<ChangeTime>; 2],
 }
 
@@ -216,9 +216,18 @@ impl PluginFiles {
 }
 
 /// Returns `NAME` of `…/NAME.wasm`, if that is a plugin's name.
-fn plugin_name(path: &Path) -> Option<&str> {
+pub fn plugin_name(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?.strip_suffix(".wasm")?;
     is_name(name).then_some(name)
+}
+
+/// Checks the size of a plugin file.
+///
+/// # Errors
+/// Returns an error if the file is too large.
+pub fn check_size(bytes: u64) -> Result<()> {
+    ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
+    Ok(())
 }
 
 /// Reads a file. Returns `None` if the file changed since it was looked at; the next look finds the change.
@@ -226,8 +235,8 @@ fn plugin_name(path: &Path) -> Option<&str> {
 /// # Errors
 /// Returns an error if the file cannot be read or is too large.
 pub async fn read_plugin(path: &Path, stamp: FileStamp) -> Result<Option<Vec<u8>>> {
-    ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
-    let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
+    check_size(stamp.bytes)?;
+    let bytes = tokio::fs::read(path).await.context("the file cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| FileStamp::of(&metadata, stamp.trust_changed));
     Ok((now == Some(stamp) && bytes.len() as u64 == stamp.bytes).then_some(bytes))
 }

@@ -2,9 +2,9 @@
 //! version.
 //!
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
-//! as little as possible from the payloads that arrive meanwhile.
+//! little processor time from incoming payloads.
 
-use super::report::{field_changes, short};
+use crate::field_changes::{field_changes, short};
 use crate::map;
 use crate::payload_file::{PayloadFile, is_payload};
 use crate::source::{PluginChoice, Source};
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
@@ -98,13 +99,16 @@ impl Prover {
             newly_succeeding: Differences::default(),
         };
         let name = &new.version.name;
-        let samples = samples(&self.plugins_dir.join(format!("{name}.samples")))?;
+        let folder = self.plugins_dir.join(format!("{name}.samples"));
+        let samples = spawn_blocking(move || samples(&folder)).await??;
         let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
         let all = samples.len() + stored.len();
         // Samples and stored payloads each have half of the time, so that slow samples leave time for real payloads.
         let end = Instant::now() + self.bounds.time / 2;
         for file in samples {
-            let payload = self.sample(name, &file).with_context(|| format!("the sample {}", file.display()))?;
+            let (sample, file) = spawn_blocking(move || (PayloadFile::read(&file), file)).await?;
+            let sample = sample.with_context(|| format!("the sample {}", file.display()))?;
+            let payload = self.sample(name, &file, sample);
             if timeout_at(end, compare(&mut report, payload, before, new)).await.is_err() {
                 break;
             }
@@ -121,13 +125,13 @@ impl Prover {
         Ok(report)
     }
 
-    fn sample(&self, plugin: &str, file: &Path) -> Result<Payload> {
-        let PayloadFile { body, headers, context } = PayloadFile::read(file)?;
+    fn sample(&self, plugin: &str, file: &Path, sample: PayloadFile) -> Payload {
+        let PayloadFile { body, headers, context } = sample;
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
         let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A plugin must map its own samples.
-        Ok(Payload { name, event, source, known_rank: Rank::Unsupported })
+        Payload { name, event, source, known_rank: Rank::Unsupported }
     }
 
     /// Returns the sources whose payloads the plugin may have to map.
@@ -187,7 +191,7 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
         Some(former) => Some(outcome(former, &payload).await),
         None => None,
     };
-    // If the former version gave no result now, its result from when the payload arrived counts.
+    // If the former version gives no result now, the result from the arrival of the payload is used.
     let former_rank = former_result.as_ref().and_then(rank).unwrap_or(payload.known_rank);
     let Some(new_rank) = rank(&new_result) else { return };
     report.payloads += 1;
@@ -213,13 +217,13 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
 /// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is
 /// repeated once.
 async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
-    let (verdict, _) = map::run(plugin, &payload.event, &payload.source).await;
+    let verdict = map::run(plugin, &payload.event, &payload.source).await.result;
     let again = match &verdict {
         Verdict::Wait(_) => true,
         Verdict::Failed(failure) => failure.code == FailureCode::DeadlineExceeded,
         Verdict::Read { .. } | Verdict::NotMapped => false,
     };
-    if again { map::run(plugin, &payload.event, &payload.source).await.0 } else { verdict }
+    if again { map::run(plugin, &payload.event, &payload.source).await.result } else { verdict }
 }
 
 impl Rank {

@@ -129,15 +129,15 @@ impl Parser {
             "_endsWith" => text_predicate(argument, scope, |text| Ok(Predicate::EndsWith(text))),
             "_match" => text_predicate(argument, scope, |text| {
                 let words: Vec<String> = words(&text).map(str::to_owned).collect();
-                ensure!(!words.is_empty(), "`{text}` contains no word");
+                ensure!(!words.is_empty(), "`{text}` does not contain a word");
                 Ok(Predicate::Match(words))
             }),
             "_has" => Ok(FilterNode::Has(field(argument, scope)?)),
             "_empty" => Ok(FilterNode::Empty(field(argument, scope)?)),
             "_id" => self.id(argument),
             unknown => match nearest(unknown, OPERATORS.into_iter()) {
-                Some(near) => bail!("there is no such operator; did you mean `{near}`?"),
-                None => bail!("there is no such operator; there are: {}", OPERATORS.join(", ")),
+                Some(near) => bail!("unknown operator; did you mean `{near}`?"),
+                None => bail!("unknown operator; expected one of: {}", OPERATORS.join(", ")),
             },
         }
     }
@@ -206,7 +206,7 @@ fn text_predicate(
 fn check_ordered(field: &Field) -> Result<()> {
     match field.field_type.element() {
         FieldType::Word(_) | FieldType::Boolean => {
-            bail!("`{}` has no order; compare it by _eq, _ne or _in", field.path())
+            bail!("the values of `{}` have no order; compare them with _eq, _ne or _in", field.path())
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// Returns the first value at a path, as filters find it; a missing one is null. Borrowed values stay borrowed.
+/// Returns the first value at a path, as filters find it; null if it is missing. Borrowed values stay borrowed.
 pub(super) fn find<'a>(value: &Cow<'a, Value>, names: &[String]) -> Cow<'a, Value> {
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(descend(value, names)),

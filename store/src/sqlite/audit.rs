@@ -61,7 +61,7 @@ pub(super) fn keep_object(connection: &Connection, row: &IncidentRow) -> Result<
     Ok(())
 }
 
-/// Returns one entry as it is delivered and shown.
+/// Returns one entry in the form in which it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
@@ -73,7 +73,7 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }
 
-/// Returns the audit trail of an incident, also of one that was deleted.
+/// Returns the audit trail of an incident, also of a deleted incident.
 pub(super) fn trail(connection: &Connection, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
     let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
     let sql = "WITH RECURSIVE trail(key, previous) AS (
@@ -107,7 +107,7 @@ pub(super) fn after<T>(
     Ok(to)
 }
 
-/// Returns the id of the newest entry; without any entry, an id that comes before all others.
+/// Returns the id of the newest entry; if there are no entries, an id that precedes all others.
 pub(super) fn newest_id(connection: &Connection) -> Result<Uuid> {
     let mut query = connection.prepare("SELECT id FROM audit ORDER BY key DESC LIMIT 1")?;
     Ok(query.query_row([], |row| row.get(0)).optional()?.map_or(id::before(0), |Id(id)| id))

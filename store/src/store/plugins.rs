@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Records that a version goes live, and removes all but `keep` of the versions that were live. Returns the digests
-    /// of those that remain.
+    /// of the versions that remain.
     ///
     /// # Errors
     /// Returns an error if the version cannot be written.

@@ -35,19 +35,27 @@ pub(super) const RUST: &[File] = files![
     "sdk/Cargo.toml" "rust/Cargo.toml"
     "sdk/src/allocator.rs" "rust/src/allocator.rs"
     "sdk/src/attack.rs" "rust/src/attack.rs"
+    "sdk/src/attack/techniques.txt" "rust/src/attack/techniques.txt"
     "sdk/src/bindings.rs" "rust/src/bindings.rs"
     "sdk/src/bindings/component_types.rs" "rust/src/bindings/component_types.rs"
     "sdk/src/bindings/plugin.rs" "rust/src/bindings/plugin.rs"
+    "sdk/src/details.rs" "rust/src/details.rs"
     "sdk/src/digest.rs" "rust/src/digest.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
+    "sdk/src/key.rs" "rust/src/key.rs"
     "sdk/src/lib.rs" "rust/src/lib.rs"
     "sdk/src/list.rs" "rust/src/list.rs"
     "sdk/src/names.rs" "rust/src/names.rs"
     "sdk/src/notifier.rs" "rust/src/notifier.rs"
+    "sdk/src/panic.rs" "rust/src/panic.rs"
+    "sdk/src/part.rs" "rust/src/part.rs"
     "sdk/src/payload.rs" "rust/src/payload.rs"
     "sdk/src/playbook.rs" "rust/src/playbook.rs"
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
+    "sdk/src/reading.rs" "rust/src/reading.rs"
+    "sdk/src/repair.rs" "rust/src/repair.rs"
+    "sdk/src/rest.rs" "rust/src/rest.rs"
     "sdk/src/stix.rs" "rust/src/stix.rs"
     "sdk/src/testing.rs" "rust/src/testing.rs"
     "sdk/src/testing/incident.rs" "rust/src/testing/incident.rs"
@@ -61,8 +69,20 @@ macro_rules! javascript {
         files![
             $($path $file)*
             "sdk/package.json" "js/package.json"
-            "sdk/index.ts" "js/index.ts"
+            "sdk/attack.ts" "js/attack.ts"
+            "sdk/engine.ts" "js/engine.ts"
+            "sdk/errors.ts" "js/errors.ts"
             "sdk/globals.d.ts" "js/globals.d.ts"
+            "sdk/incident.ts" "js/incident.ts"
+            "sdk/index.ts" "js/index.ts"
+            "sdk/json.ts" "js/json.ts"
+            "sdk/mapper.ts" "js/mapper.ts"
+            "sdk/problems.ts" "js/problems.ts"
+            "sdk/returned.ts" "js/returned.ts"
+            "sdk/severity.ts" "js/severity.ts"
+            "sdk/techniques.txt" "js/techniques.txt"
+            "sdk/time.ts" "js/time.ts"
+            "sdk/values.ts" "js/values.ts"
             "sdk/types/hookmill-plugin-log.d.ts" "js/types/hookmill-plugin-log.d.ts"
             "sdk/types/hookmill-plugin-mapper.d.ts" "js/types/hookmill-plugin-mapper.d.ts"
             "sdk/types/hookmill-plugin-notifier.d.ts" "js/types/hookmill-plugin-notifier.d.ts"
@@ -95,7 +115,19 @@ pub(super) const PYTHON: &[File] = files![
     "mapper.py" "python/template/mapper.py"
     "README.md" "python/template/README.md"
     ".gitignore" "python/template/gitignore"
-    "sdk/hookmill.py" "python/hookmill.py"
+    "sdk/hookmill/__init__.py" "python/hookmill/__init__.py"
+    "sdk/hookmill/attack.py" "python/hookmill/attack.py"
+    "sdk/hookmill/errors.py" "python/hookmill/errors.py"
+    "sdk/hookmill/incident.py" "python/hookmill/incident.py"
+    "sdk/hookmill/mapper.py" "python/hookmill/mapper.py"
+    "sdk/hookmill/problems.py" "python/hookmill/problems.py"
+    "sdk/hookmill/reading.py" "python/hookmill/reading.py"
+    "sdk/hookmill/returned.py" "python/hookmill/returned.py"
+    "sdk/hookmill/severities.py" "python/hookmill/severities.py"
+    "sdk/hookmill/standard_library.py" "python/hookmill/standard_library.py"
+    "sdk/hookmill/times.py" "python/hookmill/times.py"
+    "sdk/hookmill/values.py" "python/hookmill/values.py"
+    "sdk/hookmill/techniques.txt" "python/hookmill/techniques.txt"
     "sdk/stubs/componentize_py_types.py" "python/stubs/componentize_py_types.py"
     "sdk/stubs/wit_world/__init__.py" "python/stubs/wit_world/__init__.py"
     "sdk/stubs/wit_world/exports/__init__.py" "python/stubs/wit_world/exports/__init__.py"
@@ -118,9 +150,16 @@ mod tests {
     fn every_file_of_the_sdks_is_in_new_projects() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
         for (project, folders) in [
-            (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
-            (TYPESCRIPT, &["js/types", "js/wit"]),
-            (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
+            (
+                RUST,
+                ["rust/src", "rust/src/attack", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"]
+                    .as_slice(),
+            ),
+            (TYPESCRIPT, &["js", "js/types", "js/wit"]),
+            (
+                PYTHON,
+                &["python/hookmill", "python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"],
+            ),
         ] {
             for folder in folders {
                 for file in std::fs::read_dir(sdk.join(folder)).unwrap() {
@@ -136,6 +175,6 @@ mod tests {
 
     fn is_text(path: &Path) -> bool {
         let ending = path.extension().unwrap_or_default();
-        ["rs", "ts", "py", "wit"].iter().any(|text| ending == *text)
+        ["rs", "ts", "txt", "py", "wit"].iter().any(|text| ending == *text)
     }
 }

@@ -195,6 +195,6 @@ pub struct SourceDryRunRequest {
 fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(Some(text)),
-        _ => Err(D::Error::custom("`secret` is text")),
+        _ => Err(D::Error::custom("`secret` must be text")),
     }
 }

@@ -1,0 +1,127 @@
+//! Compiled plugins, kept between runs of these commands in the user's cache folder: a mapper with an interpreter takes
+//! seconds to compile.
+//!
+//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and nobody else can
+//! read or write them, and if the entry begins with the digest of its code; any other entry counts as missing.
+
+use hookmill_sandbox::CompiledCode;
+use hookmill_store::private_files::{private_folder, replace_file};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Result};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The most entries. One with an interpreter has some 40 MiB.
+const ENTRIES_MAX: usize = 16;
+const DIGEST_BYTES: usize = 32;
+
+/// The cache of one user.
+pub(super) struct CompiledCache {
+    folder: PathBuf,
+}
+
+impl CompiledCache {
+    /// Returns the cache in `$XDG_CACHE_HOME/hookmill`, else in `~/.cache/hookmill`. Returns `None` if the user has no such
+    /// folder or others have access to it.
+    pub fn open() -> Option<Self> {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+        Self::at(base.join("hookmill/compiled"))
+    }
+
+    fn at(folder: PathBuf) -> Option<Self> {
+        private_folder(&folder).ok()?;
+        let metadata = std::fs::symlink_metadata(&folder).ok()?;
+        (metadata.is_dir() && is_private(&metadata)).then_some(Self { folder })
+    }
+
+    fn entry(&self, sha256: &str, compatibility: u64) -> PathBuf {
+        self.folder.join(format!("{sha256}-{compatibility:016x}"))
+    }
+
+    /// Removes the entries that were written first.
+    fn trim(&self) -> Result<()> {
+        let mut entries: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&self.folder)?
+            .flatten()
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        entries.sort();
+        let surplus = entries.len().saturating_sub(ENTRIES_MAX);
+        entries.into_iter().take(surplus).try_for_each(|(_, path)| std::fs::remove_file(path))
+    }
+}
+
+impl CompiledCode for CompiledCache {
+    fn get(&self, _plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
+        let mut entry = open(&self.entry(sha256, compatibility)).ok()?;
+        if !is_private(&entry.metadata().ok()?) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).ok()?;
+        let (digest, code) = bytes.split_at_checked(DIGEST_BYTES)?;
+        (*digest == *Sha256::digest(code)).then(|| code.to_vec())
+    }
+
+    /// Keeps the code. Where that fails, the next run compiles again.
+    fn put(&self, _plugin: &str, sha256: &str, compatibility: u64, code: &[u8]) {
+        let bytes = [Sha256::digest(code).as_slice(), code].concat();
+        if replace_file(&self.folder, &self.entry(sha256, compatibility), &bytes).is_ok() {
+            let _ = self.trim();
+        }
+    }
+}
+
+/// Opens a file that is not a link.
+fn open(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(path)
+}
+
+fn is_private(metadata: &std::fs::Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompiledCache, ENTRIES_MAX};
+    use hookmill_sandbox::CompiledCode;
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn code_is_kept_and_anything_else_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hookmill/compiled");
+        let cache = CompiledCache::at(path.clone()).unwrap();
+        cache.put("name", "a", 1, b"code");
+        let get = |sha256, compatibility| cache.get("name", sha256, compatibility);
+        assert_eq!((get("a", 1).as_deref(), get("a", 2), get("b", 1)), (Some(b"code".as_slice()), None, None));
+
+        let entry = cache.entry("a", 1);
+        set_permissions(&entry, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(get("a", 1), None, "others can read it");
+        cache.put("name", "a", 1, b"code");
+        std::os::unix::fs::symlink(&entry, cache.entry("link", 1)).unwrap();
+        assert_eq!(get("link", 1), None);
+        let mut bytes = std::fs::read(&entry).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&entry, bytes).unwrap();
+        assert_eq!(get("a", 1), None, "it was changed");
+
+        set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
+        assert!(CompiledCache::at(path).is_none(), "others can enter the folder");
+    }
+
+    #[test]
+    fn the_oldest_entries_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CompiledCache::at(folder.path().join("compiled")).unwrap();
+        for number in 0..ENTRIES_MAX + 3 {
+            cache.put("name", &number.to_string(), 1, b"code");
+        }
+        let left = std::fs::read_dir(&cache.folder).unwrap().count();
+        assert_eq!((left, cache.get("name", &(ENTRIES_MAX + 2).to_string(), 1).is_some()), (ENTRIES_MAX, true));
+    }
+}

@@ -1,0 +1,137 @@
+// The observation of one incident.
+
+import { attackIds, tacticId, techniqueId } from "./attack";
+import { stringify } from "./json";
+import { present } from "./values";
+import type {
+  Field, Incident as IncidentRecord, Observable, Severity, State, Technique, Tlp,
+} from "hookmill:plugin/types@0.1.0";
+
+/** The host's limits, see wit/plugin.wit. */
+export const TITLE_BYTES_MAX = 512;
+export const TAG_BYTES_MAX = 128;
+/** The bounds of `keep`: the number of fields, and the characters of JSON of one value and of all values. */
+const KEPT_MAX = 64;
+const KEPT_CHARS_MAX = 2048;
+const KEPT_TOTAL_CHARS_MAX = 16_384;
+/** Names of fields that can contain secrets, which are not kept. */
+const SECRET = /password|passwd|secret|token|api_?key|authorization|cookie/i;
+
+/** The observation of one incident in one payload. Undefined values leave the stored incident unchanged. */
+export class Incident implements IncidentRecord {
+  title?: string;
+  description?: string;
+  category?: string;
+  severity?: Severity;
+  vendorSeverity?: string;
+  state?: State;
+  tlp?: Tlp;
+  occurredAt?: string;
+  changedAt?: string;
+  externalLink?: string;
+  tags: string[] = [];
+  observables: Observable[] = [];
+  techniques: Technique[] = [];
+  details: Field[] = [];
+
+  /** Creates an incident with the vendor's own stable id. The title is truncated to the host's limit of 512 bytes. */
+  constructor(readonly sourceRef: string, title?: string) {
+    if (title !== undefined) this.title = truncate(title, TITLE_BYTES_MAX);
+  }
+
+  /**
+   * Adds an observable unless the incident has it, and returns it. Returns undefined and adds nothing if the value is
+   * absent or meaningless: an `ip` that is not an address or is loopback, link-local, multicast or unspecified; a `hash`
+   * that is not a hexadecimal digest or has only zeros. Hashes are stored in lower case.
+   */
+  observe(dataType: string, value: string | undefined, message?: string): Observable | undefined {
+    value = present(value);
+    if (value === undefined || (dataType === "ip" && !isMeaningfulIp(value))) return undefined;
+    if (dataType === "hash") value = value.toLowerCase();
+    if (dataType === "hash" && !/^(?!0+$)[0-9a-f]{32,}$/.test(value)) return undefined;
+    const known = this.observables.find((known) => known.dataType === dataType && known.value === value);
+    if (known) return known;
+    const observable = { dataType, value, message, tags: [], ioc: false };
+    this.observables.push(observable);
+    return observable;
+  }
+
+  /** Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes. */
+  tag(tag: string | undefined): void {
+    const short = truncate(tag ?? "", TAG_BYTES_MAX);
+    if (short && !this.tags.includes(short)) this.tags.push(short);
+  }
+
+  /** Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored. */
+  attack(text: string | undefined, tactic?: string): void {
+    for (const id of attackIds(text ?? "")) {
+      if (!this.techniques.some((known) => known.id === id)) this.techniques.push({ id, tactic });
+    }
+  }
+
+  /**
+   * Adds the ATT&CK ids of a technique: those in `id` or, if there is none, the one of `name`. If neither is known, adds
+   * the id of the tactic, unless the incident has a technique of this tactic.
+   */
+  attackNamed(id: string | undefined, name: string | undefined, tactic?: string): void {
+    const ids = attackIds(id ?? "").length > 0 ? id : techniqueId(name ?? "");
+    if (ids) this.attack(ids, tactic);
+    else if (!this.techniques.some((known) => known.tactic === tactic)) this.attack(tacticId(tactic ?? ""));
+  }
+
+  /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
+  detail(name: string, value: unknown): void {
+    const json: string | undefined = stringify(value);
+    if (!["null", '""', "[]", "{}"].includes(json ?? "null")) this.details.push({ name, value: json });
+  }
+
+  /** Removes a detail that is a number, and returns it. */
+  private takeNumber(name: string): number {
+    const index = this.details.findIndex((detail) => detail.name === name);
+    return index < 0 ? 0 : Number(this.details.splice(index, 1)[0]?.value);
+  }
+
+  /**
+   * Adds the members of an object that the mapper does not read, so that nothing of a payload is lost without notice: all
+   * but those in `read`. Keeps 64 fields and 16 KiB, and no names that contain `password`, `secret`, `token` and the like;
+   * a longer value is cut. The detail `fields_not_kept` counts the others.
+   */
+  keep(value: unknown, read: string[], prefix = ""): void {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return;
+    let [count, total, left] = [0, 0, 0];
+    for (const [name, member] of Object.entries(value)) {
+      if (read.includes(name)) continue;
+      const json: string = stringify(member) ?? "null";
+      if (["null", '""', "[]", "{}"].includes(json)) continue;
+      const size = Math.min(json.length, KEPT_CHARS_MAX);
+      if (SECRET.test(name) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
+        left += 1;
+        continue;
+      }
+      [count, total] = [count + 1, total + size];
+      const short = typeof member === "string" ? member : json;
+      this.detail(prefix + name, json.length > KEPT_CHARS_MAX ? `${short.slice(0, KEPT_CHARS_MAX)}…` : member);
+    }
+    if (left > 0) this.detail("fields_not_kept", left + this.takeNumber("fields_not_kept"));
+  }
+}
+
+/** Returns the longest prefix of a text with at most `bytesMax` bytes of UTF-8 that ends at a character boundary. */
+export function truncate(text: string, bytesMax: number): string {
+  if (text.length * 3 <= bytesMax) return text;
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= bytesMax) return text;
+  let end = bytesMax;
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return new TextDecoder().decode(bytes.subarray(0, end));
+}
+
+/** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
+function isMeaningfulIp(value: string): boolean {
+  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
+  if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
+  const [first = 0, second = 0] = octets;
+  const linkLocal = first === 169 && second === 254 && !value.endsWith("169.254.169.254");
+  const special = first === 0 || first === 127 || linkLocal || (first >= 224 && first < 240);
+  return !special && octets.every((octet) => octet <= 255) && octets.some((octet) => octet !== 255);
+}

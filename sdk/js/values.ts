@@ -1,0 +1,66 @@
+// Reading a payload of any shape.
+
+import { excerpt, problem } from "./problems";
+import type { Event } from "hookmill:plugin/types@0.1.0";
+
+/** Texts that stand for an absent value. */
+const ABSENT = /^(|-{1,3}|n\/a|<na>|null|\(null\)|none|nil|unknown|undefined|not ?available)$/i;
+
+/** Returns a text without surrounding white space; undefined if it stands for an absent value. */
+export function present(text: string | undefined): string | undefined {
+  const trimmed = text?.trim() ?? "";
+  return ABSENT.test(trimmed) ? undefined : trimmed;
+}
+
+/**
+ * Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. A value
+ * that stands where the path needs an object or an array is reported as a problem.
+ */
+export function at(value: unknown, ...path: (string | number)[]): unknown {
+  for (const name of path) {
+    if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
+      if (!isAbsent(value)) misplaced(value, "an object");
+      return undefined;
+    }
+    if (!Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string | number, unknown>)[name];
+  }
+  return value;
+}
+
+/**
+ * Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of an array. Returns
+ * undefined for absent values: null, blank text, and the texts `-`, `N/A`, `none`, `null`, `unknown` and the like. An
+ * object is reported as a problem.
+ */
+export function text(value: unknown, ...path: (string | number)[]): string | undefined {
+  let found = at(value, ...path);
+  if (Array.isArray(found)) found = found[0];
+  if (!["string", "number", "bigint", "boolean"].includes(typeof found)) {
+    if (!isAbsent(found)) misplaced(found, "a text or a number");
+    return undefined;
+  }
+  return present(String(found));
+}
+
+/** Returns the array at a path. An absent value is an empty array; a single value is an array with one element. */
+export function list(value: unknown, ...path: (string | number)[]): unknown[] {
+  const found = at(value, ...path);
+  if (Array.isArray(found)) return found;
+  return found === undefined || found === null || found === "" ? [] : [found];
+}
+
+/** Returns the source's first setting with this name. */
+export function setting(event: Event, name: string): string | undefined {
+  return event.settings.find((field) => field.name === name)?.value;
+}
+
+function isAbsent(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === undefined || value === null || present(String(value)) === undefined;
+}
+
+function misplaced(value: unknown, expected: string): void {
+  const shown = typeof value === "object" ? JSON.stringify(value, (_, member) => typeof member === "bigint" ? String(member) : member) : String(value);
+  problem(`\`${excerpt(shown)}\` stands where ${expected} is expected; it is left out`);
+}

@@ -1,0 +1,276 @@
+"""Reading JSON that senders cut, glue together or write against the rules."""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, List, Union
+
+from .errors import SeveralDocuments, malformed
+
+# The depth up to which values stay structured. A deeper value becomes the text of its JSON.
+DEPTH_MAX = 64
+# The most values of one text, and the most values that cannot be read.
+VALUES_MAX = 1000
+FAULTS_MAX = 50
+
+_AS_SQUARE = str.maketrans("{}", "[]")
+_NEITHER_BRACKET_NOR_QUOTE = re.compile(r'[^\[\]{}"]+')
+# Half a surrogate pair, or a number that Python's parser does not read as other parsers do.
+_INEXACT = re.compile(r"\\u[dD][89a-fA-F]|[\[:,\s]-?(?:\d{19}|\d+(?:\.\d+)?[eE]\+?\d{3}|NaN|Infinity)")
+# Between two JSON values. RFC 7464 begins each with the last of these.
+_GAP = re.compile(r"[\s,\x1e]*")
+_SPACE = re.compile(r"\s*")
+_PLAIN_TEXT = re.compile(r'[^"\\]*')
+_WORD = re.compile(r"[\w+.-]*", re.ASCII)
+_NESTING_OR_TEXT = re.compile(r'["{}\[\]]')
+_LINE = re.compile(r"\n[\[{]")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\", "/": "/"}
+_WORDS = {
+    "null": None, "None": None, "NaN": None, "nan": None, "undefined": None, "true": True, "True": True, "false": False,
+    "False": False,
+}
+_CUT_OFF = "is cut off at the end"
+
+
+def read_json(body: Union[bytes, str], expected: str) -> Any:
+    """Parses the body, or a text inside it, as JSON. `expected` names the expected payload in the error text.
+
+    A fault costs only its part: half a surrogate pair and a byte that is not UTF-8 become U+FFFD, of members with the
+    same name the last is kept, a value nested deeper than 64 becomes a text, integers of more than 64 bits become texts,
+    and a byte order mark is passed over.
+
+    If the body contains several JSON values, one after the other, the mapper is called again for each of them: do not
+    catch the exception that this function raises.
+
+    Raises an error from `malformed` if the body is not JSON."""
+    document = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    document = document.removeprefix("\ufeff")
+    strict = _parsed(document)
+    if strict is not _FAULTY:
+        return strict
+    found = _documents(document)
+    if not found.values:
+        reason = found.problems[0] if found.problems else "the body is empty"
+        raise malformed(f"not JSON: {reason}; expected {expected}")
+    if len(found.values) + len(found.problems) > 1:
+        raise SeveralDocuments([to_json(value) for value in found.values], found.problems)
+    return found.values[0]
+
+
+def unfold(value: Any) -> Any:
+    """Returns the JSON value in a text that contains an object or an array. Other values are returned unchanged."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    strict = _parsed(value)
+    if strict is not _FAULTY:
+        return strict
+    found = _documents(value)
+    return found.values[0] if len(found.values) == 1 and not found.problems else value
+
+
+def to_json(value: Any) -> str:
+    """Returns a value as JSON. Values that JSON does not have become texts."""
+    return _ENCODER.encode(value)
+
+
+def well_formed(text: str) -> str:
+    """Returns a text without halves of surrogate pairs, which the host could not read."""
+    return _HALF_PAIR.sub("\ufffd", text)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+_FAULTY = object()
+
+
+def _parsed(document: str) -> Any:
+    """Returns the value of a text without faults, by Python's own parser."""
+    if _INEXACT.search(document) or _is_deep(document):
+        return _FAULTY
+    try:
+        return json.loads(document)
+    except ValueError:
+        return _FAULTY
+
+
+def _is_deep(document: str) -> bool:
+    """Returns whether a JSON text nests deeper than DEPTH_MAX. All steps are loops in C: a megabyte takes milliseconds."""
+    unescaped = document.replace("\\\\", "").replace('\\"', "")
+    # Keep only brackets and quotes, and quotes only around strings that contain brackets.
+    brackets = _NEITHER_BRACKET_NOR_QUOTE.sub("", unescaped).translate(_AS_SQUARE).replace('""', "")
+    brackets = re.sub(r'"[^"]*"', "", brackets)
+    for _ in range(DEPTH_MAX):
+        if not brackets or "[" * (DEPTH_MAX + 1) in brackets:
+            break
+        # Remove the innermost pairs.
+        brackets = brackets.replace("[]", "")
+    return len(brackets) > DEPTH_MAX
+
+
+@dataclass
+class _Documents:
+    """The JSON values of one text, with the reasons why parts of it are not values."""
+
+    values: List[Any] = field(default_factory=list)
+    problems: List[str] = field(default_factory=list)
+
+
+def _documents(document: str) -> _Documents:
+    """Reads the values of a text that contains one or several JSON values, one after the other, one per line or with
+    commas between them. A value that cannot be read is a problem; reading continues at the next line that begins with a
+    value."""
+    found = _Documents()
+    reader = _Reader(document)
+    while not reader.is_at_end():
+        number = len(found.values) + len(found.problems) + 1
+        if number > VALUES_MAX or len(found.problems) >= FAULTS_MAX:
+            found.problems.append(
+                f"JSON value {number} and what follows is not read: there are too many values or faults"
+            )
+            break
+        start = reader.at
+        try:
+            found.values.append(reader.value(0))
+        except _Fault as fault:
+            found.problems.append(f"JSON value {number} {fault}")
+            reader.skip_to_line_after(start)
+    return found
+
+
+class _Fault(Exception):
+    pass
+
+
+class _Reader:
+    """A parser that repairs faults in their place. Runs only after Python's parser rejected a text."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.at = 0
+
+    def is_at_end(self) -> bool:
+        self._match(_GAP)
+        return self.at == len(self.text)
+
+    def skip_to_line_after(self, position: int) -> None:
+        """Moves to the next line that begins with an object or an array."""
+        line = _LINE.search(self.text, position)
+        self.at = line.start() + 1 if line else len(self.text)
+
+    def value(self, depth: int) -> Any:
+        sign = self._peek()
+        if sign in ("{", "[") and depth == DEPTH_MAX:
+            return self._nested_text()
+        if sign == "{":
+            return self._object(depth)
+        if sign == "[":
+            return self._array(depth)
+        return self._string() if sign == '"' else self._word()
+
+    def _match(self, pattern: "re.Pattern[str]") -> str:
+        found = pattern.match(self.text, self.at)
+        text = found[0] if found else ""
+        self.at += len(text)
+        return text
+
+    def _peek(self) -> str:
+        self._match(_SPACE)
+        return self.text[self.at : self.at + 1]
+
+    def _fault(self) -> _Fault:
+        sign = self.text[self.at : self.at + 1]
+        return _Fault(f"is not JSON: unexpected `{sign}` at character {self.at}" if sign else _CUT_OFF)
+
+    def _object(self, depth: int) -> Any:
+        members = {}
+        self.at += 1
+        while self._peek() != "}":
+            if self._peek() != '"':
+                raise self._fault()
+            name = self._string()
+            if self._peek() != ":":
+                raise self._fault()
+            self.at += 1
+            members[name] = self.value(depth + 1)
+            self._separator("}")
+        self.at += 1
+        return members
+
+    def _array(self, depth: int) -> Any:
+        elements = []
+        self.at += 1
+        while self._peek() != "]":
+            elements.append(self.value(depth + 1))
+            self._separator("]")
+        self.at += 1
+        return elements
+
+    def _separator(self, close: str) -> None:
+        """Passes the comma after an element. A comma before the end is ignored."""
+        sign = self._peek()
+        if sign == ",":
+            self.at += 1
+        elif sign != close:
+            raise self._fault()
+
+    def _nested_text(self) -> str:
+        """Returns the value at the position as the text of its JSON. Does not recurse, however deep the value is."""
+        start, depth = self.at, 0
+        while True:
+            found = _NESTING_OR_TEXT.search(self.text, self.at)
+            if not found:
+                raise _Fault(_CUT_OFF)
+            self.at = found.start()
+            if found[0] == '"':
+                self._string()
+                continue
+            depth += 1 if found[0] in "{[" else -1
+            self.at += 1
+            if depth == 0:
+                return self.text[start : self.at]
+
+    def _string(self) -> str:
+        self.at += 1
+        parts = []
+        while True:
+            parts.append(self._match(_PLAIN_TEXT))
+            sign = self.text[self.at : self.at + 1]
+            if not sign:
+                raise _Fault(_CUT_OFF)
+            self.at += 1
+            if sign == '"':
+                # Two halves that stand together become one character.
+                return "".join(parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            parts.append(self._escaped())
+
+    def _escaped(self) -> str:
+        """Reads the rest of an escape. Returns the backslash of an unknown escape."""
+        sign = self.text[self.at : self.at + 1]
+        if not sign:
+            raise _Fault(_CUT_OFF)
+        digits = self.text[self.at + 1 : self.at + 5]
+        if sign == "u" and re.fullmatch("[0-9a-fA-F]{4}", digits):
+            self.at += 5
+            return chr(int(digits, 16))
+        if sign in _ESCAPES:
+            self.at += 1
+        return _ESCAPES.get(sign, "\\")
+
+    def _word(self) -> Any:
+        """Reads a number, `true`, `false` or `null`, also as Python and JavaScript write them."""
+        start = self.at
+        word = self._match(_WORD)
+        if word in _WORDS:
+            return _WORDS[word]
+        if not word or word[0] not in "0123456789+.-":
+            self.at = start
+            raise self._fault()
+        if _INTEGER.fullmatch(word):
+            if len(word) <= 20 and -(2**63) <= int(word) < 2**64:
+                return int(word)
+        elif _DECIMAL.fullmatch(word) and math.isfinite(float(word)):
+            return float(word)
+        return word

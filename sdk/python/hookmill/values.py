@@ -1,0 +1,75 @@
+"""Reading a payload of any shape."""
+
+from typing import Any, List, Optional, Union
+
+from wit_world.imports.types import Event
+
+from .problems import excerpt, problem
+from .reading import to_json, well_formed
+
+Key = Union[str, int]
+
+# Texts that stand for an absent value.
+ABSENT = (
+    "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "not available",
+    "notavailable",
+)
+
+
+def present(text: Optional[str]) -> Optional[str]:
+    """Returns a text without surrounding white space; None if it stands for an absent value."""
+    trimmed = (text or "").strip()
+    return None if trimmed.lower() in ABSENT else trimmed
+
+
+def at(value: Any, *path: Key) -> Any:
+    """Returns the value at a path of names and indexes, or None. Never raises, whatever the shape of the payload. A value
+    that stands where the path needs an object or a list is reported as a problem."""
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key] if key < len(value) else None
+        else:
+            _report_unless_absent(value, "an object")
+            return None
+    return value
+
+
+def text(value: Any, *path: Key) -> Optional[str]:
+    """Returns the scalar at a path as trimmed text: a string, a number, a boolean, or the first element of a list.
+
+    Returns None for absent values: null, blank text, and the texts `-`, `N/A`, `none`, `null`, `unknown` and the like. An
+    object is reported as a problem."""
+    found = at(value, *path)
+    if isinstance(found, list) and found:
+        found = found[0]
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    if not isinstance(found, (str, int, float)):
+        _report_unless_absent(found, "a text or a number")
+        return None
+    if isinstance(found, float) and found.is_integer() and abs(found) < 1e21:
+        # As JavaScript and Rust write it.
+        found = int(found)
+    return present(well_formed(str(found)))
+
+
+def items(value: Any, *path: Key) -> List[Any]:
+    """Returns the list at a path. An absent value is an empty list; a single value is a list with one element."""
+    found = at(value, *path)
+    if isinstance(found, list):
+        return found
+    return [] if found is None or found == "" else [found]
+
+
+def setting(event: Event, name: str) -> Optional[str]:
+    """Returns the source's first setting with this name."""
+    return next((known.value for known in event.settings if known.name == name), None)
+
+
+def _report_unless_absent(value: Any, expected: str) -> None:
+    if value in (None, [], {}) or (isinstance(value, str) and present(value) is None):
+        return
+    shown = well_formed(value) if isinstance(value, str) else to_json(value)
+    problem(f"`{excerpt(shown)}` stands where {expected} is expected; it is left out")

@@ -1,0 +1,11 @@
+;; Built for WASI preview 1. Ends as Go's runtime does if the monotonic clock shows 0, else returns `1` as source-ref.
+(import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
+(data (i32.const 2048) "1")
+(func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 4096)))
+  (if (i64.eqz (i64.load (i32.const 4096))) (then unreachable))
+  (i32.store (i32.const 1028) (i32.const 1100))
+  (i32.store (i32.const 1032) (i32.const 1))
+  (i32.store (i32.const 1100) (i32.const 2048))
+  (i32.store (i32.const 1104) (i32.const 1))
+  (i32.const 1024))
