@@ -304,3 +304,28 @@ async fn an_address_of_every_interface_is_no_link() {
         assert_eq!(card.contains("Action.OpenUrl"), is_linked, "{card}");
     }
 }
+
+/// A secret in the wrong place must not appear in a terminal or log.
+#[test]
+fn errors_do_not_quote_the_environment() {
+    let source = |keys: &str| format!("sources:\n  edr: {{ secret: a-secret-of-the-tests-24, {keys} }}");
+    let folder = Folder::new("");
+    for (config, shown) in [
+        ("listen: \"${WRONG}\"".into(), "`${WRONG}`"),
+        ("public_url: \"${WRONG}\"".into(), "`public_url`"),
+        ("limits: { payload_mib: \"${WRONG}\" }".into(), "`${WRONG}`"),
+        ("limits: { payload_mib: \"1${SHORT}\" }".into(), "`1${SHORT}`"),
+        (source("scheme: \"${WRONG}\""), "`${WRONG}`"),
+        (source("scheme: \"${SHORT}\""), "`${SHORT}`"),
+        (source("scheme: { type: github, tolerance: \"${WRONG}\" }"), "`${WRONG}`"),
+        (source("plugin: \"${WRONG}\""), "`${WRONG}`"),
+        ("webhooks: { soc: { url: \"https://soc.example\", auth: \"${WRONG}\" } }".into(), "`${WRONG}`"),
+    ] {
+        fs::write(folder.path("hookmill.yaml"), &config).unwrap();
+        let mut command = folder.hookmill(&["serve"]);
+        let output = command.env("WRONG", "/hunter2/hunter2").env("SHORT", "hunter2").output().unwrap();
+        let refusal = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && refusal.contains(shown), "{config}: {refusal}");
+        assert!(!refusal.contains("hunter2"), "{config}: {refusal}");
+    }
+}

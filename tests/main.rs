@@ -13,6 +13,7 @@ mod mutant;
 mod outcome;
 mod receiver;
 mod server;
+mod wire;
 
 mod api;
 mod commands;
@@ -38,7 +39,9 @@ mod pull;
 mod releases;
 mod reload;
 mod schemes;
+mod senders;
 mod signals;
+mod slow_senders;
 mod sources;
 mod stream;
 mod thehive;

@@ -3,81 +3,14 @@
 
 use crate::guest::{guest, guest_in};
 use crate::host::{Answer, Folder, Host, SECRET, client, eventually, send, signed, unix_s};
+use crate::wire::Wire;
 use reqwest::Method;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-
-/// An answer as received on a connection.
-struct Raw {
-    status: u16,
-    head: String,
-    body: Value,
-}
-
-impl Raw {
-    fn code(&self) -> &str {
-        self.body["error"]["code"].as_str().unwrap_or_else(|| panic!("no error in {}{}", self.head, self.body))
-    }
-}
-
-/// A connection to a host that sends raw bytes.
-struct Wire(TcpStream);
-
-impl Wire {
-    async fn to(host: &Host<'_>) -> Self {
-        Self(TcpStream::connect(host.url.strip_prefix("http://").unwrap()).await.unwrap())
-    }
-
-    async fn to_each(host: &Host<'_>, count: usize) -> Vec<Self> {
-        let mut wires = Vec::with_capacity(count);
-        for _ in 0..count {
-            wires.push(Self::to(host).await);
-        }
-        wires
-    }
-
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).await.unwrap();
-    }
-
-    /// Sends the head of a payload with these header lines.
-    async fn send_head(&mut self, source: &str, headers: &str) {
-        self.send(format!("POST /api/webhooks/{source} HTTP/1.1\r\nhost: test\r\n{headers}\r\n")).await;
-    }
-
-    /// Reads one answer.
-    async fn answer(&mut self) -> Raw {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.0.read_u8().await.unwrap_or_else(|error| panic!("{error} after {head:?}")));
-        }
-        let head = String::from_utf8(head).unwrap();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap();
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).await.unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Raw { status, head, body: serde_json::from_slice(&body).unwrap_or_default() }
-    }
-
-    /// Waits until the host has closed the connection.
-    async fn closed(&mut self) {
-        let closed = async { while self.0.read_u8().await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(60), closed).await.unwrap();
-    }
-
-    /// Returns whether the host has closed the connection.
-    fn is_closed(&self) -> bool {
-        match self.0.try_read(&mut [0]) {
-            Ok(0) => true,
-            Ok(_) => panic!("bytes that were not requested"),
-            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
-        }
-    }
-}
 
 /// Makes a request on a new connection, because the host may close a kept one at any time.
 fn newcomer(host: &Host<'_>, source: &str) -> reqwest::RequestBuilder {

@@ -26,7 +26,7 @@ fn a_hangup_during_the_start_reloads_when_the_host_is_up() {
     writer.write_all(&config).unwrap();
     drop(writer);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let is_reloaded = lines.any(|line| line.contains("slow.yaml taken over"));
+    let is_reloaded = lines.any(|line| line.contains("slow.yaml applied"));
     child.kill().unwrap();
     let status = child.wait().unwrap();
     assert!(is_reloaded, "the host ended: {status}");

@@ -1,7 +1,11 @@
 //! API tokens: scopes, expiry and revocation.
 
-use crate::host::{Folder, Host, client, send};
+use crate::guest::guest;
+use crate::host::{ADMIN_TOKEN, Answer, Folder, Host, client, send};
+use crate::outcome::returns;
 use reqwest::Method;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
 async fn status(host: &Host<'_>, method: Method, path: &str, authorization: Option<&str>) -> (u16, String) {
     let mut request = client().request(method, format!("{}{path}", host.url)).body("{}");
@@ -97,4 +101,88 @@ async fn tokens_expire() {
     })
     .await;
     assert!(jiff::Timestamp::now() >= soon, "it was refused too early");
+}
+
+/// Guesses leave a count and a line in the log, and their address is limited. Others are not, and neither is a client of
+/// the same address whose token was valid before.
+#[tokio::test]
+async fn guessed_tokens_are_counted_logged_and_limited() {
+    let folder = Folder::new("");
+    let host = folder.start().await;
+    assert!(host.list("/api/events").await.is_empty());
+    let call = async |address: Ipv4Addr, token: &str| -> Answer {
+        let client = reqwest::Client::builder().no_proxy().local_address(Some(address.into())).build().unwrap();
+        send(client.get(format!("{}/api/events", host.url)).bearer_auth(token)).await.unwrap()
+    };
+    let attacker = Ipv4Addr::LOCALHOST;
+    let mut limited = 0;
+    for index in 0..60 {
+        let answer = call(attacker, &format!("hm_{index}")).await;
+        match answer.status {
+            401 => assert_eq!((answer.error_code(), limited), ("unauthorized", 0)),
+            _ => {
+                assert_eq!((answer.status, answer.error_code()), (429, "rate_limited"), "{answer:?}");
+                assert!(answer.retry_after.unwrap().parse::<u32>().unwrap() <= 61);
+                limited += 1;
+            }
+        }
+    }
+    assert_eq!(limited, 30);
+    assert_eq!(host.metric("unauthorized_requests_total").await, 60.0);
+    host.logs("30 tokens in a minute were not valid").await;
+    assert!(host.log().lines().any(|line| line.contains("not valid") && line.contains("127.0.0.1")), "{}", host.log());
+    assert!(host.log().matches("not valid").count() <= 3, "{}", host.log());
+    assert_eq!(call(attacker, ADMIN_TOKEN).await.status, 200, "known from this address");
+    let other = Ipv4Addr::new(127, 0, 0, 2);
+    assert_eq!(call(other, "hm_0").await.status, 401);
+    assert_eq!(call(other, ADMIN_TOKEN).await.status, 200);
+}
+
+/// The trail names the token of every request that is to change something, and survives a restart.
+#[tokio::test]
+async fn changes_are_recorded_with_the_name_of_their_token() {
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
+    let create = |scope: &str, name: &str| {
+        let (success, text, errors) = folder.run(&["token", "create", "--scope", scope, "--name", name]);
+        assert!(success, "{errors}");
+        text.lines().find(|line| line.starts_with("hm_")).unwrap().trim().to_owned()
+    };
+    let (admin, read) = (create("admin", "operator"), create("read", "reader"));
+    let host = folder.start().await;
+    let posted = host.post("lab", returns(&json!({"incidents": [{"source-ref": "one"}]}))).await;
+    let incident = posted.body["incident_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/incidents/{incident}");
+    let call = async |token: &str, method: Method, path: &str, body: &str| {
+        let request = client().request(method, format!("{}{path}", host.url)).bearer_auth(token).body(body.to_owned());
+        send(request).await.unwrap()
+    };
+    assert_eq!(call(&read, Method::GET, &path, "").await.status, 200);
+    assert_eq!(call(&read, Method::DELETE, &path, "").await.status, 403);
+    assert_eq!(call(&admin, Method::PATCH, &path, r#"{"assignee": "ann"}"#).await.status, 200);
+    assert_eq!(call(&admin, Method::PATCH, &path, r#"{"assigne": "ann"}"#).await.status, 400);
+    let deleted = call(&admin, Method::DELETE, &format!("{path}?x=secret"), "").await;
+    assert_eq!(deleted.status, 204);
+    drop(host);
+
+    let host = folder.start().await;
+    let actions = host.list("/api/operator-actions?limit=2").await;
+    let shown: Vec<_> = actions
+        .iter()
+        .map(|action| json!([action["token"], action["method"], action["path"], action["http_status"]]))
+        .collect();
+    let expected: Vec<Value> = vec![
+        json!(["operator", "DELETE", path, 204]),
+        json!(["operator", "PATCH", path, 400]),
+        json!(["operator", "PATCH", path, 200]),
+        json!(["reader", "DELETE", path, 403]),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!((&actions[0]["id"], &actions[0]["address"]), (&json!(deleted.request_id), &json!("127.0.0.1")));
+    let (success, text, errors) = folder.run(&["operator-actions", "list", "--url", &host.url, "--token", ADMIN_TOKEN]);
+    assert!(success && text.contains("operator") && text.contains("DELETE"), "{text}{errors}");
+
+    // The audit entry of the deletion names the token, too.
+    let audit = host.get(&format!("{path}/audit")).await;
+    let last = audit["data"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["operation"], &last["details"]), (&json!("Delete"), &json!({"deleted_by": "operator"})));
 }

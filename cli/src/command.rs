@@ -1,6 +1,9 @@
 //! The commands of the program.
 
-use crate::{deliveries, demo, destinations, events, incidents, logs, notification, plugin, serve, token, webhook};
+use crate::{
+    deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin, serve, token,
+    webhook,
+};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -37,6 +40,9 @@ enum Command {
     Notification(notification::Notification),
     /// Show the newest lines of a running host's log
     Logs(logs::Logs),
+    /// List what operators changed on a running host
+    #[command(subcommand)]
+    OperatorActions(operator_actions::OperatorActions),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -66,6 +72,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Destinations(destinations) => destinations.run(),
         Command::Notification(notification) => notification.run(),
         Command::Logs(logs) => logs.run(),
+        Command::OperatorActions(actions) => actions.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Token(token) => token.run(),

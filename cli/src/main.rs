@@ -14,6 +14,7 @@ mod events;
 mod incidents;
 mod logs;
 mod notification;
+mod operator_actions;
 mod plugin;
 mod serve;
 mod signals;

@@ -28,7 +28,7 @@ fn server_time(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     date.filter(is_plausible).unwrap_or(now)
 }
 
-/// Parses a number of seconds, with or without a fraction, or a date. A time in the past is no wait.
+/// Parses a number of seconds, with or without a fraction, or a date. A time in the past means no wait.
 fn parse(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim().trim_matches('"').trim();
     // Intermediaries join repeated headers.

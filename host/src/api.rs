@@ -11,6 +11,7 @@ mod host_state;
 mod incidents;
 mod logs;
 mod notifications;
+mod operator_actions;
 mod page;
 mod parameters;
 mod plugins;
@@ -21,7 +22,6 @@ mod stream;
 mod time;
 
 use crate::host::Host;
-use crate::http_error::HttpError;
 use crate::receive;
 use crate::routes::routes;
 use axum::{Router, middleware};
@@ -64,6 +64,7 @@ routes! { guarded, GUARDED;
     "/api/destinations/{name}/enable" => post(destinations::enable);
     "/api/notifications" => get(notifications::list);
     "/api/notifications/{name}/test" => post(notifications::test);
+    "/api/operator-actions" => get(operator_actions::list);
     "/api/stream" => get(stream::follow);
     "/api/logs" => get(logs::list);
 }
@@ -77,16 +78,6 @@ pub fn inbound_routes() -> Router<Arc<Host>> {
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
     let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
     open().merge(guarded)
-}
-
-/// Answers requests for paths that do not exist.
-pub async fn fallback() -> HttpError {
-    HttpError::NotFound("such path".into())
-}
-
-/// Answers requests with a method that their path does not have.
-pub async fn method_not_allowed() -> HttpError {
-    HttpError::MethodNotAllowed
 }
 
 #[cfg(test)]

@@ -1,17 +1,27 @@
-//! Reads the bodies of requests within limits: on the size and time of each, and on the memory of all together.
+//! Reads the bodies of requests within limits: on the size, time and progress of each, on the memory of all together,
+//! and on the share of that memory that unverified senders may use.
+
+mod unfinished;
+
+pub use unfinished::Origin;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use unfinished::{PROGRESS_TIMEOUT, UnfinishedBodies, UnfinishedBody};
 
-/// The memory that is reserved for a declared length before the bytes arrive.
-const RESERVED_BYTES_MAX: usize = 16 * 1024;
+/// The least memory of a body: the first piece keeps a read buffer of this size alive.
+const BODY_BYTES_MIN: usize = 8 * 1024;
 /// The time a body waits for memory that other bodies use.
 const MEMORY_TIMEOUT: Duration = Duration::from_millis(500);
+/// The time between two searches for bodies that have to give way.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// The reason why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +32,16 @@ pub enum BodyError {
         /// The largest allowed body, in bytes.
         bytes_max: usize,
     },
-    /// The body arrived too slowly.
+    /// The body took too long.
     #[error("the body took longer than {0:?}")]
     Timeout(Duration),
+    /// The body arrived too slowly.
+    #[error("the body arrived too slowly: less than 16 KiB in {PROGRESS_TIMEOUT:?}")]
+    TooSlow,
     /// The connection ended before the body was complete.
     #[error("the body ended before it was complete")]
     Incomplete,
-    /// Other bodies use all of the memory.
+    /// Other bodies use all of the memory, or the share of this sender.
     #[error("the host is overloaded; try again later")]
     Overloaded,
 }
@@ -38,9 +51,10 @@ pub enum BodyError {
 pub struct Bodies {
     memory: Arc<Semaphore>,
     timeout: Duration,
+    unfinished: UnfinishedBodies,
 }
 
-/// A body that was read. It keeps its share of the memory until it is dropped, which is when its request ends.
+/// A body that was read. It keeps its part of the memory until it is dropped, which is when its request ends.
 #[derive(Debug)]
 pub struct ReadBody {
     /// The bytes of the body.
@@ -48,10 +62,18 @@ pub struct ReadBody {
     memory: Option<OwnedSemaphorePermit>,
 }
 
+/// A body while it is read.
+struct Reading<'b> {
+    bodies: &'b Bodies,
+    unfinished: Option<UnfinishedBody<'b>>,
+    memory: Option<OwnedSemaphorePermit>,
+}
+
 impl Bodies {
     /// Limits the memory of all bodies together, and the time of each.
     pub fn new(memory_bytes: usize, timeout: Duration) -> Self {
-        Self { memory: Arc::new(Semaphore::new(memory_bytes)), timeout }
+        let memory = Arc::new(Semaphore::new(memory_bytes));
+        Self { memory, timeout, unfinished: UnfinishedBodies::new(memory_bytes) }
     }
 
     /// Reads a body to its end.
@@ -61,44 +83,78 @@ impl Bodies {
     ///
     /// # Errors
     /// Returns an error if the body is larger than `bytes_max`, too slow or incomplete, or there is not enough memory.
-    pub async fn read(&self, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<ReadBody, BodyError> {
+    pub async fn read(
+        &self,
+        origin: Origin,
+        headers: &HeaderMap,
+        body: Body,
+        bytes_max: usize,
+    ) -> Result<ReadBody, BodyError> {
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > bytes_max) {
             return Err(BodyError::TooLarge { bytes_max });
         }
-        match tokio::time::timeout(self.timeout, self.collect(body, declared.unwrap_or(0), bytes_max)).await {
+        match timeout(self.timeout, self.collect(origin, body, declared.unwrap_or(bytes_max), bytes_max)).await {
             Ok(result) => result,
             Err(_) => Err(BodyError::Timeout(self.timeout)),
         }
     }
 
-    async fn collect(&self, mut body: Body, declared: usize, bytes_max: usize) -> Result<ReadBody, BodyError> {
-        let mut memory: Option<OwnedSemaphorePermit> = None;
+    /// Reads a body that has `expected_bytes` at most, as far as its sender declared that.
+    async fn collect(
+        &self,
+        origin: Origin,
+        mut body: Body,
+        expected_bytes: usize,
+        bytes_max: usize,
+    ) -> Result<ReadBody, BodyError> {
+        let mut reading = Reading { bodies: self, unfinished: None, memory: None };
         let mut first = Bytes::new();
-        let mut whole = BytesMut::new();
-        let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| BodyError::Incomplete)?;
-            let Ok(chunk) = frame.into_data() else { continue };
-            length += chunk.len();
+        let mut whole = Vec::new();
+        loop {
+            // Most bodies have arrived when they are read. Only the others are added to the unfinished ones.
+            let ready = body.frame().now_or_never();
+            let frame = match (ready, &reading.unfinished) {
+                (Some(frame), _) => frame,
+                (None, None) => {
+                    let unfinished = self.unfinished.add(origin.clone(), bytes_max);
+                    reading.wait_in_share(&unfinished, reading.taken()).await?;
+                    reading.unfinished = Some(unfinished);
+                    continue;
+                }
+                (None, Some(unfinished)) => tokio::select! {
+                    frame = timeout_at(unfinished.deadline().into(), body.frame()) => {
+                        frame.map_err(|_| BodyError::TooSlow)?
+                    }
+                    () = unfinished.gives_way() => return Err(BodyError::Overloaded),
+                },
+            };
+            let Some(frame) = frame else { break };
+            let Ok(chunk) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
+            let length = first.len() + whole.len() + chunk.len();
             if length > bytes_max {
                 return Err(BodyError::TooLarge { bytes_max });
             }
-            self.take_memory(&mut memory, chunk.len()).await?;
             // Most bodies arrive in one piece, which needs no copy.
             if length == chunk.len() {
+                reading.grow_to(length.max(BODY_BYTES_MIN)).await?;
                 first = chunk;
                 continue;
             }
-            if whole.is_empty() {
-                whole.reserve(declared.min(RESERVED_BYTES_MAX).max(length));
-                whole.extend_from_slice(&std::mem::take(&mut first));
+            if whole.capacity() < length {
+                let capacity = (2 * whole.capacity()).min(expected_bytes).max(length);
+                reading.grow_to(capacity).await?;
+                whole.reserve_exact(capacity - whole.len());
             }
+            whole.extend_from_slice(&std::mem::take(&mut first));
             whole.extend_from_slice(&chunk);
+            if let Some(unfinished) = &mut reading.unfinished {
+                unfinished.received(chunk.len());
+            }
         }
-        let bytes = if whole.is_empty() { first } else { whole.freeze() };
-        Ok(ReadBody { bytes, memory })
+        let bytes = if whole.is_empty() { first } else { whole.into() };
+        Ok(ReadBody { bytes, memory: reading.memory })
     }
 
     /// Takes memory for the unpacked form of a body.
@@ -106,19 +162,60 @@ impl Bodies {
     /// # Errors
     /// Returns an error if there is not enough memory.
     pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), BodyError> {
-        self.take_memory(&mut body.memory, bytes).await
+        let mut reading = Reading { bodies: self, unfinished: None, memory: body.memory.take() };
+        let taken = reading.grow_to(reading.taken() + bytes).await;
+        body.memory = reading.memory;
+        taken
+    }
+}
+
+impl Reading<'_> {
+    /// Returns the bytes that the body has taken.
+    fn taken(&self) -> usize {
+        self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
-    async fn take_memory(&self, held: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), BodyError> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let taking = self.memory.clone().acquire_many_owned(permits);
-        let Ok(Ok(more)) = tokio::time::timeout(MEMORY_TIMEOUT, taking).await else {
-            return Err(BodyError::Overloaded);
+    /// Takes memory until the body has this many bytes.
+    async fn grow_to(&mut self, bytes: usize) -> Result<(), BodyError> {
+        let more = bytes.saturating_sub(self.taken());
+        if let Some(unfinished) = &self.unfinished {
+            self.wait_in_share(unfinished, more).await?;
+        }
+        let permits = u32::try_from(more).unwrap_or(u32::MAX);
+        let taken = match self.bodies.memory.clone().try_acquire_many_owned(permits) {
+            Ok(taken) => taken,
+            Err(_) => self.wait_for_memory(permits).await?,
         };
-        match held {
-            Some(held) => held.merge(more),
-            None => *held = Some(more),
+        match &mut self.memory {
+            Some(memory) => memory.merge(taken),
+            None => self.memory = Some(taken),
         }
         Ok(())
+    }
+
+    /// Waits until the share of the sender has room.
+    async fn wait_in_share(&self, unfinished: &UnfinishedBody<'_>, bytes: usize) -> Result<(), BodyError> {
+        let end = Instant::now() + MEMORY_TIMEOUT;
+        while !unfinished.take(bytes) {
+            if Instant::now() >= end {
+                return Err(BodyError::Overloaded);
+            }
+            unfinished.make_room_in_share(bytes);
+            sleep(ROOM_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until other bodies end or give way.
+    async fn wait_for_memory(&self, permits: u32) -> Result<OwnedSemaphorePermit, BodyError> {
+        let mut taking = std::pin::pin!(self.bodies.memory.clone().acquire_many_owned(permits));
+        let end = Instant::now() + MEMORY_TIMEOUT;
+        while Instant::now() < end {
+            self.bodies.unfinished.make_room(permits as usize);
+            if let Ok(Ok(taken)) = timeout(ROOM_PAUSE, &mut taking).await {
+                return Ok(taken);
+            }
+        }
+        Err(BodyError::Overloaded)
     }
 }

@@ -30,7 +30,7 @@ use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::source::{Source, SourceOrigin};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use destination::DestinationDeclaration;
 use file::File;
 use hookmill_notify::Rule;
@@ -101,6 +101,14 @@ impl Config {
     /// # Errors
     /// Returns the same errors as [`Config::load`], without the name of the file.
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
+        Self::read(text, folder).map_err(|error| {
+            let message = format!("{error:#}");
+            let shown = value::without_environment(&message, text);
+            if shown == message { error } else { anyhow!(shown) }
+        })
+    }
+
+    fn read(text: &str, folder: &Path) -> Result<Self> {
         let file = File::parse(text)?;
         let limits = file.limits.into_limits(file.dedup_retention, file.dedup_window)?;
         let duration =

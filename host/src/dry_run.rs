@@ -125,7 +125,7 @@ impl Pipeline {
                 dry_run.passed("map", format!("{}: {} incidents{skipped}", tried.join(", "), observations.len()));
             }
             Verdict::Read { reading, .. } => dry_run.failed("map", reading.problems.join("; ")),
-            Verdict::NotMapped => dry_run.passed("map", mapped.verdict.reason()),
+            Verdict::NotMapped(_) => dry_run.passed("map", mapped.verdict.reason()),
             verdict => dry_run.failed("map", verdict.reason()),
         }
         if dry_run.ok {

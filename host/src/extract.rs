@@ -1,6 +1,6 @@
 //! Extractors for handlers. Their errors have the same shape as all other errors.
 
-use crate::bodies::ReadBody;
+use crate::bodies::{Origin, ReadBody};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::body::Body;
@@ -69,5 +69,5 @@ impl FromRequest<Arc<Host>> for PluginFile {
 
 async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<ReadBody, HttpError> {
     let (parts, body): (Parts, Body) = request.into_parts();
-    Ok(host.edge.bodies.read(&parts.headers, body, bytes_max).await?)
+    Ok(host.edge.api_bodies.read(Origin::default(), &parts.headers, body, bytes_max).await?)
 }

@@ -9,7 +9,7 @@ use crate::verify::Verified;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hookmill_signatures::Subscription;
+use hookmill_signatures::{Subscription, without_byte_order_mark};
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;
@@ -68,18 +68,22 @@ pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, 
 }
 
 fn slack(body: &[u8]) -> Option<Response> {
-    let request: SlackVerification = serde_json::from_slice(body).ok()?;
+    let request: SlackVerification = parsed(body)?;
     (request.r#type == "url_verification").then(|| plain_text(request.challenge.into_owned()))
 }
 
 fn zoom(verified: &Verified) -> Option<Response> {
-    let request: ZoomValidation = serde_json::from_slice(verified.body()).ok()?;
+    let request: ZoomValidation = parsed(verified.body())?;
     if request.event != "endpoint.url_validation" {
         return None;
     }
     let plain = request.payload.plain_token;
     let encrypted = verified.source().settings.scheme.hmac(verified.secret(), plain.as_bytes())?;
     Some(Json(json!({"plainToken": plain, "encryptedToken": encrypted})).into_response())
+}
+
+fn parsed<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
+    serde_json::from_slice(without_byte_order_mark(body)).ok()
 }
 
 /// Confirms a subscription if the source allows that.

@@ -3,6 +3,7 @@
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
+use crate::failed_tokens::FailedTokens;
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
@@ -52,12 +53,16 @@ pub struct Edge {
     pub tls: LiveTls,
     /// The certificate of `admin_listen`.
     pub admin_tls: LiveTls,
+    /// The requests to the API without a valid token.
+    pub failed_tokens: FailedTokens,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
-    /// The limits of request bodies.
+    /// The limits of payloads.
     pub bodies: Bodies,
+    /// The limits of the bodies of API requests, whose memory no payload can use.
+    pub api_bodies: Bodies,
 }
 
 impl Host {

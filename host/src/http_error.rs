@@ -105,7 +105,7 @@ impl HttpError {
                 (StatusCode::UNAUTHORIZED, "timestamp_expired")
             }
             Self::Refused(Refusal::TooLarge { .. }) | Self::Body(BodyError::TooLarge { .. }) => TOO_LARGE,
-            Self::Body(BodyError::Timeout(_)) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::Body(BodyError::Timeout(_) | BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Overloaded
             | Self::Body(BodyError::Overloaded)

@@ -1,5 +1,6 @@
 //! Maps verified payloads: chooses the mapper, calls it, and turns its result into a verdict.
 
+use crate::housekeeping;
 use crate::loaded::{Loaded, not_loaded};
 use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
@@ -40,6 +41,9 @@ impl Mappers {
     /// Maps an event; `attempt` counts from 1.
     pub async fn map(&self, verified: Verified, attempt: u32) -> Mapped {
         let (event, source) = verified.into_parts();
+        if let Some(message) = housekeeping::message(&event, &source) {
+            return mapped(event, &source, Verdict::NotMapped(message.into()), Vec::new());
+        }
         let (verdict, tried) = self.decide(&event, &source, attempt).await;
         mapped(event, &source, verdict, tried)
     }
@@ -48,7 +52,7 @@ impl Mappers {
     async fn decide(&self, event: &Event, source: &Source, attempt: u32) -> (Verdict, Vec<String>) {
         let mut tried = Vec::new();
         let candidates = match self.candidates(source) {
-            Candidates::None => return (Verdict::NotMapped, tried),
+            Candidates::None => return (Verdict::NotMapped("the source has `plugin: none`".into()), tried),
             Candidates::Plugins(plugins) => plugins,
         };
         let mut refusals = Vec::new();

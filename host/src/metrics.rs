@@ -39,6 +39,7 @@ pub struct Metrics {
     registry: Registry,
     received: Family<SourceLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    unauthorized: Counter,
     mapping_duration: Histograms<PluginLabel>,
     reloads: Family<ReloadLabels, Counter>,
     plugin_info: Family<PluginInfoLabels, Gauge>,
@@ -61,6 +62,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             received: Family::default(),
             errors: Family::default(),
+            unauthorized: Counter::default(),
             mapping_duration: Family::new_with_constructor(mapping),
             reloads: Family::default(),
             plugin_info: Family::default(),
@@ -81,6 +83,11 @@ impl Default for Metrics {
             "webhook_errors",
             "Payloads that were refused or could not be mapped",
             metrics.errors.clone(),
+        );
+        registry.register(
+            "unauthorized_requests",
+            "Requests to the API without a valid token",
+            metrics.unauthorized.clone(),
         );
         registry.register("mapping_duration_seconds", "Duration of one mapper call", metrics.mapping_duration.clone());
         registry.register(
@@ -119,6 +126,11 @@ impl Metrics {
     /// Counts a payload that was refused or not mapped.
     pub fn error(&self, source: &str, code: &str) {
         self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    /// Counts a request to the API without a valid token.
+    pub fn unauthorized(&self) {
+        self.unauthorized.inc();
     }
 
     /// Records the time of one mapper call.

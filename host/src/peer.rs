@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::ConnectInfo;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -42,6 +42,16 @@ impl TrustedProxies {
 
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Returns the network that one client has: its IPv4 address, or the first 64 bits of its IPv6 address, within which a
+/// client can choose any address.
+pub fn network(address: IpAddr) -> IpAddr {
+    const HOST_BITS: u32 = 64;
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS).into(),
     }
 }
 

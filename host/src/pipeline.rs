@@ -238,7 +238,7 @@ fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
 fn refuse_worse(was: EventStatus, verdict: &Verdict) -> Result<(), RemapError> {
     let is_mapped = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
     match verdict {
-        Verdict::Read { .. } | Verdict::NotMapped => Ok(()),
+        Verdict::Read { .. } | Verdict::NotMapped(_) => Ok(()),
         verdict if is_mapped => Err(RemapError::Worse(Box::new(verdict.clone()))),
         _ => Ok(()),
     }

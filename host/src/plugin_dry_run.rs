@@ -140,7 +140,7 @@ impl<I> MapperDryRun<I> {
                 Some(MappingOutcome::Failed { error: CallFailure::new(failure.code.as_str(), failure.message) })
             }
             Verdict::Wait(reason) => Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason) }),
-            Verdict::NotMapped => None,
+            Verdict::NotMapped(_) => None,
         };
         Self { call, outcome, incidents, deliveries }
     }

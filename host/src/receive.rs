@@ -1,14 +1,16 @@
 //! Receives payloads over HTTP and answers their senders.
 
 mod answer;
+mod near_miss;
 
-use crate::bodies::ReadBody;
+use crate::bodies::{Origin, ReadBody};
 use crate::dry_run::DryRun;
 use crate::extract::Path;
 use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
+use crate::peer;
 use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
 use crate::routes::routes;
@@ -26,6 +28,7 @@ use axum::{Extension, Json};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::Recorded;
+pub use near_miss::{unknown_method, unknown_path};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -96,17 +99,20 @@ pub async fn webhook(
 pub async fn challenge(
     State(host): State<Arc<Host>>,
     Path(target): Path<Target>,
+    Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
 ) -> Response {
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
-    let source = host.pipeline.sources.get(&target.source).filter(|source| source.settings.admits(peer));
-    match source.and_then(|source| Some((handshake::okta(&source, &headers)?, source))) {
+    let source = host.pipeline.sources.get(&target.source);
+    let admitted = source.as_ref().filter(|source| source.settings.admits(peer));
+    match admitted.and_then(|source| Some((handshake::okta(source, &headers)?, source))) {
         Some((answer, source)) => {
             info!(source = %source.name, "handshake answered with {}", answer.status());
             answer
         }
-        None => ([(ALLOW, "POST")], HttpError::MethodNotAllowed).into_response(),
+        None => ([(ALLOW, "POST")], near_miss::refuse_for(&host, source.as_deref(), id, HttpError::MethodNotAllowed))
+            .into_response(),
     }
 }
 
@@ -156,10 +162,11 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
-    let Arrived { id, source, token, query, headers, body, .. } = arrived;
+    let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = unix_ms();
     let bytes_max = source.settings.payload_bytes_max;
-    let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
+    let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
+    let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
         host.edge.bodies.make_room(&mut read, bytes_max).await?;
     }

@@ -5,6 +5,7 @@ use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
 use crate::pipeline::{Pipeline, RemapError};
 use crate::source::PluginChoice;
+use crate::tasks::{finish_all, finish_one};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
@@ -78,14 +79,14 @@ impl Remapper {
                         return Ok(());
                     }
                     if running.len() == CONCURRENCY {
-                        running.join_next().await;
+                        finish_one(&mut running).await;
                     }
                     pace.tick().await;
                     running.spawn(self.clone().remap_one(row));
                 }
             }
         }
-        running.join_all().await;
+        finish_all(running).await;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
+use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
@@ -23,12 +24,12 @@ use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, maintenance, request_id};
+use crate::{api, maintenance, receive, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use hookmill_listen::{Bounds, Listener, LiveTls};
-use hookmill_sandbox::Sandbox;
+use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
+use hookmill_sandbox::{FILE_BYTES_MAX, Sandbox};
 use hookmill_signatures::Secret;
 use hookmill_store::{Policy, Store};
 use std::future::Future;
@@ -46,10 +47,14 @@ const ADMIN_TOKEN_BYTES_MIN: usize = 24;
 /// The number of connections that a separate `admin_listen` takes beside the readers of the stream. Few clients use the
 /// API, and no webhook takes their place.
 const ADMIN_CONNECTIONS: u32 = 256;
+/// With few file descriptors, one in this many of them is for `admin_listen`.
+const ADMIN_SHARE: u32 = 4;
 /// One in this many connections may follow the stream.
 const CONNECTIONS_PER_READER: u32 = 4;
 /// The number of refusals that are logged in a second.
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
+/// The memory of the bodies of API requests together: two plugin files of the largest size.
+const API_BODY_MEMORY_BYTES: usize = 2 * FILE_BYTES_MAX as usize;
 /// The number of refused plugin files that may wait for their notice.
 const WAITING_PLUGIN_REFUSALS: usize = 64;
 
@@ -126,20 +131,26 @@ fn check_admin_token(token: Option<&str>) -> Result<()> {
 /// The number of connections and of stream readers.
 struct Capacity {
     bounds: Bounds,
+    /// The bounds of a separate `admin_listen`.
+    admin_bounds: Bounds,
     stream_readers: u32,
 }
 
 impl Capacity {
     fn of(settings: &Settings) -> Self {
-        let bounds = Bounds { connections: settings.limits.connections, head_timeout: settings.limits.head_timeout };
-        let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
-        let stream_readers = READERS_MAX.min(bounds.connections / CONNECTIONS_PER_READER).max(1);
-        Self { bounds, stream_readers }
-    }
-
-    /// Returns the bounds of a separate `admin_listen`.
-    fn admin_bounds(&self) -> Bounds {
-        Bounds { connections: ADMIN_CONNECTIONS + self.stream_readers, ..self.bounds }
+        let mut descriptors = Descriptors::raise_limit();
+        let bounds = |connections| Bounds { connections, head_timeout: settings.limits.head_timeout };
+        let configured = settings.limits.connections;
+        if settings.admin_listen.is_none() {
+            let connections = descriptors.take_configured(configured);
+            let stream_readers = READERS_MAX.min(connections / CONNECTIONS_PER_READER).max(1);
+            return Self { bounds: bounds(connections), admin_bounds: bounds(1), stream_readers };
+        }
+        let readers = READERS_MAX.min(configured / CONNECTIONS_PER_READER).max(1);
+        let admin = descriptors.take(ADMIN_CONNECTIONS + readers, ADMIN_SHARE);
+        let connections = descriptors.take_configured(configured);
+        let stream_readers = readers.min(admin / 2).max(1);
+        Self { bounds: bounds(connections), admin_bounds: bounds(admin), stream_readers }
     }
 }
 
@@ -206,11 +217,13 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
         admin_token: admin_token.map(Secret::new),
+        failed_tokens: FailedTokens::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
         rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
         bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),
+        api_bodies: Bodies::new(API_BODY_MEMORY_BYTES, settings.limits.body_timeout),
     })
 }
 
@@ -253,7 +266,7 @@ async fn listen(
         servers.spawn(listener.serve(everything, stopped.clone()));
         return Ok((servers, address, address));
     };
-    let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), capacity.admin_bounds()).await?;
+    let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), capacity.admin_bounds).await?;
     let admin_address = admin_listener.address()?;
     servers.spawn(listener.serve(router(inbound, host), stopped.clone()));
     servers.spawn(admin_listener.serve(everything, stopped.clone()));
@@ -262,8 +275,8 @@ async fn listen(
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
     routes
-        .fallback(api::fallback)
-        .method_not_allowed_fallback(api::method_not_allowed)
+        .fallback(receive::unknown_path)
+        .method_not_allowed_fallback(receive::unknown_method)
         .layer(from_fn_with_state(host.clone(), request_id::identify))
         .with_state(host.clone())
 }

@@ -8,6 +8,7 @@ use crate::map::ATTEMPTS;
 use crate::metrics::Metrics;
 use crate::source::Source;
 use crate::sources::Sources;
+use crate::tasks::{finish_all, finish_one};
 use anyhow::Result;
 use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
 use hookmill_sandbox::{Call, Kind, Plugin, forward_log};
@@ -164,7 +165,7 @@ impl Triager {
             after = last.key;
             for job in jobs {
                 if under_way.len() == CONCURRENCY {
-                    under_way.join_next().await;
+                    finish_one(&mut under_way).await;
                 }
                 // The live plugins may have changed since the last request.
                 let Ok(plugin) = self.playbook(&name) else { break 'pass };
@@ -174,7 +175,7 @@ impl Triager {
                 under_way.spawn(self.clone().triage_one(plugin, job));
             }
         }
-        under_way.join_all().await;
+        finish_all(under_way).await;
         name
     }
 

@@ -4,6 +4,7 @@
 //! and query parameter that may hold a secret.
 
 mod refusal;
+mod secret_names;
 mod unpack;
 
 pub use refusal::Refusal;
@@ -14,6 +15,7 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 use hookmill_signatures::{Identity, Request, Scheme, Verification, VerifyError};
+use secret_names::is_secret_name;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -85,11 +87,15 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
 
     let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
     let query = query.unwrap_or_default();
-    let query = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_secret(name));
+    let is_public = |name: &str, value: &str| {
+        let reveals_secret = |text: &str| settings.scheme.reveals_secret(text.as_bytes());
+        !is_secret_name(name) && !reveals_secret(name) && !reveals_secret(value)
+    };
+    let query = form_urlencoded::parse(query.as_bytes()).filter(|(name, value)| is_public(name, value));
     let mut context: Vec<NamedValue> =
         query.map(|(name, value)| (format!("query.{name}"), value.into_owned())).collect();
-    if let Identity::Delivery(id) = &identity {
-        context.push((DELIVERY_ID.to_owned(), id.clone()));
+    if let Some(id) = identity.delivery_id() {
+        context.push((DELIVERY_ID.to_owned(), id.to_owned()));
     }
     let signed_text = settings.scheme.signed_text(&body);
     let event = Event {
@@ -109,6 +115,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
 fn repeat_key(identity: Identity) -> RepeatKey {
     match identity {
         Identity::Delivery(id) => RepeatKey::DeliveryId(id),
+        Identity::UnsignedDelivery { id, signed_at } => RepeatKey::UnsignedDeliveryId { id, signed_at },
         Identity::SignedAt(at) => RepeatKey::SignedAt(at),
         Identity::Body => RepeatKey::Body,
     }
@@ -125,23 +132,18 @@ async fn check_signature(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Re
     }
 }
 
-/// Returns the headers that may be stored and shown to plugins.
+/// Returns the headers that may be stored and shown to plugins. Proxies copy URLs and credentials into headers of their
+/// own, so the values are searched for the source's secrets, too.
 fn public_headers(headers: &HeaderMap, scheme: &Scheme) -> Vec<NamedValue> {
     headers
         .iter()
-        .filter(|(name, _)| !scheme.is_secret_header(name) && !is_secret(name.as_str()))
+        .filter(|(name, value)| {
+            !scheme.is_secret_header(name) && !is_secret_name(name.as_str()) && !scheme.reveals_secret(value.as_bytes())
+        })
         .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
         .collect()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Returns whether the name of a header or query parameter suggests that the value is a secret.
-fn is_secret(name: &str) -> bool {
-    const NAMES: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
-    const PARTS: [&str; 5] = ["token", "secret", "signature", "api-key", "password"];
-    let name = name.to_ascii_lowercase();
-    NAMES.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
 }

@@ -41,6 +41,14 @@ pub struct Event {
 pub enum RepeatKey {
     /// The id that the sender gives each delivery.
     DeliveryId(String),
+    /// The id that the sender gives each delivery and does not sign. A delivery with another id and the same body is a
+    /// repeat nevertheless: with the same signed time, or, without one, within `dedup_window`.
+    UnsignedDeliveryId {
+        /// The id.
+        id: String,
+        /// The signed time, in milliseconds since the Unix epoch.
+        signed_at: Option<i64>,
+    },
     /// The signed time, in milliseconds since the Unix epoch.
     SignedAt(i64),
     /// No further key: an equal body within `dedup_window` is a repeat.

@@ -2,6 +2,7 @@
 
 use crate::{Event, Number, PluginVersion, Reading, TriageCode, words};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 words!(
@@ -80,8 +81,8 @@ pub enum Verdict {
     Wait(String),
     /// Mapping failed.
     Failed(MappingFailure),
-    /// The source has `plugin: none`.
-    NotMapped,
+    /// No mapper is to be called, for this reason.
+    NotMapped(Cow<'static, str>),
 }
 
 impl Verdict {
@@ -91,7 +92,7 @@ impl Verdict {
             Self::Wait(reason) => reason,
             Self::Failed(failure) => &failure.message,
             Self::Read { .. } => "it was read",
-            Self::NotMapped => "the source has `plugin: none`",
+            Self::NotMapped(reason) => reason,
         }
     }
 }

@@ -5,12 +5,15 @@
 //! is not lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The time that a shutdown leaves to a connection without a request in flight: an answer may still be on its way out.
 pub const SHUTDOWN_PAUSE: Duration = Duration::from_secs(1);
+/// The time that a shutdown leaves to a client for the rest of a body. Its sender is not verified yet, and may never
+/// send the rest; a sender that is cut off sends again.
+const SHUTDOWN_BODY_TIMEOUT: Duration = Duration::from_secs(3);
 
 // A state below AWAITS_BODY is the time since when the head of a request is awaited, in milliseconds of the listener's
 // clock. The other states are one of these flags plus such a time, except WORKING. So states sort by the priority in
@@ -22,6 +25,8 @@ const AWAITS_BODY: u64 = 1 << 62;
 const AWAITS_READER: u64 = 1 << 63;
 /// The bits of the time.
 const TIME: u64 = AWAITS_BODY - 1;
+/// The time of the shutdown while there is none.
+const RUNNING: u64 = u64::MAX;
 /// The state while the host works on a request.
 const WORKING: u64 = u64::MAX;
 
@@ -29,7 +34,8 @@ const WORKING: u64 = u64::MAX;
 #[derive(Clone, Debug)]
 pub struct ListenerState {
     started: Instant,
-    is_shutting_down: Arc<AtomicBool>,
+    /// The time of the shutdown, in milliseconds of the clock; `RUNNING` before it.
+    shut_down_at: Arc<AtomicU64>,
 }
 
 /// The state of one connection.
@@ -54,12 +60,12 @@ pub enum Close {
 impl ListenerState {
     /// Starts the clock.
     pub fn start() -> Self {
-        Self { started: Instant::now(), is_shutting_down: Arc::default() }
+        Self { started: Instant::now(), shut_down_at: Arc::new(AtomicU64::new(RUNNING)) }
     }
 
     /// Makes every request the last one of its connection.
     pub fn shut_down(&self) {
-        self.is_shutting_down.store(true, Ordering::Release);
+        self.shut_down_at.store(self.now_ms(), Ordering::Release);
     }
 
     /// Returns the time of the clock in milliseconds, this long ago.
@@ -108,7 +114,7 @@ impl ConnectionState {
 
     /// Returns whether the current request is the last one of its connection.
     pub fn is_shutting_down(&self) -> bool {
-        self.listener.is_shutting_down.load(Ordering::Acquire)
+        self.listener.shut_down_at.load(Ordering::Acquire) != RUNNING
     }
 
     /// Asks the connection to close.
@@ -126,17 +132,25 @@ impl ConnectionState {
         }
     }
 
-    /// Waits until the answer in flight is not worth waiting for. In a shutdown, clients that read nothing have less
-    /// time, because the listener no longer looks for overdue connections.
+    /// Waits until the request in flight is not worth waiting for. In a shutdown, clients that read nothing have less
+    /// time, because the listener no longer looks for overdue connections, and so have clients that send a body.
     pub async fn abandoned(&self) {
         loop {
             match tokio::time::timeout(SHUTDOWN_PAUSE, self.close_requested()).await {
                 Ok(Close::AfterAnswer) => {}
                 Ok(Close::Now) => return,
                 Ok(Close::Within(time)) => return tokio::time::sleep(time).await,
-                Err(_) if self.is_shutting_down() && self.is_overdue(self.listener.ms_before(SHUTDOWN_PAUSE)) => return,
+                Err(_) if self.is_shutting_down() && self.is_abandoned() => return,
                 Err(_) => {}
             }
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let shut_down_at = self.listener.shut_down_at.load(Ordering::Acquire);
+        match self.load() {
+            AWAITS_BODY..AWAITS_READER => shut_down_at < self.listener.ms_before(SHUTDOWN_BODY_TIMEOUT),
+            _ => self.is_overdue(self.listener.ms_before(SHUTDOWN_PAUSE)),
         }
     }
 

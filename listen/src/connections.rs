@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_shutdown_does_not_wait_for_bodies_without_end() {
+        let connections = Arc::new(Connections::new(2));
+        let (reading, working) = (connections.open().await, connections.open().await);
+        reading.set_awaiting_body();
+        working.set_working();
+        let end = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.shut_down().await }
+        });
+        reading.abandoned().await;
+        assert!(tokio::time::timeout(Duration::ZERO, working.abandoned()).await.is_err());
+        drop((reading, working));
+        end.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn the_wait_for_a_head_is_limited() {
         let connections = Arc::new(Connections::new(2));
         let (idle, reading) = (connections.open().await, connections.open().await);

@@ -38,6 +38,6 @@ mod listener;
 mod monitored_stream;
 mod tls;
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, Descriptors};
 pub use listener::Listener;
 pub use tls::{LiveTls, TlsFiles};

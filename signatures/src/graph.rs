@@ -1,26 +1,46 @@
 //! Change notifications of Microsoft Graph. They are not signed; each one repeats the `clientState` that was given when
 //! the subscription was created.
 
+use crate::byte_order_mark::without_byte_order_mark;
 use crate::request::{Identity, Request, SignError, Verification, VerifyError};
 use crate::secret::SharedSecrets;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::ops::Range;
 
 pub(crate) struct Graph {
     pub secrets: SharedSecrets,
 }
 
+/// A list of notifications, or a single one without a list.
 #[derive(Deserialize)]
 struct Notifications<'b> {
-    #[serde(borrow)]
-    value: Vec<Notification<'b>>,
+    #[serde(borrow, default)]
+    value: Option<Vec<Notification<'b>>>,
+    #[serde(borrow, default, rename = "clientState")]
+    client_state: Option<&'b RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Notification<'b> {
-    #[serde(borrow, rename = "clientState")]
-    client_state: Cow<'b, str>,
+    /// As written in the body, so that the body without this member can be made from the same bytes.
+    #[serde(borrow, default, rename = "clientState")]
+    client_state: Option<&'b RawValue>,
+}
+
+impl<'b> Notifications<'b> {
+    fn read(body: &'b [u8]) -> Option<Self> {
+        serde_json::from_slice(without_byte_order_mark(body)).ok()
+    }
+
+    /// Returns the `clientState` of every notification; `None` for a notification without one.
+    fn client_states(&self) -> impl Iterator<Item = Option<&'b RawValue>> {
+        let single = self.value.is_none() || self.client_state.is_some();
+        let listed = self.value.iter().flatten().map(|item| item.client_state);
+        single.then_some(self.client_state).into_iter().chain(listed)
+    }
 }
 
 impl Graph {
@@ -31,20 +51,30 @@ impl Graph {
     /// Checks every notification of the request. If one `clientState` is wrong, all notifications are refused, because
     /// they come from one sender.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let notifications: Notifications = serde_json::from_slice(request.body).map_err(|_| VerifyError::Signature)?;
-        let find = |item: &Notification| self.secrets.find(item.client_state.as_bytes(), request.now_ms);
-        let found = notifications.value.iter().map(find).collect::<Option<Vec<usize>>>();
+        let notifications = Notifications::read(request.body).ok_or(VerifyError::Signature)?;
+        let find = |state: Option<&RawValue>| {
+            let state: Cow<str> = serde_json::from_str(state?.get()).ok()?;
+            self.secrets.find(state.as_bytes(), request.now_ms)
+        };
+        let found = notifications.client_states().map(find).collect::<Option<Vec<usize>>>();
         let secret = found.and_then(|found| found.first().copied()).ok_or(VerifyError::Signature)?;
         Ok(Verification { identity: Identity::Body, secret })
     }
 
-    /// Returns the body without `clientState`.
+    /// Returns a verified body without `clientState`. All other bytes stay as they are.
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let mut body: Value = serde_json::from_slice(body).ok()?;
-        for item in body["value"].as_array_mut()? {
-            item.as_object_mut()?.remove("clientState");
+        let states = Notifications::read(body)?;
+        let mut members: Vec<Range<usize>> =
+            states.client_states().flatten().map(|state| member(body, state)).collect();
+        members.sort_by_key(|member| member.start);
+        let mut rest = 0;
+        let mut shown = Vec::with_capacity(body.len());
+        for member in members {
+            shown.extend_from_slice(&body[rest..member.start]);
+            rest = member.end;
         }
-        serde_json::to_vec(&body).ok()
+        shown.extend_from_slice(&body[rest..]);
+        Some(shown)
     }
 
     /// Adds `clientState` to every notification. A body that is not a list of notifications becomes the only item of
@@ -60,5 +90,23 @@ impl Graph {
             item.as_object_mut().ok_or(SignError::NotJson)?.insert("clientState".into(), secret.into());
         }
         serde_json::to_vec(&body).map_err(|_| SignError::NotJson)
+    }
+}
+
+/// Returns the position of an object's member by its value, with the comma that separates the member from the next one
+/// or, if the member is the last one, from the one before.
+fn member(body: &[u8], value: &RawValue) -> Range<usize> {
+    let value_start = value.get().as_ptr() as usize - body.as_ptr() as usize;
+    let before = body[..value_start].trim_ascii_end();
+    let name = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
+    // A name that equals `clientState` contains no quotes, however it is escaped.
+    let name_start = name.iter().rposition(|byte| *byte == b'"').and_then(|end| memchr::memrchr(b'"', &name[..end]));
+    let start = name_start.unwrap_or(value_start);
+    let value_end = value_start + value.get().len();
+    let after = body[value_end..].trim_ascii_start();
+    match (after.strip_prefix(b","), body[..start].trim_ascii_end().strip_suffix(b",")) {
+        (Some(after), _) => start..body.len() - after.trim_ascii_start().len(),
+        (None, Some(before)) => before.len()..value_end,
+        (None, None) => start..value_end,
     }
 }

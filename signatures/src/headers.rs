@@ -18,6 +18,13 @@ pub(crate) fn delivery_id<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Resu
     Ok(at_most_one(headers, name)?.filter(|id| !id.is_empty()))
 }
 
+/// Returns whether an id can be part of a signed text without ambiguity: it consists of the characters of an HTTP token
+/// except the dot. Templates put dots between their parts. With an id that contains one, a part of a signed body could be
+/// presented as the end of the id and the time of another message with the same signature.
+pub(crate) fn is_unambiguous(id: &[u8]) -> bool {
+    id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-^_`|~".contains(byte))
+}
+
 pub(crate) fn header_value(text: &str) -> Result<HeaderValue, SignError> {
     HeaderValue::from_str(text).map_err(|_| SignError::NoHeader)
 }

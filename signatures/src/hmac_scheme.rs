@@ -3,7 +3,7 @@
 //! Verification allocates nothing unless the sender sends a delivery id or an ed25519 signature.
 
 use crate::declaration::DeclarationError;
-use crate::headers::{at_most_one, delivery_id, header_value};
+use crate::headers::{at_most_one, delivery_id, header_value, is_unambiguous};
 use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, Segment};
 use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, Key, PublicKey, SignedContent};
 use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
@@ -50,7 +50,7 @@ impl HmacScheme {
             Some(name) => delivery_id(request.headers, name)?,
             None => None,
         };
-        if id.is_none() && self.format.signs_id() {
+        if self.format.signs_id() && !id.is_some_and(is_unambiguous) {
             return Err(VerifyError::Signature);
         }
         let timestamp = match (self.format.is_timed(), items.timestamp) {
@@ -69,7 +69,10 @@ impl HmacScheme {
             None => None,
         };
         let identity = match (id, signed_at) {
-            (Some(id), _) => Identity::delivery(id),
+            (Some(id), _) if self.format.signs_id() => Identity::delivery(id),
+            (Some(id), signed_at) => {
+                Identity::UnsignedDelivery { id: String::from_utf8_lossy(id).into_owned(), signed_at }
+            }
             (None, Some(at)) => Identity::SignedAt(at),
             (None, None) => Identity::Body,
         };

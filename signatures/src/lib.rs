@@ -20,6 +20,7 @@
 //! ```
 
 mod aws_url;
+mod byte_order_mark;
 mod declaration;
 mod graph;
 mod headers;
@@ -28,6 +29,7 @@ mod hmac_key;
 mod hmac_scheme;
 mod presets;
 mod request;
+mod revealed;
 mod scheme;
 mod secret;
 mod shared_secret;
@@ -37,6 +39,7 @@ mod standard_webhooks;
 pub mod timestamp;
 
 pub use aws_url::AwsUrl;
+pub use byte_order_mark::without_byte_order_mark;
 pub use declaration::{Declaration, DeclarationError, OneOrMany};
 pub use presets::scheme_names;
 pub use request::{Identity, Request, SignError, Signed, Verification, VerifyError};

@@ -2,7 +2,8 @@
 //! vendor has code of its own.
 //!
 //! The keys are explained in `hmac_format.rs`. The formats come from the vendors' public documentation. Where a vendor
-//! sends a delivery id that stays the same when it retries, the id identifies repeats, whether it is signed or not.
+//! sends a delivery id that stays the same when it retries, the id identifies repeats. An id that is not signed does not
+//! make a repeat new: the body, with the signing time if there is one, identifies repeats as well.
 
 /// The kind of a scheme, which decides its keys and its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,8 +30,16 @@ pub struct Verification {
 /// The property that, besides source and body, distinguishes a repeat from a new payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// The sender's own delivery id.
+    /// The sender's own delivery id, which the signature or the secret beside it proves.
     Delivery(String),
+    /// The sender's own delivery id, which is not signed: everybody who has seen the request can repeat it with another
+    /// one.
+    UnsignedDelivery {
+        /// The id.
+        id: String,
+        /// The signing time in milliseconds since the Unix epoch, if the scheme signs one.
+        signed_at: Option<i64>,
+    },
     /// The signing time in milliseconds since the Unix epoch.
     SignedAt(i64),
     /// Nothing but the body.
@@ -39,6 +47,14 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// Returns the sender's delivery id, signed or not.
+    pub fn delivery_id(&self) -> Option<&str> {
+        match self {
+            Self::Delivery(id) | Self::UnsignedDelivery { id, .. } => Some(id),
+            Self::SignedAt(_) | Self::Body => None,
+        }
+    }
+
     pub(crate) fn delivery(id: &[u8]) -> Self {
         Self::Delivery(String::from_utf8_lossy(id).into_owned())
     }

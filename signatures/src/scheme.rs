@@ -6,6 +6,7 @@ use crate::hmac_format::HmacFormat;
 use crate::hmac_scheme::HmacScheme;
 use crate::presets::{self, Family, Preset};
 use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+use crate::revealed::RevealedSecrets;
 use crate::secret::{Secret, SharedSecrets};
 use crate::shared_secret::SharedSecretScheme;
 use crate::sns::{self, Sns, Subscription};
@@ -16,6 +17,7 @@ use std::fmt;
 pub struct Scheme {
     preset: &'static Preset,
     kind: Kind,
+    revealed: RevealedSecrets,
 }
 
 enum Kind {
@@ -29,7 +31,7 @@ enum Kind {
 impl Scheme {
     /// Returns the scheme `none`, which checks nothing.
     pub fn none() -> Self {
-        Self { preset: &presets::NONE, kind: Kind::None }
+        Self { preset: &presets::NONE, kind: Kind::None, revealed: RevealedSecrets::new(&[]) }
     }
 
     /// Makes a scheme from its declaration and the secrets of a source.
@@ -66,7 +68,7 @@ impl Scheme {
             Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
             Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
         };
-        Ok(Self { preset, kind })
+        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets) })
     }
 
     /// Returns the scheme's name in a configuration.
@@ -105,6 +107,11 @@ impl Scheme {
             Kind::Hmac(scheme) => scheme.format.signature_headers().any(|name| name == header),
             Kind::Shared(scheme) => scheme.header() == Some(header),
         }
+    }
+
+    /// Returns whether a text contains one of the source's secrets, so that the text must not be stored.
+    pub fn reveals_secret(&self, text: &[u8]) -> bool {
+        self.revealed.are_in(text)
     }
 
     /// Returns a verified body without the scheme's secret; `None` if the scheme puts no secret into the body.

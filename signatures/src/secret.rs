@@ -13,8 +13,10 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Makes a secret that does not expire.
-    pub fn new(text: String) -> Self {
+    /// Makes a secret that does not expire. Line ends after the secret do not belong to it: files and the output of
+    /// commands end with one, and no sender signs with it.
+    pub fn new(mut text: String) -> Self {
+        text.truncate(text.trim_end_matches(['\r', '\n']).len());
         Self { text, not_after_ms: None }
     }
 

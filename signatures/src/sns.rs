@@ -4,6 +4,7 @@
 //! any customer's topics, so the accepted topics have to be listed.
 
 use crate::aws_url::AwsUrl;
+use crate::byte_order_mark::without_byte_order_mark;
 use crate::declaration::{DeclarationError, Keys};
 use crate::hmac_scheme::check_age;
 use crate::request::{Identity, Request, Verification, VerifyError};
@@ -89,7 +90,7 @@ impl Sns {
     }
 
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let message: Message = serde_json::from_slice(request.body).map_err(|_| VerifyError::Signature)?;
+        let message = Message::read(request.body).ok_or(VerifyError::Signature)?;
         // Checked first: an unlisted topic must not make the host fetch anything.
         if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
             return Err(VerifyError::Signature);
@@ -117,7 +118,7 @@ impl Sns {
     }
 
     pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
-        let message: Message = serde_json::from_slice(body).ok()?;
+        let message = Message::read(body)?;
         (message.r#type == CONFIRMATION).then(|| Subscription {
             topic: message.topic_arn.into_owned(),
             url: message.subscribe_url.as_deref().and_then(AwsUrl::new),
@@ -126,7 +127,11 @@ impl Sns {
     }
 }
 
-impl Message<'_> {
+impl<'b> Message<'b> {
+    fn read(body: &'b [u8]) -> Option<Self> {
+        serde_json::from_slice(without_byte_order_mark(body)).ok()
+    }
+
     /// Returns the signed content: the signed members in their fixed order, name and value each on a line.
     fn canonical(&self) -> Option<String> {
         let subject = self.subject.as_deref().map(|subject| ("Subject", subject));
@@ -148,7 +153,7 @@ impl Message<'_> {
 
 /// Returns the signed content of a body.
 pub(crate) fn signed_text(body: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Message>(body).ok()?.canonical()
+    Message::read(body)?.canonical()
 }
 
 /// Returns whether the bytes are a PEM certificate that can verify signatures.

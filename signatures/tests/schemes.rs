@@ -62,7 +62,8 @@ fn verifies_published_vectors() {
         let headers = headers(&pairs);
         let verification = scheme.verify(&request(&headers, vector.body.as_bytes(), vector.now * 1000));
         let expected = match vector.identity {
-            Value::String(id) => Identity::Delivery(id),
+            Value::String(id) if declaration(&vector.scheme).scheme == "standard-webhooks" => Identity::Delivery(id),
+            Value::String(id) => Identity::UnsignedDelivery { id, signed_at: None },
             Value::Number(ms) => Identity::SignedAt(ms.as_i64().unwrap()),
             _ => Identity::Body,
         };
@@ -226,13 +227,89 @@ fn the_delivery_id_identifies_a_repeat() {
     for name in ["github", "pagerduty", "standard-webhooks", "hcp-vault-radar", "gitlab"] {
         let signed = scheme(name).sign(b"{}", NOW_MS, "id-1").unwrap();
         let verification = scheme(name).verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
-        assert_eq!(verification.identity, Identity::Delivery("id-1".into()), "{name}");
+        let id = "id-1".to_owned();
+        let expected = match name {
+            "standard-webhooks" | "gitlab" => Identity::Delivery(id),
+            _ => Identity::UnsignedDelivery { id, signed_at: None },
+        };
+        assert_eq!(verification.identity, expected, "{name}");
     }
+    let timed = Declaration::preset("hookmill").with("id_header", "x-id");
+    let timed = Scheme::declare(&timed, &[Secret::new(SECRET.into())]).unwrap();
+    let signed = timed.sign(b"{}", NOW_MS, "id-1").unwrap();
+    let verification = timed.verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
+    assert_eq!(verification.identity, Identity::UnsignedDelivery { id: "id-1".into(), signed_at: Some(NOW_MS) });
+
     // An id that is not signed may be missing.
     let mut signed = scheme("github").sign(b"{}", NOW_MS, "id-1").unwrap();
     signed.headers.remove("x-github-delivery");
     let verification = scheme("github").verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
     assert_eq!(verification.identity, Identity::Body);
+}
+
+#[test]
+fn line_ends_after_a_secret_do_not_belong_to_it() {
+    for declaration in declarations() {
+        let name = declaration.scheme.clone();
+        let scheme =
+            |end: &str| Scheme::declare(&declaration, &[Secret::new(format!("{}{end}", secret_of(&name)))]).unwrap();
+        let signed = scheme("").sign(b"{}", NOW_MS, "id-1").unwrap();
+        for end in ["\n", "\r\n", "\n\n"] {
+            let token = signed.token.as_deref();
+            let request = Request { token, ..request(&signed.headers, &signed.body, NOW_MS) };
+            assert!(scheme(end).verify(&request).is_ok(), "{name} {end:?}");
+        }
+    }
+}
+
+/// The second message has the signed bytes of the first one, with a part of the body as end of the id and as time.
+#[test]
+fn a_part_of_a_signed_body_is_not_accepted_as_id_and_time() {
+    let scheme = Scheme::declare(&Declaration::preset("standard-webhooks"), &[Secret::new(SECRET.into())]).unwrap();
+    let mut signed = scheme.sign(b"1700000000.{}", NOW_MS, "msg_1").unwrap();
+    assert!(scheme.verify(&request(&signed.headers, b"1700000000.{}", NOW_MS)).is_ok());
+    signed.headers.insert("webhook-id", "msg_1.1700000000".parse().unwrap());
+    signed.headers.insert("webhook-timestamp", "1700000000".parse().unwrap());
+    assert_eq!(scheme.verify(&request(&signed.headers, b"{}", NOW_MS)), Err(VerifyError::Signature));
+}
+
+#[test]
+fn secrets_are_found_in_texts() {
+    let scheme =
+        |name: &str, secret: &str| Scheme::declare(&Declaration::preset(name), &[Secret::new(secret.into())]).unwrap();
+    let (token, basic) = (scheme("url-token", "a/token+of=the tests"), scheme("basic", "soc:a-password-of-the-tests"));
+    for (scheme, text, expected) in [
+        (&token, "a/token+of=the tests", true),
+        (&token, "https://soc.example/api/webhooks/splunk/a%2Ftoken%2bof%3Dthe%20tests?x=1", true),
+        (&token, "/login?next=%2Fsplunk%2Fa%252Ftoken%252Bof%253Dthe%2520tests", true),
+        (&token, "a/token+of=the test", false),
+        (&token, "100 % of another text, %zz", false),
+        (&basic, "a-password-of-the-tests", true),
+        (&basic, "Basic c29jOmEtcGFzc3dvcmQtb2YtdGhlLXRlc3Rz", true),
+        (&basic, "soc", false),
+        (&Scheme::none(), "a text", false),
+    ] {
+        assert_eq!(scheme.reveals_secret(text.as_bytes()), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_secret_of_microsoft_graph_is_cut_from_the_body() {
+    let scheme = Scheme::declare(&Declaration::preset("microsoft-graph"), &[Secret::new(SECRET.into())]).unwrap();
+    for (body, shown) in [
+        (r#"{"value":[{"clientState":"S","id":"1"}]}"#, r#"{"value":[{"id":"1"}]}"#),
+        (r#"{"value":[{"id":"1","clientState":"S"},{"clientState" : "S"}]}"#, r#"{"value":[{"id":"1"},{}]}"#),
+        (r#"{"value":[{"id":"1", "clientState":"S" , "n":1e999}]}"#, r#"{"value":[{"id":"1", "n":1e999}]}"#),
+        // The rest of the body needs not be readable.
+        (r#"{"value":[{"client\u0053tate":"S","t":"\ud83d"}]}"#, r#"{"value":[{"t":"\ud83d"}]}"#),
+        ("\u{feff}{\"clientState\":\"S\",\"id\":\"1\"}", "\u{feff}{\"id\":\"1\"}"),
+        (r#"{"clientState":"S","value":[{"clientState":"S"}]}"#, r#"{"value":[{}]}"#),
+    ] {
+        let body = body.replace("\"S\"", &format!("\"{SECRET}\""));
+        let body = body.as_bytes();
+        assert!(scheme.verify(&request(&HeaderMap::new(), body, NOW_MS)).is_ok(), "{shown}");
+        assert_eq!(scheme.without_secrets(body).as_deref(), Some(shown.as_bytes()));
+    }
 }
 
 #[test]

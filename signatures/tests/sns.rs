@@ -42,6 +42,18 @@ fn verifies_both_signature_versions_and_every_message_type() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over() {
+    let pinned = scheme(&[("certificate", CERTIFICATE)]);
+    for message in messages().values() {
+        let body = format!("\u{feff}{message}");
+        let (headers, body) = (HeaderMap::new(), body.as_bytes());
+        let request = Request { headers: &headers, body, token: None, now_ms: NOW_MS, certificate: None };
+        assert!(pinned.verify(&request).is_ok());
+        assert!(pinned.signed_text(body).is_some());
+    }
+}
+
+#[test]
 fn refuses_a_change_of_any_signed_member() {
     let pinned = scheme(&[("certificate", CERTIFICATE)]);
     for (name, message) in &messages() {

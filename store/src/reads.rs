@@ -2,8 +2,8 @@
 
 use crate::Dedup;
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
-    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
+    OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -59,6 +59,7 @@ pub(crate) trait Reads {
     fn tally(&self, source: Arc<str>) -> impl Read<Tally>;
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
+    fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

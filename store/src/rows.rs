@@ -5,6 +5,7 @@ mod delivery;
 mod destination;
 mod event;
 mod incident;
+mod operator_action;
 mod page;
 mod report;
 mod source;
@@ -21,6 +22,7 @@ pub use delivery::{
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
 pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
+pub use operator_action::OperatorAction;
 pub use page::Page;
 pub use report::{Difference, Differences, FieldChange, Report};
 pub use source::{SecretRow, SourceRow};

@@ -13,6 +13,7 @@ mod destinations;
 mod dump;
 mod events;
 mod incidents;
+mod operator_actions;
 mod queue;
 mod readers;
 mod reads;

@@ -4,6 +4,7 @@ mod deliveries;
 mod destinations;
 mod events;
 mod incidents;
+mod operator_actions;
 mod plugins;
 mod sources;
 mod tokens;

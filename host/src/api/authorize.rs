@@ -1,18 +1,27 @@
-//! Authorization of requests: `GET` needs scope `read`, all other methods need `admin`.
+//! Authorization of requests: `GET` needs scope `read`, all other methods need `admin`. Requests that are to change
+//! something are recorded with the name of their token.
 
+use crate::failed_tokens::{FAILURES_PER_MINUTE, FailureNote};
 use crate::host::Host;
 use crate::http_error::HttpError;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use crate::request_id::RequestId;
+use axum::Extension;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use constant_time_eq::constant_time_eq;
+use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::Secret;
-use hookmill_store::Scope;
+use hookmill_store::{OperatorAction, Scope};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use tracing::{error, warn};
 
 /// The name of the token from the environment.
 const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
+/// Longer paths are truncated in the record; the longest names and ids are much shorter.
+const PATH_CHARS_MAX: usize = 512;
 
 /// The caller's name, for audit entries.
 #[derive(Clone, Debug)]
@@ -20,28 +29,100 @@ pub(super) struct Caller(pub String);
 
 pub(super) async fn check(
     State(host): State<Arc<Host>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, HttpError> {
-    let (name, scope) = caller(&host, request.headers()).await?;
-    if scope == Scope::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let address = host.edge.trusted_proxies.sender(connection, request.headers());
+    let (name, scope) = caller(&host, request.headers(), address).await?;
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read {
+        request.extensions_mut().insert(Caller(name));
+        return Ok(next.run(request).await);
+    }
+    let action = OperatorAction {
+        id,
+        at: unix_ms(),
+        token: name.clone(),
+        address: address.map(|address| address.to_string()),
+        method: request.method().to_string(),
+        path: request.uri().path().chars().take(PATH_CHARS_MAX).collect(),
+        status: 0,
+    };
+    if scope == Scope::Read {
+        record(&host, action, StatusCode::FORBIDDEN).await;
         return Err(HttpError::Forbidden);
     }
     request.extensions_mut().insert(Caller(name));
-    Ok(next.run(request).await)
+    // Completed even if the client disconnects: a change without a record must not exist.
+    let recorded = tokio::spawn(async move {
+        let response = next.run(request).await;
+        record(&host, action, response.status()).await;
+        response
+    });
+    recorded.await.map_err(|defect| HttpError::Internal(defect.into()))
 }
 
-async fn caller(host: &Host, headers: &HeaderMap) -> Result<(String, Scope), HttpError> {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = value.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let token = token.ok_or(HttpError::Unauthorized)?;
-    let is_token = |admin: &Secret| constant_time_eq(admin.expose().as_bytes(), token.as_bytes());
-    if host.edge.admin_token.as_ref().is_some_and(is_token) {
-        return Ok((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin));
+/// Records what a request did. A failure to record is logged with the record.
+async fn record(host: &Host, action: OperatorAction, status: StatusCode) {
+    let action = OperatorAction { status: status.as_u16(), ..action };
+    if let Err(error) = host.pipeline.store.record_operator_action(action.clone()).await {
+        let OperatorAction { id, token, method, path, status, .. } = action;
+        error!(request_id = %id, token, "cannot record {method} {path}, answered {status}: {error:#}");
     }
-    let found = host.pipeline.store.token(token).await?.ok_or(HttpError::Unauthorized)?;
-    Ok((found.name, found.scope))
+}
+
+/// Returns the name and the scope of the caller's token.
+async fn caller(host: &Host, headers: &HeaderMap, address: Option<IpAddr>) -> Result<(String, Scope), HttpError> {
+    let failed = &host.edge.failed_tokens;
+    let Some(token) = bearer(headers) else {
+        host.pipeline.metrics.unauthorized();
+        return Err(HttpError::Unauthorized);
+    };
+    if let Err(limited) = failed.check(address, token) {
+        host.pipeline.metrics.unauthorized();
+        return Err(limited.into());
+    }
+    let is_token = |admin: &Secret| constant_time_eq(admin.expose().as_bytes(), token.as_bytes());
+    let found = if host.edge.admin_token.as_ref().is_some_and(is_token) {
+        Some((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin))
+    } else {
+        host.pipeline.store.token(token).await?.map(|found| (found.name, found.scope))
+    };
+    match found {
+        Some(caller) => {
+            failed.succeeded(address, token);
+            Ok(caller)
+        }
+        None => {
+            host.pipeline.metrics.unauthorized();
+            note(host, failed.failed(address), address);
+            Err(HttpError::Unauthorized)
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// Logs a failure, unless the address has many.
+fn note(host: &Host, note: FailureNote, address: Option<IpAddr>) {
+    let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    let text = match note {
+        FailureNote::First => "a request to the API had a token that is not valid".to_owned(),
+        FailureNote::Limited => {
+            format!(
+                "{FAILURES_PER_MINUTE} tokens in a minute were not valid; further ones are refused for the rest of it"
+            )
+        }
+        FailureNote::Repeated => return,
+    };
+    // Attackers have many addresses.
+    if host.edge.logged_refusals.check().is_ok() {
+        warn!(address, "{text}");
+    }
 }

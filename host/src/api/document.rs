@@ -18,8 +18,8 @@ mod tests {
         FieldChange, HostState, IncidentRef, IssuedSource, List, NamedText, NewSource, NotificationDryRun,
         NotificationDryRunRequest, PluginDryRunRequest, PluginVersion, PluginWithVersions, Report, RetriedDeliveries,
         RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery, ShownDestination, ShownEvent,
-        ShownIncident, ShownNotification, ShownPlugin, ShownRequest, ShownSource, SourceDryRunRequest, SourcePatch,
-        SourceSecret, StoredEvent, TriageOptions, UnusableSource, UsableSource,
+        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest, ShownSource,
+        SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent, TriageOptions, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -84,6 +84,7 @@ mod tests {
         check::<ShownEvent>(&document, schema("Event"));
         check::<ShownIncident>(&document, schema("Incident"));
         check::<ShownNotification>(&document, schema("Notification"));
+        check::<ShownOperatorAction>(&document, schema("OperatorAction"));
         check::<ShownPlugin>(&document, schema("Plugin"));
         check::<ShownRequest>(&document, schema("HttpRequest"));
         check::<SourceSecret>(&document, schema("Secret"));
@@ -110,6 +111,7 @@ mod tests {
         check::<List<ShownEvent>>(&document, answer("get", "/api/events", "200"));
         check::<List<ShownIncident>>(&document, answer("get", "/api/incidents", "200"));
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
+        check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));

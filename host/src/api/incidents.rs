@@ -113,9 +113,10 @@ pub(super) async fn patch(
 pub(super) async fn delete(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
+    Extension(Caller(by)): Extension<Caller>,
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
-    let deleted = host.pipeline.store.delete(incident_key(&which)?, request_id.to_string()).await?;
+    let deleted = host.pipeline.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
 }
 

@@ -9,6 +9,7 @@ mod event;
 mod incident;
 mod list;
 mod notification;
+mod operator_action;
 mod plugin;
 mod source;
 mod state;
@@ -28,6 +29,7 @@ pub use hookmill_store::{Difference, Differences, FieldChange, Report};
 pub use incident::TriageOptions;
 pub use list::List;
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
+pub use operator_action::ShownOperatorAction;
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,

@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use super::source::SourceDeclaration;
+use super::value::SECRET_BYTES_MIN;
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
 use anyhow::{Result, ensure};
@@ -9,8 +10,6 @@ use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::{Scheme, Secret};
 use std::time::Duration;
 
-/// Shorter secrets are refused, because they can be guessed.
-const SECRET_BYTES_MIN: usize = 8;
 /// Shorter secrets cause a warning.
 const SECRET_BYTES_GOOD: usize = 24;
 

@@ -13,11 +13,15 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
+use std::cmp::Reverse;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+
+/// Shorter secrets are refused, because they can be guessed.
+pub(super) const SECRET_BYTES_MIN: usize = 8;
 
 /// A value that is written as text, interpolated from the environment and then parsed.
 #[derive(Clone, Hash)]
@@ -82,7 +86,28 @@ impl<'de> Deserialize<'de> for InterpolatedTexts {
 
 /// Interpolates a text and parses the result.
 pub(super) fn read<T: FromText>(text: &str) -> Result<T, String> {
-    T::from_text(&interpolate(text, |name| std::env::var(name).ok())?)
+    let value = interpolate(text, environment)?;
+    // Errors show the text of the file, because a value of the environment may be a secret in the wrong place.
+    T::from_text(&value).map_err(|error| if value.is_empty() { error } else { error.replace(&value, text) })
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Replaces the values of all environment variables to which a file refers in a text by the references.
+pub(super) fn without_environment(text: &str, file: &str) -> String {
+    let references = file.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    let names = references.map(|reference| reference.split_once(":-").map_or(reference, |(name, _)| name));
+    let mut values: Vec<(String, &str)> = names.filter_map(|name| Some((environment(name)?, name))).collect();
+    // A value may be a part of another one.
+    values.sort_by_key(|(value, _)| Reverse(value.len()));
+    values.iter().fold(text.to_owned(), |text, (value, name)| match value.trim() {
+        "" => text,
+        // Words such as `1` or `high` stand in texts that do not quote them.
+        short if short.len() < SECRET_BYTES_MIN => text.replace(&format!("`{short}`"), &format!("`${{{name}}}`")),
+        value => text.replace(value, &format!("${{{name}}}")),
+    })
 }
 
 /// A type whose values are written as text.

@@ -221,7 +221,7 @@ async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
     let again = match &verdict {
         Verdict::Wait(_) => true,
         Verdict::Failed(failure) => failure.code == FailureCode::DeadlineExceeded,
-        Verdict::Read { .. } | Verdict::NotMapped => false,
+        Verdict::Read { .. } | Verdict::NotMapped(_) => false,
     };
     if again { map::run(plugin, &payload.event, &payload.source).await.result } else { verdict }
 }
@@ -242,7 +242,7 @@ fn rank(verdict: &Verdict) -> Option<Rank> {
         Verdict::Read { reading, .. } if reading.problems.is_empty() => Some(Rank::Read),
         Verdict::Read { .. } => Some(Rank::Partial),
         Verdict::Failed(failure) => Some(Rank::of(failure.code)),
-        Verdict::Wait(_) | Verdict::NotMapped => None,
+        Verdict::Wait(_) | Verdict::NotMapped(_) => None,
     }
 }
 
@@ -262,6 +262,6 @@ fn shown(verdict: &Verdict) -> Value {
             json!({"incidents": observations, "skipped": skipped, "problems": problems})
         }
         Verdict::Failed(failure) => json!({"error": failure.code.as_str()}),
-        Verdict::Wait(_) | Verdict::NotMapped => Value::Null,
+        Verdict::Wait(_) | Verdict::NotMapped(_) => Value::Null,
     }
 }

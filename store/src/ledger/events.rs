@@ -84,7 +84,7 @@ impl<T: Tx> Ledger<'_, T> {
             incidents: Vec::new(),
         };
         match &mapped.verdict {
-            Verdict::NotMapped => state.message = Some("the source has `plugin: none`".into()),
+            Verdict::NotMapped(reason) => state.message = Some(reason.clone().into_owned()),
             Verdict::Wait(reason) => {
                 state.status = EventStatus::Queued;
                 state.message = Some(reason.clone());

@@ -9,6 +9,7 @@ use hookmill_incident::{
     Details, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 
 impl<T: Tx> Ledger<'_, T> {
     /// Applies an analyst's change.
@@ -29,10 +30,12 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Ok(row))
     }
 
-    /// Deletes an incident. Its audit entries are kept. Returns whether the incident existed.
-    pub fn delete(&mut self, which: IncidentKey, request_id: &str) -> Result<bool> {
+    /// Deletes an incident. Its audit entries are kept, and the last one names who deleted the incident. Returns whether
+    /// the incident existed.
+    pub fn delete(&mut self, which: IncidentKey, by: &str, request_id: &str) -> Result<bool> {
         let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
-        let (before, details) = (Some(&row), Some(&Details::new()));
+        let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
+        let (before, details) = (Some(&row), Some(&details));
         let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
         self.rows.keep_object(&row)?;
         self.rows.delete_incident(row.id, audit)?;

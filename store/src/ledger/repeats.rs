@@ -17,14 +17,15 @@ pub(crate) fn is_repeat(
     dedup: Dedup,
     mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>,
 ) -> Result<bool> {
-    let known = match Identity::of(event, dedup) {
-        Identity::Signed(key) => find(&key)?,
-        Identity::Arrived(windows) => windows.find(find)?.map(|(_, known)| known),
-    };
-    Ok(known.is_some())
+    for identity in Identity::all_of(event, dedup).into_iter().flatten() {
+        if identity.find(&mut find)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// The values by which an event is recognised.
+/// A property by which an event is recognised.
 enum Identity<'a> {
     /// One key, with the time that the sender signed.
     Signed(RepeatKeyRow<'a>),
@@ -32,21 +33,56 @@ enum Identity<'a> {
     Arrived(Windows<'a>),
 }
 
+/// An event with an identity that was remembered before.
+struct KnownEvent {
+    /// The time in the key that was found.
+    at: i64,
+    event: i64,
+}
+
 impl<'a> Identity<'a> {
-    fn of(event: &'a Event, dedup: Dedup) -> Self {
+    /// Returns the identities of an event; one that was remembered is enough to recognise a repeat. An event with an id
+    /// that is not signed has a second identity, because anyone who saw the event can send it with another id.
+    fn all_of(event: &'a Event, dedup: Dedup) -> [Option<Self>; 2] {
         let (source, digest) = (&*event.source, event.digest);
         let arrived = |window: Duration, digest, is_renewed| {
             let (window_ms, received_at) = ((window.as_millis() as i64).max(1), event.received_at);
             Self::Arrived(Windows { source, digest, received_at, window_ms, is_renewed })
         };
+        let delivery = |id: &str| {
+            let digest = Sha256::new_with_prefix(digest).chain_update(id).finalize().into();
+            // Renewed: an event that its sender repeats for ever is recognised for ever.
+            arrived(dedup.retention, digest, true)
+        };
+        let content = |signed_at: Option<i64>| match signed_at {
+            Some(at) => Self::Signed(RepeatKeyRow { at, source, digest: &event.digest }),
+            None => arrived(dedup.window, digest, false),
+        };
         match &event.repeat_key {
-            RepeatKey::SignedAt(at) => Self::Signed(RepeatKeyRow { at: *at, source, digest: &event.digest }),
-            RepeatKey::DeliveryId(id) => {
-                let digest = Sha256::new_with_prefix(digest).chain_update(id).finalize().into();
-                // Renewed: an event that its sender repeats for ever is recognised for ever.
-                arrived(dedup.retention, digest, true)
+            RepeatKey::SignedAt(at) => [Some(content(Some(*at))), None],
+            RepeatKey::Body => [Some(content(None)), None],
+            RepeatKey::DeliveryId(id) => [Some(delivery(id)), None],
+            RepeatKey::UnsignedDeliveryId { id, signed_at } => [Some(delivery(id)), Some(content(*signed_at))],
+        }
+    }
+
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<Option<KnownEvent>> {
+        match self {
+            Self::Signed(key) => Ok(find(key)?.map(|event| KnownEvent { at: key.at, event })),
+            Self::Arrived(windows) => windows.find(find),
+        }
+    }
+
+    /// Returns the key to write, after `found` was or was not found.
+    fn new_key(&self, found: Option<&KnownEvent>) -> Option<RepeatKeyRow<'_>> {
+        match (self, found) {
+            (Self::Signed(key), None) => Some(*key),
+            // A key that is there already is too old to count, and is replaced.
+            (Self::Arrived(windows), None) => Some(windows.key(windows.end())),
+            (Self::Arrived(windows), Some(found)) if windows.is_renewed && found.at < windows.end() => {
+                Some(windows.key(windows.end()))
             }
-            RepeatKey::Body => arrived(dedup.window, digest, false),
+            (_, Some(_)) => None,
         }
     }
 }
@@ -72,12 +108,12 @@ impl Windows<'_> {
     }
 
     /// Returns the event that this one repeats, after the end of its window.
-    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<Option<(i64, i64)>> {
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<Option<KnownEvent>> {
         let is_near = |known: &i64| (self.received_at - row_key_ms(*known)).abs() < self.window_ms;
         // Writes do not come in the order of arrival: the other event may lie in the next window.
         for at in [self.end() - self.window_ms, self.end(), self.end() + self.window_ms] {
-            if let Some(known) = find(&self.key(at))?.filter(|known| self.is_renewed || is_near(known)) {
-                return Ok(Some((at, known)));
+            if let Some(event) = find(&self.key(at))?.filter(|known| self.is_renewed || is_near(known)) {
+                return Ok(Some(KnownEvent { at, event }));
             }
         }
         Ok(None)
@@ -87,19 +123,22 @@ impl Windows<'_> {
 impl<T: Tx> Ledger<'_, T> {
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
-        let windows = match Identity::of(event, self.policy.dedup) {
-            Identity::Signed(key) => return self.rows.add_repeat(&key, row_key(event.id)),
-            Identity::Arrived(windows) => windows,
-        };
-        let Some((at, known)) = windows.find(|key| self.rows.find_repeat(key))? else {
-            // An existing key is expired and is replaced.
-            self.rows.put_repeat(&windows.key(windows.end()), row_key(event.id))?;
-            return Ok(None);
-        };
-        if windows.is_renewed && at < windows.end() {
-            self.rows.put_repeat(&windows.key(windows.end()), known)?;
+        let identities = Identity::all_of(event, self.policy.dedup);
+        if let [Some(Identity::Signed(key)), None] = &identities {
+            return self.rows.add_repeat(key, row_key(event.id));
         }
-        Ok(Some(known))
+        // All are looked for before one is written: no key may name an event that is not stored because it is a repeat.
+        let mut found = [None, None];
+        for (found, identity) in found.iter_mut().zip(identities.iter().flatten()) {
+            *found = identity.find(|key| self.rows.find_repeat(key))?;
+        }
+        let known = found.iter().flatten().map(|known| known.event).next();
+        for (identity, found) in identities.iter().flatten().zip(&found) {
+            if let Some(key) = identity.new_key(found.as_ref()) {
+                self.rows.put_repeat(&key, known.unwrap_or(row_key(event.id)))?;
+            }
+        }
+        Ok(known)
     }
 
     /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.

@@ -2,8 +2,8 @@
 
 use super::EncodedEvent;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob,
-    VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
+    Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Details, Event, EventState, EventStatus, Number, Operation, PluginVersion};
@@ -131,6 +131,8 @@ pub(crate) trait PlainWrites {
     fn remove_source(&mut self, name: &str) -> Result<()>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
+    /// Adds an action of an operator, and removes those before the row key `oldest`.
+    fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the

@@ -132,7 +132,8 @@ impl Memory {
         let (event, state) = (&row.event, &row.state);
         let signed_at = match event.repeat_key {
             RepeatKey::SignedAt(at) => Some(at),
-            _ => None,
+            RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
+            RepeatKey::DeliveryId(_) | RepeatKey::Body => None,
         };
         row![
             row_key(event.id),

@@ -60,7 +60,7 @@ impl ModelOperation {
             Self::Patch(which, patch, request_id) => {
                 text(store.patch(*which, patch.clone(), "analyst".into(), request_id.clone()).await?)
             }
-            Self::Delete(which, request_id) => text(store.delete(*which, request_id.clone()).await?),
+            Self::Delete(which, request_id) => text(store.delete(*which, "analyst".into(), request_id.clone()).await?),
             Self::RequestTriage(which, playbook, request_id) => {
                 text(store.request_triage(*which, playbook.clone(), request_id.clone()).await?)
             }
@@ -98,7 +98,7 @@ impl ModelOperation {
             Self::Patch(which, patch, request_id) => {
                 text(ledger.patch(*which, patch.clone(), "analyst", request_id)?)
             }
-            Self::Delete(which, request_id) => text(ledger.delete(*which, request_id)?),
+            Self::Delete(which, request_id) => text(ledger.delete(*which, "analyst", request_id)?),
             Self::RequestTriage(which, playbook, request_id) => {
                 text(ledger.request_triage(*which, playbook, request_id)?)
             }

@@ -121,11 +121,17 @@ impl Random {
 
     fn new_event(&mut self, now: i64) -> Mapped {
         let body = format!(r#"{{"n":{}}}"#, self.rng.random_range(0..1_000_000));
-        let (repeat_key, context) = match self.rng.random_range(0..3) {
+        let (repeat_key, context) = match self.rng.random_range(0..4) {
             0 => (RepeatKey::SignedAt(now - self.rng.random_range(0..100)), Vec::new()),
             1 => {
                 let id = format!("delivery-{}", self.rng.random_range(0..1_000));
                 (RepeatKey::DeliveryId(id.clone()), vec![(DELIVERY_ID.to_owned(), id)])
+            }
+            2 => {
+                let id = format!("delivery-{}", self.rng.random_range(0..1_000));
+                let signed_at = self.rng.random_bool(0.5).then(|| now - self.rng.random_range(0..100));
+                let context = vec![(DELIVERY_ID.to_owned(), id.clone())];
+                (RepeatKey::UnsignedDeliveryId { id, signed_at }, context)
             }
             _ => (RepeatKey::Body, Vec::new()),
         };
@@ -150,7 +156,7 @@ impl Random {
         match self.rng.random_range(0..100) {
             0..6 => Verdict::Failed(MappingFailure { code: FailureCode::Trapped, message: "trapped".into() }),
             6..12 => Verdict::Wait("no plugin is loaded".into()),
-            12..15 => Verdict::NotMapped,
+            12..15 => Verdict::NotMapped("no mapper".into()),
             _ => {
                 let mut observations: Vec<Observation> = Vec::new();
                 for _ in 0..self.rng.random_range(0..4) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 7] = [
+const SCHEMA: [&str; 8] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -18,6 +18,7 @@ const SCHEMA: [&str; 7] = [
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
+    include_str!("schema/8.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

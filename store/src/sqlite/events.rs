@@ -103,6 +103,7 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
                content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
+        RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
         RepeatKey::DeliveryId(_) | RepeatKey::Body => None,
     };
     connection.prepare_cached(sql)?.execute(params![

@@ -1,13 +1,15 @@
 //! The reads in SQLite.
 
 use super::readers::Readers;
-use super::{audit, deliveries, events, incidents, queue, repeats, sources, tokens, triage, versions};
+use super::{
+    audit, deliveries, events, incidents, operator_actions, queue, repeats, sources, tokens, triage, versions,
+};
 use crate::Dedup;
 use crate::ledger::is_repeat;
 use crate::reads::Reads;
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
-    QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
+    OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -115,6 +117,10 @@ impl Reads for Readers {
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
         self.read(move |connection| versions::list(connection, &plugin)).await
+    }
+
+    async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
+        self.read(move |connection| operator_actions::list(connection, before, limit)).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

@@ -1,14 +1,16 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
-use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
+use super::{
+    audit, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources, triage, versions,
+};
 use crate::clock::Clock;
 use crate::ledger::{
     DeadDelivery, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
     TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob,
-    VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
+    Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};
@@ -244,6 +246,10 @@ impl PlainWrites for SqliteTx<'_> {
 
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {
         sources::put_tallies(self.connection, tallies)
+    }
+
+    fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()> {
+        operator_actions::add(self.connection, action, oldest)
     }
 
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()> {

@@ -1,0 +1,51 @@
+//! `hookmill operator-actions`.
+
+use super::client::{Connection, Page};
+use super::text::{clean, given, table, utc};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use hookmill_host::api::shapes::ShownOperatorAction;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OperatorActions {
+    /// List the requests that were to change something, the newest first
+    List(List),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    page: Page,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl OperatorActions {
+    pub fn run(self) -> Result<()> {
+        match self {
+            Self::List(list) => list.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<()> {
+        let query: Vec<_> = self.page.parameters().collect();
+        self.connection.print_list("operator-actions", &query, |actions: Vec<ShownOperatorAction>| {
+            let rows = actions.iter().map(row).collect();
+            table(["AT (UTC)", "TOKEN", "ADDRESS", "METHOD", "PATH", "STATUS", "REQUEST"], rows)
+        })
+    }
+}
+
+fn row(action: &ShownOperatorAction) -> [String; 7] {
+    [
+        utc(action.at),
+        clean(&action.token),
+        given(action.address.as_ref()),
+        clean(&action.method),
+        clean(&action.path),
+        action.http_status.to_string(),
+        action.id.to_string(),
+    ]
+}

@@ -1,0 +1,33 @@
+//! The trail of what operators change.
+
+use crate::api::time::timestamp;
+use hookmill_store::OperatorAction;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One request to the API that was to change something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownOperatorAction {
+    /// The id of the request, which the audit entries of its changes name as `requestId`.
+    pub id: Uuid,
+    /// When the request came.
+    pub at: Timestamp,
+    /// The name of the token.
+    pub token: String,
+    /// The address of the client.
+    pub address: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The status of the answer.
+    pub http_status: u16,
+}
+
+impl From<OperatorAction> for ShownOperatorAction {
+    fn from(action: OperatorAction) -> Self {
+        let OperatorAction { id, at, token, address, method, path, status } = action;
+        Self { id, at: timestamp(at), token, address, method, path, http_status: status }
+    }
+}

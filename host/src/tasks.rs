@@ -1,0 +1,45 @@
+//! Sets of tasks. A task that panics ends alone.
+
+use tokio::task::JoinSet;
+use tracing::error;
+
+/// Waits for one task. Returns false if there is none.
+pub async fn finish_one(tasks: &mut JoinSet<()>) -> bool {
+    match tasks.join_next().await {
+        None => false,
+        Some(ended) => {
+            if let Err(defect) = ended {
+                error!("a task ended with a defect: {defect}");
+            }
+            true
+        }
+    }
+}
+
+/// Waits for all tasks. [`JoinSet::join_all`] would panic with the first task that does.
+pub async fn finish_all(mut tasks: JoinSet<()>) {
+    while finish_one(&mut tasks).await {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn the_defect_of_one_task_ends_no_other() {
+        let done = Arc::new(AtomicU32::new(0));
+        let mut tasks = JoinSet::new();
+        for index in 0..4 {
+            let done = done.clone();
+            tasks.spawn(async move {
+                tokio::task::yield_now().await;
+                assert_ne!(index, 1, "it panics");
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        finish_all(tasks).await;
+        assert_eq!(done.load(Ordering::Relaxed), 3);
+    }
+}

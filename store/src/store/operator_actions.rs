@@ -1,0 +1,31 @@
+//! The trail of what operators change.
+
+use super::Store;
+use crate::error::StoreError;
+use crate::ledger::PlainWrites;
+use crate::reads::Reads;
+use crate::rows::{OperatorAction, Page};
+use anyhow::Result;
+use hookmill_incident::id::row_key_at;
+
+/// The time for which actions are kept: a year and a month, so that a yearly review sees all of them.
+const RETENTION_MS: i64 = 400 * 24 * 60 * 60 * 1000;
+
+impl Store {
+    /// Records an action of an operator.
+    ///
+    /// # Errors
+    /// Returns an error if the action cannot be written.
+    pub async fn record_operator_action(&self, action: OperatorAction) -> Result<(), StoreError> {
+        let oldest = row_key_at(action.at - RETENTION_MS);
+        self.database.write(move |ledger| ledger.rows.add_operator_action(&action, oldest)).await
+    }
+
+    /// Returns the actions before a key, the newest first.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
+        self.database.reads().operator_actions(before, limit).await
+    }
+}
