@@ -229,6 +229,16 @@ impl Host<'_> {
         }
     }
 
+    /// Waits until no delivery of a list is pending, and returns the list.
+    pub async fn settled(&self, path: &str) -> Vec<Value> {
+        eventually(&format!("{path} is done"), async || {
+            let list = self.list(path).await;
+            let is_done = !list.is_empty() && list.iter().all(|delivery| delivery["status"] != "pending");
+            is_done.then_some(list)
+        })
+        .await
+    }
+
     /// Gets a path without a token. Returns status and text.
     pub async fn get_open(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();

@@ -35,6 +35,7 @@ mod certificates;
 mod client;
 mod failure;
 mod jitter;
+mod retry_after;
 
 pub use address_guard::{AddressError, AddressGuard};
 pub use answer::{Answer, sanitize};

@@ -79,7 +79,7 @@ pub struct OutboundConfig {
     pub rules: Vec<Rule>,
     /// The steps of the notifications.
     pub notifications: Notifications,
-    /// The base of links to this host.
+    /// The base of links to this host; empty if it is not known.
     pub public_url: String,
 }
 
@@ -142,7 +142,13 @@ impl Config {
         );
         let mut warnings = settings.warnings();
         let (sources, pulls) = sources(file.sources, folder, &settings.limits, &mut warnings)?;
-        let public_url = file.public_url.map_or_else(|| settings.own_url(), |url| url.0.to_string());
+        let public_url = match file.public_url {
+            Some(url) => url.0.to_string(),
+            None => settings.own_url().unwrap_or_else(|warning| {
+                warnings.push(warning);
+                String::new()
+            }),
+        };
         let public_url = public_url.trim_end_matches('/').to_owned();
         let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
         Ok(Self { settings, sources, pulls, outbound, warnings })

@@ -37,6 +37,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -299,9 +300,9 @@ impl Running {
     }
 
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
-    /// configuration was loaded, so that changes since then are not missed.
-    pub fn follow(&mut self, path: PathBuf, applied: FileDigests) {
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone());
+    /// configuration was loaded, so that changes since then are not missed. Each `hangup` applies the file again.
+    pub fn follow(&mut self, path: PathBuf, applied: FileDigests, hangup: Signal) {
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup);
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 

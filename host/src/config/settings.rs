@@ -118,9 +118,21 @@ impl Settings {
     }
 
     /// Returns the base of links to this host, unless one is configured.
-    pub(super) fn own_url(&self) -> String {
-        let (address, tls) = self.admin_listen.map_or((self.listen, &self.tls), |address| (address, &self.admin_tls));
-        format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+    ///
+    /// # Errors
+    /// Returns a warning if the host listens on all its addresses, because others cannot connect to 0.0.0.0.
+    pub(super) fn own_url(&self) -> Result<String, String> {
+        let (key, address, tls) = match self.admin_listen {
+            Some(address) => ("admin_listen", address, &self.admin_tls),
+            None => ("listen", self.listen, &self.tls),
+        };
+        if address.ip().is_unspecified() {
+            return Err(format!(
+                "`{key}` {address} is not an address to which others can connect, so messages contain no link; set \
+                 `public_url` to the address of this host as others see it"
+            ));
+        }
+        Ok(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }))
     }
 }
 

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info};
 use uuid::Uuid;
 
+/// The largest jitter on a wait that the receiver asked for.
+const ASKED_JITTER_MAX: Duration = Duration::from_secs(5);
+
 /// The result of an attempt, not recorded yet.
 #[derive(Debug)]
 pub(super) struct AttemptResult {
@@ -20,6 +23,8 @@ pub(super) struct AttemptResult {
     pub attempted: Attempted,
     /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The wait that a busy receiver asks for.
+    pub asked_wait: Option<Duration>,
     /// Whether the receiver answered 410 Gone.
     pub is_gone: bool,
 }
@@ -31,7 +36,7 @@ impl AttemptResult {
         let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
         let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
         let attempted = Attempted { delivery, attempt, next, health };
-        Self { attempted, retry_after: None, is_gone: false }
+        Self { attempted, retry_after: None, asked_wait: None, is_gone: false }
     }
 }
 
@@ -44,22 +49,27 @@ pub(super) async fn attempt(
     let (at, started) = (unix_ms(), Instant::now());
     let sent = prepare_and_send(destination, &delivery, context).await;
     let duration_ms = started.elapsed().as_millis() as i64;
-    let (retry_after, is_gone) = match &sent {
-        SendResult::Refused(answer) => (answer.retry_after, answer.status == StatusCode::GONE),
-        _ => (None, false),
+    let (retry_after, asked_wait, is_gone) = match &sent {
+        SendResult::Refused(answer) => (answer.retry_after, answer.asked_wait(), answer.status == StatusCode::GONE),
+        _ => (None, None, false),
     };
-    let (next, health) = decide(&sent, || next_attempt(destination, delivery.attempts, retry_after));
+    let used_steps = delivery.attempts.saturating_sub(delivery.asked_waits);
+    let (next, health) = decide(&sent, || match asked_wait {
+        Some(wait) => Next::Retry(unix_ms() + with_jitter(wait).min(wait + ASKED_JITTER_MAX).as_millis() as i64),
+        None => next_attempt(destination, used_steps, retry_after),
+    });
     context.metrics.delivery(&destination.name, metric_label(&sent, next));
     let attempt = sent.into_attempt(at, duration_ms);
     log(destination, &delivery, &attempt, next);
     let attempted = Attempted { delivery: delivery.id, attempt, next, health };
-    AttemptResult { attempted, retry_after, is_gone }
+    AttemptResult { attempted, retry_after, asked_wait, is_gone }
 }
 
 /// Decides the next step after an attempt, and whether the attempt counts for the health of the destination.
 fn decide(sent: &SendResult, retry: impl Fn() -> Next) -> (Next, Health) {
     match sent {
-        SendResult::Arrived(_) => (Next::Delivered, Health::Well),
+        SendResult::Arrived(_) | SendResult::Partial(..) => (Next::Delivered, Health::Well),
+        SendResult::Unfinished(_) => (retry(), Health::Well),
         SendResult::Skipped(_) => (Next::Delivered, Health::Unknown),
         SendResult::Refused(answer) if answer.status == StatusCode::GONE => (Next::Dead, Health::Failing),
         SendResult::Refused(answer) if is_final(answer.status) => (Next::Dead, Health::Unknown),
@@ -124,8 +134,8 @@ fn is_final(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
 }
 
-fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>) -> Next {
-    let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
+fn next_attempt(destination: &Destination, used_steps: u32, retry_after: Option<Duration>) -> Next {
+    let Some(wait) = destination.retry_schedule.wait(used_steps) else { return Next::Dead };
     let wait = with_jitter(wait).max(retry_after.unwrap_or_default());
     Next::Retry(unix_ms() + wait.as_millis() as i64)
 }

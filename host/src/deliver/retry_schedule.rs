@@ -12,9 +12,10 @@ impl RetrySchedule {
         Self(waits)
     }
 
-    /// Returns the wait after an attempt, given the number of earlier attempts; `None` after the last attempt.
-    pub fn wait(&self, attempts: u32) -> Option<Duration> {
-        self.0.get(attempts as usize).copied()
+    /// Returns the wait after an attempt, given the number of steps that earlier attempts used up; `None` after the last
+    /// attempt.
+    pub fn wait(&self, used_steps: u32) -> Option<Duration> {
+        self.0.get(used_steps as usize).copied()
     }
 }
 

@@ -14,6 +14,9 @@ columns! {
     DueColumns {
         id: Id,
         attempts: u32,
+        // The code is `ASKED_TO_WAIT`.
+        asked_waits: u32 = "CASE attempts WHEN 0 THEN 0 ELSE (SELECT count(*) FROM attempts WHERE delivery = deliveries.key \
+                            AND code = 'asked_to_wait') END",
         notification: Option<String>,
         step: Option<u64>,
         next_at: i64,
@@ -202,7 +205,7 @@ pub(super) fn due(
         // One row that cannot be read must not block the others.
         let message = message(connection, row.audit, row.event, row.notice).map_err(|error| format!("{error:#}"));
         let step = row.notification.zip(row.step.map(|step| step as usize));
-        deliveries.push(DueDelivery { id, attempts: row.attempts, message, step });
+        deliveries.push(DueDelivery { id, attempts: row.attempts, asked_waits: row.asked_waits, message, step });
     }
     if deliveries.len() == limit {
         return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });
