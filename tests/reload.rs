@@ -190,6 +190,37 @@ async fn auto_finds_the_mapper_that_fits() {
     assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "z-returns", "generic"]);
 }
 
+/// With `plugin: auto`, a mapper that finds a payload broken or says nothing about it passes it on, and the sender gets
+/// no list of plugins.
+#[tokio::test]
+async fn auto_passes_on_what_a_mapper_cannot_read() {
+    let mut folder = Folder::new("sources: { lab: { scheme: none } }");
+    for index in 1..=12 {
+        folder = folder.with(&format!("m{index:02}"), &guest("returns"));
+    }
+    let host = folder.start().await;
+    let sent = async |outcome: serde_json::Value| {
+        let answer = host.post("lab", crate::outcome::returns(&outcome)).await;
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        (answer, event)
+    };
+    for code in ["malformed", "unsupported"] {
+        let (answer, event) = sent(json!({code: "not mine"})).await;
+        assert_eq!((answer.status, answer.error_code()), (422, "unmappable_payload"));
+        assert_eq!(answer.body["error"]["message"], "none of the 12 mappers asked can read it");
+        let message = event["message"].as_str().unwrap();
+        assert_eq!((&event["error"]["code"], event["tried"].as_array().unwrap().len()), (&json!(code), 12));
+        assert!(message.contains("m01 1.0: not mine; m02") && message.ends_with("; and 9 more"), "{message}");
+    }
+    let (answer, event) = sent(json!({})).await;
+    assert_eq!((answer.status_word(), event["tried"].as_array().unwrap().len()), ("ignored", 12), "{event}");
+    // A mapper that said nothing is not the one that fits: the others are asked too.
+    folder.put("generic", &echo("1.0"));
+    host.plugin_when("generic", |plugin| plugin["state"] == "loaded").await;
+    let (answer, event) = sent(json!({})).await;
+    assert_eq!((answer.status_word(), event["tried"].as_array().unwrap().len()), ("accepted", 13), "{event}");
+}
+
 /// Folders that other users can write to are refused; the host's own files are private.
 #[tokio::test]
 async fn folders_that_others_can_write_to_are_refused() {

@@ -111,6 +111,9 @@ fn empty_wasi(setup: CallSetup, log: &Arc<Mutex<Log>>) -> WasiCtx {
     builder.build()
 }
 
+/// The time since a start that plugins see. Go's runtime does not start at 0.
+const MONOTONIC_NS: u64 = 1;
+
 /// A clock that does not move, so that the same event gives the same result whenever it is mapped.
 struct FrozenClock(i64);
 
@@ -130,7 +133,7 @@ impl HostMonotonicClock for FrozenClock {
     }
 
     fn now(&self) -> u64 {
-        0
+        MONOTONIC_NS
     }
 }
 

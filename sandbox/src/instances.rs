@@ -137,6 +137,7 @@ impl Instances {
             Err(_) => (Err(CallError::Deadline(deadline)), None),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
+        let result = result.map_err(|error| error.with_log(&log));
         let call = Call { result, log, duration: started.elapsed(), memory_bytes };
         (call, used.map(|used| Idle { store, used }))
     }

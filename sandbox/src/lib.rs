@@ -23,6 +23,8 @@ mod notifier;
 mod outcome_json;
 mod playbook;
 mod plugin;
+mod problems;
+mod reading;
 mod stored_incident;
 
 pub use call::{Call, CallError};
