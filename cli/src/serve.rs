@@ -1,5 +1,6 @@
 //! `hookmill serve`.
 
+use crate::compile::beside_a_host;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hookmill_host::config::Config;
@@ -49,7 +50,7 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let mut running = start(config, admin_token).await?;
+            let mut running = start(config, admin_token, Some(beside_a_host()?)).await?;
             running.follow(self.config, seen);
             let broken = tokio::select! {
                 _ = interrupt.recv() => false,

@@ -28,7 +28,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_listen::{Bounds, Listener, LiveTls};
-use hookmill_sandbox::Sandbox;
+use hookmill_sandbox::{CompilerProgram, Sandbox};
 use hookmill_signatures::Secret;
 use hookmill_store::{Policy, Store};
 use std::future::Future;
@@ -67,18 +67,27 @@ pub struct Running {
     config: Arc<Config>,
 }
 
-/// Opens the store, loads the plugins in the background, and listens.
+/// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
+/// threads of this process.
 ///
 /// # Errors
 /// Returns an error that says what prevents the start, and what to do.
-pub async fn start(mut config: Config, admin_token: Option<String>) -> Result<Running> {
+pub async fn start(
+    mut config: Config,
+    admin_token: Option<String>,
+    compiler: Option<CompilerProgram>,
+) -> Result<Running> {
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&config);
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(open_store(&config, &metrics)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Arc::new(Sandbox::new(config.limits.instances, config.reusing_plugins())?);
+    let sandbox = Sandbox::new(config.limits.instances, config.reusing_plugins())?;
+    let sandbox = Arc::new(match compiler {
+        Some(program) => sandbox.with_compiler(program),
+        None => sandbox,
+    });
     let (configured, pulls) = (std::mem::take(&mut config.sources), std::mem::take(&mut config.pulls));
     let registry = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
     let sources = registry.sources().clone();

@@ -1,11 +1,14 @@
 //! The way from the bytes of a plugin file to a checked component that can be instantiated.
 
 use crate::bindings::interfaces;
+use crate::compiler::TooMuch;
 use crate::engine::Sandbox;
 use crate::guest::Guest;
+use crate::quiet::without_panic;
 use anyhow::{Context, Result, anyhow, bail};
 use hookmill_incident::words;
 use std::borrow::Cow;
+use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
@@ -21,7 +24,7 @@ const MEMORY_BYTES: usize = 64 * MIB;
 const MEMORY_BYTES_LARGE: usize = 256 * MIB;
 const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 
-/// A store of compiled code between starts. Both functions block.
+/// A store of compiled code between starts. All functions block.
 ///
 /// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received.
 pub trait CompiledCode: Send + Sync {
@@ -30,6 +33,12 @@ pub trait CompiledCode: Send + Sync {
 
     /// Keeps the compiled code of a plugin file.
     fn put(&self, plugin: &str, sha256: &str, compatibility: u64, code: &[u8]);
+
+    /// Returns the reason why a plugin file was too much for the compiler, if it was.
+    fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String>;
+
+    /// Keeps the reason why a plugin file was too much for the compiler.
+    fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str);
 }
 
 words!(
@@ -81,24 +90,46 @@ impl Checked {
     }
 }
 
-/// Compiles a plugin file, or returns its kept compiled code. Blocks.
-pub(crate) fn compile(
-    name: &str,
-    sha256: &str,
-    bytes: &[u8],
-    sandbox: &Sandbox,
-    kept: Option<&dyn CompiledCode>,
-) -> Result<Component> {
-    let compatibility = sandbox.compatibility();
-    let code = kept.and_then(|kept| kept.get(name, sha256, compatibility));
-    if let Some(component) = code.and_then(|code| sandbox.restore(&code)) {
-        return Ok(component);
+/// The bytes of a plugin file, and the store of its compiled code.
+pub(crate) struct PluginFile {
+    pub name: String,
+    pub sha256: String,
+    pub bytes: Vec<u8>,
+    pub kept: Option<Arc<dyn CompiledCode>>,
+}
+
+impl PluginFile {
+    /// Returns the component of the kept compiled code. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the file was too much for the compiler before.
+    pub fn restore(&self, sandbox: &Sandbox) -> Result<Option<Component>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        let compatibility = sandbox.compatibility();
+        if let Some(reason) = kept.too_much(&self.name, &self.sha256, compatibility) {
+            bail!("{reason}, as was found before; `hookmill plugin promote {}` tries again", self.name);
+        }
+        let code = kept.get(&self.name, &self.sha256, compatibility);
+        Ok(code.and_then(|code| sandbox.restore(&code).ok()))
     }
-    let component = sandbox.compile(&to_component(bytes)?)?;
-    if let Some(kept) = kept {
-        kept.put(name, sha256, compatibility, &component.serialize()?);
+
+    /// Compiles the file and keeps the result. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not valid, or is too much for the compiler.
+    pub fn compile(&self, sandbox: &Sandbox) -> Result<Component> {
+        let compatibility = sandbox.compatibility();
+        let compiled = sandbox.compile(&self.bytes);
+        let kept = self.kept.as_ref();
+        match (&compiled, compiled.as_ref().err().and_then(|error| error.downcast_ref::<TooMuch>())) {
+            (Ok(code), _) => kept.map(|kept| kept.put(&self.name, &self.sha256, compatibility, code)),
+            (_, Some(reason)) => {
+                kept.map(|kept| kept.put_too_much(&self.name, &self.sha256, compatibility, &reason.to_string()))
+            }
+            _ => None,
+        };
+        sandbox.restore(&compiled?)
     }
-    Ok(component)
 }
 
 /// Returns a component unchanged, and converts a core module that carries its component type to a component.
@@ -114,11 +145,13 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     if !bytes.starts_with(&CORE) {
         bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
     }
-    let mut encoder = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(bytes)
-        .context("it is a core module without a component type; build it against wit/plugin.wit")?;
-    let component = encoder.encode().context("its core module does not fit the component type that it carries")?;
+    let component = without_panic(|| {
+        let mut encoder = wit_component::ComponentEncoder::default()
+            .validate(true)
+            .module(bytes)
+            .context("it is a core module without a component type; build it against wit/plugin.wit")?;
+        encoder.encode().context("its core module does not fit the component type that it carries")
+    })?;
     Ok(component.into())
 }
 
@@ -188,5 +221,10 @@ mod tests {
         assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
         let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
         assert!(broken.contains("core module"), "{broken}");
+        // The decoder of component types panics on this one.
+        for byte in 0..=u8::MAX {
+            let module = [b"\0asm\x01\0\0\0\0\x10\x0ecomponent-type", &[byte][..]].concat();
+            assert!(to_component(&module).is_err());
+        }
     }
 }

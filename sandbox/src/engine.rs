@@ -5,10 +5,10 @@
 //! or sleeps delays no other task, and it ends at its deadline.
 
 use crate::bindings::log;
+use crate::compiler::{Compiler, CompilerProgram};
 use crate::guest::{Guest, TABLE_ELEMENTS_MAX};
 use crate::limits::CallSetup;
 use anyhow::Result;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
@@ -32,7 +32,6 @@ const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The stack of the guest, and of its task, which also has the frames of host functions.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 const TASK_STACK_BYTES: usize = 1024 * 1024;
-const COMPILER_NICENESS: i32 = 10;
 
 /// The way in which instances get their memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +42,13 @@ pub enum Allocation {
     OnDemand,
 }
 
-/// The engine with its pool of instances and its compiler threads.
+/// The engine with its pool of instances and its compiler.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
-    compiler: ThreadPool,
+    compiler: Compiler,
+    /// The files that may be compiled at once: fewer than there are cores.
+    compilations: Semaphore,
     instances: u32,
     slots: Semaphore,
 }
@@ -86,7 +87,15 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        Ok(Self { engine, linker, compiler: compiler()?, instances, slots: Semaphore::new(instances as usize) })
+        let slots = Semaphore::new(instances as usize);
+        let compilations = Semaphore::new((cores() / 2).max(1));
+        Ok(Self { engine, linker, compiler: Compiler::threads()?, compilations, instances, slots })
+    }
+
+    /// Compiles plugin files with a program instead of threads of this process.
+    #[must_use]
+    pub fn with_compiler(self, program: CompilerProgram) -> Self {
+        Self { compiler: Compiler::Program(program), ..self }
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -97,16 +106,21 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Compiles a component. Blocks, for up to seconds.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
-        Ok(self.compiler.install(|| Component::from_binary(&self.engine, bytes))?)
+    /// Compiles a plugin file. Blocks, for up to minutes.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        self.compiler.compile(&self.engine, bytes)
     }
 
-    /// Returns the component of a result of [`Component::serialize`]; `None` if another engine made the result.
+    /// Returns the permits to compile.
+    pub(crate) fn compilations(&self) -> &Semaphore {
+        &self.compilations
+    }
+
+    /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.
     #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
-    pub(crate) fn restore(&self, compiled: &[u8]) -> Option<Component> {
-        // SAFETY: `Component::serialize` made these bytes and `CompiledCode` keeps them unchanged.
-        unsafe { Component::deserialize(&self.engine, compiled) }.ok()
+    pub(crate) fn restore(&self, compiled: &[u8]) -> Result<Component> {
+        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        Ok(unsafe { Component::deserialize(&self.engine, compiled) }?)
     }
 
     /// Returns the slots for instances of all plugins.
@@ -162,27 +176,17 @@ impl fmt::Debug for Sandbox {
     }
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Returns the number of slots that one plugin may take.
 fn share(instances: u32) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.max(instances as usize / 8).min(instances.div_ceil(2) as usize)
+    cores().max(instances as usize / 8).min(instances.div_ceil(2) as usize)
 }
 
-/// Returns the threads that compile: on half of the cores, with a lower priority than the threads that serve.
-fn compiler() -> Result<ThreadPool> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(cores.div_ceil(2))
-        .thread_name(|index| format!("compile-{index}"))
-        .start_handler(|_| {
-            // On Linux the priority is that of the thread. If the call fails, compiling only competes with serving.
-            let _ = rustix::process::nice(COMPILER_NICENESS);
-        })
-        .build()?;
-    Ok(pool)
-}
-
-fn engine_config(allocation: Allocation, instances: u32) -> Config {
+/// Returns the configuration of engines. Compiled code fits every engine, however it allocates instances.
+pub(crate) fn engine_config(allocation: Allocation, instances: u32) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.concurrency_support(false);
@@ -210,4 +214,15 @@ fn engine_config(allocation: Allocation, instances: u32) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allocation, Sandbox};
+
+    #[test]
+    fn compiled_code_does_not_depend_on_the_allocation() {
+        let compatibility = |allocation| Sandbox::with_allocation(allocation, 1, 0).unwrap().compatibility();
+        assert_eq!(compatibility(Allocation::Pooled), compatibility(Allocation::OnDemand));
+    }
 }

@@ -175,7 +175,7 @@ mod tests {
 
     fn instances(events_per_instance: u32) -> Instances {
         let sandbox = Arc::new(Sandbox::new(2, 1).unwrap());
-        let component = sandbox.compile(EMPTY_COMPONENT).unwrap();
+        let component = sandbox.restore(&sandbox.compile(EMPTY_COMPONENT).unwrap()).unwrap();
         let component = sandbox.linker().instantiate_pre(&component).unwrap();
         Instances::new(sandbox, component, NonZeroU32::new(events_per_instance).unwrap())
     }

@@ -5,12 +5,15 @@
 //!   gets a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
 //! - Domain values go in and come out. The results of plugins are checked here; the generated WIT types stay inside.
 //!
+//! - Files are compiled in a child process, if [`Sandbox::with_compiler`] names the program for it.
+//!
 //! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about
 //! the configuration, the store or HTTP: compiled code is kept by an implementation of [`CompiledCode`].
 
 mod actions;
 mod bindings;
 mod call;
+mod compiler;
 mod component;
 mod detail;
 mod engine;
@@ -24,13 +27,17 @@ mod outcome_json;
 mod playbook;
 mod plugin;
 mod problems;
+mod quiet;
 mod reading;
+mod shape;
 mod stored_incident;
 
 pub use call::{Call, CallError};
+pub use compiler::{CompilerProgram, compile_stdin};
 pub use component::{CompiledCode, FILE_BYTES_MAX, Kind, to_component};
 pub use engine::{Allocation, MEMORY_BYTES_MAX, Sandbox};
 pub use limits::PluginLimits;
 pub use log::{LogLine, forward_log};
 pub use notifier::{HttpRequest, Notification};
 pub use plugin::{Description, Plugin};
+pub use shape::is_cut_off;

@@ -1,5 +1,6 @@
 //! Plugin files, loaded as a host loads them.
 
+use crate::compile::on_all_cores;
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::name::is_name;
 use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
@@ -20,7 +21,7 @@ pub(super) struct Loaded {
 
 impl Loader {
     pub fn new() -> Result<Self> {
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?) })
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?.with_compiler(on_all_cores()?)) })
     }
 
     /// Loads a file.

@@ -1,0 +1,45 @@
+//! `hookmill compile`: compiles a plugin file in a process of its own. Other commands start it, so that a file that is too
+//! much for the compiler harms only this process.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use hookmill_sandbox::{CompilerProgram, compile_stdin};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// This program as it is running, also if its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
+
+/// The arguments of `hookmill compile`.
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// The number of threads [default: half of the cores]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Compile {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        compile_stdin(self.threads.map(NonZeroUsize::get))
+    }
+}
+
+/// Returns the compiler for hosts, which leaves half of the cores to payloads.
+pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
+    program(Vec::new())
+}
+
+/// Returns the compiler for commands that people wait for, which uses all cores.
+pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    program(vec!["--threads".into(), cores.to_string().into()])
+}
+
+fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {
+    let path = match Path::new(SELF).exists() {
+        true => PathBuf::from(SELF),
+        false => std::env::current_exe().context("cannot find the program of this process")?,
+    };
+    Ok(CompilerProgram { path, arguments: [vec!["compile".into()], options].concat() })
+}
