@@ -1,11 +1,10 @@
 //! Limits on plugins, each tested with a guest that exceeds it.
 
-use crate::guest::{component, guest, guest_for, guest_in, module, text, wit};
+use crate::guest::{guest, guest_in, wit};
 use crate::host::{Folder, eventually};
 use crate::outcome::{incident, returns};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::fs::File;
 
 /// A guest, the body of its payload, the resulting code, and words in the message.
 const FAILURES: &[(&str, &str, &str, &str)] = &[
@@ -344,94 +343,6 @@ sources:
     // The hanging calls take a second or two. If good events had to wait for them, only a few would be mapped.
     assert!(good > 10, "only {good} good events while the bad ones hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
-}
-
-/// An unusable plugin file is reported when it is loaded, with a remedy, and does not affect other plugins.
-#[tokio::test]
-async fn unusable_plugin_files_are_refused_with_a_reason() {
-    let old_shape = wit().replace("    tags: list<string>,\n    /// True if", "    /// True if");
-    let newer = wit().replace("plugin@0.1.0", "plugin@0.2.0");
-    assert!(old_shape != wit() && newer != wit());
-    let mapper = "hookmill:plugin/mapper-plugin";
-    let newer = guest_for("echo", &newer, &format!("{mapper}@0.2.0"));
-    let other_shape = guest_for("echo", &old_shape, &format!("{mapper}@0.1.0"));
-    let half = guest("echo");
-    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
-        ("text", text("echo").into_bytes(), &["text format", "hookmill plugin build"]),
-        ("text-component", b"(component)".to_vec(), &["text format"]),
-        ("empty-file", Vec::new(), &["not a WebAssembly binary"]),
-        ("half", half[..half.len() / 2].to_vec(), &[]),
-        ("bare", module("echo"), &["exports nothing", "SDK"]),
-        ("silent", guest("silent"), &["to-incidents"]),
-        (
-            "pre-release",
-            guest_for("echo", &wit().replace("plugin@0.1.0", "plugin@0.2.0-rc.1"), &format!("{mapper}@0.2.0-rc.1")),
-            &["0.2.0-rc.1", "0.1.0"],
-        ),
-        ("newer", newer, &["0.2.0", "0.1.0"]),
-        ("empty", component(&guest_in("empty", "empty")), &["hookmill:plugin/mapper@0.1.0"]),
-        ("other-shape", other_shape, &["trial"]),
-        ("reaches", guest_in("reaches", "reaching"), &["hookmill:guests/disk"]),
-        ("shy", guest("shy"), &["trial", "unreachable"]),
-    ];
-    let mut folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
-        .with("echo", &guest("echo"))
-        .with("whole", &component(&guest("echo")));
-    for (name, bytes, _) in &cases {
-        folder = folder.with(name, bytes);
-    }
-    File::create(folder.plugin("huge")).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
-    std::fs::write(folder.path("plugins/.hidden.wasm"), b"never looked at").unwrap();
-    std::fs::write(folder.path("plugins/notes.txt"), b"not a plugin").unwrap();
-    let host = folder.start().await;
-    let plugins = host.list("/api/plugins").await;
-    let find = |name: &str| plugins.iter().find(|plugin| plugin["name"] == name).unwrap_or_else(|| panic!("no {name}"));
-    let refused = cases.iter().map(|(name, _, words)| (*name, *words)).chain([("huge", &["67108864"][..])]);
-    for (name, words) in refused {
-        let plugin = find(name);
-        assert_eq!((&plugin["state"], &plugin["sha256"]), (&json!("refused"), &Value::Null), "{plugin}");
-        let error = plugin["error"].as_str().unwrap();
-        for word in words {
-            assert!(error.contains(word), "{name}: {error}");
-        }
-        host.logs(&format!("{name}.wasm refused: ")).await;
-        assert_eq!(host.metric(&format!("plugin_reloads_total{{plugin=\"{name}\",result=\"refused\"}}")).await, 1.0);
-    }
-    for name in ["echo", "whole"] {
-        let plugin = find(name);
-        assert_eq!((&plugin["state"], &plugin["error"]), (&json!("loaded"), &Value::Null), "{plugin}");
-        assert_eq!((&plugin["api_version"], &plugin["version"]), (&json!("0.1.0"), &json!("1.0")));
-    }
-    assert_eq!(plugins.len(), cases.len() + 3);
-    assert_eq!(host.post("good", "x").await.status_word(), "accepted");
-}
-
-/// A plugin whose `describe` never returns delays readiness only until its deadline.
-#[tokio::test]
-async fn readiness_waits_for_every_plugin_file() {
-    let folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
-        .with("echo", &guest("echo"))
-        .with("slow", &guest("slow"));
-    let host = folder.start_listening().await;
-    host.plugin_when("echo", |plugin| plugin["state"] == "loaded").await;
-    let (status, text) = host.get_open("/readyz").await;
-    assert_eq!((status, text.as_str()), (503, r#"{"status":"loading plugins"}"#));
-    assert_eq!(host.get_open("/healthz").await.0, 200);
-    assert_eq!(host.post("good", "meanwhile").await.status_word(), "accepted");
-    host.ready().await;
-    let slow = host.plugin_when("slow", |plugin| !plugin["error"].is_null()).await;
-    assert!(slow["error"].as_str().unwrap().contains("longer than"), "{slow}");
-}
-
-/// A plugin for an older or newer version of the same series loads.
-#[tokio::test]
-async fn a_plugin_for_a_compatible_interface_version_loads() {
-    let wit = wit().replace("plugin@0.1.0", "plugin@0.1.7");
-    let folder = Folder::new("sources: { lab: { scheme: none, plugin: echo } }")
-        .with("echo", &guest_for("echo", &wit, "hookmill:plugin/mapper-plugin@0.1.7"));
-    let host = folder.start().await;
-    host.plugin_when("echo", |plugin| plugin["api_version"] == "0.1.7" && plugin["state"] == "loaded").await;
-    assert_eq!(host.post("lab", "x").await.status_word(), "accepted");
 }
 
 /// A released version of the interface does not change.

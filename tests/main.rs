@@ -26,6 +26,7 @@ mod notifications;
 mod notifiers;
 mod outbound;
 mod playbooks;
+mod plugin_files;
 mod pressure;
 mod pull;
 mod releases;

@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 /// This program as it is running, also if its file was replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
 
+/// More threads would need more memory than a compiler may use.
+const THREADS_MAX: usize = 8;
+
 /// The arguments of `hookmill compile`.
 #[derive(Debug, Args)]
 pub(crate) struct Compile {
-    /// The number of threads [default: half of the cores]
+    /// The number of threads [default: 2]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
 }
@@ -25,7 +28,7 @@ impl Compile {
     }
 }
 
-/// Returns the compiler for hosts, which leaves half of the cores to payloads.
+/// Returns the compiler for hosts, which compile several files at once.
 pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
     program(Vec::new())
 }
@@ -33,7 +36,7 @@ pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
 /// Returns the compiler for commands that people wait for, which uses all cores.
 pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    program(vec!["--threads".into(), cores.to_string().into()])
+    program(vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()])
 }
 
 fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {

@@ -71,6 +71,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The folder of the plugins.
     pub plugins_dir: PathBuf,
+    /// Whether other users may be able to write in the plugins folder.
+    pub plugins_dir_shared: bool,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// The limits of the host and of one call of a plugin.
@@ -157,6 +159,7 @@ impl Config {
             admin_tls,
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
+            plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
             trust: Trust {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),
@@ -186,6 +189,7 @@ impl Config {
             ("admin_listen", self.admin_listen != other.admin_listen),
             ("data_dir", self.data_dir != other.data_dir),
             ("plugins_dir", self.plugins_dir != other.plugins_dir),
+            ("plugins_dir_shared", self.plugins_dir_shared != other.plugins_dir_shared),
             ("plugins_lock or plugins_key", self.trust != other.trust),
             ("limits", self.limits != Limits { dedup: self.limits.dedup, ..other.limits.clone() }),
             ("plugins", self.plugin_limits != other.plugin_limits),

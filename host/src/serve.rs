@@ -175,7 +175,8 @@ fn open_plugins(
 ) -> Result<PluginParts> {
     let (command_sender, commands) = mpsc::channel(1);
     let (refusal_sender, refusals) = mpsc::channel(WAITING_PLUGIN_REFUSALS);
-    let prover = Prover::new(store.clone(), sources.clone(), config.plugins_dir.clone(), config.proof.clone());
+    let (plugins_dir, trust) = (config.plugins_dir.clone(), config.trust.clone());
+    let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, config.proof.clone());
     let options = ReleaseOptions {
         data_dir: config.data_dir.clone(),
         trust: config.trust.clone(),
@@ -185,7 +186,7 @@ fn open_plugins(
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files = PluginFiles::new(config.plugins_dir.clone(), config.trust.lock.clone());
+    let files = PluginFiles::new(config.plugins_dir.clone(), config.plugins_dir_shared, config.trust.lock.clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })

@@ -1,8 +1,8 @@
 //! Compiles plugin files to native code: in this process, or in a child process that can use only so much memory and
 //! time, because a small file can make the compiler need more of both than a machine has.
 
-use crate::component::to_component;
-use crate::engine::{Allocation, engine_config};
+use crate::core_module::to_component;
+use crate::engine_config::{Allocation, engine_config};
 use crate::problems::cut;
 use crate::shape::check_shape;
 use anyhow::{Context, Result, anyhow};
@@ -24,8 +24,10 @@ const CPU_SECONDS_MAX: u64 = 120;
 /// The time after which a child process ends, however busy the machine is.
 const WALL_TIME_MAX: Duration = Duration::from_secs(300);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// The lowest priority: compiling takes only what serving leaves.
-const NICENESS: i32 = 19;
+/// Compiling takes little of what serving needs, and still ends on a busy machine.
+const NICENESS: i32 = 10;
+/// The threads that compile one file. As half as many files as there are cores are compiled at once, they use all cores.
+const THREADS: usize = 2;
 /// Exit codes of a child process.
 const REFUSED: i32 = 1;
 const OUT_OF_MEMORY: i32 = 3;
@@ -57,8 +59,8 @@ pub(crate) enum Compiler {
 
 impl Compiler {
     /// Returns a compiler that uses threads of this process.
-    pub fn threads() -> Result<Self> {
-        Ok(Self::Threads(threads(default_threads())?))
+    pub fn in_this_process() -> Result<Self> {
+        Ok(Self::Threads(thread_pool(THREADS)?))
     }
 
     /// Compiles a plugin file for an engine. Blocks, for up to minutes.
@@ -115,7 +117,8 @@ fn reason(status: ExitStatus, stderr: &[u8]) -> anyhow::Error {
     match (status.code(), status.signal().and_then(Signal::from_named_raw)) {
         (Some(REFUSED), _) => anyhow!("{text}"),
         (Some(OUT_OF_MEMORY), _) => memory(),
-        (Some(OUT_OF_TIME), _) => TooMuch(format!("{} s", WALL_TIME_MAX.as_secs())).into(),
+        // On a busy machine this can happen to every file.
+        (Some(OUT_OF_TIME), _) => anyhow!("the compiler did not end within {} s", WALL_TIME_MAX.as_secs()),
         (_, Some(Signal::XCPU)) => TooMuch(format!("{CPU_SECONDS_MAX} s of processor time")).into(),
         // A failed allocation aborts; the kernel kills a child that it has no memory for.
         (_, Some(Signal::ABORT | Signal::KILL | Signal::SEGV | Signal::BUS)) => memory(),
@@ -128,12 +131,12 @@ fn reason(status: ExitStatus, stderr: &[u8]) -> anyhow::Error {
 ///
 /// # Errors
 /// Returns an error if the file is not a valid plugin file.
-pub fn compile_stdin(threads_count: Option<usize>) -> Result<()> {
+pub fn compile_stdin(threads: Option<usize>) -> Result<()> {
     limit_this_process()?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
     let engine = Engine::new(&engine_config(Allocation::OnDemand, 1))?;
-    let compiler = Compiler::Threads(threads(threads_count.unwrap_or_else(default_threads))?);
+    let compiler = Compiler::Threads(thread_pool(threads.unwrap_or(THREADS))?);
     match compiler.compile(&engine, &bytes) {
         Ok(code) => Ok(std::io::stdout().lock().write_all(&code)?),
         Err(error) if is_out_of_memory(&error) => std::process::exit(OUT_OF_MEMORY),
@@ -169,13 +172,8 @@ fn limit_this_process() -> Result<()> {
     Ok(())
 }
 
-/// Returns the number of compiler threads: half of the cores.
-fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).div_ceil(2)
-}
-
 /// Returns threads with a lower priority than those that serve.
-fn threads(count: usize) -> Result<ThreadPool> {
+fn thread_pool(count: usize) -> Result<ThreadPool> {
     let pool = ThreadPoolBuilder::new()
         .num_threads(count)
         .thread_name(|index| format!("compile-{index}"))

@@ -4,10 +4,8 @@ use crate::bindings::interfaces;
 use crate::compiler::TooMuch;
 use crate::engine::Sandbox;
 use crate::guest::Guest;
-use crate::quiet::without_panic;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use hookmill_incident::words;
-use std::borrow::Cow;
 use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
@@ -132,29 +130,6 @@ impl PluginFile {
     }
 }
 
-/// Returns a component unchanged, and converts a core module that carries its component type to a component.
-///
-/// # Errors
-/// Returns an error if the bytes are neither.
-pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
-    const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
-    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
-    if bytes.starts_with(&COMPONENT) {
-        return Ok(bytes.into());
-    }
-    if !bytes.starts_with(&CORE) {
-        bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
-    }
-    let component = without_panic(|| {
-        let mut encoder = wit_component::ComponentEncoder::default()
-            .validate(true)
-            .module(bytes)
-            .context("it is a core module without a component type; build it against wit/plugin.wit")?;
-        encoder.encode().context("its core module does not fit the component type that it carries")
-    })?;
-    Ok(component.into())
-}
-
 /// Returns the kind of a plugin and the version of the interface that the plugin was built for.
 fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, String)> {
     let (mut found, mut seen) = (Vec::new(), Vec::new());
@@ -200,31 +175,11 @@ fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_compatible, to_component};
+    use super::is_compatible;
 
     #[test]
     fn only_versions_of_the_same_series_are_compatible() {
         assert!(["0.1.0", "0.1.7"].into_iter().all(is_compatible));
         assert!(!["0.2.0", "1.1.0", "0.2.0-rc.1", "0", ""].into_iter().any(is_compatible));
-    }
-
-    #[test]
-    fn core_modules_become_components_and_components_stay_as_they_are() {
-        let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
-        assert!(to_component(module).unwrap().starts_with(component));
-        assert_eq!(*to_component(component).unwrap(), *component);
-    }
-
-    #[test]
-    fn other_files_are_refused_with_a_remedy() {
-        let text = to_component(b"(component)").unwrap_err().to_string();
-        assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
-        let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
-        assert!(broken.contains("core module"), "{broken}");
-        // The decoder of component types panics on this one.
-        for byte in 0..=u8::MAX {
-            let module = [b"\0asm\x01\0\0\0\0\x10\x0ecomponent-type", &[byte][..]].concat();
-            assert!(to_component(&module).is_err());
-        }
     }
 }

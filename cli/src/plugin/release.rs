@@ -5,6 +5,7 @@ use crate::text::{clean, fields, utc};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, PluginWithVersions, Report};
+use hookmill_host::release::trust::signature_path;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 pub(crate) struct Diff {
     /// The name of the plugin
     name: String,
-    /// The file to compare with the live version [default: show the newest proof]
+    /// The file to compare with the live version, with its signature in FILE.sig if the host requires one [default: show
+    /// the newest proof]
     file: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
@@ -26,7 +28,10 @@ impl Diff {
         let answer = match &self.file {
             Some(file) => {
                 let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-                client.post_bytes(&["plugins", &self.name, "diff"], bytes)?
+                // A host with `plugins_key` compares only signed files.
+                let signature = std::fs::read_to_string(signature_path(file)).ok();
+                let signature = signature.map(|text| ("signature", text.trim().to_owned()));
+                client.post_bytes(&["plugins", &self.name, "diff"], signature.as_slice(), bytes)?
             }
             None => {
                 let plugin = read(&client.get(&["plugins", &self.name], &[])?)?;

@@ -28,6 +28,7 @@ pub(super) async fn check(
         return Err(HttpError::Forbidden);
     }
     request.extensions_mut().insert(Caller(name));
+    request.extensions_mut().insert(scope);
     Ok(next.run(request).await)
 }
 

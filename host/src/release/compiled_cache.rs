@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The end of the name of an entry that has the reason why a file is not compiled.
-const TOO_MUCH: &str = ".too-much";
+const TOO_MUCH: &str = ".refused";
 
 /// The cache of one data folder.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! The content of a proof's report: differences between two results, and the objection to a version that failed.
 
-use hookmill_store::{FieldChange, Report};
+use hookmill_store::{Difference, FieldChange, Report};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The number of changed fields of one payload that a report names.
 const FIELDS_MAX: usize = 20;
@@ -61,6 +62,21 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
+/// Removes what plugins said about their samples. Sample files are not payloads of the host's sources, and a plugin may
+/// quote all of a file.
+pub fn hide_samples(report: &mut Report) {
+    for differences in [&mut report.changed, &mut report.newly_failing, &mut report.newly_succeeding] {
+        for difference in differences.payloads.iter_mut().filter(|difference| is_sample(difference)) {
+            (difference.reason, difference.fields) = (None, Vec::new());
+        }
+    }
+}
+
+/// Returns whether a difference is about a sample: stored payloads have the id of their event instead of a name.
+fn is_sample(difference: &Difference) -> bool {
+    Uuid::parse_str(&difference.payload).is_err()
+}
+
 /// Returns one sentence on why the version of a report does not go live.
 pub fn objection(report: &Report) -> String {
     let name = &report.plugin.name;
@@ -73,7 +89,10 @@ pub fn objection(report: &Report) -> String {
     }
     let first = report.newly_failing.payloads.first();
     let first = first.map_or_else(String::new, |first| {
-        format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
+        // Everybody who may read sees this sentence, also in the log.
+        let reason = first.reason.as_ref().filter(|_| !is_sample(first));
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        format!("; first {} of {}{reason}", first.payload, first.source)
     });
     format!(
         "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \

@@ -1,0 +1,53 @@
+//! Plugin files that are core modules, as compilers for `wasm32-unknown-unknown` write them.
+
+use crate::quiet::without_panic;
+use anyhow::{Context, Result, bail};
+use std::borrow::Cow;
+
+/// Returns a component unchanged, and converts a core module that carries its component type to a component.
+///
+/// # Errors
+/// Returns an error if the bytes are neither.
+pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
+    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+    if bytes.starts_with(&COMPONENT) {
+        return Ok(bytes.into());
+    }
+    if !bytes.starts_with(&CORE) {
+        bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
+    }
+    let component = without_panic(|| {
+        let mut encoder = wit_component::ComponentEncoder::default()
+            .validate(true)
+            .module(bytes)
+            .context("it is a core module without a component type; build it against wit/plugin.wit")?;
+        encoder.encode().context("its core module does not fit the component type that it carries")
+    })?;
+    Ok(component.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_component;
+
+    #[test]
+    fn core_modules_become_components_and_components_stay_as_they_are() {
+        let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
+        assert!(to_component(module).unwrap().starts_with(component));
+        assert_eq!(*to_component(component).unwrap(), *component);
+    }
+
+    #[test]
+    fn other_files_are_refused_with_a_remedy() {
+        let text = to_component(b"(component)").unwrap_err().to_string();
+        assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
+        let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
+        assert!(broken.contains("core module"), "{broken}");
+        // The decoder of component types panics on this one.
+        for byte in 0..=u8::MAX {
+            let module = [b"\0asm\x01\0\0\0\0\x10\x0ecomponent-type", &[byte][..]].concat();
+            assert!(to_component(&module).is_err());
+        }
+    }
+}
