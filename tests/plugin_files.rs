@@ -38,8 +38,12 @@ async fn unusable_plugin_files_are_refused_with_a_reason() {
         ("other-shape", other_shape, &["trial"]),
         ("reaches", guest_in("reaches", "reaching"), &["hookmill:guests/disk"]),
         ("shy", guest("shy"), &["trial", "unreachable", "its log ends with: no settings"]),
-        // The decoder of component types panics on this one.
-        ("panics", b"\0asm\x01\0\0\0\0\x10\x0ecomponent-type\x04".to_vec(), &["core module"]),
+        // The encoder of components panics on an import of this name.
+        (
+            "panics",
+            wat::parse_str("(module (import \"__main_module__\" \"f\" (func)))").unwrap(),
+            &["cannot be converted"],
+        ),
     ];
     let folder = Folder::new("sources: { good: { scheme: none, plugin: echo } }")
         .with("echo", &guest("echo"))
