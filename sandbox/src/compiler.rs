@@ -184,3 +184,30 @@ fn thread_pool(count: usize) -> Result<ThreadPool> {
         .build()?;
     Ok(pool)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{OUT_OF_MEMORY, OUT_OF_TIME, REFUSED, TooMuch, reason};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    #[test]
+    fn the_end_of_a_compiler_says_what_is_wrong_with_the_file() {
+        let exited = |code: i32| ExitStatus::from_raw(code << 8);
+        let killed = ExitStatus::from_raw;
+        let (abort, kill, cpu_time) = (6, 9, 24);
+        let memory = "compiling it takes more than 2048 MiB of memory";
+        for (status, text, is_too_much) in [
+            (exited(REFUSED), "it is no component", false),
+            (exited(OUT_OF_MEMORY), memory, true),
+            (killed(abort), memory, true),
+            (killed(kill), memory, true),
+            (killed(cpu_time), "compiling it takes more than 120 s of processor time", true),
+            (exited(OUT_OF_TIME), "the compiler did not end within 300 s", false),
+            (exited(101), "the compiler failed with exit status: 101: it is no component", false),
+        ] {
+            let error = reason(status, b"error: it is no component\n");
+            assert_eq!((error.to_string().as_str(), error.is::<TooMuch>()), (text, is_too_much), "{status}");
+        }
+    }
+}
