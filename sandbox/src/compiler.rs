@@ -3,7 +3,7 @@
 
 use crate::core_module::to_component;
 use crate::engine_config::{Allocation, engine_config};
-use crate::problems::cut;
+use crate::sentences::cut;
 use crate::shape::check_shape;
 use anyhow::{Context, Result, anyhow};
 use rayon::{ThreadPool, ThreadPoolBuilder};

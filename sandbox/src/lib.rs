@@ -27,9 +27,9 @@ mod notifier;
 mod outcome_json;
 mod playbook;
 mod plugin;
-mod problems;
 mod quiet;
 mod reading;
+mod sentences;
 mod shape;
 mod stored_incident;
 

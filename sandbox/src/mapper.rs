@@ -6,6 +6,7 @@ use crate::component::{Interface, Kind};
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
 use crate::reading::reading;
+use crate::sentences::{SENTENCE_BYTES_MAX, cut};
 use hookmill_incident::{Event, Failure, FailureCode, NamedValue, Reading, Severity};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ impl Plugin {
         let incidents_max = self.compiled.limits.incidents;
         self.call_mapper(event, settings).await.map(|returned| match returned {
             Ok(outcome) => reading(outcome, severity_mapping, incidents_max),
-            Err(shapes::MappingError::Malformed(message)) => Err(Failure { code: FailureCode::Malformed, message }),
-            Err(shapes::MappingError::Unsupported(message)) => Err(Failure { code: FailureCode::Unsupported, message }),
+            Err(shapes::MappingError::Malformed(text)) => Err(failure(FailureCode::Malformed, &text)),
+            Err(shapes::MappingError::Unsupported(text)) => Err(failure(FailureCode::Unsupported, &text)),
         })
     }
 
@@ -57,6 +58,10 @@ impl Plugin {
         };
         self.compiled.call(event.received_at, event.id, call).await
     }
+}
+
+fn failure(code: FailureCode, text: &str) -> Failure {
+    Failure { code, message: cut(text, SENTENCE_BYTES_MAX).to_owned() }
 }
 
 fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {

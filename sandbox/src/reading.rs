@@ -5,7 +5,7 @@
 
 use crate::bindings::shapes;
 use crate::detail::detail;
-use crate::problems::{Problems, cut};
+use crate::sentences::{Sentences, cut};
 use hookmill_incident::{
     Failure, FailureCode, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique,
     Tlp, check_length, merge_repeats, timestamp,
@@ -28,14 +28,14 @@ pub(crate) fn reading(
     severity_mapping: &BTreeMap<String, Severity>,
     incidents_max: usize,
 ) -> Result<Reading, Failure> {
-    let shapes::Outcome { mut incidents, skipped, problems: mut reported } = outcome;
+    let shapes::Outcome { mut incidents, skipped, problems: reported } = outcome;
     let count = incidents.len();
     let left_out = incidents.split_off(incidents_max.min(count));
-    let mut problems = Problems::default();
+    let mut problems = Sentences::default();
     let mut observations = Vec::with_capacity(incidents.len());
     for (index, incident) in incidents.into_iter().enumerate() {
         if let Err(problem) = check_length("source-ref", &incident.source_ref, SOURCE_REF_BYTES_MAX) {
-            problems.add(format!("incident {} of {count}: {problem}", index + 1));
+            problems.add(&format!("incident {} of {count}: {problem}", index + 1));
             continue;
         }
         let name = cut(&incident.source_ref, NAME_BYTES_MAX).to_owned();
@@ -45,11 +45,9 @@ pub(crate) fn reading(
     if observations.is_empty() && count > 0 {
         return Err(Failure { code: FailureCode::InvalidIncident, message: problems.finish().join("; ") });
     }
-    if !left_out.is_empty() {
-        reported.push(too_many(count, &left_out));
-    }
-    reported.extend(problems.finish());
-    Ok(Reading { observations: merge_repeats(observations), skipped, problems: reported })
+    let left_out = (!left_out.is_empty()).then(|| too_many(count, &left_out));
+    let problems = [Sentences::bounded(&reported), left_out.into_iter().collect(), problems.finish()].concat();
+    Ok(Reading { observations: merge_repeats(observations), skipped: Sentences::bounded(&skipped), problems })
 }
 
 /// Returns the problem that names the incidents above the limit.
@@ -70,7 +68,7 @@ fn too_many(count: usize, left_out: &[shapes::Incident]) -> String {
 
 /// The checks of one incident's values.
 struct Checks<'a> {
-    problems: &'a mut Problems,
+    problems: &'a mut Sentences,
     /// The source-ref of the incident, shortened.
     incident: &'a str,
 }
@@ -108,7 +106,7 @@ impl Checks<'_> {
     }
 
     fn left_out(&mut self, problem: &str) {
-        self.problems.add(format!("incident `{}`: {problem}; left out", self.incident));
+        self.problems.add(&format!("incident `{}`: {problem}; left out", self.incident));
     }
 
     /// Returns the value, or leaves it out with a problem.
@@ -122,7 +120,7 @@ impl Checks<'_> {
             Ok(()) => Some(title),
             Err(problem) if title.is_empty() => self.keep(Err(problem)),
             Err(problem) => {
-                self.problems.add(format!("incident `{}`: {problem}; cut", self.incident));
+                self.problems.add(&format!("incident `{}`: {problem}; cut", self.incident));
                 Some(cut(&title, TITLE_BYTES_MAX).to_owned())
             }
         }

@@ -235,6 +235,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
     skipped: Array<string>,
     /**
      * The parts that should be incidents but could not be mapped, with reasons. Their event is stored as `partial`.
+     * The host keeps 50 reasons of each list and 512 bytes of each reason.
      */
     problems: Array<string>,
   }

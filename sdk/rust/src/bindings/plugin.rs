@@ -377,6 +377,7 @@ pub mod hookmill {
         /// The reasons why the payload or parts of it are not incidents.
         pub skipped: _rt::Vec::<_rt::String>,
         /// The parts that should be incidents but could not be mapped, with reasons. Their event is stored as `partial`.
+        /// The host keeps 50 reasons of each list and 512 bytes of each reason.
         pub problems: _rt::Vec::<_rt::String>,
       }
       impl ::core::fmt::Debug for Outcome {
