@@ -2,7 +2,7 @@
 # as CI does, `make soak` by hand before a release. `make demo` shows the main job on a fresh machine.
 # CONTRIBUTING.md has measured times.
 
-# The pinned toolchain; where it is missing and cannot be installed, the default one.
+# The pinned toolchain, or the default toolchain if the pinned one cannot be installed.
 ifeq ($(shell rustc --version 2>/dev/null),)
   ifneq ($(shell rustup --version 2>/dev/null),)
     export RUSTUP_TOOLCHAIN := $(firstword $(shell rustup default))
@@ -22,7 +22,7 @@ RUN_TESTS = cargo $(if $(shell cargo nextest --version 2>/dev/null),nextest run 
 # Bundled mappers that are not in Rust, whose payloads no cargo test runs.
 OTHERS = guardduty okta
 
-# How long each fuzz target runs.
+# The duration of each fuzz target.
 FUZZ_S = 30
 
 .NOTPARALLEL:
@@ -47,9 +47,10 @@ verify: test
 # The part of `make verify` that `make test` does not run.
 verify-rest: deny doc build benches outside fuzz sbom
 
-# Hours: long fuzzing, and a host that is killed under load over and over.
+# Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
 soak: mappers fuzz
+	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' mutations
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 
 lint: setup
@@ -68,7 +69,7 @@ outside: mappers
 bench: mappers
 	cargo bench --workspace
 
-# Compiles the benchmarks as they are measured.
+# Compiles the benchmarks with the profile in which they are measured.
 benches:
 	cargo bench --workspace --no-run
 
@@ -89,8 +90,8 @@ fuzz:
 	  done; \
 	done
 
-# Licences, sources and versions of the dependencies always; known vulnerabilities where the database of RustSec can be
-# fetched, which is a git repository on github.com.
+# Licences, sources and versions of the dependencies always; known vulnerabilities only if RustSec's database, a git
+# repository on github.com, can be fetched.
 deny:
 	./setup verify
 	cargo deny --workspace check bans licenses sources
@@ -100,7 +101,7 @@ deny:
 	  echo "SKIPPED: cargo deny check advisories: the database of RustSec cannot be fetched"; \
 	fi
 
-# The documentation has no broken links and no other warnings.
+# Checks that the documentation builds without warnings, such as broken links.
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
@@ -121,6 +122,6 @@ mappers: build
 build: setup
 	$(if $(filter debug,$(PROFILE)),cargo test --workspace --no-run,cargo build --release --workspace --bins)
 
-# Installs what is missing and lists it.
+# Installs missing programs and lists them.
 setup:
 	./setup

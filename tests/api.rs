@@ -154,7 +154,11 @@ async fn incidents_are_changed_and_deleted() {
         assert_eq!((answer.status, answer.error_code()), (status, code), "{body}");
         assert!(answer.body["error"]["message"].as_str().unwrap().contains(word), "{body}: {answer:?}");
     }
-    assert_eq!(host.get(&format!("/api/incidents/{id}")).await, noted.body, "what is refused changes nothing");
+    assert_eq!(
+        host.get(&format!("/api/incidents/{id}")).await,
+        noted.body,
+        "a refused request must not change anything"
+    );
     for unknown in ["INC-2026-9999", "INC-1999-0001", "INC-", "nonsense", answer.event_id()] {
         for (method, path) in [
             (Method::GET, format!("/api/incidents/{unknown}")),
@@ -224,7 +228,7 @@ async fn events_are_listed_shown_replayed_and_discarded() {
         let expected: Vec<&str> = expected.into_iter().map(|index: usize| all[index].as_str()).collect();
         let found: Vec<&str> = listed.iter().map(|event| event["id"].as_str().unwrap()).collect();
         assert_eq!(found, expected, "{query}");
-        assert!(listed.iter().all(|event| event["body"].is_null()), "lists have no bodies");
+        assert!(listed.iter().all(|event| event["body"].is_null()), "lists must not contain bodies");
     }
     for query in ["status=new", "code=nonsense", "incident=nonsense", "tag=x"] {
         assert_eq!(host.call(Method::GET, &format!("/api/events?{query}"), "").await.status, 400, "{query}");

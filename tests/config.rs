@@ -16,7 +16,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
     let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
     let secret = "secret: hunter2hunter2hunter2hunter2";
     let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
-    // The words that a user needs to correct the configuration.
+    // The texts that a user needs to correct the configuration.
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
         ("\nlimits: { deadline: 5 }".into(), &["line 2", "`deadline`", "deadline_ms"]),
@@ -61,7 +61,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ),
         (
             "destinations: { x: { type: file, path: no/such/folder/x } }".into(),
-            &["destinations.x", "`path`", "no folder"],
+            &["destinations.x", "`path`", "does not exist"],
         ),
         (notification("notify: [{ to: y }]"), &["notifications: n", "notify[0]", "`y`", "`destinations`"]),
         (notification("notify: []"), &["notifications: n", "1 to 32"]),
@@ -90,7 +90,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ("tls: { certificate: host.pem }".into(), &["line 1", "key"]),
         (
             format!("dedup_retention: 9m\n{}", with_secret("scheme: slack")),
-            &["sources.edr", "`dedup_retention`", "600 s in all", "`tolerance`"],
+            &["sources.edr", "`dedup_retention`", "600 s in total", "`tolerance`"],
         ),
         (with_secret("requests_per_second: 0"), &["line 2", "`requests_per_second`", "whole number from 1"]),
         ("plugins: { a: { memory_mib: much } }".into(), &["line 1", "`memory_mib`", "MiB from 1 to 1024"]),
@@ -130,7 +130,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (webhook("secret: hunter2hunter2"), &["webhooks.soc", "`secret`", "whsec_", "openssl rand"]),
         (webhook("secret: whsec_hunter2%"), &["webhooks.soc", "`secret`", "base64", "openssl rand"]),
         (webhook("secret: hunter2, secrets: [hunter2]"), &["webhooks.soc", "`secret` and `secrets`"]),
-        (webhook("signature: github"), &["webhooks.soc", "`signature`", "needs a `secret`"]),
+        (webhook("signature: github"), &["webhooks.soc", "`signature`", "`secret` is missing"]),
         (webhook("signature: githup, secret: hunter2"), &["`signature`", "`githup`", "standard-webhooks, github"]),
         (webhook("signature: github, secrets: [hunter2, hunter2]"), &["`signature`", "one secret"]),
         (webhook("signature: { type: hmac }, secret: hunter2"), &["`signature`", "needs a `header`"]),
@@ -236,33 +236,30 @@ fn unusable_pull_sources_are_refused_at_start() {
     let stream = "kind: opencti-stream, url: \"https://octi.example\"";
     for (keys, text) in [
         ("kind: pull", "`pull` is not one of: webhook, opencti-stream, graphql-poll, http-poll"),
-        ("kind: http-poll", "it needs a `url`"),
+        ("kind: http-poll", "`url` is missing"),
         ("kind: http-poll, url: \"ftp://a.example\"", "`url` begins with `ftp:`"),
-        ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` has a user name in it"),
-        ("kind: graphql-poll, url: \"https://soc.example/\"", "it needs a `query`"),
-        ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "it needs `items`"),
+        ("kind: http-poll, url: \"https://a:b@a.example\"", "`url` contains a user name"),
+        ("kind: graphql-poll, url: \"https://soc.example/\"", "`query` is missing"),
+        ("kind: graphql-poll, url: \"https://soc.example/\", query: a", "`items` is missing"),
         ("kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, next: /b", "variable `$after`"),
-        (stream, "it needs a `stream`"),
+        (stream, "`stream` is missing"),
         (
             &format!("{stream}, stream: a, secret: hunter2hunter2"),
-            "`secret` is nothing that a source of kind `opencti-stream` has",
+            "kind `opencti-stream` has no key `secret`; remove it",
         ),
-        (
-            &format!("{stream}, stream: a, interval: 5s"),
-            "`interval` is nothing that a source of kind `opencti-stream` has",
-        ),
+        (&format!("{stream}, stream: a, interval: 5s"), "kind `opencti-stream` has no key `interval`; remove it"),
         (&format!("{stream}, stream: a, consumer_count: 1000"), "`consumer_count` is 1000; at most 256"),
         (&format!("{stream}, stream: a, start: -0-0"), "`start`: `-0-0` is not"),
-        (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` on, which is `now`"),
+        (&format!("{stream}, stream: a, recover: 2026-01-31T08:00:00Z"), "`start` is `now`"),
         (
             "secret: a-secret-of-the-tests-only, url: \"https://soc.example/\"",
-            "`url` is nothing that a source of kind `webhook` has",
+            "kind `webhook` has no key `url`; remove it",
         ),
         (&format!("{poll}, interval: 10ms"), "`interval` is shorter than a second"),
         (&format!("{poll}, items: data.items"), "is not a position in a document"),
         (&format!("{poll}, token: a-token, auth: none"), "`token` and `auth` are both set"),
         (&format!("{poll}, next_parameter: after"), "set `next` too"),
-        (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of them"),
+        (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of the two"),
         (&format!("{poll}, headers: {{ host: a }}"), "the header `host` is the host's own"),
         (&format!("{poll}, ca: nowhere.pem"), "nowhere.pem"),
     ] {

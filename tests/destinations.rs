@@ -100,8 +100,8 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
         ("known-12", &asking_12.url, pem, None),
         ("known-13", &asking_13.url, pem, None),
         ("known-p12", &asking_13.url, p12, None),
-        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server wants a client certificate")),
-        ("stranger-12", &asking_12.url, stranger, Some("tls: the server does not take the client certificate")),
+        ("nobody-12", &asking_12.url, ", ca: ca.pem", Some("tls: the server requires a client certificate")),
+        ("stranger-12", &asking_12.url, stranger, Some("tls: the server rejects the client certificate")),
         ("plain", &plain_tls, ", ca: ca.pem", Some("tls: ")),
     ];
     let mut destinations: Vec<_> = cases.iter().map(|(name, url, keys, _)| (*name, (*url).clone(), *keys)).collect();
@@ -125,10 +125,10 @@ async fn receivers_over_tls_are_verified_and_get_a_client_certificate() {
         let error = delivery["attempts"][0]["error"].as_str().unwrap_or_default();
         assert!(error.contains(expected.unwrap_or_default()), "{name}: {delivery}");
     }
-    eventually("the server is heard", async || {
+    eventually("the server's answer must be reported", async || {
         let dead = delivery(&host, "nobody-13", "dead").await;
         let says_so = |attempt: &Value| {
-            attempt["error"].as_str().unwrap().starts_with("tls: the server wants a client certificate")
+            attempt["error"].as_str().unwrap().starts_with("tls: the server requires a client certificate")
         };
         if !dead["attempts"].as_array().unwrap().iter().any(says_so) {
             let retry = format!("/api/deliveries/{}/retry", dead["id"].as_str().unwrap());
@@ -152,10 +152,10 @@ async fn a_changed_authority_file_is_reloaded() {
     host.post("lab", incident(json!({"source-ref": "a"}))).await;
     delivery(&host, "soc", "dead").await;
     std::fs::write(folder.path("ca.pem"), "no certificate").unwrap();
-    host.logs("configuration not taken over").await;
+    host.logs("cannot apply the changed configuration").await;
     host.logs("`ca`").await;
     std::fs::write(folder.path("ca.pem"), next.0.pem()).unwrap();
-    host.logs("hookmill.yaml taken over").await;
+    host.logs("hookmill.yaml applied").await;
     host.post("lab", incident(json!({"source-ref": "b"}))).await;
     delivery(&host, "soc", "delivered").await;
     assert_eq!(receiver.received().len(), 1);
@@ -175,23 +175,23 @@ async fn unusable_certificate_files_are_refused() {
     std::fs::write(folder.path("old.jks"), [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]).unwrap();
     for (keys, words) in [
         ("ca: none.pem", &["`ca`", "none.pem", "No such file"][..]),
-        ("ca: empty.pem", &["`ca`", "empty.pem", "no certificate", "BEGIN CERTIFICATE"]),
-        ("ca: client.key", &["`ca`", "client.key", "no certificate"]),
+        ("ca: empty.pem", &["`ca`", "empty.pem", "does not contain a certificate", "BEGIN CERTIFICATE"]),
+        ("ca: client.key", &["`ca`", "client.key", "does not contain a certificate"]),
         ("ca: client.p12", &["`ca`", "client.p12", "PKCS#12", "`ca_password`"]),
         ("ca: client.p12, ca_password: hunter2", &["`ca`", "client.p12", "`ca_password`"]),
         ("ca: half.p12, ca_password: only a password", &["`ca`", "half.p12", "PKCS#12"]),
-        ("ca: client.pem, ca_password: hunter2", &["`ca`", "client.pem", "no PKCS#12", "remove `ca_password`"]),
+        ("ca: client.pem, ca_password: hunter2", &["`ca`", "client.pem", "not a PKCS#12 file", "remove `ca_password`"]),
         ("ca: old.jks, ca_password: hunter2", &["`ca`", "old.jks", "keytool -importkeystore"]),
-        ("client_certificate: client.pem", &["`client_certificate`", "client.pem", "no private key"]),
+        ("client_certificate: client.pem", &["`client_certificate`", "client.pem", "does not contain a private key"]),
         (
             "client_certificate: client.pem, client_key: other.key",
-            &["`client_certificate`", "client.pem", "does not go with"],
+            &["`client_certificate`", "client.pem", "does not match"],
         ),
         ("client_certificate: client.pem, client_key: none.key", &["`client_certificate`", "none.key", "No such file"]),
         ("client_certificate: client.p12", &["`client_certificate`", "client.p12", "`client_password`"]),
         (
             "client_certificate: no-key.p12, client_password: only a password",
-            &["`client_certificate`", "no-key.p12", "no private key"],
+            &["`client_certificate`", "no-key.p12", "does not contain a private key"],
         ),
         (
             "client_certificate: client.p12, client_password: only a password, client_key: client.key",
@@ -323,18 +323,18 @@ async fn failed_attempts_have_the_right_code() {
             "no-handshake",
             format!("https://{silent_at}/"),
             ", connect_timeout: 300ms".into(),
-            "timeout: no connection came up in time (0.3 s)",
+            "timeout: no connection was established in time (0.3 s)",
         ),
         ("cut", format!("http://{cut}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("half", format!("http://{half}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("cut-tls", format!("https://{cut}/"), String::new(), "tls: the connection was cut in the TLS handshake"),
-        ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is no HTTP"),
+        ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is not HTTP"),
         ("inner", "http://10.1.2.3./".into(), String::new(), "refused_address: 10.1.2.3 is not globally routable"),
         ("status", format!("http://{asks}/"), String::new(), "status: the server answered 407"),
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
         ("asks-https", https.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
         ("refuses", https.clone(), proxied(&refuses), "proxy: the proxy refuses to connect to the server"),
-        ("broken-proxy", https.clone(), proxied(&cut), "proxy: the proxy broke off"),
+        ("broken-proxy", https.clone(), proxied(&cut), "proxy: the proxy closed the connection"),
         ("no-proxy", https, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),
         ("no-proxy-http", http, proxied(&closed_at), "connect: at the proxy: cannot connect to 127.0.0.1:"),
         (

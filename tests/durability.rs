@@ -7,7 +7,8 @@ use crate::receiver::Receiver;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kills of one data folder. The environment variable `HOOKMILL_KILLS` asks for more, each `ROUNDS` of them in a new folder.
+/// Kills of one data folder. The environment variable `HOOKMILL_KILLS` sets a larger number; after each `ROUNDS` kills
+/// a new folder is used.
 const ROUNDS: usize = 4;
 
 fn configuration(receiver: &Receiver) -> String {

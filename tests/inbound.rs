@@ -187,7 +187,7 @@ async fn only_valid_signatures_are_accepted() {
             _ => {}
         }
     }
-    assert_eq!(host.list("/api/events").await.len(), accepted, "what is refused is not stored");
+    assert_eq!(host.list("/api/events").await.len(), accepted, "a refused payload must not be stored");
 }
 
 #[tokio::test]
@@ -230,7 +230,8 @@ async fn payloads_are_accepted_up_to_the_limit() {
     }
     for (source, max) in [("usual", MIB), ("large", 2 * MIB)] {
         let post = format!("POST /api/webhooks/{source} HTTP/1.1\r\n");
-        // A declared length that is too large is refused at once; an undeclared one when the limit is exceeded.
+        // A declared length that is too large is refused immediately; a body without a declared length is refused when
+        // it exceeds the limit.
         let declared = raw(&host, &format!("{post}content-length: {}", max + 1), b"");
         let chunk = [format!("{:x}\r\n", max + 1).into_bytes(), vec![b'x'; max + 1]].concat();
         let undeclared = raw(&host, &format!("{post}transfer-encoding: chunked"), &chunk);
@@ -254,7 +255,7 @@ async fn unknown_paths_and_sources_are_refused() {
     }
 }
 
-/// 503 is answered at once with `Retry-After`, and nothing is stored.
+/// 503 is answered immediately with `Retry-After`, and nothing is stored.
 #[tokio::test]
 async fn overload_is_answered_503_and_stores_nothing() {
     let folder = Folder::new(
@@ -339,7 +340,7 @@ async fn secrets_are_never_stored() {
     }
 }
 
-/// Of many identical requests at once exactly one has an effect, with or without a signing time.
+/// Of many identical concurrent requests, exactly one has an effect, with or without a signing time.
 #[tokio::test]
 async fn concurrent_repeats_have_one_effect() {
     let folder = Folder::new(&format!(

@@ -114,7 +114,7 @@ async fn creation_and_update_follow_the_rules() {
             &["Creation", "Update"],
         ),
         (
-            "missing fields stay",
+            "missing fields must not change",
             vec![
                 Payload(
                     json!({"changed-at": at(1), "title": "A", "description": "A", "severity": "high", "tlp": "red"}),
@@ -231,7 +231,7 @@ async fn creation_and_update_follow_the_rules() {
             &["Creation", "Update", "Update"],
         ),
         (
-            "false positives stay",
+            "false positives must not be reopened",
             vec![
                 Payload(json!({})),
                 Patch(json!({"status": "false_positive"})),
@@ -324,7 +324,7 @@ async fn reopening_after_the_limit_makes_a_new_incident() {
     assert_ne!(first["id"], later["id"]);
     let of_first = host.get(&format!("/api/incidents/{}", first["number"].as_str().unwrap())).await;
     assert_eq!(of_first["status"], "resolved");
-    // From then on payloads update the new incident, whatever their state.
+    // After that, payloads update the new incident, independent of their state.
     assert_eq!(post(json!({"source-ref": "a", "tags": ["x"]})).await["id"], later["id"]);
     assert_eq!(host.list("/api/incidents?source_ref=a").await.len(), 2);
 }

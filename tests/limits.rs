@@ -6,7 +6,7 @@ use crate::outcome::{incident, returns};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A guest, the body of its payload, the resulting code, and words in the message.
+/// A guest, the body of its payload, the resulting code, and texts that the message contains.
 const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("loops", "x", "deadline_exceeded", "longer than 300 ms"),
     ("sleeps", "x", "deadline_exceeded", "longer than 300 ms"),
@@ -102,19 +102,19 @@ sources:
         returns(&json!({"incidents": incidents}))
     };
     for (source, body, expected) in [
-        ("brisk", bytes(1), "deadline_exceeded: brisk 1.0: it took longer than 50 ms"),
+        ("brisk", bytes(1), "deadline_exceeded: brisk 1.0: the call took longer than 50 ms"),
         ("small", bytes(12), "mapped"),
-        ("small", bytes(13), "memory_exceeded: small 1.0: it needs more than 16 MiB of memory"),
+        ("small", bytes(13), "memory_exceeded: small 1.0: the call needs more than 16 MiB of memory"),
         ("usual", bytes(60), "mapped"),
-        ("usual", bytes(61), "memory_exceeded: usual 1.0: it needs more than 64 MiB of memory"),
+        ("usual", bytes(61), "memory_exceeded: usual 1.0: the call needs more than 64 MiB of memory"),
         ("wide", bytes(196), "mapped"),
-        ("wide", bytes(197), "memory_exceeded: wide 1.0: it needs more than 200 MiB of memory"),
+        ("wide", bytes(197), "memory_exceeded: wide 1.0: the call needs more than 200 MiB of memory"),
         ("brief", bytes(24), "mapped"),
-        ("brief", bytes(33), "output_too_large: brief 1.0: it passes more than output_mib to the host"),
+        ("brief", bytes(33), "output_too_large: brief 1.0: the call passes more than `output_mib` to the host"),
         ("few", incidents(2), "mapped"),
-        ("few", incidents(3), "partial: it returned 3 incidents; the first 2 are taken, 1 are left out: `2`"),
+        ("few", incidents(3), "partial: the mapper returned 3 incidents; the first 2 are taken, 1 are left out: `2`"),
         ("three", incidents(3), "mapped"),
-        ("three", incidents(4), "partial: it returned 4 incidents; the first 3 are taken, 1 are left out: `3`"),
+        ("three", incidents(4), "partial: the mapper returned 4 incidents; the first 3 are taken, 1 are left out: `3`"),
         ("many", incidents(101), "mapped"),
     ] {
         let answer = host.post(source, body).await;
@@ -341,7 +341,7 @@ sources:
         }
     }
     // The hanging calls take a second or two. If good events had to wait for them, only a few would be mapped.
-    assert!(good > 10, "only {good} good events while the bad ones hung");
+    assert!(good > 10, "only {good} good events were mapped while the bad events hung");
     assert_eq!(host.list("/api/incidents").await.len(), good);
 }
 
@@ -354,6 +354,6 @@ fn the_released_interface_is_unchanged() {
     let changes = std::fs::read_to_string(crate::guest::project("wit/CHANGES.md")).unwrap();
     let digest = hex::encode(Sha256::digest(&wit));
     let row = changes.lines().find(|line| line.starts_with(&format!("| `{package}` |")));
-    let row = row.unwrap_or_else(|| panic!("wit/CHANGES.md has no row for {package}"));
+    let row = row.unwrap_or_else(|| panic!("wit/CHANGES.md must have a row for {package}"));
     assert!(row.contains(&digest), "plugin.wit has {digest} and another version's number; {row}");
 }

@@ -1,4 +1,4 @@
-//! Senders that post signed payloads as fast as they are answered, and keep every answer.
+//! Senders that post signed payloads one after another without a pause, and keep every answer.
 
 use crate::host::{Answer, Host, send, signed, unix_s};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Load {
         .await;
     }
 
-    /// Stops the senders and returns what they sent.
+    /// Stops the senders and returns the payloads that they sent, with the answers.
     pub async fn end(self) -> Vec<Sent> {
         self.stop.store(true, Ordering::Relaxed);
         self.senders.join_all().await.into_iter().flatten().collect()

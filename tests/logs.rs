@@ -25,7 +25,7 @@ async fn lines_are_filtered_by_text() {
     assert_eq!(lines(&host, "?tail=1&filter=webhook").await, refused[1..]);
     let all = lines(&host, "").await;
     assert!(all[0].contains("hookmill listens on"), "{all:?}");
-    assert!(!all.iter().any(|line| line.contains("taken")), "nothing is logged of what is taken: {all:?}");
+    assert!(!all.iter().any(|line| line.contains("taken")), "accepted payloads must not be logged: {all:?}");
     assert_eq!(lines(&host, "?tail=99999999").await, all);
     assert_eq!(host.get("/api/logs?filter=nowhere").await, json!({"data": [], "next_cursor": null}));
     for query in ["tail=0", "tail=-1", "tail=many", "tail=", "tail=1&tail=2", "filter=a&filter=b", "limit=5"] {
@@ -43,7 +43,7 @@ async fn lines_are_filtered_by_text() {
     assert!(!success && errors.contains("a number from 1 to 10000"), "{errors}");
 }
 
-/// Lines of level `info` are kept, whatever level is written to standard error.
+/// Lines of level `info` are kept, independent of the level that is written to standard error.
 #[tokio::test]
 async fn lines_are_kept_apart_from_standard_error() {
     let folder = Folder::new("");

@@ -4,17 +4,20 @@
 //! The payload contains the mapper's result (`outcome.rs`), or the mapper is one of the small `guests/*.wat`. The
 //! bundled mappers are tested with real payloads in their own folders.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod guest;
 mod host;
 mod load;
+mod mutant;
 mod outcome;
 mod receiver;
 mod server;
 
 mod api;
+mod commands;
 mod config;
+mod coverage;
 mod destinations;
 mod durability;
 mod inbound;
@@ -22,6 +25,7 @@ mod incidents;
 mod limits;
 mod logs;
 mod mappers;
+mod mutations;
 mod notifications;
 mod notifiers;
 mod outbound;

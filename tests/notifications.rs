@@ -112,7 +112,7 @@ notifications:
     let sent = host.call(Method::POST, "/api/notifications/high/test", test(&low, true)).await;
     assert_eq!(sent.body["steps"][0]["sent"]["http_status"], 200, "{}", sent.body);
     assert_eq!(receiver.wait_for(2).await[1].path, "/hook/low");
-    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a trial is in no queue");
+    assert_eq!(host.list("/api/deliveries").await.len(), 1, "a dry run must not queue a delivery");
     for (name, body, status) in
         [("none", test(&low, false), 404), ("high", "{}".into(), 400), ("high", test("INC-1999-0001", false), 404)]
     {
@@ -131,7 +131,52 @@ notifications:
         "--token",
         "an-admin-token-of-the-tests",
     ]);
-    assert!(ok && said.contains("holds this back") && said.contains("PUT http://"), "{said} {error}");
+    assert!(ok && said.contains("does not match") && said.contains("PUT http://"), "{said} {error}");
+}
+
+/// The command reads the message of every type of destination, and the reason why there is none.
+#[tokio::test]
+async fn dry_runs_show_the_messages_of_every_type() {
+    let folder = folder(
+        "destinations:
+  chat: { type: slack, url: \"https://chat.example/a-secret-path\" }
+  hive: { type: thehive, url: \"https://hive.example\", auth: { type: bearer, token: a-token-that-nobody-sees } }
+  lines: { type: file, path: lines.jsonl }
+  mail: { type: email, url: \"smtp://mail.example\", from: soc@example.com, to: [ann@example.com] }
+notifications:
+  - { name: all, trigger: any, notify: [{ to: chat }, { to: hive }, { to: lines }, { to: mail }] }
+",
+    );
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a", "title": "Malware here"}))).await;
+    let number = answer.body["incident_number"].as_str().unwrap();
+    let arguments = [
+        "notification",
+        "test",
+        "all",
+        "--incident",
+        number,
+        "--url",
+        &host.url,
+        "--token",
+        "an-admin-token-of-the-tests",
+    ];
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok, "{text} {error}");
+    let shown = ["POST https://chat.example/…", "\"create\": {", "line: {", "From: soc@example.com", "Malware here"];
+    for shown in shown {
+        assert!(text.contains(shown), "no `{shown}` in {text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+
+    let path = format!("/api/incidents/{number}");
+    assert_eq!(host.call(Method::PATCH, &path, r#"{"severity": "critical"}"#).await.status, 200);
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok && text.contains("\"update\": {"), "{text} {error}");
+
+    assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
+    let (ok, text, error) = folder.run(&arguments);
+    assert!(ok && text.contains("skipped: an alert is kept when its incident is deleted"), "{text} {error}");
 }
 
 /// Deliveries of one incident arrive in order and do not block those of another.
@@ -165,7 +210,12 @@ async fn changes_of_an_incident_wait_for_each_other() {
         objects.map(|object| word(&object["source_ref"]) + " " + &word(&object["status"])).collect()
     };
     assert_eq!(told(&ordered), ["a new", "b new", "a new", "a triaged", "a in_progress"]);
-    assert_eq!(told(&any).last().unwrap(), "a new", "without an order what failed comes last: {:?}", told(&any));
+    assert_eq!(
+        told(&any).last().unwrap(),
+        "a new",
+        "without order, the failed delivery arrives last: {:?}",
+        told(&any)
+    );
 }
 
 /// A receiver that only fails is paused, then disabled. Once it is enabled, dead letters can be sent.
@@ -185,7 +235,7 @@ notifications:
     for reference in ["a", "b", "c"] {
         host.post("lab", incident(json!({"source-ref": reference}))).await;
     }
-    host.logs("destination left alone").await;
+    host.logs("destination paused").await;
     assert_eq!(broken.received().len(), 10, "ten failures in a row are enough");
     let failing = || async { host.get("/api/destinations").await["data"][0].clone() };
     let state = failing().await;
@@ -205,7 +255,7 @@ notifications:
     assert!(ok && said.contains("broken is enabled"), "{said}");
     let (ok, said, _) =
         folder.run(&[&["deliveries", "retry", "--dead", "--destination", "broken"], &as_admin[..]].concat());
-    assert!(ok && said.contains("3 are due again"), "{said}");
+    assert!(ok && said.contains("3 deliveries are due again"), "{said}");
     eventually("they arrive", async || (broken.received().len() == 14).then_some(())).await;
     let delivered = eventually("they are recorded", async || {
         Some(host.list("/api/deliveries?destination=broken&status=delivered").await).filter(|list| list.len() == 3)
@@ -232,9 +282,9 @@ async fn deliveries_of_removed_notifications_end() {
     receiver.wait_for(1).await;
     folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n{destination}"));
     host.signal("HUP");
-    host.logs("taken over").await;
+    host.logs("hookmill.yaml applied").await;
     let dead = eventually("it is dead", async || host.list("/api/deliveries?status=dead").await.pop()).await;
-    assert!(dead["error"].as_str().unwrap().contains("`n` is not configured any more"), "{dead}");
+    assert!(dead["error"].as_str().unwrap().contains("`n` is no longer configured"), "{dead}");
     assert_eq!(receiver.received().len(), 1);
 }
 
@@ -262,7 +312,7 @@ notifications:
     assert_eq!((&*received[0].bytes, received[0].header("content-type")), ("any \u{1} bytes".as_bytes(), "text/x-odd"));
     let bad = host.post("lab", incident(json!({"source-ref": ""}))).await;
     folder.put("broken", b"no plugin");
-    let told = eventually("all three are told", async || {
+    let told = eventually("all three must receive a message", async || {
         let told = operators.received();
         (told.len() >= 3).then_some(told)
     })

@@ -28,7 +28,7 @@ fn renders() -> Vec<u8> {
     guest_of_kind("renders", "notifier")
 }
 
-/// Creates an incident whose description tells the notifier which request to make. Returns the incident's id.
+/// Creates an incident whose description defines the request that the notifier makes. Returns the incident's id.
 async fn create(host: &Host<'_>, name: &str, description: String) -> String {
     let answer = host.post("lab", incident(json!({"source-ref": name, "description": description}))).await;
     assert_eq!(answer.status_word(), "accepted", "{answer:?}");
@@ -62,10 +62,10 @@ async fn the_request_is_the_one_that_the_notifier_returns() {
     let received = receiver.wait_for(2).await.pop().unwrap();
     assert_eq!((received.path.as_str(), received.header("content-type")), ("/hook", "application/json"));
 
-    // If there is nothing to send, the delivery ends and says so.
+    // If there is nothing to send, the delivery ends and its attempt shows the reason.
     let id = create(&host, "c", request(&json!(null))).await;
     let skipped = delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;
-    assert_eq!(skipped["attempts"][0]["error"], "its notifier sends nothing of this");
+    assert_eq!(skipped["attempts"][0]["error"], "the notifier sends nothing for this entry");
     assert_eq!(skipped["attempts"][0]["http_status"], Value::Null);
     assert_eq!(host.metric("deliveries_total{destination=\"chat\",result=\"skipped\"}").await, 1.0);
     assert_eq!(receiver.received().len(), 2);
@@ -96,12 +96,16 @@ async fn a_request_that_is_not_allowed_fails_the_attempt() {
         ("other port", with("url", json!("http://127.0.0.1:1/")), "another scheme, host or port"),
         ("file", with("url", json!("file:///etc/passwd")), "another scheme, host or port"),
         ("long URL", with("url", json!("/".repeat(4097))), "4097 bytes"),
-        ("host", with("headers", json!({"Host": "x"})), "`host` is not a notifier's to set"),
+        ("host", with("headers", json!({"Host": "x"})), "cannot set the header `host`"),
         ("signature", with("headers", json!({"Webhook-Signature": "x"})), "`webhook-signature`"),
-        ("authorization", with("headers", json!({"Authorization": "x"})), "`authorization` is not a notifier's to set"),
-        ("user name", with("url", json!(format!("{}/x", receiver.url.replace("//", "//a:b@")))), "a user name in it"),
-        ("bad header", with("headers", json!({"X": "a\r\nb: c"})), "no valid value"),
-        ("bad name", with("headers", json!({"a b": "c"})), "no valid name"),
+        ("authorization", with("headers", json!({"Authorization": "x"})), "cannot set the header `authorization`"),
+        (
+            "user name",
+            with("url", json!(format!("{}/x", receiver.url.replace("//", "//a:b@")))),
+            "contains a user name",
+        ),
+        ("bad header", with("headers", json!({"X": "a\r\nb: c"})), "invalid value"),
+        ("bad name", with("headers", json!({"a b": "c"})), "invalid name"),
         ("many", with("headers", Value::Object(many)), "51 headers"),
         ("large", with("headers", json!({"x": "y".repeat(17_000)})), "bytes; at most 16384"),
     ];
@@ -121,7 +125,7 @@ async fn deliveries_wait_for_a_missing_notifier() {
     let host = folder.start().await;
     let id = create(&host, "a", request(&json!({"method": "POST", "body": "{}"}))).await;
     let pending = delivery(&host, &id, |delivery| !delivery["attempts"].as_array().unwrap().is_empty()).await;
-    assert_eq!(pending["attempts"][0]["error"], "request: its notifier: plugin `renders` is not loaded");
+    assert_eq!(pending["attempts"][0]["error"], "request: notifier: plugin `renders` is not loaded");
     folder.put("renders", &renders());
     host.plugin_when("renders", |plugin| plugin["kind"] == "notifier").await;
     delivery(&host, &id, |delivery| delivery["status"] == "delivered").await;

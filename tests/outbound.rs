@@ -52,7 +52,7 @@ async fn audit_entries_have_the_format_of_thehives_webhooks() {
     signed.wait_for(1).await;
     let patched = host.call(Method::PATCH, &path, r#"{"status": "triaged", "note": "seen"}"#).await;
     signed.wait_for(2).await;
-    // This changes nothing, so there is no entry and no delivery.
+    // This payload changes nothing, so there is neither an entry nor a delivery.
     assert_eq!(host.call(Method::PATCH, &path, r#"{"status": "triaged"}"#).await.body["revision"], 2);
     assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
     let received = signed.wait_for(3).await;
@@ -226,7 +226,7 @@ async fn pile_up(host: &Host<'_>, count: usize) {
 async fn take_over(host: &Host<'_>, folder: &Folder, webhooks: &str) {
     folder.configure(&format!("sources: {{ lab: {{ scheme: none, plugin: returns }} }}\nwebhooks:\n{webhooks}"));
     host.signal("HUP");
-    host.logs("taken over").await;
+    host.logs("hookmill.yaml applied").await;
 }
 
 /// All waiting deliveries of a disabled or removed destination become dead and are listed.
@@ -246,10 +246,11 @@ async fn waiting_deliveries_of_a_disabled_or_removed_destination_become_dead() {
     let pending = host.list("/api/deliveries?destination=removed&status=pending").await;
     assert!(pending.is_empty(), "{pending:?}");
     let dead = host.list("/api/deliveries?destination=removed&status=dead&limit=1").await;
-    assert!(dead[0]["error"].as_str().unwrap().contains("not configured any more"), "{}", dead[0]);
+    assert!(dead[0]["error"].as_str().unwrap().contains("no longer configured"), "{}", dead[0]);
 }
 
-/// After a pause that a receiver asked for, the oldest deliveries come first, even if newer ones were already loaded.
+/// After a pause that a receiver requested, the oldest deliveries are sent first, even if newer deliveries were already
+/// loaded.
 #[tokio::test]
 async fn after_a_pause_the_oldest_come_first() {
     let pause = || [Reply::With(503, "retry-after", "1".into())];
@@ -283,7 +284,7 @@ async fn retry_after_extends_the_wait() {
     assert!(pending["next_attempt_at"].is_string(), "{pending}");
     assert_eq!(host.metric("delivery_queue_depth{destination=\"busy\"}").await, 1.0);
     let received = receiver.wait_for(2).await;
-    assert!(received[1].at - received[0].at >= Duration::from_millis(2900), "it came back too early");
+    assert!(received[1].at - received[0].at >= Duration::from_millis(2900), "the retry came too early");
     let (first, second) = (verify(&received[0]), verify(&received[1]));
     assert!(first.0 == second.0 && first.1 < second.1, "the same id, a fresh time: {first:?} {second:?}");
 }
@@ -304,7 +305,7 @@ async fn a_slow_receiver_does_not_delay_others() {
     }
     fast.wait_for(20).await;
     slow.wait_for(2).await;
-    assert_eq!(slow.received().len(), 2, "no more at once than its concurrency");
+    assert_eq!(slow.received().len(), 2, "no more concurrent attempts than `concurrency`");
     eventually("all of the fast one's are recorded", async || {
         (host.list("/api/deliveries?status=pending").await.len() == 20).then_some(())
     })
@@ -313,7 +314,7 @@ async fn a_slow_receiver_does_not_delay_others() {
     // It delays shutdown by `drain_timeout` at most.
     host.terminate();
     assert_eq!(host.end().await.code(), Some(0));
-    host.logs("still in flight").await;
+    host.logs("stopped before all requests and deliveries were finished").await;
 }
 
 /// Addresses that are not globally routable are refused in every spelling, unless the destination allows them.

@@ -71,7 +71,7 @@ pub fn judgement(actions: &Value) -> String {
     image.letters()
 }
 
-/// Returns the description that makes `guests/renders.wat` return this request. Null is no request, a text is the
+/// Returns the description that makes `guests/renders.wat` return this request. Null means no request; a text is the
 /// notifier's error. `headers` is an object of strings.
 pub fn request(request: &Value) -> String {
     let mut image = Image(vec![0; 44]);
@@ -175,7 +175,7 @@ impl Image {
         let (pointer, length) = match text {
             Value::Array(raw) => (raw[0].as_u64().unwrap() as usize, raw[1].as_u64().unwrap() as usize),
             text => {
-                let bytes = text.as_str().unwrap_or_else(|| panic!("{text} is no text")).as_bytes();
+                let bytes = text.as_str().unwrap_or_else(|| panic!("{text} is not a text")).as_bytes();
                 (BASE + self.append(bytes.len()), bytes.len())
             }
         };

@@ -61,7 +61,7 @@ async fn all_actions_make_one_audit_entry_that_names_the_playbook() {
     assert_eq!((&note["by"], &note["text"]), (&json!("playbook judges"), &json!("why")));
     let triage = &shown["triage"];
     assert_eq!((&triage["playbook"], &triage["plugin"]["name"]), (&json!("judges"), &json!("judges")));
-    assert_eq!(triage["problems"], json!(["there is no destination `nowhere`"]));
+    assert_eq!(triage["problems"], json!(["unknown destination `nowhere`"]));
 
     // There is one entry, with the request id of the event that made the incident, and it is delivered.
     let entries = audit(&host, &path).await;
@@ -111,7 +111,7 @@ async fn triage_requests_survive_a_restart() {
     let waiting = triaged(&host, &path, "waiting").await;
     assert_eq!(waiting["triage"]["error"], json!({"code": "not_loaded", "message": "plugin `judges` is not loaded"}));
     assert_eq!(host.metric("triage_waiting").await, 2.0);
-    host.logs("incidents wait for their playbook: plugin `judges` is not loaded").await;
+    host.logs("incidents wait for a playbook: plugin `judges` is not loaded").await;
     assert_eq!(host.get("/api/sources/lab").await["playbook_error"], "plugin `judges` is not loaded");
     let asked = host.call(Method::POST, &format!("{path}/triage"), "").await;
     assert_eq!((asked.status, asked.error_code()), (409, "conflict"), "{asked:?}");
@@ -129,7 +129,8 @@ async fn triage_requests_survive_a_restart() {
     folder.put("judges", &judges());
     let host = folder.start().await;
     // A plugin changes its kind only by `promote`.
-    let refused = |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("it is a playbook"));
+    let refused =
+        |plugin: &Value| plugin["error"].as_str().is_some_and(|error| error.contains("the file is a playbook"));
     assert_eq!(host.plugin_when("judges", refused).await["kind"], "mapper");
     let promoted = host.call(Method::POST, "/api/plugins/judges/promote", "").await;
     assert_eq!(promoted.status, 200, "{promoted:?}");
@@ -140,9 +141,9 @@ async fn triage_requests_survive_a_restart() {
     assert_eq!((&shown["severity"], &shown["triage"]["error"]), (&json!("high"), &json!(null)));
     let shown = triaged(&host, &late, "skipped").await;
     assert_eq!((&shown["severity"], &shown["status"]), (&json!("medium"), &json!("in_progress")));
-    assert_eq!(shown["triage"]["problems"], json!(["the incident was in_progress by then"]));
+    assert_eq!(shown["triage"]["problems"], json!(["the status of the incident was already in_progress"]));
     assert_eq!(host.metric("triage_waiting").await, 0.0);
-    // A request by hand is served.
+    // A manual request is processed.
     let asked = host.call(Method::POST, &format!("{late}/triage"), r#"{"playbook": "judges"}"#).await;
     assert_eq!((asked.status, &asked.body["triage"]["status"]), (202, &json!("waiting")), "{asked:?}");
     assert_eq!(triaged(&host, &late, "done").await["severity"], "high");
@@ -210,7 +211,7 @@ async fn a_failing_playbook_affects_its_own_triage_only() {
         "--token",
         crate::host::ADMIN_TOKEN,
     ]);
-    assert!(success && text.contains("judges will look at INC-"), "{text}{errors}");
+    assert!(success && text.contains("judges will be called for INC-"), "{text}{errors}");
     triaged(&host, asked, "done").await;
     assert_eq!(host.get(&retried[0]).await["triage"]["status"], "failed");
     folder.put("judges", &at_version(judges(), "1.1"));

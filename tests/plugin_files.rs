@@ -35,9 +35,9 @@ async fn unusable_plugin_files_are_refused_with_a_reason() {
         ),
         ("newer", newer, &["0.2.0", "0.1.0"]),
         ("empty", component(&guest_in("empty", "empty")), &["hookmill:plugin/mapper@0.1.0"]),
-        ("other-shape", other_shape, &["trial"]),
+        ("other-shape", other_shape, &["`describe`"]),
         ("reaches", guest_in("reaches", "reaching"), &["hookmill:guests/disk"]),
-        ("shy", guest("shy"), &["trial", "unreachable", "its log ends with: no settings"]),
+        ("shy", guest("shy"), &["`describe`", "unreachable", "its log ends with: no settings"]),
         // The encoder of components panics on an import of this name.
         (
             "panics",
@@ -90,13 +90,16 @@ async fn a_file_that_is_too_much_for_the_compiler_is_refused_once() {
     host.ready().await;
     let refusal = |plugin: &Value| plugin["error"].as_str().unwrap_or_default().to_owned();
     let hog = host.plugin_when("hog", |plugin| !plugin["error"].is_null()).await;
-    let reason = "compiling it takes more than 2048 MiB of memory";
+    let reason = "compiling the file takes more than 2048 MiB of memory";
     assert_eq!(refusal(&hog), reason);
     drop(host);
 
     let host = folder.start().await;
     let hog = host.plugin_when("hog", |plugin| !plugin["error"].is_null()).await;
-    assert_eq!(refusal(&hog), format!("{reason}, as was found before; `hookmill plugin promote hog` tries again"));
+    assert_eq!(
+        refusal(&hog),
+        format!("{reason}, as an earlier attempt showed; `hookmill plugin promote hog` tries again")
+    );
     assert_eq!(host.post("good", "afterwards").await.status_word(), "accepted");
 }
 

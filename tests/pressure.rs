@@ -1,4 +1,4 @@
-//! Misbehaving senders, and too many of them. Connections, heads, bodies and rates are limited, and a well-behaved
+//! Misbehaving senders, and too many senders. Connections, heads, bodies and rates are limited, and a well-behaved
 //! sender within the limits is always served. The last test has 10,000 connections.
 
 use crate::guest::{guest, guest_in};
@@ -66,14 +66,14 @@ impl Wire {
     /// Waits until the host has closed the connection.
     async fn closed(&mut self) {
         let closed = async { while self.0.read_u8().await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(60), closed).await.expect("the connection stays open");
+        tokio::time::timeout(Duration::from_secs(60), closed).await.unwrap();
     }
 
     /// Returns whether the host has closed the connection.
     fn is_closed(&self) -> bool {
         match self.0.try_read(&mut [0]) {
             Ok(0) => true,
-            Ok(_) => panic!("bytes that nobody asked for"),
+            Ok(_) => panic!("bytes that were not requested"),
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         }
     }
@@ -175,7 +175,7 @@ async fn the_memory_of_bodies_is_bounded() {
     assert_eq!(host.post("lab", vec![b'x'; 100_000]).await.status, 202);
 
     // While both bodies arrive, either may take the remaining memory; if the large one is refused, it is sent again.
-    let (mut large, refused) = eventually("a body for which there is no memory", async || {
+    let (mut large, refused) = eventually("a body that exceeds the memory for bodies", async || {
         let mut large = Wire::to(&host).await;
         large.send_head("lab", "content-length: 1000000\r\n").await;
         large.send(vec![b'x'; 999_999]).await;
@@ -217,7 +217,7 @@ async fn idle_connections_give_way_to_new_ones() {
         assert!((1..=16).contains(&open), "{sent:?}: {open} are open");
     }
     kept.closed().await;
-    host.logs("those that wait longest").await;
+    host.logs("those that have waited longest").await;
 }
 
 /// If all connections are working, the next one waits until one is done.
@@ -264,7 +264,7 @@ sources:
     assert_eq!(host.post("other", "of another source").await.status, 202);
 
     // A refused payload can be sent again and is then accepted.
-    eventually("a place in another second", async || {
+    eventually("a free slot in another second", async || {
         let answer = host.signed("slow", "once more").await;
         if answer.status != 202 {
             limited(&answer);
@@ -339,7 +339,7 @@ async fn unreadable_requests_are_refused_in_the_common_shape() {
     assert_eq!((answer.status, answer.error_code()), (413, "payload_too_large"));
 }
 
-/// Shutdown closes idle connections at once and waits for requests in progress.
+/// Shutdown closes idle connections immediately and waits for requests in progress.
 #[tokio::test]
 async fn shutdown_waits_for_requests_in_progress_only() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
@@ -373,11 +373,11 @@ async fn shutdown_waits_for_requests_in_progress_only() {
 }
 
 const MANY: usize = 10_000;
-/// The memory that an unused connection may take, and one that waits for its next request.
+/// The memory limits of an unused connection and of a connection that waits for its next request.
 const SILENT_BYTES_MAX: f64 = 8.0 * 1024.0;
 const KEPT_BYTES_MAX: f64 = 40.0 * 1024.0;
 
-/// 10,000 idle connections, before and after one request each: a sender is served meanwhile, and the host's memory
+/// 10,000 idle connections, before and after one request each: another sender is still served, and the host's memory
 /// stays limited.
 #[tokio::test]
 async fn ten_thousand_idle_connections() {
@@ -411,6 +411,6 @@ async fn ten_thousand_idle_connections() {
     assert_eq!(host.post("lab", "kept").await.status, 202);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     let kept = each(host.resident_bytes());
-    eprintln!("a silent connection costs {silent:.0} bytes, one that was used {kept:.0}");
+    eprintln!("a silent connection costs {silent:.0} bytes, a used connection {kept:.0}");
     assert!(silent < SILENT_BYTES_MAX && kept < KEPT_BYTES_MAX, "{silent} {kept}");
 }

@@ -50,7 +50,7 @@ async fn a_stream_is_read_and_resumed_at_its_position() {
     let frames = [
         "retry: 10\n\nevent: connected\ndata: {\"connectionId\":\"c\"}\n\n".to_owned(),
         frame("1700000000005-0", "create", "a"),
-        // The object that b depends on comes under b's id.
+        // The object that b depends on is sent under b's id.
         frame("1700000000006-0", "create", "dependency"),
         frame("1700000000006-0", "create", "b"),
         ": nothing\n\nid: 1700000000006-0\nevent: heartbeat\ndata: \"2026-01-31T08:00:00Z\"\n\n".to_owned(),
@@ -113,7 +113,7 @@ async fn failures_of_a_server_are_shown_and_recovered_from() {
         ("stream", Page::status(401, "who are you"), "status", "the server answered 401 Unauthorized: who are you"),
         ("stream", Page::status(410, "This live stream is stopped"), "status", "410 Gone: This live stream is stopped"),
         ("stream", Page::status(500, ""), "status", "500"),
-        ("stream", Page::status(200, "<html>"), "answer", "no event stream"),
+        ("stream", Page::status(200, "<html>"), "answer", "not an event stream"),
         (
             "poll",
             Page::status(404, "no /items?token=a-secret-of-the-url"),
@@ -182,7 +182,7 @@ async fn a_stream_that_ends_or_is_silent_is_reconnected() {
     let source = source_when(&host, "octi", |source| source["accepted"] == 2).await;
     assert_eq!(source["last_error"], Value::Null);
     let source = source_when(&host, "octi", |source| !source["last_error"].is_null()).await;
-    assert_eq!(source["last_error"]["message"], "the server said nothing in time (1 s)");
+    assert_eq!(source["last_error"]["message"], "the server sent nothing in time (1 s)");
     server.asked(4).await;
     host.terminate();
 }
@@ -212,7 +212,7 @@ async fn a_poll_asks_for_new_items_and_stores_each_once() {
     assert_eq!(bodies(&host, "items").await, [r#"{"id":1}"#, r#"{"id":12345678901234567890}"#, r#"{"id":3}"#]);
     assert!(source["duplicates"].as_u64().unwrap() >= 1);
     let asked: Vec<i64> = server.asked(6).await.iter().map(|asked| since(&asked.line)).collect();
-    // After a failure the next poll asks from the last successful one.
+    // After a failure, the next poll starts from the last successful one.
     assert!(
         asked[1] > asked[0] && asked[1..=4].iter().all(|since| *since == asked[1]) && asked[5] > asked[1],
         "{asked:?}"
@@ -374,21 +374,21 @@ async fn a_dry_run_shows_the_next_poll_and_stores_nothing() {
     source_when(&host, "items", |source| source["accepted"] == 2).await;
     source_when(&host, "octi", |source| source["accepted"] == 2).await;
     items.answer_next([Page::json(&json!([{"a": 2}, {"a": 3}]))]);
-    let stages = |trial: &Value| -> Vec<String> {
-        let stages = trial["stages"].as_array().unwrap().iter();
+    let stages = |dry_run: &Value| -> Vec<String> {
+        let stages = dry_run["stages"].as_array().unwrap().iter();
         stages
             .map(|stage| format!("{}: {}", stage["stage"].as_str().unwrap(), stage["detail"].as_str().unwrap()))
             .collect()
     };
-    let trial = host.call(Method::POST, "/api/sources/items/test", "").await.body;
-    let shown = stages(&trial);
-    assert!(trial["ok"] == true && shown[0].starts_with("poll: 2 items since "), "{shown:?}");
+    let dry_run = host.call(Method::POST, "/api/sources/items/test", "").await.body;
+    let shown = stages(&dry_run);
+    assert!(dry_run["ok"] == true && shown[0].starts_with("poll: 2 items since "), "{shown:?}");
     assert_eq!(shown.last().unwrap(), "items: 1 tried, 1 known already, 0 more would follow");
-    assert_eq!(trial["incidents"][0]["source_ref"], r#"{"a":3}"#);
-    let trial = host.call(Method::POST, "/api/sources/octi/test", "").await.body;
-    assert_eq!(stages(&trial).last().unwrap(), "items: 0 tried, 2 known already, 0 more would follow");
-    let trial = host.call(Method::POST, "/api/sources/octi/test", r#"{"payload": {"x": 1}}"#).await.body;
-    assert_eq!(trial["incidents"][0]["source_ref"], r#"{"x":1}"#);
+    assert_eq!(dry_run["incidents"][0]["source_ref"], r#"{"a":3}"#);
+    let dry_run = host.call(Method::POST, "/api/sources/octi/test", "").await.body;
+    assert_eq!(stages(&dry_run).last().unwrap(), "items: 0 tried, 2 known already, 0 more would follow");
+    let dry_run = host.call(Method::POST, "/api/sources/octi/test", r#"{"payload": {"x": 1}}"#).await.body;
+    assert_eq!(dry_run["incidents"][0]["source_ref"], r#"{"x":1}"#);
     let (succeeded, output, errors) =
         folder.run(&["webhook", "test", "broken", "--url", &host.url, "--token", crate::host::ADMIN_TOKEN]);
     assert!(!succeeded && output.contains("FAILED  status: the server answered 401"), "{output}{errors}");
@@ -411,7 +411,7 @@ async fn read_sources_take_no_posts_and_need_allow_networks() {
     let answer = host.call(Method::POST, "/api/webhooks", body.to_string()).await;
     assert_eq!((answer.status, answer.error_code()), (400, "invalid_request"), "{answer:?}");
 
-    // A changed configuration takes effect at once.
+    // A changed configuration takes effect immediately.
     folder.configure(&format!("sources:\n{}", poll_of("items", &server, "/other", "")));
     assert_eq!(server.asked(1).await[0].line, "GET /other");
 }

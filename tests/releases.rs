@@ -43,7 +43,7 @@ async fn a_version_that_newly_fails_goes_live_only_by_promote() {
     folder.put("echo", &broken("2.0"));
     let plugin = refused(&host, "newly fails on 2 of 2 payloads").await;
     assert_eq!(plugin["version"], "1.0");
-    assert!(plugin["error"].as_str().unwrap().contains("unreachable"), "it says why: {plugin}");
+    assert!(plugin["error"].as_str().unwrap().contains("unreachable"), "the reason must be shown: {plugin}");
     assert_eq!(host.signed("lab", "three").await.status_word(), "accepted");
 
     let shown = host.get("/api/plugins/echo").await;
@@ -137,9 +137,9 @@ async fn samples_in_the_plugins_folder_are_checked_too() {
     host.event_when(waits.event_id(), |event| event["status"] == "mapped").await;
 }
 
-/// A plugin may quote a sample, and a sample must not be a way to a file elsewhere or to the words in it.
+/// A plugin may quote a sample. A sample must not reveal another file, nor its own content to tokens of scope `read`.
 #[tokio::test]
-async fn what_plugins_say_about_samples_needs_scope_admin() {
+async fn results_of_samples_need_scope_admin() {
     use crate::outcome::returns;
     use std::os::unix::fs::symlink;
     let folder = Folder::new("");
@@ -181,13 +181,13 @@ async fn plugin_diff_runs_only_signed_files() {
     let file = file.to_str().unwrap();
     fs::write(file, echo("2.0")).unwrap();
     let (success, _, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
-    assert!(!success && errors.contains("echo.wasm.sig is not there"), "{errors}");
+    assert!(!success && errors.contains("echo.wasm.sig does not exist"), "{errors}");
     assert!(folder.run(&["plugin", "sign", file, "--key", "signing.key"]).0);
     let (success, output, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
     assert!(success && output.contains("may go live"), "{output}{errors}");
     fs::write(file, echo("3.0")).unwrap();
     let (success, _, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
-    assert!(!success && errors.contains("is not of this file"), "{errors}");
+    assert!(!success && errors.contains("does not match this file"), "{errors}");
 }
 
 #[tokio::test]
@@ -231,14 +231,14 @@ async fn only_locked_or_signed_plugins_load() {
     let host = folder.start().await;
     refused(&host, "without the lock file").await;
     fs::write(folder.path("plugins.lock"), format!("{}  echo.wasm\n", "0".repeat(64))).unwrap();
-    refused(&host, "lists another for echo.wasm").await;
+    refused(&host, "lists another digest for echo.wasm").await;
     fs::write(folder.path("plugins.lock"), format!("{}  echo.wasm\n", digest("echo"))).unwrap();
     version_is(&host, "1.0").await;
     let other = host.plugin_when("other", |plugin| !plugin["error"].is_null()).await;
     assert!(other["error"].as_str().unwrap().contains("does not list other.wasm"), "{other}");
     // A replaced file does not go live.
     folder.put("echo", &echo("2.0"));
-    assert_eq!(refused(&host, "lists another for echo.wasm").await["version"], "1.0");
+    assert_eq!(refused(&host, "lists another digest for echo.wasm").await["version"], "1.0");
     drop(host);
 
     let (success, printed, errors) = folder.run(&["plugin", "sign", "--new-key", "signing.key"]);
@@ -246,7 +246,7 @@ async fn only_locked_or_signed_plugins_load() {
     let key = printed.lines().find(|line| line.starts_with("plugins_key: ")).unwrap();
     folder.configure(key);
     let host = folder.start().await;
-    refused(&host, "echo.wasm.sig is not there").await;
+    refused(&host, "echo.wasm.sig does not exist").await;
     // The signature of another plugin is not valid.
     let sign = |name: &str| {
         let file = folder.plugin(name);
@@ -255,11 +255,11 @@ async fn only_locked_or_signed_plugins_load() {
     };
     sign("other");
     fs::copy(folder.path("plugins/other.wasm.sig"), folder.path("plugins/echo.wasm.sig")).unwrap();
-    refused(&host, "is not of this file, this name").await;
+    refused(&host, "does not match this file, this name").await;
     sign("echo");
     version_is(&host, "2.0").await;
     folder.put("echo", &echo("3.0"));
-    assert_eq!(refused(&host, "is not of this file").await["version"], "2.0");
+    assert_eq!(refused(&host, "does not match this file").await["version"], "2.0");
 }
 
 /// A file that is not a plugin, or has another kind, leaves the previous version live, also after a restart.
@@ -274,7 +274,7 @@ async fn an_unloadable_file_leaves_the_previous_version_live_after_a_restart() {
     assert_eq!(refused(&host, "not a WebAssembly binary").await["version"], "1.0");
     assert_eq!(host.signed("lab", "one").await.status_word(), "accepted");
     folder.put("echo", &guest_of_kind("judges", "playbook"));
-    assert_eq!(refused(&host, "it is a playbook").await["kind"], "mapper");
+    assert_eq!(refused(&host, "the file is a playbook").await["kind"], "mapper");
     assert_eq!(change_live(&host, "rollback").await.0, 409, "there is nothing to go back to");
     assert_eq!(host.signed("lab", "two").await.status_word(), "accepted");
 }

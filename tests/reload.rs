@@ -74,12 +74,12 @@ async fn a_broken_version_does_not_replace_a_working_one() {
         folder.put("echo", &echo("1.0"));
         host.plugin_when("echo", |plugin| plugin["error"].is_null()).await;
     }
-    host.logs("echo.wasm refused; the version before it stays: ").await;
+    host.logs("echo.wasm refused; the previous version stays live: ").await;
     folder.put("echo", &newer);
     host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
 }
 
-/// A plugin that disappears for a moment stays loaded; after a longer absence its events wait.
+/// A plugin whose file is missing for a moment stays loaded. After a longer absence, its events wait.
 #[tokio::test]
 async fn a_removed_plugin_unloads_after_a_while_and_comes_back() {
     let folder = lab().with("echo", &echo("1.0"));
@@ -101,7 +101,11 @@ async fn a_removed_plugin_unloads_after_a_while_and_comes_back() {
     assert_eq!(waiting.body["message"], "plugin `echo` is not loaded");
     fs::rename(&aside, folder.plugin("echo")).unwrap();
     let event = host.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
-    assert_eq!((&event["attempts"], &event["error"]), (&json!(1), &json!(null)), "waiting is no attempt: {event}");
+    assert_eq!(
+        (&event["attempts"], &event["error"]),
+        (&json!(1), &json!(null)),
+        "waiting must not count as an attempt: {event}"
+    );
 }
 
 #[tokio::test]
@@ -181,7 +185,7 @@ async fn auto_finds_the_mapper_that_fits() {
     };
     assert_eq!(mapped_by("named", json!({})).await, ["named"]);
     assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "named"]);
-    assert_eq!(mapped_by("lab", json!({})).await, ["named"], "the one that fitted last is asked first");
+    assert_eq!(mapped_by("lab", json!({})).await, ["named"], "the mapper that fitted last must be called first");
     fs::remove_file(folder.plugin("named")).unwrap();
     crate::host::eventually("the plugin is unloaded", async || {
         (host.list("/api/plugins").await.len() == 3).then_some(())
@@ -190,8 +194,8 @@ async fn auto_finds_the_mapper_that_fits() {
     assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "z-returns", "generic"]);
 }
 
-/// With `plugin: auto`, a mapper that finds a payload broken or says nothing about it passes it on, and the sender gets
-/// no list of plugins.
+/// With `plugin: auto`, a mapper that answers `malformed` or with an empty result passes the payload on, and the sender
+/// gets no list of plugins.
 #[tokio::test]
 async fn auto_passes_on_what_a_mapper_cannot_read() {
     let mut folder = Folder::new("sources: { lab: { scheme: none }, other: { scheme: none } }");
@@ -207,14 +211,14 @@ async fn auto_passes_on_what_a_mapper_cannot_read() {
     for code in ["malformed", "unsupported"] {
         let (answer, event) = sent("lab", json!({code: "not mine"})).await;
         assert_eq!((answer.status, answer.error_code()), (422, "unmappable_payload"));
-        assert_eq!(answer.body["error"]["message"], "none of the 12 mappers asked can read it");
+        assert_eq!(answer.body["error"]["message"], "none of the 12 mappers called can read the payload");
         let message = event["message"].as_str().unwrap();
         assert_eq!((&event["error"]["code"], event["tried"].as_array().unwrap().len()), (&json!(code), 12));
         assert!(message.contains("m01 1.0: not mine; m02") && message.ends_with("; and 9 more"), "{message}");
     }
     let (answer, event) = sent("other", json!({})).await;
     assert_eq!((answer.status_word(), event["tried"].as_array().unwrap().len()), ("ignored", 12), "{event}");
-    // A mapper that said nothing is not the one that fits: the others are asked too.
+    // A mapper with an empty result does not count as the one that fits: the others are called too.
     folder.put("generic", &echo("1.0"));
     host.plugin_when("generic", |plugin| plugin["state"] == "loaded").await;
     let (answer, event) = sent("other", json!({})).await;
@@ -276,7 +280,7 @@ async fn compiled_plugins_are_cached_and_checked() {
     crate::host::eventually("the oldest entry is gone", async || (!entry.exists()).then_some(())).await;
     assert_eq!(fs::read_dir(folder.path("data/compiled")).unwrap().count(), 2);
 
-    // Nothing of a removed plugin is kept, whether it is removed while the host runs or meanwhile.
+    // No compiled code of a removed plugin is kept, whether its file is removed while the host runs or between two runs.
     let entries = || fs::read_dir(folder.path("data/compiled")).unwrap().count();
     folder.put("other", &echo("1.0"));
     host.plugin_when("other", |plugin| plugin["state"] == "loaded").await;

@@ -146,7 +146,7 @@ async fn handshakes_are_answered() {
         let answer = send(ask(nobody)).await.unwrap();
         assert_eq!((answer.status, answer.error_code()), (405, "method_not_allowed"), "{nobody}");
     }
-    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake is no event");
+    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake must not be stored as an event");
     host.logs("handshake answered").await;
 }
 
@@ -363,12 +363,12 @@ async fn amazon_sns_is_verified_and_confirmed() {
     let ask = |url: &str| sns("SubscriptionConfirmation", &json!({"Token": "x", "SubscribeURL": url}));
     for (source, url, words) in [
         ("sns", "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "`confirm: true`"),
-        ("confirms", "https://169.254.169.254/latest/meta-data", "no host of Amazon SNS"),
-        ("confirms", "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "no host of Amazon SNS"),
+        ("confirms", "https://169.254.169.254/latest/meta-data", "not a host of Amazon SNS"),
+        ("confirms", "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription", "not a host of Amazon SNS"),
     ] {
         let answer = host.post(source, ask(url)).await;
         assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{answer:?}");
         assert!(answer.body["message"].as_str().unwrap().contains(words), "{answer:?}");
     }
-    assert_eq!(host.list("/api/events").await.len(), 1, "what asks to be confirmed is no event");
+    assert_eq!(host.list("/api/events").await.len(), 1, "a handshake must not be stored as an event");
 }

@@ -32,7 +32,7 @@ impl Page {
         Self::of(200, "text/event-stream; charset=utf-8", frames.to_owned())
     }
 
-    /// A stream that stays open and silent after these frames.
+    /// A stream that stays open after these frames and sends nothing more.
     pub fn stream(frames: &str) -> Self {
         Self { stays: true, ..Self::frames(frames) }
     }

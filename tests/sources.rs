@@ -194,7 +194,7 @@ async fn a_source_can_be_changed_and_removed() {
     assert_eq!(host.call(Method::DELETE, "/api/sources/lab", "").await.status, 204);
     assert_eq!(host.call(Method::DELETE, "/api/sources/lab", "").await.status, 404);
     assert_eq!(host.signed("lab", "late").await.error_code(), "unknown_source");
-    assert_eq!(host.list("/api/events").await.len(), 1, "what it has sent stays");
+    assert_eq!(host.list("/api/events").await.len(), 1, "its events must be kept");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn invalid_registrations_are_refused_with_a_reason() {
         (json!({"source": "a", "secret": SECRET, "scheme": "none"}), 400, "none"),
         (json!({"source": "a", "secret": SECRET, "colour": "red"}), 400, "colour"),
         (json!({"source": "a", "secret": SECRET, "settings": {"a": {"b": 1}}}), 400, "settings"),
-        (json!({"source": "a", "secret": 123_456_789}), 400, "`secret` is text"),
+        (json!({"source": "a", "secret": 123_456_789}), 400, "`secret` must be text"),
         (json!({"source": "a", "secrets": [{"secret": SECRET}], "secret": SECRET}), 400, "rotate"),
         (
             json!({"source": "a", "scheme": {"type": "aws-sns", "topics": ["arn:aws:sns:eu-west-1:1:a"],
@@ -244,7 +244,7 @@ async fn invalid_registrations_are_refused_with_a_reason() {
     drop(host);
 
     folder.configure("sources: { env: { scheme: none } }");
-    assert!(folder.refusal().contains("registered and stands in the configuration file too"));
+    assert!(folder.refusal().contains("is both registered and defined in the configuration file"));
     folder.configure("");
     fs::write(folder.path("data/secret.key"), "AAAA\n").unwrap();
     let refusal = folder.refusal();
@@ -267,7 +267,7 @@ async fn the_configuration_is_reloaded_completely_or_not_at_all() {
     ] {
         folder.configure(&config);
         host.logs(words).await;
-        assert_eq!(host.post("new", config).await.status, 202, "the former configuration stays");
+        assert_eq!(host.post("new", config).await.status, 202, "the previous configuration must stay active");
     }
     let receiver = Receiver::start([]).await;
     let webhooks = format!("webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}\n", receiver.url);

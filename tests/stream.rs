@@ -125,7 +125,7 @@ async fn entries_come_as_they_are_written() {
     let mut all = Reader::of(&host, "", None).await;
     let first = create(&host, "lab", json!({"source-ref": "1", "title": "A", "severity": "high"})).await;
     patch(&host, &first, json!({"title": "B", "severity": "low"})).await;
-    // Only counts an occurrence, so there is no entry.
+    // This payload only increases `occurrences`, so there is no entry.
     create(&host, "lab", json!({"source-ref": "1"})).await;
     let second = create(&host, "other", json!({"source-ref": "1", "severity": "high"})).await;
     let path = format!("/api/incidents/{first}");
@@ -234,7 +234,7 @@ async fn invalid_requests_for_the_stream_are_refused() {
     let token = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]).1;
     let token = token.lines().find(|line| line.starts_with("hm_")).unwrap().trim();
     let host = folder.start().await;
-    let places = "the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for everything";
+    let places = "the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for all events";
     for (query, last, said) in [
         ("?from=yesterday", None, places),
         ("?from=1", None, places),
@@ -246,7 +246,7 @@ async fn invalid_requests_for_the_stream_are_refused() {
         ("?from=0&from=0", None, "once"),
         ("?severity=urgent", None, "informational, low, medium, high, critical"),
         ("?type=merge", None, "create, update, delete"),
-        ("?limit=1", None, "no parameter `limit`"),
+        ("?limit=1", None, "unknown parameter `limit`"),
     ] {
         let mut request = host.request(Method::GET, &format!("/api/stream{query}"));
         if let Some(id) = last {
@@ -386,7 +386,7 @@ async fn a_thousand_clients_get_every_entry_in_limited_memory() {
     let before = host.resident_bytes();
     let mut readers = Vec::new();
     for number in 0..READERS {
-        // Half of them start at the beginning.
+        // Half of the readers start at the first entry.
         let (query, count) = if number % 2 == 0 { ("?from=0", 2 * COUNT) } else { ("", COUNT) };
         readers.push((Reader::of(&host, query, None).await, count));
     }

@@ -145,14 +145,14 @@ fn unusable_certificate_files_are_refused_at_start() {
     std::fs::set_permissions(folder.path("open.key"), Permissions::from_mode(0o644)).unwrap();
     for (certificate, key, more, words) in [
         ("none.pem", "host.key", "", &["`tls`", "none.pem", "No such file"][..]),
-        ("empty.pem", "host.key", "", &["empty.pem", "no certificate", "BEGIN CERTIFICATE"]),
+        ("empty.pem", "host.key", "", &["empty.pem", "does not contain a certificate", "BEGIN CERTIFICATE"]),
         ("binary.pem", "host.key", "", &["binary.pem", "BEGIN CERTIFICATE"]),
         ("half.pem", "host.key", "", &["half.pem", "BEGIN CERTIFICATE"]),
         ("host.pem", "none.key", "", &["none.key", "No such file"]),
-        ("host.pem", "host.pem", "", &["host.pem", "no private key", "BEGIN PRIVATE KEY"]),
+        ("host.pem", "host.pem", "", &["host.pem", "does not contain a private key", "BEGIN PRIVATE KEY"]),
         ("host.pem", "open.key", "", &["open.key", "every user", "chmod o= "]),
-        ("host.pem", "other.key", "", &["other.key", "does not go with", "host.pem"]),
-        ("host.pem", "host.key", ", client_ca: host.key", &["host.key", "no certificate"]),
+        ("host.pem", "other.key", "", &["other.key", "does not match", "host.pem"]),
+        ("host.pem", "host.key", ", client_ca: host.key", &["host.key", "does not contain a certificate"]),
         ("host.pem", "host.key", ", ca: host.pem", &["`ca`", "certificate, key, client_ca"]),
         (
             "host.pem",
@@ -189,7 +189,7 @@ async fn a_renewed_certificate_is_reloaded() {
 async fn a_public_address_without_tls_is_a_warning() {
     let folder = Folder::new("");
     std::fs::write(folder.path("hookmill.yaml"), "listen: 0.0.0.0:0").unwrap();
-    folder.start_listening().await.logs("has no TLS").await;
+    folder.start_listening().await.logs("without TLS").await;
 }
 
 /// A thousand TLS connections take limited memory, and a sender is served beside them.

@@ -60,11 +60,15 @@ async fn tokens_allow_what_their_scope_says() {
     assert!(list.contains("reader") && list.contains("operator"), "{list}");
     assert!(!list.contains("hm_"), "a token is shown once: {list}");
     let (success, _, errors) = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]);
-    assert!(!success && errors.contains("there is a token `reader` already"), "{errors}");
+    assert!(!success && errors.contains("token `reader` already exists"), "{errors}");
     let (success, _, errors) = folder.run(&["token", "revoke", "nobody"]);
     assert!(!success && errors.contains("no token `nobody`"), "{errors}");
     assert!(folder.run(&["token", "revoke", "reader"]).0);
-    assert_eq!(status(&host, Method::GET, "/api/events", Some(&read)).await, unauthorized, "revoked at once");
+    assert_eq!(
+        status(&host, Method::GET, "/api/events", Some(&read)).await,
+        unauthorized,
+        "revocation must take effect immediately"
+    );
     assert_eq!(status(&host, Method::GET, "/api/events", Some(&admin)).await.0, 200);
 
     let database = std::fs::read(folder.path("data/hookmill.db")).unwrap();

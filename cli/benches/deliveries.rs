@@ -1,6 +1,7 @@
-//! How fast deliveries leave, beside a bare loop of the same HTTP client, and what many that cannot leave cost.
+//! Measures the rate of deliveries, compared with a bare loop of the same HTTP client, and the cost of many deliveries
+//! that cannot be sent.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 mod load;
 mod server;
@@ -19,13 +20,13 @@ use std::time::{Duration, Instant};
 const PAYLOAD: &str = include_str!("../../plugins/crowdstrike/payloads/small.json");
 const ID: &str = ":42";
 const DELIVERIES: usize = 20_000;
-/// What one destination has under way at once, and so the bare loop too.
+/// The number of concurrent requests to the destination, and of the bare loop.
 const CONCURRENCY: usize = 32;
 const ROUNDS: usize = 7;
-/// As long as the host's own.
+/// The same length as the bodies that the host sends.
 const BODY_BYTES: usize = 1664;
 const PENDING: usize = 100_000;
-/// How long the host is watched at rest, and how many deliveries to the healthy destination are timed.
+/// The time for which the idle host is measured, and the number of timed deliveries to the healthy destination.
 const AT_REST: Duration = Duration::from_secs(10);
 const TIMED: usize = 200;
 
@@ -45,7 +46,7 @@ fn main() {
     }
 }
 
-/// Takes everything and says how much it was.
+/// Reads everything and counts the requests.
 #[tokio::main(flavor = "current_thread")]
 async fn sink() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,13 +87,13 @@ fn config(destinations: &[(&str, &str)]) -> String {
     config
 }
 
-/// A port where nobody listens.
+/// A port without a listener.
 const CLOSED: &str = "http://127.0.0.1:9/hook";
 
 /// The round in the middle by its share of the bare rate: both rates of a round are of the same moment of the machine.
 fn rate() {
     println!(
-        "\n{DELIVERIES} deliveries of a small incident to one destination, {CONCURRENCY} at once, median of {ROUNDS}"
+        "\n{DELIVERIES} deliveries of a small incident to one destination, {CONCURRENCY} at the same time, median of {ROUNDS}"
     );
     let mut rounds: Vec<(f64, f64, f64)> = (0..ROUNDS)
         .map(|_| {
@@ -113,7 +114,8 @@ fn rate() {
     );
 }
 
-/// Lets deliveries pile up, then opens their way and takes the time until the last is there.
+/// Queues deliveries while the receiver is closed, then opens the receiver and measures the time until the last
+/// delivery arrives.
 fn out_of_the_store() -> (f64, f64) {
     let sink = start_sink();
     let host = Server::hookmill(server::folder(&["crowdstrike"], &config(&[("sink", CLOSED)])));
@@ -123,7 +125,7 @@ fn out_of_the_store() -> (f64, f64) {
     std::fs::write(host.folder.path().join("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{open}")).unwrap();
     wait_for(&sink, 1);
     let (started, first) = (Instant::now(), count(&sink));
-    // Those that failed at the closed port have their time to wait.
+    // Deliveries that failed at the closed port wait for their retry.
     let wanted = DELIVERIES - 100;
     wait_for(&sink, wanted);
     (report.rate(), (wanted - first) as f64 / started.elapsed().as_secs_f64())
@@ -153,7 +155,7 @@ fn bare_loop() -> f64 {
     DELIVERIES as f64 / started.elapsed().as_secs_f64()
 }
 
-/// What a destination with many deliveries that cannot leave costs the host and its other destination.
+/// Measures the cost of a destination with many undeliverable deliveries for the host and its other destination.
 fn pending() {
     println!("\n{PENDING} deliveries that wait for a receiver that is not there");
     let sink = start_sink();

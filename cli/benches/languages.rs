@@ -1,7 +1,7 @@
-//! What a mapper's language costs: compiling it once, loading it from the cache, one event in a fresh instance and in one
-//! that is reused, and the memory of the process for a loaded plugin.
+//! Measures the cost of a mapper's language: compiling the plugin, loading it from the cache, mapping one event in a
+//! fresh instance and in a reused one, and the memory of the process for a loaded plugin.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 use hookmill_host::release::compiled_cache::CompiledCache;
 use hookmill_incident::Event;

@@ -1,4 +1,4 @@
-//! A load of signed, distinct webhooks over kept-alive connections, and what came of it.
+//! A load of signed, distinct webhooks over kept-alive connections, and its results.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Connections that the load keeps busy at once.
+/// The number of connections that the load uses at the same time.
 pub const CONNECTIONS: usize = 64;
 /// Threads that keep them busy.
 const THREADS: usize = 2;
 /// The secret of the source that is posted to.
 pub const SECRET: &str = "a-benchmark-secret-of-32-bytes!!";
 
-/// What came of a load.
+/// The results of a load.
 #[derive(Default)]
 pub struct Report {
     /// Requests that were answered with 202.
@@ -25,7 +25,7 @@ pub struct Report {
     pub failed: usize,
     /// From the first request to the last answer.
     pub elapsed: Duration,
-    /// How long each request took, in order of size.
+    /// The duration of each request, in ascending order.
     pub latencies: Vec<Duration>,
 }
 

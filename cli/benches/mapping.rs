@@ -1,6 +1,7 @@
-//! What isolation costs: one mapper, one payload, from store creation to drop, beside the same code run natively.
+//! Measures the cost of isolation: one mapper and one payload, from store creation to drop, compared with the same code
+//! run natively.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 #[path = "../../plugins/crowdstrike/mapper.rs"]
 #[allow(dead_code, unsafe_code, unused_imports, reason = "the mapper as its plugin has it")]
@@ -23,7 +24,7 @@ const PAYLOADS: &[(&str, &str)] = &[
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);
 
-/// `cargo bench --bench mapping -- WORD` runs only what has the word in its name, for a profiler.
+/// `cargo bench --bench mapping -- WORD` runs only the benchmarks with the word in their name, for a profiler.
 fn main() {
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -1,9 +1,10 @@
-//! How much of a bare HTTP server's rate the pipeline keeps, stage by stage, and what a reload under load costs.
+//! Measures the rate of the pipeline, stage by stage, as a share of a bare HTTP server's rate, and the cost of a reload
+//! under load.
 //!
-//! Every figure stands beside its baseline of the same run: a server that reads the body and answers, with the same
-//! framework, the same load and the same two cores.
+//! Every figure is printed beside its baseline from the same run: a server that reads the body and answers, with the
+//! same framework, the same load and the same two cores.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark stops at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 mod load;
 mod server;
@@ -224,7 +225,7 @@ fn stored_events(server: &Server) -> usize {
     database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize
 }
 
-/// A live stream of OpenCTI that has everything at once, and then says nothing.
+/// An OpenCTI live stream that sends all events immediately and then stays silent.
 #[tokio::main(flavor = "current_thread")]
 async fn stream() {
     let frame = |index: usize| {
@@ -240,7 +241,7 @@ async fn stream() {
     axum::serve(listener, Router::new().route("/stream/live", get(send))).await.unwrap();
 }
 
-/// What is read over one connection, beside the same payloads posted over many.
+/// Measures pulling over one connection, compared with posting the same payloads over many connections.
 fn pulled() {
     println!("\n{REQUESTS} small payloads, mapped in fresh instances and stored durably");
     let host = Server::hookmill(folder());

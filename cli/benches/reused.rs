@@ -1,5 +1,5 @@
-//! One instance that is called again and again: what is left when instantiation is not paid for. It keeps state between
-//! payloads and its allocator frees nothing, so it is replaced before its memory runs out.
+//! One instance that is called many times: the cost of a call without instantiation. It keeps state between payloads
+//! and its allocator frees nothing, so it is replaced before its memory runs out.
 
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, Store};

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A server; ends with this.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address of the server.
     pub address: SocketAddr,
     /// Its folder.
     pub folder: tempfile::TempDir,
@@ -27,7 +27,7 @@ impl Server {
         server
     }
 
-    /// A program that says on standard error where it listens.
+    /// A program that prints its address on standard error.
     pub fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -44,7 +44,7 @@ impl Server {
         ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
     }
 
-    /// A figure of its memory in MiB: `VmHWM` is the most that it has had, `VmRSS` what it has.
+    /// Returns a memory figure of the process in MiB: `VmHWM` is the peak, `VmRSS` the current value.
     pub fn memory_mib(&self, figure: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(figure)).unwrap();

@@ -1,6 +1,5 @@
-//! Talks to a running host over its API.
+//! The client of a running host, and the printing of its answers.
 
-use super::text::list;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use hookmill_host::api::shapes::List;
@@ -11,8 +10,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The rows of a page when all rows are read: the maximum of the API.
-const PAGE: &str = "1000";
+/// The number of rows of a page when all rows are read, which is the maximum of the API.
+const PAGE_ROWS: &str = "1000";
 
 /// The options of every command that calls a host.
 #[derive(Debug, Args)]
@@ -20,17 +19,17 @@ pub(super) struct Connection {
     /// The URL of the host
     #[arg(long, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
-    /// A token of the host's API; `hookmill token create` makes one
+    /// A token of the host's API; `hookmill token create` creates one
     #[arg(long, env = "HOOKMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Print the API's JSON
+    /// Print the answer of the API as received, in JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// The options that select a page of a list.
 #[derive(Debug, Args)]
-pub(super) struct Part {
+pub(super) struct Page {
     /// The maximum number of rows, up to 1000 [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -42,10 +41,11 @@ pub(super) struct Part {
 /// The parameters of a request, by their names in the API.
 pub(super) type Query = Vec<(&'static str, String)>;
 
-impl Part {
-    fn add_to(self, query: &mut Query) {
-        query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
-        query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
+impl Page {
+    /// Returns the parameters that select the page.
+    pub fn parameters(self) -> impl Iterator<Item = (&'static str, String)> {
+        let limit = self.limit.map(|limit| ("limit", limit.to_string()));
+        limit.into_iter().chain(self.cursor.map(|cursor| ("cursor", cursor)))
     }
 }
 
@@ -55,17 +55,23 @@ impl Connection {
         Client::new(self.url.clone(), self.token.clone())
     }
 
-    /// Fetches one page of a list and prints its rows.
+    /// Fetches a list, or one page of it, and prints its rows.
     pub fn print_list<T: DeserializeOwned>(
         &self,
-        path: &str,
-        mut query: Query,
-        part: Part,
+        name: &str,
+        query: &[(&str, String)],
         text: impl FnOnce(Vec<T>) -> String,
     ) -> Result<()> {
-        part.add_to(&mut query);
-        let answer = self.open()?.get(&[path], &query)?;
-        print_shape(self.json, &answer, |list: List<T>| text(list.data))
+        let answer = self.open()?.get(&[name], query)?;
+        let mut next = None;
+        print_shape(self.json, &answer, |list: List<T>| {
+            next = list.next_cursor;
+            text(list.data)
+        })?;
+        if let Some(cursor) = next {
+            eprintln!("there are more rows: narrow the list, or add --cursor {cursor}");
+        }
+        Ok(())
     }
 }
 
@@ -80,31 +86,22 @@ pub(super) fn each(name: &'static str, values: Vec<String>) -> impl Iterator<Ite
 /// Returns an error if the answer does not have this shape, which a host of another version may cause.
 pub(super) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T> {
     T::deserialize(answer)
-        .context("cannot read the host's answer; is the host of another version? --json shows the answer")
+        .context("cannot read the host's answer; the host may have another version; --json shows the answer")
 }
 
-/// Prints an answer as the API's JSON, or as text that is made from its shape. The JSON is printed even if it has
-/// another shape.
+/// Prints an answer as text made from its shape or, with `--json`, as received. The JSON of a newer host is printed even
+/// if this version does not know its shape.
 pub(super) fn print_shape<T: DeserializeOwned>(
     json: bool,
     answer: &Value,
     text: impl FnOnce(T) -> String,
 ) -> Result<()> {
-    let text = if json { String::new() } else { text(read(answer)?) };
-    print(json, answer, |_| text);
-    Ok(())
-}
-
-/// Prints an answer as the API's JSON or as text.
-pub(super) fn print(json: bool, answer: &Value, text: impl FnOnce(&Value) -> String) {
     if json {
         println!("{answer:#}");
-        return;
+    } else {
+        println!("{}", text(read(answer)?).trim_end());
     }
-    println!("{}", text(answer).trim_end());
-    if let Some(cursor) = answer["next_cursor"].as_str() {
-        eprintln!("there are more: narrow the list, or add --cursor {cursor}");
-    }
+    Ok(())
 }
 
 /// A client of a host's API.
@@ -126,19 +123,19 @@ impl Client {
     }
 
     /// Returns every row of a list, page by page.
-    pub fn all(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<Value>> {
+    pub fn all<T: DeserializeOwned>(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         let mut cursor = None;
         loop {
             let mut query: Vec<(&str, String)> =
                 filter.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-            query.push(("limit", PAGE.to_owned()));
+            query.push(("limit", PAGE_ROWS.to_owned()));
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
-            let page = self.get(&[name], &query)?;
-            rows.extend_from_slice(list(&page["data"]));
-            match &page["next_cursor"] {
-                Value::String(next) => cursor = Some(next.clone()),
-                _ => return Ok(rows),
+            let page: List<T> = read(&self.get(&[name], &query)?)?;
+            rows.extend(page.data);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(rows);
             }
         }
     }
@@ -223,7 +220,10 @@ impl Client {
 
     fn refused(&self, status: StatusCode, answer: Option<&Value>) -> Result<Value> {
         let Some(message) = answer.and_then(|answer| answer["error"]["message"].as_str()) else {
-            bail!("{} answered {status}, but not like a Hookmill host; check --url or HOOKMILL_URL", self.url);
+            bail!(
+                "the server at {} answered {status} and is not a Hookmill host; check --url or HOOKMILL_URL",
+                self.url
+            );
         };
         match (status, &self.token) {
             (StatusCode::UNAUTHORIZED, None) => bail!(
@@ -232,11 +232,13 @@ impl Client {
                 self.url
             ),
             (StatusCode::UNAUTHORIZED, Some(_)) => bail!(
-                "the host at {} does not know this token, or the token has expired; create one with `hookmill token create \
-                 --scope read` in that host's data folder",
+                "the host at {} refused the token, which is unknown or has expired; create a token with `hookmill token \
+                 create --scope read` in that host's data folder",
                 self.url
             ),
-            (StatusCode::FORBIDDEN, _) => bail!("{message}; create one with `hookmill token create --scope admin`"),
+            (StatusCode::FORBIDDEN, _) => {
+                bail!("{message}; create such a token with `hookmill token create --scope admin`")
+            }
             _ => bail!("the host at {} answered {}: {message}", self.url, status.as_u16()),
         }
     }

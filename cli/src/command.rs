@@ -45,7 +45,7 @@ enum Command {
     /// Add, list, test, rotate and remove the sources of a running host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
-    /// Create, list and revoke tokens of the API; opens the data folder itself, with or without a running host
+    /// Create, list and revoke tokens of the API in the data folder, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
     /// Compile a plugin file from standard input to standard output; other commands start this one

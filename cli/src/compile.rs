@@ -1,5 +1,5 @@
-//! `hookmill compile`: compiles a plugin file in a process of its own. Other commands start it, so that a file that is too
-//! much for the compiler harms only this process.
+//! `hookmill compile`: compiles a plugin file in a process of its own. Other commands start it, so that a file that
+//! needs too much memory or time ends only this process.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -7,7 +7,7 @@ use hookmill_sandbox::{CompilerProgram, compile_stdin};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// This program as it is running, also if its file was replaced meanwhile.
+/// The running program, also if its file has been replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
 
 /// More threads would need more memory than a compiler may use.
@@ -33,7 +33,7 @@ pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
     program(Vec::new())
 }
 
-/// Returns the compiler for commands that people wait for, which uses all cores.
+/// Returns the compiler for interactive commands, which uses all cores.
 pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     program(vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()])

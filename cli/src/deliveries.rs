@@ -1,11 +1,12 @@
 //! `hookmill deliveries`.
 
-use super::client::{Connection, Part, Query, each, print_shape};
+use super::client::{Connection, Page, Query, each, print_shape};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, ShownDelivery};
-use serde_json::{Map, Value};
+use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownDelivery};
+use serde_json::json;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Deliveries {
@@ -29,12 +30,12 @@ pub(super) struct Retry {
     /// Only dead deliveries of this notification
     #[arg(long, requires = "dead")]
     notification: Option<String>,
-    /// Only dead deliveries about the incident of this id
+    /// Only dead deliveries about the incident with this id
     #[arg(long, requires = "dead", value_name = "ID")]
-    incident: Option<String>,
-    /// Only dead deliveries about the event of this id
+    incident: Option<Uuid>,
+    /// Only dead deliveries about the event with this id
     #[arg(long, requires = "dead", value_name = "ID")]
-    event: Option<String>,
+    event: Option<Uuid>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -57,7 +58,7 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     event: Vec<String>,
     #[command(flatten)]
-    part: Part,
+    page: Page,
     #[command(flatten)]
     connection: Connection,
 }
@@ -77,19 +78,19 @@ impl Retry {
         if let Some(id) = &self.id {
             let answer = client.post(&["deliveries", id, "retry"])?;
             return print_shape(self.connection.json, &answer, |RetriedDelivery { id, destination, status }| {
-                format!("{id} to {} is {}", clean(&destination), clean(&status))
+                format!("delivery {id} to {} is {}", clean(&destination), clean(&status))
             });
         }
-        let named = [
-            ("destination", self.destination),
-            ("notification", self.notification),
-            ("incident", self.incident),
-            ("event", self.event),
-        ];
-        let which: Map<String, Value> =
-            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
-        let answer = client.post_json(&["deliveries", "retry"], &Value::Object(which))?;
-        print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| format!("{retried} are due again"))
+        let filter = RetryFilter {
+            destination: self.destination,
+            notification: self.notification,
+            incident: self.incident,
+            event: self.event,
+        };
+        let answer = client.post_json(&["deliveries", "retry"], &json!(filter))?;
+        print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| {
+            format!("{retried} deliveries are due again")
+        })
     }
 }
 
@@ -101,7 +102,8 @@ impl List {
         query.extend(each("status", self.status));
         query.extend(each("incident", self.incident));
         query.extend(each("event", self.event));
-        self.connection.print_list("deliveries", query, self.part, |deliveries: Vec<ShownDelivery>| {
+        query.extend(self.page.parameters());
+        self.connection.print_list("deliveries", &query, |deliveries: Vec<ShownDelivery>| {
             let rows = deliveries.iter().map(row).collect();
             table(
                 ["ID", "DESTINATION", "NOTIFICATION", "OPERATION", "STATUS", "ATTEMPTS", "LAST OR NEXT (UTC)", "ERROR"],

@@ -1,20 +1,20 @@
 //! `hookmill demo`: a temporary host that gets valid and hostile payloads and new plugins while it works, and a report.
 //! Every line of the report is an expectation that was checked.
 
+mod host;
 mod outcome;
 mod receiver;
 mod reload;
 mod report;
 mod samples;
 mod sender;
-mod stage;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use host::DemoHost;
 use report::Report;
 use samples::{Expect, HOSTILE, SAMPLES};
 use sender::{Answer, Signed, Signing};
-use stage::Stage;
 use std::path::PathBuf;
 use std::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -42,23 +42,23 @@ impl Demo {
         }
         let started = Instant::now();
         let mut report = Report::new();
-        report.heading("A throw-away host with the bundled mappers");
-        let stage = Stage::set(&self.plugins_dir, &mut report)?;
-        let first = send_samples(&stage, &mut report)?;
-        send_hostile(&stage, &mut report, first)?;
-        reload::replace_under_load(&stage, &mut report)?;
-        outcome::show_incidents(&stage, &mut report)?;
-        outcome::show_deliveries(&stage, &mut report)?;
-        outcome::show_refused(&stage, &mut report)?;
+        report.heading("A temporary host with the bundled mappers");
+        let host = DemoHost::start(&self.plugins_dir, &mut report)?;
+        let first = send_samples(&host, &mut report)?;
+        send_hostile(&host, &mut report, first)?;
+        reload::replace_under_load(&host, &mut report)?;
+        outcome::show_incidents(&host, &mut report)?;
+        outcome::show_deliveries(&host, &mut report)?;
+        outcome::show_refused(&host, &mut report)?;
         report.heading("Result");
         let (met, failed) = report.counts();
         let seconds = started.elapsed().as_secs_f64();
         println!("  {met} of {} expectations were met, in {seconds:.1} s", met + failed);
         if self.keep {
-            stage.invite();
-            stage.wait_for_interrupt().context("cannot wait for Ctrl-C")?;
+            host.print_examples();
+            host.wait_for_interrupt().context("cannot wait for Ctrl-C")?;
         }
-        stage.strike();
+        host.stop();
         match failed {
             0 => Ok(()),
             _ => bail!("{failed} expectations were not met; they are marked in the report"),
@@ -67,16 +67,16 @@ impl Demo {
 }
 
 /// Sends every sample. Returns the first one and its answer, so that the request can be repeated.
-fn send_samples(stage: &Stage, report: &mut Report) -> Result<(Signed, Answer)> {
+fn send_samples(host: &DemoHost, report: &mut Report) -> Result<(Signed, Answer)> {
     report.heading("Signed samples of every bundled vendor");
     report.columns("sample", "expected", "answered");
     let mut first = None;
     for sample in SAMPLES {
-        let signed = stage.sender.sign(sample.vendor, sample.body, Signing::Right);
-        let answer = stage.post(&signed)?;
+        let signed = host.sender.sign(sample.vendor, sample.body, Signing::Right);
+        let answer = host.post(&signed)?;
         let as_expected = is_as_expected(&answer, sample.expect);
-        let what = format!("{} {}", sample.vendor, sample.name);
-        report.row(as_expected, &what, &sample.expect.to_string(), &answer.to_string());
+        let name = format!("{} {}", sample.vendor, sample.name);
+        report.row(as_expected, &name, &sample.expect.to_string(), &answer.to_string());
         first.get_or_insert((signed, answer));
     }
     first.context("there are no samples")
@@ -90,15 +90,15 @@ fn is_as_expected(answer: &Answer, expect: Expect) -> bool {
     })
 }
 
-fn send_hostile(stage: &Stage, report: &mut Report, (signed, first): (Signed, Answer)) -> Result<()> {
-    report.heading("What should not get in");
+fn send_hostile(host: &DemoHost, report: &mut Report, (signed, first): (Signed, Answer)) -> Result<()> {
+    report.heading("Hostile payloads");
     report.columns("sent", "expected", "answered");
     for hostile in HOSTILE {
-        let answer = stage.post(&stage.sender.sign(hostile.source, hostile.body, hostile.signing))?;
+        let answer = host.post(&host.sender.sign(hostile.source, hostile.body, hostile.signing))?;
         let as_expected = answer.status == hostile.status && answer.error_code() == Some(hostile.code);
-        report.row(as_expected, hostile.what, &format!("{} {}", hostile.status, hostile.code), &answer.to_string());
+        report.row(as_expected, hostile.name, &format!("{} {}", hostile.status, hostile.code), &answer.to_string());
     }
-    let again = stage.post(&signed)?;
+    let again = host.post(&signed)?;
     let as_expected = again.status == 202
         && again.accepted().zip(first.accepted()).is_some_and(|(again, first)| {
             again.duplicate

@@ -4,7 +4,7 @@ use super::client::{Connection, print_shape};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use hookmill_host::api::shapes::{EnabledDestination, List, ShownDestination};
+use hookmill_host::api::shapes::{EnabledDestination, ShownDestination};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Destinations {
@@ -23,9 +23,8 @@ impl Destinations {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                let answer = connection.open()?.get(&["destinations"], &[])?;
-                print_shape(connection.json, &answer, |destinations: List<ShownDestination>| {
-                    let rows = destinations.data.iter().map(row).collect();
+                connection.print_list("destinations", &[], |destinations: Vec<ShownDestination>| {
+                    let rows = destinations.iter().map(row).collect();
                     table(["NAME", "TYPE", "PENDING", "DEAD", "FAILING SINCE (UTC)", "DISABLED"], rows)
                 })
             }
@@ -33,7 +32,7 @@ impl Destinations {
                 let answer = connection.open()?.post(&["destinations", &name, "enable"])?;
                 print_shape(connection.json, &answer, |enabled: EnabledDestination| match enabled.was_disabled {
                     true => format!(
-                        "{name} is enabled; `hookmill deliveries retry --dead --destination {name}` sends what is dead"
+                        "{name} is enabled; `hookmill deliveries retry --dead --destination {name}` sends its dead deliveries"
                     ),
                     false => format!("{name} was not disabled"),
                 })

@@ -3,7 +3,7 @@
 mod replay;
 mod result_line;
 
-use super::client::{Connection, Part, Query, each, print_shape};
+use super::client::{Connection, Page, Query, each, print_shape};
 use super::text::{clean, fields, given, join, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -47,7 +47,7 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     incident: Vec<String>,
     #[command(flatten)]
-    part: Part,
+    page: Page,
     #[command(flatten)]
     connection: Connection,
 }
@@ -76,7 +76,8 @@ impl List {
         query.extend(each("code", self.code));
         query.extend(each("source", self.source));
         query.extend(each("incident", self.incident));
-        self.connection.print_list("events", query, self.part, |events: Vec<ShownEvent>| {
+        query.extend(self.page.parameters());
+        self.connection.print_list("events", &query, |events: Vec<ShownEvent>| {
             let rows = events.iter().map(row).collect();
             table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
         })

@@ -1,10 +1,10 @@
 //! `hookmill incidents`.
 
-use super::client::{Connection, Part, Query, each, print, print_shape};
-use super::text::{clean, incident, table, utc};
+use super::client::{Connection, Page, Query, each, print_shape};
+use super::text::{clean, stored_incident, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::ShownIncident;
+use hookmill_host::api::shapes::{ShownIncident, TriageOptions};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -22,7 +22,7 @@ pub(super) enum Incidents {
     Triage {
         /// The incident's number, such as INC-2026-0001, or id
         number: String,
-        /// The playbook [default: the one of the incident's source]
+        /// The playbook [default: the playbook of the incident's source]
         #[arg(long, value_name = "NAME")]
         playbook: Option<String>,
         #[command(flatten)]
@@ -51,7 +51,7 @@ pub(super) struct List {
     #[arg(short, long, value_name = "TEXT")]
     query: Option<String>,
     #[command(flatten)]
-    part: Part,
+    page: Page,
     #[command(flatten)]
     connection: Connection,
 }
@@ -62,15 +62,16 @@ impl Incidents {
             Self::List(list) => list.run(),
             Self::Show { number, connection } => {
                 let answer = connection.open()?.get(&["incidents", &number], &[])?;
-                print(connection.json, &answer, incident);
-                Ok(())
+                print_shape(connection.json, &answer, |incident| stored_incident(&incident))
             }
             Self::Triage { number, playbook, connection } => {
-                let ask = playbook.map_or_else(|| json!({}), |name| json!({"playbook": name}));
-                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &ask)?;
+                let options = json!(TriageOptions { playbook });
+                let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &options)?;
                 print_shape(connection.json, &answer, |ShownIncident { number, incident, .. }| {
                     let playbook = incident.triage.map(|triage| clean(&triage.playbook)).unwrap_or_default();
-                    format!("{playbook} will look at {number}; `hookmill incidents show {number}` says what it did")
+                    format!(
+                        "{playbook} will be called for {number}; `hookmill incidents show {number}` shows the result"
+                    )
                 })
             }
         }
@@ -86,7 +87,8 @@ impl List {
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
-        self.connection.print_list("incidents", query, self.part, |incidents: Vec<ShownIncident>| {
+        query.extend(self.page.parameters());
+        self.connection.print_list("incidents", &query, |incidents: Vec<ShownIncident>| {
             let rows = incidents.iter().map(|ShownIncident { number, incident, occurrences, .. }| {
                 [
                     clean(number),

@@ -1,10 +1,9 @@
 //! `hookmill logs`.
 
-use super::client::{Connection, Query, print_shape};
+use super::client::{Connection, Query};
 use super::text::clean;
 use anyhow::Result;
 use clap::Args;
-use hookmill_host::api::shapes::List;
 
 #[derive(Debug, Args)]
 pub(super) struct Logs {
@@ -23,9 +22,8 @@ impl Logs {
         let mut query = Query::new();
         query.extend(self.filter.map(|text| ("filter", text)));
         query.extend(self.tail.map(|count| ("tail", count.to_string())));
-        let answer = self.connection.open()?.get(&["logs"], &query)?;
-        print_shape(self.connection.json, &answer, |lines: List<String>| {
-            lines.data.iter().map(|line| clean(line)).collect::<Vec<_>>().join("\n")
+        self.connection.print_list("logs", &query, |lines: Vec<String>| {
+            lines.iter().map(|line| clean(line)).collect::<Vec<_>>().join("\n")
         })
     }
 }

@@ -1,9 +1,9 @@
-//! The `hookmill` program: `serve` runs a host in this process; the other commands talk to a running host over its API, work
-//! on plugin projects, or open the data folder.
+//! The `hookmill` program: `serve` runs a host in this process; the other commands call the API of a running host, work on
+//! plugin projects, or open the data folder.
 //!
 //! - [`command`] has the commands, [`client`] the connection to a running host, [`text`] the layout for people;
 //! - [`plugin`] builds, checks and tests plugins with the compilers that [`toolchain`] finds;
-//! - [`demo`] runs a throw-away host and feeds it.
+//! - [`demo`] runs a temporary host and sends samples to it.
 
 mod client;
 mod command;
@@ -25,7 +25,7 @@ mod webhook;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// The parts of an event are allocated on one thread and freed on another, the store's, which this allocator does well.
+/// Events are allocated on one thread and freed on that of the store, for which this allocator is fast.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,11 +1,16 @@
 //! `hookmill notification`.
 
 use super::client::{Connection, print_shape, read};
-use super::text::{clean, table};
+use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{DryRunMail, DryRunRequest, DryRunStep, List, NotificationDryRun, ShownNotification};
-use serde_json::{Map, Value, json};
+use hookmill_host::api::shapes::{
+    DryRunAttempt, DryRunMessage, DryRunStep, NotificationDryRun, NotificationDryRunRequest, ShownMail,
+    ShownNotification,
+};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notification {
@@ -19,13 +24,13 @@ pub(super) enum Notification {
 pub(super) struct Test {
     /// The notification's name
     name: String,
-    /// The number or id of an incident; its newest change is the message
+    /// The number or id of an incident; the messages are about its newest change
     #[arg(long, value_name = "N")]
     incident: Option<String>,
     /// The id of an event, for triggers about events
     #[arg(long, value_name = "ID")]
-    event: Option<String>,
-    /// Send the messages too
+    event: Option<Uuid>,
+    /// Also send the messages
     #[arg(long)]
     send: bool,
     #[command(flatten)]
@@ -36,10 +41,8 @@ impl Notification {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
-                let answer = connection.open()?.get(&["notifications"], &[])?;
-                print_shape(connection.json, &answer, |notifications: List<ShownNotification>| {
-                    let rows = notifications.data.iter().map(row).collect();
-                    table(["NAME", "TRIGGER", "TO"], rows)
+                connection.print_list("notifications", &[], |notifications: Vec<ShownNotification>| {
+                    table(["NAME", "TRIGGER", "TO"], notifications.iter().map(row).collect())
                 })
             }
             Self::Test(test) => test.run(),
@@ -49,47 +52,53 @@ impl Notification {
 
 impl Test {
     fn run(self) -> Result<()> {
-        let named = [("incident", self.incident.map(Value::from)), ("event", self.event.map(Value::from))];
-        let named = named.into_iter().chain([("send", Some(Value::from(self.send)))]);
-        let body: Map<String, Value> = named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let request = NotificationDryRunRequest { incident: self.incident, event: self.event, send: self.send };
         let path = ["notifications", self.name.as_str(), "test"];
-        let answer = self.connection.open()?.post_json(&path, &Value::Object(body))?;
+        let answer = self.connection.open()?.post_json(&path, &json!(request))?;
         print_shape(self.connection.json, &answer, |dry_run| messages(&dry_run))?;
-        let dry_run: NotificationDryRun<DryRunStep> = read(&answer)?;
-        let failed = dry_run.steps.iter().filter(|step| has_failed(step)).count();
-        ensure!(failed == 0, "{failed} of its steps failed");
+        let StepResults { steps } = read(&answer)?;
+        let failed = steps.iter().filter(|step| step.has_failed()).count();
+        ensure!(failed == 0, "{failed} of {} steps failed", steps.len());
         Ok(())
     }
 }
 
-fn has_failed(step: &DryRunStep) -> bool {
-    step.error.is_some() || step.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+/// The members of an answer that show whether steps failed.
+#[derive(Deserialize)]
+struct StepResults {
+    steps: Vec<StepResult>,
 }
 
-fn messages(dry_run: &NotificationDryRun<DryRunStep>) -> String {
+#[derive(Deserialize)]
+struct StepResult {
+    error: Option<String>,
+    sent: Option<DryRunAttempt>,
+}
+
+impl StepResult {
+    fn has_failed(&self) -> bool {
+        self.error.is_some() || self.sent.as_ref().is_some_and(|sent| sent.code.is_some())
+    }
+}
+
+fn messages(dry_run: &NotificationDryRun) -> String {
     let filter = match dry_run.matches {
-        true => "its filter lets this through\n",
-        false => "its filter holds this back: it would not be sent\n",
+        true => "the filter matches\n",
+        false => "the filter does not match: nothing would be sent\n",
     };
     std::iter::once(filter.to_owned()).chain(dry_run.steps.iter().map(message)).collect()
 }
 
 fn message(step: &DryRunStep) -> String {
     let mut text = format!("\nto {} ({})\n", clean(&step.to), step.kind);
-    if let Some(shown) = &step.request {
-        text += &request(shown);
-    }
-    if let Some(shown) = &step.mail {
-        text += &mail(shown);
-    }
-    for (name, value) in [("line", &step.line), ("skipped", &step.skipped), ("error", &step.error)] {
-        if let Some(value) = value {
-            text += &format!("{name}: {}\n", clean(value));
-        }
-    }
-    if let Some(alert) = &step.alert {
-        text += &format!("alert: {:#}\n", json!(alert));
-    }
+    text += &match &step.message {
+        DryRunMessage::Request(shown) => http_request(shown),
+        DryRunMessage::Alert(shown) => format!("alert: {:#}\n", json!(shown)),
+        DryRunMessage::Mail(shown) => mail(shown),
+        DryRunMessage::Line(line) => format!("line: {}\n", clean(line)),
+        DryRunMessage::Skipped(reason) => format!("skipped: {}\n", clean(reason)),
+        DryRunMessage::Error(error) => format!("error: {}\n", clean(error)),
+    };
     if let Some(sent) = &step.sent {
         let outcome = sent.error.as_deref().map_or_else(|| "sent".to_owned(), clean);
         let status = sent.http_status.map(|status| status.to_string()).unwrap_or_default();
@@ -98,15 +107,7 @@ fn message(step: &DryRunStep) -> String {
     text
 }
 
-fn request(DryRunRequest { method, url, headers, body }: &DryRunRequest) -> String {
-    let mut text = format!("{} {}\n", clean(method), clean(url));
-    for (name, value) in headers {
-        text += &format!("{}: {}\n", clean(name), clean(value));
-    }
-    text + &format!("\n{}\n", clean(body))
-}
-
-fn mail(DryRunMail { from, to, subject, text }: &DryRunMail) -> String {
+fn mail(ShownMail { from, to, subject, text }: &ShownMail) -> String {
     let to = json!(to).to_string();
     let [from, to, subject, text] = [from, &to, subject, text].map(|value| clean(value));
     format!("From: {from}\nTo: {to}\nSubject: {subject}\n\n{text}\n")

@@ -58,10 +58,13 @@ impl Serve {
                 () = running.broken() => true,
             };
             running.stop().await;
-            ensure!(!broken, "a part of the host ended abruptly; the log says why, and starting it again is safe");
+            ensure!(
+                !broken,
+                "a task of the host ended unexpectedly; the log has the reason, and starting the host again is safe"
+            );
             Ok(())
         });
-        // Compiling a plugin takes seconds and is safe to abandon: do not wait for it.
+        // Compiling a plugin takes seconds and is safe to abandon, so the shutdown does not wait for it.
         runtime.shutdown_background();
         result
     }

@@ -2,8 +2,11 @@
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use hookmill_host::api::shapes::{ShownIncident, ShownRequest};
+use hookmill_incident::{Incident, Note, Observable, PluginVersion, Technique, Triage};
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The maximum length of a cell of a table; `show` prints the whole value.
 const CELL_CHARS_MAX: usize = 72;
@@ -21,7 +24,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
     table.trim_fmt()
 }
 
-/// Returns a line for each named value. Empty values are left out; further lines of a value stand under its first.
+/// Returns a line for each named value. Empty values are left out; further lines of a value are aligned with its first.
 pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut text = String::new();
     for (name, value) in fields {
@@ -35,7 +38,7 @@ pub(super) fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) ->
 }
 
 /// Replaces control characters, which could move the cursor, and characters that change the direction of writing.
-/// Line ends stay.
+/// Keeps line ends.
 pub(super) fn clean(text: &str) -> String {
     let harmful = |letter: char| {
         letter.is_control() && letter != '\n' || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -44,7 +47,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// Returns a JSON value as text: strings without quotes, null as an empty string.
-pub(super) fn plain(value: &Value) -> String {
+fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => clean(text),
@@ -62,15 +65,6 @@ pub(super) fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a time of the API's JSON to the second, with a space for the `T`.
-pub(super) fn time(value: &Value) -> String {
-    let text = plain(value);
-    match text.get(..19) {
-        Some(second) if text.ends_with('Z') => second.replace('T', " "),
-        _ => text,
-    }
-}
-
 /// Returns a number of bytes with a unit that keeps the number short.
 pub(super) fn bytes(count: u64) -> String {
     match count {
@@ -81,86 +75,86 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// Returns the first digits of a digest.
-pub(super) fn short(sha256: &Value) -> String {
-    plain(sha256).chars().take(12).collect()
+pub(super) fn short(sha256: &str) -> String {
+    clean(sha256).chars().take(12).collect()
 }
 
-/// Returns all fields of an incident, stored or not.
-pub(super) fn incident(incident: &Value) -> String {
-    let text = |name: &str| plain(&incident[name]);
-    let version = |plugin: &Value| match plugin.is_null() {
-        true => String::new(),
-        false => format!("{} {} ({})", plain(&plugin["name"]), plain(&plugin["version"]), short(&plugin["sha256"])),
-    };
-    let lines = |name: &str, line: &dyn Fn(&Value) -> String| {
-        list(&incident[name]).iter().map(line).collect::<Vec<_>>().join("\n")
-    };
-    let details = incident["details"].as_object().into_iter().flatten();
-    let details: Vec<String> = details.map(|(name, value)| format!("{}: {}", clean(name), plain(value))).collect();
-    let technique = |technique: &Value| join(&[plain(&technique["id"]), plain(&technique["tactic"])], " ");
+/// Returns all fields of an incident of the store.
+pub(super) fn stored_incident(shown: &ShownIncident) -> String {
+    let head = fields([("number", clean(&shown.number)), ("id", shown.id.to_string())]);
+    let events =
+        fields([("occurrences", shown.occurrences.to_string()), ("events", lines(&shown.event_ids, Uuid::to_string))]);
+    head + &incident(&shown.incident) + &events
+}
+
+/// Returns the fields that an incident has whether it is stored or not.
+pub(super) fn incident(incident: &Incident) -> String {
+    let truncated = incident.truncated;
     fields([
-        ("number", text("number")),
-        ("id", text("id")),
-        ("title", text("title")),
-        ("severity", text("severity")),
-        ("status", text("status")),
-        ("assignee", text("assignee")),
-        ("category", text("category")),
-        ("tlp", text("tlp")),
-        ("source", text("source")),
-        ("source ref", text("source_ref")),
-        ("occurred", text("occurred_at")),
-        ("created", text("created_at")),
-        ("updated", text("updated_at")),
-        ("revision", text("revision")),
-        ("occurrences", text("occurrences")),
-        ("truncated", text("truncated").trim_start_matches('0').to_owned()),
-        ("link", text("external_link")),
-        ("playbook", text("playbook")),
-        ("triage", triage(&incident["triage"])),
-        ("plugin", version(&incident["plugin"])),
-        ("description", text("description")),
-        ("tags", lines("tags", &plain)),
-        ("observables", lines("observables", &observable)),
-        ("techniques", lines("techniques", &technique)),
-        ("details", details.join("\n")),
-        (
-            "notes",
-            lines("notes", &|note| format!("{} {}: {}", time(&note["at"]), plain(&note["by"]), plain(&note["text"]))),
-        ),
-        ("events", lines("event_ids", &plain)),
+        ("title", clean(&incident.title)),
+        ("severity", incident.severity.to_string()),
+        ("status", incident.status.to_string()),
+        ("assignee", given(incident.assignee.as_ref())),
+        ("category", given(incident.category.as_ref())),
+        ("tlp", incident.tlp.map(|tlp| tlp.to_string()).unwrap_or_default()),
+        ("source", clean(&incident.source)),
+        ("source ref", clean(&incident.source_ref)),
+        ("occurred", incident.occurred_at.map(|time| time.to_string()).unwrap_or_default()),
+        ("created", incident.created_at.to_string()),
+        ("updated", incident.updated_at.to_string()),
+        ("revision", incident.revision.to_string()),
+        ("truncated", if truncated == 0 { String::new() } else { truncated.to_string() }),
+        ("link", given(incident.external_link.as_ref())),
+        ("playbook", given(incident.playbook.as_ref())),
+        ("triage", incident.triage.as_ref().map(triage).unwrap_or_default()),
+        ("plugin", plugin_version(&incident.plugin)),
+        ("description", given(incident.description.as_ref())),
+        ("tags", lines(&incident.tags, |tag| clean(tag))),
+        ("observables", lines(&incident.observables, observable)),
+        ("techniques", lines(&incident.techniques, technique)),
+        ("details", lines(&incident.details, |(name, value)| format!("{}: {}", clean(name), plain(value)))),
+        ("notes", lines(&incident.notes, note)),
     ])
 }
 
-/// Returns a line for each action of a playbook.
-pub(super) fn actions(actions: &[Value]) -> String {
-    let mut text = String::new();
-    for (name, value) in actions.iter().filter_map(Value::as_object).flatten() {
-        let value = if name == "add_observable" { observable(value) } else { plain(value) };
-        text += &fields([(name.replace('_', " ").as_str(), value)]);
-    }
-    text
+/// Returns an observable in one line.
+pub(super) fn observable(observable: &Observable) -> String {
+    let Observable { data_type, value, message, ioc, .. } = observable;
+    let ioc = if *ioc { "[ioc]".to_owned() } else { String::new() };
+    let message = message.as_ref().map(|message| format!("({})", clean(message))).unwrap_or_default();
+    join(&[clean(data_type), clean(value), ioc, message], " ")
+}
+
+fn technique(technique: &Technique) -> String {
+    join(&[clean(&technique.id), given(technique.tactic.as_ref())], " ")
+}
+
+fn plugin_version(plugin: &PluginVersion) -> String {
+    format!("{} {} ({})", clean(&plugin.name), clean(&plugin.version), short(&plugin.sha256))
+}
+
+fn note(Note { at, by, text }: &Note) -> String {
+    format!("{} {}: {}", utc(*at), clean(by), clean(text))
 }
 
 /// Returns the state of a playbook's newest work on an incident.
-fn triage(triage: &Value) -> String {
-    let mut text =
-        join(&[plain(&triage["status"]), plain(&triage["playbook"]), plain(&triage["plugin"]["version"])], " ");
-    text += &triage["error"]["message"].as_str().map_or_else(String::new, |message| format!(": {}", clean(message)));
-    list(&triage["problems"]).iter().for_each(|problem| text += &format!("\n{}", plain(problem)));
+fn triage(Triage { playbook, status, plugin, error, problems, .. }: &Triage) -> String {
+    let version = given(plugin.as_ref().map(|plugin| &plugin.version));
+    let mut text = join(&[status.to_string(), clean(playbook), version], " ");
+    text += &error.as_ref().map(|error| format!(": {}", clean(&error.message))).unwrap_or_default();
+    text.extend(problems.iter().map(|problem| format!("\n{}", clean(problem))));
     text
 }
 
-fn observable(observable: &Value) -> String {
-    let ioc = if observable["ioc"] == true { "[ioc]".to_owned() } else { String::new() };
-    let message = plain(&observable["message"]);
-    let message = if message.is_empty() { message } else { format!("({message})") };
-    join(&[plain(&observable["data_type"]), plain(&observable["value"]), ioc, message], " ")
+/// Returns an HTTP request: its method and URL, its headers and its body.
+pub(super) fn http_request(ShownRequest { method, url, headers, body }: &ShownRequest) -> String {
+    let headers: String = headers.iter().map(|(name, value)| format!("{}: {}\n", clean(name), clean(value))).collect();
+    format!("{} {}\n{headers}\n{}\n", clean(method), clean(url), clean(body))
 }
 
-/// Returns the items of a JSON list; none if the value is not a list.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+/// Returns a line for each item.
+fn lines<T>(items: impl IntoIterator<Item = T>, line: impl Fn(T) -> String) -> String {
+    items.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Joins the parts that are not empty.
@@ -186,8 +180,39 @@ mod tests {
     fn text_from_outside_cannot_reach_the_terminal() {
         assert_eq!(clean("a\u{1b}[31mb\u{202e}c\r\nd"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}\nd");
         assert_eq!(plain(&json!(["\u{7}"])), r#"["\u0007"]"#);
-        let shown = incident(&json!({"title": "one\u{9b}two", "observables": [{"data_type": "ip", "value": "\u{8}"}]}));
-        assert_eq!(shown, "  title         one\u{fffd}two\n  observables   ip \u{fffd}\n");
+        let outside: Incident = serde_json::from_value(json!({
+            "source": "edr",
+            "source_ref": "a-1\u{1b}[2J",
+            "title": "one\u{9b}two",
+            "severity": "high",
+            "status": "new",
+            "tags": ["\u{7f}"],
+            "observables": [{"data_type": "ip", "value": "\u{8}"}],
+            "techniques": [],
+            "details": {"key\r": "\u{1b}"},
+            "notes": [],
+            "plugin": {"name": "echo", "version": "\u{7}", "sha256": "9f86d081884c7d659a2f"},
+            "truncated": 0,
+            "created_at": "2026-01-31T08:00:00Z",
+            "updated_at": "2026-01-31T08:00:00Z",
+            "revision": 1,
+        }))
+        .unwrap();
+        let expected = [
+            "  title         one\u{fffd}two\n",
+            "  severity      high\n",
+            "  status        new\n",
+            "  source        edr\n",
+            "  source ref    a-1\u{fffd}[2J\n",
+            "  created       2026-01-31T08:00:00Z\n",
+            "  updated       2026-01-31T08:00:00Z\n",
+            "  revision      1\n",
+            "  plugin        echo \u{fffd} (9f86d081884c)\n",
+            "  tags          \u{fffd}\n",
+            "  observables   ip \u{fffd}\n",
+            "  details       key\u{fffd}: \u{fffd}\n",
+        ];
+        assert_eq!(incident(&outside), expected.concat());
     }
 
     #[test]

@@ -57,7 +57,12 @@ impl Folder {
     fn open(self) -> Result<Tokens> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
-            None => Config::load(&self.config).context("give --config or --data-dir")?.data_dir,
+            None => {
+                Config::load(&self.config)
+                    .context("cannot find the data folder; give --config or --data-dir")?
+                    .settings
+                    .data_dir
+            }
         };
         Tokens::open(&data_dir)
     }
@@ -94,5 +99,5 @@ fn print(tokens: &[TokenRow], json: bool) {
         let expires = token.expires_at.and_then(time).map_or_else(|| "never".to_owned(), utc);
         [clean(&token.name), token.scope.to_string(), created, expires]
     });
-    println!("{}", table(["NAME", "SCOPE", "MADE (UTC)", "EXPIRES (UTC)"], rows.collect()));
+    println!("{}", table(["NAME", "SCOPE", "CREATED (UTC)", "EXPIRES (UTC)"], rows.collect()));
 }

@@ -12,7 +12,7 @@ mod rust;
 
 use anyhow::{Result, bail};
 pub(crate) use built::Built;
-use entry::KINDS;
+use entry::ENTRY;
 use std::path::{Path, PathBuf};
 
 /// The language of a project.
@@ -30,7 +30,7 @@ impl Language {
             Ok(Self::Rust)
         } else if has("package.json") {
             Ok(Self::JavaScript)
-        } else if KINDS.iter().any(|kind| has(&format!("{kind}.py"))) {
+        } else if has(&format!("{ENTRY}.py")) {
             Ok(Self::Python)
         } else {
             bail!(

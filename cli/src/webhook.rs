@@ -4,12 +4,15 @@ mod add;
 mod secret;
 mod test;
 
-use super::client::{Connection, Query, print, print_shape};
+use super::client::{Connection, print_shape};
 use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
-use hookmill_host::api::shapes::{IssuedSource, List, PluginNames, ShownSource, UnusableSource, UsableSource};
-use secret::{Secret, created_secret};
+use hookmill_host::api::shapes::{
+    IssuedSource, PluginNames, SecretRotation, ShownSource, UnusableSource, UsableSource,
+};
+use secret::{SecretOptions, created_secret};
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 /// The commands on sources.
@@ -26,8 +29,8 @@ pub(super) enum Webhook {
         /// The name of the source
         name: String,
         #[command(flatten)]
-        secret: Secret,
-        /// How long the former secret stays valid [default: 24h]
+        secret: SecretOptions,
+        /// The time for which the former secret stays valid [default: 24h]
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
         #[command(flatten)]
@@ -52,32 +55,26 @@ impl Webhook {
             Self::Rotate { name, secret, overlap, connection } => rotate(&connection, &name, secret, overlap),
             Self::Remove { name, connection } => {
                 let answer = connection.open()?.delete(&["sources", &name])?;
-                print(connection.json, &answer, |_| format!("{name} is removed; what it has sent stays"));
-                Ok(())
+                print_shape(connection.json, &answer, |_: IgnoredAny| {
+                    format!("{name} is removed; its events and incidents stay")
+                })
             }
         }
     }
 }
 
 fn list(connection: &Connection) -> Result<()> {
-    let answer = connection.open()?.get(&["sources"], &Query::new())?;
-    print_shape(connection.json, &answer, |sources: List<ShownSource>| {
+    connection.print_list("sources", &[], |sources: Vec<ShownSource>| {
         table(
-            ["NAME", "SCHEME OR KIND", "PLUGIN", "FROM", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
-            sources.data.iter().map(row).collect(),
+            ["NAME", "SCHEME OR KIND", "PLUGIN", "ORIGIN", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
+            sources.iter().map(row).collect(),
         )
     })
 }
 
-fn rotate(connection: &Connection, name: &str, secret: Secret, overlap: Option<String>) -> Result<()> {
-    let mut body = json!({});
-    if let Some(secret) = secret.read()? {
-        body["secret"] = secret.into();
-    }
-    if let Some(overlap) = overlap {
-        body["overlap"] = overlap.into();
-    }
-    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &body)?;
+fn rotate(connection: &Connection, name: &str, secret: SecretOptions, overlap: Option<String>) -> Result<()> {
+    let rotation = SecretRotation { secret: secret.read()?, overlap };
+    let answer = connection.open()?.post_json(&["sources", name, "rotate"], &json!(rotation))?;
     print_shape(connection.json, &answer, |issued: IssuedSource| {
         let former = issued.source.secrets.iter().rev().nth(1);
         let until = former.map(|secret| {

@@ -62,7 +62,7 @@ pub enum AddressError {
 
 type Lookup = dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
 
-/// The rule which addresses may be reached, and the resolver that applies it.
+/// The rules for the addresses that may be reached, and the resolver that applies these rules.
 pub struct AddressGuard {
     allow: Arc<[IpNet]>,
     lookup: Arc<Lookup>,

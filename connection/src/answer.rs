@@ -8,15 +8,15 @@ use std::time::{Duration, SystemTime};
 
 /// The part of an answer's body that is kept.
 const ANSWER_BYTES_MAX: usize = 1024;
-/// The longest wait that a server can ask for; a longer one is reduced to it.
+/// The longest wait that a server can request; longer ones are reduced to it.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A server's answer, as far as it is kept.
+/// The parts of a server's answer that are kept.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The wait that the server asks for in `Retry-After`, at most a day.
+    /// The wait that the server requests in `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
     /// The first KiB of the body, without secrets and control characters. If the body is empty, the reason phrase of
     /// the status line.
@@ -28,7 +28,7 @@ impl Answer {
     /// as far as it arrived, because the status is already known.
     pub async fn read(mut response: Response, authentication: &Authentication) -> Self {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        // A server may repeat a secret, which is found only if it is complete: so more is read than is kept.
+        // A server may repeat a secret, which is recognized only if it is complete. So more is read than is kept.
         let bytes_max = ANSWER_BYTES_MAX + authentication.secret_bytes_max();
         let mut bytes = Vec::new();
         while let (true, Ok(Some(chunk))) = (bytes.len() < bytes_max, response.chunk().await) {

@@ -18,7 +18,8 @@ const SECRET_BYTES_MIN: usize = 4;
 #[derive(Clone, Default)]
 pub struct Authentication {
     header: Option<(HeaderName, HeaderValue)>,
-    /// The longest first, so that a secret within another one leaves nothing of it.
+    /// Longest first: otherwise a secret that is part of another one would be replaced first, and the rest of the
+    /// longer secret would stay.
     secrets: Vec<String>,
 }
 
@@ -109,7 +110,7 @@ pub fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Parses the name of a header in the configuration. `key` is its place there, for the error.
+/// Parses the name of a header in the configuration. `key` is the position of the name, for the error.
 ///
 /// # Errors
 /// Returns an error if the name is invalid or reserved.

@@ -42,7 +42,7 @@ pub struct ClientCertificate {
     pub key: Option<PathBuf>,
 }
 
-/// Reads certificate authorities, at least one, and checks that each of them can be used.
+/// Reads certificate authorities, at least one, and checks that each can be used.
 ///
 /// # Errors
 /// Returns an error that names the file, the problem and the remedy.
@@ -52,7 +52,7 @@ pub fn read_authorities(file: &CertificateFile) -> Result<Vec<CertificateDer<'st
         Contents::Pkcs12(archive) => archive.certs.iter().map(|bag| der(bag.cert.as_der())).collect(),
     };
     let path = file.path.display();
-    ensure!(!found.is_empty(), "{path} holds no certificate; add the certificates of the authorities");
+    ensure!(!found.is_empty(), "{path} does not contain a certificate; add the certificates of the authorities");
     let mut store = RootCertStore::empty();
     for certificate in &found {
         let added = store.add(certificate.clone());
@@ -79,7 +79,7 @@ pub(crate) fn read_identity(client: &ClientCertificate) -> Result<Identity> {
     };
     let pem = pem(&chain, &key)?;
     CertifiedKey::from_der(chain, key, &default_provider())
-        .map_err(|error| anyhow!("the client key does not go with the certificate {path}: {error}"))?;
+        .map_err(|error| anyhow!("the client key does not match the certificate {path}: {error}"))?;
     Identity::from_pem(&pem).with_context(|| format!("{path} cannot be used as a client certificate"))
 }
 
@@ -100,7 +100,10 @@ impl Contents {
             );
         }
         if bytes.first() != Some(&0x30) || bytes.windows(PEM.len()).any(|window| window == PEM) {
-            ensure!(file.password.is_none(), "{path} is no PKCS#12 and needs no password; remove `{password_key}`");
+            ensure!(
+                file.password.is_none(),
+                "{path} is not a PKCS#12 file and does not need a password; remove `{password_key}`"
+            );
             return Ok(Self::Pem);
         }
         let password = file.password.as_deref();
@@ -115,12 +118,12 @@ impl Contents {
     }
 }
 
-/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate ones.
+/// Returns the first key and its chain: the key's certificate, then all others, which may be intermediate certificates.
 fn from_pkcs12(archive: &Pkcs12Archive) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let key = archive.keys.first().context("the file holds no private key")?;
+    let key = archive.keys.first().context("the file does not contain a private key")?;
     let is_of_key = |id: Option<&[u8]>| id.is_some() && id == key.local_key_id.as_ref().map(AsRef::as_ref);
     let own = archive.certs.iter().position(|bag| is_of_key(bag.local_key_id.as_deref())).unwrap_or(0);
-    ensure!(!archive.certs.is_empty(), "the file holds no certificate");
+    ensure!(!archive.certs.is_empty(), "the file does not contain a certificate");
     let others = archive.certs.iter().enumerate().filter(|(index, _)| *index != own).map(|(_, bag)| bag);
     let chain = std::iter::once(&archive.certs[own]).chain(others).map(|bag| der(bag.cert.as_der())).collect();
     Ok((chain, PrivateKeyDer::Pkcs8(key.key.as_der().to_vec().into())))

@@ -28,7 +28,7 @@ pub struct ConnectionOptions {
     pub proxy: Option<Url>,
     /// Certificate authorities that are trusted in addition to those of the system.
     pub ca: Option<CertificateFile>,
-    /// The certificate for servers that ask for one.
+    /// The certificate for servers that request a client certificate.
     pub client: Option<ClientCertificate>,
     /// The limit for connecting; shorter than `timeout`.
     pub connect_timeout: Option<Duration>,
@@ -99,7 +99,7 @@ impl Connection {
         self.timeout
     }
 
-    /// Sends a request and returns the answer, whatever its status.
+    /// Sends a request and returns the answer, with any status.
     ///
     /// # Errors
     /// Returns an error if the guard refuses the host of the URL, or no answer arrives.

@@ -1,4 +1,4 @@
-//! The reason why an attempt failed: a code for programs, and a text that says what to do.
+//! The reason why an attempt failed: a code for programs, and a text that explains what to do.
 
 mod causes;
 mod client;
@@ -87,7 +87,7 @@ impl Failure {
 
     /// Creates the failure for a proxy that requires authentication, or rejects it.
     pub(crate) fn proxy_authorization() -> Self {
-        Self::new(Code::Proxy, "the proxy refuses the user name and password of `proxy`, or asks for them (407)")
+        Self::new(Code::Proxy, "the proxy refuses the user name and password of `proxy`, or requires them (407)")
     }
 
     /// Adds to the text that the problem is at the proxy, if it is.

@@ -8,8 +8,8 @@
 //! A connection is neither changed nor shared between destinations: a changed configuration builds a new one. So a
 //! connection that is kept open never outlives the rules that it was opened under.
 //!
-//! This crate knows nothing of the configuration's file, of stored data or of Hookmill's own API. It does not retry; it
-//! only provides [`with_jitter`] for the code that does.
+//! This crate must not know about the configuration file, stored data or Hookmill's own API. It does not retry; it only
+//! provides [`with_jitter`] for the code that does.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,6 +34,7 @@ mod authentication;
 mod certificates;
 mod client;
 mod failure;
+mod jitter;
 
 pub use address_guard::{AddressError, AddressGuard};
 pub use answer::{Answer, sanitize};
@@ -41,14 +42,4 @@ pub use authentication::{Authentication, header_name, is_reserved};
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, guarded_client, require_http};
 pub use failure::{Code, Failure};
-
-use std::time::Duration;
-
-/// The largest share by which jitter lengthens a wait.
-const JITTER: f64 = 0.1;
-
-/// Lengthens a wait at random by up to a tenth, so that requests that failed together are not repeated together.
-pub fn with_jitter(wait: Duration) -> Duration {
-    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-    wait.mul_f64(1.0 + JITTER * share)
-}
+pub use jitter::with_jitter;

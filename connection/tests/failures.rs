@@ -1,6 +1,6 @@
 //! The failures of requests to servers and proxies that misbehave.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use hookmill_connection::{Code, ConnectionOptions, Failure};
 use reqwest::Method;
@@ -45,7 +45,7 @@ async fn every_failure_has_a_code_and_a_text() {
     let no_http = server(b"220 mail.example ESMTP\r\n\r\n").await;
     let refuses = server(b"HTTP/1.1 403 No\r\n\r\n").await;
     let asks = server(b"HTTP/1.1 407 Who\r\ncontent-length: 0\r\n\r\n").await;
-    // The name is too long, so no name server is asked.
+    // The name is too long, so no name server is queried.
     let no_name = format!("http://{}.invalid/", "x".repeat(64));
     let (http, https) = (format!("http://{silent_at}/"), format!("https://{silent_at}/"));
     for (url, proxy, code, text) in [
@@ -53,17 +53,17 @@ async fn every_failure_has_a_code_and_a_text() {
         (&format!("http://{closed}/"), None, Code::Connect, "cannot connect to 127.0.0.1:"),
         (&format!("https://{closed}/"), None, Code::Connect, "cannot connect to 127.0.0.1:"),
         (&http, None, Code::Timeout, "the server did not answer in time (1 s)"),
-        (&https, None, Code::Timeout, "no connection came up in time (0.5 s)"),
+        (&https, None, Code::Timeout, "no connection was established in time (0.5 s)"),
         (&format!("http://{cut}/"), None, Code::Interrupted, "the connection was cut before the answer"),
         (&format!("https://{cut}/"), None, Code::Tls, "the connection was cut in the TLS handshake"),
-        (&format!("http://{no_http}/"), None, Code::Interrupted, "the answer is no HTTP"),
-        (&format!("https://{no_http}/"), None, Code::Tls, "the server does not speak TLS at this port"),
+        (&format!("http://{no_http}/"), None, Code::Interrupted, "the answer is not HTTP"),
+        (&format!("https://{no_http}/"), None, Code::Tls, "the server does not support TLS at this port"),
         (&"http://10.1.2.3./".into(), None, Code::RefusedAddress, "10.1.2.3 is not globally routable"),
         (&"https://10.1.2.3/".into(), Some(&asks), Code::RefusedAddress, "10.1.2.3 is not globally routable"),
         (&http, Some(&asks), Code::Proxy, "the proxy refuses the user name and password"),
         (&https, Some(&asks), Code::Proxy, "the proxy refuses the user name and password"),
         (&https, Some(&refuses), Code::Proxy, "the proxy refuses to connect to the server"),
-        (&https, Some(&cut), Code::Proxy, "the proxy broke off"),
+        (&https, Some(&cut), Code::Proxy, "the proxy closed the connection"),
         (&http, Some(&closed), Code::Connect, "at the proxy: cannot connect to 127.0.0.1:"),
         (&https, Some(&closed), Code::Connect, "at the proxy: cannot connect to 127.0.0.1:"),
     ] {

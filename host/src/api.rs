@@ -23,29 +23,13 @@ mod time;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::receive;
-use axum::routing::{get, post};
+use crate::routes::routes;
 use axum::{Router, middleware};
 use std::sync::Arc;
 
-/// Defines a function that returns a router and, for the tests, a list of its routes.
-macro_rules! routes {
-    ($name:ident, $list:ident; $($path:literal => $method:ident($handler:path)$(.$more:ident($more_handler:path))*;)*) => {
-        fn $name() -> Router<Arc<Host>> {
-            Router::new()$(.route($path, $method($handler)$(.$more($more_handler))*))*
-        }
-
-        #[cfg(test)]
-        const $list: &[(&str, &[&str])] = &[$(($path, &[stringify!($method) $(, stringify!($more))*])),*];
-    };
+routes! { health, HEALTH;
+    "/healthz" => get(host_state::healthz);
 }
-
-/// The routes of [`inbound_routes`], for the test that compares routes with the OpenAPI document.
-#[cfg(test)]
-const SENDERS: &[(&str, &[&str])] = &[
-    ("/api/webhooks/{source}", &["post", "get"]),
-    ("/api/webhooks/{source}/{token}", &["post"]),
-    ("/healthz", &["get"]),
-];
 
 routes! { open, OPEN;
     "/readyz" => get(host_state::readyz);
@@ -86,7 +70,7 @@ routes! { guarded, GUARDED;
 
 /// Returns the routes for senders.
 pub fn inbound_routes() -> Router<Arc<Host>> {
-    receive::routes().route("/healthz", get(host_state::healthz))
+    receive::routes().merge(health())
 }
 
 /// Returns the routes for operators.
@@ -122,7 +106,7 @@ mod tests {
             })
             .filter(|(_, method)| *method != "parameters")
             .collect();
-        let lists = [SENDERS, OPEN, GUARDED].into_iter().flatten();
+        let lists = [receive::ROUTES, HEALTH, OPEN, GUARDED].into_iter().flatten();
         let routed: BTreeSet<(&str, &str)> =
             lists.flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method))).collect();
         assert_eq!(documented, routed);

@@ -19,7 +19,7 @@ const CERTIFICATES_MAX: usize = 64;
 /// The number of fetches at once. Payloads that are not verified yet cause fetches, so that the number needs a limit.
 const FETCHES_MAX: usize = 4;
 
-/// A certificate that cannot be fetched now. The log says why.
+/// A certificate that cannot be fetched now. The reason is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sender's certificate could not be fetched; try again")]
 pub struct CertificateUnavailable;
@@ -45,7 +45,7 @@ impl Aws {
     /// Returns a certificate as PEM, and fetches the certificate only if it is not known yet.
     ///
     /// # Errors
-    /// Returns an error if the certificate cannot be fetched now. The log says why.
+    /// Returns an error if the certificate cannot be fetched now. The reason is in the log.
     pub async fn certificate(&self, url: &AwsUrl) -> Result<Bytes, CertificateUnavailable> {
         let certificates = || self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = certificates().get(url) {
@@ -77,9 +77,12 @@ impl Aws {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             bytes.extend_from_slice(&chunk);
-            ensure!(bytes.len() <= CERTIFICATE_BYTES_MAX, "it is larger than {CERTIFICATE_BYTES_MAX} bytes");
+            ensure!(
+                bytes.len() <= CERTIFICATE_BYTES_MAX,
+                "the certificate is larger than {CERTIFICATE_BYTES_MAX} bytes"
+            );
         }
-        ensure!(is_certificate(&bytes), "it is not an X.509 certificate in PEM");
+        ensure!(is_certificate(&bytes), "the file is not an X.509 certificate in PEM");
         Ok(bytes.into())
     }
 

@@ -22,14 +22,14 @@ pub enum BodyError {
         /// The largest allowed body, in bytes.
         bytes_max: usize,
     },
-    /// The body came too slowly.
+    /// The body arrived too slowly.
     #[error("the body took longer than {0:?}")]
     Timeout(Duration),
-    /// The connection ended before the body did.
+    /// The connection ended before the body was complete.
     #[error("the body ended before it was complete")]
     Incomplete,
     /// Other bodies use all of the memory.
-    #[error("too much is waiting; try again")]
+    #[error("the host is overloaded; try again later")]
     Overloaded,
 }
 

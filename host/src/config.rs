@@ -2,23 +2,26 @@
 //!
 //! `file` has the shape of the file. Its values are texts, which `value` interpolates from the environment and parses.
 //! The declarations of sources, destinations, notifications and limits become options of the modules that they
-//! configure;
-//! [`Config`] is all of them together. Whatever cannot work is refused here, with a sentence that says what to do.
+//! configure; [`Config`] is all of them together. Values that cannot work are refused
+//! here, with an error that explains what to do.
 
 mod choice;
 mod connection;
 mod destination;
 mod file;
+mod keys;
 mod limits;
 mod notification;
 mod pull;
 mod scalar;
+mod settings;
 mod source;
 mod source_settings;
 mod typed;
 mod value;
 
 pub use limits::Limits;
+pub use settings::Settings;
 pub use source::SourceDeclaration;
 
 use crate::deliver::{Destination, Notifications};
@@ -30,15 +33,11 @@ use crate::source::{Source, SourceOrigin};
 use anyhow::{Context, Result, ensure};
 use destination::DestinationDeclaration;
 use file::File;
-use hookmill_listen::TlsFiles;
 use hookmill_notify::Rule;
-use hookmill_sandbox::PluginLimits;
-use ipnet::IpNet;
 use notification::NotificationDeclaration;
 use scalar::{Name, Period};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,49 +58,19 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The checked configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The address for webhooks, and for everything else unless `admin_listen` is set.
-    pub listen: SocketAddr,
-    /// The address of the API, if the API is kept apart.
-    pub admin_listen: Option<SocketAddr>,
-    /// The certificate and key of `listen`.
-    pub tls: Option<TlsFiles>,
-    /// The certificate and key of `admin_listen`.
-    pub admin_tls: Option<TlsFiles>,
-    /// The folder of the database and the compiled plugins.
-    pub data_dir: PathBuf,
-    /// The folder of the plugins.
-    pub plugins_dir: PathBuf,
-    /// Whether other users may be able to write in the plugins folder.
-    pub plugins_dir_shared: bool,
-    /// The digests or signatures that plugin files must have.
-    pub trust: Trust,
-    /// The limits of the host and of one call of a plugin.
-    pub limits: Limits,
-    /// The limits of single plugins.
-    pub plugin_limits: BTreeMap<String, PluginLimits>,
-    /// When a new version of a mapper goes live.
-    pub reload: Reload,
-    /// The size of the proof that a new version must pass.
-    pub proof: ProofBounds,
-    /// The time after its end within which the vendor can reopen an incident.
-    pub reopen_within: Duration,
-    /// The time that a stopping host waits for unfinished requests and deliveries.
-    pub drain_timeout: Duration,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// The settings of the host itself.
+    pub settings: Settings,
     /// The sources.
     pub sources: Vec<Source>,
     /// The readers of the sources that do not post, by name.
     pub pulls: Pulls,
     /// Destinations and notifications.
     pub outbound: OutboundConfig,
-    /// The time for which finished deliveries are kept.
-    pub delivered_retention: Duration,
     /// Remarks on settings that are valid but probably not intended.
     pub warnings: Vec<String>,
 }
 
-/// Everything that decides what leaves the host.
+/// The configuration of everything that the host sends.
 #[derive(Debug, Default)]
 pub struct OutboundConfig {
     /// The destinations.
@@ -118,7 +87,7 @@ impl Config {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// Returns an error that names file, line, column and key, and says what is allowed there.
+    /// Returns an error that names file, line, column, key and the allowed values.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("cannot read the configuration {}; `hookmill config` prints a commented default", path.display())
@@ -134,29 +103,13 @@ impl Config {
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let file = File::parse(text)?;
         let limits = file.limits.into_limits(file.dedup_retention, file.dedup_window)?;
-        let listen = file.listen.map_or(SocketAddr::from(LISTEN), |address| address.0);
-        let admin_listen = file.admin_listen.map(|address| address.0);
-        let (tls, admin_tls) = (file.tls.map(|tls| tls.files(folder)), file.admin_tls.map(|tls| tls.files(folder)));
-        ensure!(
-            admin_listen.is_some() || admin_tls.is_none(),
-            "`admin_tls` is set without `admin_listen`; set `admin_listen`, or use `tls`"
-        );
-        let mut warnings = Vec::new();
-        warn_without_tls("listen", Some(listen), "tls", tls.as_ref(), &mut warnings);
-        warn_without_tls("admin_listen", admin_listen, "admin_tls", admin_tls.as_ref(), &mut warnings);
-        let (sources, pulls) = sources(file.sources, folder, &limits, &mut warnings)?;
-        let api = admin_listen.map_or((listen, &tls), |address| (address, &admin_tls));
-        let public_url = file.public_url.map_or_else(|| own_url(api.0, api.1.as_ref()), |url| url.0.to_string());
-        let public_url = public_url.trim_end_matches('/').to_owned();
-        let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
-        let plugin_limits = file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect();
         let duration =
             |period: Option<value::Interpolated<Period>>, default| period.map_or(default, |time| time.0.into());
-        Ok(Self {
-            listen,
-            admin_listen,
-            tls,
-            admin_tls,
+        let settings = Settings {
+            listen: file.listen.map_or(SocketAddr::from(LISTEN), |address| address.0),
+            admin_listen: file.admin_listen.map(|address| address.0),
+            tls: file.tls.map(|tls| tls.files(folder)),
+            admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
@@ -164,7 +117,8 @@ impl Config {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),
             },
-            plugin_limits,
+            plugin_limits: file.plugins.into_iter().map(|(name, own)| (name.into(), own.over(&limits.call))).collect(),
+            limits,
             reload: file.reload.map_or(Reload::Verified, |reload| reload.0),
             proof: ProofBounds {
                 payloads: file.reload_payloads.map_or(PROOF_PAYLOADS, |count| count.0),
@@ -173,75 +127,28 @@ impl Config {
             reopen_within: duration(file.reopen_within, REOPEN_WITHIN),
             drain_timeout: duration(file.drain_timeout, DRAIN_TIMEOUT),
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
-            limits,
-            sources,
-            pulls,
-            outbound,
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
-            warnings,
-        })
-    }
-
-    /// Returns the keys that differ from another configuration and take effect only at a start.
-    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
-        let differs = [
-            ("listen", self.listen != other.listen),
-            ("admin_listen", self.admin_listen != other.admin_listen),
-            ("data_dir", self.data_dir != other.data_dir),
-            ("plugins_dir", self.plugins_dir != other.plugins_dir),
-            ("plugins_dir_shared", self.plugins_dir_shared != other.plugins_dir_shared),
-            ("plugins_lock or plugins_key", self.trust != other.trust),
-            ("limits", self.limits != Limits { dedup: self.limits.dedup, ..other.limits.clone() }),
-            ("plugins", self.plugin_limits != other.plugin_limits),
-            ("dedup_window or dedup_retention", self.limits.dedup != other.limits.dedup),
-            ("reload", self.reload != other.reload || self.proof != other.proof),
-            ("reopen_within", self.reopen_within != other.reopen_within),
-            ("delivered_retention", self.delivered_retention != other.delivered_retention),
-            ("tls", client_authentication(self.tls.as_ref()) != client_authentication(other.tls.as_ref())),
-            (
-                "admin_tls",
-                client_authentication(self.admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref()),
-            ),
-            ("trusted_proxies", self.trusted_proxies != other.trusted_proxies),
-            ("drain_timeout", self.drain_timeout != other.drain_timeout),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
-    }
-
-    /// Returns the number of plugins that keep instances between events.
-    pub fn reusing_plugins(&self) -> u32 {
-        self.plugin_limits.values().filter(|limits| limits.events_per_instance > NonZeroU32::MIN).count() as u32
+        };
+        ensure!(
+            settings.admin_listen.is_some() || settings.admin_tls.is_none(),
+            "`admin_tls` is set without `admin_listen`; set `admin_listen`, or use `tls`"
+        );
+        let mut warnings = settings.warnings();
+        let (sources, pulls) = sources(file.sources, folder, &settings.limits, &mut warnings)?;
+        let public_url = file.public_url.map_or_else(|| settings.own_url(), |url| url.0.to_string());
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
+        Ok(Self { settings, sources, pulls, outbound, warnings })
     }
 
     /// Returns the files that the configuration consists of: its own path, then the certificates and keys that it
     /// names.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
-        let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
-        let tls = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
         let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
         let of_sources = self.pulls.values().flat_map(|pull| pull.endpoint.files());
-        let files = tls.flatten().chain(of_destinations).chain(of_sources).map(PathBuf::as_path);
-        std::iter::once(path).chain(files).map(Path::to_owned).collect()
+        let outbound = of_destinations.chain(of_sources).map(PathBuf::as_path);
+        std::iter::once(path).chain(self.settings.files()).chain(outbound).map(Path::to_owned).collect()
     }
-}
-
-fn warn_without_tls(
-    key: &str,
-    address: Option<SocketAddr>,
-    tls_key: &str,
-    tls: Option<&TlsFiles>,
-    warnings: &mut Vec<String>,
-) {
-    if let Some(address) = address.filter(|address| !address.ip().is_loopback() && tls.is_none()) {
-        warnings.push(format!(
-            "`{key}` {address} can be reached from other machines and has no TLS: others can read and change what is \
-             sent there; set `{tls_key}`, or listen on 127.0.0.1 behind a proxy that has TLS"
-        ));
-    }
-}
-
-fn own_url(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
-    format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
 }
 
 fn sources(
@@ -274,7 +181,7 @@ fn outbound(
     folder: &Path,
 ) -> Result<OutboundConfig> {
     let mut outbound = OutboundConfig { public_url, ..OutboundConfig::default() };
-    let mut recipes = BTreeMap::new();
+    let mut contents = BTreeMap::new();
     let webhooks = webhooks.into_iter().map(|(name, declaration)| {
         let webhook = declaration.into_webhook(name.as_str(), folder);
         webhook.with_context(|| format!("webhooks.{name}"))
@@ -284,36 +191,33 @@ fn outbound(
         destination.with_context(|| format!("destinations.{name}"))
     });
     for built in webhooks.chain(destinations) {
-        let (destination, recipe) = built?;
+        let (destination, content) = built?;
         let name = destination.name.clone();
         ensure!(
-            recipes.insert(name.clone(), recipe).is_none(),
-            "`{name}` is among `webhooks` and among `destinations`; give one of them another name"
+            contents.insert(name.clone(), content).is_none(),
+            "`{name}` is defined in `webhooks` and in `destinations`; rename one of the two"
         );
         outbound.destinations.push(destination);
     }
     for declaration in notifications {
         let name = declaration.name().to_owned();
-        let (rule, steps) = declaration.into_rule(&recipes).with_context(|| format!("notifications: {name}"))?;
-        ensure!(!outbound.notifications.contains_key(&name), "notifications: there are two with the name `{name}`");
+        let (rule, steps) = declaration.into_rule(&contents).with_context(|| format!("notifications: {name}"))?;
+        ensure!(
+            !outbound.notifications.contains_key(&name),
+            "notifications: the name `{name}` is used twice; rename one of the notifications"
+        );
         outbound.rules.extend(rule);
         outbound.notifications.insert(name, steps.into());
     }
     Ok(outbound)
 }
 
-/// Parses a length of time as the configuration writes it: `30s`, `5m`, `2h`, `7d`.
+/// Parses a duration in the form of the configuration: `30s`, `5m`, `2h`, `7d`.
 ///
 /// # Errors
-/// Returns an error that says what is allowed.
+/// Returns an error that names the allowed forms.
 pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(Duration::from)
-}
-
-/// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; what
-/// is required of clients may not.
-fn client_authentication(tls: Option<&TlsFiles>) -> Option<bool> {
-    tls.map(|files| files.client_ca.is_some())
 }
 
 #[cfg(test)]
@@ -325,7 +229,7 @@ mod tests {
     #[test]
     fn the_default_is_a_valid_configuration() {
         let config = Config::parse(DEFAULT, Path::new("/etc/hookmill")).unwrap();
-        assert_eq!(config.data_dir, Path::new("/etc/hookmill/data"));
+        assert_eq!(config.settings.data_dir, Path::new("/etc/hookmill/data"));
     }
 
     /// The host knows every key of the reference, including those that are commented out there.
@@ -346,7 +250,7 @@ mod tests {
         assert_eq!((config.sources.len(), config.outbound.destinations.len()), (9, 12));
         assert_eq!((config.outbound.rules.len(), config.outbound.notifications.len()), (5, 5));
         assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 11);
-        assert!(config.admin_listen.is_some());
+        assert!(config.settings.admin_listen.is_some());
     }
 
     /// Returns a folder with the files that the reference names for destinations.

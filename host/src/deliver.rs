@@ -2,11 +2,6 @@
 //!
 //! Each destination has its own task, so that a slow receiver delays no other destination. Deliveries are queued in the
 //! store; the task reads those that are due.
-//!
-//! Each file imports only files above it in this list: `destination_type`, `retry_schedule`, `signature`, `send_result`,
-//! `request`, `file`, `email`, `http`, `thehive`, `outgoing`, `channel`, `message_body`, `content`, `content_options`,
-//! `destination`, `notifier`, `prepare`, `context`, `attempt`, `breaker`, `record`, `queue_state`, `queue`, `deliverer`,
-//! `dry_run`.
 
 mod attempt;
 mod breaker;
@@ -35,16 +30,17 @@ mod signature;
 mod thehive;
 
 pub use channel::Channel;
-pub use content::Content;
 pub use content_options::{ContentOptions, StepTemplates};
 pub use deliverer::Deliverer;
 pub use destination::{CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, Notifications, Step};
-pub use destination_type::{DestinationType, Format, Ordering};
-pub use email::{Email, EmailOptions, MailAddresses};
+pub use destination_type::{Chat, DestinationType, Format, Ordering};
+pub use dry_run::{DryRunAttempt, DryRunMessage, DryRunStep};
+pub use email::{EmailOptions, MailAddresses, ShownMail};
 pub use file::LineFile;
 pub use http::Http;
 pub use message_body::template_values;
-pub use notifier::{RenderCall, render};
-pub use request::{OutgoingRequest, ShownRequest};
+pub use notifier::render;
+pub use request::ShownRequest;
 pub use retry_schedule::RetrySchedule;
 pub use signature::Signature;
+pub use thehive::ShownAlert;

@@ -1,7 +1,7 @@
-//! Dry runs: what would come of a payload, stage by stage. Nothing is recorded.
+//! Dry runs: the results that a payload would have, stage by stage. Nothing is recorded.
 
+use crate::field_changes::field_changes;
 use crate::pipeline::{Pipeline, RemapError};
-use crate::release::report::field_changes;
 use crate::verify::{Unverified, Verified, verify};
 use hookmill_incident::{EventState, Mapped, Reading, Verdict};
 use hookmill_store::{EventRow, FieldChange, RecordDryRun, StoreError};
@@ -17,7 +17,7 @@ const COUNTERS: [&str; 2] = ["/revision", "/updated_at"];
 pub struct DryRun {
     /// Whether the payload would pass all stages.
     pub ok: bool,
-    /// The stages that the payload passed, and the one where it ended.
+    /// The stages that the payload passed, and the stage where it ended.
     pub stages: Vec<Stage>,
     /// The incidents as they would be.
     pub incidents: Vec<Value>,
@@ -32,14 +32,14 @@ pub struct Stage {
     pub stage: String,
     /// Whether the payload passed.
     pub ok: bool,
-    /// The result in words.
+    /// The result as text.
     pub detail: String,
 }
 
-/// What mapping a stored event again would change.
+/// The changes that mapping a stored event again would make.
 #[derive(Debug)]
-pub struct RemapPreview {
-    /// What would become of the event.
+pub struct RemapDryRun {
+    /// The state that the event would have.
     pub state: EventState,
     /// The changes of each incident.
     pub incidents: Vec<IncidentChanges>,
@@ -129,32 +129,32 @@ impl Pipeline {
             verdict => dry_run.failed("map", verdict.reason()),
         }
         if dry_run.ok {
-            self.preview(mapped, &mut dry_run).await?;
+            self.dry_run_recording(mapped, &mut dry_run).await?;
         }
         Ok(dry_run)
     }
 
-    async fn preview(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
-        let preview = self.store.dry_run(mapped).await?;
+    async fn dry_run_recording(&self, mapped: Mapped, dry_run: &mut DryRun) -> Result<(), StoreError> {
+        let recorded = self.store.dry_run(mapped).await?;
         let words = |incident: &Value| {
             let text = |key: &str| incident[key].as_str().unwrap_or_default().to_owned();
             format!("{} ({}, {})", text("title"), text("severity"), text("source_ref"))
         };
         dry_run.passed(
             "store",
-            match preview.incidents.len() {
+            match recorded.incidents.len() {
                 0 => "no incident".to_owned(),
-                _ => preview.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
+                _ => recorded.incidents.iter().map(words).collect::<Vec<_>>().join("; "),
             },
         );
         dry_run.passed(
             "deliver",
-            match preview.deliveries.len() {
+            match recorded.deliveries.len() {
                 0 => "to nobody".to_owned(),
-                _ => format!("to {}", preview.deliveries.join(", ")),
+                _ => format!("to {}", recorded.deliveries.join(", ")),
             },
         );
-        (dry_run.incidents, dry_run.deliveries) = (preview.incidents, preview.deliveries);
+        (dry_run.incidents, dry_run.deliveries) = (recorded.incidents, recorded.deliveries);
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Returns an error if the event would stay as it is.
-    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapPreview, RemapError> {
+    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapDryRun, RemapError> {
         let mapped = self.map_stored(row).await?;
         let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -172,6 +172,6 @@ impl Pipeline {
             number: text(&present["number"]),
             changes: field_changes(present, then).into_iter().filter(counts).collect(),
         });
-        Ok(RemapPreview { state, incidents: incidents.collect() })
+        Ok(RemapDryRun { state, incidents: incidents.collect() })
     }
 }

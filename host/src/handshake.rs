@@ -1,4 +1,4 @@
-//! Handshakes: requests by which vendors check that an endpoint knows the secret, or wants their events.
+//! Handshakes: requests with which vendors check that the endpoint has the secret or accepts their events.
 //!
 //! The host answers a handshake and stores no event. A handshake with a signature is answered after the signature was
 //! verified. The handshakes of Microsoft and Okta have no signature, and their answers reveal nothing.
@@ -13,19 +13,12 @@ use hookmill_signatures::Subscription;
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use tracing::{info, warn};
 
-/// The reason why a handshake is not answered.
+/// Amazon did not confirm a subscription; it sends the request again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandshakeError {
-    /// The source does not allow this address.
-    #[error("this source does not take webhooks from your address")]
-    AddressRefused,
-    /// Amazon did not confirm the subscription, and asks again.
-    #[error("too much is waiting; try again")]
-    NotConfirmed,
-}
+#[error("the subscription could not be confirmed; try again")]
+pub struct NotConfirmed;
 
 /// Larger payloads are not handshakes and are not parsed.
 const BYTES_MAX: usize = 16 * 1024;
@@ -58,7 +51,7 @@ struct ZoomPayload<'b> {
 ///
 /// # Errors
 /// Returns an error if a subscription cannot be confirmed.
-pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, HandshakeError> {
+pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, NotConfirmed> {
     let (source, body) = (verified.source(), verified.body());
     if body.len() > BYTES_MAX {
         return Ok(None);
@@ -90,19 +83,19 @@ fn zoom(verified: &Verified) -> Option<Response> {
 }
 
 /// Confirms a subscription if the source allows that.
-async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, HandshakeError> {
+async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Response, NotConfirmed> {
     let Subscription { topic, url, allowed } = subscription;
     let message = match url {
         _ if !allowed => format!(
-            "{topic} asks to be confirmed, and the scheme of this source does not allow that; set `confirm: true` in the \
-             scheme, or confirm the subscription in AWS"
+            "{topic} requests confirmation of its subscription, and the scheme of this source does not allow that; \
+             set `confirm: true` in the scheme, or confirm the subscription in AWS"
         ),
-        None => format!("{topic} asks to be confirmed at a URL with no host of Amazon SNS"),
+        None => format!("{topic} requests confirmation at a URL that is not a host of Amazon SNS"),
         Some(url) => match aws.confirm(&url).await {
             Ok(()) => format!("the subscription to {topic} is confirmed"),
             Err(error) => {
                 warn!(source, "cannot confirm the subscription to {topic}: {error:#}");
-                return Err(HandshakeError::NotConfirmed);
+                return Err(NotConfirmed);
             }
         },
     };
@@ -111,17 +104,10 @@ async fn sns(source: &str, subscription: Subscription, aws: &Aws) -> Result<Resp
 }
 
 /// Returns the answer to Microsoft Graph's `POST …?validationToken=`, which has neither signature nor body.
-///
-/// # Errors
-/// Returns an error if the source does not allow the address.
-pub fn graph(source: &Source, peer: Option<IpAddr>, query: Option<&str>) -> Result<Option<Response>, HandshakeError> {
-    let Some(query) = query.filter(|_| source.settings.scheme.name() == "microsoft-graph") else { return Ok(None) };
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let Some((_, token)) = pairs.find(|(name, _)| name == GRAPH_TOKEN) else { return Ok(None) };
-    match source.settings.admits(peer) {
-        true => Ok(Some(plain_text(token.into_owned()))),
-        false => Err(HandshakeError::AddressRefused),
-    }
+pub fn graph(source: &Source, query: Option<&str>) -> Option<Response> {
+    let query = query.filter(|_| source.settings.scheme.name() == "microsoft-graph")?;
+    let (_, token) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == GRAPH_TOKEN)?;
+    Some(plain_text(token.into_owned()))
 }
 
 /// Returns the answer to Okta's `GET` with a challenge in a header.

@@ -21,7 +21,7 @@ use tracing::warn;
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Host {
-    /// The stages that every payload goes through.
+    /// The stages that process every payload.
     pub pipeline: Arc<Pipeline>,
     /// Changes the registered sources.
     pub registry: Registry,
@@ -68,8 +68,8 @@ impl Host {
     /// store fails. Nothing has changed then.
     pub async fn reconfigure(&self, config: Config) -> Result<()> {
         config.warnings.iter().for_each(|warning| warn!("{warning}"));
-        let tls = config.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
-        let admin_tls = config.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
+        let tls = config.settings.tls.as_ref().map(TlsFiles::read).transpose().context("`tls`")?;
+        let admin_tls = config.settings.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
         let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
         let store = &self.pipeline.store;

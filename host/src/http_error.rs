@@ -3,7 +3,7 @@
 //! The errors of all other modules become HTTP only here.
 
 use crate::bodies::BodyError;
-use crate::handshake::HandshakeError;
+use crate::handshake::NotConfirmed;
 use crate::pipeline::AcceptError;
 use crate::rate_limit::RateLimited;
 use crate::registry::RegisterError;
@@ -28,9 +28,9 @@ pub enum HttpError {
     /// The payload cannot be verified.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The handshake cannot be answered.
+    /// The subscription cannot be confirmed.
     #[error(transparent)]
-    Handshake(#[from] HandshakeError),
+    NotConfirmed(#[from] NotConfirmed),
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -38,13 +38,13 @@ pub enum HttpError {
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
     /// The source does not allow this address.
-    #[error("this source does not take webhooks from your address")]
+    #[error("this source does not accept webhooks from your address")]
     AddressRefused,
     /// No source has this name.
     #[error("Webhook source '{0}' is not registered")]
     UnknownSource(String),
     /// Too many requests are waiting already.
-    #[error("too much is waiting; try again")]
+    #[error("the host is overloaded; try again later")]
     Overloaded,
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
@@ -56,7 +56,7 @@ pub enum HttpError {
     #[error("there is no {0}")]
     NotFound(String),
     /// The path exists for other methods, which the router adds in a header.
-    #[error("this path does not take this method")]
+    #[error("this path does not support this method")]
     MethodNotAllowed,
     /// The request contradicts the present state.
     #[error("{0}")]
@@ -65,7 +65,7 @@ pub enum HttpError {
     #[error("{0}")]
     InvalidRequest(String),
     /// The host failed. The cause goes to the log.
-    #[error("something failed inside; the log says what")]
+    #[error("internal error; see the log")]
     Internal(anyhow::Error),
 }
 
@@ -81,7 +81,7 @@ pub struct ErrorAnswer {
 pub struct ErrorDetail {
     /// The code.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 
@@ -92,7 +92,6 @@ impl HttpError {
     }
 
     fn status_and_code(&self) -> (StatusCode, &'static str) {
-        const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "forbidden");
         const OVERLOADED: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded");
         const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large");
         const INVALID: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "invalid_request");
@@ -108,10 +107,10 @@ impl HttpError {
             Self::Overloaded
             | Self::Body(BodyError::Overloaded)
             | Self::Refused(Refusal::CertificateUnavailable(_))
-            | Self::Handshake(HandshakeError::NotConfirmed) => OVERLOADED,
+            | Self::NotConfirmed(_) => OVERLOADED,
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Forbidden | Self::AddressRefused | Self::Handshake(HandshakeError::AddressRefused) => FORBIDDEN,
+            Self::Forbidden | Self::AddressRefused => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
@@ -147,7 +146,7 @@ impl From<AcceptError> for HttpError {
         match error {
             AcceptError::Refused(refusal) => refusal.into(),
             AcceptError::RateLimited(limited) => limited.into(),
-            AcceptError::Handshake(error) => error.into(),
+            AcceptError::NotConfirmed(error) => error.into(),
             AcceptError::Store(error) => error.into(),
         }
     }

@@ -5,42 +5,44 @@
 //! incidents, and `remap` maps waiting events again.
 //!
 //! Only `api` and `receive` answer HTTP requests. `config` turns the configuration file into the options of each module,
-//! and [`serve::start`] assembles a host. No module imports a later one in the order that ARCHITECTURE.md describes; a
-//! test of the program (`module_order`) checks this.
+//! and [`serve::start`] assembles a host. No module imports a later one in the order of ARCHITECTURE.md, which
+//! `tests/structure` checks.
 
 pub mod api;
-pub mod aws;
-pub mod bodies;
+mod aws;
+mod bodies;
 pub mod config;
-pub mod deliver;
-pub mod dry_run;
+mod deliver;
+mod dry_run;
 mod extract;
+mod field_changes;
 mod folder_watcher;
-pub mod handshake;
+mod handshake;
 pub mod host;
-pub mod http_error;
-pub mod loaded;
+mod http_error;
+mod loaded;
 mod maintenance;
 pub mod map;
-pub mod metrics;
+mod metrics;
 mod notices;
 pub mod payload_file;
-pub mod peer;
-pub mod pipeline;
+mod peer;
+mod pipeline;
 pub mod plugin_dry_run;
-pub mod pull;
-pub mod rate_limit;
-pub mod receive;
+mod pull;
+mod rate_limit;
+mod receive;
 pub mod recent_log;
-pub mod registry;
+mod registry;
 pub mod release;
 pub mod reload;
-pub mod remap;
-pub mod request_id;
+mod remap;
+mod request_id;
+mod routes;
 pub mod serve;
 pub mod source;
-pub mod sources;
-pub mod stream;
-pub mod triage;
-pub mod vault;
+mod sources;
+mod stream;
+mod triage;
+mod vault;
 pub mod verify;

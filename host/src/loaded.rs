@@ -17,7 +17,7 @@ pub type PluginStates = BTreeMap<String, PluginState>;
 /// The state of a plugin file as the API shows it.
 #[derive(Clone, Debug, Default)]
 pub struct PluginState {
-    /// When the live version was loaded.
+    /// The time when the live version was loaded.
     pub loaded_at: Option<Timestamp>,
     /// The reason why the newest file was refused or is not live.
     pub error: Option<String>,
@@ -41,7 +41,7 @@ impl Loaded {
     /// Returns the live plugin of a name and kind.
     ///
     /// # Errors
-    /// Returns a sentence that says why there is no such plugin.
+    /// Returns the reason why there is no such plugin, as a sentence.
     pub fn find(&self, name: &str, kind: Kind) -> Result<Arc<Plugin>, String> {
         let plugins = self.plugins.load();
         let plugin = plugins.get(name).ok_or_else(|| not_loaded(name))?;
@@ -85,7 +85,7 @@ impl Loaded {
     }
 }
 
-/// Returns the sentence that says that a plugin is missing.
+/// Returns the message for a plugin that is not loaded.
 pub fn not_loaded(name: &str) -> String {
     format!("plugin `{name}` is not loaded")
 }

@@ -6,7 +6,7 @@ use crate::loaded::{Loaded, not_loaded};
 use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
-use hookmill_incident::{Event, Failure, FailureCode, Mapped, Reading, Verdict};
+use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
 use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
 use refusals::Refusals;
 use std::collections::HashMap;
@@ -83,8 +83,8 @@ impl Mappers {
             forward_log(event.id, &plugin.version.name, &trace.log);
             match verdict {
                 Verdict::Failed(failure) if passes_on(failure.code, source) => refusals.add(failure),
-                Verdict::Read { ref reading, .. } if is_auto(source) && says_nothing(reading) => {
-                    refusals.add_silent(verdict);
+                Verdict::Read { ref reading, .. } if is_auto(source) && is_empty(reading) => {
+                    refusals.add_empty(verdict);
                 }
                 Verdict::Failed(failure) if failure.code == FailureCode::DeadlineExceeded && attempt < ATTEMPTS => {
                     let message = format!("{}; attempt {attempt} of {ATTEMPTS}", failure.message);
@@ -137,7 +137,7 @@ impl Mappers {
     /// Remembers the mapper that read an event, so that it is called first for the next event of the source.
     pub fn remember(&self, source: &Source, verdict: &Verdict) {
         let Verdict::Read { plugin, reading } = verdict else { return };
-        if !is_auto(source) || says_nothing(reading) {
+        if !is_auto(source) || is_empty(reading) {
             return;
         }
         let name = &*plugin.name;
@@ -161,8 +161,8 @@ fn passes_on(code: FailureCode, source: &Source) -> bool {
     code == FailureCode::Unsupported || (code == FailureCode::Malformed && is_auto(source))
 }
 
-/// Returns whether a mapper neither made an incident nor said why not.
-fn says_nothing(reading: &Reading) -> bool {
+/// Returns whether a reading has neither incidents nor a reason for their absence.
+fn is_empty(reading: &Reading) -> bool {
     reading.observations.is_empty() && reading.skipped.is_empty() && reading.problems.is_empty()
 }
 
@@ -185,7 +185,7 @@ pub async fn run(plugin: &Arc<Plugin>, event: &Event, source: &Source) -> (Verdi
     (verdict, trace)
 }
 
-fn verdict(plugin: &Plugin, returned: Result<Result<Reading, Failure>, CallError>) -> Verdict {
+fn verdict(plugin: &Plugin, returned: Result<Result<Reading, MappingFailure>, CallError>) -> Verdict {
     let (code, message) = match returned {
         Ok(Ok(reading)) => return Verdict::Read { plugin: (*plugin.version).clone(), reading },
         Ok(Err(failure)) => (failure.code, failure.message),
@@ -201,8 +201,8 @@ fn verdict(plugin: &Plugin, returned: Result<Result<Reading, Failure>, CallError
             (code, error.to_string())
         }
     };
-    // Only the first line of a message goes to the sender, and a plugin's text must be there as a whole.
+    // The sender gets only the first line of a message, and a plugin's text must be on that line as a whole.
     let message = message.replace('\n', " ");
     let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
-    Verdict::Failed(Failure { code, message })
+    Verdict::Failed(MappingFailure { code, message })
 }

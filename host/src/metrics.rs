@@ -75,27 +75,35 @@ impl Default for Metrics {
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
         };
         let registry = &mut metrics.registry;
-        // A counter's registered name has no `_total`: the text format adds it.
-        registry.register("webhook_received", "Payloads that arrived", metrics.received.clone());
-        registry.register("webhook_errors", "Payloads that were refused or not mapped", metrics.errors.clone());
-        registry.register("mapping_duration_seconds", "Time of one mapper call", metrics.mapping_duration.clone());
-        registry.register("plugin_reloads", "Plugin files that were loaded or refused", metrics.reloads.clone());
-        registry.register("plugin_info", "The plugins that are loaded", metrics.plugin_info.clone());
+        // Counters are registered without `_total`, because the text format adds this suffix.
+        registry.register("webhook_received", "Payloads received", metrics.received.clone());
+        registry.register(
+            "webhook_errors",
+            "Payloads that were refused or could not be mapped",
+            metrics.errors.clone(),
+        );
+        registry.register("mapping_duration_seconds", "Duration of one mapper call", metrics.mapping_duration.clone());
+        registry.register(
+            "plugin_reloads",
+            "Plugin files that were loaded, refused or removed",
+            metrics.reloads.clone(),
+        );
+        registry.register("plugin_info", "Loaded plugins, each with the value 1", metrics.plugin_info.clone());
         registry.register("quarantined_events", "Events in quarantine", metrics.quarantined_events.clone());
-        registry.register("triages", "Calls of playbooks by their result", metrics.triages.clone());
-        registry.register("triage_waiting", "Incidents that wait for a playbook", metrics.triage_waiting.clone());
-        registry.register("deliveries", "Delivery attempts by their result", metrics.deliveries.clone());
+        registry.register("triages", "Playbook calls by result", metrics.triages.clone());
+        registry.register("triage_waiting", "Incidents waiting for a playbook", metrics.triage_waiting.clone());
+        registry.register("deliveries", "Delivery attempts by result", metrics.deliveries.clone());
         registry.register("delivery_queue_depth", "Pending deliveries", metrics.delivery_queue_depth.clone());
-        registry.register("stream_readers", "Clients that follow the stream", metrics.stream_readers.clone());
+        registry.register("stream_readers", "Clients connected to the stream", metrics.stream_readers.clone());
         registry.register(
             "stream_pages",
-            "Parts of the stream that were read for one reader",
+            "Pages of the stream read from the store for a single reader that is behind",
             metrics.stream_pages.clone(),
         );
-        registry.register("store_commit_batch_size", "Writes in one commit", metrics.commit_batch_size.clone());
+        registry.register("store_commit_batch_size", "Writes per commit", metrics.commit_batch_size.clone());
         registry.register(
             "store_commit_duration_seconds",
-            "Time of one durable commit",
+            "Duration of one durable commit",
             metrics.commit_duration.clone(),
         );
         metrics
@@ -138,7 +146,7 @@ impl Metrics {
         self.quarantined_events.set(events);
     }
 
-    /// Counts a call of a playbook: `done`, `failed`, or `again` if the playbook is called once more.
+    /// Counts a playbook call: `done`, `failed`, or `again` if the playbook will be called again.
     pub fn triage(&self, playbook: &str, result: &str) {
         self.triages.get_or_create(&TriageLabels { playbook: playbook.to_owned(), result: result.to_owned() }).inc();
     }

@@ -65,10 +65,10 @@ impl Notices {
         });
         match self.store.set_silent(&source.name, is_silent, json!({"object": object})).await {
             Ok(()) if is_silent => {
-                warn!(source = &*source.name, "source is silent: nothing came of it for {silent_after}");
+                warn!(source = &*source.name, "source is silent: no payload received for {silent_after}");
             }
             Ok(()) => {}
-            Err(error) => warn!(source = &*source.name, "cannot record its silence: {error:#}"),
+            Err(error) => warn!(source = &*source.name, "cannot record whether the source is silent: {error:#}"),
         }
     }
 
@@ -83,7 +83,7 @@ impl Notices {
             let sha256 = bytes.map(|bytes| hex::encode(Sha256::digest(bytes)));
             let object = json!({"name": name, "sha256": sha256, "error": error});
             if let Err(error) = self.store.enqueue_notice(Trigger::PluginRefused, json!({"object": object})).await {
-                warn!("no notice of {} was queued: {error:#}", Trigger::PluginRefused);
+                warn!("cannot queue notifications of {}: {error:#}", Trigger::PluginRefused);
             }
         }
     }

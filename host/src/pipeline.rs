@@ -4,7 +4,7 @@
 //! topics.
 
 use crate::aws::Aws;
-use crate::handshake::{self, HandshakeError};
+use crate::handshake::{self, NotConfirmed};
 use crate::map::{ATTEMPTS, Mappers};
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimited;
@@ -36,8 +36,8 @@ pub struct Pipeline {
 
 /// The result of a payload that was accepted.
 #[derive(Debug)]
-pub enum Accepted {
-    /// The payload is an event, which is stored.
+pub enum AcceptedPayload {
+    /// The payload is stored as an event.
     Recorded(Recorded),
     /// The payload was a handshake, and this is the answer.
     Handshake(Response),
@@ -54,7 +54,7 @@ pub enum AcceptError {
     RateLimited(#[from] RateLimited),
     /// The handshake cannot be answered.
     #[error(transparent)]
-    Handshake(#[from] HandshakeError),
+    NotConfirmed(#[from] NotConfirmed),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,11 +63,11 @@ pub enum AcceptError {
 /// The reason why an event was not mapped again.
 #[derive(Debug, thiserror::Error)]
 pub enum RemapError {
-    /// The source is not registered any more.
-    #[error("its source is not registered any more")]
+    /// The source is no longer registered.
+    #[error("its source is no longer registered")]
     NoSource,
     /// The event was mapped before, and could not be mapped now.
-    #[error("it would not be mapped now ({}), so it stays as it is", .0.reason())]
+    #[error("it could not be mapped now ({}), so it is kept unchanged", .0.reason())]
     Worse(Box<Verdict>),
     /// The event changed at the same time.
     #[error("the event was changed at the same time; look at its new state")]
@@ -82,24 +82,24 @@ impl Pipeline {
     ///
     /// # Errors
     /// Returns an error if the payload is not accepted. Nothing is stored then.
-    pub async fn accept(&self, unverified: Unverified) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, unverified: Unverified) -> Result<AcceptedPayload, AcceptError> {
         let verified = verify::verify(unverified, &self.aws).await?;
         // After the signature, so that others cannot use up the rate limit of a source.
         verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
-            return Ok(Accepted::Handshake(answer));
+            return Ok(AcceptedPayload::Handshake(answer));
         }
         let source = verified.source().clone();
         let mapped = self.mappers.map(verified, 1).await;
         self.mappers.remember(&source, &mapped.verdict);
-        Ok(Accepted::Recorded(self.store.record(mapped).await?))
+        Ok(AcceptedPayload::Recorded(self.store.record(mapped).await?))
     }
 
-    /// Maps a batch that the host read from a source, at most `concurrency` events at once, and records it together
-    /// with the position up to which the source was read.
+    /// Maps a batch that was pulled from a source, at most `concurrency` events at the same time, and records the
+    /// events together with the new position in the source.
     ///
     /// # Errors
-    /// Returns an error if the batch cannot be recorded. Nothing of it is stored then.
+    /// Returns an error if the batch cannot be recorded; then no event of the batch is stored.
     pub async fn accept_batch(
         self: &Arc<Self>,
         source: &Arc<Source>,

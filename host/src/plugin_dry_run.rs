@@ -1,34 +1,36 @@
 //! One call of a plugin without effects.
 
 use crate::deliver::{ShownRequest, render};
-use crate::map::Trace;
+use crate::map::{self, Trace};
+use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
-use hookmill_incident::{Action, PluginVersion, Reading, ShownIncident, Verdict};
+use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
 use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
+use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
-use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// The URL of the destination that a notifier is called for.
 const DESTINATION_URL: &str = "https://destination.example/";
-const DESTINATION: &str = "trial";
+const DESTINATION: &str = "dry-run";
 
-/// The result of one call.
+/// The result of one call. `I` is the form of an incident.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum PluginDryRun {
-    /// Of a mapper.
-    Mapper(MapperDryRun),
-    /// Of a playbook.
+pub enum PluginDryRun<I> {
+    /// The result of a mapper.
+    Mapper(MapperDryRun<I>),
+    /// The result of a playbook.
     Playbook(PlaybookDryRun),
-    /// Of a notifier.
+    /// The result of a notifier.
     Notifier(NotifierDryRun),
 }
 
-/// What is the same for the calls of all kinds.
+/// The values that calls of all kinds have.
 #[derive(Debug, Serialize)]
 pub struct CallSummary {
     /// The plugin.
@@ -37,21 +39,21 @@ pub struct CallSummary {
     pub log: Vec<LogLine>,
     /// The duration of the call in microseconds.
     pub duration_us: u64,
-    /// The most memory that the instance had, in bytes.
+    /// The peak memory of the instance, in bytes.
     pub memory_bytes: usize,
 }
 
-/// One call of a mapper.
+/// One call of a mapper. `I` is the form of an incident, which has an id and a number only where a store was asked.
 #[derive(Debug, Serialize)]
-pub struct MapperDryRun {
+pub struct MapperDryRun<I> {
     /// The call.
     #[serde(flatten)]
     pub call: CallSummary,
     /// The mapper's result; `None` if no mapper was called.
     pub outcome: Option<MappingOutcome>,
     /// The incidents as they would be stored.
-    pub incidents: Vec<Value>,
-    /// The destinations that would get a delivery; absent where no store was asked.
+    pub incidents: Vec<I>,
+    /// The destinations that would get a delivery; absent if the call did not use a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
 }
@@ -64,7 +66,7 @@ pub enum MappingOutcome {
     Read {
         /// The number of incidents.
         incidents: usize,
-        /// Why parts of the payload make no incident.
+        /// The reasons why parts of the payload make no incident.
         skipped: Vec<String>,
         /// Parts of the payload that could not be mapped.
         problems: Vec<String>,
@@ -109,7 +111,7 @@ pub struct NotifierDryRun {
 pub struct CallFailure {
     /// The code of the reason.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 
@@ -126,9 +128,9 @@ impl CallFailure {
     }
 }
 
-impl MapperDryRun {
+impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
-    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<Value>, deliveries: Option<Vec<String>>) -> Self {
+    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
         let Trace { plugin, log, duration, memory_bytes } = trace;
         let outcome = match verdict {
             Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
@@ -148,12 +150,33 @@ impl MapperDryRun {
     }
 }
 
-/// Calls a playbook with an incident as `GET /api/incidents/…` shows it, or a notifier with an audit entry in the form in
-/// which it is delivered. Returns `None` for a mapper.
+/// Calls a mapper. The incidents are those that an empty store would create.
 ///
 /// # Errors
-/// Returns an error if `input` is not what plugins of this kind get.
-pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun>> {
+/// Returns an error if the event's time is outside of the calendar.
+pub async fn dry_run_mapper(
+    plugin: &Arc<Plugin>,
+    event: &Event,
+    source: &Arc<Source>,
+) -> Result<MapperDryRun<Incident>> {
+    let (verdict, trace) = map::run(plugin, event, source).await;
+    let incidents = match &verdict {
+        Verdict::Read { plugin, reading } => {
+            let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+            let observations = reading.observations.iter().cloned();
+            observations.map(|observation| Incident::create(observation, &origin, now).0).collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(MapperDryRun::new(&verdict, trace, incidents, None))
+}
+
+/// Calls a playbook with an incident in the form of `GET /api/incidents/ID`, or a notifier with an audit entry as destinations
+/// receive it. Returns `None` for a mapper.
+///
+/// # Errors
+/// Returns an error if `input` does not have the form that plugins of this kind receive.
+pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun<I>>> {
     Ok(match plugin.kind() {
         Kind::Mapper => None,
         Kind::Playbook => Some(PluginDryRun::Playbook(dry_run_playbook(plugin, input).await?)),
@@ -163,12 +186,12 @@ pub async fn dry_run(plugin: &Plugin, input: &str) -> Result<Option<PluginDryRun
 
 async fn dry_run_playbook(plugin: &Plugin, input: &str) -> Result<PlaybookDryRun> {
     let shown: ShownIncident =
-        serde_json::from_str(input).context("it is not an incident as `GET /api/incidents/ID` shows it")?;
+        serde_json::from_str(input).context("the input is not an incident in the form of `GET /api/incidents/ID`")?;
     let call = call_playbook(plugin, &shown).await;
     let (actions, error) = match call.result {
         Some(Ok(actions)) => (Some(actions), None),
         Some(Err(error)) => (None, Some(CallFailure::new(error.code.as_str(), error.message))),
-        None => (None, Some(CallFailure::new("busy", "all its instances are busy"))),
+        None => (None, Some(CallFailure::new("busy", "all instances of the plugin are busy"))),
     };
     let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(PlaybookDryRun { call, actions, error })

@@ -1,8 +1,5 @@
-//! Reads sources that do not send payloads by themselves: connects to a server and hands new items to the pipeline. The
-//! position reached in a source is stored in the same transaction as the items up to it.
-//!
-//! Each file imports only files above it in this list: `since`, `sse`, `pointer`, `links`, `item`, `backoff`, `start`,
-//! `read_error`, `endpoint`, `poll`, `opencti`, `settings`, `intake`, `read`, `puller`, `dry_run`.
+//! Pulls sources: connects to a server, reads new items and passes them to the pipeline. The position reached in a
+//! source is stored in the same transaction as the items up to it.
 
 mod backoff;
 mod dry_run;

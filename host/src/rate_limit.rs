@@ -13,8 +13,8 @@ pub struct RateLimited {
     pub retry_after_s: u64,
 }
 
-/// A limit on the number of requests in a second, or no limit. After a pause, the requests of one second may come at
-/// once.
+/// A limit on the number of requests in a second, or no limit. After a pause, the requests of one second may arrive
+/// together.
 #[derive(Debug)]
 pub struct RateLimit(Option<(NonZeroU32, DefaultDirectRateLimiter)>);
 

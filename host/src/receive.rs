@@ -9,8 +9,9 @@ use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
-use crate::pipeline::Accepted as AcceptedPayload;
+use crate::pipeline::AcceptedPayload;
 use crate::request_id::RequestId;
+use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
 use crate::verify::Unverified;
 pub use answer::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
@@ -21,8 +22,7 @@ use axum::http::header::{ALLOW, CONTENT_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::{LastError, Recorded};
@@ -37,13 +37,11 @@ const SHOWN_CHARS_MAX: usize = 80;
 
 /// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
 #[derive(Clone, Copy, Debug)]
-pub struct DryRunRequest;
+pub struct DryRunMarker;
 
-/// Returns the routes of senders.
-pub fn routes() -> Router<Arc<Host>> {
-    Router::new()
-        .route("/api/webhooks/{source}", post(webhook).get(challenge))
-        .route("/api/webhooks/{source}/{token}", post(webhook))
+routes! { pub routes, ROUTES;
+    "/api/webhooks/{source}" => post(webhook).get(challenge);
+    "/api/webhooks/{source}/{token}" => post(webhook);
 }
 
 /// The parameters in a webhook's path.
@@ -59,7 +57,7 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRunRequest>>,
+    dry_run: Option<Extension<DryRunMarker>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
@@ -77,7 +75,7 @@ pub async fn webhook(
                 HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
             );
         }
-        // Escaped, because a line feed in a stranger's text would begin another line of the log.
+        // Escaped, because a line feed in an unverified text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
@@ -136,27 +134,30 @@ struct Arrived<'s> {
 }
 
 async fn dry_run_of(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
+    admit(&arrived)?;
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.dry_run(unverified).await?)
 }
 
 async fn take(host: &Host, arrived: Arrived<'_>) -> Result<AcceptedPayload, HttpError> {
     host.edge.rate_limit.check()?;
-    if let Some(answer) = handshake::graph(arrived.source, arrived.peer, arrived.query.as_deref())? {
+    admit(&arrived)?;
+    if let Some(answer) = handshake::graph(arrived.source, arrived.query.as_deref()) {
         return Ok(AcceptedPayload::Handshake(answer));
     }
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.accept(unverified).await?)
 }
 
+/// Refuses addresses that the source does not allow, before the body takes memory.
+fn admit(arrived: &Arrived) -> Result<(), HttpError> {
+    arrived.source.settings.admits(arrived.peer).then_some(()).ok_or(HttpError::AddressRefused)
+}
+
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
-    let Arrived { id, source, peer, token, query, headers, body } = arrived;
+    let Arrived { id, source, token, query, headers, body, .. } = arrived;
     let received_at = unix_ms();
-    // Checked before the body takes memory.
-    if !source.settings.admits(peer) {
-        return Err(HttpError::AddressRefused);
-    }
     let bytes_max = source.settings.payload_bytes_max;
     let mut read = host.edge.bodies.read(&headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
@@ -175,7 +176,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
             tally.last_error = Some(LastError::now(code, &error.to_string()));
         });
     }
-    // Refused strangers must not flood the log.
+    // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
     } else {

@@ -1,7 +1,7 @@
-//! The newest lines of the log, kept in memory for those who cannot read the host's standard error.
+//! The newest lines of the log, kept in memory for clients that cannot read the host's standard error.
 //!
-//! It is the process's, as the log is: `hookmill serve` installs [`layer`] beside what writes to standard error. What
-//! must not be in the log must not be logged; nothing is removed here.
+//! There is one log per process: `hookmill serve` installs [`layer`] beside the layer that writes to standard error.
+//! Nothing is removed here, so secrets must not be logged in the first place.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,22 +11,22 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::registry::LookupSpan;
 
-/// How many lines are kept.
+/// The number of lines that are kept.
 pub const LINES_MAX: usize = 10_000;
-/// Bytes of a line; with [`LINES_MAX`], at most 10 MiB are kept.
+/// The most bytes of a line; with [`LINES_MAX`], at most 10 MiB are kept.
 const LINE_BYTES_MAX: usize = 1024;
 
 static LINES: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());
 
-/// Keeps what is logged at `info` and above, whatever else of the log goes where.
+/// Returns a layer that keeps lines of level `info` and above, independent of the filters of other layers.
 pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
     tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Keeper).with_filter(LevelFilter::INFO)
 }
 
-/// The newest lines that contain `filter`, without case; at most `tail`, the oldest first.
+/// Returns the newest lines that contain `filter`, ignoring case; at most `tail` lines, the oldest first.
 pub fn lines(filter: &str, tail: usize) -> Vec<String> {
     let filter = filter.to_lowercase();
-    // Who logs does not wait until the lines were searched.
+    // The search uses a copy, so that it does not block logging.
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let fitting = lines.iter().rev().filter(|line| line.to_lowercase().contains(&filter));
     let mut newest: Vec<String> = fitting.take(tail).map(|line| line.to_string()).collect();
@@ -34,7 +34,7 @@ pub fn lines(filter: &str, tail: usize) -> Vec<String> {
     newest
 }
 
-/// Takes one event of the log with each write, as the layer that formats them gives it.
+/// A writer that keeps lines. The formatting layer writes one log event per call.
 struct Keeper;
 
 impl io::Write for Keeper {
@@ -53,7 +53,7 @@ impl io::Write for Keeper {
     }
 }
 
-/// An event as one line of bounded length. A sender's line feed begins no line that the host did not write.
+/// Returns a log event as one line of bounded length. Line feeds in values from senders cannot begin a new line.
 fn line(event: &str) -> Arc<str> {
     const CUT: &str = "…";
     let event = event.trim_end();

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
-/// The number of secrets that one source may have at once.
+/// The number of secrets that one source may have at the same time.
 const SECRETS_MAX: usize = 8;
 
 /// The reason why a source is not registered or changed.
@@ -111,7 +111,7 @@ impl Registry {
         let _changing = self.changing.lock().await;
         check_name(&name).map_err(RegisterError::Invalid)?;
         if self.sources.get(&name).is_some() || self.sources.unusable().contains_key(&name) {
-            return Err(RegisterError::Conflict(format!("there is a source `{name}` already")));
+            return Err(RegisterError::Conflict(format!("source `{name}` already exists")));
         }
         let made = match secret {
             Some(_) => None,
@@ -188,7 +188,7 @@ impl Registry {
         Ok(Issued { source, secret: made.map(Secret::new) })
     }
 
-    /// Removes a registered source. Its events stay.
+    /// Removes a registered source. Its events are kept.
     ///
     /// # Errors
     /// Returns an error if the source is not registered.
@@ -226,7 +226,7 @@ impl Registry {
             let name = row.name.clone();
             ensure!(
                 !sources.contains_key(name.as_str()),
-                "source `{name}` is registered and stands in the configuration file too; remove it from the file, \
+                "source `{name}` is both registered and defined in the configuration file; remove it from the file, \
                  or, to keep it there, start once without it and run `hookmill webhook remove {name}`"
             );
             match self.build(&row) {
@@ -257,8 +257,10 @@ impl Registry {
             return Err(RegisterError::NotFound(format!("source `{name}`")));
         }
         if source.is_some_and(|source| source.origin == SourceOrigin::Configured) {
-            let help = "change it there, and the host applies the change at once";
-            return Err(RegisterError::Conflict(format!("source `{name}` stands in the configuration file; {help}")));
+            let help = "change it there; the host applies the change immediately";
+            return Err(RegisterError::Conflict(format!(
+                "source `{name}` is defined in the configuration file; {help}"
+            )));
         }
         let rows = self.store.registered_sources().await?;
         let row = rows.into_iter().find(|row| row.name == name);

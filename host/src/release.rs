@@ -1,11 +1,11 @@
-//! Releases: which version of each plugin is live.
+//! Releases: the choice of the live version of each plugin.
 //!
 //! - [`plugin_files`] finds new, changed and removed files in the plugins folder;
 //! - [`plugin_dir`] is the task that loads them and publishes the live plugins;
 //! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is
 //!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on [`samples`] and
-//!   stored payloads, and [`report`] describes the differences that a proof found;
+//!   stored payloads, and [`report`] says why a version that failed does not go live;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.
 
 pub mod command;

@@ -1,6 +1,6 @@
-//! Applies a changed configuration while the host runs: all of it, or nothing, with the reason in the log.
+//! Applies a changed configuration while the host runs: either all changes or none, with the reason in the log.
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::folder_watcher::{FolderWatcher, changed};
 use crate::host::Host;
 use anyhow::{Context, Result, bail};
@@ -21,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub struct Reloader {
     host: Arc<Host>,
     path: PathBuf,
-    /// The configuration at the start. Only settings that may change without a restart have changed since.
-    started_with: Arc<Config>,
+    /// The settings at the start. Only those that may change without a restart have changed since.
+    started_with: Arc<Settings>,
     /// The files when they were last applied or refused.
     known: FileDigests,
 }
@@ -38,8 +38,8 @@ impl FileDigests {
         Self(paths.into_iter().map(|path| (path.clone(), digest(&path))).collect())
     }
 
-    /// Returns the digests of these files: the known digests where there are any, and those of the present files
-    /// otherwise.
+    /// Returns the digests of these files: the known digests if there are any, otherwise the digests of the present
+    /// files.
     #[must_use]
     pub fn for_paths(&self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let digests = |path: PathBuf| match self.0.iter().find(|(known, _)| *known == path) {
@@ -60,7 +60,7 @@ impl FileDigests {
 
 impl Reloader {
     /// Prepares to follow the file. `applied` are the files as they were when `started_with` was loaded.
-    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Config>) -> Self {
+    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Settings>) -> Self {
         Self { host, path, started_with, known: applied }
     }
 
@@ -81,8 +81,8 @@ impl Reloader {
             if is_requested || (files.is_complete() && files != self.known) {
                 self.known = files;
                 match self.reload().await {
-                    Ok(()) => info!("configuration {} taken over", self.path.display()),
-                    Err(error) => error!("configuration not taken over, the former one stays: {error:#}"),
+                    Ok(()) => info!("configuration {} applied", self.path.display()),
+                    Err(error) => error!("cannot apply the changed configuration, keeping the previous one: {error:#}"),
                 }
             }
             is_requested = tokio::select! {
@@ -110,7 +110,7 @@ impl Reloader {
     async fn reload(&mut self) -> Result<()> {
         let config = Config::load(&self.path)?;
         self.known = self.known.for_paths(config.files(&self.path));
-        let fixed = self.started_with.needs_restart(&config);
+        let fixed = self.started_with.needs_restart(&config.settings);
         if !fixed.is_empty() {
             bail!("{} takes effect only at a start; restart hookmill, or undo the change", fixed.join(", "));
         }

@@ -17,9 +17,9 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
-/// Events read from the store at once.
+/// The number of events read from the store in one go.
 const CHUNK: usize = 64;
-/// Events that are mapped again at once, so that a slow event does not delay the others.
+/// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
 /// The minimum time between two events, so that new payloads get processor time.
 const PACE: Duration = Duration::from_millis(2);
@@ -50,7 +50,7 @@ impl Remapper {
             if self.loaded.is_settled()
                 && let Err(error) = self.remap_all(statuses, &stop).await
             {
-                warn!("cannot map the events that wait: {error:#}");
+                warn!("cannot map waiting events again: {error:#}");
             }
             // Only another plugin can change the result of an event in quarantine.
             statuses = tokio::select! {
@@ -95,12 +95,12 @@ impl Remapper {
         let row = match self.pipeline.store.event(id).await {
             Ok(Some(row)) => row,
             Ok(None) => return,
-            Err(error) => return warn!(request_id = %id, "event not read: {error:#}"),
+            Err(error) => return warn!(request_id = %id, "cannot read a waiting event: {error:#}"),
         };
         match self.pipeline.remap(row).await {
-            Ok(recorded) => info!(request_id = %id, "event mapped again: {}", recorded.state.status),
+            Ok(recorded) => info!(request_id = %id, "event mapped again; its status is {}", recorded.state.status),
             Err(RemapError::Changed) => {}
-            Err(error) => warn!(request_id = %id, "event not mapped again: {error}"),
+            Err(error) => warn!(request_id = %id, "cannot map a waiting event again: {error}"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::aws::Aws;
 use crate::bodies::Bodies;
-use crate::config::{Config, OutboundConfig};
+use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
@@ -63,36 +63,32 @@ pub struct Running {
     servers: JoinSet<()>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    /// The configuration at the start, without sources and destinations.
-    config: Arc<Config>,
+    /// The settings at the start.
+    settings: Arc<Settings>,
 }
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
 /// threads of this process.
 ///
 /// # Errors
-/// Returns an error that says what prevents the start, and what to do.
-pub async fn start(
-    mut config: Config,
-    admin_token: Option<String>,
-    compiler: Option<CompilerProgram>,
-) -> Result<Running> {
-    config.warnings.iter().for_each(|warning| warn!("{warning}"));
+/// Returns an error that explains what prevents the start and what to do.
+pub async fn start(config: Config, admin_token: Option<String>, compiler: Option<CompilerProgram>) -> Result<Running> {
+    let Config { settings, sources: configured, pulls, outbound, warnings } = config;
+    warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
-    let capacity = Capacity::of(&config);
+    let capacity = Capacity::of(&settings);
     let metrics = Arc::new(Metrics::default());
-    let store = Arc::new(open_store(&config, &metrics)?);
+    let store = Arc::new(open_store(&settings, &metrics)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Sandbox::new(config.limits.instances, config.reusing_plugins())?;
+    let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
     let sandbox = Arc::new(match compiler {
         Some(program) => sandbox.with_compiler(program),
         None => sandbox,
     });
-    let (configured, pulls) = (std::mem::take(&mut config.sources), std::mem::take(&mut config.pulls));
-    let registry = Registry::open(store.clone(), &config.data_dir, configured, config.limits.clone()).await?;
+    let registry = Registry::open(store.clone(), &settings.data_dir, configured, settings.limits.clone()).await?;
     let sources = registry.sources().clone();
-    let plugins = open_plugins(&config, sandbox, &store, &sources, &loaded, &metrics)?;
-    let deliverer = start_deliverer(&mut config, &store, &loaded, &metrics).await?;
+    let plugins = open_plugins(&settings, sandbox, &store, &sources, &loaded, &metrics)?;
+    let deliverer = start_deliverer(outbound, &store, &loaded, &metrics).await?;
     let pipeline = Arc::new(Pipeline {
         sources: sources.clone(),
         mappers: Mappers::new(loaded.clone(), metrics.clone()),
@@ -107,18 +103,18 @@ pub async fn start(
         triager: Arc::new(Triager::new(store.clone(), sources, loaded.clone(), metrics.clone())),
         puller: Arc::new(Puller::new(pipeline.clone(), loaded.clone())),
         stream: Arc::new(Stream::new(store, metrics, capacity.stream_readers)),
-        edge: edge(&config, admin_token)?,
+        edge: edge(&settings, admin_token)?,
         loaded,
         pipeline,
     });
     host.puller.replace(pulls);
 
     let (stop, stopped) = watch::channel(false);
-    let tasks = spawn_tasks(&host, &config, plugins, &stopped);
-    let (servers, address, admin_address) = listen(&host, &config, &capacity, &stopped).await?;
-    let protocol = if config.tls.is_some() { "https" } else { "http" };
+    let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
+    let (servers, address, admin_address) = listen(&host, &settings, &capacity, &stopped).await?;
+    let protocol = if settings.tls.is_some() { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
-    Ok(Running { address, admin_address, host, servers, tasks, stop, config: Arc::new(config) })
+    Ok(Running { address, admin_address, host, servers, tasks, stop, settings: Arc::new(settings) })
 }
 
 fn check_admin_token(token: Option<&str>) -> Result<()> {
@@ -138,8 +134,8 @@ struct Capacity {
 }
 
 impl Capacity {
-    fn of(config: &Config) -> Self {
-        let bounds = Bounds { connections: config.limits.connections, head_timeout: config.limits.head_timeout };
+    fn of(settings: &Settings) -> Self {
+        let bounds = Bounds { connections: settings.limits.connections, head_timeout: settings.limits.head_timeout };
         let bounds = bounds.within_descriptors(ADMIN_CONNECTIONS);
         let stream_readers = READERS_MAX.min(bounds.connections / CONNECTIONS_PER_READER).max(1);
         Self { bounds, stream_readers }
@@ -151,11 +147,11 @@ impl Capacity {
     }
 }
 
-fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<Store> {
-    let policy = Policy { dedup: config.limits.dedup, reopen_within: config.reopen_within };
+fn open_store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store> {
+    let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
     let metrics = metrics.clone();
     let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
-    Store::open(&config.data_dir, config.limits.store_queue, policy, on_commit)
+    Store::open(&settings.data_dir, settings.limits.store_queue, policy, on_commit)
 }
 
 /// The decisions on plugins, and the task that publishes plugins, which is not started yet.
@@ -166,7 +162,7 @@ struct PluginParts {
 }
 
 fn open_plugins(
-    config: &Config,
+    settings: &Settings,
     sandbox: Arc<Sandbox>,
     store: &Arc<Store>,
     sources: &Arc<Sources>,
@@ -175,18 +171,19 @@ fn open_plugins(
 ) -> Result<PluginParts> {
     let (command_sender, commands) = mpsc::channel(1);
     let (refusal_sender, refusals) = mpsc::channel(WAITING_PLUGIN_REFUSALS);
-    let (plugins_dir, trust) = (config.plugins_dir.clone(), config.trust.clone());
-    let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, config.proof.clone());
+    let (plugins_dir, trust) = (settings.plugins_dir.clone(), settings.trust.clone());
+    let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, settings.proof.clone());
     let options = ReleaseOptions {
-        data_dir: config.data_dir.clone(),
-        trust: config.trust.clone(),
-        reload: config.reload,
-        limits: config.plugin_limits.clone(),
-        default_limits: config.limits.call.clone(),
+        data_dir: settings.data_dir.clone(),
+        trust: settings.trust.clone(),
+        reload: settings.reload,
+        limits: settings.plugin_limits.clone(),
+        default_limits: settings.limits.call.clone(),
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files = PluginFiles::new(config.plugins_dir.clone(), config.plugins_dir_shared, config.trust.lock.clone());
+    let files =
+        PluginFiles::new(settings.plugins_dir.clone(), settings.plugins_dir_shared, settings.trust.lock.clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })
@@ -194,12 +191,12 @@ fn open_plugins(
 
 /// Gives the store the configured destinations and rules, and starts the task of each destination.
 async fn start_deliverer(
-    config: &mut Config,
+    outbound: OutboundConfig,
     store: &Arc<Store>,
     loaded: &Arc<Loaded>,
     metrics: &Arc<Metrics>,
 ) -> Result<Deliverer> {
-    let OutboundConfig { destinations, rules, notifications, public_url } = std::mem::take(&mut config.outbound);
+    let OutboundConfig { destinations, rules, notifications, public_url } = outbound;
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     store.give_up_removed().await?;
     // A host that was killed may not have given up the deliveries of a destination that it had disabled.
@@ -211,21 +208,21 @@ async fn start_deliverer(
     Ok(deliverer)
 }
 
-fn edge(config: &Config, admin_token: Option<String>) -> Result<Edge> {
+fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
-        trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
+        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
         admin_token: admin_token.map(Secret::new),
-        tls: LiveTls::new(config.tls.as_ref()).context("`tls`")?,
-        admin_tls: LiveTls::new(config.admin_tls.as_ref()).context("`admin_tls`")?,
+        tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
+        admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
-        rate_limit: RateLimit::per_second(config.limits.requests_per_second),
-        bodies: Bodies::new(config.limits.body_memory_bytes, config.limits.body_timeout),
+        rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
+        bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),
     })
 }
 
 fn spawn_tasks(
     host: &Arc<Host>,
-    config: &Config,
+    settings: &Settings,
     plugins: PluginParts,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
@@ -238,7 +235,7 @@ fn spawn_tasks(
     tasks.spawn(host.stream.clone().run(stopped.clone()));
     tasks.spawn(host.puller.clone().run(stopped.clone()));
     tasks.spawn(maintenance::purge_repeats(host.clone(), stopped.clone()));
-    tasks.spawn(maintenance::purge_delivered(host.clone(), config.delivered_retention, stopped.clone()));
+    tasks.spawn(maintenance::purge_delivered(host.clone(), settings.delivered_retention, stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
@@ -249,16 +246,16 @@ fn spawn_tasks(
 /// Listens, and returns the servers with the addresses of webhooks and of the API.
 async fn listen(
     host: &Arc<Host>,
-    config: &Config,
+    settings: &Settings,
     capacity: &Capacity,
     stopped: &watch::Receiver<bool>,
 ) -> Result<(JoinSet<()>, SocketAddr, SocketAddr)> {
     let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host));
     let everything = router(inbound.clone().merge(admin), host);
-    let listener = Listener::bind(config.listen, host.edge.tls.clone(), capacity.bounds).await?;
+    let listener = Listener::bind(settings.listen, host.edge.tls.clone(), capacity.bounds).await?;
     let address = listener.address()?;
     let mut servers = JoinSet::new();
-    let Some(admin_listen) = config.admin_listen else {
+    let Some(admin_listen) = settings.admin_listen else {
         servers.spawn(listener.serve(everything, stopped.clone()));
         return Ok((servers, address, address));
     };
@@ -298,7 +295,7 @@ impl Running {
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
     /// configuration was loaded, so that changes since then are not missed.
     pub fn follow(&mut self, path: PathBuf, applied: FileDigests) {
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.config.clone());
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone());
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 
@@ -312,7 +309,7 @@ impl Running {
 
     /// Refuses new connections, finishes requests and deliveries that have begun, and closes the store.
     pub async fn stop(mut self) {
-        let drain_timeout = self.config.drain_timeout;
+        let drain_timeout = self.settings.drain_timeout;
         info!("stopping: no new connections, {} s for unfinished requests and deliveries", drain_timeout.as_secs());
         self.stop.send_replace(true);
         let finished = async {
@@ -321,7 +318,7 @@ impl Running {
             while self.tasks.join_next().await.is_some() {}
         };
         if tokio::time::timeout(drain_timeout, finished).await.is_err() {
-            warn!("some requests or deliveries were still in flight; deliveries go on at the next start");
+            warn!("stopped before all requests and deliveries were finished; deliveries continue at the next start");
         }
         self.host.registry.save_tallies().await;
         let store = self.host.pipeline.store.clone();

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 /// Sources by name.
 pub type SourceMap = BTreeMap<Arc<str>, Arc<Source>>;
 
-/// The published sources. Readers see all of them before a change or all of them after it.
+/// The published sources. A reader sees all sources as they were before a change, or all as they are after it.
 #[derive(Debug, Default)]
 pub struct Sources {
     published: ArcSwap<SourceMap>,

@@ -5,18 +5,20 @@
 //! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
 //! readers nothing is read.
 //!
-//! A reader that does not receive is closed like any other connection (`listen/connections.rs`).
+//! A reader that does not receive is closed like any other connection (`listen/src/connections.rs`).
+
+mod chunk;
+mod kept;
+
+pub use chunk::{StreamFilter, event_name};
 
 use crate::metrics::Metrics;
 use anyhow::Result;
 use bytes::Bytes;
-use hookmill_incident::{AuditEntry, Operation};
+use chunk::Chunk;
 use hookmill_store::Store;
 use jiff::Timestamp;
-use serde::Deserialize;
-use std::collections::VecDeque;
-use std::io::Write;
-use std::ops::ControlFlow;
+use kept::{Found, Kept};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,33 +29,14 @@ use uuid::Uuid;
 
 /// The most readers at once.
 pub const READERS_MAX: u32 = 1024;
-/// What is kept for all readers: as far as one that reads as fast as others is ever behind.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The same in parts, each of which was read at once.
-const KEPT_PARTS_MAX: usize = 4096;
-/// How much is read at once; the last entry may reach beyond it.
-const PART_BYTES: usize = 64 * 1024;
-/// How many entries are looked at at once.
-const PART_ENTRIES: usize = 256;
-/// Pages for single readers that may be in memory at once, until they have been sent.
+/// The most pages for single readers in memory at once; a page stays in memory until it is sent.
 const PAGES_MAX: usize = 128;
-/// How many of them are read at the same time: many that come back together must not hold up what arrives.
+/// The most pages read at the same time, so that many readers that reconnect together do not delay incoming payloads.
 const PAGES_READ_AT_ONCE: usize = 2;
 /// The interval of heartbeats, which send the reader its position.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The longest connection of a reader; a new connection checks the token again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
-
-/// The selection of entries to send; an empty list selects all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of these sources.
-    pub sources: Vec<String>,
-    /// Of incidents with these severities after the operation.
-    pub severities: Vec<String>,
-    /// With these names of events.
-    pub events: Vec<String>,
-}
 
 /// The audit entries for all readers.
 #[derive(Debug)]
@@ -69,7 +52,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream for so many readers.
+    /// Creates a stream for at most `readers_max` readers.
     pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, readers_max: u32) -> Self {
         let kept = watch::Sender::new(Kept::after(*store.watch_audit().borrow()));
         Self {
@@ -89,8 +72,9 @@ impl Stream {
         i64::from(self.readers_max) - self.places.available_permits() as i64
     }
 
-    /// Follows the entries after this id, or from now on. Returns `None` if there are too many readers.
-    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: Filter) -> Option<StreamReader> {
+    /// Returns a reader of the entries after this id, or of new entries only. Returns `None` if there are too many
+    /// readers.
+    pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
@@ -100,7 +84,7 @@ impl Stream {
             stream: self.clone(),
             kept,
             filter: Arc::new(filter),
-            // What is newer than everything is from a store that this one was restored behind, or a clock that is ahead.
+            // A position after the newest entry comes from a store that was restored since, or from a clock that is ahead.
             at: after.map_or(newest, |after| after.min(newest)),
             heartbeat_at: now + HEARTBEAT,
             ends_at: now + LIFETIME,
@@ -109,7 +93,7 @@ impl Stream {
         })
     }
 
-    /// Keeps what is committed for those who follow, until the host stops; then no reader is sent anything more.
+    /// Keeps committed entries while there are readers, until the host stops; then all readers end.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = self.keep() => {}
@@ -128,7 +112,7 @@ impl Stream {
             }
             let until = *newest.borrow_and_update();
             if let Err(error) = self.read_until(until).await {
-                warn!("what happens to incidents cannot be read for those who follow it: {error:#}");
+                warn!("cannot read audit entries for the readers of the stream: {error:#}");
                 self.kept.send_replace(Kept::after(until));
             }
             if newest.changed().await.is_err() {
@@ -148,13 +132,13 @@ impl Stream {
         }
     }
 
-    async fn read(&self, after: Uuid, filter: Arc<Filter>) -> Result<Chunk> {
-        let part = Chunk { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: after, is_last: true };
-        self.store.audit_after(after, part, move |part, id, entry| part.add(id, entry, &filter)).await
+    async fn read(&self, after: Uuid, filter: Arc<StreamFilter>) -> Result<Chunk> {
+        self.store.audit_after(after, Chunk::after(after), move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
-    /// What is sent to a reader that is behind what is kept, which begins after `until`.
-    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<Filter>) -> Result<(Bytes, Uuid)> {
+    /// Reads a page for a reader that is behind the kept entries, which begin after `until`. Returns its bytes and the
+    /// reader's new position.
+    async fn page(&self, after: Uuid, until: Uuid, filter: Arc<StreamFilter>) -> Result<(Bytes, Uuid)> {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
             let _turn = self.page_reads.acquire().await?;
@@ -162,167 +146,22 @@ impl Stream {
         };
         self.metrics.stream_page();
         let to = part.end(until);
-        Ok((Bytes::from_owner(Page { bytes: part.bytes, _room: room }), to))
+        Ok((Bytes::from_owner(PageBytes { bytes: part.bytes, _room: room }), to))
     }
 }
 
-/// A page on its way, and up to which entry it reaches.
+/// A page that is being read, with the reader's position after it.
 type PageRead = Pin<Box<dyn Future<Output = Result<(Bytes, Uuid)>> + Send>>;
 
-/// Bytes for one reader, with the room that they take up until they are sent.
-struct Page {
+/// Bytes for one reader, with a permit that is released when they are sent.
+struct PageBytes {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Page {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
-    }
-}
-
-/// Entries that were read at once.
-struct Chunk {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
-    looked_at: usize,
-    /// The last entry that was looked at.
-    to: Uuid,
-    /// Whether there was nothing after it.
-    is_last: bool,
-}
-
-/// Where an entry ends in the bytes of its part, and what it is chosen by.
-#[derive(Debug)]
-struct Entry {
-    id: Uuid,
-    end: usize,
-    event: &'static str,
-    source: Box<str>,
-    severity: Box<str>,
-}
-
-/// What of an incident its entries are chosen by.
-#[derive(Default, Deserialize)]
-struct Chosen {
-    source: Box<str>,
-    severity: Box<str>,
-}
-
-impl Chunk {
-    fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &Filter) -> ControlFlow<()> {
-        let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
-        let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
-        self.to = id;
-        self.looked_at += 1;
-        if filter.matches(&entry) {
-            self.bytes.extend_from_slice(format!("id: {id}\nevent: {}\ndata: ", entry.event).as_bytes());
-            // Values have JSON, and a Vec takes what it is given.
-            let _ = serde_json::to_writer(&mut self.bytes, audit);
-            let _ = self.bytes.write_all(b"\n\n");
-            entry.end = self.bytes.len();
-            self.entries.push(entry);
-        }
-        if self.bytes.len() >= PART_BYTES || self.looked_at == PART_ENTRIES {
-            self.is_last = false;
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// How far it reaches, when all until there was on disk before it was read.
-    fn end(&self, until: Uuid) -> Uuid {
-        if self.is_last { self.to.max(until) } else { self.to }
-    }
-}
-
-/// The name of an entry's event.
-fn event_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Creation => "create",
-        Operation::Update => "update",
-        Operation::Delete => "delete",
-    }
-}
-
-impl Filter {
-    fn matches(&self, entry: &Entry) -> bool {
-        let choices =
-            [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];
-        choices.iter().all(|(allowed, word)| allowed.is_empty() || allowed.iter().any(|allowed| allowed == word))
-    }
-}
-
-/// The newest entries, for all readers.
-#[derive(Debug)]
-struct Kept {
-    parts: VecDeque<KeptChunk>,
-    bytes: usize,
-    /// All entries after this one are here …
-    from: Uuid,
-    /// … up to this one.
-    to: Uuid,
-    is_over: bool,
-}
-
-#[derive(Debug)]
-struct KeptChunk {
-    bytes: Bytes,
-    entries: Vec<Entry>,
-    to: Uuid,
-}
-
-/// What is there for a reader.
-enum Found {
-    /// These bytes, which reach until this entry.
-    Bytes(Bytes, Uuid),
-    /// Nothing that it wants until this entry.
-    Nothing(Uuid),
-    /// It is behind what is kept, which begins after this entry.
-    Behind(Uuid),
-    /// Nothing comes any more.
-    Over,
-}
-
-impl Kept {
-    fn after(id: Uuid) -> Self {
-        Self { parts: VecDeque::new(), bytes: 0, from: id, to: id, is_over: false }
-    }
-
-    fn add(&mut self, part: Chunk, until: Uuid) {
-        let to = part.end(until);
-        self.to = to;
-        self.bytes += part.bytes.len();
-        self.parts.push_back(KeptChunk { bytes: part.bytes.into_boxed_slice().into(), entries: part.entries, to });
-        while self.bytes > KEPT_BYTES_MAX || self.parts.len() > KEPT_PARTS_MAX {
-            let Some(oldest) = self.parts.pop_front() else { return };
-            self.bytes -= oldest.bytes.len();
-            self.from = oldest.to;
-        }
-    }
-
-    /// The next entries in a row that a reader wants.
-    fn next(&self, at: Uuid, filter: &Filter) -> Found {
-        if self.is_over {
-            return Found::Over;
-        }
-        if at < self.from {
-            return Found::Behind(self.from);
-        }
-        let first = self.parts.partition_point(|part| part.to <= at);
-        let found = self.parts.range(first..).find_map(|part| part.next(at, filter));
-        found.map_or(Found::Nothing(self.to), |(bytes, to)| Found::Bytes(bytes, to))
-    }
-}
-
-impl KeptChunk {
-    fn next(&self, at: Uuid, filter: &Filter) -> Option<(Bytes, Uuid)> {
-        let seen = self.entries.partition_point(|entry| entry.id <= at);
-        let skipped = self.entries[seen..].iter().take_while(|entry| !filter.matches(entry)).count();
-        let first = seen + skipped;
-        let last = self.entries[first..].iter().take_while(|entry| filter.matches(entry)).last()?;
-        let start = first.checked_sub(1).map_or(0, |before| self.entries[before].end);
-        Some((self.bytes.slice(start..last.end), last.id))
     }
 }
 
@@ -330,12 +169,12 @@ impl KeptChunk {
 pub struct StreamReader {
     stream: Arc<Stream>,
     kept: watch::Receiver<Kept>,
-    filter: Arc<Filter>,
-    /// Everything until this entry was sent, or is not wanted.
+    filter: Arc<StreamFilter>,
+    /// The reader's position: all matching entries up to this id were sent.
     at: Uuid,
     heartbeat_at: Instant,
     ends_at: Instant,
-    /// A page that is being read for it, over as many heartbeats as that takes.
+    /// The page that is being read for this reader; reading may take longer than a heartbeat.
     page: Option<PageRead>,
     _place: OwnedSemaphorePermit,
 }
@@ -378,7 +217,7 @@ impl StreamReader {
                 Found::Nothing(to) => {
                     self.at = self.at.max(to);
                     tokio::select! {
-                        // The stream, and with it what sends, is as long there as this is.
+                        // This cannot fail: the reader keeps the stream, which owns the sender.
                         _ = self.kept.changed() => {}
                         () = sleep_until(self.heartbeat_at.min(self.ends_at)) => {}
                     }
@@ -392,55 +231,5 @@ impl StreamReader {
                 return Ok(Some(bytes));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hookmill_incident::id::{self, IdSource};
-
-    const ENTRY_BYTES: usize = KEPT_BYTES_MAX / 8;
-
-    /// Two entries, a creation and an update, of so many bytes each: zeros, then ones.
-    fn part(ids: &[Uuid]) -> Chunk {
-        let entry = |(index, &id): (usize, &Uuid)| Entry {
-            id,
-            end: (index + 1) * ENTRY_BYTES,
-            event: ["create", "update"][index],
-            source: "lab".into(),
-            severity: "high".into(),
-        };
-        let bytes = [vec![0; ENTRY_BYTES], vec![1; ENTRY_BYTES]].concat();
-        Chunk { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }
-    }
-
-    #[test]
-    fn the_newest_entries_are_kept_and_who_is_behind_them_is_told_so() {
-        let source = IdSource::after(0);
-        let ids: Vec<Uuid> = (0..10).map(|_| source.next()).collect();
-        let mut kept = Kept::after(id::before(0));
-        ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
-
-        let updates = Filter { events: vec!["update".into()], ..Filter::default() };
-        let [all, updates] = [&Filter::default(), &updates];
-        // Of five parts there is room for four.
-        assert!(matches!(kept.next(id::before(0), all), Found::Behind(from) if from == ids[1]));
-        assert!(matches!(kept.next(ids[0], updates), Found::Behind(from) if from == ids[1]));
-        for (at, filter, expected, to) in [
-            (ids[1], all, &[0, 1][..], ids[3]),
-            (ids[2], all, &[1], ids[3]),
-            (ids[3], all, &[0, 1], ids[5]),
-            (ids[1], updates, &[1], ids[3]),
-            (ids[2], updates, &[1], ids[3]),
-            (ids[7], updates, &[1], ids[9]),
-        ] {
-            let Found::Bytes(bytes, reached) = kept.next(at, filter) else { unreachable!("nothing after {at}") };
-            let expected: Vec<u8> = expected.iter().flat_map(|&byte| vec![byte; ENTRY_BYTES]).collect();
-            assert!(bytes == expected && reached == to, "{at}");
-        }
-        assert!(matches!(kept.next(ids[9], all), Found::Nothing(to) if to == ids[9]));
-        let others = Filter { sources: vec!["other".into()], ..Filter::default() };
-        assert!(matches!(kept.next(ids[1], &others), Found::Nothing(to) if to == ids[9]));
     }
 }

@@ -19,13 +19,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// Incidents that are read from the store at once, with all their data.
+/// The number of incidents read from the store in one go, with all their data.
 const CHUNK: usize = 16;
-/// Incidents that one playbook triages at once.
+/// The number of incidents that one playbook triages at the same time.
 const CONCURRENCY: usize = 4;
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
-/// How long to wait when the store cannot be written or no instance is free.
+/// The pause before the next call if the store cannot be written or no instance is free.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The result of one call of a playbook.
@@ -151,7 +151,7 @@ impl Triager {
             missing.clear();
             for source in self.sources.all().values() {
                 if let Some(reason) = self.missing_playbook(source) {
-                    warn!(source = &*source.name, "its incidents will wait for their playbook: {reason}");
+                    warn!(source = &*source.name, "incidents of this source wait for their playbook: {reason}");
                 }
             }
             let plugins = self.loaded.plugins().clone();
@@ -165,7 +165,7 @@ impl Triager {
                     passes.spawn(self.clone().pass(name, stop.clone()));
                 }
                 Ok(_) => {}
-                Err(reason) if missing.insert(name) => warn!("incidents wait for their playbook: {reason}"),
+                Err(reason) if missing.insert(name) => warn!("incidents wait for a playbook: {reason}"),
                 Err(_) => {}
             }
         }
@@ -208,7 +208,7 @@ impl Triager {
         match self.triage_job(&plugin, job).await {
             Ok(()) => {}
             Err(error) => {
-                warn!(request_id, playbook = name, "the result of the playbook was not recorded: {error:#}");
+                warn!(request_id, playbook = name, "cannot record the result of the playbook: {error:#}");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -218,8 +218,10 @@ impl Triager {
         let Some(row) = job.row.clone() else { return Ok(()) };
         let (name, number, request_id) = (&plugin.version.name, row.number, job.request_id.clone());
         if let Some(status) = job.is_late() {
-            info!(request_id, playbook = name, "{number} is not triaged: it is {status} by now");
-            self.store.record_triage(job, TriageResult::Skipped(format!("the incident was {status} by then"))).await?;
+            info!(request_id, playbook = name, "{number} is not triaged: its status is already {status}");
+            self.store
+                .record_triage(job, TriageResult::Skipped(format!("the status of the incident was already {status}")))
+                .await?;
             return Ok(());
         }
         let call = call_playbook(plugin, &shown_incident(row)).await;
@@ -236,14 +238,14 @@ impl Triager {
                 return self.store.count_triage_attempt(job).await;
             }
             Err(error) => {
-                warn!(request_id, playbook = name, "{number} is not triaged: {}", error.message);
+                warn!(request_id, playbook = name, "triage of {number} failed: {}", error.message);
                 (TriageResult::Failed((*plugin.version).clone(), error), "failed")
             }
         };
         // Otherwise the incident changed while the playbook ran; the next pass triages its new state.
         if self.store.record_triage(job, triaged).await? {
             self.metrics.triage(name, word);
-            info!(request_id, playbook = name, "{number}: triage {word}");
+            info!(request_id, playbook = name, "triage of {number}: {word}");
         }
         Ok(())
     }

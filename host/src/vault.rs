@@ -23,10 +23,10 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is made if it is missing.
+    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is created if it is missing.
     ///
     /// # Errors
-    /// Returns an error if the key cannot be used, and says what to do.
+    /// Returns an error that explains what to do if the key cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self> {
         match std::env::var(KEY_VARIABLE) {
             Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),
@@ -74,14 +74,12 @@ impl Vault {
     /// # Errors
     /// Returns an error if the secret was sealed with another key or label, or was changed.
     pub fn unseal(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).context("it is too short")?;
+        let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).context("the sealed value is too short")?;
         let mut plain = sealed.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| anyhow!("it is too short"))?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| anyhow!("the sealed value is too short"))?;
         match self.key.open_in_place(nonce, Aad::from(label), &mut plain) {
             Ok(opened) => Ok(opened.to_vec()),
-            Err(_) => bail!(
-                "it was sealed with another key than the present one; put the former {KEY_FILE} or {KEY_VARIABLE} back"
-            ),
+            Err(_) => bail!("the value was sealed with another key; restore the previous {KEY_FILE} or {KEY_VARIABLE}"),
         }
     }
 }

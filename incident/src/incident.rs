@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use uuid::Uuid;
 
-/// The number of event ids that an incident lists, the newest ones.
+/// The number of event ids that an incident lists; older ids are dropped.
 pub const EVENT_IDS_MAX: usize = 100;
 
 /// A note on an incident.
@@ -65,28 +64,12 @@ pub struct Incident {
 pub struct Guard {
     /// The time of the newest state that was applied.
     pub changed_at: Timestamp,
-    /// The fields that were set by hand or by a playbook; payloads do not change them any more.
+    /// The fields that were set by hand or by a playbook; payloads no longer change them.
     pub pinned: BTreeSet<String>,
 }
 
 /// The attributes that a change set, with their new values.
 pub type Details = Map<String, Value>;
-
-/// An incident as the API and the `object` of an audit entry show it.
-#[derive(Debug, Serialize)]
-pub struct IncidentView<'a> {
-    /// The incident's id.
-    pub id: Uuid,
-    /// The incident's number, `INC-2026-0001`.
-    pub number: String,
-    /// The record.
-    #[serde(flatten)]
-    pub incident: &'a Incident,
-    /// The number of events that reported the incident.
-    pub occurrences: u64,
-    /// The newest events that reported the incident, the newest last; at most [`EVENT_IDS_MAX`].
-    pub event_ids: &'a [Uuid],
-}
 
 impl Incident {
     /// Returns the incident that a first observation makes.
@@ -131,7 +114,8 @@ impl Incident {
         self.revision += 1;
     }
 
-    /// Returns the attributes that differ from those of `before`, without what the host counts and keeps itself.
+    /// Returns the attributes that differ from those of `before`, without the values that the host itself counts and
+    /// maintains.
     fn changes_since(&self, before: &Self) -> Details {
         let mut changes = Details::new();
         macro_rules! compare {

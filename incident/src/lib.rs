@@ -29,8 +29,8 @@ mod words;
 
 pub use audit::{AuditEntry, Operation};
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
-pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, IncidentView, Note};
-pub use mapped::{EventState, EventStatus, Failure, FailureCode, IncidentRef, Mapped, Verdict};
+pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, Note};
+pub use mapped::{EventState, EventStatus, FailureCode, IncidentRef, Mapped, MappingFailure, Verdict};
 pub use number::Number;
 pub use observable::{Observable, Technique};
 pub use observation::{
@@ -38,6 +38,6 @@ pub use observation::{
 };
 pub use patch::{Patch, given};
 pub use plugin_version::PluginVersion;
-pub use shown_incident::ShownIncident;
+pub use shown_incident::{ShownIncident, ShownIncidentRef};
 pub use triage::{Action, Triage, TriageCode, TriageError, TriageStatus};
 pub use vocabulary::{Severity, Status, Tlp};

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 words!(
-    /// The result of an event, as it is stored.
+    /// The stored result of an event.
     EventStatus {
         /// The event made or changed incidents.
         Mapped = "mapped",
         /// Nothing in the event makes an incident.
         Ignored = "ignored",
-        /// Some of the event could not be mapped.
+        /// Parts of the event could not be mapped.
         Partial = "partial",
-        /// The host will map the event later without being asked.
+        /// The host will map the event later without a request.
         Queued = "queued",
         /// Mapping failed; the event waits for a new plugin version, a replay or a discard.
         Quarantined = "quarantined",
@@ -44,7 +44,7 @@ words!(
 
 /// The reason why an event was not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct MappingFailure {
     /// The kind of reason.
     pub code: FailureCode,
     /// A description, with the plugin's name and version. The sender gets its first line only; further lines are for
@@ -65,7 +65,7 @@ pub enum Verdict {
     /// The event waits, for this reason.
     Wait(String),
     /// Mapping failed.
-    Failed(Failure),
+    Failed(MappingFailure),
     /// The source has `plugin: none`.
     NotMapped,
 }
@@ -91,7 +91,7 @@ pub struct Mapped {
     pub verdict: Verdict,
     /// The playbook that the source names.
     pub playbook: Option<String>,
-    /// Whether new incidents are triaged by that playbook without being asked.
+    /// Whether new incidents are triaged by that playbook without a request.
     pub auto_triage: bool,
     /// The plugin versions that were called, as `NAME@SHA256`.
     pub tried: Vec<String>,
@@ -106,7 +106,8 @@ pub struct EventState {
     pub status: EventStatus,
     /// The kind of reason, if mapping failed.
     pub code: Option<FailureCode>,
-    /// The reason why the event is queued, failed or is not mapped, or notes on the parts of it that were left out.
+    /// The reason why the event is queued, failed or is not mapped, or notes on the parts of the payload that were left
+    /// out.
     pub message: Option<String>,
     /// The incidents that the event made or changed.
     pub incidents: Vec<IncidentRef>,

@@ -2,7 +2,7 @@
 
 use crate::observable::{Observable, Technique};
 use crate::triage::Triage;
-use crate::{PluginVersion, Severity, Tlp};
+use crate::{Event, PluginVersion, Severity, Tlp};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ pub enum State {
     Resolved,
 }
 
-/// The checked report of one payload about one incident. A field that is `None` leaves the stored value as it is.
+/// The checked report of one payload about one incident. A field that is `None` does not change the stored value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of `incident` in wit/plugin.wit, described there")]
 pub struct Observation {
@@ -67,11 +67,26 @@ pub struct Origin {
     pub plugin: PluginVersion,
     /// The playbook that the source names.
     pub playbook: Option<String>,
-    /// Whether new incidents are triaged by that playbook without being asked.
+    /// Whether new incidents are triaged by that playbook without a request.
     pub auto_triage: bool,
 }
 
 impl Origin {
+    /// Returns the facts about an event that a plugin mapped, for a source without a playbook.
+    ///
+    /// # Errors
+    /// Returns an error if the event's time is outside of the calendar.
+    pub fn of(event: &Event, plugin: &PluginVersion) -> Result<Self, jiff::Error> {
+        Ok(Self {
+            event_id: event.id,
+            source: event.source.to_string(),
+            received_at: Timestamp::from_millisecond(event.received_at)?,
+            plugin: plugin.clone(),
+            playbook: None,
+            auto_triage: false,
+        })
+    }
+
     /// Returns the triage request for an incident whose status became `new`, if the source asks for triage.
     pub(crate) fn triage(&self, now: Timestamp) -> Option<Triage> {
         let playbook = self.playbook.as_ref().filter(|_| self.auto_triage)?;

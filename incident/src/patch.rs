@@ -1,35 +1,35 @@
 //! An analyst's change of an incident, as JSON.
 
 use crate::{Severity, Status, Tlp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// The fields of an incident that an analyst sets. An absent field stays as it is; `null` clears a field that can be
+/// The fields of an incident that an analyst sets. An absent field is not changed; `null` clears a field that can be
 /// empty.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "the fields are those of the incident")]
 pub struct Patch {
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub title: Option<String>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub severity: Option<Severity>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub status: Option<Status>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub assignee: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub category: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tlp: Option<Option<Tlp>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tags: Option<Vec<String>>,
     /// The text of a new note.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub note: Option<String>,
     /// The revision that the change is based on; a stale one is refused.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub revision: Option<u64>,
 }
 

@@ -24,7 +24,7 @@ pub fn unix_ms() -> i64 {
 /// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Seconds may have a fraction.
 ///
 /// # Errors
-/// Returns a sentence that says why `text` is not such a time, or that its year is not between 1970 and 9999.
+/// Returns a sentence with the reason if `text` is not such a time, or if its year is not between 1970 and 9999.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     let parsed = match text.split_once('.') {

@@ -1,4 +1,4 @@
-//! The work of a playbook on an incident, and the actions that it asks for.
+//! The triage of an incident by a playbook, and the actions that playbooks request.
 
 use crate::{Observable, PluginVersion, Severity, Status, words};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ words!(
     }
 );
 words!(
-    /// The kind of reason why a playbook's work failed.
+    /// The kind of reason why a triage failed.
     TriageCode {
         NotLoaded = "not_loaded", DeadlineExceeded = "deadline_exceeded", MemoryExceeded = "memory_exceeded",
         OutputTooLarge = "output_too_large", Trapped = "trapped",
@@ -29,12 +29,12 @@ words!(
     }
 );
 
-/// The newest work of a playbook on an incident.
+/// The newest triage of an incident by a playbook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Triage {
     /// The playbook's name.
     pub playbook: String,
-    /// The state of the work.
+    /// The state of the triage.
     pub status: TriageStatus,
     /// The time of the last change of `status`.
     pub at: Timestamp,
@@ -46,7 +46,7 @@ pub struct Triage {
     pub problems: Vec<String>,
 }
 
-/// The reason why a playbook's work failed.
+/// The reason why a triage failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriageError {
     /// The kind of reason.

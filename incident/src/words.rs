@@ -1,6 +1,6 @@
-//! Enums whose values are words of the contract: in JSON, in the database, on the command line and in messages.
+//! Enums whose values are written as fixed words in JSON, in the database, on the command line and in messages.
 
-/// Makes an enum of words: each variant has one word, in JSON and as text.
+/// Defines an enum of words: each variant is written as one word, in JSON and as text.
 ///
 /// The generated enum
 /// - is public and `Copy`, and its values are ordered as they are written;
@@ -48,7 +48,7 @@ macro_rules! words {
         impl std::str::FromStr for $name {
             type Err = String;
 
-            /// Reads a word, without case and surrounding space.
+            /// Reads a word; ignores case and surrounding space.
             fn from_str(word: &str) -> std::result::Result<Self, String> {
                 let known = Self::ALL.iter().find(|value| value.as_str().eq_ignore_ascii_case(word.trim()));
                 known.copied().ok_or_else(|| {

@@ -10,7 +10,7 @@ const DESCRIPTORS_RESERVED: u64 = 256;
 /// The limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// The number of connections that may be open at once.
+    /// The number of connections that may be open at the same time.
     pub connections: u32,
     /// The time within which a client has to send the whole head of a request, counted from the start of the connection
     /// or from the last answer. Also the time within which a client has to read some part of its answer.

@@ -45,9 +45,9 @@ pub struct ConnectionState {
 pub enum Close {
     /// Immediately.
     Now,
-    /// When the answer on its way out has been sent, but no later than this.
+    /// After the answer that is being sent, but no later than this time.
     Within(Duration),
-    /// When the request in flight has been answered.
+    /// After the answer to the request in flight.
     AfterAnswer,
 }
 

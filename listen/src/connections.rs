@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The share of all connections that is closed at once to make room, so that one search serves many new connections.
+/// The share of all connections that is closed together to make room, so that one search serves many new connections.
 const SHARE_CLOSED: u32 = 16;
 /// The time for which no connection is closed to make room. Even when all others are busy, a client that has just
 /// connected, or is about to reuse its connection, has this long to send its request.
@@ -96,7 +96,7 @@ impl Connections {
         waiting[..count].iter().for_each(|(_, state)| state.request_close());
     }
 
-    /// Closes all connections: at once those without a request in flight, the others when they have answered it.
+    /// Closes all connections: those without a request in flight immediately, the others after the answer.
     pub async fn shut_down(&self) {
         self.listener.shut_down();
         self.lock().by_age.values().for_each(|state| state.request_close());
@@ -158,7 +158,7 @@ mod tests {
             }
             slots[closed].set_working();
         }
-        // All are working: there is no room until one of them ends.
+        // All connections are processing requests: there is no room until one ends.
         connections.close_longest_waiting();
         let waits = tokio::time::timeout(ROOM_PAUSE * 3, connections.open()).await;
         assert!(waits.is_err());

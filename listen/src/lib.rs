@@ -11,8 +11,8 @@
 //! All of this rests on one atomic number per connection, which is read from time to time: a request sets no timer and
 //! takes no lock (`connection_state.rs`).
 //!
-//! This crate does not interpret requests. It hands each of them to an [`axum::Router`], with the address of its client
-//! as [`ConnectInfo`](axum::extract::ConnectInfo). Limits for bodies and rates belong to the router.
+//! This crate does not interpret requests. It passes each request to an [`axum::Router`], with the address of its
+//! client as [`ConnectInfo`](axum::extract::ConnectInfo). Limits for bodies and rates belong to the router.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -79,7 +79,7 @@ impl Listener {
                     if self.connections.are_full() {
                         warn_sometimes(
                             &mut warned_at,
-                            "as many connections are open as allowed; new ones replace those that wait longest",
+                            "the limit of open connections is reached; new connections replace those that have waited longest",
                         );
                     }
                     let slot = self.connections.open().await;
@@ -103,7 +103,7 @@ fn warn_sometimes(warned_at: &mut Option<Instant>, text: &str) {
     }
 }
 
-/// Returns whether an error concerns only the connection that was to be accepted, which is gone.
+/// Returns whether an error concerns only the connection that was being accepted, which no longer exists.
 fn is_connection_error(error: &Error) -> bool {
     use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset | Interrupted)

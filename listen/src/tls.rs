@@ -34,7 +34,7 @@ impl LiveTls {
         Ok(Self(Arc::new(ArcSwapOption::new(config))))
     }
 
-    /// Replaces the configuration. Open connections keep the one that they began with.
+    /// Replaces the configuration. Open connections keep the configuration with which they began.
     pub fn replace(&self, config: Option<Arc<ServerConfig>>) {
         self.0.store(config);
     }
@@ -58,7 +58,7 @@ impl TlsFiles {
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let unusable = || format!("{} holds no usable certificate authority", path.display());
+                let unusable = || format!("{} does not contain a usable certificate authority", path.display());
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path)? {
                     roots.add(certificate).with_context(unusable)?;
@@ -68,7 +68,7 @@ impl TlsFiles {
             }
         };
         let mut config = builder.with_single_cert(chain, key).with_context(|| {
-            format!("the key {} does not go with the certificate {}", self.key.display(), self.certificate.display())
+            format!("the key {} does not match the certificate {}", self.key.display(), self.certificate.display())
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))

@@ -1,7 +1,7 @@
 //! The bodies of requests to chats and TheHive.
 //!
-//! Nothing here escapes values: a text comes from a [`Template`](crate::Template) for the output context of its
-//! destination.
+//! This module does not escape values: each text was rendered by a [`Template`](crate::Template) for the output context
+//! of its destination.
 
 mod chat;
 mod thehive;

@@ -3,8 +3,8 @@
 use crate::{OutputContext, Template, Trigger};
 use anyhow::Result;
 
-/// Returns the template for a notification that configures none. In the formats that have links, the number of the
-/// incident or the id of the event is a link.
+/// Returns the template for a notification without a configured template. In the formats that have links, the number of
+/// the incident or the id of the event is a link.
 ///
 /// # Errors
 /// Never: a test parses all of them.

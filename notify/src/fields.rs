@@ -1,7 +1,7 @@
 //! The types of the fields of a message, and the search for a field by its path.
 //!
-//! Filters and templates are checked against these types when they are loaded, so that a misspelt field is refused at
-//! once instead of never matching.
+//! Filters and templates are checked against these types when they are loaded, so that a misspelt field is an error at
+//! load time instead of a filter that never matches.
 
 use crate::vocabulary::{Vocabulary, nearest};
 use anyhow::{Result, bail, ensure};
@@ -23,9 +23,9 @@ pub(crate) enum FieldType {
     Boolean,
     /// RFC 3339, or milliseconds since the Unix epoch.
     Time,
-    /// A word of an unordered vocabulary.
+    /// A word of a vocabulary without an order.
     Word(Vocabulary),
-    /// A word of a vocabulary that is ordered from the least word on.
+    /// A word of an ordered vocabulary, lowest word first.
     Rank(Vocabulary),
     /// A value that the vendor defines.
     Any,
@@ -57,7 +57,7 @@ impl FieldType {
     /// Returns the field at a dotted path that begins here. A list stands for each of its elements.
     ///
     /// # Errors
-    /// Returns an error if the field does not exist; it names the nearest field that does.
+    /// Returns an error that names the nearest existing field if the field does not exist.
     pub fn field(self, path: &str) -> Result<Field> {
         let names: Vec<&str> = path.split('.').collect();
         ensure!(names.len() <= SEGMENTS_MAX, "a path has at most {SEGMENTS_MAX} names; this one has {}", names.len());
@@ -82,7 +82,7 @@ impl FieldType {
     /// Returns the type of the member `name`. `parent` is the path of this value, for error messages.
     ///
     /// # Errors
-    /// Returns an error if there is no such member; it names the nearest member that exists.
+    /// Returns an error that names the nearest existing member if there is no such member.
     pub fn member(self, name: &str, parent: &str) -> Result<Self> {
         let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         match self {
@@ -90,15 +90,15 @@ impl FieldType {
             Self::TextMap => Ok(Self::Text),
             Self::List(element) if is_index(name) => Ok(*element),
             Self::List(_) => bail!(
-                "there is no `{path}`: `{parent}` is a list; take one element by its index, `{parent}.0`, or each of \
-                 them by `{{{{#each {parent}}}}}`"
+                "unknown field `{path}`: `{parent}` is a list; use one element by its index, `{parent}.0`, or all \
+                 elements with `{{{{#each {parent}}}}}`"
             ),
             Self::Object(members) => match members.iter().find(|(known, _)| *known == name) {
                 Some((_, member)) => Ok(*member),
                 None => bail!(unknown_member(members, name, &path, parent)),
             },
             Self::Text | Self::Number | Self::Boolean | Self::Time | Self::Word(_) | Self::Rank(_) => {
-                bail!("there is no `{path}`: `{parent}` is a plain value")
+                bail!("unknown field `{path}`: `{parent}` is a plain value")
             }
         }
     }
@@ -116,11 +116,11 @@ fn unknown_member(members: Members, name: &str, path: &str, parent: &str) -> Str
     let names = members.iter().map(|(known, _)| *known);
     let listed = || members.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
     match nearest(name, names) {
-        Some(near) if parent.is_empty() => format!("there is no `{path}`; did you mean `{near}`?"),
-        Some(near) => format!("there is no `{path}`; did you mean `{parent}.{near}`?"),
-        None if members.is_empty() => format!("there is no `{path}`: `{parent}` is always empty here"),
-        None if parent.is_empty() => format!("there is no `{path}`; there are: {}", listed()),
-        None => format!("there is no `{path}`; `{parent}` has: {}", listed()),
+        Some(near) if parent.is_empty() => format!("unknown field `{path}`; did you mean `{near}`?"),
+        Some(near) => format!("unknown field `{path}`; did you mean `{parent}.{near}`?"),
+        None if members.is_empty() => format!("unknown field `{path}`: `{parent}` is always empty here"),
+        None if parent.is_empty() => format!("unknown field `{path}`; expected one of: {}", listed()),
+        None => format!("unknown field `{path}`; `{parent}` has: {}", listed()),
     }
 }
 

@@ -1,9 +1,10 @@
-//! Filters decide which messages a notification is for: TheHive's filter operators over one JSON message.
+//! Filters select the messages of a notification, with TheHive's filter operators over one JSON message.
 //!
-//! A filter is parsed once, with every field and every value checked; afterwards it can only match or not.
+//! A filter is parsed once, with every field and every value checked; afterwards, evaluation cannot fail.
 //!
-//! - A missing value compares as false: only `_ne`, `_not` and `_empty` can be true of a missing value.
-//! - A path through a list is true if it is true of one element. `_ne` is `_not` of `_eq`: true if no element is equal.
+//! - A missing value compares as false: only `_ne`, `_not` and `_empty` can be true for a missing value.
+//! - A condition on a path through a list is true if it is true for at least one element. `_ne` is `_not` of `_eq`:
+//!   true if no element is equal.
 //! - `_eq`, `_ne` and `_in` are exact; `_like`, `_startsWith`, `_endsWith` and `_match` ignore case.
 //! - Severity and TLP compare by rank, times as points in time, numbers by value whatever their type, text by its characters.
 
@@ -19,18 +20,18 @@ mod tests;
 
 use crate::Trigger;
 use anyhow::Result;
-use node::Node;
+use node::FilterNode;
 use serde_json::Value;
 
 /// A condition on messages.
 #[derive(Clone, Debug)]
-pub struct Filter(Node);
+pub struct Filter(FilterNode);
 
 impl Filter {
     /// Parses a filter for the messages of a trigger.
     ///
     /// # Errors
-    /// Returns an error that names the position in the filter, what is wrong there, and what is allowed.
+    /// Returns an error that names the position in the filter, the mistake and the allowed values.
     pub fn parse(filter: &Value, trigger: Trigger) -> Result<Self> {
         parse::parse(filter, trigger).map(Self)
     }

@@ -1,4 +1,4 @@
-//! The part of a notification that decides which deliveries there are.
+//! The part of a notification that decides which deliveries are queued.
 
 use crate::{Filter, Trigger};
 use std::sync::Arc;

@@ -42,7 +42,7 @@ impl Template {
     /// Parses a template for the messages of a trigger.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed.
+    /// Returns an error that explains the mistake and lists the allowed values.
     pub fn new(text: &str, context: OutputContext, trigger: Trigger) -> Result<Self> {
         let template = Self { nodes: parse::parse(text, context, trigger)?, context };
         // Without blocks, all messages give the same JSON document except for its values.

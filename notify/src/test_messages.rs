@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Texts with which a payload may try to be more than text.
+/// Texts with which a payload may try to inject links, mentions, markup or JSON.
 pub const HOSTILE: [&str; 12] = [
     "\"quotes\" and \\ backslashes\\",
     "two\r\nlines: and\ttabs\u{0}\u{7f}",

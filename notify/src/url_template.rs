@@ -10,12 +10,12 @@ const URL_BYTES_MAX: usize = 8_192;
 
 /// A template of a URL whose scheme, host and port are literal.
 ///
-/// A value stands for itself: its `/`, `?`, `#` and `%` are percent-encoded. Rendering fails if a segment of the path
-/// would be `.` or `..`, because receivers also read `%2E%2E` as `..`.
+/// Values cannot change the structure of the URL: their `/`, `?`, `#` and `%` are percent-encoded. Rendering fails if a
+/// segment of the path would be `.` or `..`, because receivers also read `%2E%2E` as `..`.
 #[derive(Clone, Debug)]
 pub struct UrlTemplate {
     template: Template,
-    /// Scheme, host and port, as they are written.
+    /// Scheme, host and port, as written in the configuration.
     origin: String,
 }
 
@@ -23,7 +23,7 @@ impl UrlTemplate {
     /// Parses a URL for the messages of a trigger.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed.
+    /// Returns an error that explains the mistake and lists the allowed values.
     pub fn new(text: &str, trigger: Trigger) -> Result<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let rest = rest.context("a URL must begin with https:// or http://")?;
@@ -127,7 +127,7 @@ mod tests {
             ("https://user:pass@t.example/", "a URL cannot contain a name and password"),
             ("https://t.example:port/", "`https://t.example:port` is not a URL"),
             ("https://t.example/a/%2E./b", "a segment of the URL's path is `.` or `..`, which would change its target"),
-            ("https://t.example/{{object.titel}}", "there is no `object.titel`; did you mean `object.title`?"),
+            ("https://t.example/{{object.titel}}", "unknown field `object.titel`; did you mean `object.title`?"),
         ];
         for (text, expected) in refused {
             assert_eq!(UrlTemplate::new(text, Trigger::Any).unwrap_err().to_string(), expected, "{text}");

@@ -1,4 +1,4 @@
-//! The words that a field can hold, and suggestions for misspelt ones.
+//! The words that a field can hold, and suggestions for misspelt words.
 
 use anyhow::{Result, bail};
 
@@ -8,7 +8,7 @@ pub(crate) type Vocabulary = fn() -> Vec<&'static str>;
 /// The likeness, from 0 to 1, from which on a name is suggested in place of another.
 const LIKENESS_MIN: f64 = 0.8;
 
-/// Returns the word of a vocabulary, as messages write it, that `word` is without case.
+/// Finds a word in a vocabulary, ignoring case, and returns it as messages write it.
 pub(crate) fn known_word(vocabulary: Vocabulary, word: &str) -> Result<&'static str> {
     let words = vocabulary();
     if let Some(known) = words.iter().find(|known| known.eq_ignore_ascii_case(word.trim())) {
@@ -20,7 +20,7 @@ pub(crate) fn known_word(vocabulary: Vocabulary, word: &str) -> Result<&'static 
     }
 }
 
-/// Returns the rank of a word, without case; the least word of a vocabulary has rank 0.
+/// Returns the rank of a word, ignoring case; the lowest word of a vocabulary has rank 0.
 pub(crate) fn rank(vocabulary: Vocabulary, word: &str) -> Option<usize> {
     vocabulary().iter().position(|known| known.eq_ignore_ascii_case(word))
 }

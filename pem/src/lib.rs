@@ -4,7 +4,7 @@
 //! certificates. Errors name the file, what is missing in it and what to do. They never quote the content of a file,
 //! which may be secret.
 //!
-//! This crate decides nothing about trust: whether a certificate is accepted is the caller's decision.
+//! This crate makes no decisions about trust: the caller decides whether a certificate is accepted.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rustls_pki_types::pem::{self, PemObject};
@@ -19,7 +19,7 @@ const OTHERS: u32 = 0o007;
 /// Returns the certificates in a PEM file in their order, at least one.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, is damaged, or has no certificate.
+/// Returns an error if the file cannot be read, is damaged, or does not contain a certificate.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
@@ -33,7 +33,8 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// the group is how a service that does not run as root is usually given its key.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, is damaged, has no private key, or is accessible to every user.
+/// Returns an error if the file cannot be read, is damaged, does not contain a private key, or is accessible to every
+/// user.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable(path, "private key", error))?;
     let metadata = metadata(path).with_context(|| format!("cannot read the permissions of {}", path.display()))?;
@@ -50,7 +51,7 @@ fn unreadable(path: &Path, wanted: &str, error: pem::Error) -> anyhow::Error {
     let (path, begin) = (path.display(), format!("-----BEGIN {}-----", wanted.to_uppercase()));
     match error {
         pem::Error::Io(error) => anyhow!("cannot read {path}: {error}"),
-        pem::Error::NoItemsFound => anyhow!("{path} holds no {wanted}; a PEM file with `{begin}` is needed"),
+        pem::Error::NoItemsFound => anyhow!("{path} does not contain a {wanted}; a PEM file with `{begin}` is needed"),
         _ => anyhow!("{path} is damaged; a PEM file with `{begin}` and a whole {wanted} is needed"),
     }
 }
@@ -89,9 +90,9 @@ mod tests {
     fn errors_name_the_file_and_do_not_quote_it() {
         let folder = tempfile::tempdir().unwrap();
         for (content, expected) in [
-            ("", "holds no certificate"),
-            ("hunter2", "holds no certificate"),
-            (KEY, "holds no certificate"),
+            ("", "does not contain a certificate"),
+            ("hunter2", "does not contain a certificate"),
+            (KEY, "does not contain a certificate"),
             ("-----BEGIN CERTIFICATE-----\nhunter2\n", "is damaged"),
         ] {
             let path = folder.path().join("wrong.pem");

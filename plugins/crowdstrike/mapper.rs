@@ -2,7 +2,8 @@
 //! `metadata`.
 
 use hookmill_sdk::{
-    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
+    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Scale, Severity, State, Text,
+    WithRest,
 };
 use serde::Deserialize;
 
@@ -14,8 +15,8 @@ pub struct CrowdStrike;
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(borrow)]
-    metadata: Option<Metadata<'a>>,
-    event: Option<Detection<'a>>,
+    metadata: Part<Metadata<'a>>,
+    event: Part<WithRest<'a, Detection<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +25,9 @@ struct Metadata<'a> {
     #[serde(borrow)]
     event_type: Text<'a>,
     event_creation_time: Text<'a>,
+    #[serde(rename = "customerIDString")]
+    customer_id: Text<'a>,
+    offset: Text<'a>,
 }
 
 /// The fields used from all kinds of events. The kinds use different names for the same values.
@@ -36,20 +40,27 @@ struct Detection<'a> {
     detect_id: Text<'a>,
     identity_protection_incident_id: Text<'a>,
     mobile_detection_id: Text<'a>,
+    lead_id: Text<'a>,
+    notification_id: Text<'a>,
     falcon_host_link: Text<'a>,
     detect_name: Text<'a>,
     name: Text<'a>,
     incident_type: Text<'a>,
+    policy_statement: Text<'a>,
+    rule_name: Text<'a>,
     detect_description: Text<'a>,
     description: Text<'a>,
     incident_description: Text<'a>,
     severity_name: Text<'a>,
     severity: Text<'a>,
+    rule_priority: Text<'a>,
     state: Text<'a>,
+    threatgraph_indicators: List<Indicator<'a>>,
 
     start_time: Text<'a>,
     incident_start_time: Text<'a>,
     context_time_stamp: Text<'a>,
+    signal_start_timestamp: Text<'a>,
     #[serde(rename = "UTCTimestamp")]
     utc_timestamp: Text<'a>,
 
@@ -58,15 +69,26 @@ struct Detection<'a> {
     hostname_field: Text<'a>,
     endpoint_name: Text<'a>,
     source_endpoint_host_name: Text<'a>,
+    target_endpoint_host_name: Text<'a>,
+    host_names: Text<'a>,
     #[serde(rename = "LocalIP")]
     local_ip: Text<'a>,
+    #[serde(rename = "LocalIPv6")]
+    local_ipv6: Text<'a>,
     endpoint_ip: Text<'a>,
     source_endpoint_ip_address: Text<'a>,
+    #[serde(rename = "IPv4Addresses")]
+    ipv4_addresses: Text<'a>,
+    #[serde(rename = "IPv6Addresses", alias = "IPV6Addresses")]
+    ipv6_addresses: Text<'a>,
     #[serde(rename = "MACAddress")]
     mac_address: Text<'a>,
+    event_source_ip: Text<'a>,
     user_name: Text<'a>,
     source_account_name: Text<'a>,
     target_account_name: Text<'a>,
+    users: Text<'a>,
+    email_addresses: Text<'a>,
 
     #[serde(rename = "IOCType")]
     ioc_type: Text<'a>,
@@ -78,16 +100,25 @@ struct Detection<'a> {
     sha1: Text<'a>,
     #[serde(rename = "MD5String")]
     md5: Text<'a>,
+    #[serde(rename = "SHA256Hashes")]
+    sha256_hashes: Text<'a>,
+    #[serde(rename = "MD5Hashes")]
+    md5_hashes: Text<'a>,
+    domain_names: Text<'a>,
     file_name: Text<'a>,
     network_accesses: List<Activity<'a>>,
     dns_requests: List<Activity<'a>>,
     files_written: List<Activity<'a>>,
     executables_written: List<Activity<'a>>,
+    mobile_network_connections: List<Activity<'a>>,
+    mobile_dns_requests: List<Activity<'a>>,
 
     tactic: Text<'a>,
     technique: Text<'a>,
     technique_id: Text<'a>,
     technique_ids: List<Text<'a>>,
+    tactics: Text<'a>,
+    techniques: Text<'a>,
     mitre_attack: List<Attack<'a>>,
 
     objective: Text<'a>,
@@ -113,7 +144,19 @@ struct Activity<'a> {
     #[serde(borrow)]
     remote_address: Text<'a>,
     domain_name: Text<'a>,
+    url: Text<'a>,
     file_name: Text<'a>,
+}
+
+/// A detection that a lead consists of.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Indicator<'a> {
+    #[serde(borrow)]
+    severity: Text<'a>,
+    hostname: Text<'a>,
+    display_name: Text<'a>,
+    description: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +164,7 @@ struct Activity<'a> {
 struct Attack<'a> {
     #[serde(borrow)]
     tactic: Text<'a>,
+    technique: Text<'a>,
     #[serde(rename = "TechniqueID")]
     technique_id: Text<'a>,
 }
@@ -145,40 +189,66 @@ impl Mapper for CrowdStrike {
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
         let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-        let detection = payload.event.as_ref().ok_or_else(unsupported)?;
-        let kind = payload.metadata.as_ref().and_then(|metadata| metadata.event_type.get());
+        let detection = payload.event.get().ok_or_else(unsupported)?;
+        let metadata = payload.metadata.get();
+        let kind = metadata.and_then(|metadata| metadata.event_type.get());
         let kind = kind.or(detection.external_api_type.get()).ok_or_else(unsupported)?;
         let kind = kind.strip_prefix("Event_").unwrap_or(kind);
-        let sent_at = payload.metadata.as_ref().and_then(|metadata| metadata.event_creation_time.time());
+        let sent_at = metadata.and_then(|metadata| metadata.event_creation_time.time());
         let sent_at = sent_at.or_else(|| detection.utc_timestamp.time());
         if kind == "UserActivityAuditEvent" {
             return Ok(detection.audit(sent_at));
         }
-        match detection.id() {
-            Some(id) => Ok(detection.incident(id, kind, sent_at).into()),
-            None if kind.contains("Detection") => Err(MappingError::Malformed(format!("{kind} has no id"))),
-            None => Ok(Outcome::skip(format!("{kind} is not a detection"))),
+        if !detection.is_alert(kind) {
+            return Ok(Outcome::skip(format!("{kind} is not a detection")));
         }
+        let id = detection.id().map(str::to_owned).or_else(|| metadata?.id());
+        let id = id.ok_or_else(|| MappingError::Malformed(format!("{kind} has no id and no offset")))?;
+        let mut incident = detection.incident(&id, kind, sent_at);
+        incident.keep_rest(detection, |_| false);
+        Ok(incident.into())
+    }
+}
+
+impl Metadata<'_> {
+    /// Returns the place of the event in the customer's stream, which identifies events without an id.
+    fn id(&self) -> Option<String> {
+        Some(format!("{}:{}", self.customer_id.get()?, self.offset.get()?))
     }
 }
 
 impl Detection<'_> {
     /// Returns the detection's id. Incident summaries have no id except their link without the query string.
     fn id(&self) -> Option<&str> {
-        let ids =
-            [&self.composite_id, &self.detect_id, &self.identity_protection_incident_id, &self.mobile_detection_id];
+        let ids = [
+            &self.composite_id,
+            &self.detect_id,
+            &self.identity_protection_incident_id,
+            &self.mobile_detection_id,
+            &self.lead_id,
+            &self.notification_id,
+        ];
         first(ids).or_else(|| self.falcon_host_link.get()?.split('?').next())
+    }
+
+    /// Returns whether an event of this kind reports an attack. Kinds that are not known do if they have a severity.
+    fn is_alert(&self, kind: &str) -> bool {
+        let known = ["Detection", "Lead", "IncidentSummary", "IdentityProtection"];
+        known.iter().any(|part| kind.contains(part)) || self.id().is_some() || self.read_severity().is_some()
     }
 
     fn incident(&self, id: &str, kind: &str, sent_at: Option<String>) -> Incident {
         let mut incident = Incident::new(id);
-        incident.set_title(first([&self.detect_name, &self.name, &self.incident_type]).or(Some(kind)));
-        incident.description =
-            first([&self.detect_description, &self.description, &self.incident_description]).map(str::to_owned);
-        incident.vendor_severity = first([&self.severity_name, &self.severity]).map(str::to_owned);
+        let names = [&self.detect_name, &self.name, &self.incident_type, &self.policy_statement, &self.rule_name];
+        incident.set_title(first(names).or(Some(kind)));
+        let description = first([&self.detect_description, &self.description, &self.incident_description]);
+        let found: Vec<&str> = self.threatgraph_indicators.iter().filter_map(|found| found.description.get()).collect();
+        incident.description = description.map(str::to_owned).or((!found.is_empty()).then(|| found.join("\n")));
+        incident.vendor_severity = first([&self.severity_name, &self.severity, &self.rule_priority]).map(str::to_owned);
         incident.severity = self.read_severity();
         incident.state = self.state.get().and_then(read_state);
-        let started_at = [&self.start_time, &self.incident_start_time, &self.context_time_stamp];
+        let started_at =
+            [&self.start_time, &self.incident_start_time, &self.context_time_stamp, &self.signal_start_timestamp];
         incident.occurred_at = started_at.into_iter().find_map(Text::time).or_else(|| sent_at.clone());
         incident.changed_at = sent_at;
         incident.external_link = self.falcon_host_link.owned();
@@ -198,28 +268,26 @@ impl Detection<'_> {
         incident
     }
 
-    /// Reads the name of the severity or, if absent, the number. Its scale is 1 to 5 or 0 to 100, whatever the kind of
-    /// event: FDR uses 1 to 5 for kinds for which the stream uses 0 to 100.
+    /// Reads the name of the severity or, if absent, the number. A lead has the severity of its worst detection.
     fn read_severity(&self) -> Option<Severity> {
-        let named = self.severity_name.get().and_then(Severity::parse);
-        named.or_else(|| match self.severity.number()? {
-            5.0 | 80.0.. => Some(Severity::Critical),
-            4.0 | 60.0.. => Some(Severity::High),
-            3.0 | 40.0.. => Some(Severity::Medium),
-            2.0 | 20.0.. => Some(Severity::Low),
-            _ => Some(Severity::Informational),
-        })
+        let named =
+            [&self.severity_name, &self.rule_priority].into_iter().find_map(|name| Severity::parse(name.get()?));
+        let own = named.or_else(|| severity_of(&self.severity));
+        own.or_else(|| self.threatgraph_indicators.iter().filter_map(|found| severity_of(&found.severity)).max())
     }
 
     fn observe(&self, incident: &mut Incident) {
         let names = [&self.computer_name, &self.hostname, &self.hostname_field, &self.endpoint_name];
-        for name in names.into_iter().chain([&self.source_endpoint_host_name]) {
+        let names = names.into_iter().chain([&self.source_endpoint_host_name]);
+        for name in names.chain(self.threatgraph_indicators.iter().map(|found| &found.hostname)) {
             incident.observe("hostname", name.get(), "affected host");
         }
-        for ip in [&self.local_ip, &self.endpoint_ip, &self.source_endpoint_ip_address] {
+        incident.observe("hostname", self.target_endpoint_host_name.get(), "target");
+        for ip in [&self.local_ip, &self.local_ipv6, &self.endpoint_ip, &self.source_endpoint_ip_address] {
             incident.observe("ip", ip.get(), "affected host");
         }
         incident.observe("mac", self.mac_address.get(), "affected host");
+        incident.observe("ip", self.event_source_ip.get(), "caller");
         incident.observe("user-account", first([&self.user_name, &self.source_account_name]), "user");
         incident.observe("user-account", self.target_account_name.get(), "target account");
         // Added first, because the first role of an observable is kept.
@@ -236,24 +304,51 @@ impl Detection<'_> {
             incident.observe("hash", hash.get(), "process image");
         }
         incident.observe("filename", self.file_name.get(), "process image");
+        let lists = [
+            ("hostname", &self.host_names),
+            ("ip", &self.ipv4_addresses),
+            ("ip", &self.ipv6_addresses),
+            ("user-account", &self.users),
+            ("mail", &self.email_addresses),
+            ("hash", &self.sha256_hashes),
+            ("hash", &self.md5_hashes),
+            ("domain", &self.domain_names),
+        ];
+        for (data_type, value) in
+            lists.into_iter().flat_map(|(data_type, list)| listed(list).map(move |v| (data_type, v)))
+        {
+            incident.observe(data_type, Some(value), "involved");
+        }
         let activities = self.network_accesses.iter().chain(&self.dns_requests);
+        let activities = activities.chain(&self.mobile_network_connections).chain(&self.mobile_dns_requests);
         for activity in activities.chain(&self.files_written).chain(&self.executables_written) {
             incident.observe("ip", activity.remote_address.get(), "contacted");
             incident.observe("domain", activity.domain_name.get(), "looked up");
+            incident.observe("url", activity.url.get(), "contacted");
             incident.observe("filename", activity.file_name.get(), "written");
         }
     }
 
-    /// Adds tactic and technique names as tags, and techniques where ATT&CK ids are present.
+    /// Adds tactic and technique names as tags, and the techniques of ATT&CK.
     fn classify(&self, incident: &mut Incident) {
-        for name in [&self.tactic, &self.technique] {
-            incident.tag(name.get().unwrap_or_default());
+        let names = [&self.tactic, &self.technique].into_iter().filter_map(Text::get);
+        for name in names.chain(listed(&self.tactics)).chain(listed(&self.techniques)) {
+            incident.tag(name);
         }
         for attack in &self.mitre_attack {
-            incident.attack(attack.technique_id.get().unwrap_or_default(), attack.tactic.get());
+            incident.attack_named(attack.technique_id.get(), attack.technique.get(), attack.tactic.get());
         }
-        for id in self.technique_ids.iter().chain([&self.technique_id]) {
-            incident.attack(id.get().unwrap_or_default(), self.tactic.get());
+        for id in self.technique_ids.iter().filter_map(Text::get) {
+            incident.attack(id, self.tactic.get());
+        }
+        if incident.techniques.is_empty() {
+            incident.attack_named(self.technique_id.get(), self.technique.get(), self.tactic.get());
+        }
+        for name in listed(&self.techniques) {
+            incident.attack_named(None, Some(name), None);
+        }
+        for found in &self.threatgraph_indicators {
+            incident.tag(found.display_name.get().unwrap_or_default());
         }
     }
 
@@ -279,6 +374,21 @@ fn read_state(name: &str) -> Option<State> {
         "true_positive" | "ignored" | "dismiss" | "auto_resolved" => Some(State::Resolved),
         name => State::parse(name),
     }
+}
+
+/// Converts a number on a scale of 1 to 5 or 0 to 100, whatever the kind of event: FDR uses 1 to 5 for kinds for which
+/// the stream uses 0 to 100. Some kinds have a name in this field.
+fn severity_of(text: &Text) -> Option<Severity> {
+    match text.number() {
+        Some(number @ 1.0..=5.0) => Severity::on_scale(Scale::Five, number),
+        Some(number) => Severity::on_scale(Scale::Hundred, number),
+        None => Severity::parse(text.get()?),
+    }
+}
+
+/// Returns the values of a list that is written as one text.
+fn listed<'t>(text: &'t Text) -> impl Iterator<Item = &'t str> {
+    text.get().unwrap_or_default().split(',').map(str::trim).filter(|value| !value.is_empty())
 }
 
 fn first<'t, const N: usize>(texts: [&'t Text<'_>; N]) -> Option<&'t str> {

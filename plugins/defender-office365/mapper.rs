@@ -1,10 +1,11 @@
 //! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting and mail events of Office 365.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, State, Text,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State, Text, WithRest,
 };
-use hookmill_sdk::{attack::tactic_id, sentence, timestamp};
+use hookmill_sdk::{attack::tactic_id, json, sentence, timestamp};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Advanced Hunting AlertInfo or AlertEvidence \
                         row (or several in `records`), or a mail event with `eventType`, `id` and `creationTime`";
@@ -47,8 +48,8 @@ struct Defender;
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
-    value: Option<List<Item<'a>>>,
-    records: Option<List<Item<'a>>>,
+    value: Option<&'a RawValue>,
+    records: Option<&'a RawValue>,
 }
 
 /// An alert, a row of Advanced Hunting or a mail event.
@@ -58,6 +59,8 @@ struct Item<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     title: Text<'a>,
+    /// In an incident in place of the title.
+    display_name: Text<'a>,
     description: Text<'a>,
     category: Text<'a>,
     severity: Text<'a>,
@@ -66,6 +69,7 @@ struct Item<'a> {
     created_date_time: Text<'a>,
     last_update_date_time: Text<'a>,
     alert_web_url: Text<'a>,
+    incident_web_url: Text<'a>,
     system_tags: List<Text<'a>>,
     mitre_techniques: List<Text<'a>>,
     evidence: List<Fields<'a>>,
@@ -78,9 +82,9 @@ struct Item<'a> {
     actor_display_name: Text<'a>,
     recommended_actions: Text<'a>,
     /// In a row of Advanced Hunting.
-    properties: Option<Fields<'a>>,
+    properties: Part<Fields<'a>>,
     /// In a mail event, as the three fields below.
-    data: Option<Fields<'a>>,
+    data: Part<Fields<'a>>,
     event_type: Text<'a>,
     creation_time: Text<'a>,
     entity_type: Text<'a>,
@@ -94,12 +98,15 @@ impl Mapper for Defender {
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let batch: Batch = event.json(EXPECTED)?;
         let mut outcome = Outcome::default();
-        let Some(items) = batch.value.or(batch.records) else {
-            event.json::<Item>(EXPECTED)?.map(&mut outcome)?;
+        let lists = [batch.value, batch.records].into_iter().flatten().map(RawValue::get);
+        let Some(list) = lists.into_iter().find(|list| list.starts_with('[')) else {
+            let item: WithRest<Item> = event.json(EXPECTED)?;
+            map_item(&item, &mut outcome)?;
             return Ok(outcome);
         };
+        let items: List<WithRest<Item>> = json(list).unwrap_or_default();
         for (number, item) in (1..).zip(&items) {
-            if let Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) = item.map(&mut outcome) {
+            if let Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) = map_item(item, &mut outcome) {
                 outcome.problems.push(format!("item {number}: {text}"));
             }
         }
@@ -107,39 +114,46 @@ impl Mapper for Defender {
             Some(text) if outcome.incidents.is_empty() && outcome.skipped.is_empty() => {
                 Err(MappingError::Unsupported(text.clone()))
             }
-            None if items.is_empty() => Ok(Outcome::skip("an empty list")),
+            None if list[1..].trim_start() == "]" => Ok(Outcome::skip("an empty list")),
+            None if items.is_empty() => Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
             _ => Ok(outcome),
         }
     }
 }
 
-impl Item<'_> {
-    fn map(&self, outcome: &mut Outcome) -> Result<(), MappingError> {
-        let table = self.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
-        let incident = match (table, &self.properties) {
-            (Some("AlertInfo" | "AlertEvidence"), Some(row)) => row_incident(row)?,
-            (Some(table), _) => {
-                outcome.skipped.push(format!("{table} is not a table of alerts"));
-                return Ok(());
-            }
-            (None, _) if self.event_type.get().is_some() && self.creation_time.get().is_some() => self.mail()?,
-            (None, _) if self.is_alert() => self.alert()?,
-            (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
-        };
-        outcome.incidents.push(incident);
-        Ok(())
-    }
+fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingError> {
+    let table = item.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
+    let mut incident = match (table, item.properties.get()) {
+        (Some("AlertInfo" | "AlertEvidence"), Some(row)) => row_incident(row)?,
+        (Some(table @ ("AlertInfo" | "AlertEvidence")), None) => {
+            return Err(MappingError::Malformed(format!("a row of {table} has no `properties`")));
+        }
+        (Some(table), _) => {
+            outcome.skipped.push(format!("{table} is not a table of alerts"));
+            return Ok(());
+        }
+        (None, _) if item.event_type.get().is_some() && item.creation_time.get().is_some() => item.mail()?,
+        (None, _) if item.is_alert() => item.alert()?,
+        (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
+    };
+    incident.keep_rest(item, |_| false);
+    outcome.incidents.push(incident);
+    Ok(())
+}
 
-    /// Returns whether this is an alert. Many records of Graph have an id and a date; only alerts also have a severity.
+impl Item<'_> {
+    /// Returns whether this is an alert. Many records of Graph have an id and a date; only alerts also have the service
+    /// that they come from or a severity.
     fn is_alert(&self) -> bool {
-        self.severity.get().is_some() && self.service_source.get().or(self.created_date_time.get()).is_some()
+        let is_dated = self.created_date_time.get().is_some();
+        self.service_source.get().is_some() || (is_dated && self.severity.get().is_some())
     }
 
     /// Maps the fields common to alerts and mail events.
     fn incident(&self) -> Result<Incident, MappingError> {
         let id = self.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
         let mut incident = Incident::new(id);
-        incident.set_title(self.title.get());
+        incident.set_title(self.title.get().or(self.display_name.get()));
         incident.description = self.description.owned();
         incident.category = self.category.get().map(|name| if name == "Phish" { "phishing" } else { name }.to_owned());
         incident.set_severity(self.severity.get());
@@ -151,7 +165,7 @@ impl Item<'_> {
         let mut incident = self.incident()?;
         incident.occurred_at = self.first_activity_date_time.time().or_else(|| self.created_date_time.time());
         incident.changed_at = self.last_update_date_time.time();
-        incident.external_link = self.alert_web_url.owned();
+        incident.external_link = self.alert_web_url.owned().or(self.incident_web_url.owned());
         self.system_tags.iter().filter_map(Text::get).for_each(|tag| incident.tag(tag));
         let tactic = self.category.get().filter(|category| tactic_id(category).is_some());
         self.mitre_techniques.iter().filter_map(Text::get).for_each(|id| incident.attack(id, tactic));
@@ -161,6 +175,9 @@ impl Item<'_> {
         }
         // A Microsoft incident groups several alerts, so its id does not identify this alert.
         incident.detail("incidentId", self.incident_id.get());
+        if self.alert_web_url.get().is_some() {
+            incident.detail("incidentWebUrl", self.incident_web_url.get());
+        }
         incident.detail("serviceSource", self.service_source.get());
         incident.detail("detectionSource", self.detection_source.get());
         incident.detail("classification", self.classification.get());
@@ -168,20 +185,24 @@ impl Item<'_> {
         incident.detail("threatDisplayName", self.threat_display_name.get());
         incident.detail("actorDisplayName", self.actor_display_name.get());
         incident.detail("recommendedActions", self.recommended_actions.get());
+        for evidence in &self.evidence {
+            incident.keep_unread(evidence, "");
+        }
         Ok(incident)
     }
 
     fn mail(&self) -> Result<Incident, MappingError> {
         let mut incident = self.incident()?;
         let kind = sentence(self.event_type.get().unwrap_or_default());
-        let subject = self.data.as_ref().and_then(|data| data.first(&["subject"]));
+        let subject = self.data.get().and_then(|data| data.first(&["subject"]));
         incident.set_title(Some(&subject.map_or_else(|| kind.clone(), |subject| format!("{kind}: {subject}"))));
         incident.occurred_at = self.creation_time.time();
-        if let Some(data) = &self.data {
-            observe(&mut incident, data);
-        }
         incident.detail("eventType", self.event_type.get());
         incident.detail("entityType", self.entity_type.get());
+        if let Some(data) = self.data.get() {
+            observe(&mut incident, data);
+            incident.keep_unread(data, "");
+        }
         Ok(incident)
     }
 }
@@ -203,11 +224,16 @@ fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     let tactic = category.filter(|category| tactic_id(category).is_some() && categories.next().is_none());
     incident.attack(row.first(&["AttackTechniques"]).unwrap_or_default(), tactic);
     observe(&mut incident, row);
-    if let Some(Ok(more)) = row.first(&["AdditionalFields"]).map(serde_json::from_str::<Fields>) {
-        observe(&mut incident, &more);
+    let more = row.first(&["AdditionalFields"]).filter(|text| text.starts_with('{')).and_then(json::<Fields>);
+    if let Some(more) = &more {
+        observe(&mut incident, more);
     }
     for name in ["ServiceSource", "DetectionSource", "ProcessCommandLine"] {
         incident.detail(name, row.first(&[name]));
+    }
+    incident.keep_unread(row, "");
+    if let Some(more) = &more {
+        incident.keep_unread(more, "");
     }
     Ok(incident)
 }

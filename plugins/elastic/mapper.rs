@@ -1,10 +1,11 @@
 //! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, State, Text};
-use hookmill_sdk::{fingerprint, timestamp};
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, Text,
+};
+use hookmill_sdk::{fingerprint, json, json_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 const EXPECTED: &str = "an Elastic Security alert with `kibana.alert.rule.name`, alone or in `context.alerts`";
@@ -24,6 +25,8 @@ const TIME: [&str; 3] = ["kibana.alert.original_time", "signal.original_time", "
 const CHANGED: [&str; 2] = ["kibana.alert.workflow_status_updated_at", "@timestamp"];
 const THREAT: [&str; 3] = ["kibana.alert.rule.threat", "kibana.alert.rule.parameters.threat", "signal.rule.threat"];
 
+const RISK: [&str; 3] = ["kibana.alert.risk_score", "kibana.alert.rule.risk_score", "signal.rule.risk_score"];
+
 const IPS: [&str; 4] = ["host.ip", "source.ip", "destination.ip", "client.ip"];
 const OBSERVABLES: [(&str, &[&str]); 10] = [
     ("hostname", &["host.name"]),
@@ -37,6 +40,8 @@ const OBSERVABLES: [(&str, &[&str]); 10] = [
     ("url", &["url.full"]),
     ("registry", &["registry.path"]),
 ];
+/// The fields that a threshold rule groups by, and their values.
+const TERMS: [&str; 2] = ["kibana.alert.threshold_result.terms.field", "kibana.alert.threshold_result.terms.value"];
 const DETAILS: [&str; 8] = [
     "kibana.alert.reason",
     "kibana.alert.risk_score",
@@ -54,10 +59,19 @@ struct Elastic;
 struct Body<'a> {
     #[serde(borrow)]
     _id: Text<'a>,
-    fields: Option<Fields<'a>>,
-    _source: Option<Fields<'a>>,
+    fields: Part<Fields<'a>>,
+    _source: Part<Fields<'a>>,
     alerts: Option<&'a RawValue>,
-    context: Option<Context<'a>>,
+    context: Part<Context<'a>>,
+    #[serde(rename = "context.alerts")]
+    context_alerts: Option<&'a RawValue>,
+}
+
+/// The rule that a template writes beside the alerts.
+#[derive(Default)]
+struct Rule<'b> {
+    name: Option<&'b str>,
+    severity: Option<&'b str>,
 }
 
 #[derive(Deserialize)]
@@ -74,19 +88,21 @@ impl Mapper for Elastic {
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let fields: Fields = event.json(EXPECTED)?;
         let body: Body = event.json(EXPECTED)?;
-        if let Some(alert) = body.fields.as_ref().or(body._source.as_ref()) {
-            return outcome([incident(alert, &Fields::default(), body._id.get())]);
+        if let Some(alert) = body.fields.get().or(body._source.get()) {
+            return outcome([incident(alert, &Rule::default(), body._id.get())]);
         }
-        let Some(alerts) = body.context.and_then(|context| context.alerts).or(body.alerts) else {
-            return outcome([incident(&fields, &Fields::default(), None)]);
-        };
-        // In quotes, a template writes several alerts as `{…},{…}`.
-        let text: Option<String> = serde_json::from_str(alerts.get()).ok();
-        let json = text.as_ref().map_or(Cow::Borrowed(alerts.get()), |text| Cow::Owned(format!("[{text}]")));
-        match (serde_json::from_str::<List<Fields>>(&json), &text) {
-            (Ok(alerts), _) => outcome(alerts.iter().map(|alert| incident(alert, &fields, alert.first(&["_id"])))),
-            (Err(_), Some(text)) => outcome([incident_of_text(text, &fields)]),
-            (Err(_), None) => outcome([]),
+        let alerts = body.context.get().and_then(|context| context.alerts).or(body.context_alerts).or(body.alerts);
+        let Some(alerts) = alerts else { return outcome([incident(&fields, &Rule::default(), None)]) };
+        let rule = Rule { name: fields.first(&RULE), severity: fields.first(&SEVERITY) };
+        let map = |alerts: &[Fields]| outcome(alerts.iter().map(|alert| incident(alert, &rule, alert.first(&["_id"]))));
+        if !alerts.get().starts_with('"') {
+            return map(&json::<List<Fields>>(alerts.get()).unwrap_or_default());
+        }
+        let text: String = json(alerts.get()).unwrap_or_default();
+        let is_json = text.trim_start().starts_with(['{', '[']);
+        match is_json.then(|| map(&json_list(&text))) {
+            Some(Ok(outcome)) => Ok(outcome),
+            _ => outcome([incident_of_text(&text, &rule)]),
         }
     }
 }
@@ -106,15 +122,16 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
     Ok(outcome)
 }
 
-/// Maps one alert in `body`. Returns none if it is not an alert of a detection rule.
-fn incident(alert: &Fields, body: &Fields, id: Option<&str>) -> Option<Incident> {
-    let rule =
-        alert.first(&RULE[..2]).or_else(|| body.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some()))?;
-    let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(rule, alert), str::to_owned);
+/// Maps one alert of a rule. Returns none if it is not an alert of a detection rule.
+fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
+    let name = alert.first(&RULE[..2]).or_else(|| rule.name.filter(|_| alert.first(&["@timestamp"]).is_some()))?;
+    let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(name, alert), str::to_owned);
     let mut incident = Incident::new(id);
-    incident.set_title(Some(rule));
+    incident.set_title(Some(name));
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
-    incident.set_severity(alert.first(&SEVERITY).or_else(|| body.first(&SEVERITY)));
+    incident.set_severity(alert.first(&SEVERITY).or(rule.severity));
+    let risk = alert.first(&RISK);
+    incident.severity = incident.severity.or_else(|| severity_of_risk(risk?.parse().ok()?));
     incident.state = alert.first(&["kibana.alert.workflow_status", "signal.status"]).and_then(State::parse);
     incident.occurred_at = TIME.iter().find_map(|name| timestamp(alert.first(&[name])?));
     incident.changed_at = CHANGED.iter().find_map(|name| timestamp(alert.first(&[name])?));
@@ -128,16 +145,28 @@ fn incident(alert: &Fields, body: &Fields, id: Option<&str>) -> Option<Incident>
         let value = alert.first(&[name]).filter(|value| incident.description.as_deref() != Some(value));
         incident.detail(name, value);
     }
+    incident.keep_unread(alert, "");
     Some(incident)
 }
 
+/// Converts a risk score with the bounds of Elastic's user interface.
+fn severity_of_risk(score: f64) -> Option<Severity> {
+    match score {
+        0.0..22.0 => Some(Severity::Low),
+        22.0..48.0 => Some(Severity::Medium),
+        48.0..74.0 => Some(Severity::High),
+        74.0..=100.0 => Some(Severity::Critical),
+        _ => None,
+    }
+}
+
 /// Maps a body whose template writes `context.alerts` as plain text: only the rule beside it is known.
-fn incident_of_text(text: &str, body: &Fields) -> Option<Incident> {
-    let rule = body.first(&RULE)?;
-    let mut incident = Incident::new(fingerprint([rule, text]));
-    incident.set_title(Some(rule));
+fn incident_of_text(text: &str, rule: &Rule) -> Option<Incident> {
+    let name = rule.name?;
+    let mut incident = Incident::new(fingerprint([name, text]));
+    incident.set_title(Some(name));
     incident.description = Some(text.to_owned());
-    incident.set_severity(body.first(&SEVERITY));
+    incident.set_severity(rule.severity);
     Some(incident)
 }
 
@@ -149,6 +178,13 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 fn observe(incident: &mut Incident, alert: &Fields) {
     for (data_type, names) in OBSERVABLES {
         for (name, value) in names.iter().flat_map(|name| alert.all(name).map(move |value| (name, value))) {
+            incident.observe(data_type, Some(value), name);
+        }
+    }
+    // A threshold rule names the values that it counted.
+    let terms = alert.all(TERMS[0]).zip(alert.all(TERMS[1]));
+    for (name, value) in terms {
+        if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name)) {
             incident.observe(data_type, Some(value), name);
         }
     }

@@ -1,6 +1,6 @@
 //! The generic form `{"event_type": …, "data": {…}}`, for senders without a mapper of their own.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State, WithRest};
 use hookmill_sdk::{sentence, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,6 +39,21 @@ const MAPPED: [&str; 11] = [
     "tags",
     "link",
     "details",
+];
+
+/// Fields beside `data` that are mapped.
+const MAPPED_BESIDE_DATA: [&str; 11] = [
+    "event_type",
+    "timestamp",
+    "title",
+    "name",
+    "description",
+    "message",
+    "severity",
+    "category",
+    "status",
+    "tags",
+    "link",
 ];
 
 struct Generic;
@@ -92,13 +107,16 @@ fn observe(incident: &mut Incident, name: &str, value: &str) {
     }
 }
 
-/// Adds the remaining fields of `data` and those of `data.details`.
+/// Adds the remaining fields: of `data`, of `data.details` and beside `data`.
 fn add_details(incident: &mut Incident, event: &Event) -> Result<(), MappingError> {
-    let Some(data) = event.json::<Payload>(EXPECTED)?.data else { return Ok(()) };
-    let data = add_fields(incident, "data", data, &MAPPED);
-    if let Some(details) = data.get("details") {
-        add_fields(incident, "details", details, &[]);
+    let payload: WithRest<Payload> = event.json(EXPECTED)?;
+    if let Some(data) = payload.data {
+        let data = add_fields(incident, "data", data, &MAPPED);
+        if let Some(details) = data.get("details") {
+            add_fields(incident, "details", details, &[]);
+        }
     }
+    incident.keep_rest(&payload, |name| MAPPED_BESIDE_DATA.contains(&name));
     Ok(())
 }
 
@@ -109,11 +127,17 @@ fn add_fields<'a>(incident: &mut Incident, name: &str, value: &'a RawValue, exce
         return Object::new();
     };
     for (name, value) in &object {
-        if !matches!(value.get(), "null" | "\"\"") && !except.contains(&name.as_ref()) {
+        // A mapped field is a text or a list of texts. An object in its place is kept.
+        let is_mapped = except.contains(&name.as_ref()) && (name == "details" || is_text_or_list(value));
+        if !matches!(value.get(), "null" | "\"\"") && !is_mapped {
             incident.detail_json(name, &value);
         }
     }
     object
+}
+
+fn is_text_or_list(value: &RawValue) -> bool {
+    value.get().starts_with('"') || !value.get().contains('{')
 }
 
 hookmill_sdk::export!(Generic);

@@ -1,8 +1,8 @@
 //! OpenCTI: incidents, sightings and indicators, as events of a live stream or as bare STIX objects.
 
 use hookmill_sdk::{
-    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, Text,
-    attack::tactic_id, stix, timestamp,
+    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
+    WithRest, attack::tactic_id, is_timestamp, json, stix, timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ struct Message<'a> {
     event: Text<'a>,
     r#type: Text<'a>,
     message: Text<'a>,
-    origin: Option<Origin<'a>>,
+    origin: Part<Origin<'a>>,
     data: Option<&'a RawValue>,
     context: Option<&'a RawValue>,
 }
@@ -60,7 +60,7 @@ struct Object<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     r#type: Text<'a>,
-    extensions: Option<Extensions<'a>>,
+    extensions: Part<Extensions<'a>>,
     name: Text<'a>,
     description: Text<'a>,
     severity: Text<'a>,
@@ -93,7 +93,7 @@ struct Object<'a> {
 #[derive(Deserialize)]
 struct Extensions<'a> {
     #[serde(borrow, rename = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba")]
-    opencti: Option<Extension<'a>>,
+    opencti: Part<Extension<'a>>,
 }
 
 /// OpenCTI's extension of STIX. For a sighting it also contains the names of the referenced objects.
@@ -130,11 +130,11 @@ impl Mapper for OpenCti {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let outer: Message = event.json(EXPECTED)?;
-        let inner: Option<Message> = outer.data.and_then(|data| serde_json::from_str(data.get()).ok());
+        let inner: Option<Message> = outer.data.filter(is_object).and_then(|data| json(data.get()));
         let message = inner.as_ref().filter(|inner| inner.data.is_some()).unwrap_or(&outer);
         let unsupported = |reason: &str| MappingError::Unsupported(format!("expected {EXPECTED}{reason}"));
-        let object: Object = match message.data {
-            Some(data) => serde_json::from_str(data.get()).map_err(|error| unsupported(&format!(": {error}")))?,
+        let object: WithRest<Object> = match message.data {
+            Some(data) => json(data.get()).ok_or_else(|| unsupported("; `data` is not an object"))?,
             None => event.json(EXPECTED)?,
         };
         let id = object.id.get().filter(|id| is_stix_id(id)).ok_or_else(|| unsupported(""))?;
@@ -142,13 +142,15 @@ impl Mapper for OpenCti {
         if let Some(reason) = skip_reason(kind, message) {
             return Ok(Outcome::skip(reason));
         }
-        Ok(object.incident(id, &Change::of(event, &outer, message)).into())
+        let mut incident = object.incident(id, &Change::of(event, &outer, message));
+        incident.keep_rest(&object, |_| false);
+        Ok(incident.into())
     }
 }
 
 /// Returns the reason why an object of this type in this message is not an incident, if there is one.
 fn skip_reason(kind: &str, message: &Message) -> Option<String> {
-    let referer = message.origin.as_ref().and_then(|origin| origin.referer.get()).unwrap_or_default();
+    let referer = message.origin.get().and_then(|origin| origin.referer.get()).unwrap_or_default();
     if is_resent(referer) {
         return Some(format!("`{referer}`: the stream resends this {kind} for completeness; it did not change"));
     }
@@ -173,9 +175,10 @@ impl<'a> Change<'a> {
         let sent = event.context_value("sse.id").or(outer.id.get()).and_then(|id| id.split('-').next());
         Self {
             action: event.context_value("sse.event").or(outer.event.get()).or(own).unwrap_or("create"),
-            sent_at: sent.and_then(timestamp),
+            // Outside a stream, the id is that of the object.
+            sent_at: sent.filter(|id| is_timestamp(id)).and_then(timestamp),
             message: message.message.get(),
-            context: message.context.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default(),
+            context: message.context.filter(is_object).and_then(|context| json(context.get())).unwrap_or_default(),
         }
     }
 
@@ -220,7 +223,7 @@ impl Object<'_> {
     }
 
     fn extension(&self) -> Option<&Extension<'_>> {
-        self.extensions.as_ref()?.opencti.as_ref()
+        self.extensions.get()?.opencti.get()
     }
 
     fn score(&self) -> Option<&str> {
@@ -310,6 +313,11 @@ impl Object<'_> {
             phases.into_iter().filter_map(tactic_id).for_each(|id| incident.attack(id, None));
         }
     }
+}
+
+/// Returns whether this is an object: some senders write other values in the same place.
+fn is_object(json: &&RawValue) -> bool {
+    json.get().starts_with('{')
 }
 
 /// Returns whether `id` is a type and a UUID, such as `indicator--UUID`.

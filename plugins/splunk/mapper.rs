@@ -1,7 +1,7 @@
 //! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
-use hookmill_sdk::{fingerprint, timestamp};
+use hookmill_sdk::{fingerprint, is_timestamp, timestamp};
 use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
@@ -42,6 +42,7 @@ struct Splunk;
 struct Alert<'a> {
     body: &'a Fields<'a>,
     raw: Vec<(&'a str, &'a str)>,
+    has_result: bool,
 }
 
 impl Mapper for Splunk {
@@ -56,16 +57,26 @@ impl Mapper for Splunk {
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let body: Fields = event.json(EXPECTED)?;
         let raw = body.first(&["result._raw", "_raw"]).filter(|raw| is_notable_text(raw));
-        let alert = Alert { body: &body, raw: raw.map(key_values).unwrap_or_default() };
+        let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
+        let alert = Alert { body: &body, raw: raw.map(key_values).unwrap_or_default(), has_result };
         let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
-        Ok(alert.incident(id).into())
+        let mut incident = alert.incident(id);
+        incident.keep_unread(&body, "result.");
+        Ok(incident.into())
     }
 }
 
 impl Alert<'_> {
+    /// Returns the values of a field, the innermost first: an alert that forwards a notable event has fields with the
+    /// names of the event's. A notable event that is sent alone repeats its fields in `_raw`.
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let raw = self.raw.iter().filter(move |(key, value)| *key == name && !value.is_empty());
-        self.body.all(format!("result.{name}")).chain(self.body.all(name)).chain(raw.map(|(_, value)| *value))
+        let (outer, last) = match self.has_result {
+            true => (None, Some(self.body.all(name))),
+            false => (Some(self.body.all(name)), None),
+        };
+        let inner = self.body.all(format!("result.{name}")).chain(outer.into_iter().flatten());
+        inner.chain(raw.map(|(_, value)| *value)).chain(last.into_iter().flatten())
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -76,20 +87,34 @@ impl Alert<'_> {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// Returns the id of a notable event, which is unique per event also in `rule_id`, or the `sid`, which is unique
-    /// per run of the search.
+    /// Returns the id of a notable event, which is unique per event also in `rule_id`, or the id of the result's row.
     fn id(&self) -> Option<String> {
         let notable = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name)).find(|id| id.contains("@@"));
-        let is_webhook = self.body.iter().any(|(path, _)| path == "results_link" || path.starts_with("result."));
-        if let Some(id) = notable.or_else(|| self.body.first(&["sid"]).filter(|_| is_webhook)) {
+        if let Some(id) = notable {
             return Some(id.to_owned());
         }
+        // The place of an event in its index.
+        let place = self.get("_bkt").zip(self.get("_cd")).map(|(bucket, code)| format!("{bucket}/{code}"));
+        if let Some(place) = place.as_ref().filter(|_| self.is_notable()) {
+            return Some(place.clone());
+        }
+        let mut result: Vec<(&str, &str)> = self.body.iter().filter(|(path, _)| path.starts_with("result.")).collect();
+        // A digest does not depend on the order of the fields.
+        result.sort_unstable();
+        let is_webhook = !result.is_empty() || self.body.first(&["results_link"]).is_some();
+        let row = || fingerprint(result.iter().flat_map(|(path, value)| [*path, *value]));
+        // A search that sends each row on its own sends all of them with its `sid`.
+        if let Some(sid) = self.body.first(&["sid"]).filter(|_| is_webhook) {
+            return Some(if result.is_empty() {
+                sid.to_owned()
+            } else {
+                format!("{sid}/{}", place.unwrap_or_else(row))
+            });
+        }
         let search = self.get("search_name").filter(|_| is_webhook || self.is_notable())?;
-        let result = self.body.iter().filter(|(path, _)| path.starts_with("result."));
         let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]);
-        let parts =
-            [search, time.unwrap_or_default()].into_iter().chain(result.flat_map(|(path, value)| [path, value]));
-        Some(fingerprint(parts))
+        let parts = [search, time.unwrap_or_default()].into_iter();
+        Some(fingerprint(parts.chain(result.iter().flat_map(|(path, value)| [*path, *value]))))
     }
 
     fn is_notable(&self) -> bool {
@@ -99,7 +124,8 @@ impl Alert<'_> {
     fn incident(&self, id: String) -> Incident {
         let mut incident = Incident::new(id);
         let title = self.first(&["rule_title", "search_name", "rule_name"]).map(str::to_owned);
-        let title = title.or_else(|| Some(format!("Splunk alert {}", incident.source_ref)));
+        let number = self.body.first(&["sid"]).unwrap_or(&incident.source_ref);
+        let title = title.or_else(|| Some(format!("Splunk alert {number}")));
         incident.set_title(title.as_deref());
         incident.description = self.first(&["rule_description", "description"]).map(str::to_owned);
         incident.category = self.get("security_domain").map(str::to_owned);
@@ -140,7 +166,7 @@ impl Alert<'_> {
 /// contains such pairs elsewhere is not trusted, because an attacker can write it.
 fn is_notable_text(raw: &str) -> bool {
     let (time, pairs) = raw.split_once(", ").unwrap_or_default();
-    timestamp(time).is_some() && pairs.starts_with("search_name=\"")
+    is_timestamp(time) && pairs.starts_with("search_name=\"")
 }
 
 /// Reads `key="value"` pairs. A quoted value can contain any text, including `\"`.

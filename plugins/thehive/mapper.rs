@@ -1,10 +1,36 @@
 //! TheHive: the audit trail in the webhooks of versions 3, 4 and 5. Cases and alerts are incidents.
 
-use hookmill_sdk::{Description, Event, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, Tlp};
+use hookmill_sdk::{
+    Description, Event, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, Text, Tlp, WithRest,
+    json, present,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 const EXPECTED: &str = "an entry of TheHive's audit trail with `operation` or `action`, `objectType`, `objectId`, and `rootId` or `requestId`";
+
+const CUSTOM_FIELDS: &str = "customFields.";
+/// Fields that are of no use outside TheHive, or that are read from the entry.
+const INTERNAL: [&str; 17] = [
+    "id",
+    "user",
+    "severityLabel",
+    "tagChanges",
+    "_createdAt",
+    "_createdBy",
+    "_updatedBy",
+    "_updatedAt",
+    "createdAt",
+    "createdBy",
+    "updatedAt",
+    "updatedBy",
+    "_routing",
+    "_parent",
+    "_version",
+    "permissions",
+    "actionRequired",
+];
 
 struct TheHive;
 
@@ -57,8 +83,10 @@ struct CaseOrAlert<'a> {
     date: Text<'a>,
     external_link: Text<'a>,
     tags: List<Text<'a>>,
-    artifacts: Option<&'a RawValue>,
-    observables: Option<&'a RawValue>,
+    artifacts: List<Artifact<'a>>,
+    observables: List<Artifact<'a>>,
+    custom_fields: Option<&'a RawValue>,
+    custom_field_values: Option<&'a RawValue>,
 
     case_id: Text<'a>,
     number: Text<'a>,
@@ -79,7 +107,7 @@ struct Artifact<'a> {
     #[serde(borrow)]
     data_type: Text<'a>,
     data: List<Text<'a>>,
-    attachment: Option<Attachment<'a>>,
+    attachment: Part<Attachment<'a>>,
     message: Text<'a>,
     tags: List<Text<'a>>,
     ioc: Text<'a>,
@@ -99,6 +127,13 @@ struct Procedure<'a> {
     #[serde(borrow)]
     pattern_id: Text<'a>,
     tactic: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct CustomField<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    value: Option<&'a RawValue>,
 }
 
 /// The case or alert of an observable or a procedure. Version 3 has only an id here.
@@ -135,9 +170,10 @@ impl Mapper for TheHive {
             _ => Action::Update,
         };
         let skipped = || Outcome::skip(format!("{change} does not change a case or an alert"));
+        let unreadable = || MappingError::Malformed(format!("{change} has neither `object` nor `details`"));
         let orphan = || MappingError::Malformed(format!("{change} does not name a case or an alert"));
         let mut incident = match kind.to_ascii_lowercase().as_str() {
-            "case" | "alert" => audit.incident(id, action),
+            "case" | "alert" => audit.incident(id, action).ok_or_else(unreadable)?,
             "case_artifact" | "observable" if action != Action::Delete => audit.artifact().ok_or_else(orphan)?,
             "procedure" if action == Action::Create => audit.procedure().ok_or_else(orphan)?,
             _ => return Ok(skipped()),
@@ -150,9 +186,14 @@ impl Mapper for TheHive {
 }
 
 impl Audit<'_> {
-    fn incident(&self, id: &str, action: Action) -> Incident {
-        let details: CaseOrAlert = read(self.details).unwrap_or_default();
-        let object: CaseOrAlert = read(self.object).unwrap_or_default();
+    /// Returns the case or alert of this entry. Returns none if the entry has no values of it, unless it is a deletion.
+    fn incident(&self, id: &str, action: Action) -> Option<Incident> {
+        let details: Option<WithRest<CaseOrAlert>> = read(self.details);
+        let object: Option<WithRest<CaseOrAlert>> = read(self.object);
+        if details.is_none() && object.is_none() && action != Action::Delete {
+            return None;
+        }
+        let (details, object) = (details.unwrap_or_default(), object.unwrap_or_default());
         let mut incident = Incident::new(id);
         // Changed values come first: `object` is out of date while an alert becomes a case.
         for values in [&details, &object] {
@@ -163,7 +204,11 @@ impl Audit<'_> {
             Action::Update => details.state(),
             Action::Delete => Some(State::Resolved),
         };
-        incident
+        for values in [&details, &object] {
+            add_custom_fields(&mut incident, values);
+            incident.keep_rest(values, |name| INTERNAL.contains(&name) || name.starts_with(CUSTOM_FIELDS));
+        }
+        Some(incident)
     }
 
     /// Returns the case or alert of this entry's observable, with the observable.
@@ -185,7 +230,9 @@ impl Audit<'_> {
     /// Returns the case or alert of an observable or a procedure, with the values in this entry.
     fn parent(&self) -> Option<Incident> {
         let child: Child = read(self.object).unwrap_or_default();
-        let mut shown = [child.case, child.alert, self.context].into_iter().filter_map(read::<CaseOrAlert>);
+        let shown = [child.case, child.alert, self.context].into_iter().flatten();
+        let mut shown =
+            shown.filter(|part| part.get().starts_with('{')).filter_map(|part| read::<CaseOrAlert>(Some(part)));
         let parent = shown.find(CaseOrAlert::is_incident).unwrap_or_default();
         let id = self.root_id.get().or(parent.id.get())?;
         let mut incident = Incident::new(id);
@@ -222,9 +269,7 @@ impl CaseOrAlert<'_> {
         for tag in &self.tags {
             incident.tag(tag.get().unwrap_or_default());
         }
-        for list in [self.artifacts, self.observables].into_iter().filter_map(read::<List<Artifact>>) {
-            list.iter().for_each(|artifact| artifact.add_to(incident));
-        }
+        self.artifacts.iter().chain(&self.observables).for_each(|artifact| artifact.add_to(incident));
         self.add_details(incident);
     }
 
@@ -288,7 +333,7 @@ impl Artifact<'_> {
         let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
         let data_type = data_type.replace(|letter| !is_known(letter), "_");
         let mut values: Vec<(&str, &Text)> = self.data.iter().map(|data| (data_type.as_str(), data)).collect();
-        if let Some(file) = &self.attachment {
+        if let Some(file) = self.attachment.get() {
             values.push(("filename", &file.name));
             values.extend(file.hashes.iter().map(|hash| ("hash", hash)));
         }
@@ -313,9 +358,42 @@ fn read_severity(number: &str) -> Option<Severity> {
     }
 }
 
-/// Parses `json`. Returns none also for another shape: `details` has the arguments of the operation, of any type.
-fn read<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(json?.get()).ok()
+/// Adds custom fields as details `customFields.NAME`. Version 3 and 4 write `{NAME: {TYPE: VALUE, "order": 1}}`, version 5
+/// a list of `{"name": NAME, "value": VALUE}` or an object with values, and a change writes `"customFields.NAME.TYPE"`.
+fn add_custom_fields(incident: &mut Incident, values: &WithRest<CaseOrAlert>) {
+    for fields in [values.custom_fields, values.custom_field_values].into_iter().flatten() {
+        match read::<BTreeMap<String, &RawValue>>(Some(fields).filter(|fields| fields.get().starts_with('{'))) {
+            Some(fields) => fields.into_iter().for_each(|(name, value)| add_custom_field(incident, &name, value)),
+            None => {
+                for field in &read::<List<CustomField>>(Some(fields)).unwrap_or_default() {
+                    if let (Some(name), Some(value)) = (field.name.get(), field.value) {
+                        add_custom_field(incident, name, value);
+                    }
+                }
+            }
+        }
+    }
+    for (name, value) in values.rest() {
+        if let Some((name, _kind)) = name.strip_prefix(CUSTOM_FIELDS).and_then(|name| name.rsplit_once('.')) {
+            add_custom_field(incident, name, value);
+        }
+    }
+}
+
+fn add_custom_field(incident: &mut Incident, name: &str, value: &RawValue) {
+    let members: Option<BTreeMap<String, &RawValue>> = read(Some(value).filter(|value| value.get().starts_with('{')));
+    let typed = members.iter().flatten().find(|(kind, value)| *kind != "order" && value.get() != "null");
+    let value = if members.is_some() { typed.map(|(_, value)| *value) } else { Some(value) };
+    let name = format!("{CUSTOM_FIELDS}{name}");
+    let is_new = !incident.details.iter().any(|known| known.name == name);
+    if let Some(value) = value.filter(|value| is_new && present(value.get().trim_matches('"')).is_some()) {
+        incident.detail_json(&name, &value);
+    }
+}
+
+/// Reads a part whose shape depends on the entry.
+fn read<'a, T: Deserialize<'a>>(part: Option<&'a RawValue>) -> Option<T> {
+    json(part?.get())
 }
 
 hookmill_sdk::export!(TheHive);

@@ -1,6 +1,6 @@
 //! The conversion of a playbook's actions to the domain's, with their checks.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::reading::{observable, severity};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Action, Status, TAG_BYTES_MAX, check_length};
@@ -18,14 +18,14 @@ const NOTES_MAX: usize = 10;
 ///
 /// # Errors
 /// Returns a sentence that says which action is invalid, and why.
-pub(crate) fn check(actions: Vec<shapes::Action>) -> Result<Vec<Action>, String> {
+pub(crate) fn check(actions: Vec<wit::Action>) -> Result<Vec<Action>, String> {
     let count = actions.len();
     if count > ACTIONS_MAX {
-        return Err(format!("it returned {count} actions; at most {ACTIONS_MAX} are taken"));
+        return Err(format!("the playbook returned {count} actions; at most {ACTIONS_MAX} are allowed"));
     }
-    let notes = actions.iter().filter(|action| matches!(action, shapes::Action::AddNote(_))).count();
+    let notes = actions.iter().filter(|action| matches!(action, wit::Action::AddNote(_))).count();
     if notes > NOTES_MAX {
-        return Err(format!("it returned {notes} notes; at most {NOTES_MAX} are taken"));
+        return Err(format!("the playbook returned {notes} notes; at most {NOTES_MAX} are allowed"));
     }
     let checked = actions.into_iter().enumerate();
     let checked = checked.map(|(index, action)| {
@@ -34,36 +34,36 @@ pub(crate) fn check(actions: Vec<shapes::Action>) -> Result<Vec<Action>, String>
     checked.collect()
 }
 
-fn check_one(action: shapes::Action) -> Result<Action, String> {
+fn check_one(action: wit::Action) -> Result<Action, String> {
     let bounded = |what, text: String, max| check_length(what, &text, max).map(|()| text);
     Ok(match action {
-        shapes::Action::SetSeverity(word) => Action::SetSeverity(severity(word)),
-        shapes::Action::SetStatus(word) => Action::SetStatus(status(word)),
-        shapes::Action::SetCategory(text) => Action::SetCategory(bounded("the category", text, NAME_BYTES_MAX)?),
-        shapes::Action::SetAssignee(text) => Action::SetAssignee(bounded("the assignee", text, NAME_BYTES_MAX)?),
-        shapes::Action::AddTag(text) => Action::AddTag(bounded("the tag", text, TAG_BYTES_MAX)?),
-        shapes::Action::AddObservable(seen) => Action::AddObservable(observable(seen)?),
-        shapes::Action::AddNote(text) => Action::AddNote(bounded("the note", text, NOTE_BYTES_MAX)?),
-        shapes::Action::Notify(name) => check_name(&name).map(|()| Action::Notify(name))?,
+        wit::Action::SetSeverity(word) => Action::SetSeverity(severity(word)),
+        wit::Action::SetStatus(word) => Action::SetStatus(status(word)),
+        wit::Action::SetCategory(text) => Action::SetCategory(bounded("the category", text, NAME_BYTES_MAX)?),
+        wit::Action::SetAssignee(text) => Action::SetAssignee(bounded("the assignee", text, NAME_BYTES_MAX)?),
+        wit::Action::AddTag(text) => Action::AddTag(bounded("the tag", text, TAG_BYTES_MAX)?),
+        wit::Action::AddObservable(seen) => Action::AddObservable(observable(seen)?),
+        wit::Action::AddNote(text) => Action::AddNote(bounded("the note", text, NOTE_BYTES_MAX)?),
+        wit::Action::Notify(name) => check_name(&name).map(|()| Action::Notify(name))?,
     })
 }
 
-fn status(status: shapes::Status) -> Status {
+fn status(status: wit::Status) -> Status {
     match status {
-        shapes::Status::New => Status::New,
-        shapes::Status::Triaged => Status::Triaged,
-        shapes::Status::InProgress => Status::InProgress,
-        shapes::Status::Escalated => Status::Escalated,
-        shapes::Status::Resolved => Status::Resolved,
-        shapes::Status::FalsePositive => Status::FalsePositive,
-        shapes::Status::Closed => Status::Closed,
+        wit::Status::New => Status::New,
+        wit::Status::Triaged => Status::Triaged,
+        wit::Status::InProgress => Status::InProgress,
+        wit::Status::Escalated => Status::Escalated,
+        wit::Status::Resolved => Status::Resolved,
+        wit::Status::FalsePositive => Status::FalsePositive,
+        wit::Status::Closed => Status::Closed,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ACTIONS_MAX, NOTES_MAX, check};
-    use crate::bindings::shapes::Action;
+    use crate::bindings::wit::Action;
 
     #[test]
     fn an_invalid_action_is_named() {
@@ -78,8 +78,8 @@ mod tests {
         let tags = |count| vec![Action::AddTag("a".into()); count];
         assert_eq!(check(tags(ACTIONS_MAX)).unwrap().len(), ACTIONS_MAX);
         let error = check(tags(ACTIONS_MAX + 1)).unwrap_err();
-        assert_eq!(error, "it returned 1501 actions; at most 1500 are taken");
+        assert_eq!(error, "the playbook returned 1501 actions; at most 1500 are allowed");
         let error = check(vec![Action::AddNote("n".into()); NOTES_MAX + 1]).unwrap_err();
-        assert_eq!(error, "it returned 11 notes; at most 10 are taken");
+        assert_eq!(error, "the playbook returned 11 notes; at most 10 are allowed");
     }
 }

@@ -21,4 +21,4 @@ mod generated {
 
 pub(crate) use generated::exports::hookmill::plugin as interfaces;
 pub(crate) use generated::hookmill::plugin::log;
-pub(crate) use generated::hookmill::plugin::types as shapes;
+pub(crate) use generated::hookmill::plugin::types as wit;

@@ -39,10 +39,10 @@ impl<T> Call<T> {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// All instances of the plugin are in use; nothing was called.
-    #[error("all its instances are busy")]
+    #[error("all instances of the plugin are busy")]
     Busy,
     /// The call took too long.
-    #[error("it took longer than {} ms", .0.as_millis())]
+    #[error("the call took longer than {} ms", .0.as_millis())]
     Deadline(Duration),
     /// The instance needs too much memory or too large a table.
     #[error("{0}")]
@@ -57,7 +57,7 @@ pub enum CallError {
     #[error("{0}")]
     ImageBusy(String),
     /// The plugin is of another kind; nothing was called.
-    #[error("it is a {is} and not a {wanted}")]
+    #[error("the plugin is a {is}, not a {wanted}")]
     Kind {
         /// The plugin's kind.
         is: Kind,
@@ -76,12 +76,12 @@ impl CallError {
         if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_busy)) {
             return Self::ImageBusy(format!("{error:#}"));
         }
-        // The type of this error is private to the engine, so its text has to do.
+        // The type of this error is private to the engine, so the error is recognised by its text.
         if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted")) {
-            return Self::Output("it passes more than output_mib to the host".into());
+            return Self::Output("the call passes more than `output_mib` to the host".into());
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => Self::Trap("its stack overflowed".into()),
+            Some(Trap::StackOverflow) => Self::Trap("the stack overflowed".into()),
             Some(trap) => Self::Trap(trap.to_string()),
             // The contexts of the cause are the guest's backtrace, which has several lines.
             None => Self::Trap(error.root_cause().to_string()),
@@ -126,13 +126,15 @@ mod tests {
     fn errors_of_the_engine_become_the_limit_that_was_reached() {
         let memory =
             CallError::of(&Error::from(MemoryExceeded::Memory { limit_bytes: 64 << 20 }).context("a backtrace"));
-        assert!(matches!(memory, CallError::Memory(text) if text == "it needs more than 64 MiB of memory"));
+        assert!(matches!(memory, CallError::Memory(text) if text == "the call needs more than 64 MiB of memory"));
         let table = CallError::of(&Error::from(MemoryExceeded::Table));
-        assert!(matches!(table, CallError::Memory(text) if text == "it needs a table of more than 100000 elements"));
+        assert!(
+            matches!(table, CallError::Memory(text) if text == "the call needs a table of more than 100000 elements")
+        );
         let busy = CallError::of(&Error::from(IoError::from(ErrorKind::ResourceBusy)).context("sealing"));
         assert!(matches!(busy, CallError::ImageBusy(_)));
         let stack = CallError::of(&Error::from(Trap::StackOverflow).context("a backtrace"));
-        assert!(matches!(stack, CallError::Trap(text) if text == "its stack overflowed"));
+        assert!(matches!(stack, CallError::Trap(text) if text == "the stack overflowed"));
         let other = CallError::of(&format_err!("the cause").context("a backtrace"));
         assert!(matches!(other, CallError::Trap(text) if text == "the cause"));
     }
@@ -148,6 +150,6 @@ mod tests {
         let longer = line(&format!("x{}", "ä".repeat(LOG_END_BYTES_MAX / 2)));
         assert_eq!(text(&[longer]), format!("a trap; its log ends with: {}", "ä".repeat(LOG_END_BYTES_MAX / 2)));
         let deadline = CallError::Deadline(std::time::Duration::from_secs(1)).with_log(&[line("x")]);
-        assert_eq!(deadline.to_string(), "it took longer than 1000 ms");
+        assert_eq!(deadline.to_string(), "the call took longer than 1000 ms");
     }
 }

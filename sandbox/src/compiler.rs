@@ -46,7 +46,7 @@ pub struct CompilerProgram {
 
 /// The reason why a file is not compiled although it may be valid. The same file would fail again.
 #[derive(Debug, thiserror::Error)]
-#[error("compiling it takes more than {0}")]
+#[error("compiling the file takes more than {0}")]
 pub(crate) struct TooMuch(String);
 
 /// The way in which plugin files are compiled.
@@ -66,7 +66,7 @@ impl Compiler {
     /// Compiles a plugin file for an engine. Blocks, for up to minutes.
     ///
     /// # Errors
-    /// Returns [`TooMuch`] or an error that says what is wrong with the file.
+    /// Returns [`TooMuch`] if the compiler exceeds its limits, or an error if the file is invalid.
     pub fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>> {
         check_shape(bytes)?;
         match self {
@@ -90,7 +90,7 @@ impl CompilerProgram {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start the compiler {}", self.path.display()))?;
-        let Output { status, stdout, stderr } = talk(child, bytes).context("the compiler cannot be reached")?;
+        let Output { status, stdout, stderr } = exchange(child, bytes).context("the compiler cannot be reached")?;
         if status.success() {
             return Ok(stdout);
         }
@@ -99,10 +99,10 @@ impl CompilerProgram {
 }
 
 /// Writes the input of a child process and reads its output.
-fn talk(mut child: Child, input: &[u8]) -> std::io::Result<Output> {
+fn exchange(mut child: Child, input: &[u8]) -> std::io::Result<Output> {
     let stdin = child.stdin.take();
     std::thread::scope(|scope| {
-        // A child that ends early closes the pipe; its exit status says why.
+        // A child that ends early closes the pipe; its exit status has the reason.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         child.wait_with_output()
     })
@@ -155,7 +155,7 @@ fn limit_this_process() -> Result<()> {
     let limit =
         |resource, current, maximum| setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) });
     limit(Resource::As, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX).context("cannot limit the memory")?;
-    // At the first value the process gets SIGXCPU, which says what the reason is; at the second one it is killed.
+    // At the first value the process gets SIGXCPU, which tells the reason; at the second one the process is killed.
     limit(Resource::Cpu, CPU_SECONDS_MAX, CPU_SECONDS_MAX + 5).context("cannot limit the processor time")?;
     limit(Resource::Core, 0, 0).context("cannot switch core dumps off")?;
     // Where these fail, compiling only competes with serving.
@@ -192,21 +192,21 @@ mod tests {
     use std::process::ExitStatus;
 
     #[test]
-    fn the_end_of_a_compiler_says_what_is_wrong_with_the_file() {
+    fn the_exit_of_a_compiler_gives_the_reason() {
         let exited = |code: i32| ExitStatus::from_raw(code << 8);
         let killed = ExitStatus::from_raw;
         let (abort, kill, cpu_time) = (6, 9, 24);
-        let memory = "compiling it takes more than 2048 MiB of memory";
+        let memory = "compiling the file takes more than 2048 MiB of memory";
         for (status, text, is_too_much) in [
-            (exited(REFUSED), "it is no component", false),
+            (exited(REFUSED), "the file is not a component", false),
             (exited(OUT_OF_MEMORY), memory, true),
             (killed(abort), memory, true),
             (killed(kill), memory, true),
-            (killed(cpu_time), "compiling it takes more than 120 s of processor time", true),
+            (killed(cpu_time), "compiling the file takes more than 120 s of processor time", true),
             (exited(OUT_OF_TIME), "the compiler did not end within 300 s", false),
-            (exited(101), "the compiler failed with exit status: 101: it is no component", false),
+            (exited(101), "the compiler failed with exit status: 101: the file is not a component", false),
         ] {
-            let error = reason(status, b"error: it is no component\n");
+            let error = reason(status, b"error: the file is not a component\n");
             assert_eq!((error.to_string().as_str(), error.is::<TooMuch>()), (text, is_too_much), "{status}");
         }
     }

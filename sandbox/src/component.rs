@@ -76,7 +76,9 @@ impl Checked {
     pub fn new(sandbox: &Sandbox, component: &Component) -> Result<Self> {
         let (kind, api_version) = check_exports(sandbox, component)?;
         let component = sandbox.linker().instantiate_pre(component).map_err(|error| {
-            anyhow!("its imports cannot be provided: {error:#}; only `hookmill:plugin/log` and WASI 0.2 are there")
+            anyhow!(
+                "the imports of the plugin cannot be provided: {error:#}; Hookmill provides only `hookmill:plugin/log` and WASI 0.2"
+            )
         })?;
         let interface = match kind {
             Kind::Mapper => Interface::Mapper(interfaces::mapper::GuestIndices::new(&component)?),
@@ -105,7 +107,7 @@ impl PluginFile {
         let Some(kept) = &self.kept else { return Ok(None) };
         let compatibility = sandbox.compatibility();
         if let Some(reason) = kept.too_much(&self.name, &self.sha256, compatibility) {
-            bail!("{reason}, as was found before; `hookmill plugin promote {}` tries again", self.name);
+            bail!("{reason}, as an earlier attempt showed; `hookmill plugin promote {}` tries again", self.name);
         }
         let code = kept.get(&self.name, &self.sha256, compatibility);
         Ok(code.and_then(|code| sandbox.restore(&code).ok()))
@@ -138,7 +140,9 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
             let word = interface.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
             if let Some(kind) = word.and_then(|word| Kind::ALL.iter().find(|kind| kind.as_str() == word)) {
                 if !is_compatible(version) {
-                    bail!("it was built for {interface}@{version} and this host has {API_VERSION}; rebuild it");
+                    bail!(
+                        "the plugin was built for {interface}@{version}, but this host has {API_VERSION}; rebuild the plugin"
+                    );
                 }
                 found.push((*kind, version.to_owned()));
             }
@@ -147,11 +151,13 @@ fn check_exports(sandbox: &Sandbox, component: &Component) -> Result<(Kind, Stri
     }
     match &found[..] {
         [found] => Ok(found.clone()),
-        [(one, _), (other, _), ..] => bail!("it is a {one} and a {other}; a plugin has one kind, split it in two"),
+        [(one, _), (other, _), ..] => {
+            bail!("the plugin is a {one} and a {other}; split it into two plugins, because a plugin has one kind")
+        }
         [] => {
             let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
             let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{PACKAGE}/{kind}@{API_VERSION}")).collect();
-            bail!("it exports {seen} and none of {}; use the SDK's export macro", kinds.join(", "))
+            bail!("the plugin exports {seen}, but none of {}; use the SDK's export macro", kinds.join(", "))
         }
     }
 }

@@ -15,17 +15,19 @@ pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         return Ok(bytes.into());
     }
     if !bytes.starts_with(&CORE) {
-        bail!("it is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`");
+        bail!(
+            "the file is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`"
+        );
     }
     let converted = without_panic(|| {
         let mut encoder = wit_component::ComponentEncoder::default()
             .validate(true)
             .module(bytes)
-            .context("it is a core module without a component type; build it against wit/plugin.wit")?;
-        encoder.encode().context("its core module does not fit the component type that it carries")
+            .context("the file is a core module without a component type; build it against wit/plugin.wit")?;
+        encoder.encode().context("the core module does not fit the component type in the file")
     });
     let component =
-        converted.context("its core module cannot be converted; build it with `hookmill plugin build`")??;
+        converted.context("the core module cannot be converted; build the file with `hookmill plugin build`")??;
     Ok(component.into())
 }
 

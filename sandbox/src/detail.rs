@@ -6,8 +6,8 @@ use serde_json::Value;
 /// of JSON has a limit: that of the store is 128.
 const DEPTH_MAX: usize = 64;
 
-/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that would be written differently
-/// stays a text: `7.10` is a version. So does JSON that is nested too deep.
+/// Returns the value of a detail: JSON if the text is JSON, else the text. A number that JSON would write differently
+/// stays a text: `7.10` is a version, not 7.1. So does JSON that is nested too deep.
 pub(crate) fn detail(text: String) -> Value {
     match serde_json::from_str(&text) {
         Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),

@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(2);
 /// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls
 /// the network.
 const TICKS_BEFORE_SLEEP: u32 = 10;
+
 /// The engine with its pool of instances and its compiler.
 pub struct Sandbox {
     engine: Engine,
@@ -34,15 +35,15 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Returns an engine that can run `instances` calls at once and keep the instances of `reusing` plugins between
-    /// calls. It has a pool if the machine has enough address space.
+    /// Returns an engine that can run `instances` calls at the same time and keep the instances of `reusing` plugins
+    /// between calls. It has a pool if the machine has enough address space.
     ///
     /// # Errors
     /// Returns an error if the machine cannot run WebAssembly.
     pub fn new(instances: u32, reusing: u32) -> Result<Self> {
         Self::with_allocation(Allocation::Pooled, instances, reusing).or_else(|error| {
             tracing::warn!(
-                "there is no pool for plugin instances, so each one maps its own memory, which is slower: {error:#}"
+                "cannot create a pool for plugin instances; each instance maps its own memory, which is slower: {error:#}"
             );
             Self::with_allocation(Allocation::OnDemand, instances, reusing)
         })
@@ -53,7 +54,8 @@ impl Sandbox {
     /// # Errors
     /// Returns an error if the machine does not support that.
     pub fn with_allocation(allocation: Allocation, instances: u32, reusing: u32) -> Result<Self> {
-        // For each plugin as many as it may run at once, twice because one version can replace another at that moment.
+        // The limit of concurrent instances of each plugin, doubled because two versions of a plugin can be live while
+        // one replaces the other.
         let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
         let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
         let ticker = engine.weak();

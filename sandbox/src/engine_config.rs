@@ -8,7 +8,7 @@ const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
 /// The greatest memory limit of a plugin, in bytes. The pool reserves only address space for it.
 pub const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Enough for Python components, which have about ten core instances, a memory and a few tables.
+/// Sufficient for Python components, which have about ten core instances, a memory and a few tables.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The stack of the guest, and of its task, which also has the frames of host functions.

@@ -20,9 +20,9 @@ const RESOURCES_MAX: usize = 10_000;
 /// The limit of memory or tables that an instance ran into, as the error that ends its call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MemoryExceeded {
-    #[error("it needs more than {} MiB of memory", limit_bytes / (1024 * 1024))]
+    #[error("the call needs more than {} MiB of memory", limit_bytes / (1024 * 1024))]
     Memory { limit_bytes: usize },
-    #[error("it needs a table of more than {TABLE_ELEMENTS_MAX} elements")]
+    #[error("the call needs a table of more than {TABLE_ELEMENTS_MAX} elements")]
     Table,
 }
 

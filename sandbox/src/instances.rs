@@ -21,7 +21,7 @@ const ONE_EVENT: NonZeroU32 = NonZeroU32::MIN;
 pub(crate) struct Instances {
     sandbox: Arc<Sandbox>,
     component: InstancePre<Guest>,
-    /// The slots that this plugin may take at once.
+    /// The slots that this plugin may use at the same time.
     share: Semaphore,
     events_per_instance: NonZeroU32,
     /// The instances that may take another event.
@@ -56,8 +56,8 @@ impl Instances {
         component_type.imports(self.sandbox.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Runs one call in a fresh instance that is dropped afterwards, whatever the limits allow. Instances of other
-    /// calls stay as they are.
+    /// Runs one call in a fresh instance that is dropped afterwards, even if the limits allow reuse. Does not affect
+    /// instances of other calls.
     pub async fn call_once<T, E>(
         &self,
         setup: CallSetup,
@@ -154,7 +154,7 @@ impl Instances {
         let Idle { store, used } = &instance;
         let grown_bytes = store.data().memory_bytes().saturating_sub(used.memory_bytes);
         if used.calls < self.events_per_instance.get() && grown_bytes <= GROWTH_BYTES_MAX {
-            // At most the plugin's share of instances is in use at once, so at most that many are kept.
+            // At most the plugin's share of instances is in use at the same time, so at most that many are kept.
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
         }
     }

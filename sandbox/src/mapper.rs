@@ -1,17 +1,17 @@
 //! Calls mappers: an event in, a checked reading out.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
 use crate::reading::reading;
 use crate::sentences::{SENTENCE_BYTES_MAX, cut};
-use hookmill_incident::{Event, Failure, FailureCode, NamedValue, Reading, Severity};
+use hookmill_incident::{Event, FailureCode, MappingFailure, NamedValue, Reading, Severity};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-type Returned = Result<shapes::Outcome, shapes::MappingError>;
+type Returned = Result<wit::Outcome, wit::MappingError>;
 
 impl Plugin {
     /// Maps one event with the settings of its source, in an instance of its own.
@@ -23,12 +23,12 @@ impl Plugin {
         event: &Event,
         settings: &[NamedValue],
         severity_mapping: &BTreeMap<String, Severity>,
-    ) -> Call<Result<Reading, Failure>> {
+    ) -> Call<Result<Reading, MappingFailure>> {
         let incidents_max = self.compiled.limits.incidents;
         self.call_mapper(event, settings).await.map(|returned| match returned {
             Ok(outcome) => reading(outcome, severity_mapping, incidents_max),
-            Err(shapes::MappingError::Malformed(text)) => Err(failure(FailureCode::Malformed, &text)),
-            Err(shapes::MappingError::Unsupported(text)) => Err(failure(FailureCode::Unsupported, &text)),
+            Err(wit::MappingError::Malformed(text)) => Err(failure(FailureCode::Malformed, &text)),
+            Err(wit::MappingError::Unsupported(text)) => Err(failure(FailureCode::Unsupported, &text)),
         })
     }
 
@@ -43,7 +43,7 @@ impl Plugin {
         let mut id = uuid::Uuid::encode_buffer();
         let id = event.id.hyphenated().encode_lower(&mut id);
         let (headers, context, settings) = (fields(&event.headers), fields(&event.context), fields(settings));
-        let argument = shapes::Event {
+        let argument = wit::Event {
             id,
             source: &event.source,
             received_at: event.received_at.unsigned_abs(),
@@ -60,10 +60,10 @@ impl Plugin {
     }
 }
 
-fn failure(code: FailureCode, text: &str) -> Failure {
-    Failure { code, message: cut(text, SENTENCE_BYTES_MAX).to_owned() }
+fn failure(code: FailureCode, text: &str) -> MappingFailure {
+    MappingFailure { code, message: cut(text, SENTENCE_BYTES_MAX).to_owned() }
 }
 
-fn fields(values: &[NamedValue]) -> Vec<shapes::FieldParam<'_>> {
-    values.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+fn fields(values: &[NamedValue]) -> Vec<wit::FieldParam<'_>> {
+    values.iter().map(|(name, value)| wit::FieldParam { name, value }).collect()
 }

@@ -1,6 +1,6 @@
 //! Calls notifiers: an audit entry in, the request to send out.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::call::Call;
 use crate::component::{Interface, Kind};
 use crate::plugin::Plugin;
@@ -37,12 +37,12 @@ impl Notification {
     /// # Errors
     /// Returns an error if the text is not an audit entry.
     pub fn new(id: Uuid, destination: String, text: String) -> Result<Self> {
-        let entry = serde_json::from_str(&text).context("it is not an audit entry as the host delivers them")?;
+        let entry = serde_json::from_str(&text).context("the input is not an audit entry in the form of deliveries")?;
         Ok(Self { id, destination, entry, text })
     }
 }
 
-/// The request that a notifier asks to send. The caller checks it.
+/// The request that a notifier returned. The caller checks the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
@@ -64,13 +64,13 @@ impl Plugin {
         let lists = Lists::new(&texts);
         let changes = texts_of(&entry.details);
         let (id_text, changes) = (id.to_string(), fields_of(&changes));
-        let argument = shapes::Notification {
+        let argument = wit::Notification {
             id: &id_text,
             destination,
             operation: match entry.operation {
-                Operation::Creation => shapes::Operation::Creation,
-                Operation::Update => shapes::Operation::Update,
-                Operation::Delete => shapes::Operation::Delete,
+                Operation::Creation => wit::Operation::Creation,
+                Operation::Update => wit::Operation::Update,
+                Operation::Delete => wit::Operation::Delete,
             },
             at: entry.start_date,
             request_id: &entry.request_id,
@@ -86,7 +86,7 @@ impl Plugin {
     }
 }
 
-fn http_request(request: shapes::HttpRequest) -> HttpRequest {
+fn http_request(request: wit::HttpRequest) -> HttpRequest {
     let headers = request.headers.into_iter().map(|header| (header.name, header.value)).collect();
     HttpRequest { method: request.method, url: request.url, headers, body: request.body }
 }

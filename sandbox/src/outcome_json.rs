@@ -1,7 +1,7 @@
 //! The unchecked result of a mapper as JSON, in the form of `hookmill_sdk::testing::outcome_json`: the fields of the
 //! WIT record with `_` for `-`, enums as their WIT words, without absent fields.
 
-use crate::bindings::shapes::{
+use crate::bindings::wit::{
     FieldResult as Field, Incident, MappingError, ObservableResult as Observable, Outcome, Severity, State,
     TechniqueResult as Technique, Tlp,
 };

@@ -1,6 +1,6 @@
 //! One loaded plugin: its name, kind, digest and limits, and the loading of its file.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::call::{Call, CallError};
 use crate::component::{Checked, CompiledCode, Interface, Kind, PluginFile};
 use crate::engine::Sandbox;
@@ -34,7 +34,7 @@ pub struct Description {
     pub name: String,
     /// The version.
     pub version: String,
-    /// One sentence on what the plugin does.
+    /// One sentence about the purpose of the plugin.
     pub summary: String,
     /// The scheme that the vendor signs with.
     pub scheme: Option<String>,
@@ -65,7 +65,7 @@ impl Plugin {
     /// Compiles a file's bytes, checks what they import and export, and calls `describe` once.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong with the file and how to fix it.
+    /// Returns an error that explains the problem of the file and how to fix it.
     pub async fn load(
         name: &str,
         bytes: Vec<u8>,
@@ -118,8 +118,8 @@ async fn component(file: PluginFile, sandbox: &Arc<Sandbox>) -> Result<Component
 async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("load".into());
-    thread.spawn(move || sender.send(work())).context("cannot start a thread that loads it")?;
-    receiver.await.context("the thread that loaded it panicked")
+    thread.spawn(move || sender.send(work())).context("cannot start a thread that loads the plugin")?;
+    receiver.await.context("the thread that loaded the plugin panicked")
 }
 
 impl Compiled {
@@ -147,14 +147,17 @@ impl Compiled {
             tokio::time::sleep(IMAGE_BUSY_PAUSE).await;
             call = self.call_describe().await;
         }
-        let Ok(described) = call.result.map_err(|error| anyhow!("its trial instantiation failed: {error}"))?;
-        let shapes::Description { name, version, summary, scheme } = described;
+        let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
+        let wit::Description { name, version, summary, scheme } = described;
         let bytes = name.len() + version.len() + summary.len() + scheme.as_ref().map_or(0, String::len);
-        ensure!(bytes <= DESCRIPTION_BYTES_MAX, "its description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX}");
+        ensure!(
+            bytes <= DESCRIPTION_BYTES_MAX,
+            "the description has {bytes} bytes; at most {DESCRIPTION_BYTES_MAX} are allowed"
+        );
         Ok(Description { name, version, summary, scheme })
     }
 
-    async fn call_describe(&self) -> Call<Result<shapes::Description, Infallible>> {
+    async fn call_describe(&self) -> Call<Result<wit::Description, Infallible>> {
         let setup = self.setup(unix_ms(), Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {

@@ -1,4 +1,4 @@
-//! Calls of libraries that panic on some input of strangers.
+//! Calls of libraries that panic on some untrusted input.
 
 use anyhow::{Result, anyhow};
 use std::any::Any;
@@ -33,7 +33,7 @@ pub(crate) fn without_panic<T>(work: impl FnOnce() -> T) -> Result<T> {
 
 fn text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason is known")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("the reason is unknown")
 }
 
 #[cfg(test)]

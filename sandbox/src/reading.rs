@@ -3,12 +3,12 @@
 //! A wrong value costs that value, an incident without a usable source-ref costs that incident, and both are named in
 //! the problems of the reading. Only a result without a single usable incident fails as a whole.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use crate::detail::detail;
 use crate::sentences::{Sentences, cut};
 use hookmill_incident::{
-    Failure, FailureCode, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX, TITLE_BYTES_MAX, Technique,
-    Tlp, check_length, merge_repeats, timestamp,
+    FailureCode, MappingFailure, Observable, Observation, Reading, Severity, State, TAG_BYTES_MAX, TITLE_BYTES_MAX,
+    Technique, Tlp, check_length, merge_repeats, timestamp,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -24,11 +24,11 @@ const NAME_BYTES_MAX: usize = 64;
 /// # Errors
 /// Returns a failure if the result has incidents, and none of them is usable.
 pub(crate) fn reading(
-    outcome: shapes::Outcome,
+    outcome: wit::Outcome,
     severity_mapping: &BTreeMap<String, Severity>,
     incidents_max: usize,
-) -> Result<Reading, Failure> {
-    let shapes::Outcome { mut incidents, skipped, problems: reported } = outcome;
+) -> Result<Reading, MappingFailure> {
+    let wit::Outcome { mut incidents, skipped, problems: reported } = outcome;
     let count = incidents.len();
     let left_out = incidents.split_off(incidents_max.min(count));
     let mut problems = Sentences::default();
@@ -43,7 +43,7 @@ pub(crate) fn reading(
         observations.push(checks.observation(incident, severity_mapping));
     }
     if observations.is_empty() && count > 0 {
-        return Err(Failure { code: FailureCode::InvalidIncident, message: problems.finish().join("; ") });
+        return Err(MappingFailure { code: FailureCode::InvalidIncident, message: problems.finish().join("; ") });
     }
     let left_out = (!left_out.is_empty()).then(|| too_many(count, &left_out));
     let problems = [Sentences::bounded(&reported), left_out.into_iter().collect(), problems.finish()].concat();
@@ -51,7 +51,7 @@ pub(crate) fn reading(
 }
 
 /// Returns the problem that names the incidents above the limit.
-fn too_many(count: usize, left_out: &[shapes::Incident]) -> String {
+fn too_many(count: usize, left_out: &[wit::Incident]) -> String {
     let named = left_out.iter().take(NAMED_MAX);
     let named: Vec<_> = named.map(|incident| format!("`{}`", cut(&incident.source_ref, NAME_BYTES_MAX))).collect();
     let more = match left_out.len() - named.len() {
@@ -59,7 +59,7 @@ fn too_many(count: usize, left_out: &[shapes::Incident]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "it returned {count} incidents; the first {} are taken, {} are left out: {}{more}",
+        "the mapper returned {count} incidents; the first {} are taken, {} are left out: {}{more}",
         count - left_out.len(),
         left_out.len(),
         named.join(", ")
@@ -74,24 +74,20 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    fn observation(
-        &mut self,
-        incident: shapes::Incident,
-        severity_mapping: &BTreeMap<String, Severity>,
-    ) -> Observation {
+    fn observation(&mut self, incident: wit::Incident, severity_mapping: &BTreeMap<String, Severity>) -> Observation {
         let severity = incident.severity.map(severity);
         let word = incident.vendor_severity.or(severity.map(|severity| severity.to_string()));
         let mapped = word.and_then(|word| severity_mapping.get(&word.to_lowercase()).copied());
         let details = incident.details.into_iter().map(|field| (field.name, detail(field.value)));
-        let technique = |technique: shapes::TechniqueResult| Technique { id: technique.id, tactic: technique.tactic };
+        let technique = |technique: wit::TechniqueResult| Technique { id: technique.id, tactic: technique.tactic };
         Observation {
             title: incident.title.and_then(|title| self.title(title)),
             description: incident.description,
             category: incident.category,
             severity: mapped.or(severity),
             state: incident.state.map(|state| match state {
-                shapes::State::Open => State::Open,
-                shapes::State::Resolved => State::Resolved,
+                wit::State::Open => State::Open,
+                wit::State::Resolved => State::Resolved,
             }),
             tlp: incident.tlp.map(tlp),
             occurred_at: self.time("occurred-at", incident.occurred_at),
@@ -135,9 +131,9 @@ impl Checks<'_> {
         tags
     }
 
-    fn observable(&mut self, seen: shapes::ObservableResult) -> Option<Observable> {
+    fn observable(&mut self, seen: wit::ObservableResult) -> Option<Observable> {
         let tags = self.tags(seen.tags);
-        self.keep(observable(shapes::ObservableResult { tags, ..seen }))
+        self.keep(observable(wit::ObservableResult { tags, ..seen }))
     }
 }
 
@@ -145,7 +141,7 @@ impl Checks<'_> {
 ///
 /// # Errors
 /// Returns a sentence that says what is wrong with it.
-pub(crate) fn observable(observable: shapes::ObservableResult) -> Result<Observable, String> {
+pub(crate) fn observable(observable: wit::ObservableResult) -> Result<Observable, String> {
     let kind = &observable.data_type;
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     if kind.is_empty() || !kind.bytes().all(known) {
@@ -169,40 +165,40 @@ fn check_tag(tag: &str) -> Result<(), String> {
 }
 
 /// Converts a severity.
-pub(crate) fn severity(severity: shapes::Severity) -> Severity {
+pub(crate) fn severity(severity: wit::Severity) -> Severity {
     match severity {
-        shapes::Severity::Informational => Severity::Informational,
-        shapes::Severity::Low => Severity::Low,
-        shapes::Severity::Medium => Severity::Medium,
-        shapes::Severity::High => Severity::High,
-        shapes::Severity::Critical => Severity::Critical,
+        wit::Severity::Informational => Severity::Informational,
+        wit::Severity::Low => Severity::Low,
+        wit::Severity::Medium => Severity::Medium,
+        wit::Severity::High => Severity::High,
+        wit::Severity::Critical => Severity::Critical,
     }
 }
 
-fn tlp(tlp: shapes::Tlp) -> Tlp {
+fn tlp(tlp: wit::Tlp) -> Tlp {
     match tlp {
-        shapes::Tlp::Clear => Tlp::Clear,
-        shapes::Tlp::Green => Tlp::Green,
-        shapes::Tlp::Amber => Tlp::Amber,
-        shapes::Tlp::AmberStrict => Tlp::AmberStrict,
-        shapes::Tlp::Red => Tlp::Red,
+        wit::Tlp::Clear => Tlp::Clear,
+        wit::Tlp::Green => Tlp::Green,
+        wit::Tlp::Amber => Tlp::Amber,
+        wit::Tlp::AmberStrict => Tlp::AmberStrict,
+        wit::Tlp::Red => Tlp::Red,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::reading;
-    use crate::bindings::shapes;
+    use crate::bindings::wit;
     use hookmill_incident::{FailureCode, Reading, Severity};
     use std::collections::BTreeMap;
 
-    fn incident(source_ref: &str) -> shapes::Incident {
-        shapes::Incident {
+    fn incident(source_ref: &str) -> wit::Incident {
+        wit::Incident {
             source_ref: source_ref.into(),
             title: None,
             description: None,
             category: None,
-            severity: Some(shapes::Severity::Low),
+            severity: Some(wit::Severity::Low),
             vendor_severity: None,
             state: None,
             tlp: None,
@@ -216,8 +212,8 @@ mod tests {
         }
     }
 
-    fn checked(incidents: Vec<shapes::Incident>) -> Result<Reading, (FailureCode, String)> {
-        let outcome = shapes::Outcome { incidents, skipped: Vec::new(), problems: Vec::new() };
+    fn checked(incidents: Vec<wit::Incident>) -> Result<Reading, (FailureCode, String)> {
+        let outcome = wit::Outcome { incidents, skipped: Vec::new(), problems: Vec::new() };
         let severity_mapping =
             BTreeMap::from([("p1".to_owned(), Severity::Critical), ("low".into(), Severity::Medium)]);
         reading(outcome, &severity_mapping, 2).map_err(|failure| (failure.code, failure.message))
@@ -228,7 +224,7 @@ mod tests {
         for (vendor_severity, expected) in
             [(Some("P1"), Severity::Critical), (Some("P9"), Severity::Low), (None, Severity::Medium)]
         {
-            let incident = shapes::Incident { vendor_severity: vendor_severity.map(str::to_owned), ..incident("r") };
+            let incident = wit::Incident { vendor_severity: vendor_severity.map(str::to_owned), ..incident("r") };
             let reading = checked(vec![incident]).unwrap();
             assert_eq!(reading.observations[0].severity, Some(expected), "{vendor_severity:?}");
         }
@@ -236,14 +232,14 @@ mod tests {
 
     #[test]
     fn a_wrong_value_costs_that_value_and_is_named() {
-        let observable = |kind: &str, value: &str, tag: &str| shapes::ObservableResult {
+        let observable = |kind: &str, value: &str, tag: &str| wit::ObservableResult {
             data_type: kind.into(),
             value: value.into(),
             message: None,
             tags: vec![tag.into(), "kept".into()],
             ioc: false,
         };
-        let wrong = shapes::Incident {
+        let wrong = wit::Incident {
             title: Some("ä".repeat(300)),
             occurred_at: Some("2026-02-30T00:00:00Z".into()),
             changed_at: Some("9999-12-31T23:59:59Z".into()),
@@ -275,8 +271,7 @@ mod tests {
         let refs = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         let reading = checked(refs.map(incident).to_vec()).unwrap();
         assert_eq!(reading.observations.len(), 2);
-        let problem =
-            "it returned 9 incidents; the first 2 are taken, 7 are left out: `c`, `d`, `e`, `f`, `g` and 2 more";
+        let problem = "the mapper returned 9 incidents; the first 2 are taken, 7 are left out: `c`, `d`, `e`, `f`, `g` and 2 more";
         assert_eq!(reading.problems, [problem]);
     }
 }

@@ -13,30 +13,36 @@ const FUNCTION_BYTES_MAX: usize = 1024 * 1024;
 /// The local variables of one function. The interpreter loop of Python has a thousand.
 const LOCALS_MAX: u64 = 10_000;
 
-/// Checks the nesting, and the number and the sizes of functions. A file that cannot be read passes: the compiler says
-/// what is wrong with it.
+/// Checks the nesting, and the number and the sizes of functions. A file that cannot be parsed passes: the compiler
+/// reports its error.
 ///
 /// # Errors
-/// Returns an error if one of them is above its limit.
+/// Returns an error if one of these is above its limit.
 pub(crate) fn check_shape(bytes: &[u8]) -> Result<()> {
     let (mut depth, mut functions) = (0, 0);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
             Ok(Payload::Version { .. }) => {
                 depth += 1;
-                ensure!(depth <= DEPTH_MAX, "it nests components more than {DEPTH_MAX} deep");
+                ensure!(depth <= DEPTH_MAX, "the file nests components more than {DEPTH_MAX} deep");
             }
             Ok(Payload::End(_)) => depth -= 1,
             Ok(Payload::FunctionSection(section)) => {
                 functions += u64::from(section.count());
-                ensure!(functions <= FUNCTIONS_MAX, "it has more than {FUNCTIONS_MAX} functions");
+                ensure!(functions <= FUNCTIONS_MAX, "the file has more than {FUNCTIONS_MAX} functions");
             }
             Ok(Payload::CodeSectionEntry(body)) => {
                 let size = body.range().len();
-                ensure!(size <= FUNCTION_BYTES_MAX, "a function of it has {size} bytes; at most {FUNCTION_BYTES_MAX}");
+                ensure!(
+                    size <= FUNCTION_BYTES_MAX,
+                    "a function has {size} bytes; at most {FUNCTION_BYTES_MAX} are allowed"
+                );
                 let locals = body.get_locals_reader().into_iter().flatten().flatten();
                 let locals: u64 = locals.map(|(count, _)| u64::from(count)).sum();
-                ensure!(locals <= LOCALS_MAX, "a function of it has {locals} local variables; at most {LOCALS_MAX}");
+                ensure!(
+                    locals <= LOCALS_MAX,
+                    "a function has {locals} local variables; at most {LOCALS_MAX} are allowed"
+                );
             }
             Ok(_) => {}
             Err(_) => break,

@@ -1,10 +1,10 @@
 //! The conversion of an incident as the API shows it to the record that playbooks and notifiers get.
 
-use crate::bindings::shapes;
+use crate::bindings::wit;
 use hookmill_incident::{Incident, Severity, ShownIncident, Status, Tlp};
 use serde_json::{Map, Value};
 
-/// The texts that the record borrows. The generated types want slices of slices, which the domain does not have.
+/// The texts that the record borrows. The generated types require slices of slices, which the domain types do not have.
 pub(crate) struct Texts<'a> {
     shown: &'a ShownIncident,
     id: String,
@@ -13,7 +13,7 @@ pub(crate) struct Texts<'a> {
     updated_at: String,
     tags: Vec<&'a str>,
     observable_tags: Vec<Vec<&'a str>>,
-    techniques: Vec<shapes::TechniqueParam<'a>>,
+    techniques: Vec<wit::TechniqueParam<'a>>,
     details: Vec<(&'a str, String)>,
     note_times: Vec<String>,
 }
@@ -21,9 +21,9 @@ pub(crate) struct Texts<'a> {
 /// The lists that are made of [`Texts`].
 pub(crate) struct Lists<'a> {
     texts: &'a Texts<'a>,
-    observables: Vec<shapes::ObservableParam<'a>>,
-    details: Vec<shapes::FieldParam<'a>>,
-    notes: Vec<shapes::Note<'a>>,
+    observables: Vec<wit::ObservableParam<'a>>,
+    details: Vec<wit::FieldParam<'a>>,
+    notes: Vec<wit::Note<'a>>,
 }
 
 fn strs(texts: &[String]) -> Vec<&str> {
@@ -37,14 +37,14 @@ pub(crate) fn texts_of(attributes: &Map<String, Value>) -> Vec<(&str, String)> {
 }
 
 /// Returns the texts of [`texts_of`] as fields of the record.
-pub(crate) fn fields_of<'a>(texts: &'a [(&'a str, String)]) -> Vec<shapes::FieldParam<'a>> {
-    texts.iter().map(|(name, value)| shapes::FieldParam { name, value }).collect()
+pub(crate) fn fields_of<'a>(texts: &'a [(&'a str, String)]) -> Vec<wit::FieldParam<'a>> {
+    texts.iter().map(|(name, value)| wit::FieldParam { name, value }).collect()
 }
 
 impl<'a> Texts<'a> {
     pub fn new(shown: &'a ShownIncident) -> Self {
         let incident = &shown.incident;
-        let technique = |technique: &'a hookmill_incident::Technique| shapes::TechniqueParam {
+        let technique = |technique: &'a hookmill_incident::Technique| wit::TechniqueParam {
             id: &technique.id,
             tactic: technique.tactic.as_deref(),
         };
@@ -67,7 +67,7 @@ impl<'a> Lists<'a> {
     pub fn new(texts: &'a Texts<'a>) -> Self {
         let incident = &texts.shown.incident;
         let observables = incident.observables.iter().zip(&texts.observable_tags);
-        let observables = observables.map(|(observable, tags)| shapes::ObservableParam {
+        let observables = observables.map(|(observable, tags)| wit::ObservableParam {
             data_type: &observable.data_type,
             value: &observable.value,
             message: observable.message.as_deref(),
@@ -75,14 +75,14 @@ impl<'a> Lists<'a> {
             ioc: observable.ioc,
         });
         let notes = incident.notes.iter().zip(&texts.note_times);
-        let notes = notes.map(|(note, at)| shapes::Note { at, by: &note.by, text: &note.text });
+        let notes = notes.map(|(note, at)| wit::Note { at, by: &note.by, text: &note.text });
         Self { texts, observables: observables.collect(), details: fields_of(&texts.details), notes: notes.collect() }
     }
 
-    pub fn record(&'a self) -> shapes::StoredIncident<'a> {
+    pub fn record(&'a self) -> wit::StoredIncident<'a> {
         let Texts { shown, .. } = self.texts;
         let incident: &Incident = &shown.incident;
-        shapes::StoredIncident {
+        wit::StoredIncident {
             id: &self.texts.id,
             number: &shown.number,
             source: &incident.source,
@@ -108,34 +108,34 @@ impl<'a> Lists<'a> {
     }
 }
 
-fn severity(severity: Severity) -> shapes::Severity {
+fn severity(severity: Severity) -> wit::Severity {
     match severity {
-        Severity::Informational => shapes::Severity::Informational,
-        Severity::Low => shapes::Severity::Low,
-        Severity::Medium => shapes::Severity::Medium,
-        Severity::High => shapes::Severity::High,
-        Severity::Critical => shapes::Severity::Critical,
+        Severity::Informational => wit::Severity::Informational,
+        Severity::Low => wit::Severity::Low,
+        Severity::Medium => wit::Severity::Medium,
+        Severity::High => wit::Severity::High,
+        Severity::Critical => wit::Severity::Critical,
     }
 }
 
-fn status(status: Status) -> shapes::Status {
+fn status(status: Status) -> wit::Status {
     match status {
-        Status::New => shapes::Status::New,
-        Status::Triaged => shapes::Status::Triaged,
-        Status::InProgress => shapes::Status::InProgress,
-        Status::Escalated => shapes::Status::Escalated,
-        Status::Resolved => shapes::Status::Resolved,
-        Status::FalsePositive => shapes::Status::FalsePositive,
-        Status::Closed => shapes::Status::Closed,
+        Status::New => wit::Status::New,
+        Status::Triaged => wit::Status::Triaged,
+        Status::InProgress => wit::Status::InProgress,
+        Status::Escalated => wit::Status::Escalated,
+        Status::Resolved => wit::Status::Resolved,
+        Status::FalsePositive => wit::Status::FalsePositive,
+        Status::Closed => wit::Status::Closed,
     }
 }
 
-fn tlp(tlp: Tlp) -> shapes::Tlp {
+fn tlp(tlp: Tlp) -> wit::Tlp {
     match tlp {
-        Tlp::Clear => shapes::Tlp::Clear,
-        Tlp::Green => shapes::Tlp::Green,
-        Tlp::Amber => shapes::Tlp::Amber,
-        Tlp::AmberStrict => shapes::Tlp::AmberStrict,
-        Tlp::Red => shapes::Tlp::Red,
+        Tlp::Clear => wit::Tlp::Clear,
+        Tlp::Green => wit::Tlp::Green,
+        Tlp::Amber => wit::Tlp::Amber,
+        Tlp::AmberStrict => wit::Tlp::AmberStrict,
+        Tlp::Red => wit::Tlp::Red,
     }
 }

@@ -3,7 +3,7 @@
 //! For each scheme and size both are measured in turns, so that other load on the machine slows both down. The result
 //! is the median of the rounds. Schemes that send their secret compute no HMAC, but are compared with one too.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing benchmark panics")]
 
 use hmac::{Hmac, KeyInit, Mac};
 use hookmill_signatures::{Declaration, Request, Scheme, Secret};

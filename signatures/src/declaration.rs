@@ -48,8 +48,8 @@ impl Declaration {
         self
     }
 
-    /// Makes a secret from random bytes, in the form that the scheme's keys have. Returns `None` for a scheme that has
-    /// no secret.
+    /// Generates a secret from random bytes, in the form that the scheme requires. Returns `None` for a scheme without
+    /// a secret.
     ///
     /// # Errors
     /// Returns an error if the scheme or one of the keys is unknown, or a key that the secret depends on is a list.
@@ -96,7 +96,7 @@ impl Keys<'_> {
         self.declared.contains_key(key)
     }
 
-    /// Returns every text of a key; an empty list if neither the declaration nor the preset has the key.
+    /// Returns all texts of a key; an empty list if neither the declaration nor the preset has the key.
     pub fn list(&self, key: &str) -> Vec<&str> {
         match self.declared.get(key) {
             Some(OneOrMany::One(text)) => vec![text],

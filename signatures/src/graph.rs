@@ -28,8 +28,8 @@ impl Graph {
         Self { secrets }
     }
 
-    /// Checks every notification of the request. One wrong `clientState` refuses all of them, because they come from
-    /// one sender.
+    /// Checks every notification of the request. If one `clientState` is wrong, all notifications are refused, because
+    /// they come from one sender.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
         let notifications: Notifications = serde_json::from_slice(request.body).map_err(|_| VerifyError::Signature)?;
         let find = |item: &Notification| self.secrets.find(item.client_state.as_bytes(), request.now_ms);

@@ -1,9 +1,9 @@
-//! Signature schemes of webhooks: verifies who sent a request, and signs requests as a sender does.
+//! Signature schemes of webhooks: verifies the sender of a request, and signs requests as a sender does.
 //!
 //! A [`Declaration`] names a scheme and the keys that differ from its preset. [`Scheme::declare`] joins it with the
 //! [`Secret`]s of one source. [`Scheme::verify`] turns a [`Request`] into a [`Verification`] or a [`VerifyError`];
 //! [`Scheme::sign`] returns the headers, token and body that the sender would send. [`StandardWebhooks`] signs with
-//! several secrets at once.
+//! several secrets together.
 //!
 //! Vendors with an HMAC are rows of one table (`presets.rs`). The crate opens no connection and no file and reads no
 //! clock: a request carries its time, and [`VerifyError::CertificateMissing`] asks the caller to fetch a certificate.

@@ -1,5 +1,5 @@
-//! The table of all schemes, with the keys that a configuration uses for a custom one. It is data only: no vendor has
-//! code of its own.
+//! The table of all schemes, with the keys that a configuration uses for a custom one. The table contains only data: no
+//! vendor has code of its own.
 //!
 //! The keys are explained in `hmac_format.rs`. The formats come from the vendors' public documentation. Where a vendor
 //! sends a delivery id that stays the same when it retries, the id identifies repeats, whether it is signed or not.
@@ -200,7 +200,7 @@ pub(crate) static PRESETS: &[Preset] = &[
             ("template_with_timestamp", &["{timestamp}:{body}"]),
         ],
     ),
-    // The documentation does not say that the timestamp is signed, so it proves nothing.
+    // The documentation does not state that the timestamp is signed, so an attacker could change it.
     vendor(
         "hcp-vault-radar",
         Family::Hmac,

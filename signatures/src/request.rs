@@ -14,7 +14,7 @@ pub struct Request<'r> {
     pub token: Option<&'r str>,
     /// The time of arrival in milliseconds since the Unix epoch.
     pub now_ms: i64,
-    /// The certificate that [`VerifyError::CertificateMissing`] asked for, as PEM.
+    /// The certificate that [`VerifyError::CertificateMissing`] named, as PEM.
     pub certificate: Option<&'r [u8]>,
 }
 

@@ -35,8 +35,8 @@ impl Scheme {
     /// Makes a scheme from its declaration and the secrets of a source.
     ///
     /// # Errors
-    /// Returns an error if the declaration cannot work or does not fit the secrets. The text says what is allowed and
-    /// never contains a secret.
+    /// Returns an error if the declaration cannot work or does not fit the secrets. The text names the allowed values
+    /// and never contains a secret.
     pub fn declare(declaration: &Declaration, secrets: &[Secret]) -> Result<Self, DeclarationError> {
         let (preset, keys) = declaration.resolve()?;
         let keyless = matches!(preset.family, Family::None | Family::Sns);
@@ -89,7 +89,7 @@ impl Scheme {
         }
     }
 
-    /// Returns how many seconds after signing a request is accepted; `None` if the scheme signs no time.
+    /// Returns the time in seconds for which a signed request is accepted; `None` if the scheme does not sign a time.
     pub fn tolerance_s(&self) -> Option<i64> {
         match &self.kind {
             Kind::Hmac(scheme) => scheme.format.is_timed().then_some(scheme.format.tolerance_s),
@@ -116,7 +116,7 @@ impl Scheme {
     }
 
     /// Returns the signed content of a verified body; `None` if all of the body is signed. Bodies with the same signed
-    /// content are repeats of each other, whatever the rest contains.
+    /// content are repeats of each other; the rest of the body does not matter.
     pub fn signed_text(&self, body: &[u8]) -> Option<String> {
         match &self.kind {
             Kind::Sns(_) => sns::signed_text(body),
@@ -124,8 +124,8 @@ impl Scheme {
         }
     }
 
-    /// Verifies who sent a request. The signature is checked before the age, so that only a holder of the key learns
-    /// about a wrong clock.
+    /// Verifies the sender of a request. The signature is checked before the age, so that only a holder of the key
+    /// learns about a wrong clock.
     ///
     /// # Errors
     /// Returns an error if the request is refused, or a certificate has to be fetched first.
@@ -159,8 +159,8 @@ impl Scheme {
         Ok(signed)
     }
 
-    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom asks for it to check
-    /// that the receiver has the secret.
+    /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom requests this value to
+    /// check that the receiver has the secret.
     pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
         match &self.kind {
             Kind::Hmac(scheme) => scheme.hmac(secret, text),
@@ -168,7 +168,7 @@ impl Scheme {
         }
     }
 
-    /// Returns the subscription that a verified body of Amazon SNS asks to confirm.
+    /// Returns the subscription whose confirmation a verified body of Amazon SNS requests.
     pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
         match &self.kind {
             Kind::Sns(sns) => sns.subscription(body),

@@ -57,8 +57,8 @@ impl SharedSecrets {
         Self { secrets: secrets.iter().map(hashed).collect() }
     }
 
-    /// Returns the index of the live secret that equals the given text. All digests are compared, so that the time
-    /// taken shows neither the length of a secret nor how much of the text was right.
+    /// Returns the index of the live secret that equals the given text. All digests are compared, so that the time of
+    /// the comparison reveals neither the length of a secret nor the length of a matching prefix.
     pub fn find(&self, given: &[u8], now_ms: i64) -> Option<usize> {
         let given = hash(given);
         let mut found = None;

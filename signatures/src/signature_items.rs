@@ -1,4 +1,4 @@
-//! The value of a signature header: one signature, or a list of items that a prefix tells apart.
+//! The value of a signature header: one signature, or a list of items that are distinguished by a prefix.
 
 use crate::request::VerifyError;
 use memchr::memmem;

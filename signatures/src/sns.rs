@@ -28,7 +28,7 @@ pub(crate) struct Sns {
     pub tolerance_s: i64,
 }
 
-/// The confirmation that a topic of Amazon SNS asks for before it sends messages.
+/// The confirmation that a topic of Amazon SNS requires before it sends messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic.
@@ -103,7 +103,7 @@ impl Sns {
         let signature = STANDARD.decode(&*message.signature).map_err(|_| VerifyError::Signature)?;
         let fetched = request.certificate.and_then(certificate);
         let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
-            // Only from the topic's own region, so that an unverified message cannot choose the host to ask.
+            // Only from the topic's own region, so that an unverified message cannot choose the host of the request.
             let url = AwsUrl::certificate(&message.certificate_url).filter(|url| {
                 request.certificate.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3)
             });

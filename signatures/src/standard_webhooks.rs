@@ -1,11 +1,12 @@
-//! [Standard Webhooks](https://www.standardwebhooks.com) for a sender that signs each message with every one of its
-//! secrets, so that a receiver may know any of them while they are rotated.
+//! [Standard Webhooks](https://www.standardwebhooks.com) for a sender that signs each message with all its secrets, so
+//! that a receiver can verify with any one of these secrets during a rotation.
 
 use crate::declaration::{Declaration, DeclarationError};
+use crate::headers::header_value;
 use crate::hmac_format::HmacFormat;
 use crate::hmac_key::SignedContent;
 use crate::hmac_scheme::HmacScheme;
-use crate::request::{Request, Verification, VerifyError};
+use crate::request::{Request, SignError, Verification, VerifyError};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,13 +14,16 @@ use http::HeaderMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+const ID: &str = "webhook-id";
+const TIMESTAMP: &str = "webhook-timestamp";
+const SIGNATURE: &str = "webhook-signature";
 const SECRET_PREFIX: &str = "whsec_";
 const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// The keys of one destination, for signing and verifying.
 ///
-/// A [`crate::Scheme`] named `standard-webhooks` reads secrets as vendors hand them out; these secrets are our own and
-/// have to follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
+/// A [`crate::Scheme`] named `standard-webhooks` reads secrets in the forms that vendors use; the secrets here belong
+/// to the operator and must follow the specification: `whsec_` and 24 to 64 bytes in padded base64.
 pub struct StandardWebhooks(HmacScheme);
 
 impl StandardWebhooks {
@@ -38,11 +42,27 @@ impl StandardWebhooks {
         Ok(Self(HmacScheme::new(HmacFormat::from_keys(&keys)?, &secrets)?))
     }
 
-    /// Returns the value of `webhook-signature`: one `v1,<base64>` for each secret, separated by spaces. The message's
-    /// `webhook-id` has to be `id`, and its `webhook-timestamp` has to be `timestamp_s` in decimal digits.
-    pub fn sign(&self, id: &str, timestamp_s: i64, body: &[u8]) -> String {
-        let timestamp = timestamp_s.to_string();
-        self.0.sign_with_all(SignedContent { timestamp: timestamp.as_bytes(), id: id.as_bytes(), body })
+    /// Returns the headers that identify a message, which are sent with or without a signature.
+    ///
+    /// # Errors
+    /// Returns an error if a header cannot carry the id.
+    pub fn unsigned_headers(id: &str, timestamp_s: i64) -> Result<HeaderMap, SignError> {
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(ID, header_value(id)?);
+        headers.insert(TIMESTAMP, timestamp_s.into());
+        Ok(headers)
+    }
+
+    /// Returns the headers of a message. The signature is one `v1,<base64>` for each secret, separated by spaces.
+    ///
+    /// # Errors
+    /// Returns an error if a header cannot carry the id.
+    pub fn headers(&self, id: &str, timestamp_s: i64, body: &[u8]) -> Result<HeaderMap, SignError> {
+        let mut headers = Self::unsigned_headers(id, timestamp_s)?;
+        let timestamp = headers[TIMESTAMP].as_bytes();
+        let signature = self.0.sign_with_all(SignedContent { timestamp, id: id.as_bytes(), body });
+        headers.insert(SIGNATURE, header_value(&signature)?);
+        Ok(headers)
     }
 
     /// Verifies a message as its receiver. One right signature among those of the header is enough.

@@ -14,7 +14,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Parses a signing time into milliseconds since the Unix epoch. Returns `None` for any spelling but the plain one.
+    /// Parses a signing time into milliseconds since the Unix epoch. Returns `None` for any notation but plain digits or RFC 3339.
     pub fn parse(self, text: &[u8]) -> Option<i64> {
         match self {
             Self::Seconds => digits(text)?.checked_mul(1000),

@@ -1,6 +1,6 @@
 //! Messages of Amazon SNS, signed with the key in `sns/`.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use hookmill_signatures::{AwsUrl, Declaration, Identity, Request, Scheme, VerifyError};
 use http::HeaderMap;

@@ -79,7 +79,7 @@ mod fixed {
     }
 
     impl Clock {
-        /// Returns a clock that stands at this time, and whose ids come after `last_key`.
+        /// Returns a clock that is stopped at this time, and whose ids come after `last_key`.
         pub fn fixed(now_ms: i64, last_key: i64) -> Self {
             let fixed = Fixed { now_ms: AtomicI64::new(now_ms), last_key: AtomicI64::new(last_key) };
             Self { ids: IdSource::after(0), fixed: Some(fixed) }

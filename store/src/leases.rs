@@ -3,7 +3,7 @@
 //! Order per incident, circuit breaker and rate limit of a destination live in the process that delivers to it, so
 //! leases are on destinations and sources, never on single deliveries. The task that does the work acquires the lease,
 //! holds it around the work, and stops when [`Lease::is_held`] turns false. With SQLite only one process can open the
-//! data folder, so every lease is granted at once and is never lost.
+//! data folder, so every lease is granted immediately and is never lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,8 +73,8 @@ impl Lease {
     }
 }
 
-/// The leases of a database that only one process can open. The epochs start again with each process, which is enough:
-/// no result of a process can arrive after its end.
+/// The leases of a database that only one process can open. Epochs restart with each process. That is sufficient,
+/// because no result of a process can arrive after its end.
 #[derive(Debug, Default)]
 pub(crate) struct LocalLeases {
     last_epoch: AtomicU64,

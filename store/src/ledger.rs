@@ -17,7 +17,7 @@ mod tx;
 pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use tx::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, Registry, RepeatKeyRow,
+    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
     Subject, TriageRequest, Tx,
 };
 

@@ -27,5 +27,10 @@ mod topics;
 pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
-pub use rows::*;
+pub use rows::{
+    Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DestinationRow, DestinationState, Difference,
+    Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
+    IncidentRow, LastError, Message, Next, Outbound, Page, PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report,
+    Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult, VersionRow, VersionState,
+};
 pub use store::{Store, Tokens};

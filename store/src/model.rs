@@ -18,7 +18,7 @@ use dump::TABLES;
 use hookmill_incident::EventStatus;
 use hookmill_incident::id::row_key;
 use memory::Memory;
-use operation::Operation;
+use operation::ModelOperation;
 use rand::RngExt;
 use random::Random;
 use serde_json::json;
@@ -75,7 +75,7 @@ impl Model {
         self.run_together(vec![first]).await;
         for step in 0..steps {
             self.step = step;
-            // Now and then so little that the time stands still.
+            // With a pause of 0, several steps happen in the same millisecond.
             let pause = [0, 1, 40, 400, 4_000][self.random.rng.random_range(0..5)];
             self.set_time(self.clock.now_ms() + pause);
             if self.random.rng.random_range(0..100) == 0 {
@@ -121,8 +121,8 @@ impl Model {
     }
 
     /// Runs operations in the store at the same time, and in memory one after the other.
-    async fn run_together(&mut self, operations: Vec<Operation>) {
-        let operations: Vec<Arc<Operation>> = operations.into_iter().map(Arc::new).collect();
+    async fn run_together(&mut self, operations: Vec<ModelOperation>) {
+        let operations: Vec<Arc<ModelOperation>> = operations.into_iter().map(Arc::new).collect();
         let mut running = JoinSet::new();
         for (index, operation) in operations.iter().cloned().enumerate() {
             let store = self.store().clone();
@@ -217,7 +217,7 @@ impl Model {
             let unreadable = due.deliveries.iter().find(|row| row.message.is_err());
             assert!(unreadable.is_none(), "{place}: {unreadable:?}");
             let ids: Vec<_> = due.deliveries.iter().map(|row| row.id).collect();
-            assert_eq!(ids, expected, "{place}: what is due for {name}");
+            assert_eq!(ids, expected, "{place}: due deliveries for {name}");
         }
         let page = store.deliveries(DeliveryFilter::default(), None, 10_000).await.expect("deliveries");
         let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();
@@ -237,7 +237,7 @@ impl Model {
         let expected: Vec<_> = entries
             .map(|entry| {
                 let object = entry.object.as_ref().map(|text| serde_json::from_str(text).expect("JSON"));
-                let object = object.unwrap_or_else(|| json!(row.view()));
+                let object = object.unwrap_or_else(|| json!(row.shown()));
                 (entry.operation, entry.at, entry.request_id.clone(), object)
             })
             .collect();

@@ -1,4 +1,4 @@
-//! What the host tells the store when it opens it.
+//! The options with which the host opens the store.
 
 use crate::clock::Clock;
 use crate::rows::Outbound;

@@ -41,7 +41,7 @@ pub fn refuse_writable_by_others(path: &Path) -> Result<()> {
     let (mode, owner, own) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
     ensure!(
         owner == own || owner == 0,
-        "{} belongs to user {owner}, who can write in it; run `chown {own} {}`",
+        "{} belongs to user {owner}, who can write to it; run `chown {own} {}`",
         path.display(),
         path.display()
     );

@@ -61,7 +61,7 @@ impl Opened {
         audit::newest_id(&self.connection)
     }
 
-    /// Returns the sources that are silent, and since when.
+    /// Returns the silent sources, each with the start of its silence.
     pub fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
         destinations::silent_sources(&self.connection)
     }
@@ -80,7 +80,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Writes, or returns [`StoreError::Overloaded`] at once if too many writes wait.
+    /// Writes, or returns [`StoreError::Overloaded`] without waiting if too many writes wait.
     pub async fn try_write<A: Send + 'static>(
         &self,
         run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,

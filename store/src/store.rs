@@ -1,4 +1,4 @@
-//! The store of one host, whatever its database is.
+//! The store of one host, independent of its database.
 
 mod deliveries;
 mod destinations;

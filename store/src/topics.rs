@@ -35,7 +35,7 @@ impl Topics {
         Self { audit: watch::Sender::new(newest_audit), deliveries, queued, triage }
     }
 
-    /// Publishes what a committed transaction changed.
+    /// Publishes the changes of a committed transaction.
     pub fn publish(&self, changed: Changed) {
         if let Some(id) = changed.newest_audit {
             self.audit.send_replace(id);

@@ -1,4 +1,4 @@
-"""Every acknowledged incident arrives at a receiver that often fails, although the host is killed meanwhile."""
+"""Every acknowledged incident arrives at a receiver that often fails, although the host is killed several times."""
 
 import random
 import threading

@@ -256,7 +256,7 @@ def test_chats_show_a_payload_as_text(notifying_host, receiver):
     text = posts["slack"]["text"]
     for block in posts["slack"]["blocks"]:
         Block.parse(block).validate_json()
-        assert block["text"]["verbatim"] is True, "or else Slack makes links and mentions of what it finds"
+        assert block["text"]["verbatim"] is True, "otherwise Slack converts addresses and names into links and mentions"
     assert "".join(block["text"]["text"] for block in posts["slack"]["blocks"]) == text
     # Slack's links and mentions are in angle brackets; the remaining formatting is harmless.
     assert re.findall("<[^>]*>", text) == [f"<{link}|{number}>"]
@@ -270,7 +270,7 @@ def test_chats_show_a_payload_as_text(notifying_host, receiver):
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     card = attachment["content"]
     assert card["version"] == "1.4" and npm("problems", card=card) == []
-    assert npm("problems", card=card | {"body": [{"type": "Text"}]}), "it finds what is wrong"
+    assert npm("problems", card=card | {"body": [{"type": "Text"}]}), "the check must detect the mistake"
     assert [action["url"] for action in card["actions"]] == [link]
     assert posts["mattermost"].keys() == {"text"}
     for markdown in (posts["mattermost"]["text"], card["body"][0]["text"]):
@@ -365,7 +365,7 @@ class TheHive:
         if any(all(known[name] == alert[name] for name in same) for known in self.alerts.values()):
             return 400, {"type": "CreateError", "message": "Alert already exists"}
         known = f"~{4096 + len(self.alerts)}"
-        # As long as an alert can be: only the beginning of the answer is read.
+        # The largest possible alert: only the beginning of the answer is read.
         self.alerts[known] = {"_id": known, "_type": "Alert", **alert}
         return 201, self.alerts[known]
 
@@ -430,7 +430,7 @@ def test_an_alert_of_thehive_follows_its_incident(hive):
 
     host.call("DELETE", f"/api/incidents/{posted['incident_id']}")
     last = host.over("hive", 6)[-1]
-    assert last["operation"] == "Delete" and last["status"] == "delivered" and "alert stays" in last["error"]
+    assert last["operation"] == "Delete" and last["status"] == "delivered" and "alert is kept" in last["error"]
     assert list(hive.alerts.values()) == [alert]
     assert SECRET not in host.log.read_text()
 
@@ -441,7 +441,7 @@ def test_thehive_accepts_long_or_existing_values(hive, notifying_host, receiver)
     hive.create({"type": "hookmill", "source": "lab", "sourceRef": "known", "title": "-", "description": "-"})
     host.post_alert("known", description="d" * 500_000)
     long = host.post_alert("r" * 500, title="ä" * 2_000, tags=["t" * 300, "t" * 301], description="d" * 300_000)
-    # An alert whose text comes early in the answer, of which a thousand bytes are kept.
+    # An alert whose text is at the beginning of the answer, of which a thousand bytes are kept.
     patch(host, long, title="Now short")
     over = host.over("hive", 3)
     assert [one["status"] for one in over] == ["delivered"] * 3, [attempts(one) for one in over]
@@ -628,7 +628,7 @@ def test_a_source_with_unmappable_payloads_is_not_silent(notifying_host, receive
         return operators.received
 
     (request, *_) = eventually("the silent source is reported", notified)
-    assert request.json()["object"]["name"] == "quiet", "events of the other one came all the time"
+    assert request.json()["object"]["name"] == "quiet", "events of the other source arrived all the time"
 
 
 def test_only_matching_changes_are_sent(notifying_host, receiver):
@@ -681,7 +681,7 @@ def test_dry_run_of_a_notification(notifying_host, receiver, mail_server):
     shown = host.cli(*command)
     assert shown.returncode == 0, shown.stderr
     request = f"POST {soc.url}/a%2Fb"
-    for words in ("holds this back", request, "to chat (slack)", "to hive (thehive)", "&lt;!channel&gt;", "Subject:"):
+    for words in ("does not match", request, "to chat (slack)", "to hive (thehive)", "&lt;!channel&gt;", "Subject:"):
         assert words in shown.stdout, (words, shown.stdout)
     assert not soc.received and not server.received
     sent = host.cli(*command, "--send", "--json")
@@ -701,7 +701,7 @@ def test_dry_run_of_a_notification(notifying_host, receiver, mail_server):
     assert len(server.received) == 1
     for output in (shown, sent):
         assert SECRET not in output.stdout + output.stderr
-    assert host.get("/api/deliveries")["data"] == [], "nothing of it is in any queue"
+    assert host.get("/api/deliveries")["data"] == [], "a dry run must not queue anything"
     assert host.cli("notification", "test", "nobody", "--incident", number).returncode != 0
 
 
@@ -709,7 +709,7 @@ def test_dry_run_of_a_mail_is_readable(notifying_host, mail_server):
     host = notifying_host({"mail": by_mail(mail_server(), starttls=False)})
     number = host.post_alert("a", title="Schadsoftware in Zürich")["incident_number"]
     shown = host.cli("notification", "test", "all", "--incident", number)
-    # No soft line breaks, no encoded words.
+    # Without soft line breaks and encoded words.
     assert "\ufffd" not in shown.stdout, shown.stdout
     assert "Schadsoftware in Zürich" in shown.stdout.partition("Subject:")[2].splitlines()[0]
 

@@ -24,7 +24,7 @@ UGLY = 'Müller & Söhne "x" 100% +/?#=é;\u2028\x85🦀\n\ttwo lines'
 EVENTS = 50_000
 # The number of events for a measurement.
 SAMPLE = 20_000
-# Each event at this interval comes with a dependency.
+# Each event at this interval is sent with a dependency.
 WITH_DEPENDENCY = 5
 KILLS = 4
 # This share of the connections is cut within the first EARLY_BYTES, the others within LATE_BYTES.
@@ -368,7 +368,7 @@ def test_every_item_is_stored_once(start, platform):
         host.run()
     eventually("polls after the last failure", lambda: items.polls >= len(items.mischief) + 3)
     with items.turn:
-        # No new items appear, but the existing ones are answered.
+        # The server has no new items and returns the existing ones again.
         items.mischief += ["still"] * 1000
         polls, expected = items.polls, [{"node": item} for item in items.items]
     eventually("polls of what there is", lambda: items.polls >= polls + 3)

@@ -127,7 +127,7 @@ def delivered(start):
 @pytest.mark.parametrize("verifies", VERIFIERS.values(), ids=VERIFIERS)
 def test_other_libraries_verify_deliveries(delivered, verifies):
     bodies = [body for _, body in delivered]
-    assert any("東京" in body for body in bodies), "what is not ASCII is sent as it is"
+    assert any("東京" in body for body in bodies), "characters outside ASCII are sent unchanged"
     for headers, body in delivered:
         assert json.loads(body)["operation"] == "Creation"
         assert verifies(headers, body)

@@ -1,9 +1,9 @@
 //! Checks of the incidents, deliveries and refused events that the API reports.
 
+use super::host::{DemoHost, wait_for};
 use super::receiver::Seen;
 use super::report::Report;
 use super::samples::{HOSTILE, SAMPLES};
-use super::stage::{Stage, wait_for};
 use crate::text::{clean, table};
 use anyhow::Result;
 use hookmill_host::api::shapes::{ShownDelivery, ShownEvent, ShownIncident};
@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_incidents(stage: &Stage, report: &mut Report) -> Result<()> {
+pub(super) fn show_incidents(host: &DemoHost, report: &mut Report) -> Result<()> {
     report.heading("The incidents");
-    let incidents: Vec<ShownIncident> = stage.all("incidents", &[])?;
+    let incidents: Vec<ShownIncident> = host.api.all("incidents", &[])?;
     let created: usize = SAMPLES.iter().map(|sample| sample.expect.answer().1).sum();
     // All requests of the load are about one more incident.
     let expected = created + 1;
@@ -43,19 +43,19 @@ pub(super) fn show_incidents(stage: &Stage, report: &mut Report) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> {
-    report.heading("The audit webhook, as its receiver saw it");
+pub(super) fn show_deliveries(host: &DemoHost, report: &mut Report) -> Result<()> {
+    report.heading("The audit webhooks that the receiver got");
     let done = wait_for(|| {
         let query = [("status", "pending".to_owned()), ("limit", "1".to_owned())];
-        let pending: Vec<ShownDelivery> = stage.page(&["deliveries"], &query)?;
+        let pending: Vec<ShownDelivery> = host.page(&["deliveries"], &query)?;
         Ok(pending.is_empty().then_some(()))
     })?;
     let mut entries = 0;
-    for incident in stage.all::<ShownIncident>("incidents", &[])? {
-        entries += stage.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[])?.len();
+    for incident in host.api.all::<ShownIncident>("incidents", &[])? {
+        entries += host.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[])?.len();
     }
-    let delivered: Vec<ShownDelivery> = stage.all("deliveries", &[("status", "delivered")])?;
-    let seen = stage.receiver.seen();
+    let delivered: Vec<ShownDelivery> = host.api.all("deliveries", &[("status", "delivered")])?;
+    let seen = host.receiver.seen();
     let ids: BTreeSet<&str> = seen.iter().map(Seen::id).collect();
     let delivered_ids: BTreeSet<String> = delivered.iter().map(|delivery| delivery.id.to_string()).collect();
     let complete = done.is_some()
@@ -85,9 +85,9 @@ pub(super) fn show_deliveries(stage: &Stage, report: &mut Report) -> Result<()> 
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_refused(stage: &Stage, report: &mut Report) -> Result<()> {
-    report.heading("What was refused by a mapper, and why");
-    let quarantined: Vec<ShownEvent> = stage.all("events", &[("status", "quarantined")])?;
+pub(super) fn show_refused(host: &DemoHost, report: &mut Report) -> Result<()> {
+    report.heading("Payloads that a mapper refused");
+    let quarantined: Vec<ShownEvent> = host.api.all("events", &[("status", "quarantined")])?;
     let has =
         |code| quarantined.iter().any(|event| event.result.error.as_ref().is_some_and(|error| error.code == code));
     let expected = HOSTILE.iter().filter(|hostile| hostile.status == 422).count();

@@ -1,13 +1,12 @@
 //! Replaces a mapper while requests run, first with a valid file and then with a broken one.
 
+use super::host::{DemoHost, wait_for};
 use super::report::Report;
 use super::samples::{LOAD_VENDOR, load_body};
 use super::sender::{Sender, Signing};
-use super::stage::{Stage, wait_for};
 use crate::text::{clean, short};
 use anyhow::{Context, Result};
 use hookmill_host::api::shapes::{Accepted, AcceptedStatus, FileState, ShownIncident, ShownPlugin};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,18 +33,18 @@ struct Load {
 ///
 /// # Errors
 /// Returns an error if a file cannot be replaced or the host does not answer.
-pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<()> {
+pub(super) fn replace_under_load(host: &DemoHost, report: &mut Report) -> Result<()> {
     report.heading("A mapper is replaced while requests run");
-    let file = stage.plugins_dir.join(format!("{LOAD_VENDOR}.wasm"));
+    let file = host.plugins_dir.join(format!("{LOAD_VENDOR}.wasm"));
     let old = std::fs::read(&file).context("cannot read the mapper")?;
     let new = with_custom_section(&old);
     let (old_digest, new_digest) = (digest(&old), digest(&new));
     let load = Arc::new(Load::default());
-    let senders: Vec<_> = (0..SENDERS).map(|_| stage.runtime.spawn(load.clone().run(stage.sender.clone()))).collect();
+    let senders: Vec<_> = (0..SENDERS).map(|_| host.runtime.spawn(load.clone().run(host.sender.clone()))).collect();
     let watch = |report: &Report, seen: &dyn Fn(&ShownPlugin) -> bool| {
         wait_for(|| {
             report.progress(&format!("{} requests", load.accepted.load(Ordering::Relaxed)));
-            Ok(stage.plugins()?.into_iter().find(|plugin| plugin.name == LOAD_VENDOR && seen(plugin)))
+            Ok(host.plugins()?.into_iter().find(|plugin| plugin.name == LOAD_VENDOR && seen(plugin)))
         })
     };
 
@@ -68,18 +67,18 @@ pub(super) fn replace_under_load(stage: &Stage, report: &mut Report) -> Result<(
     report.check(error.is_some(), &format!("half a file was refused: {}", error.unwrap_or_default()));
     let live = refused.filter(|plugin| plugin.state == FileState::Loaded).and_then(|plugin| plugin.sha256);
     let stays = live.as_ref() == Some(&new_digest);
-    report.check(stays, &format!("the version before it, {}, stays", short(&json!(live))));
+    report.check(stays, &format!("the version before it, {}, stays", live.as_deref().map(short).unwrap_or_default()));
 
     std::thread::sleep(INTERVAL);
     load.stop.store(true, Ordering::Relaxed);
     for sender in senders {
-        stage.runtime.block_on(sender).context("a sender ended abruptly")?;
+        host.runtime.block_on(sender).context("a sender ended unexpectedly")?;
     }
-    load.report(stage, report, &new_digest)?;
+    load.report(host, report, &new_digest)?;
 
     replace(&file, &new)?;
     let mended = watch(report, &|plugin| plugin.error.is_none())?;
-    report.check(mended.is_some(), "a whole file in its place is taken again");
+    report.check(mended.is_some(), "a complete file in its place is loaded again");
     Ok(())
 }
 
@@ -99,11 +98,11 @@ impl Load {
         }
     }
 
-    fn fail(&self, what: String) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    fn fail(&self, failure: String) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
     }
 
-    fn report(&self, stage: &Stage, report: &mut Report, new_digest: &str) -> Result<()> {
+    fn report(&self, host: &DemoHost, report: &mut Report, new_digest: &str) -> Result<()> {
         let accepted = self.accepted.load(Ordering::Relaxed);
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let slowest_ms = self.slowest_us.load(Ordering::Relaxed) as f64 / 1000.0;
@@ -114,7 +113,7 @@ impl Load {
         report.check(accepted > 0 && failures.is_empty(), &text);
         report.show(&failures.iter().take(3).cloned().collect::<Vec<_>>().join("\n"));
         let query = [("source", LOAD_VENDOR.to_owned()), ("q", "ldt:7f0c2b:42".to_owned())];
-        let found: Vec<ShownIncident> = stage.page(&["incidents"], &query)?;
+        let found: Vec<ShownIncident> = host.page(&["incidents"], &query)?;
         let Some(shown) = found.iter().find(|shown| shown.incident.source_ref == "ldt:7f0c2b:42") else {
             report.check(false, "the incident of these requests is missing");
             return Ok(());
@@ -125,7 +124,7 @@ impl Load {
             "all of them are in {}: {} occurrences, last mapped by {}",
             clean(&shown.number),
             shown.occurrences,
-            short(&json!(sha256))
+            short(sha256)
         );
         report.check(counted, &text);
         Ok(())

@@ -34,17 +34,17 @@ impl Report {
     }
 
     /// Prints the heads of the columns of [`Report::row`].
-    pub fn columns(&self, what: &str, expected: &str, answered: &str) {
-        println!("{}", self.paint(DIM, &format!("    {what:<52}  {expected:<24}  {answered}")));
+    pub fn columns(&self, name: &str, expected: &str, answered: &str) {
+        println!("{}", self.paint(DIM, &format!("    {name:<52}  {expected:<24}  {answered}")));
     }
 
     /// Prints and counts an expectation with the answer.
-    pub fn row(&mut self, met: bool, what: &str, expected: &str, answered: &str) {
+    pub fn row(&mut self, met: bool, name: &str, expected: &str, answered: &str) {
         let mut answered: String = answered.replace('\n', " ");
         if answered.chars().count() > ANSWER_CHARS_MAX {
             answered = answered.chars().take(ANSWER_CHARS_MAX - 1).chain(['…']).collect();
         }
-        self.check(met, &format!("{what:<52}  {expected:<24}  {answered}"));
+        self.check(met, &format!("{name:<52}  {expected:<24}  {answered}"));
     }
 
     /// Prints and counts an expectation.

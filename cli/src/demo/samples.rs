@@ -98,7 +98,7 @@ pub(super) fn vendors() -> Vec<&'static str> {
 
 /// A request that should be refused.
 pub(super) struct Hostile {
-    pub what: &'static str,
+    pub name: &'static str,
     pub source: &'static str,
     pub body: &'static str,
     pub signing: Signing,
@@ -110,7 +110,7 @@ const SIGNED_BODY: &str = payload!("crowdstrike", "seed");
 
 pub(super) const HOSTILE: &[Hostile] = &[
     Hostile {
-        what: "a payload without a signature",
+        name: "a payload without a signature",
         source: "crowdstrike",
         body: SIGNED_BODY,
         signing: Signing::Missing,
@@ -118,7 +118,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "invalid_signature",
     },
     Hostile {
-        what: "a payload signed with another secret",
+        name: "a payload signed with another secret",
         source: "crowdstrike",
         body: SIGNED_BODY,
         signing: Signing::Wrong,
@@ -126,7 +126,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "invalid_signature",
     },
     Hostile {
-        what: "a payload signed ten minutes ago",
+        name: "a payload signed ten minutes ago",
         source: "crowdstrike",
         body: SIGNED_BODY,
         signing: Signing::Old,
@@ -134,7 +134,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "timestamp_expired",
     },
     Hostile {
-        what: "a payload for an unknown source",
+        name: "a payload for an unknown source",
         source: "nobody",
         body: SIGNED_BODY,
         signing: Signing::Wrong,
@@ -142,7 +142,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "unknown_source",
     },
     Hostile {
-        what: "text that is not JSON",
+        name: "text that is not JSON",
         source: "crowdstrike",
         body: "Mischief managed \u{1b}[31m",
         signing: Signing::Right,
@@ -150,7 +150,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "unmappable_payload",
     },
     Hostile {
-        what: "JSON that breaks off",
+        name: "truncated JSON",
         source: "splunk",
         body: payload!("splunk", "truncated"),
         signing: Signing::Right,
@@ -158,7 +158,7 @@ pub(super) const HOSTILE: &[Hostile] = &[
         code: "unmappable_payload",
     },
     Hostile {
-        what: "Elastic's payload, sent as CrowdStrike",
+        name: "Elastic's payload, sent as CrowdStrike",
         source: "crowdstrike",
         body: payload!("elastic", "seed"),
         signing: Signing::Right,

@@ -115,7 +115,7 @@ impl Sender {
         let started = Instant::now();
         let response = request.send().await.context("the host did not answer")?;
         let status = response.status().as_u16();
-        let bytes = response.bytes().await.context("the host's answer broke off")?;
+        let bytes = response.bytes().await.context("the host's answer was interrupted")?;
         let body = serde_json::from_slice(&bytes).ok();
         Ok(Answer { status, took: started.elapsed(), body })
     }

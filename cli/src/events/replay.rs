@@ -1,13 +1,15 @@
 //! `hookmill events replay`.
 
 use super::result_line::result_line;
-use crate::client::{Client, Connection, print, read};
+use crate::client::{Client, Connection, print_shape, read};
 use crate::plugin::field_change;
 use crate::text::clean;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
-use hookmill_host::api::shapes::{EventDryRun, EventResult, ShownEvent};
+use hookmill_host::api::shapes::{EventDryRun, EventResult};
 use hookmill_incident::EventStatus;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -29,32 +31,41 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub fn run(self) -> Result<()> {
-        let client = self.connection.open()?;
-        let Some(id) = self.id else { return replay_all(&client, self.dry_run, self.connection.json) };
-        let answer = client.replay(&id, self.dry_run)?;
-        let (status, text) = read_result(&answer, self.dry_run)?;
-        print(self.connection.json, &answer, |_| text);
-        match status {
-            EventStatus::Quarantined => bail!("the event stays in quarantine"),
-            _ => Ok(()),
+        match self.dry_run {
+            true => self.replay::<EventDryRun>(changes),
+            false => self.replay::<EventResult>(result_line),
         }
     }
+
+    fn replay<T: DeserializeOwned>(self, text: fn(&T) -> String) -> Result<()> {
+        let Self { id, dry_run, connection, .. } = self;
+        let client = connection.open()?;
+        let Some(id) = id else { return replay_all(&client, dry_run, connection.json, text) };
+        let answer = client.replay(&id, dry_run)?;
+        print_shape(connection.json, &answer, |result| text(&result))?;
+        let Replayed { status } = read(&answer)?;
+        ensure!(status != EventStatus::Quarantined.as_str(), "the event stays in quarantine");
+        Ok(())
+    }
+}
+
+/// The used member of an event in a list. A replay does not depend on the other members.
+#[derive(Deserialize)]
+struct EventId {
+    id: String,
+}
+
+/// The used member of the result of a replay or of its dry run. The status is text, because a newer host may have
+/// further ones.
+#[derive(Deserialize)]
+struct Replayed {
+    status: String,
 }
 
 impl Client {
     fn replay(&self, id: &str, dry_run: bool) -> Result<Value> {
         self.post_with(&["events", id, "replay"], &[("dry_run", dry_run.to_string())])
     }
-}
-
-/// Returns the state that an event has or would have, and the result in words.
-fn read_result(answer: &Value, dry_run: bool) -> Result<(EventStatus, String)> {
-    if dry_run {
-        let result: EventDryRun = read(answer)?;
-        return Ok((result.status, changes(&result)));
-    }
-    let result: EventResult = read(answer)?;
-    Ok((result.status, result_line(&result)))
 }
 
 /// Returns the state that an event would have, and the changes of its incidents.
@@ -72,19 +83,22 @@ fn changes(result: &EventDryRun) -> String {
     text
 }
 
-fn replay_all(client: &Client, dry_run: bool, json: bool) -> Result<()> {
-    let ids = quarantined(client)?;
+fn replay_all<T: DeserializeOwned>(client: &Client, dry_run: bool, json: bool, text: fn(&T) -> String) -> Result<()> {
+    // The list begins with the newest event; events are replayed in the order in which they arrived.
+    let mut ids: Vec<EventId> = client.all("events", &[("status", "quarantined")])?;
+    ids.reverse();
     let progress = Progress { of: ids.len(), shown: std::io::stderr().is_terminal() };
-    let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
     let mut left = Vec::new();
-    for (index, id) in ids.iter().enumerate() {
+    for (index, EventId { id }) in ids.iter().enumerate() {
         progress.show(index);
-        let result = client.replay(id, dry_run).and_then(|answer| read_result(&answer, dry_run));
-        let (status, text) = match result {
-            Ok((status, text)) => (status.as_str(), text),
-            Err(error) => ("failed", format!("{id} {error:#}")),
-        };
-        if matches!(status, "quarantined" | "failed") {
+        let result = client.replay(id, dry_run).and_then(|answer| {
+            let Replayed { status } = read(&answer)?;
+            let text = if json { String::new() } else { text(&read(&answer)?) };
+            Ok((status, text))
+        });
+        let (status, text) = result.unwrap_or_else(|error| ("failed".to_owned(), format!("{id} {error:#}")));
+        if matches!(status.as_str(), "quarantined" | "failed") {
             left.push(text);
         } else if dry_run && !json {
             progress.clear();
@@ -105,12 +119,6 @@ fn replay_all(client: &Client, dry_run: bool, json: bool) -> Result<()> {
         0 => Ok(()),
         count => bail!("{count} of {} events stay in quarantine", ids.len()),
     }
-}
-
-/// Returns the ids of all events that are in quarantine now, in the order in which they arrived.
-fn quarantined(client: &Client) -> Result<Vec<String>> {
-    let events = client.all("events", &[("status", "quarantined")])?;
-    events.iter().rev().map(|event| Ok(read::<ShownEvent>(event)?.result.id.to_string())).collect()
 }
 
 /// A line on a terminal that shows the progress of a replay.

@@ -46,12 +46,12 @@ impl Build {
         }
         let count = rows.len();
         println!("{}", table(["FILE", "VERSION", "SIZE", "SHA256"], rows));
-        eprintln!("built and checked {count} in {:.1} s", started.elapsed().as_secs_f64());
+        eprintln!("built and checked {count} plugins in {:.1} s", started.elapsed().as_secs_f64());
         Ok(())
     }
 }
 
-/// Writes the component of a module to a folder. The file appears at once, because a running host may watch the folder.
+/// Writes the component of a module to a folder, atomically because a running host may watch the folder.
 fn write(folder: &Path, built: &Built) -> Result<PathBuf> {
     let component = to_component(&built.wasm)?;
     let file = folder.join(format!("{}.wasm", built.name));

@@ -1,7 +1,7 @@
 //! `hookmill plugin check`.
 
-use super::loader::{Loaded, Loader};
-use crate::text::{bytes, clean, fields};
+use super::loader::{LoadedPlugin, Loader};
+use crate::text::{bytes, clean, fields, given};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -38,14 +38,14 @@ impl Check {
     }
 }
 
-fn describe(loaded: &Loaded) -> String {
-    let Loaded { plugin, bytes: size } = loaded;
-    let says = &plugin.description;
+fn describe(loaded: &LoadedPlugin) -> String {
+    let LoadedPlugin { plugin, bytes: size } = loaded;
+    let description = &plugin.description;
     let imports = plugin.imports().join(", ");
     fields([
         ("kind", format!("{}, API {}", plugin.kind(), plugin.api_version)),
-        ("says it is", clean(&format!("{} {}: {}", says.name, says.version, says.summary))),
-        ("scheme", says.scheme.as_deref().map(clean).unwrap_or_default()),
+        ("description", clean(&format!("{} {}: {}", description.name, description.version, description.summary))),
+        ("scheme", given(description.scheme.as_ref())),
         ("imports", if imports.is_empty() { "nothing".to_owned() } else { imports }),
         ("size", bytes(*size)),
         ("sha256", plugin.version.sha256.clone()),

@@ -1,11 +1,10 @@
 //! `hookmill plugin list`.
 
-use crate::client::{Connection, print_shape};
-use crate::text::{clean, short, table, utc};
+use crate::client::Connection;
+use crate::text::{clean, given, short, table, utc};
 use anyhow::Result;
 use clap::Args;
-use hookmill_host::api::shapes::{self, ShownPlugin};
-use serde_json::json;
+use hookmill_host::api::shapes::ShownPlugin;
 
 /// The arguments of `hookmill plugin list`.
 #[derive(Debug, Args)]
@@ -17,10 +16,9 @@ pub(crate) struct List {
 impl List {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        let answer = self.connection.open()?.get(&["plugins"], &[])?;
-        print_shape(self.connection.json, &answer, |plugins: shapes::List<ShownPlugin>| {
-            let rows = plugins.data.iter().map(row);
-            table(["NAME", "KIND", "VERSION", "SHA256", "STATE", "LOADED", "LAST REFUSED"], rows.collect())
+        self.connection.print_list("plugins", &[], |plugins: Vec<ShownPlugin>| {
+            let rows = plugins.iter().map(row).collect();
+            table(["NAME", "KIND", "VERSION", "SHA256", "STATE", "LOADED (UTC)", "LAST REFUSED"], rows)
         })
     }
 }
@@ -29,10 +27,10 @@ fn row(plugin: &ShownPlugin) -> [String; 7] {
     [
         clean(&plugin.name),
         plugin.kind.map(|kind| kind.to_string()).unwrap_or_default(),
-        plugin.version.as_deref().map(clean).unwrap_or_default(),
-        short(&json!(plugin.sha256)),
+        given(plugin.version.as_ref()),
+        plugin.sha256.as_deref().map(short).unwrap_or_default(),
         plugin.state.to_string(),
         plugin.loaded_at.map(utc).unwrap_or_default(),
-        plugin.error.as_deref().map(clean).unwrap_or_default(),
+        given(plugin.error.as_ref()),
     ]
 }

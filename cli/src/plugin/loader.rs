@@ -1,9 +1,9 @@
 //! Plugin files, loaded as a host loads them.
 
 use crate::compile::on_all_cores;
-use anyhow::{Context, Result, ensure};
-use hookmill_incident::name::is_name;
-use hookmill_sandbox::{FILE_BYTES_MAX, Plugin, PluginLimits, Sandbox};
+use anyhow::{Context, Error, Result};
+use hookmill_host::release::plugin_files::{check_size, plugin_name};
+use hookmill_sandbox::{Plugin, PluginLimits, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) struct Loader {
 }
 
 /// A plugin file that was loaded.
-pub(super) struct Loaded {
+pub(super) struct LoadedPlugin {
     pub plugin: Arc<Plugin>,
     /// The size of the file.
     pub bytes: u64,
@@ -28,16 +28,12 @@ impl Loader {
     ///
     /// # Errors
     /// Returns an error if a host would not accept the file.
-    pub async fn load(&self, file: &Path) -> Result<Loaded> {
-        let bytes = std::fs::metadata(file).context("it cannot be read")?.len();
-        ensure!(bytes <= FILE_BYTES_MAX, "it has {bytes} bytes; a plugin file may have {FILE_BYTES_MAX}");
-        let content = std::fs::read(file).context("it cannot be read")?;
-        let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm")).unwrap_or_default();
-        ensure!(
-            is_name(name),
-            "its name is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename it"
-        );
-        let plugin = Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
-        Ok(Loaded { plugin: Arc::new(plugin), bytes })
+    pub async fn load(&self, file: &Path) -> Result<LoadedPlugin> {
+        let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
+        check_size(bytes)?;
+        let content = std::fs::read(file).context("the file cannot be read")?;
+        let name = plugin_name(file).map_err(Error::msg)?;
+        let plugin = Plugin::load(&name, content, self.sandbox.clone(), PluginLimits::default(), None).await?;
+        Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }
 }

@@ -42,7 +42,7 @@ impl Language {
         }
     }
 
-    /// Returns the name of the file of code.
+    /// Returns the name of the code file.
     fn code(self) -> &'static str {
         match self {
             Self::Rust => "mapper.rs",
@@ -82,7 +82,7 @@ impl New {
             write(&folder.join(file.path), &file.text.replace(PLACEHOLDER, name), file.path)?;
         }
         let shown = folder.display().to_string();
-        println!("{shown} has a mapper that works: {}, with a payload in payloads/\n", lang.code());
+        println!("{shown} has a working mapper, {}, and a payload in payloads/\n", lang.code());
         println!("next:\n  {}", lang.install(&shown));
         println!(
             "  hookmill plugin build {shown} --out-dir PLUGINS     # the plugins folder of a host, running or not"

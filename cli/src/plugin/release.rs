@@ -1,12 +1,14 @@
 //! `hookmill plugin diff|promote|rollback`: shows what a new version changes, and chooses the live version.
 
-use crate::client::{Connection, print, print_shape, read};
+use crate::client::{Connection, print_shape, read};
 use crate::text::{clean, fields, utc};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, PluginWithVersions, Report};
+use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, Report};
 use hookmill_host::release::trust::signature_path;
-use serde_json::json;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// The arguments of `hookmill plugin diff`.
@@ -33,21 +35,30 @@ impl Diff {
                 let signature = signature.map(|text| ("signature", text.trim().to_owned()));
                 client.post_bytes(&["plugins", &self.name, "diff"], signature.as_slice(), bytes)?
             }
-            None => {
-                let plugin = read(&client.get(&["plugins", &self.name], &[])?)?;
-                let newest = newest_report(plugin);
-                json!(newest.with_context(|| format!("no version of `{}` was compared yet", self.name))?)
-            }
+            None => newest_report(read(&client.get(&["plugins", &self.name], &[])?)?)
+                .with_context(|| format!("no version of `{}` has been compared yet", self.name))?,
         };
-        let report: Report = read(&answer)?;
-        print(self.connection.json, &answer, |_| report_text(&report));
-        ensure!(report.passed, "the new version fails where the one before it does not");
+        print_shape(self.connection.json, &answer, |report| report_text(&report))?;
+        let Report { passed, .. } = read(&answer)?;
+        ensure!(passed, "the new version fails on payloads on which the version before it does not");
         Ok(())
     }
 }
 
-fn newest_report(plugin: PluginWithVersions) -> Option<Report> {
-    plugin.versions.into_iter().filter_map(|version| version.report).max_by_key(|report| report.at)
+/// The reports on a plugin's versions, as received.
+#[derive(Deserialize)]
+struct Reports {
+    versions: Vec<VersionReport>,
+}
+
+#[derive(Deserialize)]
+struct VersionReport {
+    report: Option<Value>,
+}
+
+fn newest_report(Reports { versions }: Reports) -> Option<Value> {
+    let reports = versions.into_iter().filter_map(|version| version.report);
+    reports.max_by_key(|report| Timestamp::deserialize(&report["at"]).ok())
 }
 
 /// The arguments of the commands that change the live version of a plugin.
@@ -65,7 +76,7 @@ impl Release {
         self.request("promote")
     }
 
-    /// Makes the version before live again.
+    /// Makes the previous version live again.
     pub fn rollback(self) -> Result<()> {
         self.request("rollback")
     }
@@ -80,12 +91,12 @@ impl Release {
 
 fn report_text(report: &Report) -> String {
     let against = report.against.as_ref().map_or_else(
-        || "nothing, as there is no version before it".to_owned(),
+        || "nothing, because it is the first version".to_owned(),
         |version| format!("version {}", clean(&version.version)),
     );
     let payloads = match report.left_out {
         0 => report.payloads.to_string(),
-        left_out => format!("{}; {left_out} were left out when the time was over", report.payloads),
+        left_out => format!("{}; {left_out} were left out because the time was over", report.payloads),
     };
     let mut text = fields([
         ("plugin", format!("{} {}", clean(&report.plugin.name), clean(&report.plugin.version))),

@@ -7,15 +7,12 @@ use crate::text::clean;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use hookmill_host::api::shapes::{MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun};
-use hookmill_host::map;
 use hookmill_host::payload_file::PayloadFile;
 use hookmill_host::plugin_dry_run;
 use hookmill_host::source::Source;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::{Event, Incident, NamedValue, Origin, Verdict};
+use hookmill_incident::{Event, Incident, NamedValue};
 use hookmill_sandbox::Plugin;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,15 +47,15 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let loaded = runtime
             .block_on(async { Loader::new()?.load(&self.plugin).await })
-            .with_context(|| format!("{} cannot be run", self.plugin.display()))?;
+            .with_context(|| format!("cannot run {}", self.plugin.display()))?;
         let input = String::from_utf8_lossy(&payload.body);
         let called = runtime
             .block_on(plugin_dry_run::dry_run(&loaded.plugin, &input))
-            .with_context(|| format!("{} cannot be given to it", self.payload.display()))?;
+            .with_context(|| format!("cannot call the plugin with {}", self.payload.display()))?;
         let size = payload.body.len();
         let shown = match called {
             Some(shown) => shown,
-            None => PluginDryRun::Mapper(runtime.block_on(self.map(&loaded.plugin, payload))),
+            None => runtime.block_on(self.map(&loaded.plugin, payload))?,
         };
         if self.json {
             println!("{:#}", serde_json::to_value(&shown)?);
@@ -75,7 +72,7 @@ impl Run {
         }
     }
 
-    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> MapperDryRun {
+    async fn map(&self, plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<PluginDryRun<Incident>> {
         let source = self.source.clone().unwrap_or_else(|| plugin.version.name.clone());
         let source = Arc::new(Source::unregistered(source));
         // Mappers use the first value of a name, so the command line takes precedence over the file.
@@ -83,12 +80,10 @@ impl Run {
         let context = self.context.iter().cloned().chain(payload.context).collect();
         let id = IdSource::after(0).next();
         let event = Event { context, ..Event::dry_run(id, source.name.clone(), headers, payload.body.into()) };
-        let (verdict, trace) = map::run(plugin, &event, &source).await;
-        let incidents = incidents(&event, &source, &verdict);
-        MapperDryRun::new(&verdict, trace, incidents, None)
+        Ok(PluginDryRun::Mapper(plugin_dry_run::dry_run_mapper(plugin, &event, &source).await?))
     }
 
-    fn text(&self, shown: &PluginDryRun, payload_bytes: usize) -> String {
+    fn text(&self, shown: &PluginDryRun<Incident>, payload_bytes: usize) -> String {
         match shown {
             PluginDryRun::Mapper(shown) => {
                 let (payload, plugin) = (self.payload.display(), self.plugin.display());
@@ -105,25 +100,6 @@ fn header(text: &str) -> Result<NamedValue, String> {
 }
 
 fn pair(text: &str) -> Result<NamedValue, String> {
-    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
-/// Returns the incidents that an empty store would create.
-fn incidents(event: &Event, source: &Source, verdict: &Verdict) -> Vec<Value> {
-    let Verdict::Read { plugin, reading } = verdict else { return Vec::new() };
-    let now = Timestamp::now();
-    let origin = Origin {
-        event_id: event.id,
-        source: source.name.to_string(),
-        received_at: Timestamp::from_millisecond(event.received_at).unwrap_or(now),
-        plugin: plugin.clone(),
-        playbook: None,
-        auto_triage: false,
-    };
-    reading
-        .observations
-        .iter()
-        .map(|observation| json!(Incident::create(observation.clone(), &origin, now).0))
-        .collect()
 }

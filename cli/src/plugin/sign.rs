@@ -1,6 +1,6 @@
 //! `hookmill plugin sign`.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
@@ -37,7 +37,7 @@ impl Sign {
         for file in &self.files {
             let name = file.file_name().and_then(|name| name.to_str()?.strip_suffix(".wasm"));
             let name = name.filter(|name| is_name(name));
-            let name = name.with_context(|| format!("{} is not NAME.wasm; rename it", file.display()))?;
+            let name = name.with_context(|| format!("{} is not NAME.wasm; rename the file", file.display()))?;
             let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             let signature = signature_path(file);
             std::fs::write(&signature, sign(&key, name, &bytes) + "\n")
@@ -62,7 +62,7 @@ fn make_key(path: &Path) -> Result<()> {
     writeln!(file, "{}", STANDARD.encode(document.as_ref()))?;
     file.sync_all()?;
     println!(
-        "{} holds the key; keep it away from the host, whose configuration needs only its public half:",
+        "{} has the private key; keep this file away from the host, whose configuration needs only the public half:",
         path.display()
     );
     println!("plugins_key: {}", public_half(&key)?);
@@ -75,6 +75,5 @@ fn read_key(path: &Path) -> Result<Ed25519KeyPair> {
         std::fs::read_to_string(path).with_context(|| format!("cannot read the key {}; {help}", path.display()))?;
     let document = STANDARD.decode(text.trim()).ok();
     let key = document.and_then(|document| Ed25519KeyPair::from_pkcs8(&document).ok());
-    ensure!(key.is_some(), "{} does not have a key; {help}", path.display());
-    key.context("no key")
+    key.with_context(|| format!("{} does not have a key; {help}", path.display()))
 }

@@ -41,7 +41,7 @@ pub(crate) struct Test {
 impl Test {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        ensure!(self.plugin.is_none() || self.folders.len() == 1, "with --plugin give one folder");
+        ensure!(self.plugin.is_none() || self.folders.len() == 1, "--plugin is for one folder; give one DIR");
         let cases = self.folders.iter().map(|folder| payloads(folder)).collect::<Result<Vec<_>>>()?;
         let loader = Loader::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -56,8 +56,8 @@ impl Test {
         }
         match different {
             0 => Ok(()),
-            1 => bail!("a payload does not become what is expected"),
-            count => bail!("{count} payloads do not become what is expected"),
+            1 => bail!("the result of one payload is not as expected"),
+            count => bail!("the results of {count} payloads are not as expected"),
         }
     }
 
@@ -72,7 +72,7 @@ impl Test {
         Ok(loader.load(&file).await?.plugin)
     }
 
-    /// Prints and returns whether the result of a payload is the expected one.
+    /// Prints and returns whether the result of a payload is as expected.
     async fn check(&self, plugin: &Arc<Plugin>, payload: &Path) -> Result<bool> {
         let name = payload.file_stem().unwrap_or_default().to_string_lossy();
         let made = match outcome(plugin, PayloadFile::read(payload)?).await {
@@ -97,14 +97,17 @@ impl Test {
         let difference = difference(expected.as_deref().unwrap_or_default(), &made);
         if self.update {
             std::fs::write(&file, &made).with_context(|| format!("cannot write {}", file.display()))?;
-            println!("  ✓ {name}: {} is written anew\n{difference}", file.display());
+            println!("  ✓ {name}: wrote {}\n{difference}", file.display());
             return Ok(true);
         }
         match expected {
             Some(_) => {
-                println!("  ✗ {name}: - is what {} expects, + what the plugin makes\n{difference}", file.display())
+                println!(
+                    "  ✗ {name}: - is only in {}, + only in the result of the plugin\n{difference}",
+                    file.display()
+                )
             }
-            None => println!("  ✗ {name}: there is no {}; --update writes it\n{difference}", file.display()),
+            None => println!("  ✗ {name}: {} is missing; --update writes it\n{difference}", file.display()),
         }
         Ok(false)
     }

@@ -4,9 +4,10 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The kinds of plugins that can be written in these languages. The entry file is called after the kind; the world is
-/// `KIND-plugin`.
-pub(super) const KINDS: [&str; 1] = ["mapper"];
+/// The name of the entry file, without its extension: only mappers can be written in these languages.
+pub(super) const ENTRY: &str = "mapper";
+/// The world that the entry file implements.
+pub(super) const WORLD: &str = "mapper-plugin";
 /// The folder of the SDK in a project. Its subfolder `wit` has the interface that the SDK was made for.
 pub(super) const SDK: &str = "sdk";
 
@@ -18,22 +19,19 @@ pub(super) struct Entry {
     pub folder: PathBuf,
     /// The path of the file of code inside the folder.
     pub file: String,
-    /// The world that the file implements.
-    pub world: String,
 }
 
 impl Entry {
-    /// Finds the entry file, which is called after a kind of plugin and has one of these file name extensions.
+    /// Finds the entry file, which has one of these file name extensions.
     ///
     /// # Errors
     /// Returns an error if the folder has no entry file or no SDK.
     pub fn find(folder: &Path, endings: &[&str]) -> Result<Self> {
         let folder = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
-        let mut files =
-            KINDS.iter().flat_map(|kind| endings.iter().map(move |ending| (kind, format!("{kind}.{ending}"))));
-        let (kind, file) = files
-            .find(|(_, file)| folder.join(file).is_file())
-            .with_context(|| format!("{} has no {}.{}", folder.display(), KINDS.join(" or "), endings.join(" or .")))?;
+        let mut files = endings.iter().map(|ending| format!("{ENTRY}.{ending}"));
+        let file = files
+            .find(|file| folder.join(file).is_file())
+            .with_context(|| format!("{} has no {ENTRY}.{}", folder.display(), endings.join(" or .")))?;
         ensure!(
             folder.join(SDK).join("wit").is_dir(),
             "{} has no {SDK}/wit with the interface of the plugin; `hookmill plugin new` creates projects that \
@@ -41,7 +39,7 @@ impl Entry {
             folder.display()
         );
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, world: format!("{kind}-plugin"), file, folder })
+        Ok(Self { name, file, folder })
     }
 
     /// Returns the folder of the WIT files.

@@ -1,7 +1,7 @@
 //! Builds JavaScript and TypeScript projects to components with the installed Node.js and the packages of the project.
 
 use super::built::Built;
-use super::entry::Entry;
+use super::entry::{Entry, WORLD};
 use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -77,7 +77,7 @@ impl Project {
             let mut node = Command::new("node");
             // Node.js looks for the packages of code from the command line in the current folder.
             node.current_dir(&entry.folder).args(["--input-type=module", "--eval", BUILDER, "--"]);
-            node.arg(entry.folder.join(&entry.file)).arg(entry.wit()).arg(&entry.world).arg(out);
+            node.arg(entry.folder.join(&entry.file)).arg(entry.wit()).arg(WORLD).arg(out);
             node
         })?;
         Ok(Built { name: entry.name, wasm })

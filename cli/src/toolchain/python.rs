@@ -1,7 +1,7 @@
 //! Builds Python projects to components with componentize-py.
 
 use super::built::Built;
-use super::entry::{Entry, SDK};
+use super::entry::{Entry, SDK, WORLD};
 use super::program::output_of;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Project {
         let module = entry.file.trim_end_matches(".py");
         let wasm = entry.run(|out| {
             let mut command = Command::new(builder);
-            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", &entry.world]);
+            command.arg("--quiet").arg("--wit-path").arg(entry.wit()).args(["--world", WORLD]);
             command.args(["componentize", module, "--python-path"]).arg(&entry.folder);
             command.arg("--python-path").arg(entry.folder.join(SDK)).arg("--output").arg(out);
             command

@@ -72,8 +72,8 @@ impl Toolchain {
             }
             (version, library, linker) => bail!(
                 "no standard library for {TARGET}. With rustup: `rustup target add {TARGET}`. On Debian without \
-                 rustup's servers: `apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src lld`, \
-                 of which {} missing",
+                 rustup's servers: `apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src lld` \
+                 (missing: {})",
                 missing(version.is_some(), library.is_some(), linker.is_some())
             ),
         }
@@ -185,7 +185,7 @@ impl fmt::Display for Toolchain {
             Self::Ready { version } => write!(formatter, "{version} with its {TARGET} library"),
             Self::FromSource { version, library, linker } => write!(
                 formatter,
-                "Debian's {version}, as rustup has no {TARGET} library here; it builds one from {} and links with {}",
+                "Debian's {version}, because rustup has no {TARGET} library; the library is built from {} and linked with {}",
                 library.display(),
                 linker.display()
             ),
@@ -256,7 +256,7 @@ fn missing(rustc: bool, library: bool, linker: bool) -> String {
         ("lld", linker),
     ];
     let missing: Vec<&str> = parts.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
-    format!("{} {}", missing.join(", "), if missing.len() == 1 { "is" } else { "are" })
+    missing.join(", ")
 }
 
 /// Returns whether a workspace has a profile for plugins.

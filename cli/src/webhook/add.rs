@@ -1,12 +1,12 @@
 //! `hookmill webhook add`.
 
-use super::secret::{Secret, created_secret};
+use super::secret::{SecretOptions, created_secret};
 use crate::client::{Connection, print_shape};
 use crate::text::clean;
 use anyhow::{Result, anyhow};
 use clap::Args;
-use hookmill_host::api::shapes::IssuedSource;
-use serde_json::{Map, Value};
+use hookmill_host::api::shapes::{IssuedSource, NewSource};
+use serde_json::{Map, Value, json};
 
 /// The arguments of `hookmill webhook add`.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub(crate) struct Add {
     /// The name of the source, which is part of its URL
     name: String,
     #[command(flatten)]
-    secret: Secret,
+    secret: SecretOptions,
     /// The scheme that the vendor signs with [default: hookmill]
     #[arg(long)]
     scheme: Option<String>,
@@ -40,22 +40,16 @@ pub(crate) struct Add {
 impl Add {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        let mut body: Map<String, Value> = self.set.into_iter().collect();
-        let texts = [
-            ("source", Some(self.name)),
-            ("secret", self.secret.read()?),
-            ("scheme", self.scheme),
-            ("plugin", self.plugin),
-            ("playbook", self.playbook),
-        ];
-        for (key, text) in texts {
-            body.extend(text.map(|text| (key.to_owned(), text.into())));
+        let mut declaration: Map<String, Value> = self.set.into_iter().collect();
+        for (key, text) in [("scheme", self.scheme), ("plugin", self.plugin), ("playbook", self.playbook)] {
+            declaration.extend(text.map(|text| (key.to_owned(), text.into())));
         }
-        body.extend(self.auto_triage.map(|flag| ("auto_triage".to_owned(), flag.into())));
+        declaration.extend(self.auto_triage.map(|flag| ("auto_triage".to_owned(), flag.into())));
         if !self.allow_ips.is_empty() {
-            body.insert("allow_ips".to_owned(), self.allow_ips.into());
+            declaration.insert("allow_ips".to_owned(), self.allow_ips.into());
         }
-        let answer = self.connection.open()?.post_json(&["webhooks"], &body.into())?;
+        let source = NewSource { declaration, source: self.name, secret: self.secret.read()? };
+        let answer = self.connection.open()?.post_json(&["webhooks"], &json!(source))?;
         print_shape(self.connection.json, &answer, |issued: IssuedSource| registered(&issued))
     }
 }
@@ -65,8 +59,8 @@ fn registered(issued: &IssuedSource) -> String {
     let scheme = issued.source.scheme.as_deref().map(clean).unwrap_or_default();
     let hint = issued.suggested_scheme.as_ref().map(|suggested| {
         format!(
-            "its mapper says that the vendor signs with `{suggested}`; if so, remove it and add it with --scheme \
-             {suggested}\n"
+            "its mapper is for a vendor that signs with `{suggested}`; to use this scheme, remove the source and add \
+             it again with --scheme {suggested}\n"
         )
     });
     format!(
@@ -77,6 +71,6 @@ fn registered(issued: &IssuedSource) -> String {
 }
 
 fn key_and_value(text: &str) -> Result<(String, Value)> {
-    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("write KEY=VALUE"))?;
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("expected KEY=VALUE"))?;
     Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 /// The options that give a secret. Without them, the host creates one.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(crate) struct Secret {
-    /// The secret; `-` reads it from standard input, where other users cannot see it
+pub(crate) struct SecretOptions {
+    /// The secret; `-` reads the secret from standard input, where other users cannot see it
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
-    /// A file that holds the secret
+    /// A file with the secret
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
 
-impl Secret {
-    /// Returns the secret that the options give, or `None` if the host shall create one.
+impl SecretOptions {
+    /// Returns the secret that the options give, or `None` if the host should create one.
     ///
     /// # Errors
     /// Returns an error if the secret is empty or cannot be read.

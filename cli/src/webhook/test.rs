@@ -1,10 +1,10 @@
 //! `hookmill webhook test`.
 
-use crate::client::{Connection, print, read};
+use crate::client::{Connection, print_shape, read};
 use crate::text::clean;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use hookmill_host::api::shapes::{DryRun, Stage};
+use hookmill_host::api::shapes::{DryRun, SourceDryRunRequest, Stage};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -23,15 +23,14 @@ pub(crate) struct Test {
 impl Test {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        let mut body = json!({});
-        if let Some(file) = &self.payload {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            body["body"] = text.into();
-        }
-        let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &body)?;
-        let dry_run: DryRun = read(&answer)?;
-        print(self.connection.json, &answer, |_| stages(&dry_run));
-        ensure!(dry_run.ok, "a payload of `{}` would not become an incident: see the stage above", self.name);
+        let read_text =
+            |file: &PathBuf| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+        let body = self.payload.as_ref().map(read_text).transpose()?;
+        let request = SourceDryRunRequest { payload: None, body };
+        let answer = self.connection.open()?.post_json(&["sources", &self.name, "test"], &json!(request))?;
+        print_shape(self.connection.json, &answer, |dry_run| stages(&dry_run))?;
+        let DryRun { ok, .. } = read(&answer)?;
+        ensure!(ok, "a payload of `{}` would not become an incident; the stages above show why", self.name);
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Failure {
         let causes = causes(error);
         // The client names the errors of a tunnel through a proxy by their text only.
         let tunnel = causes.iter().map(ToString::to_string).find(|text| text.starts_with("tunnel error: "));
-        // Everything before the tunnel happens at the proxy. Requests without TLS have no tunnel.
+        // Failures before the tunnel exists concern the proxy. Requests without TLS have no tunnel.
         let is_before_tunnel = tunnel.as_ref().is_none_or(|text| text.contains("underlying connection"));
         let is_at_proxy = request.is_proxied && is_before_tunnel && (tunnel.is_some() || !request.is_tls);
         if let Some(error) = find::<AddressError>(&causes) {
@@ -43,7 +43,7 @@ impl Failure {
         }
         if error.is_timeout() && error.is_connect() {
             let limit = request.connect_timeout.as_secs_f64();
-            let text = format!("no connection came up in time ({limit} s); see `connect_timeout`");
+            let text = format!("no connection was established in time ({limit} s); see `connect_timeout`");
             return Self::new(Code::Timeout, text).at_proxy(is_at_proxy && tunnel.is_some());
         }
         if error.is_timeout() {
@@ -69,7 +69,7 @@ fn tunnel_failure(text: &str) -> Failure {
     if text.contains("unsuccessful") {
         return Failure::new(Code::Proxy, "the proxy refuses to connect to the server, or could not");
     }
-    Failure::new(Code::Proxy, format!("the proxy broke off: {text}"))
+    Failure::new(Code::Proxy, format!("the proxy closed the connection: {text}"))
 }
 
 /// Describes a connection that was not established.
@@ -91,7 +91,7 @@ fn connect_failure(causes: &Causes, request: RequestContext) -> Failure {
 fn exchange_failure(error: &reqwest::Error, causes: &Causes) -> Failure {
     let hyper = find::<hyper::Error>(causes);
     if hyper.is_some_and(hyper::Error::is_parse) {
-        return Failure::new(Code::Interrupted, format!("the answer is no HTTP: {}", innermost(causes)));
+        return Failure::new(Code::Interrupted, format!("the answer is not HTTP: {}", innermost(causes)));
     }
     let is_ended = |error: &hyper::Error| error.is_incomplete_message() || error.is_closed() || error.is_canceled();
     if hyper.is_some_and(is_ended) || find::<io::Error>(causes).is_some_and(is_disconnect) {

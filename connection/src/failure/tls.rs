@@ -15,7 +15,7 @@ fn text(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(problem) => certificate_text(problem),
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => {
-                "the server wants a client certificate (certificate_required); set `client_certificate`".to_owned()
+                "the server requires a client certificate (certificate_required); set `client_certificate`".to_owned()
             }
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
@@ -25,17 +25,17 @@ fn text(error: &rustls::Error) -> String {
             | AlertDescription::UnknownCA
             | AlertDescription::DecryptError
             | AlertDescription::AccessDenied => {
-                format!("the server does not take the client certificate (alert {alert:?})")
+                format!("the server rejects the client certificate (alert {alert:?})")
             }
             AlertDescription::HandshakeFailure => {
-                "the server ends the TLS handshake (alert HandshakeFailure): it may want a \
+                "the server ends the TLS handshake (alert HandshakeFailure): it may require a \
                  client certificate, or support none of this host's TLS versions and ciphers"
                     .to_owned()
             }
             alert => format!("the server ends the TLS handshake (alert {alert:?})"),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the server does not speak TLS at this port".to_owned()
+            "the server does not support TLS at this port".to_owned()
         }
         rustls::Error::PeerIncompatible(problem) => {
             format!("the server is not compatible with this host, which supports TLS 1.2 and 1.3: {problem:?}")

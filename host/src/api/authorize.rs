@@ -1,4 +1,4 @@
-//! Who may call: `GET` needs scope `read`, everything else `admin`.
+//! Authorization of requests: `GET` needs scope `read`, all other methods need `admin`.
 
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The name of the token from the environment.
 const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
 
-/// Who calls, for the audit trail.
+/// The caller's name, for audit entries.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub String);
 

@@ -3,16 +3,14 @@
 use super::page::page;
 use super::parameters::Parameters;
 use super::request_body::optional_body;
-use super::shapes::{List, RetriedDeliveries, RetriedDelivery, ShownDelivery};
+use super::shapes::{List, RetriedDeliveries, RetriedDelivery, RetryFilter, ShownDelivery};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
 use hookmill_store::DeliveryFilter;
-use serde::Deserialize;
 use std::sync::Arc;
-use uuid::Uuid;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -43,16 +41,6 @@ pub(super) async fn retry(
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
     host.deliverer.retry_now();
     Ok(Json(RetriedDelivery { id: parsed, destination, status: "pending".to_owned() }))
-}
-
-/// The dead deliveries to retry; without any member all of them.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RetryFilter {
-    destination: Option<String>,
-    notification: Option<String>,
-    incident: Option<Uuid>,
-    event: Option<Uuid>,
 }
 
 pub(super) async fn retry_dead(

@@ -20,7 +20,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<Show
         shown.push(ShownDestination {
             name: destination.name.clone(),
             kind: destination.kind,
-            told_all: destination.gets_all_changes,
+            gets_all_changes: destination.gets_all_changes,
             disabled,
             failing_since: failing_since.map(timestamp),
             pending,

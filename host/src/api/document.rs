@@ -14,63 +14,135 @@ pub(super) async fn openapi() -> impl IntoResponse {
 mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
-        Accepted, Differences, ErrorAnswer, EventResult, FieldChange, IncidentRef, NamedText, PluginVersion,
-        PluginWithVersions, Report, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
-        ShownPlugin, SourceSecret, UsableSource,
+        Accepted, Differences, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult,
+        FieldChange, HostState, IncidentRef, IssuedSource, List, NamedText, NewSource, NotificationDryRun,
+        NotificationDryRunRequest, PluginDryRunRequest, PluginVersion, PluginWithVersions, Report, RetriedDeliveries,
+        RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery, ShownDestination, ShownEvent,
+        ShownIncident, ShownNotification, ShownPlugin, ShownRequest, ShownSource, SourceDryRunRequest, SourcePatch,
+        SourceSecret, StoredEvent, TriageOptions, UnusableSource, UsableSource,
     };
-    use hookmill_incident::{Note, Observable, Technique, Triage};
+    use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
     use serde::de::DeserializeOwned;
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, Value};
 
-    /// Which members an example of a schema has.
+    /// The most alternatives that a schema has.
+    const CHOICES: usize = 6;
+
+    /// The members of an example of a schema.
     #[derive(Clone, Copy, PartialEq)]
     enum Members {
-        /// Every property, with a value.
-        All,
-        /// The required ones, `null` where that is allowed.
+        /// Every property, with a value. Of several alternatives, the example uses the one with this number, modulo
+        /// their count.
+        All(usize),
+        /// Only the required properties, with `null` where the schema allows `null`.
         Required,
     }
 
-    /// An example with every property must come back from the shape unchanged: a member that only one of the two knows is
-    /// lost or added on the way. An example with the required properties alone must be readable.
-    fn check<T: DeserializeOwned + Serialize>(document: &Value, name: &str) {
-        let schema = &document["components"]["schemas"][name];
-        assert!(schema.is_object(), "the document has no schema `{name}`");
-        let whole = example(document, schema, Members::All);
-        let read: T =
-            serde_json::from_value(whole.clone()).unwrap_or_else(|error| panic!("{name}: {error}\n{whole:#}"));
-        assert_eq!(serde_json::to_value(read).unwrap(), whole, "`{name}` and its shape have other members");
-        let least = example(document, schema, Members::Required);
-        let read: Result<T, _> = serde_json::from_value(least.clone());
-        assert!(read.is_ok(), "`{name}` requires less than its shape: {}\n{least:#}", read.err().unwrap());
+    /// An example with every property must be unchanged after it was read into the shape and written again: a member
+    /// that only the schema or only the shape has would be lost or added. An example with only the required properties
+    /// must be readable.
+    fn check<T: DeserializeOwned + Serialize>(document: &Value, schema: &Value) {
+        for choice in 0..CHOICES {
+            let whole = example(document, schema, Members::All(choice));
+            let written = serde_json::to_value(read::<T>(&whole)).unwrap();
+            assert_eq!(written, whole, "{} has other members in the document", std::any::type_name::<T>());
+        }
+        read::<T>(&example(document, schema, Members::Required));
+    }
+
+    fn read<T: DeserializeOwned>(example: &Value) -> T {
+        serde_json::from_value(example.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}\n{example:#}", std::any::type_name::<T>()))
     }
 
     #[test]
-    fn the_document_and_the_shapes_have_the_same_members() {
+    fn schemas_and_shapes_have_the_same_members() {
         let document: Value = serde_json::from_str(OPENAPI).unwrap();
-        check::<Accepted>(&document, "Taken");
-        check::<Differences>(&document, "Differences");
-        check::<ErrorAnswer>(&document, "Error");
-        check::<EventResult>(&document, "EventState");
-        check::<FieldChange>(&document, "FieldChange");
-        check::<IncidentRef>(&document, "IncidentRef");
-        check::<NamedText>(&document, "NamedValue");
-        check::<Note>(&document, "Note");
-        check::<Observable>(&document, "Observable");
-        check::<PluginVersion>(&document, "PluginVersion");
-        check::<PluginWithVersions>(&document, "PluginWithVersions");
-        check::<Report>(&document, "Proof");
-        check::<ShownDelivery>(&document, "Delivery");
-        check::<ShownDestination>(&document, "Destination");
-        check::<ShownEvent>(&document, "Event");
-        check::<ShownIncident>(&document, "Incident");
-        check::<ShownNotification>(&document, "Notification");
-        check::<ShownPlugin>(&document, "Plugin");
-        check::<SourceSecret>(&document, "Secret");
-        check::<Technique>(&document, "Technique");
-        check::<Triage>(&document, "Triage");
-        check::<UsableSource>(&document, "Source");
+        let schema = |name: &str| {
+            let schema = &document["components"]["schemas"][name];
+            assert!(schema.is_object(), "the document has no schema `{name}`");
+            schema
+        };
+        check::<Accepted>(&document, schema("Accepted"));
+        check::<Differences>(&document, schema("Differences"));
+        check::<DryRunMessage>(&document, schema("DryRunMessage"));
+        check::<ErrorAnswer>(&document, schema("Error"));
+        check::<EventDryRun>(&document, schema("EventDryRun"));
+        check::<EventResult>(&document, schema("EventState"));
+        check::<FieldChange>(&document, schema("FieldChange"));
+        check::<IncidentRef>(&document, schema("IncidentRef"));
+        check::<NamedText>(&document, schema("NamedValue"));
+        check::<Note>(&document, schema("Note"));
+        check::<Observable>(&document, schema("Observable"));
+        check::<PluginVersion>(&document, schema("PluginVersion"));
+        check::<PluginWithVersions>(&document, schema("PluginWithVersions"));
+        check::<Report>(&document, schema("Proof"));
+        check::<ShownAlert>(&document, schema("AlertChange"));
+        check::<ShownDelivery>(&document, schema("Delivery"));
+        check::<ShownDestination>(&document, schema("Destination"));
+        check::<ShownEvent>(&document, schema("Event"));
+        check::<ShownIncident>(&document, schema("Incident"));
+        check::<ShownNotification>(&document, schema("Notification"));
+        check::<ShownPlugin>(&document, schema("Plugin"));
+        check::<ShownRequest>(&document, schema("HttpRequest"));
+        check::<SourceSecret>(&document, schema("Secret"));
+        check::<Technique>(&document, schema("Technique"));
+        check::<Triage>(&document, schema("Triage"));
+        check::<UnusableSource>(&document, schema("UnusableSource"));
+        check::<UsableSource>(&document, schema("Source"));
+    }
+
+    #[test]
+    fn answers_of_routes_and_shapes_have_the_same_members() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let answer = |method: &str, path: &str, status: &str| {
+            let answer = &document["paths"][path][method]["responses"][status];
+            json_schema(answer["$ref"].as_str().map_or(answer, |reference| document.pointer(&reference[1..]).unwrap()))
+        };
+        check::<DryRun>(&document, answer("post", "/api/sources/{name}/test", "200"));
+        check::<EnabledDestination>(&document, answer("post", "/api/destinations/{name}/enable", "200"));
+        check::<HostState>(&document, answer("get", "/readyz", "503"));
+        check::<IssuedSource>(&document, answer("post", "/api/webhooks", "201"));
+        check::<IssuedSource>(&document, answer("post", "/api/sources/{name}/rotate", "200"));
+        check::<List<ShownDelivery>>(&document, answer("get", "/api/deliveries", "200"));
+        check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));
+        check::<List<ShownEvent>>(&document, answer("get", "/api/events", "200"));
+        check::<List<ShownIncident>>(&document, answer("get", "/api/incidents", "200"));
+        check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
+        check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
+        check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
+        check::<List<String>>(&document, answer("get", "/api/logs", "200"));
+        check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
+        check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
+        check::<Report>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
+        check::<RetriedDeliveries>(&document, answer("post", "/api/deliveries/retry", "200"));
+        check::<RetriedDelivery>(&document, answer("post", "/api/deliveries/{id}/retry", "200"));
+        check::<ShownSource>(&document, answer("get", "/api/sources/{name}", "200"));
+        check::<StoredEvent>(&document, answer("get", "/api/events/{id}", "200"));
+        check::<UsableSource>(&document, answer("patch", "/api/sources/{name}", "200"));
+    }
+
+    #[test]
+    fn bodies_of_routes_and_shapes_have_the_same_members() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let body = |method: &str, path: &str| json_schema(&document["paths"][path][method]["requestBody"]);
+        check::<NewSource>(&document, body("post", "/api/webhooks"));
+        check::<NotificationDryRunRequest>(&document, body("post", "/api/notifications/{name}/test"));
+        check::<PluginDryRunRequest>(&document, body("post", "/api/plugins/{name}/run"));
+        check::<RetryFilter>(&document, body("post", "/api/deliveries/retry"));
+        check::<SecretRotation>(&document, body("post", "/api/sources/{name}/rotate"));
+        check::<SourceDryRunRequest>(&document, body("post", "/api/sources/{name}/test"));
+        check::<SourcePatch>(&document, body("patch", "/api/sources/{name}"));
+        check::<TriageOptions>(&document, body("post", "/api/incidents/{id}/triage"));
+        check::<Patch>(&document, body("patch", "/api/incidents/{id}"));
+    }
+
+    /// Returns the schema of a body in JSON.
+    fn json_schema(body: &Value) -> &Value {
+        let schema = &body["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "a body in JSON has no schema: {body:#}");
+        schema
     }
 
     fn example(document: &Value, schema: &Value, members: Members) -> Value {
@@ -81,12 +153,13 @@ mod tests {
             let parts = parts.iter().map(|part| example(document, part, members));
             return parts.flat_map(|part| part.as_object().unwrap().clone()).collect::<Map<_, _>>().into();
         }
-        if let Some(choices) =
-            schema["anyOf"].as_array().or(schema["oneOf"].as_array()).filter(|_| schema["type"].is_null())
-        {
-            let is_null = |choice: &&Value| choice["type"] == "null";
-            let null = choices.iter().find(is_null).filter(|_| members == Members::Required);
-            return null.map_or_else(|| example(document, &choices[0], members), |_| Value::Null);
+        let choices = schema["anyOf"].as_array().or(schema["oneOf"].as_array()).filter(|_| schema["type"].is_null());
+        if let Some(choices) = choices {
+            let choice = match members {
+                Members::All(choice) => choice % choices.len(),
+                Members::Required => choices.iter().position(|choice| choice["type"] == "null").unwrap_or_default(),
+            };
+            return example(document, &choices[choice], members);
         }
         if let Some(value) = schema.get("const") {
             return value.clone();
@@ -106,17 +179,25 @@ mod tests {
         }
         match types.first().copied() {
             Some("object") => object(document, schema, members),
-            Some("array") => json!([example(document, &schema["items"], members)]),
+            Some("array") if schema["items"].is_null() => Value::Array(Vec::new()),
+            Some("array") => array(document, schema, members),
             Some("string") => text(schema).into(),
             Some("integer" | "number") => schema["minimum"].as_u64().unwrap_or_default().max(1).into(),
             Some("boolean") => true.into(),
+            // The schema of a list refines the items of `List` without repeating the type.
+            None if schema["items"].is_object() => array(document, schema, members),
             _ => Value::Null,
         }
     }
 
+    fn array(document: &Value, schema: &Value, members: Members) -> Value {
+        let items = schema["minItems"].as_u64().unwrap_or(1);
+        (0..items).map(|_| example(document, &schema["items"], members)).collect()
+    }
+
     fn object(document: &Value, schema: &Value, members: Members) -> Value {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        let is_wanted = |name: &str| members == Members::All || required.iter().any(|known| known == name);
+        let is_wanted = |name: &str| members != Members::Required || required.iter().any(|known| known == name);
         let properties = schema["properties"].as_object().into_iter().flatten();
         let wanted = properties.filter(|(name, _)| is_wanted(name));
         wanted.map(|(name, schema)| (name.clone(), example(document, schema, members))).collect::<Map<_, _>>().into()

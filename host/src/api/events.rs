@@ -56,8 +56,8 @@ pub(super) async fn show(
 /// The query of a replay.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Replay {
-    /// Whether to answer what would change and change nothing.
+pub(super) struct ReplayQuery {
+    /// Whether to return the changes without making them.
     #[serde(default)]
     dry_run: bool,
 }
@@ -65,7 +65,7 @@ pub(super) struct Replay {
 pub(super) async fn replay(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
-    Query(Replay { dry_run }): Query<Replay>,
+    Query(ReplayQuery { dry_run }): Query<ReplayQuery>,
 ) -> Result<Response, HttpError> {
     let row = find(&host, &id).await?;
     if row.state.status == EventStatus::Discarded {
@@ -95,7 +95,7 @@ pub(super) async fn discard(
     let parsed = id.parse().map_err(|_| not_found(&id))?;
     match host.pipeline.store.discard(parsed).await? {
         None => Err(not_found(&id)),
-        Some(false) => Err(HttpError::Conflict(format!("event `{id}` does not wait for anything"))),
+        Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
     }
 }

@@ -4,7 +4,7 @@ use super::authorize::Caller;
 use super::page::page;
 use super::parameters::Parameters;
 use super::request_body::{body, optional_body};
-use super::shapes::{List, ShownIncident};
+use super::shapes::{List, ShownIncident, TriageOptions};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -13,9 +13,8 @@ use crate::triage::shown_incident;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length, given};
+use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
 use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
-use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) async fn list(
@@ -58,14 +57,6 @@ fn explained(host: &Host, row: IncidentRow) -> ShownIncident {
     shown
 }
 
-/// The playbook to call; by default the one of the incident's source.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TriageOptions {
-    #[serde(default, deserialize_with = "given")]
-    playbook: Option<String>,
-}
-
 pub(super) async fn triage(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
@@ -80,7 +71,7 @@ pub(super) async fn triage(
             let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
-                HttpError::Conflict("the incident's source has no playbook; say which one in `playbook`".into())
+                HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
             })?
         }
     };

@@ -2,7 +2,7 @@
 
 use super::incidents;
 use super::request_body::optional_body;
-use super::shapes::{List, NotificationDryRun, ShownNotification};
+use super::shapes::{List, NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -10,20 +10,8 @@ use axum::Json;
 use axum::extract::State;
 use hookmill_notify::{Rule, Trigger};
 use hookmill_store::Message;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
-use uuid::Uuid;
-
-/// The message of a dry run, and whether to send it.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct DryRunOptions {
-    /// The id or number of an incident; its newest change is the message.
-    incident: Option<String>,
-    event: Option<Uuid>,
-    send: bool,
-}
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownNotification>> {
     let shown =
@@ -35,8 +23,8 @@ pub(super) async fn test(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<NotificationDryRun<Value>>, HttpError> {
-    let request: DryRunOptions = optional_body(&bytes)?;
+) -> Result<Json<NotificationDryRun>, HttpError> {
+    let request: NotificationDryRunRequest = optional_body(&bytes)?;
     let not_found = || HttpError::NotFound(format!("notification `{name}`"));
     let outbound = host.pipeline.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
@@ -46,19 +34,19 @@ pub(super) async fn test(
     Ok(Json(NotificationDryRun { name, trigger: rule.trigger, matches, steps }))
 }
 
-async fn message(host: &Host, trigger: Trigger, request: &DryRunOptions) -> Result<Message, HttpError> {
+async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequest) -> Result<Message, HttpError> {
     if trigger.is_about_incidents() {
         let which = request.incident.as_ref().ok_or_else(|| {
-            HttpError::InvalidRequest(format!("{trigger} tells of an incident; say which, as `incident`"))
+            HttpError::InvalidRequest(format!("the trigger {trigger} is about an incident; set `incident`"))
         })?;
         let missing = || HttpError::NotFound(format!("incident `{which}`"));
         let entry = host.pipeline.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
         return Ok(Message::Change(Box::new(entry)));
     }
     if trigger.is_about_events() {
-        let id = request
-            .event
-            .ok_or_else(|| HttpError::InvalidRequest(format!("{trigger} tells of an event; say which, as `event`")))?;
+        let id = request.event.ok_or_else(|| {
+            HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
+        })?;
         let row = host.pipeline.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
         return Ok(Message::Event(Box::new(row)));
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 1000;
 
-/// A query's parameters, taken one by one; what is left over is not known.
+/// The parameters of a query. Handlers take the ones that they know; [`Parameters::end`] refuses the others.
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -17,63 +17,64 @@ impl Parameters {
         Self(pairs)
     }
 
-    /// Every value of a parameter.
+    /// Takes all values of a parameter.
     pub fn all(&mut self, name: &str) -> Vec<String> {
         let taken = self.0.extract_if(.., |(known, _)| known == name);
         taken.map(|(_, value)| value).collect()
     }
 
-    /// Every value, each one of the allowed words.
+    /// Takes all values of a parameter, each of which must be one of `allowed`.
     pub fn words(&mut self, name: &str, allowed: &[&str]) -> Result<Vec<String>, HttpError> {
         let words = self.all(name);
         match words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            Some(word) => Err(invalid(name, word, &format!("it is one of: {}", allowed.join(", ")))),
+            Some(word) => Err(invalid(name, word, &format!("expected one of: {}", allowed.join(", ")))),
             None => Ok(words),
         }
     }
 
-    /// Every value as an id.
+    /// Takes all values of a parameter as ids.
     pub fn ids(&mut self, name: &str) -> Result<Vec<Uuid>, HttpError> {
-        self.all(name).iter().map(|text| text.parse().map_err(|_| invalid(name, text, "it is a UUID"))).collect()
+        self.all(name).iter().map(|text| text.parse().map_err(|_| invalid(name, text, "expected a UUID"))).collect()
     }
 
-    /// The only value.
+    /// Takes the value of a parameter that may be given once.
     pub fn one(&mut self, name: &str) -> Result<Option<String>, HttpError> {
         let mut values = self.all(name);
         match values.len() {
             0 | 1 => Ok(values.pop()),
-            _ => Err(HttpError::InvalidRequest(format!("`{name}` may stand once"))),
+            _ => Err(HttpError::InvalidRequest(format!("`{name}` may be given only once"))),
         }
     }
 
-    /// The only value, as a time.
+    /// Takes the value of a parameter that may be given once, as a time.
     pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, HttpError> {
-        self.parsed(name, "it is a time such as 2026-01-31T08:00:00Z")
+        self.parsed(name, "expected a time such as 2026-01-31T08:00:00Z")
     }
 
-    /// How many rows, and the key after which they begin.
+    /// Takes `limit` and `cursor`: the number of rows, and the key after which they begin.
     pub fn page(&mut self) -> Result<(usize, Option<i64>), HttpError> {
         let limit = self.count("limit", LIMIT, LIMIT_MAX)?;
         let before = match self.one("cursor")? {
             Some(text) => Some(
-                key(&text).ok_or_else(|| invalid("cursor", &text, "it is the `next_cursor` of the answer before"))?,
+                key(&text)
+                    .ok_or_else(|| invalid("cursor", &text, "expected the `next_cursor` of an earlier answer"))?,
             ),
             None => None,
         };
         Ok((limit, before))
     }
 
-    /// The only value, as a number from 1; what is larger than `max` is `max`.
+    /// Takes the value of a parameter that may be given once, as a number from 1. A number above `max` becomes `max`.
     pub fn count(&mut self, name: &str, default: usize, max: usize) -> Result<usize, HttpError> {
-        let help = format!("it is a number from 1 to {max}");
+        let help = format!("expected a number from 1 to {max}");
         let count: Option<NonZeroUsize> = self.parsed(name, &help)?;
         Ok(count.map_or(default, |count| count.get().min(max)))
     }
 
-    /// Refuses what nobody took.
+    /// Refuses a query with parameters that were not taken.
     pub fn end(self) -> Result<(), HttpError> {
         match self.0.first() {
-            Some((name, _)) => Err(HttpError::InvalidRequest(format!("there is no parameter `{name}` here"))),
+            Some((name, _)) => Err(HttpError::InvalidRequest(format!("unknown parameter `{name}`"))),
             None => Ok(()),
         }
     }
@@ -84,7 +85,7 @@ impl Parameters {
     }
 }
 
-/// A key as a cursor: opaque, and safe in a URL.
+/// Returns a key as a cursor: opaque, and safe in a URL.
 pub(super) fn cursor(mut key: i64) -> String {
     let mut digits = Vec::new();
     while key > 0 {
@@ -94,13 +95,13 @@ pub(super) fn cursor(mut key: i64) -> String {
     digits.iter().rev().collect()
 }
 
-/// The inverse of [`cursor`].
+/// Returns the key of a cursor that [`cursor`] made.
 fn key(text: &str) -> Option<i64> {
-    // A sign would be read too.
+    // `from_str_radix` would accept a sign.
     let is_cursor = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_cursor.then(|| i64::from_str_radix(text, 36).ok()).flatten()
 }
 
 pub(super) fn invalid(name: &str, value: &str, help: &str) -> HttpError {
-    HttpError::InvalidRequest(format!("`{name}` cannot be `{value}`: {help}"))
+    HttpError::InvalidRequest(format!("invalid value `{value}` of `{name}`: {help}"))
 }

@@ -1,7 +1,10 @@
 //! `/api/plugins`.
 
 use super::request_body::body;
-use super::shapes::{FileState, List, MapperDryRun, PluginDryRun, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+use super::shapes::{
+    FileState, List, MapperDryRun, PluginDryRun, PluginDryRunRequest, PluginWithVersions, ShownPlugin,
+    ShownPluginVersion,
+};
 use super::time::timestamp;
 use crate::extract::{Bytes, Path, PluginFile, Query};
 use crate::host::Host;
@@ -15,12 +18,10 @@ use crate::source::Source;
 use axum::extract::State;
 use axum::{Extension, Json};
 use hookmill_incident::name::check_name;
-use hookmill_incident::{Event, PluginVersion, given};
+use hookmill_incident::{Event, PluginVersion};
 use hookmill_sandbox::Plugin;
 use hookmill_store::{Report, Scope, VersionRow};
 use serde::Deserialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin>> {
@@ -28,7 +29,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin
     Json(List::complete(states.iter().map(|(name, state)| shown(name, plugins.get(name), state))))
 }
 
-/// One plugin with its versions, each with its proof. What plugins said about samples needs scope `admin`.
+/// One plugin with its versions, each with its proof. The reasons and fields of samples need scope `admin`.
 pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Extension(scope): Extension<Scope>,
@@ -82,7 +83,7 @@ pub(super) struct DiffQuery {
     signature: Option<String>,
 }
 
-/// What a file would change if it were put into the plugins folder.
+/// Returns the changes that a file would make if it were in the plugins folder.
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
@@ -117,32 +118,15 @@ async fn carry_out(host: &Host, name: String, command: VersionCommand) -> Result
     Ok(Json(live))
 }
 
-/// The body of a dry run.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Run {
-    /// The payload as JSON…
-    #[serde(default, deserialize_with = "given")]
-    payload: Option<Value>,
-    /// … or as text, byte for byte.
-    #[serde(default, deserialize_with = "given")]
-    body: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    /// The source whose settings are used.
-    #[serde(default, deserialize_with = "given")]
-    source: Option<String>,
-}
-
 pub(super) async fn run(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
-) -> Result<Json<PluginDryRun>, HttpError> {
-    let run: Run = body(&bytes)?;
+) -> Result<Json<PluginDryRun<serde_json::Value>>, HttpError> {
+    let request: PluginDryRunRequest = body(&bytes)?;
     let plugin = host.loaded.plugins().get(&name).cloned();
     let plugin = plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?;
-    let payload = match (run.payload, run.body) {
+    let payload = match (request.payload, request.body) {
         (Some(payload), None) => payload.to_string(),
         (None, Some(text)) => text,
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
@@ -151,11 +135,11 @@ pub(super) async fn run(
     if let Some(shown) = shown.map_err(|error| HttpError::InvalidRequest(format!("`payload`: {error:#}")))? {
         return Ok(Json(shown));
     }
-    let source = match run.source {
+    let source = match request.source {
         Some(name) => host.pipeline.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),
     };
-    let headers = run.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
     let (verdict, trace) = map::run(&plugin, &event, &source).await;
     let recorded = host.pipeline.store.dry_run(mapped(event, &source, verdict.clone(), Vec::new())).await?;

@@ -4,7 +4,7 @@ use crate::http_error::HttpError;
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 
-/// Reads a body as JSON, whatever its content type is.
+/// Reads a body as JSON, and ignores the content type.
 pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, HttpError> {
     // Serde would read a list as the members of an object in their order.
     if !bytes.trim_ascii_start().starts_with(b"{") {

@@ -1,4 +1,4 @@
-//! The answers of the API in JSON: written by the handlers, read by the commands of `hookmill`.
+//! The bodies of requests and answers of the API in JSON, for the handlers and the commands of `hookmill`.
 //!
 //! A test in `api/document.rs` compares each shape with the OpenAPI document, which describes the fields for users.
 //! Names that begin with `Shown` tell an answer from the value of the domain that it shows.
@@ -6,27 +6,31 @@
 mod delivery;
 mod destination;
 mod event;
+mod incident;
 mod list;
 mod notification;
 mod plugin;
 mod source;
 mod state;
 
+pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
 pub use crate::dry_run::{DryRun, IncidentChanges, Stage};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::plugin_dry_run::{
     CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
-pub use delivery::{RetriedDeliveries, RetriedDelivery, ShownAttempt, ShownDelivery};
+pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{Difference, Differences, FieldChange, Report};
+pub use incident::TriageOptions;
 pub use list::List;
-pub use notification::{DryRunAttempt, DryRunMail, DryRunRequest, DryRunStep, NotificationDryRun, ShownNotification};
-pub use plugin::{FileState, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
+pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use source::{
-    IssuedSource, PluginNames, ShownSource, SourceError, SourceOrigin, SourceSecret, UnusableSource, UsableSource,
+    IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,
+    SourcePatch, SourceSecret, UnusableSource, UsableSource,
 };
 pub use state::HostState;

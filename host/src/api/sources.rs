@@ -1,12 +1,12 @@
-//! `/api/sources`, and `POST /api/webhooks`, which registers one.
+//! `/api/sources`, and `POST /api/webhooks`, which registers a source.
 
 pub(super) mod dry_run;
 mod find;
 
 use super::request_body::{body, optional_body};
 use super::shapes::{
-    IssuedSource, List, PluginNames, ShownSource, SourceError, SourceOrigin as ShownOrigin, SourceSecret,
-    UnusableSource, UsableSource,
+    IssuedSource, List, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceError, SourcePatch,
+    SourceSecret, UnusableSource, UsableSource,
 };
 use super::time::timestamp;
 use crate::config::period;
@@ -19,15 +19,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use find::find;
-use hookmill_incident::given;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a secret is valid beside its successor, unless said otherwise.
+/// The time for which a replaced secret stays valid if the request has no `overlap`.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -49,36 +45,17 @@ pub(super) async fn show(
     Ok(Json(shown_with_position(&host, &source, &host.pipeline.store.cursors().await?)))
 }
 
-/// What is registered: beside these, the keys of a source in the configuration file.
-#[derive(Deserialize)]
-struct Register {
-    source: String,
-    #[serde(default)]
-    secret: GivenSecret,
-    #[serde(flatten)]
-    declaration: Map<String, Value>,
-}
-
 pub(super) async fn register(
     State(host): State<Arc<Host>>,
     Bytes(bytes): Bytes,
 ) -> Result<(StatusCode, Json<IssuedSource>), HttpError> {
-    let Register { source, secret, declaration } = body(&bytes)?;
+    let NewSource { source, secret, declaration } = body(&bytes)?;
     let says_scheme = declaration.contains_key("scheme");
     let registering = host.clone();
-    let issued = complete(async move { registering.registry.register(source, declaration, secret.0).await }).await?;
+    let issued = complete(async move { registering.registry.register(source, declaration, secret).await }).await?;
     let mut answer = shown_issued(&host, &issued);
     answer.suggested_scheme = vendors_scheme(&host, &issued.source).filter(|_| !says_scheme);
     Ok((StatusCode::CREATED, Json(answer)))
-}
-
-/// Keys of a source in the configuration file; a secret only with another scheme.
-#[derive(Deserialize)]
-struct Change {
-    #[serde(default)]
-    secret: GivenSecret,
-    #[serde(flatten)]
-    changes: Map<String, Value>,
 }
 
 pub(super) async fn change(
@@ -86,12 +63,12 @@ pub(super) async fn change(
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<UsableSource>, HttpError> {
-    let Change { secret, changes } = body(&bytes)?;
+    let SourcePatch { secret, changes } = body(&bytes)?;
     if let Some(key) = ["source", "name"].into_iter().find(|key| changes.contains_key(*key)) {
         return Err(HttpError::InvalidRequest(format!("`{key}` cannot be changed; remove the source and add another")));
     }
     let changing = host.clone();
-    let source = complete(async move { changing.registry.change(&name, changes, secret.0).await }).await?;
+    let source = complete(async move { changing.registry.change(&name, changes, secret).await }).await?;
     Ok(Json(shown(&host, &source)))
 }
 
@@ -100,48 +77,27 @@ pub(super) async fn remove(State(host): State<Arc<Host>>, Path(name): Path<Strin
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rotate {
-    secret: GivenSecret,
-    #[serde(deserialize_with = "given")]
-    overlap: Option<String>,
-}
-
 pub(super) async fn rotate(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<IssuedSource>, HttpError> {
-    let Rotate { secret, overlap } = optional_body(&bytes)?;
+    let SecretRotation { secret, overlap } = optional_body(&bytes)?;
     let overlap = overlap.map(|text| period(&text).map_err(HttpError::InvalidRequest)).transpose()?;
     let overlap = overlap.unwrap_or(OVERLAP);
     if overlap > OVERLAP_MAX {
         return Err(HttpError::InvalidRequest("`overlap` is at most 365d".into()));
     }
     let own = host.clone();
-    let issued = complete(async move { own.registry.rotate(&name, secret.0, overlap).await }).await?;
+    let issued = complete(async move { own.registry.rotate(&name, secret, overlap).await }).await?;
     Ok(Json(shown_issued(&host, &issued)))
 }
 
-/// Completes a change even if the client hangs up meanwhile: half of a change would be in the database alone.
+/// Completes a change even if the client disconnects. An interrupted change could be in the database but not in memory.
 async fn complete<T: Send + 'static>(
     change: impl Future<Output = Result<T, RegisterError>> + Send + 'static,
 ) -> Result<T, HttpError> {
     Ok(tokio::spawn(change).await.map_err(|error| HttpError::Internal(error.into()))??)
-}
-
-/// A secret that may be given. What is given instead of one is not quoted: it may be one.
-#[derive(Default)]
-struct GivenSecret(Option<String>);
-
-impl<'de> Deserialize<'de> for GivenSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(Self(Some(text))),
-            _ => Err(D::Error::custom("`secret` is text")),
-        }
-    }
 }
 
 fn shown_issued(host: &Host, issued: &Issued) -> IssuedSource {
@@ -149,7 +105,7 @@ fn shown_issued(host: &Host, issued: &Issued) -> IssuedSource {
     IssuedSource { source: shown(host, &issued.source), secret, suggested_scheme: None }
 }
 
-/// The scheme that the source's own mapper says its vendor signs with, if it is another than the source's.
+/// Returns the scheme that the source's own mapper recommends, if it differs from the source's scheme.
 fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
     let plugin = match &source.settings.plugin {
         PluginChoice::Auto => &*source.name,

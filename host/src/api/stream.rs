@@ -4,13 +4,13 @@ use super::parameters::{Parameters, invalid};
 use crate::extract::Query;
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::stream::{Filter, StreamReader};
+use crate::stream::{StreamFilter, StreamReader, event_name};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use hookmill_incident::{Severity, id};
+use hookmill_incident::{Operation, Severity, id};
 use jiff::Timestamp;
 use std::future::ready;
 use std::sync::Arc;
@@ -18,8 +18,7 @@ use tracing::warn;
 use uuid::{Uuid, Variant};
 
 const LAST_EVENT_ID: &str = "last-event-id";
-const EVENTS: [&str; 3] = ["create", "update", "delete"];
-/// How long a client is asked to wait before it comes again.
+/// The time that clients are asked to wait before they reconnect.
 const RETRY: &[u8] = b"retry: 3000\n";
 
 pub(super) async fn follow(
@@ -29,10 +28,11 @@ pub(super) async fn follow(
 ) -> Result<Response, HttpError> {
     let mut parameters = Parameters::new(pairs);
     let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
-    let filter = Filter {
+    let events: Vec<&str> = Operation::ALL.iter().copied().map(event_name).collect();
+    let filter = StreamFilter {
         sources: parameters.all("source"),
         severities: parameters.words("severity", &severities)?,
-        events: parameters.words("type", &EVENTS)?,
+        events: parameters.words("type", &events)?,
     };
     let from = parameters.one("from")?.map(|text| place("from", &text)).transpose()?;
     parameters.end()?;
@@ -44,7 +44,7 @@ pub(super) async fn follow(
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
-        // Asks nginx to pass on what comes, when it comes.
+        // Asks nginx not to buffer the events.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(events)).into_response())
@@ -53,20 +53,20 @@ pub(super) async fn follow(
 async fn next(mut reader: StreamReader) -> Option<(anyhow::Result<Bytes>, StreamReader)> {
     let next = reader.next().await;
     if let Err(error) = &next {
-        warn!("who follows the stream is cut off: {error:#}");
+        warn!("cannot continue the stream of a client; closing its connection: {error:#}");
     }
     Some((next.transpose()?, reader))
 }
 
-/// The id after which a reader goes on.
+/// Parses the position after which a reader continues.
 fn place(name: &str, text: &str) -> Result<Uuid, HttpError> {
-    // The latter is how OpenCTI's clients begin.
+    // OpenCTI's clients begin with `0-0`.
     if matches!(text, "0" | "0-0") {
         return Ok(id::before(0));
     }
     let is_ours = |id: &Uuid| id.get_version_num() == 7 && id.get_variant() == Variant::RFC4122;
     let of_event = text.parse().ok().filter(is_ours);
     let of_time = || text.parse().ok().map(|time: Timestamp| id::before(time.as_millisecond()));
-    let help = "it is the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for everything";
+    let help = "expected the `id` of an event, a time such as 2026-01-31T08:00:00Z, or 0 for all events";
     of_event.or_else(of_time).ok_or_else(|| invalid(name, text, help))
 }

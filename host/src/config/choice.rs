@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for DeclaredScheme {
                 }
                 match keys.remove("type") {
                     Some(OneOrMany::One(scheme)) => Ok(DeclaredScheme(SchemeDeclaration { scheme, keys })),
-                    _ => Err(A::Error::custom("it needs one `type`, such as { type: hmac, … }")),
+                    _ => Err(A::Error::custom("set exactly one `type`, such as { type: hmac, … }")),
                 }
             }
         }

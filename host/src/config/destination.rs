@@ -1,16 +1,17 @@
 //! A destination as declared: one of `webhooks`, which get every audit entry, or of `destinations`.
 
-use super::connection::{authorities, client_certificate};
+use super::connection::take_connection;
+use super::keys::{Key, check_keys};
 use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
 use crate::deliver::{
-    CONCURRENCY, CONCURRENCY_MAX, Channel, ContentOptions, DISABLE_AFTER, Destination, DestinationType, EmailOptions,
-    Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
+    CONCURRENCY, CONCURRENCY_MAX, Channel, Chat, ContentOptions, DISABLE_AFTER, Destination, DestinationType,
+    EmailOptions, Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_connection::{AddressGuard, Connection, ConnectionOptions};
+use hookmill_connection::AddressGuard;
 use hookmill_notify::Trigger;
 use ipnet::IpNet;
 use reqwest::Method;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Every key of a destination. The type decides which of them may be set.
+/// Every key of a destination. The type decides which keys may be set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DestinationDeclaration {
@@ -59,11 +60,23 @@ pub(super) struct DestinationDeclaration {
     disable_after: Option<Interpolated<Period>>,
 }
 
-/// A key, a function that returns whether the key is set, and the types that have the key.
-type Key = (&'static str, fn(&DestinationDeclaration) -> bool, &'static [DestinationType]);
+/// The part of a `url` that decides where requests go.
+enum Literal {
+    All,
+    /// In a template, the text before the first value.
+    BeforeFirstValue,
+}
+
+/// A receiver over HTTP.
+struct Receiver {
+    /// The `url` as declared.
+    text: String,
+    url: reqwest::Url,
+    http: Http,
+}
 
 /// Keys that only some types have.
-const KEYS: &[Key] = {
+const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
     use DestinationType::{Email, File, Http, Mattermost, Slack, Teams, Thehive, Webhook};
     const HTTP: &[DestinationType] = &[Webhook, Http, Slack, Mattermost, Teams, Thehive];
     const NETWORK: &[DestinationType] = &[Webhook, Http, Slack, Mattermost, Teams, Thehive, Email];
@@ -110,12 +123,12 @@ impl DestinationDeclaration {
         let kind = self.kind.as_ref().map(|kind| kind.0);
         let kind = kind.with_context(|| {
             let types: Vec<&str> = DestinationType::ALL.iter().map(|kind| kind.as_str()).collect();
-            format!("it needs a `type`: {}", types.join(", "))
+            format!("`type` is missing; set one of: {}", types.join(", "))
         })?;
         self.build(name, folder, kind, false)
     }
 
-    /// Builds the destination, and the recipe for the content of its deliveries. Relative paths start at `folder`.
+    /// Builds the destination, and the options of the content of its deliveries. Relative paths start at `folder`.
     ///
     /// # Errors
     /// Returns an error if a key is missing, wrong or not allowed for this type. The error shows no secret.
@@ -126,9 +139,7 @@ impl DestinationDeclaration {
         kind: DestinationType,
         gets_all_changes: bool,
     ) -> Result<(Destination, ContentOptions)> {
-        for (key, is_set, kinds) in KEYS {
-            ensure!(!is_set(&self) || kinds.contains(&kind), "type `{kind}` has no key `{key}`; remove it");
-        }
+        check_keys(&self, KEYS, "type", kind)?;
         let retry_schedule = self.retry_schedule.take().map_or(RetrySchedule::default(), |waits| {
             RetrySchedule::new(waits.into_iter().map(|wait| wait.0.into()).collect())
         });
@@ -137,13 +148,18 @@ impl DestinationDeclaration {
         ensure!(concurrency <= CONCURRENCY_MAX, "`concurrency` is {concurrency}; at most {CONCURRENCY_MAX}");
         let rate_limit = RateLimit::per_second(self.requests_per_second.take().map(|count| count.0));
         let disable_after = self.disable_after.take().map_or(DISABLE_AFTER, |time| time.0.into());
-        let (channel, recipe, address) = match kind {
+        let (channel, options, address) = match kind {
             DestinationType::Email => self.email(folder)?,
             DestinationType::File => self.file(folder)?,
-            kind => self.http(folder, kind)?,
+            DestinationType::Webhook => self.webhook(folder)?,
+            DestinationType::Http => self.http(folder)?,
+            DestinationType::Slack => self.chat(folder, Chat::Slack)?,
+            DestinationType::Mattermost => self.chat(folder, Chat::Mattermost)?,
+            DestinationType::Teams => self.chat(folder, Chat::Teams)?,
+            DestinationType::Thehive => self.thehive(folder)?,
         };
-        check_recipe(&recipe)?;
-        let content = recipe.content(&StepTemplates::default(), Trigger::Any);
+        check_options(&options)?;
+        let content = options.content(&StepTemplates::default(), Trigger::Any);
         let destination = Destination {
             name: name.to_owned(),
             kind,
@@ -152,70 +168,69 @@ impl DestinationDeclaration {
             gets_all_changes,
             is_ordered,
             channel,
-            content: content.map_err(|error| format!("only a notification can define what is sent here: {error:#}")),
+            content: content
+                .map_err(|error| format!("this destination needs a notification that defines its content: {error:#}")),
             retry_schedule,
             concurrency,
             disable_after,
             rate_limit,
         };
-        Ok((destination, recipe))
+        Ok((destination, options))
     }
 
-    fn http(mut self, folder: &Path, kind: DestinationType) -> Result<(Channel, ContentOptions, String)> {
-        let text = self.url.take().context("it needs a `url`")?.0;
+    fn webhook(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        ensure!(
+            self.format.is_none() || self.notifier.is_none(),
+            "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
+        );
+        let format = self.format.map_or(Format::Thehive, |format| format.0);
+        let notifier = self.notifier.map(|name| name.0.into());
+        Ok((Channel::Http(http), ContentOptions::Webhook { url, format, notifier }, text))
+    }
+
+    fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+        let options = ContentOptions::Http {
+            url: text.clone(),
+            method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
+            headers: headers(std::mem::take(&mut self.headers))?,
+            own_headers: http.own_headers(),
+            body: self.body.take().map(|text| text.0),
+        };
+        Ok((Channel::Http(http), options, text))
+    }
+
+    fn chat(mut self, folder: &Path, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        Ok((Channel::Http(http.with_secret_path()), ContentOptions::Chat { url, chat }, text))
+    }
+
+    fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
+        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        Ok((Channel::Http(http), ContentOptions::Thehive { url }, text))
+    }
+
+    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<Receiver> {
+        let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
-        let connection = self.connect(folder)?;
-        // In a template, only the text before the first value decides where requests go.
-        let is_template = kind == DestinationType::Http;
-        let literal = if is_template { text.split("{{").next().unwrap_or_default() } else { &text };
-        let parsed = literal.parse::<reqwest::Url>();
+        let connection = take_connection!(self).into_options(folder)?.build()?;
+        let parsed = match literal {
+            Literal::All => text.parse::<reqwest::Url>(),
+            Literal::BeforeFirstValue => text.split("{{").next().unwrap_or_default().parse(),
+        };
         // The error does not show the URL, which may hold a secret.
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
-        let mut http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        let recipe = match kind {
-            DestinationType::Webhook => {
-                ensure!(
-                    self.format.is_none() || self.notifier.is_none(),
-                    "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
-                );
-                let format = self.format.map_or(Format::Thehive, |format| format.0);
-                ContentOptions::Webhook { url, format, notifier: self.notifier.map(|name| name.0.into()) }
-            }
-            DestinationType::Thehive => ContentOptions::Thehive { url },
-            DestinationType::Http => ContentOptions::Http {
-                url: text.clone(),
-                method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
-                headers: headers(std::mem::take(&mut self.headers))?,
-                own_headers: http.own_headers(),
-                body: self.body.take().map(|text| text.0),
-            },
-            kind => {
-                http = http.with_secret_path();
-                ContentOptions::Chat { url, kind }
-            }
-        };
-        Ok((Channel::Http(http), recipe, text))
-    }
-
-    fn connect(&mut self, folder: &Path) -> Result<Connection> {
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        let options = ConnectionOptions {
-            allow_networks: self.networks(),
-            proxy: self.proxy.take().map(|url| url.0),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
-            connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
-            timeout: self.timeout.take().map(|time| time.0.into()),
-            is_stream: false,
-        };
-        options.build()
+        let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
+        Ok(Receiver { text, url, http })
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let text = self.url.take().context("it needs a `url`, such as smtp://mail.example")?.0;
+        let text = self.url.take().context("`url` is missing; set a URL such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
+        let connection = take_connection!(self).into_options(folder)?;
         let options = EmailOptions {
             url: url.map_err(|error| anyhow!("`url` is not a URL such as smtp://mail.example: {error}"))?,
             starttls: self.starttls.take().is_none_or(|flag| flag.0),
@@ -226,33 +241,29 @@ impl DestinationDeclaration {
                 .transpose()
                 .context("`auth`")?
                 .flatten(),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            timeout: self.timeout.take().map(|time| time.0.into()),
-            guard: AddressGuard::new(self.networks()),
+            ca: connection.ca,
+            timeout: connection.timeout,
+            guard: AddressGuard::new(connection.allow_networks),
         };
         let mailbox = |text: &str| text.parse().map_err(|error| anyhow!("`{text}` is not a mail address: {error}"));
-        let from = mailbox(&self.from.take().context("it needs a `from`, such as soc@example.org")?.0)?;
-        ensure!(!self.to.is_empty(), "it needs a `to`, a list of mail addresses");
+        let from = mailbox(&self.from.take().context("`from` is missing; set an address such as soc@example.org")?.0)?;
+        ensure!(!self.to.is_empty(), "`to` is missing; set a list of mail addresses");
         let to = self.to.iter().map(|to| mailbox(&to.0)).collect::<Result<_>>()?;
         Ok((Channel::Email(options.connect()?), ContentOptions::Email(MailAddresses { from, to }), text))
     }
 
     fn file(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let path = folder.join(self.path.take().context("it needs a `path`")?.0);
+        let path = folder.join(self.path.take().context("`path` is missing")?.0);
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        ensure!(parent.is_dir(), "`path`: there is no folder {}; make it", parent.display());
+        ensure!(parent.is_dir(), "`path`: the folder {} does not exist; create it", parent.display());
         let address = path.display().to_string();
         Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
     }
-
-    fn networks(&mut self) -> Vec<IpNet> {
-        std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect()
-    }
 }
 
-/// Checks that a recipe fits at least one trigger. Its templates may be for events only.
-fn check_recipe(recipe: &ContentOptions) -> Result<()> {
-    let problem = |trigger: &Trigger| recipe.content(&StepTemplates::default(), *trigger).err();
+/// Checks that the content fits at least one trigger. Its templates may be for events only.
+fn check_options(options: &ContentOptions) -> Result<()> {
+    let problem = |trigger: &Trigger| options.content(&StepTemplates::default(), *trigger).err();
     match problem(&Trigger::Any) {
         Some(error) if Trigger::ALL.iter().all(|trigger| problem(trigger).is_some()) => bail!("{error:#}"),
         _ => Ok(()),
@@ -280,7 +291,7 @@ fn signature(
     signature: Option<TypedDeclaration>,
 ) -> Result<Signature> {
     if secret.is_some() && !secrets.is_empty() {
-        bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+        bail!("`secret` and `secrets` are both set; put all secrets into `secrets`");
     }
     let key = if secret.is_some() { "`secret`" } else { "`secrets`" };
     let secrets: Vec<String> = secret.into_iter().chain(secrets).map(|secret| secret.0).collect();

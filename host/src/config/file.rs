@@ -60,8 +60,8 @@ impl File {
     /// Parses the text of the file.
     ///
     /// # Errors
-    /// Returns an error that names the position and the key, and says what is allowed there. The error never quotes the
-    /// file, which may hold secrets.
+    /// Returns an error that names the position, the key and the allowed values. The error never quotes the file, which
+    /// may hold secrets.
     pub fn parse(text: &str) -> Result<Self> {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());

@@ -82,7 +82,7 @@ pub(super) struct PluginLimitsDeclaration {
 }
 
 impl LimitsDeclaration {
-    /// Returns the limits, with defaults for what is not set. `dedup_retention` and `dedup_window` are keys of the file
+    /// Returns the limits, with defaults for absent keys. `dedup_retention` and `dedup_window` are keys of the file
     /// itself.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl LimitsDeclaration {
 }
 
 impl PluginLimitsDeclaration {
-    /// Returns the declared limits, and those of `base` for what is not set.
+    /// Returns the declared limits, with the values of `base` for absent keys.
     pub fn over(&self, base: &PluginLimits) -> PluginLimits {
         PluginLimits {
             deadline: self.deadline_ms.as_ref().map_or(base.deadline, |ms| Duration::from_millis(ms.0.get().into())),

@@ -44,7 +44,7 @@ impl NotificationDeclaration {
     ///
     /// # Errors
     /// Returns an error if the filter or a step is wrong.
-    pub fn into_rule(self, recipes: &BTreeMap<String, ContentOptions>) -> Result<(Option<Rule>, Vec<Step>)> {
+    pub fn into_rule(self, contents: &BTreeMap<String, ContentOptions>) -> Result<(Option<Rule>, Vec<Step>)> {
         let trigger = self.trigger.0;
         let filter = self.filter.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         let filter = Filter::parse(&filter, trigger)?;
@@ -56,10 +56,10 @@ impl NotificationDeclaration {
         let mut steps = Vec::new();
         for (index, StepDeclaration { to, template, body, subject }) in self.notify.into_iter().enumerate() {
             let to = String::from(to);
-            let content = recipes
+            let content = contents
                 .get(&to)
                 .with_context(|| format!("unknown destination `{to}`; declare it under `destinations`"))
-                .and_then(|recipe| recipe.content(&StepTemplates { template, body, subject }, trigger));
+                .and_then(|options| options.content(&StepTemplates { template, body, subject }, trigger));
             steps.push(Step { content: content.with_context(|| format!("notify[{index}] to {to}"))?, to });
         }
         let to = steps.iter().map(|step| step.to.clone()).collect();

@@ -1,11 +1,11 @@
-//! The reader of a source that the host reads, from the source's declaration.
+//! Makes the settings for pulling a source from the source's declaration.
 
-use super::connection::{authorities, client_certificate};
+use super::connection::take_connection;
 use super::source::SourceDeclaration;
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
-use hookmill_connection::{Authentication, ConnectionOptions, header_name};
+use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::path::Path;
@@ -23,7 +23,7 @@ const CONSUMER_COUNT: usize = 10;
 const CONSUMER_COUNT_MAX: usize = 256;
 
 impl SourceDeclaration {
-    /// Takes what the host needs to read the source; returns `None` for a source that posts.
+    /// Takes the settings for pulling the source; returns `None` for a source that posts.
     ///
     /// # Errors
     /// Returns an error if a key is missing or wrong. The error shows no secret.
@@ -32,7 +32,7 @@ impl SourceDeclaration {
         if kind == SourceKind::Webhook {
             return Ok(None);
         }
-        let text = self.url.take().context("it needs a `url`")?.0;
+        let text = self.url.take().context("`url` is missing")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };
         let format = self.time_format.take().map_or(default, |format| format.0);
         let rest = SinceText::parse(&text, format).context("`url`")?;
@@ -58,12 +58,15 @@ impl SourceDeclaration {
     }
 
     fn take_graphql(&mut self, format: TimeFormat) -> Result<PollQuery> {
-        let query = self.query.take().context("it needs a `query`")?.0;
+        let query = self.query.take().context("`query` is missing")?.0;
         ensure!(
             self.next.is_none() || query.contains("$after"),
             "`next` finds the value of the query's variable `$after`, which the query does not have"
         );
-        ensure!(self.items.is_some(), "it needs `items`, the position of the items in an answer: /data/works/edges");
+        ensure!(
+            self.items.is_some(),
+            "`items` is missing; set the position of the items in an answer, such as /data/works/edges"
+        );
         Ok(PollQuery::Graphql(SinceText::parse(&query, format).context("`query`")?))
     }
 
@@ -87,8 +90,8 @@ impl SourceDeclaration {
         if let PullReader::Opencti(stream) = reader {
             ensure!(
                 stream.recover.is_none() || !start.is_now(),
-                "`recover` reads objects from the platform's database from `start` on, which is `now`; set `start` to an \
-                 earlier time"
+                "`recover` reads objects from the platform's database since `start`, but `start` is `now`; set `start` to \
+                 an earlier time"
             );
         }
         Ok(start)
@@ -101,7 +104,7 @@ impl SourceDeclaration {
             "`consumer_count` is {consumer_count}; at most {CONSUMER_COUNT_MAX}"
         );
         Ok(OpenctiStream {
-            id: self.stream.take().context("it needs a `stream`, the id of a live stream")?.0,
+            id: self.stream.take().context("`stream` is missing; set the id of a live stream")?.0,
             listen_delete: self.listen_delete.take().is_none_or(|flag| flag.0),
             no_dependencies: self.no_dependencies.take().is_some_and(|flag| flag.0),
             with_inferences: self.with_inferences.take().is_some_and(|flag| flag.0),
@@ -116,7 +119,8 @@ impl SourceDeclaration {
         let ignore_duplicates = self.ignore_duplicates.take().is_none_or(|flag| flag.0);
         ensure!(
             ignore_duplicates || self.overlap.is_none(),
-            "`overlap` reads items twice, and with `ignore_duplicates: false` each would be an event twice; remove one of them"
+            "`overlap` reads items twice, and with `ignore_duplicates: false` each item would become two events; \
+             remove one of the two"
         );
         let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
         Ok(PullReader::Poll(Poll {
@@ -144,30 +148,17 @@ impl SourceDeclaration {
 
     fn take_authentication(&mut self) -> Result<Authentication> {
         match (self.token.take(), self.auth.take()) {
-            (Some(_), Some(_)) => Err(anyhow!("`token` and `auth` are both set; remove one of them")),
+            (Some(_), Some(_)) => Err(anyhow!("`token` and `auth` are both set; remove one of the two")),
             (Some(token), None) => Authentication::bearer(&token.0).context("`token`"),
             (None, Some(auth)) => auth.into_authentication().context("`auth`"),
             (None, None) => Ok(Authentication::default()),
         }
     }
 
-    fn take_connection(&mut self, is_stream: bool) -> Result<hookmill_connection::Connection> {
+    fn take_connection(&mut self, is_stream: bool) -> Result<Connection> {
         // `with_files` has made the paths absolute.
-        let folder = Path::new("");
-        let (key, password) = (self.client_key.take(), self.client_password.take());
-        let options = ConnectionOptions {
-            allow_networks: std::mem::take(&mut self.allow_networks).into_iter().map(|network| network.0).collect(),
-            proxy: self.proxy.take().map(|url| url.0),
-            ca: authorities(folder, self.ca.take(), self.ca_password.take())?,
-            client: client_certificate(folder, self.client_certificate.take(), key, password)?,
-            connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
-            timeout: Some(match self.timeout.take() {
-                Some(time) => time.0.into(),
-                None if is_stream => STREAM_TIMEOUT,
-                None => POLL_TIMEOUT,
-            }),
-            is_stream,
-        };
-        options.build()
+        let declared = take_connection!(self).into_options(Path::new(""))?;
+        let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
+        ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
     }
 }

@@ -1,4 +1,4 @@
-//! The single values of the configuration that have a type of their own: names, sizes and lengths of time.
+//! The single values of the configuration that have a type of their own: names, sizes and durations.
 
 use hookmill_incident::name::check_name;
 use hookmill_sandbox::MEMORY_BYTES_MAX;
@@ -112,7 +112,7 @@ impl FromStr for EventsPerInstance {
     }
 }
 
-/// A length of time: `30s`, `5m`, `2h`, `7d`.
+/// A duration: `30s`, `5m`, `2h`, `7d`.
 #[derive(Clone, Copy)]
 pub(super) struct Period(Duration);
 
@@ -120,7 +120,7 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let problem = || format!("`{text}` is not a length of time; write `30s`, `5m`, `2h` or `7d`");
+        let problem = || format!("`{text}` is not a duration; write `30s`, `5m`, `2h` or `7d`");
         let span: jiff::Span = text.parse().map_err(|_| problem())?;
         let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| problem())?;
         Duration::try_from(length).map(Self).map_err(|_| problem())

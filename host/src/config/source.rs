@@ -1,6 +1,7 @@
 //! A source as declared: in the configuration file, or in the JSON of a client that registers a source.
 
 use super::choice::{DeclaredPlugin, DeclaredScheme};
+use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
@@ -23,7 +24,7 @@ const DEFAULT_SCHEME: &str = "hookmill";
 const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
-/// Every key of a source. The kind decides which of them may be set.
+/// Every key of a source. The kind decides which keys may be set.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceDeclaration {
@@ -81,11 +82,8 @@ pub(super) struct SecretDeclaration {
     not_after: Option<Interpolated<Timestamp>>,
 }
 
-/// A key, a function that returns whether the key is set, and the kinds of sources that have the key.
-type Key = (&'static str, fn(&SourceDeclaration) -> bool, &'static [SourceKind]);
-
 /// Keys that only some kinds of sources have.
-const KEYS: &[Key] = {
+const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
     use SourceKind::{GraphqlPoll, HttpPoll, OpenctiStream, Webhook};
     const POSTED: &[SourceKind] = &[Webhook];
     const READ: &[SourceKind] = &[OpenctiStream, GraphqlPoll, HttpPoll];
@@ -135,7 +133,7 @@ impl SourceDeclaration {
     /// the environment. Secrets are not part of the declaration.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed. The error shows no secret.
+    /// Returns an error that explains the mistake and lists the allowed values. The error contains no secret.
     pub fn from_json(declaration: Value) -> Result<Self> {
         let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
         ensure!(is_posted, "a source that the host reads can only be declared in the configuration file; put it there");
@@ -170,7 +168,7 @@ impl SourceDeclaration {
     pub fn take_secrets(&mut self) -> Result<Vec<Secret>> {
         let (one, several) = (self.secret.take(), std::mem::take(&mut self.secrets));
         if one.is_some() && !several.is_empty() {
-            bail!("`secret` and `secrets` are both set; put all of them into `secrets`");
+            bail!("`secret` and `secrets` are both set; put all secrets into `secrets`");
         }
         let several = several.into_iter().map(|declared| {
             let secret = Secret::new(declared.secret.0);
@@ -209,11 +207,7 @@ impl SourceDeclaration {
     }
 
     fn check_keys(&self) -> Result<()> {
-        let kind = self.kind();
-        for (key, is_set, kinds) in KEYS {
-            ensure!(!is_set(self) || kinds.contains(&kind), "`{key}` is nothing that a source of kind `{kind}` has");
-        }
-        Ok(())
+        check_keys(self, KEYS, "kind", self.kind())
     }
 }
 

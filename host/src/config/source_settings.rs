@@ -66,20 +66,20 @@ impl SourceDeclaration {
 
 fn check_secret_length(scheme: &Scheme, name: &str, warnings: &mut Vec<String>) -> Result<()> {
     let Some(bytes) = scheme.shortest_secret_bytes() else { return Ok(()) };
-    ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random ones");
+    ensure!(bytes >= SECRET_BYTES_MIN, "the secret has {bytes} bytes; use at least {SECRET_BYTES_GOOD} random bytes");
     if bytes < SECRET_BYTES_GOOD {
         warnings.push(format!("the secret of source `{name}` has {bytes} bytes; use at least {SECRET_BYTES_GOOD}"));
     }
     Ok(())
 }
 
-/// A signature that stays valid for longer than it is remembered could be used a second time.
+/// A signature that stays valid for longer than it is remembered could be replayed.
 fn check_tolerance(scheme: &Scheme, retention: Duration) -> Result<()> {
     let Some(tolerance_s) = scheme.tolerance_s() else { return Ok(()) };
     // A signature is valid for its tolerance before and after its time.
     ensure!(
         u128::from(tolerance_s.unsigned_abs()) * 2_000 <= retention.as_millis(),
-        "its signatures are valid for {} s in all, but `dedup_retention` forgets them after {} s, so that they could be used \
+        "signatures are valid for {} s in total, but `dedup_retention` forgets them after {} s, so that they could be used \
          again; raise `dedup_retention`, or lower the scheme's `tolerance`",
         2 * tolerance_s,
         retention.as_secs()

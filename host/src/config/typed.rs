@@ -46,12 +46,12 @@ impl TypedDeclaration {
         Ok(credentials)
     }
 
-    /// Reads `signature`, with the secrets that are declared beside it.
+    /// Reads `signature`, with the secrets of the same declaration.
     ///
     /// # Errors
     /// Returns an error if there is no secret, the type is unknown, or a key is missing, unknown or wrong.
     pub fn into_signature(mut self, secrets: &[String]) -> Result<Signature> {
-        ensure!(!secrets.is_empty(), "it needs a `secret`; set one, or remove `signature`");
+        ensure!(!secrets.is_empty(), "`secret` is missing; set a secret, or remove `signature`");
         let signature = match self.kind.as_str() {
             "standard-webhooks" => Signature::standard_webhooks(secrets)?,
             "github" => Signature::github(secrets)?,
@@ -106,7 +106,8 @@ impl<'de> Deserialize<'de> for TypedDeclaration {
                     }
                 }
                 let kind = keys.remove("type");
-                let kind = kind.ok_or_else(|| A::Error::custom("it needs a `type`, such as { type: bearer, … }"))?;
+                let kind =
+                    kind.ok_or_else(|| A::Error::custom("`type` is missing; set a type, such as { type: bearer, … }"))?;
                 Ok(TypedDeclaration { kind, keys })
             }
         }

@@ -53,7 +53,7 @@ impl<'de> Deserialize<'de> for InterpolatedTexts {
             type Value = InterpolatedTexts;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a single value or a list of them")
+                formatter.write_str("a single value or a list of values")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -87,7 +87,7 @@ pub(super) fn read<T: FromText>(text: &str) -> Result<T, String> {
 
 /// A type whose values are written as text.
 pub(super) trait FromText: Sized {
-    /// Parses a text. The error says what is wrong and what is allowed.
+    /// Parses a text. The error explains the mistake and lists the allowed values.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
@@ -137,7 +137,7 @@ from_text! {
 impl FromText for reqwest::Url {
     /// The error does not show the URL, which may hold a secret.
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("it is not a URL such as https://soc.example/hook: {error}"))
+        text.parse().map_err(|error| format!("expected a URL such as https://soc.example/hook: {error}"))
     }
 }
 

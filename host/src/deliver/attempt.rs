@@ -20,8 +20,6 @@ pub(super) struct AttemptResult {
     pub attempted: Attempted,
     /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Consecutive failures of the destination, including this attempt.
-    pub failures: u32,
     /// Whether the receiver answered 410 Gone.
     pub is_gone: bool,
 }
@@ -33,7 +31,7 @@ impl AttemptResult {
         let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
         let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
         let attempted = Attempted { delivery, attempt, next, health };
-        Self { attempted, retry_after: None, failures: 0, is_gone: false }
+        Self { attempted, retry_after: None, is_gone: false }
     }
 }
 
@@ -55,10 +53,10 @@ pub(super) async fn attempt(
     let attempt = sent.into_attempt(at, duration_ms);
     log(destination, &delivery, &attempt, next);
     let attempted = Attempted { delivery: delivery.id, attempt, next, health };
-    AttemptResult { attempted, retry_after, failures: 0, is_gone }
+    AttemptResult { attempted, retry_after, is_gone }
 }
 
-/// Decides what follows an attempt, and what the attempt says about the health of the destination.
+/// Decides the next step after an attempt, and whether the attempt counts for the health of the destination.
 fn decide(sent: &SendResult, retry: impl Fn() -> Next) -> (Next, Health) {
     match sent {
         SendResult::Arrived(_) => (Next::Delivered, Health::Well),
@@ -110,16 +108,15 @@ async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, con
 /// Returns the content of a step of a notification.
 ///
 /// # Errors
-/// Returns an error if the notification or the step does not exist any more.
+/// Returns an error if the notification or the step no longer exists.
 fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
-    let steps =
-        notifications.get(name).ok_or_else(|| format!("its notification `{name}` is not configured any more"))?;
+    let steps = notifications.get(name).ok_or_else(|| format!("the notification `{name}` is no longer configured"))?;
     // Other steps may have been added or removed since the delivery was queued.
     let mut others = steps.iter().filter(|step| step.to == to);
     let step =
         steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
     step.map(|step| &step.content)
-        .ok_or_else(|| format!("its notification `{name}` was changed, and this step does not go here any more"))
+        .ok_or_else(|| format!("the notification `{name}` was changed, and this step no longer uses this destination"))
 }
 
 /// Returns whether a receiver would answer another attempt in the same way.

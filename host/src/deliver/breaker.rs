@@ -34,7 +34,7 @@ impl Breaker {
         self.paused_until = None;
     }
 
-    /// Returns how many attempts may be in progress at once.
+    /// Returns the number of attempts that may be in progress at the same time.
     ///
     /// # Errors
     /// Returns the remaining pause as an error.

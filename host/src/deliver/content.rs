@@ -1,12 +1,13 @@
 //! The content of messages: parsed templates, filled with the values of a message.
 
-use super::destination_type::{DestinationType, Format};
+use super::destination_type::{Chat, Format};
 use super::email::MailAddresses;
 use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
 use super::outgoing::OutgoingMessage;
 use super::request::OutgoingRequest;
-use super::thehive::Alert;
+use super::thehive::{ALERT_STAYS, Alert};
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use hookmill_incident::Operation;
 use hookmill_notify::bodies::{mattermost, slack, teams};
 use hookmill_notify::{Template, Trigger, UrlTemplate};
 use hookmill_store::{DueDelivery, Message};
@@ -38,7 +39,7 @@ pub(super) enum ContentKind {
     },
     Chat {
         url: Url,
-        kind: DestinationType,
+        chat: Chat,
         text: Template,
     },
     Email {
@@ -69,7 +70,8 @@ impl Content {
 
     /// Creates the message of a delivery, without a notifier.
     pub(super) fn fill(&self, delivery: &DueDelivery, public_url: &str) -> Result<OutgoingMessage> {
-        let message = delivery.message.as_ref().map_err(|error| anyhow!("its message cannot be read: {error}"))?;
+        let message =
+            delivery.message.as_ref().map_err(|error| anyhow!("cannot read the message of the delivery: {error}"))?;
         self.require_trigger(message)?;
         let values = || template_values(message, self.trigger, public_url);
         Ok(match &self.kind {
@@ -92,13 +94,13 @@ impl Content {
                 let url = url.render(&values).context("`url`")?;
                 OutgoingMessage::Request(OutgoingRequest { method: method.clone(), url, headers, body })
             }
-            ContentKind::Chat { url, kind, text } => {
+            ContentKind::Chat { url, chat, text } => {
                 let values = values();
                 let text = text.render(&values)?;
-                let body = match kind {
-                    DestinationType::Slack => slack(&text),
-                    DestinationType::Mattermost => mattermost(&text),
-                    _ => teams(&text, values["url"].as_str()),
+                let body = match chat {
+                    Chat::Slack => slack(&text),
+                    Chat::Mattermost => mattermost(&text),
+                    Chat::Teams => teams(&text, values["url"].as_str()),
                 };
                 OutgoingMessage::Request(OutgoingRequest::post(url, body.to_string().into_bytes(), JSON))
             }
@@ -108,8 +110,12 @@ impl Content {
                 OutgoingMessage::Mail(mail)
             }
             ContentKind::Thehive { url } => match message {
-                Message::Change(entry) => OutgoingMessage::Alert(Alert::new(url, entry.operation, values())),
-                Message::Event(_) | Message::Notice(_) => bail!("a TheHive takes changes of incidents"),
+                Message::Change(entry) => match entry.operation {
+                    Operation::Creation => OutgoingMessage::Alert(Alert::new(url, true, values())),
+                    Operation::Update => OutgoingMessage::Alert(Alert::new(url, false, values())),
+                    Operation::Delete => OutgoingMessage::Nothing(ALERT_STAYS.into()),
+                },
+                Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
             ContentKind::File { line } => OutgoingMessage::Line(match line {
                 // Parsed and written again, because a template may have line breaks between its values.
@@ -126,7 +132,7 @@ impl Content {
             Message::Event(_) => self.trigger.is_about_events(),
             Message::Notice(_) => !self.trigger.is_about_incidents() && !self.trigger.is_about_events(),
         };
-        ensure!(fits, "its notification has the trigger {} now, which is for other messages", self.trigger);
+        ensure!(fits, "the notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
 }

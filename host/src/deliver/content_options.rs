@@ -1,7 +1,7 @@
 //! The configured content of a destination, before its templates are parsed for a trigger.
 
 use super::content::{Content, ContentKind};
-use super::destination_type::{DestinationType, Format};
+use super::destination_type::{Chat, Format};
 use super::email::MailAddresses;
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::is_reserved;
@@ -40,11 +40,11 @@ pub enum ContentOptions {
         /// The webhook of the chat.
         url: Url,
         /// The chat system.
-        kind: DestinationType,
+        chat: Chat,
     },
     /// A mail.
     Email(MailAddresses),
-    /// An alert of a TheHive.
+    /// An alert in TheHive.
     Thehive {
         /// The address of TheHive.
         url: Url,
@@ -79,7 +79,7 @@ impl ContentOptions {
             Self::Webhook { url, format, notifier } => {
                 ensure!(
                     notifier.is_none() || trigger.is_about_incidents(),
-                    "its notifier renders changes of incidents, and {trigger} is none"
+                    "the notifier of this destination renders only changes of incidents, not {trigger}"
                 );
                 ContentKind::Webhook { url: url.clone(), format: *format, notifier: notifier.clone() }
             }
@@ -87,10 +87,12 @@ impl ContentOptions {
                 let body = step.body.as_ref().or(body.as_ref());
                 http(url, method, headers, own_headers, body, trigger)?
             }
-            Self::Chat { url, kind } => {
-                let place =
-                    if *kind == DestinationType::Slack { OutputContext::Slack } else { OutputContext::Markdown };
-                ContentKind::Chat { url: url.clone(), kind: *kind, text: text(place)? }
+            Self::Chat { url, chat } => {
+                let place = match chat {
+                    Chat::Slack => OutputContext::Slack,
+                    Chat::Mattermost | Chat::Teams => OutputContext::Markdown,
+                };
+                ContentKind::Chat { url: url.clone(), chat: *chat, text: text(place)? }
             }
             Self::Email(addresses) => {
                 let subject = match &step.subject {
@@ -100,7 +102,7 @@ impl ContentOptions {
                 ContentKind::Email { addresses: addresses.clone(), subject, text: text(OutputContext::Text)? }
             }
             Self::Thehive { url } => {
-                ensure!(trigger.is_about_incidents(), "a TheHive takes changes of incidents, and {trigger} is none");
+                ensure!(trigger.is_about_incidents(), "TheHive accepts only changes of incidents, not {trigger}");
                 ContentKind::Thehive { url: url.clone() }
             }
             Self::File => {
@@ -122,7 +124,7 @@ impl ContentOptions {
         };
         let templates = [("template", &step.template), ("body", &step.body), ("subject", &step.subject)];
         for ((key, template), is_used) in templates.into_iter().zip(uses) {
-            ensure!(template.is_none() || is_used, "`{key}` is nothing that this type of destination takes");
+            ensure!(template.is_none() || is_used, "this type of destination does not support `{key}`; remove the key");
         }
         Ok(())
     }
@@ -142,7 +144,7 @@ fn http(
     let body = body.map(|text| Template::new(text.trim_end(), place, trigger).context("`body`"));
     let others = headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
     let headers = others.map(|(name, text)| {
-        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` is not one to be set here");
+        ensure!(!is_reserved(name) && !own_headers.contains(name), "header `{name}` cannot be set here");
         let template = Template::new(text, OutputContext::Header, trigger);
         Ok((name.clone(), template.with_context(|| format!("header `{name}`"))?))
     });

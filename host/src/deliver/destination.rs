@@ -63,7 +63,7 @@ impl Destination {
         DestinationRow {
             name: self.name.clone(),
             fingerprint: self.fingerprint.clone(),
-            receives_all: self.gets_all_changes,
+            gets_all_changes: self.gets_all_changes,
             is_ordered: self.is_ordered,
         }
     }

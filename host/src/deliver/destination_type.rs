@@ -1,4 +1,4 @@
-//! The words of a destination's configuration.
+//! The types of destinations, and the values of their configuration.
 
 use hookmill_incident::words;
 
@@ -14,12 +14,23 @@ words!(
         Teams = "teams",
         /// SMTP.
         Email = "email",
-        /// Alerts of a TheHive.
+        /// Alerts in TheHive.
         Thehive = "thehive",
         /// Lines of JSON in a file.
         File = "file",
     }
 );
+
+/// A chat system.
+#[derive(Clone, Copy, Debug)]
+pub enum Chat {
+    /// Slack.
+    Slack,
+    /// Mattermost.
+    Mattermost,
+    /// Microsoft Teams.
+    Teams,
+}
 
 words!(
     /// The order of deliveries to one destination.

@@ -3,18 +3,70 @@
 use super::deliverer::Deliverer;
 use super::destination::Destination;
 use super::destination_type::DestinationType;
+use super::email::ShownMail;
 use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
+use super::request::{OutgoingRequest, ShownRequest};
+use super::thehive::ShownAlert;
 use hookmill_incident::timestamp::unix_ms;
-use hookmill_store::{DueDelivery, Message};
-use serde_json::{Value, json};
+use hookmill_store::{Attempt, DueDelivery, Message};
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use uuid::Uuid;
+
+/// One step of a notification in a dry run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DryRunStep {
+    /// The name of the destination.
+    pub to: String,
+    /// The destination's type.
+    #[serde(rename = "type")]
+    pub kind: DestinationType,
+    /// The message, or the reason why there is none.
+    #[serde(flatten)]
+    pub message: DryRunMessage,
+    /// The result of sending the message; absent if the dry run sends nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<DryRunAttempt>,
+}
+
+/// The message of one step, or the reason why there is none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DryRunMessage {
+    /// An HTTP request.
+    Request(ShownRequest),
+    /// A change of an alert of a TheHive.
+    Alert(ShownAlert),
+    /// A mail.
+    Mail(ShownMail),
+    /// A line of a file.
+    Line(String),
+    /// The reason why there is nothing to send.
+    Skipped(String),
+    /// The reason why the message cannot be created.
+    Error(String),
+}
+
+/// The result of sending the message of one step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DryRunAttempt {
+    /// How long sending took.
+    pub duration_ms: i64,
+    /// The HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// The kind of failure.
+    pub code: Option<String>,
+    /// The failure, or the reason why nothing was sent, in words.
+    pub error: Option<String>,
+    /// The beginning of the answer.
+    pub answer: Option<String>,
+}
 
 impl Deliverer {
     /// Returns the message of each step of a notification, and the result of sending it if `sends` is set; `None` if there
     /// is no such notification.
-    pub async fn dry_run(&self, name: &str, message: &Message, sends: bool) -> Option<Vec<Value>> {
+    pub async fn dry_run(&self, name: &str, message: &Message, sends: bool) -> Option<Vec<DryRunStep>> {
         let notifications = self.context.notifications.load_full();
         let mut results = Vec::new();
         for (index, step) in notifications.get(name)?.iter().enumerate() {
@@ -28,49 +80,40 @@ impl Deliverer {
             };
             let public_url = self.context.public_url.load_full();
             let message = prepare(&step.content, &destination, &delivery, &self.context.loaded, &public_url).await;
-            let mut shown = shown(&destination, &message);
-            if sends {
-                shown["sent"] = sent(&destination, delivery.id, message).await;
-            }
-            results.push(shown);
+            let shown = shown(destination.kind, &message);
+            let sent = if sends { Some(send(&destination, delivery.id, message).await) } else { None };
+            results.push(DryRunStep { to: destination.name.clone(), kind: destination.kind, message: shown, sent });
         }
         Some(results)
     }
 }
 
-async fn sent(destination: &Destination, id: Uuid, message: OutgoingMessage) -> Value {
+async fn send(destination: &Destination, id: Uuid, message: OutgoingMessage) -> DryRunAttempt {
     let (at, started) = (unix_ms(), Instant::now());
     let sent = destination.channel.send(id, message).await;
     let attempt = sent.into_attempt(at, started.elapsed().as_millis() as i64);
-    json!({
-        "duration_ms": attempt.duration_ms,
-        "http_status": attempt.http_status,
-        "code": attempt.code,
-        "error": attempt.error,
-        "answer": attempt.answer,
-    })
+    let Attempt { at: _, duration_ms, http_status, code, error, answer } = attempt;
+    DryRunAttempt { duration_ms, http_status, code: code.map(str::to_owned), error, answer }
 }
 
-/// Returns a message without signature and authentication.
-fn shown(destination: &Destination, message: &OutgoingMessage) -> Value {
-    let mut shown = json!({"to": destination.name, "type": destination.kind});
+fn shown(kind: DestinationType, message: &OutgoingMessage) -> DryRunMessage {
     match message {
-        OutgoingMessage::Request(request) => {
-            shown["request"] = json!(request.shown());
-            // The address of a chat's webhook is a secret: it allows to post there.
-            let is_chat = matches!(
-                destination.kind,
-                DestinationType::Slack | DestinationType::Mattermost | DestinationType::Teams
-            );
-            if is_chat {
-                shown["request"]["url"] = json!(format!("{}/…", request.url.origin().ascii_serialization()));
-            }
-        }
-        OutgoingMessage::Alert(alert) => shown["alert"] = alert.shown(),
-        OutgoingMessage::Mail(mail) => shown["mail"] = mail.shown().clone(),
-        OutgoingMessage::Line(line) => shown["line"] = json!(String::from_utf8_lossy(line)),
-        OutgoingMessage::Nothing(reason) => shown["skipped"] = json!(reason),
-        OutgoingMessage::NotNow(error) | OutgoingMessage::Never(error) => shown["error"] = json!(format!("{error:#}")),
+        OutgoingMessage::Request(request) => DryRunMessage::Request(shown_request(kind, request)),
+        OutgoingMessage::Alert(alert) => DryRunMessage::Alert(alert.shown()),
+        OutgoingMessage::Mail(mail) => DryRunMessage::Mail(mail.shown().clone()),
+        OutgoingMessage::Line(line) => DryRunMessage::Line(String::from_utf8_lossy(line).into_owned()),
+        OutgoingMessage::Nothing(reason) => DryRunMessage::Skipped(reason.clone()),
+        OutgoingMessage::NotNow(error) | OutgoingMessage::Never(error) => DryRunMessage::Error(format!("{error:#}")),
     }
-    shown
+}
+
+fn shown_request(kind: DestinationType, request: &OutgoingRequest) -> ShownRequest {
+    let shown = request.shown();
+    match kind {
+        // The address of a chat's webhook is a secret: it allows to post there.
+        DestinationType::Slack | DestinationType::Mattermost | DestinationType::Teams => {
+            ShownRequest { url: format!("{}/…", request.url.origin().ascii_serialization()), ..shown }
+        }
+        _ => shown,
+    }
 }

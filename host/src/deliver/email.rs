@@ -12,7 +12,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,20 @@ pub struct MailAddresses {
 #[derive(Debug)]
 pub struct Mail {
     message: Message,
-    shown: Value,
+    shown: ShownMail,
+}
+
+/// A mail as shown in a dry run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownMail {
+    /// The sender.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
 }
 
 impl EmailOptions {
@@ -87,9 +100,9 @@ impl EmailOptions {
         );
         ensure!(
             self.url.username().is_empty() && self.url.password().is_none(),
-            "`url` has a user name in it; write it as `auth: {{ type: basic, … }}`"
+            "`url` contains a user name; use `auth: {{ type: basic, … }}`"
         );
-        ensure!(self.starttls || !is_tls, "`starttls: false` is for smtp:, and `url` is smtps:");
+        ensure!(self.starttls || !is_tls, "`starttls: false` is only for `smtp:`, but `url` is `smtps:`");
         ensure!(
             self.starttls || self.credentials.is_none(),
             "without TLS the password is sent in plain text; remove `starttls: false` or `auth`"
@@ -145,7 +158,7 @@ impl Email {
             Ok(found) => found,
             Err(error) => return SendResult::Failed(error.into()),
         };
-        let mut failure = Failure::new(Code::Connect, "the mail server has no address");
+        let mut failure = Failure::new(Code::Connect, "the name of the mail server has no address");
         for address in found {
             let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
             let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();
@@ -206,15 +219,19 @@ impl MailAddresses {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        let to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
-        let shown = json!({"from": self.from.to_string(), "to": to, "subject": subject, "text": text});
+        let shown = ShownMail {
+            from: self.from.to_string(),
+            to: self.to.iter().map(ToString::to_string).collect(),
+            subject: subject.to_owned(),
+            text: text.clone(),
+        };
         Ok(Mail { message: mail.body(text)?, shown })
     }
 }
 
 impl Mail {
     /// Returns the mail as shown in a dry run.
-    pub fn shown(&self) -> &Value {
+    pub fn shown(&self) -> &ShownMail {
         &self.shown
     }
 }

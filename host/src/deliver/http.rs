@@ -37,7 +37,7 @@ impl Http {
     ) -> Result<Self> {
         require_http(url, "url")?;
         if !url.username().is_empty() || url.password().is_some() {
-            ensure!(authentication.is_none(), "`url` has a user name in it, and there is `auth`; remove one of them");
+            ensure!(authentication.is_none(), "`url` contains a user name, and `auth` is set; remove one of the two");
             let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
             let (username, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
             authentication = Authentication::basic(&username, &password).context("`url`")?;
@@ -67,11 +67,11 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns the answer, whatever its status.
+    /// Sends a request and returns the answer, with any status.
     pub(super) async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
-            return Err(Failure::new(Code::Request, "the request is for another address than the destination has now"));
+            return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
         }
         // These replace headers of the same name from a notifier or a template.
         headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);

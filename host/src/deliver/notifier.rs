@@ -40,7 +40,7 @@ pub(super) async fn render_change(
 ) -> Result<Option<OutgoingRequest>> {
     let Ok(Message::Change(entry)) = &delivery.message else { bail!("notifiers render changes of incidents") };
     let own_headers = destination.channel.own_headers();
-    let plugin = loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("its notifier: {reason}"))?;
+    let plugin = loaded.find(notifier, Kind::Notifier).map_err(|reason| anyhow!("notifier: {reason}"))?;
     let text = serde_json::to_string(entry)?;
     let notification = Notification::new(delivery.id, destination.name.clone(), text)?;
     let call = render(&plugin, &notification, url, &own_headers).await;
@@ -68,26 +68,29 @@ fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<Outgoi
     let url = match request.url {
         None => url.clone(),
         Some(text) => {
-            ensure!(text.len() <= URL_BYTES_MAX, "its URL has {} bytes; at most {URL_BYTES_MAX}", text.len());
+            ensure!(
+                text.len() <= URL_BYTES_MAX,
+                "the URL has {} bytes; at most {URL_BYTES_MAX} are allowed",
+                text.len()
+            );
             // A URL may hold a secret and is not shown.
-            let link = url.join(&text).map_err(|error| anyhow!("its URL cannot be read: {error}"))?;
+            let link = url.join(&text).map_err(|error| anyhow!("the URL cannot be parsed: {error}"))?;
             // Only the configuration decides which hosts Hookmill connects to, never a plugin.
-            ensure!(link.origin() == url.origin(), "its URL has another scheme, host or port than the destination's");
+            ensure!(link.origin() == url.origin(), "the URL has another scheme, host or port than the destination");
             // A user name would replace the `authorization` header.
-            ensure!(link.username().is_empty() && link.password().is_none(), "its URL has a user name in it");
+            ensure!(link.username().is_empty() && link.password().is_none(), "the URL contains a user name");
             link
         }
     };
     let count = request.headers.len();
-    ensure!(count <= HEADERS_MAX, "it has {count} headers; at most {HEADERS_MAX}");
+    ensure!(count <= HEADERS_MAX, "the request has {count} headers; at most {HEADERS_MAX} are allowed");
     let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    ensure!(bytes <= HEADERS_BYTES_MAX, "its headers have {bytes} bytes; at most {HEADERS_BYTES_MAX}");
+    ensure!(bytes <= HEADERS_BYTES_MAX, "the headers have {bytes} bytes; at most {HEADERS_BYTES_MAX} are allowed");
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
-        let name: HeaderName =
-            name.parse().map_err(|_| anyhow!("header `{}` has no valid name", name.escape_debug()))?;
-        ensure!(!is_reserved(&name) && !own.contains(&name), "header `{name}` is not a notifier's to set");
-        let value = value.parse().map_err(|_| anyhow!("header `{name}` has no valid value"))?;
+        let name: HeaderName = name.parse().map_err(|_| anyhow!("invalid name of header `{}`", name.escape_debug()))?;
+        ensure!(!is_reserved(&name) && !own.contains(&name), "a notifier cannot set the header `{name}`");
+        let value = value.parse().map_err(|_| anyhow!("invalid value of header `{name}`"))?;
         headers.append(name, value);
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));

@@ -19,7 +19,7 @@ pub(super) async fn prepare(
         // Boxed: the future of a plugin call is large, and every attempt would reserve room for it.
         return match Box::pin(render_change(destination, delivery, url, notifier, loaded)).await {
             Ok(Some(request)) => OutgoingMessage::Request(request),
-            Ok(None) => OutgoingMessage::Nothing("its notifier sends nothing of this".into()),
+            Ok(None) => OutgoingMessage::Nothing("the notifier sends nothing for this entry".into()),
             Err(error) => OutgoingMessage::NotNow(error),
         };
     }

@@ -1,10 +1,11 @@
-//! The task of one destination: reads due deliveries from the store and attempts as many at once as the destination allows.
+//! The task of one destination: reads due deliveries from the store and attempts them, as many concurrently as the
+//! destination allows.
 
 use super::attempt::{AttemptResult, attempt};
 use super::context::DeliveryContext;
 use super::destination::Destination;
 use super::queue_state::{POLL_INTERVAL, QueueState};
-use super::record::{STORE_PAUSE, record};
+use super::record::{STORE_PAUSE, Unrecorded, record};
 use anyhow::{Error, Result};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDeliveries, LeaseName, Leases};
@@ -17,9 +18,9 @@ use tracing::{info, warn};
 
 /// The interval of checking, after a start, whether the plugins are loaded, for a destination with a notifier.
 const PLUGINS_PAUSE: Duration = Duration::from_millis(100);
-/// Deliveries that are read from the store at once, per attempt that may be in progress.
+/// The number of deliveries read from the store in one go, per concurrent attempt.
 const READ_AHEAD: usize = 8;
-/// The most deliveries that are read at once: each holds its message.
+/// The most deliveries read in one go; each of them has its message in memory.
 const READ_MAX: usize = 64;
 /// Results that may wait for the disk; after a crash their deliveries are attempted again.
 const UNRECORDED_MAX: usize = 256;
@@ -75,16 +76,15 @@ impl Queue {
             Err(error) => (error.id(), None),
         };
         let Some((id, attempts)) = state.in_progress.remove(&task) else { return };
-        let mut result = result.unwrap_or_else(|| AttemptResult::panicked(&self.destination, id, attempts));
+        let result = result.unwrap_or_else(|| AttemptResult::panicked(&self.destination, id, attempts));
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
-        result.failures = state.breaker.failures();
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
             let seconds = until.saturating_duration_since(Instant::now()).as_secs();
-            info!(destination = self.destination.name, "destination left alone for {seconds} s");
+            info!(destination = self.destination.name, "destination paused for {seconds} s");
         }
         state.is_gone |= result.is_gone;
-        state.unrecorded.push(result);
+        state.unrecorded.push(Unrecorded { result, failures: state.breaker.failures() });
     }
 
     /// Records all unrecorded results together, unless a recording is in progress.
@@ -93,7 +93,7 @@ impl Queue {
             return;
         }
         let results = std::mem::take(&mut state.unrecorded);
-        state.being_recorded.extend(results.iter().map(|result| result.attempted.delivery));
+        state.being_recorded.extend(results.iter().map(|unrecorded| unrecorded.result.attempted.delivery));
         let (destination, context) = (self.destination.clone(), self.context.clone());
         state.recording.spawn(async move { record(&destination, &results, &context).await });
     }

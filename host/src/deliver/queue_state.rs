@@ -2,6 +2,7 @@
 
 use super::attempt::AttemptResult;
 use super::breaker::Breaker;
+use super::record::Unrecorded;
 use anyhow::Result;
 use hookmill_store::{DueDeliveries, DueDelivery, QueuePosition};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{self, JoinSet};
 use uuid::Uuid;
 
-/// The interval of reading the store without a signal, in case the system clock, which decides what is due, was set.
+/// The interval of reading the store without a signal: a change of the system clock can make deliveries due.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state of one destination's queue.
@@ -27,7 +28,7 @@ pub(super) struct QueueState {
     pub in_progress: HashMap<task::Id, (Uuid, u32)>,
     pub attempts: JoinSet<AttemptResult>,
     /// Results to record when the recording in progress has ended.
-    pub unrecorded: Vec<AttemptResult>,
+    pub unrecorded: Vec<Unrecorded>,
     /// Deliveries whose results are not on disk yet; they must not be attempted again.
     pub being_recorded: Vec<Uuid>,
     pub recording: JoinSet<()>,
@@ -71,7 +72,7 @@ impl QueueState {
     pub fn known_ids(&self) -> HashSet<Uuid> {
         let in_progress = self.in_progress.values().map(|(id, _)| *id);
         let ready = self.ready.iter().map(|delivery| delivery.id);
-        let unrecorded = self.unrecorded.iter().map(|result| result.attempted.delivery);
+        let unrecorded = self.unrecorded.iter().map(|unrecorded| unrecorded.result.attempted.delivery);
         in_progress.chain(ready).chain(unrecorded).chain(self.being_recorded.iter().copied()).collect()
     }
 

@@ -11,10 +11,18 @@ use tracing::warn;
 /// The wait after the store could not be read or written.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// The result of an attempt that is not on disk yet.
+#[derive(Debug)]
+pub(super) struct Unrecorded {
+    pub result: AttemptResult,
+    /// Consecutive failures of the destination, including this attempt.
+    pub failures: u32,
+}
+
 /// Records attempts, and disables their destination if its failures require that. Returns when the results are on disk.
-pub(super) async fn record(destination: &Destination, results: &[AttemptResult], context: &DeliveryContext) {
+pub(super) async fn record(destination: &Destination, results: &[Unrecorded], context: &DeliveryContext) {
     let (name, store) = (&destination.name, &context.store);
-    let attempts = || results.iter().map(|result| result.attempted.clone()).collect();
+    let attempts = || results.iter().map(|unrecorded| unrecorded.result.attempted.clone()).collect();
     // Retried until it succeeds: a full disk must not cause deliveries to be sent twice.
     while let Err(error) = store.record_attempts(name, attempts()).await {
         pause(name, &error).await;
@@ -34,17 +42,17 @@ async fn pause(destination: &str, error: &StoreError) {
     tokio::time::sleep(STORE_PAUSE).await;
 }
 
-fn reason_to_disable(destination: &Destination, results: &[AttemptResult], store: &Store) -> Option<&'static str> {
+fn reason_to_disable(destination: &Destination, results: &[Unrecorded], store: &Store) -> Option<&'static str> {
     let state = store.destination(&destination.name).filter(|state| state.disabled.is_none())?;
     let limit_ms = destination.disable_after.as_millis() as i64;
     // A few failures far apart are not enough: the destination may have worked between them.
-    let is_lasting = |result: &AttemptResult| {
+    let is_lasting = |Unrecorded { result, failures }: &Unrecorded| {
         let Attempted { attempt, health, .. } = &result.attempted;
         let is_long = state.failing_since.is_some_and(|since| attempt.at - since >= limit_ms);
-        *health == Health::Failing && result.failures >= FAILURES_MAX && is_long
+        *health == Health::Failing && *failures >= FAILURES_MAX && is_long
     };
-    if results.iter().any(|result| result.is_gone) {
-        return Some("the receiver answered 410 Gone, which asks not to be called again");
+    if results.iter().any(|unrecorded| unrecorded.result.is_gone) {
+        return Some("the receiver answered 410 Gone: it accepts no more deliveries");
     }
-    results.iter().any(is_lasting).then_some("every attempt failed for as long as `disable_after` says")
+    results.iter().any(is_lasting).then_some("every attempt failed during the time of `disable_after`")
 }

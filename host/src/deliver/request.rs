@@ -2,7 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The initial capacity for headers, which saves a reallocation per request.
 const HEADERS: usize = 8;
@@ -16,14 +16,14 @@ pub struct OutgoingRequest {
     pub(super) body: Vec<u8>,
 }
 
-/// A request as shown in a dry run.
-#[derive(Debug, Serialize)]
+/// A request as shown in a dry run: without signature and authentication.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownRequest {
     /// The method.
     pub method: String,
     /// The URL.
     pub url: String,
-    /// The headers.
+    /// The names and values of the headers.
     pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,

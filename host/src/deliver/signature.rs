@@ -1,6 +1,6 @@
 //! Signs deliveries, as [Standard Webhooks](https://www.standardwebhooks.com) or with an HMAC in a configured header.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hookmill_connection::header_name;
 use hookmill_signatures::{Declaration, Scheme, Secret, StandardWebhooks};
 use reqwest::header::{HeaderMap, HeaderName};
@@ -69,17 +69,16 @@ impl Signature {
 
     /// Returns the signature headers of one message.
     pub(super) fn headers(&self, id: &str, now_ms: i64, body: &[u8]) -> Result<HeaderMap> {
-        let mut headers = match self {
-            Self::Hash(scheme) => scheme.sign(body, now_ms, id)?.headers,
-            Self::None | Self::StandardWebhooks(_) => HeaderMap::with_capacity(4),
-        };
         let timestamp_s = now_ms / 1000;
-        headers.insert("webhook-id", id.parse().context("its id")?);
-        headers.insert("webhook-timestamp", timestamp_s.into());
-        if let Self::StandardWebhooks(keys) = self {
-            headers.insert("webhook-signature", keys.sign(id, timestamp_s, body).parse()?);
-        }
-        Ok(headers)
+        Ok(match self {
+            Self::None => StandardWebhooks::unsigned_headers(id, timestamp_s)?,
+            Self::StandardWebhooks(keys) => keys.headers(id, timestamp_s, body)?,
+            Self::Hash(scheme) => {
+                let mut headers = scheme.sign(body, now_ms, id)?.headers;
+                headers.extend(StandardWebhooks::unsigned_headers(id, timestamp_s)?);
+                headers
+            }
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Creates and updates alerts of a TheHive (API version 1).
+//! Creates and updates alerts in TheHive (API version 1).
 //!
 //! An incident is one alert, identified by type, source and source-ref. An alert or observable that exists already counts
 //! as created, so that a repeated delivery changes nothing.
@@ -7,48 +7,60 @@ use super::http::Http;
 use super::request::OutgoingRequest;
 use super::send_result::SendResult;
 use hookmill_connection::{Answer, Code, Failure};
-use hookmill_incident::Operation;
-use hookmill_notify::bodies::{thehive_alert, thehive_update};
+use hookmill_notify::bodies::{TheHiveUpdate, thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-const ALERT_STAYS: &str = "an alert stays when its incident is deleted";
+/// The reason why the deletion of an incident sends nothing to TheHive.
+pub(super) const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
 
-/// A change of the alert of one incident.
+/// The creation or a change of the alert of one incident.
 #[derive(Debug)]
 pub(super) struct Alert {
     base: Url,
-    operation: Operation,
+    is_new: bool,
     message: Value,
 }
 
+/// A change of an alert as shown in a dry run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ShownAlert {
+    /// The incident is new.
+    Create {
+        /// The alert.
+        create: Value,
+    },
+    /// The incident changed.
+    Update {
+        /// The fields of the alert that change.
+        update: Map<String, Value>,
+        /// The observables that are added.
+        observables: Vec<Value>,
+    },
+}
+
 impl Alert {
-    /// Creates the change for a TheHive from a change of an incident.
-    pub fn new(base: &Url, operation: Operation, message: Value) -> Self {
-        Self { base: base.clone(), operation, message }
+    /// Creates the alert of a new or changed incident from the message about the incident.
+    pub fn new(base: &Url, is_new: bool, message: Value) -> Self {
+        Self { base: base.clone(), is_new, message }
     }
 
     /// Returns the change as shown in a dry run.
-    pub fn shown(&self) -> Value {
-        match self.operation {
-            Operation::Creation => json!({"create": thehive_alert(&self.message)}),
-            Operation::Update => {
-                let update = thehive_update(&self.message);
-                json!({"update": update.patch, "observables": update.observables})
-            }
-            Operation::Delete => json!(ALERT_STAYS),
+    pub fn shown(&self) -> ShownAlert {
+        if self.is_new {
+            return ShownAlert::Create { create: thehive_alert(&self.message) };
         }
+        let TheHiveUpdate { patch, observables } = thehive_update(&self.message);
+        ShownAlert::Update { update: patch, observables }
     }
 
     /// Applies the change.
     pub async fn send(&self, http: &Http, id: Uuid) -> SendResult {
-        match self.operation {
-            Operation::Creation => self.create(http, id).await,
-            Operation::Update => self.update(http, id).await,
-            Operation::Delete => SendResult::Skipped(ALERT_STAYS.into()),
-        }
+        if self.is_new { self.create(http, id).await } else { self.update(http, id).await }
     }
 
     async fn create(&self, http: &Http, id: Uuid) -> SendResult {

@@ -33,7 +33,7 @@ impl Backoff {
         self.first = server_wait.map_or(self.first, |wait| wait.clamp(SERVER_WAIT_MIN, SERVER_WAIT_MAX));
     }
 
-    /// Counts a failure and returns how long to wait after it.
+    /// Counts a failure and returns the pause after it.
     pub fn next(&mut self) -> Duration {
         let wait = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(WAIT_MAX);
         self.failures = self.failures.saturating_add(1);

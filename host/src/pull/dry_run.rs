@@ -81,7 +81,7 @@ impl Poll {
         let page = run.page(request).await?;
         let oversized = match page.oversized {
             0 => String::new(),
-            count => format!(", {count} larger than `payload_mib` and left out"),
+            count => format!(", {count} left out because they are larger than `payload_mib`"),
         };
         let next = if page.next?.is_some() { ", and there is a next page" } else { "" };
         Ok(Sample { summary: format!("{} items since {since}{oversized}{next}", page.items.len()), items: page.items })
@@ -101,8 +101,8 @@ impl OpenctiStream {
             names.extend(batch.connection_events);
         }
         let summary = match items.len() {
-            0 => format!("connected at {position}; nothing came in {} s", STREAM_WAIT.as_secs()),
-            count => format!("connected at {position}; {count} events came"),
+            0 => format!("connected at {position}; received nothing in {} s", STREAM_WAIT.as_secs()),
+            count => format!("connected at {position}; received {count} events"),
         };
         let names = if names.is_empty() { String::new() } else { format!(" ({})", Vec::from_iter(names).join(", ")) };
         Ok(Sample { items, summary: summary + &names })

@@ -21,7 +21,7 @@ pub struct Endpoint {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct EndpointRequest {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
@@ -37,7 +37,7 @@ impl Endpoint {
         require_http(&url, "url")?;
         ensure!(
             url.username().is_empty() && url.password().is_none(),
-            "`url` has a user name in it; use `auth`: {{ type: basic, username: …, password: … }}"
+            "`url` contains a user name; use `auth`: {{ type: basic, username: …, password: … }}"
         );
         let of_headers = headers.values().filter_map(|value| value.to_str().ok()).map(str::to_owned);
         let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
@@ -63,21 +63,21 @@ impl Endpoint {
     }
 
     /// Returns a GET request.
-    pub(super) fn get(url: Url) -> Request {
-        Request { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
+    pub(super) fn get(url: Url) -> EndpointRequest {
+        EndpointRequest { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
     }
 
     /// Returns a POST request with a JSON body.
-    pub(super) fn post_json(url: Url, body: String) -> Request {
+    pub(super) fn post_json(url: Url, body: String) -> EndpointRequest {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Request { method: Method::POST, url, headers, body }
+        EndpointRequest { method: Method::POST, url, headers, body }
     }
 
     /// Sends a request and returns its answer.
     ///
     /// # Errors
     /// Returns an error if the answer does not come in time or is not a success.
-    pub(super) async fn send(&self, request: Request) -> Result<Response, ReadError> {
+    pub(super) async fn send(&self, request: EndpointRequest) -> Result<Response, ReadError> {
         self.in_time(self.answer(request)).await?
     }
 
@@ -85,12 +85,12 @@ impl Endpoint {
     pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let limit = self.connection.timeout();
         tokio::time::timeout(limit, future).await.map_err(|_| {
-            Failure::new(Code::Timeout, format!("the server said nothing in time ({} s)", limit.as_secs_f64()))
+            Failure::new(Code::Timeout, format!("the server sent nothing in time ({} s)", limit.as_secs_f64()))
         })
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, ReadError> {
-        let Request { method, url, headers, body } = request;
+    async fn answer(&self, request: EndpointRequest) -> Result<Response, ReadError> {
+        let EndpointRequest { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
             let text =
                 "the next page is at another scheme, host or port; a source is read only from the server of its `url`";

@@ -1,4 +1,4 @@
-//! Hands items to the pipeline and counts what happens to a source.
+//! Passes items to the pipeline and counts the results of a source.
 
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
@@ -15,15 +15,15 @@ use std::time::Duration;
 use std::vec::IntoIter;
 use tracing::{debug, warn};
 
-/// The way from the items of sources into the pipeline.
+/// The path from the items of sources into the pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
     pub pipeline: Arc<Pipeline>,
 }
 
 impl Intake {
-    /// Maps items, `concurrency` at once, and stores them batch by batch, the last together with `position`. A batch is
-    /// stored to its end even if the source's task is aborted.
+    /// Maps items, `concurrency` at the same time, and stores them in batches; the last batch is stored together with
+    /// `position`. A batch is stored completely even if the source's task is aborted.
     pub async fn accept(
         &self,
         source: &Arc<Source>,
@@ -82,7 +82,7 @@ impl Intake {
     /// Counts an item that exceeds the source's payload limit.
     pub fn refuse_item(&self, source: &Source) {
         let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
-        let text = format!("an item has more than {bytes_max} bytes and was left out; raise `payload_mib`");
+        let text = format!("an item of more than {bytes_max} bytes was left out; raise `payload_mib`");
         warn!(source = %source.name, code, "{text}");
         self.pipeline.metrics.received(&source.name);
         source.tally.count(|tally| {
@@ -96,7 +96,7 @@ impl Intake {
     pub fn record_error(&self, source: &Source, error: &ReadError, wait: Duration) {
         let (failure, seconds) = (&error.failure, wait.as_secs_f32().ceil());
         self.record_failure(source, failure.code.as_str(), &failure.text);
-        warn!(source = %source.name, "source not read, next attempt in {seconds} s: {failure}");
+        warn!(source = %source.name, "cannot read the source, next attempt in {seconds} s: {failure}");
     }
 
     fn record_failure(&self, source: &Source, code: &str, message: &str) {

@@ -1,4 +1,4 @@
-//! The items of a source, and how many are stored together.
+//! The items of a source, and the limits of a batch.
 
 use bytes::Bytes;
 use hookmill_incident::NamedValue;
@@ -15,6 +15,6 @@ pub(super) struct Item {
     pub context: Vec<NamedValue>,
     /// The server's id of the item.
     pub identity: String,
-    /// A digest of what a repeated item has in common with the first.
+    /// A digest of the parts that a repeated item has in common with the first one.
     pub digest: [u8; 32],
 }

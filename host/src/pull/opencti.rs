@@ -24,7 +24,7 @@ use tracing::warn;
 
 /// The names of events about the connection, which are not items.
 const CONNECTION_EVENTS: [&str; 4] = ["connected", "heartbeat", "consumer_metrics", NO_RECOVER];
-/// The event that refuses `recover`.
+/// The event with which the platform refuses `recover`.
 const NO_RECOVER: &str = "no-recover";
 /// The wait for more events after the first, so that events that arrive together are stored together.
 const BATCH_WAIT: Duration = Duration::from_millis(2);
@@ -44,7 +44,7 @@ pub struct OpenctiStream {
     pub with_inferences: bool,
     /// The time up to which objects are read from the platform's database, because the stream does not keep them.
     pub recover: Option<Timestamp>,
-    /// The number of events that are mapped at once.
+    /// The number of events that are mapped at the same time.
     pub consumer_count: usize,
 }
 
@@ -127,7 +127,7 @@ impl OpenctiStream {
         let response = endpoint.send(request).await?;
         let is_stream = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
         if !response.headers().get(CONTENT_TYPE).is_some_and(is_stream) {
-            let text = "the server returned no event stream; set `url` to the address of the platform, without /stream";
+            let text = "the answer of the server is not an event stream; set `url` to the address of the platform, without /stream";
             return Err(Failure::new(Code::Answer, text).into());
         }
         let parser = FrameParser::new(payload_bytes_max);
@@ -142,7 +142,7 @@ impl Batch {
 }
 
 impl StreamConnection<'_> {
-    /// Returns how long the server asks clients to wait before they connect again.
+    /// Returns the time that the server asks clients to wait before they reconnect.
     pub fn server_wait(&self) -> Option<Duration> {
         self.parser.retry()
     }

@@ -1,9 +1,9 @@
-//! `graphql-poll` and `http-poll`: requests what is new since the last poll, page by page, at an interval.
+//! `graphql-poll` and `http-poll`: requests the new items since the last poll at an interval, page by page.
 //!
 //! The time up to which a source was read is taken before the query, and stored with the last items of the last page. Items
 //! that are read twice, because a poll overlaps the one before or was interrupted, are recognized by a digest of their text.
 
-use super::endpoint::{Endpoint, Request};
+use super::endpoint::{Endpoint, EndpointRequest};
 use super::item::Item;
 use super::links::next_link;
 use super::pointer::Pointer;
@@ -44,7 +44,7 @@ pub struct Poll {
     pub next: Option<Pointer>,
     /// The number of retries of one page before the poll fails.
     pub retries: u32,
-    /// Whether items that were read before are left out.
+    /// Whether items that were read before are skipped.
     pub ignore_duplicates: bool,
 }
 
@@ -63,12 +63,12 @@ pub enum PollQuery {
 }
 
 /// One page of items.
-pub(super) struct Page {
+pub(super) struct PolledPage {
     pub items: Vec<Item>,
     /// The number of items that exceed the source's payload limit.
     pub oversized: usize,
     /// The request for the next page, if there is one.
-    pub next: Result<Option<Request>, Failure>,
+    pub next: Result<Option<EndpointRequest>, Failure>,
 }
 
 /// A poll in progress.
@@ -99,7 +99,7 @@ impl Poll {
 
 impl PollRun<'_> {
     /// Returns the request for the first page.
-    pub fn first_request(&self) -> Result<Request, Failure> {
+    pub fn first_request(&self) -> Result<EndpointRequest, Failure> {
         match &self.poll.query {
             PollQuery::Graphql(query) => Ok(self.graphql(query, None)),
             PollQuery::Rest { url, .. } => {
@@ -109,7 +109,7 @@ impl PollRun<'_> {
         }
     }
 
-    fn graphql(&self, query: &SinceText, after: Option<&str>) -> Request {
+    fn graphql(&self, query: &SinceText, after: Option<&str>) -> EndpointRequest {
         let mut body = json!({"query": query.at(self.since)});
         if let Some(after) = after {
             body["variables"] = json!({"after": after});
@@ -118,7 +118,7 @@ impl PollRun<'_> {
     }
 
     /// Requests one page.
-    pub async fn page(&mut self, request: Request) -> Result<Page, ReadError> {
+    pub async fn page(&mut self, request: EndpointRequest) -> Result<PolledPage, ReadError> {
         let (asked, url) = (Instant::now(), request.url.clone());
         let response = self.endpoint.send(request).await?;
         self.reached = self.reached.min(server_time(&response, asked.elapsed()).unwrap_or(self.began));
@@ -147,11 +147,11 @@ impl PollRun<'_> {
         // Some servers refer to a next page even after the last one.
         let next = next.filter(|next| !found.is_empty() || !is_known(next));
         let next = next.map(|next| self.request_after(&url, next)).transpose();
-        Ok(Page { items, oversized, next })
+        Ok(PolledPage { items, oversized, next })
     }
 
     /// Returns the request for the page that `next` refers to.
-    fn request_after(&mut self, url: &Url, next: String) -> Result<Request, Failure> {
+    fn request_after(&mut self, url: &Url, next: String) -> Result<EndpointRequest, Failure> {
         let wrong = |text: &str| Err(Failure::new(Code::Answer, text));
         if next.len() > NEXT_BYTES_MAX {
             return wrong("the reference to the next page is longer than 8 KiB");
@@ -198,7 +198,7 @@ fn server_time(response: &Response, took: Duration) -> Option<i64> {
     is_plausible.then_some(date_ms - took.as_millis() as i64)
 }
 
-/// Returns an error if a GraphQL answer has errors: its HTTP status does not say so.
+/// Returns an error if a GraphQL answer has errors, which its HTTP status does not show.
 fn refuse_errors(document: &[u8], endpoint: &Endpoint) -> Result<()> {
     let pointer = |names: &str| names.parse::<Pointer>().map_err(anyhow::Error::msg);
     let Some(errors) = pointer("/errors")?.find(document)? else { return Ok(()) };

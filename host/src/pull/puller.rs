@@ -128,7 +128,7 @@ impl Puller {
     }
 }
 
-/// Waits before a task starts again; returns an error if the host stops meanwhile.
+/// Waits before a task starts again; returns an error if the host stops during the wait.
 async fn wait_after_panic(error: &JoinError, stopped: &mut watch::Receiver<bool>) -> Result<(), ()> {
     error!("reading a source ended abruptly and starts again in {} s: {error}", PANIC_WAIT.as_secs());
     tokio::select! {

@@ -1,10 +1,10 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
 use super::backoff::{Backoff, WAIT_MAX};
-use super::endpoint::Request;
+use super::endpoint::EndpointRequest;
 use super::intake::Intake;
 use super::opencti::OpenctiStream;
-use super::poll::{Page, Poll, PollRun};
+use super::poll::{Poll, PollRun, PolledPage};
 use super::read_error::ReadError;
 use super::settings::Pull;
 use crate::source::Source;
@@ -12,10 +12,10 @@ use hookmill_incident::timestamp::unix_ms;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Items of a poll that are mapped at once.
+/// The number of items of a poll that are mapped at the same time.
 const CONCURRENCY: usize = 10;
 
-/// Reads and stores everything new. Returns how long to wait until the next poll.
+/// Reads and stores all new items. Returns the time until the next poll.
 pub(super) async fn read_poll(
     poll: &Poll,
     intake: &Intake,
@@ -43,10 +43,10 @@ pub(super) async fn read_poll(
 async fn read_page(
     poll: &Poll,
     run: &mut PollRun<'_>,
-    request: Request,
+    request: EndpointRequest,
     intake: &Intake,
     source: &Source,
-) -> Result<Page, ReadError> {
+) -> Result<PolledPage, ReadError> {
     let mut backoff = Backoff::new();
     loop {
         match run.page(request.clone()).await {

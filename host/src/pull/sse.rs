@@ -53,7 +53,7 @@ impl FrameParser {
         }
     }
 
-    /// Returns how long the server asks clients to wait before they connect again.
+    /// Returns the time that the server asks clients to wait before they reconnect.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
     }
@@ -156,7 +156,7 @@ mod tests {
         ("id:1\r\nevent:update\r\ndata:a\r\ndata: b\r\n\r\n", &[("update", "1", Some("a\nb"))]),
         ("id: 1\rdata: a\r\rdata: b\r\r", &[("message", "1", Some("a")), ("message", "1", Some("b"))]),
         (": comment\n\n:\n\ndata: a\n: between\ndata:  b\n\n", &[("message", "", Some("a\n b"))]),
-        // A frame without data is not an event: its name is dropped, its id stays.
+        // A frame without data is not an event: its name is dropped, its id is kept.
         ("event: create\nid: 7\n\ndata\n\n", &[("message", "7", Some(""))]),
         ("id: 1\ndata: a\n\nid\ndata: b\n\n", &[("message", "1", Some("a")), ("message", "", Some("b"))]),
         ("id: a\0b\ndata: a\n\n", &[("message", "", Some("a"))]),

@@ -17,8 +17,8 @@ pub struct Start {
 }
 
 impl Start {
-    /// Parses `now`, `0` for everything, RFC 3339 or milliseconds since the Unix epoch; for a stream also one of its ids.
-    /// `description` identifies what is read, so that another stream or query starts anew.
+    /// Parses `now`, `0` for everything, RFC 3339 or milliseconds since the Unix epoch; for a stream also one of its
+    /// ids. `description` identifies the stream or query, so that another stream or query starts from the beginning.
     ///
     /// # Errors
     /// Returns an error that lists the accepted forms.

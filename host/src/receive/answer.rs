@@ -24,7 +24,7 @@ pub struct Accepted {
     /// The event's id, if the event waits in the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_id: Option<Uuid>,
-    /// The reason for the state, in words.
+    /// The reason for the state, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Whether the payload repeats an earlier one.
@@ -39,7 +39,7 @@ words!(
         Accepted = "accepted",
         /// To be mapped later.
         Queued = "queued",
-        /// Mapped, and not about an incident.
+        /// Mapped, without an incident.
         Ignored = "ignored",
         /// Refused by its mapper.
         Quarantined = "quarantined",
@@ -78,7 +78,7 @@ impl Unmappable {
 }
 
 impl Accepted {
-    /// `refused` says whether the mapper refused the payload.
+    /// `refused` is true if the mapper refused the payload.
     pub(super) fn new(state: EventState, refused: bool, duplicate: bool) -> Self {
         let status = match state.status {
             EventStatus::Mapped => AcceptedStatus::Accepted,
@@ -102,7 +102,7 @@ impl Accepted {
 }
 
 /// Returns the part of an event's message that its sender gets: the first line. Further lines name the plugins that
-/// were asked.
+/// were called.
 fn for_sender(message: Option<&str>) -> Option<String> {
     message.and_then(|message| message.lines().next()).map(str::to_owned)
 }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 /// A command about one plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionCommand {
-    /// Makes the version in the plugins folder live, whatever its proof found.
+    /// Makes the version in the plugins folder live, even if its proof failed.
     Promote,
     /// Makes the version that was live before live again, until the file changes.
     Rollback,
@@ -22,9 +22,9 @@ pub enum CommandError {
     #[error("plugin `{0}` is being loaded; try again")]
     Loading(String),
     /// The file changed while it was read.
-    #[error("its file is being changed; try again")]
+    #[error("the file of the plugin is being changed; try again")]
     FileChanging,
-    /// The version that the command asks for cannot be live. The text says why.
+    /// The requested version cannot be live. The text is the reason.
     #[error("{0}")]
     Refused(String),
     /// The host is stopping.

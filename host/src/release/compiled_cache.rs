@@ -39,7 +39,7 @@ impl CompiledCache {
         self.remove(|_, plugin| !is_kept(plugin));
     }
 
-    /// Forgets which files of a plugin were too much for the compiler.
+    /// Removes the entries about files of a plugin that were too much for the compiler.
     pub fn forget_too_much(&self, plugin: &str) {
         self.remove(|entry, of| of == plugin && entry.ends_with(TOO_MUCH));
     }
@@ -97,7 +97,7 @@ impl CompiledCode for CompiledCache {
     fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str) {
         let entry = entry_name(plugin, sha256, compatibility) + TOO_MUCH;
         if let Err(error) = self.write(plugin, &entry, reason.as_bytes()) {
-            tracing::warn!(plugin, "the next start tries to compile it again: {error:#}");
+            tracing::warn!(plugin, "the next start compiles the file again: {error:#}");
         }
     }
 }

@@ -19,12 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 words!(
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     Reload {
-        /// As soon as it is loaded.
+        /// As soon as the version is loaded.
         Immediate = "immediate",
-        /// When it has mapped what its plugin mapped before, and fails on no payload on which the live version does
-        /// not.
+        /// When the version has mapped known payloads of the plugin, and has not failed on a payload that the live
+        /// version maps.
         Verified = "verified",
     }
 );
@@ -36,7 +36,7 @@ pub struct ReleaseOptions {
     pub data_dir: PathBuf,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
-    /// When a new version of a mapper goes live.
+    /// The condition under which a new version of a mapper goes live.
     pub reload: Reload,
     /// The limits of single plugins, by name.
     pub limits: BTreeMap<String, PluginLimits>,
@@ -129,7 +129,7 @@ impl Releases {
         })
     }
 
-    /// Decides on a file in the plugins folder. A file that an operator promotes goes live whatever its proof finds.
+    /// Decides on a file in the plugins folder. A file that an operator promotes goes live even if its proof fails.
     ///
     /// # Errors
     /// Returns an error if the file is refused and there is no version before it, or if the store fails.
@@ -189,7 +189,7 @@ impl Releases {
         let current = self.live_or_former(name, candidate.former).await;
         if let Some(current) = current.as_ref().filter(|current| current.kind() != plugin.kind()) {
             let objection = format!(
-                "it is a {} and the version before it is a {}; give it another name, or `hookmill plugin promote {name}`",
+                "the file is a {} and the previous version is a {}; rename the file, or `hookmill plugin promote {name}`",
                 plugin.kind(),
                 current.kind()
             );
@@ -239,7 +239,7 @@ impl Releases {
         let former = known
             .iter()
             .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_live(row))
-            .context("there is no former version of it that can be live again")?;
+            .context("there is no earlier version that can be live again")?;
         let plugin = Arc::new(self.load_former(former).await?);
         if let Some(live) = known.iter().find(is_live) {
             self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
@@ -260,7 +260,7 @@ impl Releases {
         self.options.trust.check(name, signature, &bytes)?;
         let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
         if plugin.kind() != Kind::Mapper {
-            bail!("it is a {}; only mappers are compared", plugin.kind());
+            bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
         }
         let live = self.loaded.plugins().get(name).cloned();
         self.prover.prove(live.as_ref(), &Arc::new(plugin)).await

@@ -261,7 +261,7 @@ impl PluginDir {
     }
 
     fn publish_error(&self, name: &str, error: String) {
-        let stays = if self.loaded.plugins().contains_key(name) { "; the version before it stays" } else { "" };
+        let stays = if self.loaded.plugins().contains_key(name) { "; the previous version stays live" } else { "" };
         warn!(plugin = name, "{} refused{stays}: {error}", self.files.path(name).display());
         let mut states = PluginStates::clone(&self.loaded.states());
         states.entry(name.to_owned()).or_default().error = Some(error);

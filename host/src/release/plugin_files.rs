@@ -34,7 +34,7 @@ pub struct FileStamp {
     inode: u64,
     modified: ChangeTime,
     changed: ChangeTime,
-    /// When the file's signature and the lock file were changed.
+    /// The times of change of the file's signature and of the lock file.
     trust_changed: [Option<ChangeTime>; 2],
 }
 
@@ -63,7 +63,7 @@ fn change_time(metadata: &Metadata) -> ChangeTime {
 
 /// The state of one file.
 #[derive(Debug)]
-struct FileState {
+struct WatchedFile {
     stamp: FileStamp,
     stamp_since: Instant,
     /// The stamp of the file when it was last loaded.
@@ -81,14 +81,14 @@ enum Upload {
     None,
     /// The file was cut off, and has some time to become whole.
     Waiting,
-    /// The file was cut off for too long, and is loaded nevertheless to say what is wrong with it.
+    /// The file was cut off for too long, and is loaded nevertheless, so that its error is shown.
     GivenUp,
     /// The file of this inode was refused because it was cut off for too long. It is not refused again, however often it
     /// changes, before it is whole.
     Refused(u64),
 }
 
-impl FileState {
+impl WatchedFile {
     fn new(stamp: FileStamp, now: Instant) -> Self {
         let (loaded, gone_since, retry_at) = (None, None, None);
         Self { stamp, stamp_since: now, loaded, is_loading: false, gone_since, retry_at, upload: Upload::None }
@@ -136,11 +136,11 @@ impl FileState {
 /// Whether a file that is cut off is left alone for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
-    /// No: it is loaded, and refused with a reason.
+    /// The file is loaded, and refused with a reason.
     None,
-    /// Yes, for a while.
+    /// The file is left alone for a while.
     Some,
-    /// Yes: the same upload was refused before.
+    /// The file is left alone until it is whole, because the same upload was refused before.
     Endless,
 }
 
@@ -196,7 +196,7 @@ pub struct PluginFiles {
     /// Whether other users may be able to write in the folder.
     is_shared: bool,
     lock: Option<PathBuf>,
-    files: BTreeMap<String, FileState>,
+    files: BTreeMap<String, WatchedFile>,
     not_taken: NotTaken,
 }
 
@@ -244,7 +244,7 @@ impl PluginFiles {
 
     /// Returns whether every file that was seen has been loaded and is unchanged since.
     pub fn is_settled(&self) -> bool {
-        self.files.values().all(FileState::is_settled)
+        self.files.values().all(WatchedFile::is_settled)
     }
 
     /// Returns whether a file has changed and is not being loaded yet.
@@ -265,7 +265,7 @@ impl PluginFiles {
         let now = Instant::now();
         let mut changes = FileChanges::default();
         for (name, stamp) in &found.files {
-            let file = self.files.entry(name.clone()).or_insert_with(|| FileState::new(*stamp, now));
+            let file = self.files.entry(name.clone()).or_insert_with(|| WatchedFile::new(*stamp, now));
             if file.see(*stamp, now) {
                 let patience = file.begin_loading(now);
                 changes.to_load.push((name.clone(), ToLoad { stamp: *stamp, patience }));
@@ -344,34 +344,51 @@ impl PluginFiles {
     }
 }
 
-/// Returns the plugin of an entry of the folder with its metadata, or the reason why its name is not taken; `None` for
-/// entries that do not look like a plugin.
+/// Returns the name of the plugin in a file with this name.
+///
+/// # Errors
+/// Returns a sentence that says what is wrong with the name of the file.
+pub fn plugin_name(path: &Path) -> Result<String, String> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some(name) = file.strip_suffix(".wasm") else {
+        return Err("the name of the file does not end with `.wasm` in lower case; rename the file".to_owned());
+    };
+    check_name(name).map_err(|reason| format!("{reason}; rename the file"))?;
+    Ok(name.to_owned())
+}
+
+/// Returns the plugin of an entry of the folder with its metadata, or the entry's name and the reason why the entry is
+/// not taken; `None` for entries that do not look like a plugin.
 fn plugin_file(path: &Path) -> Option<Result<(String, Metadata), (String, String)>> {
     let file = path.file_name()?.to_string_lossy();
     let is_wasm = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
     if file.starts_with('.') || !is_wasm {
         return None;
     }
-    let Some(name) = file.strip_suffix(".wasm") else {
-        return Some(Err((
-            file.into_owned(),
-            "its name does not end with `.wasm` in lower case; rename it".to_owned(),
-        )));
+    let name = match plugin_name(path) {
+        Ok(name) => name,
+        Err(reason) => return Some(Err((file.into_owned(), reason))),
     };
-    if let Err(reason) = check_name(name) {
-        return Some(Err((file.clone().into_owned(), format!("{reason}; rename it"))));
-    }
     let reason = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => return Some(Ok((name.to_owned(), metadata))),
-        Ok(_) => "it is not a regular file".to_owned(),
+        Ok(metadata) if metadata.is_file() => return Some(Ok((name, metadata))),
+        Ok(_) => "the entry is not a regular file".to_owned(),
         // The file may have been removed meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let target = std::fs::read_link(path).ok()?;
-            format!("it is a link to {}, which does not exist", target.display())
+            format!("the file is a link to {}, which does not exist", target.display())
         }
-        Err(error) => format!("it cannot be read: {error}"),
+        Err(error) => format!("the file cannot be read: {error}"),
     };
-    Some(Err((name.to_owned(), reason)))
+    Some(Err((name, reason)))
+}
+
+/// Checks the size of a plugin file.
+///
+/// # Errors
+/// Returns an error if the file is too large.
+pub fn check_size(bytes: u64) -> Result<()> {
+    ensure!(bytes <= FILE_BYTES_MAX, "the file has {bytes} bytes; a plugin file may have at most {FILE_BYTES_MAX}");
+    Ok(())
 }
 
 /// Reads a file.
@@ -379,8 +396,8 @@ fn plugin_file(path: &Path) -> Option<Result<(String, Metadata), (String, String
 /// # Errors
 /// Returns an error if the file cannot be read or is too large.
 pub async fn read_plugin(path: &Path, ToLoad { stamp, patience }: ToLoad) -> Result<Content> {
-    ensure!(stamp.bytes <= FILE_BYTES_MAX, "it has {} bytes; a plugin file may have {FILE_BYTES_MAX}", stamp.bytes);
-    let bytes = tokio::fs::read(path).await.context("it cannot be read")?;
+    check_size(stamp.bytes)?;
+    let bytes = tokio::fs::read(path).await.context("the file cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| FileStamp::of(&metadata, stamp.trust_changed));
     if now != Some(stamp) || bytes.len() as u64 != stamp.bytes {
         return Ok(Content::Changed);

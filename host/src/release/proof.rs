@@ -2,11 +2,11 @@
 //! version.
 //!
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
-//! as little as possible from the payloads that arrive meanwhile.
+//! little processor time from incoming payloads.
 
-use super::report::{field_changes, short};
 use super::samples::Samples;
 use super::trust::Trust;
+use crate::field_changes::{field_changes, short};
 use crate::map;
 use crate::payload_file::PayloadFile;
 use crate::source::{PluginChoice, Source};
@@ -173,7 +173,7 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
         Some(former) => Some(outcome(former, &payload).await),
         None => None,
     };
-    // If the former version gave no result now, its result from when the payload arrived counts.
+    // If the former version gives no result now, the result from the arrival of the payload is used.
     let former_rank = former_result.as_ref().and_then(rank).unwrap_or(payload.known_rank);
     let Some(new_rank) = rank(&new_result) else { return };
     report.payloads += 1;

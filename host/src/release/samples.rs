@@ -1,7 +1,7 @@
 //! The samples of a plugin: payloads in the folder `NAME.samples` in the plugins folder.
 //!
-//! A mapper may quote its input, and a report shows what it says. So only regular files beneath the folder are read, no
-//! links, and with a lock file only those that are listed in it.
+//! A mapper may quote its input, and a report shows the mapper's texts. Therefore only regular files beneath the folder
+//! are read, no links, and with a lock file only the files in its list.
 
 use super::trust::Trust;
 use crate::payload_file::{PayloadFile, beside, is_payload};
@@ -70,7 +70,7 @@ impl Samples {
     /// # Errors
     /// Returns an error if the sample must not be used, or is not a payload.
     pub fn read(&self, file: &str, trust: &Trust) -> Result<PayloadFile> {
-        let body = self.content(file, trust)?.context("it is gone")?;
+        let body = self.content(file, trust)?.context("the file does not exist any more")?;
         let path = PathBuf::from(file);
         let event = self.content(&beside(&path).to_string_lossy(), trust)?;
         PayloadFile::new(&path, body, event.as_deref())
@@ -160,7 +160,7 @@ mod tests {
         let found = Samples::open(folder.path(), "echo").unwrap().unwrap();
         let read = |file: &str| found.read(file, &trust).map(|sample| sample.body).map_err(|error| error.to_string());
         assert_eq!(read("listed.json").unwrap(), b"{}");
-        assert!(read("changed.json").unwrap_err().contains("lists another for echo.samples/changed.json"));
+        assert!(read("changed.json").unwrap_err().contains("lists another digest for echo.samples/changed.json"));
         assert!(read("added.json").unwrap_err().contains("does not list echo.samples/added.json"));
     }
 }

@@ -1,5 +1,5 @@
-//! Checks of plugin files where not everyone who can write into the plugins folder is trusted: a file must be listed in
-//! a lock file, or be signed.
+//! Checks of plugin files, for plugins folders in which untrusted users can write: a file must be listed in a lock file
+//! or be signed.
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -25,7 +25,7 @@ impl FromStr for SigningKey {
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
         bytes.map(Self).ok_or_else(|| {
-            "it is not a public key; `hookmill plugin sign --new-key FILE` makes and prints one".to_owned()
+            "the value is not a public key; `hookmill plugin sign --new-key FILE` makes and prints one".to_owned()
         })
     }
 }
@@ -57,7 +57,7 @@ impl Trust {
     /// Checks the bytes of a plugin's file and the signature beside the file.
     ///
     /// # Errors
-    /// Returns an error that says why the file may not be loaded, and what to do.
+    /// Returns an error that explains why the file may not be loaded and what to do.
     pub fn check(&self, name: &str, signature: Option<&str>, bytes: &[u8]) -> Result<()> {
         if self.lock.is_none() && self.key.is_none() {
             return Ok(());
@@ -95,16 +95,16 @@ fn check_lock(lock: &Path, file: &str, digest: &str) -> Result<()> {
     match listed[..] {
         [] => bail!("{} does not list {file}; add the line that `sha256sum {file}` prints", lock.display()),
         ref digests if digests.iter().any(|listed| listed.eq_ignore_ascii_case(digest)) => Ok(()),
-        _ => bail!("its digest is {digest}, and {} lists another for {file}", lock.display()),
+        _ => bail!("the digest of the file is {digest}, but {} lists another digest for {file}", lock.display()),
     }
 }
 
 fn check_signature(key: &SigningKey, signature: Option<&str>, name: &str, digest: &str) -> Result<()> {
     let help = format!("sign it with `hookmill plugin sign {name}.wasm --key KEY`");
-    let text = signature.with_context(|| format!("its signature {name}.wasm.sig is not there; {help}"))?;
+    let text = signature.with_context(|| format!("the signature file {name}.wasm.sig does not exist; {help}"))?;
     let signature = STANDARD.decode(text.trim()).map_err(|_| anyhow!("{name}.wasm.sig is not a signature; {help}"))?;
     UnparsedPublicKey::new(&ED25519, key.0).verify(signed_text(name, digest).as_bytes(), &signature).map_err(|_| {
-        anyhow!("its signature {name}.wasm.sig is not of this file, this name and the `plugins_key`; {help}")
+        anyhow!("the signature {name}.wasm.sig does not match this file, this name and `plugins_key`; {help}")
     })
 }
 

@@ -40,7 +40,7 @@ impl Versions {
         Ok(Self { folder, store })
     }
 
-    /// Keeps a version that goes live, or is live already.
+    /// Keeps the file of a version that goes live or is already live.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written or the store fails.

@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error("{0}")]
     Undecodable(String),
     /// The host failed. The cause goes to the log.
-    #[error("something failed inside; the log says what")]
+    #[error("internal error; see the log")]
     Internal(anyhow::Error),
 }
 
@@ -49,7 +49,7 @@ impl From<VerifyError> for Refusal {
     }
 }
 
-/// Returns a length of time in words.
+/// Returns a duration as text.
 fn length(seconds: i64) -> String {
     if seconds % 60 == 0 { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
 }

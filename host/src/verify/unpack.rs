@@ -34,7 +34,7 @@ fn gunzip(packed: &[u8], bytes_max: usize) -> Result<Bytes, Refusal> {
         return Err(Refusal::TooLarge { bytes_max });
     }
     let broken = |what: &str| Refusal::Undecodable(format!("the body is not gzip as its headers say: {what}"));
-    read.map_err(|_| broken("it cannot be unpacked"))?;
+    read.map_err(|_| broken("the body cannot be unpacked"))?;
     if !decoder.into_inner().is_empty() {
         return Err(broken("something follows its end"));
     }

@@ -1,4 +1,4 @@
-//! Changes of an incident by analysts and playbooks. Fields that they set are pinned: payloads leave them alone.
+//! Changes of an incident by analysts and playbooks. Fields that they set are pinned: payloads do not change them.
 
 use super::{Details, Guard, Incident, Note};
 use crate::{Action, Patch, Triage};
@@ -56,9 +56,9 @@ impl Incident {
         changes
     }
 
-    /// Applies a playbook's actions and records its work. Returns the changes.
+    /// Applies a playbook's actions and records the triage. Returns the changes.
     ///
-    /// With `notifies`, the work itself counts as a change even if the actions changed nothing, so that there is an
+    /// With `notifies`, the triage itself counts as a change even if the actions changed nothing, so that there is an
     /// audit entry to deliver.
     pub fn triage(
         &mut self,

@@ -8,7 +8,7 @@ const TAGS_MAX: usize = 200;
 const TECHNIQUES_MAX: usize = 100;
 
 impl Incident {
-    /// Adds what is new to the lists; items beyond the bounds are only counted in `truncated`.
+    /// Adds new items to the lists; items beyond the bounds are only counted in `truncated`.
     pub(super) fn unite(&mut self, tags: Vec<String>, observables: Vec<Observable>, techniques: Vec<Technique>) {
         for tag in tags {
             if !self.tags.contains(&tag) {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 impl Incident {
-    /// Applies a later observation: the newest value wins, lists are united, and values that were set by hand stay.
+    /// Applies a later observation: the newest value wins, lists are united, and values that were set by hand are kept.
     ///
-    /// Returns the changes; empty if the payload has nothing new.
+    /// Returns the changes; empty if the payload changes nothing.
     pub fn apply(&mut self, guard: &mut Guard, observation: Observation, origin: &Origin, now: Timestamp) -> Details {
         let before = self.clone();
         let changed_at = observation.changed_at.unwrap_or(origin.received_at);

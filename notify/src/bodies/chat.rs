@@ -37,7 +37,8 @@ pub fn teams(text: &str, link: Option<&str>) -> Value {
     let mut characters = TEAMS_BYTES_MAX;
     loop {
         let message = teams_message(&truncate(text, characters), link);
-        // Escapes and characters of several bytes count too. Without any text the message cannot become shorter.
+        // The limit is in bytes of JSON, so escapes and multi-byte characters count. If all text was removed, the
+        // message cannot become shorter.
         if characters == 0 || message.to_string().len() <= TEAMS_BYTES_MAX {
             return message;
         }

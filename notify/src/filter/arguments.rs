@@ -34,7 +34,7 @@ pub(super) fn field_and_value<'a>(argument: &'a Value, key: &str, scope: FieldTy
     Ok((plain_field(path, scope)?, value))
 }
 
-/// Returns the field at a path, whose value can be compared: it is neither an object nor a list of objects.
+/// Returns the field at a path. Its value must be comparable: neither an object nor a list of objects.
 pub(super) fn plain_field(path: &str, scope: FieldType) -> Result<Field> {
     let field = find(scope, path)?;
     let example = |members: &[(&'static str, FieldType)]| members.first().map_or("NAME", |(name, _)| name);

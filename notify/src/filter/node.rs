@@ -6,20 +6,20 @@ use serde_json::Value;
 
 /// A condition on a message, or on an element of a list in the message.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
+pub(super) enum FilterNode {
     Always,
-    All(Vec<Node>),
-    Any(Vec<Node>),
-    Not(Box<Node>),
+    All(Vec<FilterNode>),
+    Any(Vec<FilterNode>),
+    Not(Box<FilterNode>),
     Has(Field),
     Empty(Field),
     /// One of the values at the path fulfils the predicate.
     Value(Field, Predicate),
     /// One element of the list at the path matches.
-    Element(Field, Box<Node>),
+    Element(Field, Box<FilterNode>),
 }
 
-impl Node {
+impl FilterNode {
     pub fn matches(&self, value: &Value) -> bool {
         match self {
             Self::Always => true,

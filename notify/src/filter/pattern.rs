@@ -1,6 +1,6 @@
 //! The patterns of `_like`.
 
-/// A text in which `*` stands for any number of characters. All other characters stand for themselves.
+/// A text in which `*` stands for any number of characters. All other characters are literal.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     start: String,

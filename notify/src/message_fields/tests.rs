@@ -1,7 +1,7 @@
 use super::AUDIT;
 use crate::Trigger;
 use crate::fields::FieldType;
-use hookmill_incident::{AuditEntry, IncidentView};
+use hookmill_incident::{AuditEntry, ShownIncidentRef};
 use hookmill_incident::{
     Incident, Note, Observable, Observation, Origin, PluginVersion, Technique, Triage, TriageCode, TriageError,
 };
@@ -41,7 +41,7 @@ fn full() -> Value {
     let error = Some(TriageError { code: TriageCode::Refused, message: "m".into() });
     let problems = vec!["p".into()];
     incident.triage = Some(Triage { plugin: Some(plugin), error, problems, ..Triage::waiting("b", now) });
-    let view = IncidentView {
+    let view = ShownIncidentRef {
         id: Uuid::nil(),
         number: "INC-1970-0001".into(),
         incident: &incident,
@@ -121,25 +121,25 @@ fn fields_are_found_by_their_path() {
 #[test]
 fn unknown_fields_are_refused_with_a_suggestion() {
     let cases = [
-        (Trigger::Any, "object.sevrity", "there is no `object.sevrity`; did you mean `object.severity`?"),
-        (Trigger::Any, "object.titel", "there is no `object.titel`; did you mean `object.title`?"),
-        (Trigger::Any, "objct.title", "there is no `objct`; did you mean `object`?"),
+        (Trigger::Any, "object.sevrity", "unknown field `object.sevrity`; did you mean `object.severity`?"),
+        (Trigger::Any, "object.titel", "unknown field `object.titel`; did you mean `object.title`?"),
+        (Trigger::Any, "objct.title", "unknown field `objct`; did you mean `object`?"),
         (
             Trigger::Any,
             "object.observables.dataType",
-            "there is no `object.observables.dataType`; did you mean `object.observables.data_type`?",
+            "unknown field `object.observables.dataType`; did you mean `object.observables.data_type`?",
         ),
-        (Trigger::Any, "object.tags.first", "there is no `object.tags.first`: `object.tags` is a plain value"),
-        (Trigger::Any, "object.title.length", "there is no `object.title.length`: `object.title` is a plain value"),
+        (Trigger::Any, "object.tags.first", "unknown field `object.tags.first`: `object.tags` is a plain value"),
+        (Trigger::Any, "object.title.length", "unknown field `object.title.length`: `object.title` is a plain value"),
         (Trigger::Any, "object..title", "`object..title` has an empty name; write a path such as `object.title`"),
-        (Trigger::Any, "event.body", "there is no `event.body`: `event` is always empty here"),
-        (Trigger::EventReceived, "object.title", "there is no `object`; there are: event, url"),
+        (Trigger::Any, "event.body", "unknown field `event.body`: `event` is always empty here"),
+        (Trigger::EventReceived, "object.title", "unknown field `object`; expected one of: event, url"),
         (
             Trigger::EventQuarantined,
             "event.body",
-            "there is no `event.body`; `event` has: id, source, received_at, content_type, headers, context, error",
+            "unknown field `event.body`; `event` has: id, source, received_at, content_type, headers, context, error",
         ),
-        (Trigger::DestinationDisabled, "object.title", "there is no `object.title`; `object` has: name, reason"),
+        (Trigger::DestinationDisabled, "object.title", "unknown field `object.title`; `object` has: name, reason"),
     ];
     for (trigger, path, expected) in cases {
         assert_eq!(trigger.field(path).unwrap_err().to_string(), expected, "{trigger} {path}");

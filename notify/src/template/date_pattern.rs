@@ -41,10 +41,10 @@ enum Segment {
 
 impl DatePattern {
     /// Parses a pattern such as `yyyy-MM-dd 'at' HH:mm` and its zone: `UTC`, an offset such as `+02:00`, or an English
-    /// locale, which changes nothing.
+    /// locale, which has no effect.
     ///
     /// # Errors
-    /// Returns an error that says what is wrong and what is allowed.
+    /// Returns an error that explains the mistake and lists the allowed values.
     pub fn new(pattern: &str, zone: Option<&str>) -> Result<Self> {
         ensure!(
             (1..=PATTERN_BYTES_MAX).contains(&pattern.len()),

@@ -74,7 +74,7 @@ pub(super) fn markdown(text: &str) -> String {
         }
         escaped.push(character);
         if character == '@' {
-            // Backslashes do not help: mentions are searched after they are removed.
+            // Backslashes have no effect here: chats search for mentions after removing backslashes.
             escaped.push('\u{200b}');
         }
         at_line_start = character == '\n' || (at_line_start && character.is_whitespace());

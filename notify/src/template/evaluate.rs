@@ -13,7 +13,7 @@ const STEPS_MAX: usize = 1_000_000;
 
 /// The start of paths: the message, or the subject of a block.
 #[derive(Clone)]
-pub(super) struct Scope<'a> {
+pub(super) struct ValueScope<'a> {
     pub value: Cow<'a, Value>,
     pub index: usize,
     pub key: Option<String>,
@@ -21,19 +21,19 @@ pub(super) struct Scope<'a> {
 }
 
 /// The scopes around the node that is rendered, with the count of steps.
-pub(super) struct Scopes<'a> {
+pub(super) struct ValueScopes<'a> {
     /// From the message to the innermost block.
-    scopes: Vec<Scope<'a>>,
+    scopes: Vec<ValueScope<'a>>,
     steps: usize,
 }
 
-impl<'a> Scopes<'a> {
+impl<'a> ValueScopes<'a> {
     pub fn new(message: &'a Value) -> Self {
-        let whole = Scope { value: Cow::Borrowed(message), index: 0, key: None, is_last: false };
+        let whole = ValueScope { value: Cow::Borrowed(message), index: 0, key: None, is_last: false };
         Self { scopes: vec![whole], steps: 0 }
     }
 
-    pub fn enter(&mut self, scope: Scope<'a>) {
+    pub fn enter(&mut self, scope: ValueScope<'a>) {
         self.scopes.push(scope);
     }
 
@@ -42,7 +42,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// Returns the scope that is `up` scopes outside of the innermost one.
-    pub fn scope(&self, up: usize) -> Result<&Scope<'a>> {
+    pub fn scope(&self, up: usize) -> Result<&ValueScope<'a>> {
         let index = self.scopes.len().checked_sub(up + 1);
         index.and_then(|index| self.scopes.get(index)).ok_or_else(|| anyhow!("there are fewer scopes than {up}"))
     }
@@ -125,7 +125,7 @@ impl<'a> Scopes<'a> {
     }
 }
 
-impl Scope<'_> {
+impl ValueScope<'_> {
     fn variable(&self, variable: Variable) -> Value {
         let key = || self.key.clone().map(Value::String);
         match variable {

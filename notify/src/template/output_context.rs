@@ -24,7 +24,7 @@ pub enum OutputContext {
 }
 
 impl OutputContext {
-    /// Returns the text of a value, escaped so that it stands for itself.
+    /// Returns the text of a value, escaped so that it has no special meaning.
     pub(super) fn escape(self, text: &str) -> String {
         match self {
             Self::Text => text.to_owned(),

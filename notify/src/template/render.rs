@@ -1,6 +1,6 @@
 //! The rendering of a template's tree.
 
-use super::evaluate::{Scope, Scopes};
+use super::evaluate::{ValueScope, ValueScopes};
 use super::output_context::OutputContext;
 use super::syntax::{Expression, Node};
 use super::values::{is_true, text_of};
@@ -16,14 +16,14 @@ pub(super) const RENDERED_BYTES_MAX: usize = 1_048_576;
 /// # Errors
 /// Returns an error if the text or the rendering becomes too long.
 pub(super) fn render(nodes: &[Node], context: OutputContext, message: &Value) -> Result<String> {
-    let mut renderer = Renderer { context, scopes: Scopes::new(message), output: String::new() };
+    let mut renderer = Renderer { context, scopes: ValueScopes::new(message), output: String::new() };
     renderer.nodes(nodes)?;
     Ok(renderer.output)
 }
 
 struct Renderer<'a> {
     context: OutputContext,
-    scopes: Scopes<'a>,
+    scopes: ValueScopes<'a>,
     output: String,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Renderer<'a> {
                     return self.nodes(otherwise);
                 }
                 let around = self.scopes.scope(0)?.clone();
-                self.within(Scope { value, ..around }, body)
+                self.within(ValueScope { value, ..around }, body)
             }
             Node::Each { list, body, otherwise } => self.each(list, body, otherwise),
         }
@@ -85,12 +85,12 @@ impl<'a> Renderer<'a> {
         let count = items.len();
         for (index, (key, value)) in items.enumerate() {
             self.scopes.step()?;
-            self.within(Scope { value, index, key, is_last: index + 1 == count }, body)?;
+            self.within(ValueScope { value, index, key, is_last: index + 1 == count }, body)?;
         }
         Ok(())
     }
 
-    fn within(&mut self, scope: Scope<'a>, body: &'a [Node]) -> Result<()> {
+    fn within(&mut self, scope: ValueScope<'a>, body: &'a [Node]) -> Result<()> {
         self.scopes.enter(scope);
         let done = self.nodes(body);
         self.scopes.leave();

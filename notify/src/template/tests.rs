@@ -212,35 +212,41 @@ fn invalid_templates_are_refused() {
         let error = Template::new(template, OutputContext::Text, Trigger::Any).unwrap_err().to_string();
         assert_eq!(error, expected, "{template}");
     };
-    text("{{object.titel}}", "there is no `object.titel`; did you mean `object.title`?");
-    text("{{titel}}", "there is no `titel`; there are: object, details, audit, url, event");
-    text("{{event.body}}", "there is no `event.body`: `event` is always empty here");
-    text("{{#if (gt object.sevrity \"low\")}}{{/if}}", "there is no `object.sevrity`; did you mean `object.severity`?");
-    text("{{#unless object.title}}{{else}}{{objct}}{{/unless}}", "there is no `objct`; did you mean `object`?");
+    text("{{object.titel}}", "unknown field `object.titel`; did you mean `object.title`?");
+    text("{{titel}}", "unknown field `titel`; expected one of: object, details, audit, url, event");
+    text("{{event.body}}", "unknown field `event.body`: `event` is always empty here");
+    text(
+        "{{#if (gt object.sevrity \"low\")}}{{/if}}",
+        "unknown field `object.sevrity`; did you mean `object.severity`?",
+    );
+    text("{{#unless object.title}}{{else}}{{objct}}{{/unless}}", "unknown field `objct`; did you mean `object`?");
     text(
         "{{#each object.observables}}{{dataType}}{{/each}}",
-        "there is no `object.observables.dataType`; did you mean `object.observables.data_type`?",
+        "unknown field `object.observables.dataType`; did you mean `object.observables.data_type`?",
     );
     text(
         "{{#each object.tags}}{{../titel}}{{/each}}",
-        "there is no `titel`; there are: object, details, audit, url, event",
+        "unknown field `titel`; expected one of: object, details, audit, url, event",
     );
-    text("{{#each object.tags as |t|}}{{t.x}}{{/each}}", "there is no `object.tags.x`: `object.tags` is a plain value");
+    text(
+        "{{#each object.tags as |t|}}{{t.x}}{{/each}}",
+        "unknown field `object.tags.x`: `object.tags` is a plain value",
+    );
     text(
         "{{#with object.plugin}}{{nam}}{{/with}}",
-        "there is no `object.plugin.nam`; did you mean `object.plugin.name`?",
+        "unknown field `object.plugin.nam`; did you mean `object.plugin.name`?",
     );
     text("{{#each object.title}}{{/each}}", "`object.title` is not a list");
     text(
         "{{object.observables.value}}",
-        "there is no `object.observables.value`: `object.observables` is a list; take one element by \
-         its index, `object.observables.0`, or each of them by `{{#each object.observables}}`",
+        "unknown field `object.observables.value`: `object.observables` is a list; use one element by \
+         its index, `object.observables.0`, or all elements with `{{#each object.observables}}`",
     );
     text("{{../object.title}}", "`../object.title` leads out of the template: there are fewer blocks around it");
     text("{{@index}}", "`@index` has a value only within `{{#each}}`");
     text(
         "{{#each object.tags}}{{@place}}{{/each}}",
-        "there is no `@place`; there are: @index, @key, @first, @last, @root",
+        "unknown variable `@place`; expected one of: @index, @key, @first, @last, @root",
     );
     text(
         "{{{object.title}}}",
@@ -252,10 +258,10 @@ fn invalid_templates_are_refused() {
     );
     text("{{> other}}", "partials (`{{> ...}}`) are not supported: a template is one text");
     text("{{#*inline \"x\"}}{{/inline}}", "decorators (`{{*...}}`) are not supported");
-    text("{{sevrityLabel object.severity}}", "there is no helper `sevrityLabel`; did you mean `severityLabel`?");
+    text("{{sevrityLabel object.severity}}", "unknown helper `sevrityLabel`; did you mean `severityLabel`?");
     text(
         "{{#log object.title}}{{/log}}",
-        "there is no helper `log`; there are: if, unless, each, with, eq, ne, gt, gte, lt, \
+        "unknown helper `log`; expected one of: if, unless, each, with, eq, ne, gt, gte, lt, \
          lte, and, or, not, lookup, len, default, join, json, urlencode, severityLabel, tlpLabel, dateFormat",
     );
     text("{{#json object.title}}{{/json}}", "`json` is not a block; write it without `#`");
@@ -294,7 +300,7 @@ fn invalid_templates_are_refused() {
     text("{{dateFormat object.title \"yyyy\"}}", "`object.title` is not a time");
     text("{{join object.title \",\"}}", "`object.title` is not a list to join");
     text("{{json object.title x=1}}", "`json` takes no named parameters");
-    text("{{lookup object \"titel\"}}", "there is no `object.titel`; did you mean `object.title`?");
+    text("{{lookup object \"titel\"}}", "unknown field `object.titel`; did you mean `object.title`?");
     text(&"x".repeat(TEMPLATE_BYTES_MAX + 1), "a template has at most 65536 bytes; this one has 65537");
     text(&"{{#if url}}".repeat(50_000 / 11), "blocks can be nested at most 16 deep");
     text(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// Returns the value at a path; a missing one is null. Borrowed values stay borrowed.
+/// Returns the value at a path; null if it is missing. Borrowed values stay borrowed.
 pub(super) fn find<'a>(value: &Cow<'a, Value>, names: &[String]) -> Cow<'a, Value> {
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(descend(value, names)),

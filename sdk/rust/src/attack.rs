@@ -1,6 +1,10 @@
-//! MITRE ATT&CK: the ids of tactics and techniques.
+//! MITRE ATT&CK: the ids of tactics and techniques, and their names.
 
 use crate::{Incident, Technique};
+use std::cmp::Ordering;
+
+/// Sorted lines of a technique's name, as letters and digits, and its id, after comments that begin with `#`.
+const TECHNIQUES: &str = include_str!("attack/techniques.txt");
 
 /// The tactics of ATT&CK for Enterprise with their ids.
 const TACTICS: [(&str, &str); 14] = [
@@ -27,6 +31,28 @@ pub fn tactic_id(name: &str) -> Option<&'static str> {
     TACTICS.iter().find(|(known, _)| is(known)).map(|(_, id)| *id)
 }
 
+/// Returns the id of a technique by name, ignoring case and separators: `PowerShell`, `Command and Scripting Interpreter:
+/// PowerShell` and `power-shell` are `T1059.001`. Returns none for other text and for names that several techniques
+/// share, such as `Local Account`.
+pub fn technique_id(name: &str) -> Option<&'static str> {
+    let name = name.rsplit(": ").next().unwrap_or(name);
+    let is_sign = |letter: &char| letter.is_ascii_alphanumeric();
+    let key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
+    let (mut start, mut end) = (0, TECHNIQUES.len());
+    while start < end {
+        let middle = start + (end - start) / 2;
+        let line_start = TECHNIQUES[..middle].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = TECHNIQUES[middle..].find('\n').map_or(TECHNIQUES.len(), |newline| middle + newline);
+        let (known, id) = TECHNIQUES[line_start..line_end].split_once(' ').unwrap_or_default();
+        match known.cmp(&key) {
+            Ordering::Less => start = line_end + 1,
+            Ordering::Greater => end = line_start,
+            Ordering::Equal => return Some(id),
+        }
+    }
+    None
+}
+
 fn letters(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|letter| !"-_ ".contains(*letter)).map(|letter| letter.to_ascii_lowercase())
 }
@@ -42,6 +68,21 @@ impl Incident {
             }
         }
     }
+
+    /// Adds the ATT&CK ids of a technique: those in `id` or, if there is none, the one of `name`. If neither is known,
+    /// adds the id of the tactic, unless the incident has a technique of this tactic.
+    pub fn attack_named(&mut self, id: Option<&str>, name: Option<&str>, tactic: Option<&str>) {
+        if let Some(id) = id.filter(|id| has_attack_id(id)).or_else(|| technique_id(name?)) {
+            return self.attack(id, tactic);
+        }
+        if !self.techniques.iter().any(|known| known.tactic.as_deref() == tactic) {
+            self.attack(tactic.and_then(tactic_id).unwrap_or_default(), None);
+        }
+    }
+}
+
+fn has_attack_id(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|word| is_attack_id(word.trim_matches('.')))
 }
 
 /// Returns whether `id` is `T` and four digits, with or without `.` and three more, or `TA` and four digits.
@@ -67,6 +108,30 @@ mod tests {
         incident.attack("CST0006 T12 T12345 TA001 T1059.1 AT1059", None);
         let ids: Vec<&str> = incident.techniques.iter().map(|technique| technique.id.as_str()).collect();
         assert_eq!(ids, ["T1218.010", "T1090", "TA0043", "T1595"]);
+    }
+
+    #[test]
+    fn names_of_techniques_are_found_in_any_spelling() {
+        for name in ["PowerShell", "Command and Scripting Interpreter: PowerShell", "power-shell"] {
+            assert_eq!(technique_id(name), Some("T1059.001"), "{name}");
+        }
+        assert_eq!((technique_id("Local Account"), technique_id("#"), technique_id("")), (None, None, None));
+        for (name, id) in
+            TECHNIQUES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
+        {
+            assert_eq!(technique_id(name), Some(id), "{name}");
+        }
+    }
+
+    #[test]
+    fn techniques_without_an_id_are_found_by_name_and_others_by_tactic() {
+        let mut incident = Incident::new("x");
+        incident.attack_named(Some("T1204"), Some("PowerShell"), Some("Execution"));
+        incident.attack_named(Some("CST0007"), Some("Kerberoasting"), Some("Credential Access"));
+        incident.attack_named(None, Some("Sensor-based ML"), Some("Impact"));
+        incident.attack_named(None, Some("Intelligence Indicator"), Some("Execution"));
+        let ids: Vec<&str> = incident.techniques.iter().map(|technique| technique.id.as_str()).collect();
+        assert_eq!(ids, ["T1204", "T1558.003", "TA0040"]);
     }
 
     #[test]

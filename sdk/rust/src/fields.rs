@@ -1,8 +1,10 @@
 //! A payload as a list of dotted paths.
 
+use crate::key::Key;
 use crate::text::present;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 /// A JSON object as a flat list of dotted paths and scalars.
@@ -10,13 +12,25 @@ use std::fmt;
 /// Some vendors write the same field nested, dotted or in an array: `{"host": {"name": "a"}}`, `{"host.name": "a"}` and
 /// `{"host": [{"name": ["a"]}]}` all contain `host.name` = `a`. The values treated as absent are those of
 /// [`Text`](crate::Text).
+///
+/// The fields remember which of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields<'a>(Vec<(String, Cow<'a, str>)>);
+pub struct Fields<'a>(Vec<Field<'a>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field<'a> {
+    path: String,
+    value: Cow<'a, str>,
+    is_read: Cell<bool>,
+}
 
 impl Fields<'_> {
-    /// Returns the present values at `path`, in the payload's order.
+    /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(name, _)| name == path.as_ref()).filter_map(|(_, value)| present(value))
+        self.0.iter().filter(move |field| field.path == path.as_ref()).filter_map(|field| {
+            field.is_read.set(true);
+            present(&field.value)
+        })
     }
 
     /// Returns the first present value at the first of `paths` that has one.
@@ -26,26 +40,35 @@ impl Fields<'_> {
 
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), present(value)?)))
+        self.0.iter().filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
+    }
+
+    /// Returns the paths with present values that were not read, in the payload's order.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unread = self.0.iter().filter(|field| !field.is_read.get());
+        unread.filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = Vec::new();
-        deserializer.deserialize_map(Flatten { path: &mut String::new(), fields: &mut fields })?;
+        let flatten = Flatten { path: &mut String::new(), fields: &mut fields, keys: &mut Vec::new() };
+        deserializer.deserialize_map(flatten)?;
         Ok(Self(fields))
     }
 }
 
 struct Flatten<'f, 'de> {
     path: &'f mut String,
-    fields: &'f mut Vec<(String, Cow<'de, str>)>,
+    fields: &'f mut Vec<Field<'de>>,
+    /// Hashes of the keys of the objects around this value.
+    keys: &'f mut Vec<u64>,
 }
 
 impl<'de> Flatten<'_, 'de> {
     fn push(self, value: Cow<'de, str>) {
-        self.fields.push((self.path.clone(), value));
+        self.fields.push(Field { path: self.path.clone(), value, is_read: Cell::new(false) });
     }
 }
 
@@ -99,22 +122,41 @@ impl<'de> Visitor<'de> for Flatten<'_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while elements.next_element_seed(Flatten { path: self.path, fields: self.fields })?.is_some() {}
+        while elements.next_element_seed(Flatten { path: self.path, fields: self.fields, keys: self.keys })?.is_some() {
+        }
         Ok(())
     }
 
+    /// Rejects an object with a repeated key: the repaired payload has its last value only.
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let parent = self.path.len();
-        while let Some(name) = entries.next_key::<Cow<'de, str>>()? {
+        let first = self.keys.len();
+        while let Some(Key(name)) = entries.next_key()? {
+            self.keys.push(hash(name.as_bytes()));
             if parent > 0 {
                 self.path.push('.');
             }
             self.path.push_str(&name);
-            entries.next_value_seed(Flatten { path: self.path, fields: self.fields })?;
+            entries.next_value_seed(Flatten { path: self.path, fields: self.fields, keys: self.keys })?;
             self.path.truncate(parent);
         }
+        let keys = &mut self.keys[first..];
+        keys.sort_unstable();
+        if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(A::Error::custom(format_args!("a repeated key in `{}`", self.path)));
+        }
+        self.keys.truncate(first);
         Ok(())
     }
+}
+
+/// Returns a hash that is fast for short keys. A collision costs time only.
+fn hash(key: &[u8]) -> u64 {
+    key.chunks(8).fold(key.len() as u64, |hash, chunk| {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        (hash.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    })
 }
 
 #[cfg(test)]
@@ -132,5 +174,21 @@ mod tests {
         assert_eq!(fields.all("host.ip").collect::<Vec<_>>(), ["10.0.0.2", "7"]);
         assert_eq!(fields.first(&["none", "threat.technique.id"]), Some("T1098"));
         assert!(serde_json::from_str::<Fields>("[]").is_err());
+    }
+
+    #[test]
+    fn repeated_keys_of_one_object_are_rejected() {
+        for repeated in [r#"{"a": 1, "b": 2, "a": 3}"#, r#"{"x": [{"kibana.alert.uuid": 1, "kibana.alert.uuid": 1}]}"#]
+        {
+            assert!(serde_json::from_str::<Fields>(repeated).is_err(), "{repeated}");
+        }
+        assert!(serde_json::from_str::<Fields>(r#"{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}"#).is_ok());
+    }
+
+    #[test]
+    fn fields_remember_which_of_them_were_read() {
+        let fields: Fields = serde_json::from_str(r#"{"a": 1, "b": 2, "c": "N/A"}"#).unwrap();
+        assert_eq!(fields.first(&["a"]), Some("1"));
+        assert_eq!(fields.unread().collect::<Vec<_>>(), [("b", "2")]);
     }
 }

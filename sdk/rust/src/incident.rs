@@ -1,23 +1,31 @@
 //! Methods of the records that a mapper returns.
 
+use crate::reading::{excerpt, problem};
 use crate::text::present;
-use crate::{Field, Incident, Observable, Outcome, Severity};
-use serde::Serialize;
-use serde::de::IgnoredAny;
+use crate::{Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The host's limits, see `wit/plugin.wit`.
+const SOURCE_REF_BYTES_MAX: usize = 512;
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
 /// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
 
 impl Incident {
-    /// Returns an incident with the vendor's id and no other values.
+    /// Returns an incident with the vendor's id and no other values. An id over the host's limit of 512 bytes is
+    /// shortened, with a digest of the whole, and reported as a problem.
     pub fn new(source_ref: impl Into<String>) -> Self {
+        let mut source_ref = source_ref.into();
+        if source_ref.len() > SOURCE_REF_BYTES_MAX {
+            problem(format!("the id `{}` has {} bytes and is shortened", excerpt(&source_ref), source_ref.len()));
+            let digest = fingerprint([source_ref.as_str()]);
+            source_ref.truncate(source_ref.floor_char_boundary(SOURCE_REF_BYTES_MAX - digest.len()));
+            source_ref += &digest;
+        }
         Self {
-            source_ref: source_ref.into(),
+            source_ref,
             title: None,
             description: None,
             category: None,
@@ -54,9 +62,11 @@ impl Incident {
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are stored in lower
-    /// case.
+    /// case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
+        let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
+        let data_type = if is_name && value.parse::<IpAddr>().is_ok() { "ip" } else { data_type };
         let value = match data_type {
             "ip" if !is_meaningful_ip(value) => return None,
             "hash" if !is_meaningful_hash(value) => return None,
@@ -82,23 +92,6 @@ impl Incident {
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
-    }
-
-    /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
-    /// digits, remains text.
-    pub fn detail(&mut self, name: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
-        match serde_json::from_str::<IgnoredAny>(value) {
-            Ok(_) => self.detail_json(name, &value),
-            Err(_) => self.details.push(Field { name: name.to_owned(), value: value.to_owned() }),
-        }
-    }
-
-    /// Adds a vendor's field of any type, as JSON.
-    pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
-        if let Ok(value) = serde_json::to_string(value) {
-            self.details.push(Field { name: name.to_owned(), value });
-        }
     }
 }
 
@@ -198,9 +191,11 @@ mod tests {
         for user in ["NT AUTHORITY\\SYSTEM", "system", "NT AUTHORITY\\NETWORK SERVICE", "CORP\\", "N/A", "CORP\\ann"] {
             incident.observe("user-account", Some(user), "");
         }
+        incident.observe("domain", Some("198.51.100.4"), "");
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
         let md5 = "ab".repeat(16);
-        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann"]);
+        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
+        assert_eq!(incident.observables[5].data_type, "ip");
     }
 
     #[test]
@@ -213,14 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn details_keep_their_type() {
-        let mut incident = Incident::new("x");
-        incident.detail("id", Some("12345678901234567890123"));
-        incident.detail("command", Some("\"a.exe\""));
-        incident.detail("words", Some("plain"));
-        incident.detail_json("list", &[1, 2]);
-        let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
-        assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
+    fn long_ids_are_shortened_and_remain_different() {
+        let [one, other] = ["1", "2"].map(|end| Incident::new("é".repeat(300) + end).source_ref);
+        assert!(one.len() <= 512 && one != other && one.starts_with(&"é".repeat(200)));
     }
 
     #[test]

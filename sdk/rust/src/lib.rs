@@ -65,11 +65,22 @@
 //! such as a tag outside 1 to 128 bytes, costs that value and makes a problem; a `source_ref` outside 1 to 512 bytes costs
 //! the incident. [`Incident::set_title`] and [`Incident::tag`] truncate.
 //!
+//! # Faulty payloads
+//!
+//! A part of a payload that is wrong costs that part, is reported in the outcome's `problems`, and costs nothing else.
+//! Mappers get this from the types: [`Text`], [`List`], [`Part`] and [`Fields`] leave out a value of another type,
+//! [`timestamp`] leaves out an impossible time. If the body is not JSON as the standard has it, [`map`] repairs it and
+//! calls the mapper again: half a surrogate pair becomes U+FFFD, of repeated keys the last counts, of several JSON values
+//! or of a list in one body each is mapped, values nested deeper than 64 levels become text. Use [`json`] and
+//! [`json_list`] for JSON inside texts, [`problem`] for parts that a mapper itself finds wrong, and
+//! [`Incident::keep_unread`] or [`Incident::keep_rest`] for the fields that it does not read.
+//!
 //! # Errors
 //!
 //! Return [`MappingError::Unsupported`] for payloads of another kind: if the source has several mappers, the host calls
 //! the next one. Return [`MappingError::Malformed`] for broken payloads of the right kind. The sender sees the text.
-//! After either error, and after a panic, the host keeps the event in quarantine.
+//! After either error, and after a panic, the host keeps the event in quarantine. A panic's message, file and line are
+//! written to the plugin's log.
 //!
 //! # Memory
 //!
@@ -80,14 +91,21 @@ mod allocator;
 pub mod attack;
 #[doc(hidden)]
 pub mod bindings;
+mod details;
 mod digest;
 mod fields;
 mod incident;
+mod key;
 mod list;
 mod names;
 pub mod notifier;
+mod panic;
+mod part;
 mod payload;
 pub mod playbook;
+mod reading;
+mod repair;
+mod rest;
 pub mod stix;
 pub mod testing;
 mod text;
@@ -99,11 +117,17 @@ pub use bindings::types::{
 pub use digest::fingerprint;
 pub use fields::Fields;
 pub use list::List;
-pub use text::{Text, sentence};
-pub use time::timestamp;
+pub use names::Scale;
+pub use part::Part;
+pub use reading::{json, json_list, map, problem};
+pub use rest::WithRest;
+pub use text::{Text, present, sentence};
+pub use time::{is_timestamp, timestamp};
 
 #[doc(hidden)]
 pub use allocator::BumpAllocator;
+#[doc(hidden)]
+pub use panic::report_panics;
 
 /// Maps the payloads of one vendor to incidents.
 pub trait Mapper {
@@ -146,10 +170,12 @@ macro_rules! export {
             struct Plugin;
             impl $crate::bindings::mapper::Guest for Plugin {
                 fn describe() -> $crate::Description {
+                    $crate::report_panics();
                     <$mapper as $crate::Mapper>::describe()
                 }
                 fn to_incidents(event: $crate::Event) -> Result<$crate::Outcome, $crate::MappingError> {
-                    <$mapper as $crate::Mapper>::map(&event)
+                    $crate::report_panics();
+                    $crate::map::<$mapper>(&event)
                 }
             }
             $crate::__export_plugin!(Plugin, mapper);

@@ -1,7 +1,10 @@
 //! A list in any form that vendors use.
 
+use crate::reading;
+use crate::text::present;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -9,7 +12,7 @@ use std::ops::Deref;
 /// A list in any form that vendors use: an array, a single element without an array, `null` or empty text.
 ///
 /// Use `List<Text>` for scalars and `List<T>` for objects. A missing field is an empty list, without
-/// `#[serde(default)]`.
+/// `#[serde(default)]`. An element of another type than `T` is left out and reported as a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(Vec<T>);
 
@@ -38,7 +41,19 @@ impl<'l, T> IntoIterator for &'l List<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_option(ListVisitor(PhantomData)).map(Self)
+        if !reading::is_lenient() {
+            return deserializer.deserialize_option(ListVisitor(PhantomData)).map(Self);
+        }
+        let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
+        Ok(Self(raw.map(lenient).unwrap_or_default()))
+    }
+}
+
+fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
+    match serde_json::from_str::<Vec<Option<&'de RawValue>>>(raw.get()) {
+        Ok(elements) => elements.into_iter().flatten().filter_map(reading::part).collect(),
+        Err(_) if serde_json::from_str(raw.get()).is_ok_and(|text: String| present(&text).is_none()) => Vec::new(),
+        Err(_) => reading::part(raw).into_iter().collect(),
     }
 }
 
@@ -76,14 +91,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        match crate::text::present(text) {
+        match present(text) {
             Some(text) => Ok(vec![T::deserialize(BorrowedStrDeserializer::new(text))?]),
             None => Ok(Vec::new()),
         }
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        match crate::text::present(text) {
+        match present(text) {
             Some(text) => Ok(vec![T::deserialize(text.into_deserializer())?]),
             None => Ok(Vec::new()),
         }

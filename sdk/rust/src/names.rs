@@ -3,17 +3,31 @@
 use crate::{Severity, State, Tlp};
 
 impl Severity {
-    /// Parses vendors' common names of the five severities, such as `info`, `Low` or `WARNING`, ignoring case. Returns
-    /// none for other text.
+    /// Parses vendors' common names of the five severities, such as `info`, `Low` or `1 - WARNING`, ignoring case and
+    /// numbers around the name. Returns none for other text.
     pub fn parse(name: &str) -> Option<Self> {
+        let name = name.trim_matches(|sign: char| !sign.is_alphabetic());
         let severities: [(Self, &[&str]); 5] = [
-            (Self::Informational, &["informational", "information", "info", "debug", "notice"]),
+            (Self::Informational, &["informational", "information", "info", "informative", "debug", "notice"]),
             (Self::Low, &["low", "minor"]),
             (Self::Medium, &["medium", "moderate", "warning", "warn"]),
             (Self::High, &["high", "error", "major", "severe"]),
-            (Self::Critical, &["critical", "crit", "emergency", "fatal"]),
+            (Self::Critical, &["critical", "crit", "very high", "emergency", "emerg", "fatal"]),
         ];
         severities.iter().find(|(_, names)| is_one_of(name, names)).map(|(severity, _)| *severity)
+    }
+
+    /// Converts a number on a vendor's scale. Returns none if it is outside the scale.
+    pub fn on_scale(scale: Scale, number: f64) -> Option<Self> {
+        let (least, greatest, steps) = match scale {
+            Scale::Five => (1.0, 5.0, [2.0, 3.0, 4.0, 5.0]),
+            Scale::Ten => (0.0, 10.0, [1.0, 4.0, 7.0, 9.0]),
+            Scale::Sixteen => (0.0, 16.0, [4.0, 7.0, 12.0, 15.0]),
+            Scale::Hundred => (0.0, 100.0, [20.0, 40.0, 60.0, 80.0]),
+        };
+        let severities = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+        let is_on_scale = (least..=greatest).contains(&number);
+        is_on_scale.then(|| severities[steps.iter().filter(|step| number >= **step).count()])
     }
 
     /// Returns the name in `wit/plugin.wit`: `informational`, `low`, `medium`, `high` or `critical`.
@@ -26,6 +40,19 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+}
+
+/// A vendor's scale of severities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// 1 to 5: informational to critical.
+    Five,
+    /// 0 to 10, like CVSS and GuardDuty: from 1 low, from 4 medium, from 7 high, from 9 critical.
+    Ten,
+    /// 0 to 16, like Wazuh: from 4 low, from 7 medium, from 12 high, from 15 critical.
+    Sixteen,
+    /// 0 to 100: from 20 low, from 40 medium, from 60 high, from 80 critical.
+    Hundred,
 }
 
 impl State {
@@ -71,12 +98,30 @@ mod tests {
 
     #[test]
     fn vendors_names_are_parsed_ignoring_case() {
-        let severities = ["info", " Low ", "WARNING", "major", "Fatal", "sev-1", ""].map(Severity::parse);
+        let severities = ["info", " Low ", "2 - WARNING", "major", "Fatal", "sev-1", ""].map(Severity::parse);
         let names = severities.map(|severity| severity.map(Severity::name));
         assert_eq!(
             names,
             [Some("informational"), Some("low"), Some("medium"), Some("high"), Some("critical"), None, None]
         );
+    }
+
+    #[test]
+    fn numbers_are_converted_by_their_scale() {
+        let cases = [
+            (Scale::Five, [1.0, 2.0, 3.0, 4.0, 5.0]),
+            (Scale::Ten, [0.0, 3.9, 4.0, 8.9, 9.0]),
+            (Scale::Sixteen, [3.0, 6.0, 11.0, 14.0, 16.0]),
+            (Scale::Hundred, [19.0, 20.0, 59.0, 60.0, 80.0]),
+        ];
+        for (scale, numbers) in cases {
+            let names = numbers.map(|number| Severity::on_scale(scale, number).map(Severity::name));
+            let all = ["informational", "low", "medium", "high", "critical"].map(Some);
+            assert_eq!(names, all, "{scale:?}");
+        }
+        for number in [-1.0, 101.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Severity::on_scale(Scale::Hundred, number), None, "{number}");
+        }
     }
 
     #[test]

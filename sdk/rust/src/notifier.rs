@@ -53,11 +53,13 @@ macro_rules! export_notifier {
             struct Plugin;
             impl $crate::bindings::notifier::Guest for Plugin {
                 fn describe() -> $crate::Description {
+                    $crate::report_panics();
                     <$notifier as $crate::notifier::Notifier>::describe()
                 }
                 fn render(
                     notification: $crate::notifier::Notification,
                 ) -> Result<Option<$crate::notifier::HttpRequest>, String> {
+                    $crate::report_panics();
                     <$notifier as $crate::notifier::Notifier>::render(&notification)
                 }
             }

@@ -1,5 +1,6 @@
 //! Methods of [`Event`], the argument of a mapper.
 
+use crate::reading::fault;
 use crate::{Event, Field, MappingError};
 use serde::Deserialize;
 
@@ -20,6 +21,9 @@ impl Event {
 
     /// Parses the body as JSON. `expected` names the expected payload in error texts.
     ///
+    /// The body may begin with a byte order mark. Faults in it need no attention: after an error, [`map`](crate::map)
+    /// repairs the body and calls the mapper again for each JSON value in it.
+    ///
     /// # Errors
     /// Returns [`MappingError::Malformed`] if the body is not JSON, and [`MappingError::Unsupported`] if the JSON does
     /// not have the shape of `T`.
@@ -28,6 +32,7 @@ impl Event {
         // Checking UTF-8 once is faster than checking each string, as `from_slice` does.
         let read = std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
         read.map_err(|error| {
+            fault();
             if error.is_data() {
                 MappingError::Unsupported(format!("expected {expected}: {error}"))
             } else {

@@ -58,9 +58,11 @@ macro_rules! export_playbook {
             struct Plugin;
             impl $crate::bindings::playbook::Guest for Plugin {
                 fn describe() -> $crate::Description {
+                    $crate::report_panics();
                     <$playbook as $crate::playbook::Playbook>::describe()
                 }
                 fn triage(incident: $crate::playbook::StoredIncident) -> Result<Vec<$crate::playbook::Action>, String> {
+                    $crate::report_panics();
                     <$playbook as $crate::playbook::Playbook>::triage(&incident)
                 }
             }

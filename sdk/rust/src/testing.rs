@@ -24,7 +24,7 @@ pub fn check<M: Mapper>(directory: impl AsRef<Path>) {
     check_files(directory.as_ref(), |payload, body| {
         let request = Request::of(payload);
         let event = Event { headers: fields(request.headers), context: fields(request.context), ..Event::new(body) };
-        outcome_json(&M::map(&event))
+        outcome_json(&crate::map::<M>(&event))
     });
 }
 
@@ -103,7 +103,7 @@ pub fn check_rejects_invalid<M: Mapper>() {
     let others =
         ["", "null", "true", "7", "\"text\"", "[]", "[1]", "{}", "{\"a\"", "\u{0}", "<xml/>"].map(String::from);
     for body in others.into_iter().chain(nested) {
-        let outcome = M::map(&Event::new(body.as_bytes()));
+        let outcome = crate::map::<M>(&Event::new(body.as_bytes()));
         assert!(outcome.is_err(), "{:.40} maps to {:#}", body, outcome_json(&outcome));
     }
 }

@@ -1,13 +1,17 @@
 //! A scalar in any form that vendors use.
 
+use crate::reading;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
 /// A scalar of a payload as text: a string, a number, a boolean, or the first element of an array.
 ///
-/// Vendors write absent values in many ways. `null`, an empty or blank string, the strings `N/A`, `null` and `-`, an
-/// empty array and an object are all treated as absent. So is a missing field, without `#[serde(default)]`.
+/// Vendors write absent values in many ways. `null`, an empty or blank string, the strings `N/A`, `none`, `null`,
+/// `unknown`, `-` and the like, an empty array and an empty object are all treated as absent. So is a missing field,
+/// without `#[serde(default)]`. Another object is left out and reported as a problem, and so are further elements of an
+/// array. Integers keep all their digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(
     /// Trimmed; empty if absent.
@@ -42,11 +46,29 @@ impl<'a> From<&'a str> for Text<'a> {
     }
 }
 
+/// The words for absent values, in lower case.
+const ABSENT: [&str; 14] = [
+    "",
+    "-",
+    "--",
+    "---",
+    "n/a",
+    "<na>",
+    "null",
+    "(null)",
+    "none",
+    "nil",
+    "unknown",
+    "undefined",
+    "not available",
+    "notavailable",
+];
+
 /// Returns `text` without surrounding white space, or none if it stands for an absent value.
-pub(crate) fn present(text: &str) -> Option<&str> {
+pub fn present(text: &str) -> Option<&str> {
     let text = text.trim();
-    let absent = matches!(text, "" | "-") || text.eq_ignore_ascii_case("n/a") || text.eq_ignore_ascii_case("null");
-    (!absent).then_some(text)
+    let is_absent = text.len() <= 13 && ABSENT.iter().any(|absent| absent.eq_ignore_ascii_case(text));
+    (!is_absent).then_some(text)
 }
 
 /// Returns a vendor's identifier as a title: `login_failed` and `LoginFailed` become `Login failed`.
@@ -69,9 +91,28 @@ pub fn sentence(name: &str) -> String {
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // As an option, because serde accepts missing fields only for options.
-        deserializer.deserialize_option(TextVisitor).map(Self)
+        if !reading::is_lenient() {
+            return deserializer.deserialize_option(TextVisitor).map(Self);
+        }
+        let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
+        Ok(Self(raw.map(|raw| lenient(raw.get())).unwrap_or_default()))
     }
 }
+
+fn lenient(json: &str) -> Cow<'_, str> {
+    if json.starts_with('{') && json != "{}" {
+        reading::wrong_part(json, "expected a text, found an object");
+        return Cow::default();
+    }
+    let count = serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len());
+    if count > 1 {
+        reading::problem(format!("of the {count} values in `{}`, only the first is read", reading::name_of(json)));
+    }
+    serde_json::Deserializer::from_str(json).deserialize_any(TextVisitor).unwrap_or_default()
+}
+
+/// Numbers below are exact in 64-bit floating point.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 struct TextVisitor;
 
@@ -111,6 +152,10 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        if value.abs() >= EXACT_MAX {
+            // The repaired payload has the digits of the integer.
+            reading::fault();
+        }
         Ok(Cow::Owned(value.to_string()))
     }
 
@@ -120,12 +165,16 @@ impl<'de> Visitor<'de> for TextVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let first: Option<Text<'de>> = elements.next_element()?;
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            reading::fault();
+        }
         Ok(first.map_or(Cow::Borrowed(""), |text| text.0))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            reading::fault();
+        }
         Ok(Cow::Borrowed(""))
     }
 }

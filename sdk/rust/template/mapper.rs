@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 struct Acme;
 
-/// The fields of an alert. Missing fields, null and values of other types are treated as absent.
+/// The fields of an alert. Missing fields and null are absent; values of other types are left out and reported.
 #[derive(Deserialize)]
 struct Alert<'a> {
     #[serde(borrow)]

@@ -21,7 +21,7 @@ pub(super) struct Change<'a> {
 impl<T: Tx> Ledger<'_, T> {
     /// Appends an audit entry and its deliveries. Returns the key of the entry.
     pub(super) fn append(&mut self, row: &IncidentRow, change: &Change) -> Result<i64> {
-        // In this order, so that no entry's id is older than its time.
+        // The time is taken before the id, so that no entry's id is older than its time.
         let (at, id) = (self.clock.now_ms(), self.clock.new_id());
         self.changed.newest_audit = Some(id);
         self.rows.add_audit(&NewAuditEntry {
@@ -36,7 +36,7 @@ impl<T: Tx> Ledger<'_, T> {
         let outbound = self.outbound.clone();
         let subject =
             Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
-        for destination in outbound.destinations.iter().filter(|destination| destination.receives_all) {
+        for destination in outbound.destinations.iter().filter(|destination| destination.gets_all_changes) {
             self.enqueue(destination, subject, None)?;
         }
         let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));
@@ -45,7 +45,7 @@ impl<T: Tx> Ledger<'_, T> {
             let message = match &message {
                 Some(message) => message,
                 None => {
-                    let object = to_raw_value(&row.view())?;
+                    let object = to_raw_value(&row.shown())?;
                     let details = change.details.map(to_raw_value).transpose()?;
                     let request_id = change.request_id.to_owned();
                     let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;

@@ -16,7 +16,7 @@ impl<T: Tx> Ledger<'_, T> {
     }
 
     /// Records events of a source and the position after them. A position with another start than the stored one is
-    /// dropped: the source was configured anew meanwhile.
+    /// dropped, because the configuration of the source changed in the meantime.
     pub fn record_pulled(
         &mut self,
         source: &str,

@@ -82,15 +82,15 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(())
     }
 
-    /// Makes a dead or pending delivery due now, also when an earlier one blocks it. Returns its destination, or the
-    /// reason why nothing was changed; `None` if there is no such delivery.
+    /// Makes a dead or pending delivery due now, even if an earlier delivery blocks it. Returns its destination, or the
+    /// reason why nothing was changed; `None` if the delivery does not exist.
     pub fn retry_delivery(&mut self, id: Uuid) -> Result<Option<Result<String, String>>> {
         let Some((destination, status)) = self.rows.find_delivery(id)? else { return Ok(None) };
         if status == DeliveryStatus::Delivered {
-            return Ok(Some(Err("it was delivered".into())));
+            return Ok(Some(Err("it was already delivered".into())));
         }
         if self.outbound.destination(&destination).is_none() {
-            return Ok(Some(Err(format!("destination `{destination}` is not configured any more"))));
+            return Ok(Some(Err(format!("destination `{destination}` is no longer configured"))));
         }
         self.rows.set_pending(row_key(id), Some(self.clock.now_ms()))?;
         self.changed.deliveries = true;

@@ -11,14 +11,14 @@ impl<T: Tx> Ledger<'_, T> {
     /// Replaces the destinations and notifications.
     pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
         let mut states = Vec::with_capacity(destinations.len());
-        for DestinationRow { name, fingerprint, receives_all, is_ordered } in destinations {
+        for DestinationRow { name, fingerprint, gets_all_changes, is_ordered } in destinations {
             let health = self.rows.find_destination(name, fingerprint)?.unwrap_or_default();
             self.rows.put_destination(name, fingerprint, &health)?;
             self.rows.order_pending(name, *is_ordered)?;
             let DestinationHealth { failing_since, disabled } = health;
             states.push(DestinationState {
                 name: name.clone(),
-                receives_all: *receives_all,
+                gets_all_changes: *gets_all_changes,
                 is_ordered: *is_ordered,
                 failing_since,
                 disabled,
@@ -58,14 +58,14 @@ impl<T: Tx> Ledger<'_, T> {
     /// number.
     pub fn give_up(&mut self, name: &str) -> Result<usize> {
         let reason = match self.outbound.destination(name).map(|state| &state.disabled) {
-            None => "its destination is not configured any more",
+            None => "the destination is no longer configured",
             Some(Some(reason)) => reason,
             Some(None) => return Ok(0),
         };
         self.rows.kill_pending(name, reason, ROWS_PER_WRITE)
     }
 
-    /// Disables a destination and queues the notifications about that. Its pending deliveries stay.
+    /// Disables a destination and queues the notifications about that. Its pending deliveries are kept.
     pub fn disable_destination(&mut self, name: &str, reason: &str) -> Result<()> {
         let state = self.outbound.destination(name);
         if state.is_none_or(|state| state.disabled.is_some()) {
@@ -85,7 +85,8 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Some(was_disabled))
     }
 
-    /// Records since when a source is silent and queues the notifications about that, or records that it sends again.
+    /// Records the start of a source's silence and queues the notifications about it, or records the end of the
+    /// silence.
     pub fn set_silent(&mut self, source: &str, since: Option<i64>, message: &Value) -> Result<()> {
         self.rows.set_silent(source, since)?;
         match since {

@@ -4,9 +4,8 @@ use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Event, EventState, EventStatus, Failure, Mapped, Origin, Reading, Verdict};
+use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict};
 use hookmill_notify::{Rule, Trigger, about_event};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 impl<T: Tx> Ledger<'_, T> {
@@ -25,7 +24,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Recorded { state, duplicate: false })
     }
 
-    /// Records the result of mapping a stored event again. Returns `None` if its status is not `was` any more.
+    /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
     pub fn record_again(&mut self, mapped: &Mapped, was: EventStatus, attempt: u32) -> Result<Option<Recorded>> {
         if self.rows.event_status(mapped.event.id)? != Some(was) {
             return Ok(None);
@@ -49,11 +48,11 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(RecordDryRun { state, incidents, present, deliveries })
     }
 
-    /// Returns the incidents of an event as the API shows them; `null` for one that does not exist.
+    /// Returns the incidents of an event as the API shows them; `null` for an incident that does not exist.
     fn views(&mut self, state: &EventState) -> Result<Vec<serde_json::Value>> {
         let view = |id: Uuid| {
             let row = self.rows.find_incident(IncidentKey::Id(id))?;
-            Ok(row.map(|row| serde_json::to_value(row.view())).transpose()?.unwrap_or_default())
+            Ok(row.map(|row| serde_json::to_value(row.shown())).transpose()?.unwrap_or_default())
         };
         state.incidents.iter().map(|incident| incident.id).map(view).collect()
     }
@@ -84,19 +83,16 @@ impl<T: Tx> Ledger<'_, T> {
                 state.status = EventStatus::Queued;
                 state.message = Some(reason.clone());
             }
-            Verdict::Failed(Failure { code, message }) => {
+            Verdict::Failed(MappingFailure { code, message }) => {
                 state.status = EventStatus::Quarantined;
                 state.code = Some(*code);
                 state.message = Some(message.clone());
             }
             Verdict::Read { plugin, reading: Reading { observations, skipped, problems } } => {
                 let origin = Origin {
-                    event_id: mapped.event.id,
-                    source: mapped.event.source.to_string(),
-                    received_at: Timestamp::from_millisecond(mapped.event.received_at)?,
-                    plugin: plugin.clone(),
                     playbook: mapped.playbook.clone(),
                     auto_triage: mapped.auto_triage,
+                    ..Origin::of(&mapped.event, plugin)?
                 };
                 for observation in observations {
                     state.incidents.push(self.apply(observation, &origin)?);

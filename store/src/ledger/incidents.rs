@@ -29,7 +29,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Ok(row))
     }
 
-    /// Deletes an incident. Its audit entries stay. Returns whether there was one.
+    /// Deletes an incident. Its audit entries are kept. Returns whether the incident existed.
     pub fn delete(&mut self, which: IncidentKey, request_id: &str) -> Result<bool> {
         let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
         let (before, details) = (Some(&row), Some(&Details::new()));

@@ -37,7 +37,7 @@ impl<T: Tx> Ledger<'_, T> {
     }
 
     /// Remembers an event by the window into which its time of arrival falls. A renewed key is kept until no repeat
-    /// comes for a whole window.
+    /// arrives for a whole window.
     fn remember_for(
         &mut self,
         event: &Event,
@@ -60,7 +60,7 @@ impl<T: Tx> Ledger<'_, T> {
                 return Ok(Some(known));
             }
         }
-        // A key that is there already is too old to count, and is replaced.
+        // An existing key is expired and is replaced.
         self.rows.put_repeat(&repeat(at), row_key(event.id))?;
         Ok(None)
     }

@@ -8,7 +8,7 @@ use hookmill_incident::{Action, Details, Triage, TriageStatus};
 use std::collections::BTreeSet;
 
 impl<T: Tx> Ledger<'_, T> {
-    /// Requests triage of an incident, in the place of any other request. Returns `None` if there is no such incident.
+    /// Requests triage of an incident and replaces any earlier request. Returns `None` if there is no such incident.
     pub fn request_triage(
         &mut self,
         which: IncidentKey,
@@ -32,8 +32,8 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(())
     }
 
-    /// Applies the result of a job. Everything that a playbook asks for is applied in one transaction, which also
-    /// removes the triage request. Returns `false` if the request or the incident changed meanwhile, so that the
+    /// Applies the result of a job. Everything that a playbook requests is applied in one transaction, which also
+    /// removes the triage request. Returns `false` if the request or the incident changed in the meantime, so that the
     /// playbook must be called again.
     pub fn record_triage(&mut self, job: &TriageJob, result: TriageResult) -> Result<bool> {
         let is_wanted = self.rows.has_triage_request(job)?;
@@ -55,7 +55,7 @@ impl<T: Tx> Ledger<'_, T> {
                 let (known, unknown): (BTreeSet<&String>, BTreeSet<&String>) =
                     names.partition(|name| self.outbound.destination(name).is_some());
                 to = known.into_iter().cloned().collect();
-                triage.problems = unknown.iter().map(|name| format!("there is no destination `{name}`")).collect();
+                triage.problems = unknown.iter().map(|name| format!("unknown destination `{name}`")).collect();
                 let notifies = !to.is_empty();
                 details = row.incident.triage(&mut row.guard, actions, triage, notifies, now);
                 self.rows.remove_triage_request(row_key(row.id))?;
@@ -73,8 +73,9 @@ impl<T: Tx> Ledger<'_, T> {
         }
         self.save(&before, &mut row, details, &job.request_id)?;
         let outbound = self.outbound.clone();
-        // Destinations that receive every audit entry have their delivery already.
-        for destination in outbound.destinations.iter().filter(|known| !known.receives_all && to.contains(&known.name))
+        // Destinations that receive every audit entry already have a delivery of it.
+        for destination in
+            outbound.destinations.iter().filter(|known| !known.gets_all_changes && to.contains(&known.name))
         {
             let subject = Subject::Change { incident: row_key(row.id), audit: row.newest_audit, is_first: false };
             self.enqueue(destination, subject, None)?;
@@ -82,7 +83,7 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(true)
     }
 
-    /// Counts a call without a result, which is to be made again.
+    /// Counts a call without a result; the call will be repeated.
     pub fn count_triage_attempt(&mut self, job: &TriageJob) -> Result<()> {
         self.rows.count_triage_attempt(job)
     }

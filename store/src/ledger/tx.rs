@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// far away can load the rows that a write needs beforehand and run the verbs in memory: no verb needs more than the
 /// keys in its arguments, except for the bulk verbs at the end.
 pub(crate) trait Tx {
-    /// Adds a repeat key unless it is there. Returns the event of the one that is there.
+    /// Adds a repeat key unless the key exists. Returns the event of an existing key.
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>>;
     /// Returns the event of a repeat key.
     fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>>;
@@ -46,7 +46,8 @@ pub(crate) trait Tx {
     /// Returns the next incident number of a year.
     fn next_number(&mut self, year: i16) -> Result<Number>;
 
-    /// Adds an audit entry. It has no copy of the object: it shows the incident as it is.
+    /// Adds an audit entry. The entry has no copy of the object; while the incident is unchanged, its row serves as the
+    /// object.
     fn add_audit(&mut self, entry: &NewAuditEntry) -> Result<()>;
     /// Copies the incident into its newest audit entry, unless that entry has a copy already.
     fn keep_object(&mut self, row: &IncidentRow) -> Result<()>;
@@ -89,7 +90,7 @@ pub(crate) trait Tx {
     /// Replaces the position of a source, unless it is stored with another start.
     fn update_cursor(&mut self, source: &str, cursor: &Cursor) -> Result<()>;
 
-    /// Records since when a source is silent, or that it is not.
+    /// Records the start of a source's silence, or its end.
     fn set_silent(&mut self, source: &str, since: Option<i64>) -> Result<()>;
 
     /// Remembers the present state, for [`Tx::undo_dry_run`].
@@ -122,7 +123,7 @@ pub(crate) trait Tx {
 }
 
 /// Writes that follow no decision: registered sources, counts, plugin versions and the cache of compiled plugins.
-pub(crate) trait Registry {
+pub(crate) trait PlainWrites {
     /// Adds or replaces a registered source and its secrets.
     fn put_source(&mut self, source: &SourceRow) -> Result<()>;
     /// Removes a registered source, its secrets and its counts.
@@ -131,8 +132,8 @@ pub(crate) trait Registry {
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()>;
-    /// Records that a plugin version goes live, and removes all but `keep` of those that were live. Returns the digests
-    /// of the versions that remain.
+    /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the
+    /// digests of the versions that remain.
     fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>>;
     /// Sets the digest of a file in the cache and removes the plugin's other files except the newest. Returns the names
     /// of the removed files.
@@ -187,7 +188,7 @@ pub(crate) struct NewDelivery<'a> {
     pub id: Uuid,
     pub destination: &'a str,
     pub status: DeliveryStatus,
-    /// When the delivery is due; `None` while it waits for an earlier one.
+    /// The time when the delivery is due; `None` while it waits for an earlier one.
     pub next_at: Option<i64>,
     pub error: Option<&'a str>,
     pub subject: Subject<'a>,
@@ -213,7 +214,7 @@ pub(crate) struct DeadDelivery {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct DestinationHealth {
     pub failing_since: Option<i64>,
-    /// Why the destination is disabled, if it is.
+    /// The reason why the destination is disabled, if it is.
     pub disabled: Option<String>,
 }
 
@@ -222,7 +223,7 @@ pub(crate) struct TriageRequest<'a> {
     /// The key of the incident.
     pub incident: i64,
     pub playbook: &'a str,
-    /// Whether a person asked for triage, rather than the source's `auto_triage`.
+    /// Whether a person requested triage, rather than the source's `auto_triage`.
     pub is_manual: bool,
     pub request_id: &'a str,
 }

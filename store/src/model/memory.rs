@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub(super) struct Memory {
     pub repeats: BTreeMap<(i64, String, [u8; 32]), i64>,
     pub events: BTreeMap<i64, EventCopy>,
-    /// With whether each was deleted.
+    /// The incidents, each with a flag that is true if it was deleted.
     pub incidents: BTreeMap<i64, (IncidentRow, bool)>,
     pub numbers: BTreeMap<i16, u32>,
     pub audit: BTreeMap<i64, AuditCopy>,
@@ -205,7 +205,7 @@ impl Tx for Memory {
     fn keep_object(&mut self, row: &IncidentRow) -> Result<()> {
         let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;
         if entry.object.is_none() {
-            entry.object = Some(serde_json::to_string(&row.view())?);
+            entry.object = Some(serde_json::to_string(&row.shown())?);
         }
         Ok(())
     }

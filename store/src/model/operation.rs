@@ -15,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(super) enum ModelOperation {
     Record(Mapped),
     RecordAgain(Mapped, EventStatus, u32),
     RecordPulled(String, Vec<Mapped>, Option<Cursor>),
@@ -44,7 +44,7 @@ pub(super) enum Operation {
 
 const PUBLIC_URL: &str = "https://hookmill.example";
 
-impl Operation {
+impl ModelOperation {
     /// Runs the operation in the store and returns its answer as text.
     pub async fn run_in_store(&self, store: &Store) -> Result<String, StoreError> {
         Ok(match self {

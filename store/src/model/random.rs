@@ -1,13 +1,13 @@
 //! Random operations. Names, references and texts come from small sets, so that they meet each other often.
 
 use super::memory::Memory;
-use super::operation::{Operation, copy, key_of};
+use super::operation::{ModelOperation, copy, key_of};
 use crate::clock::Clock;
 use crate::ledger::DeliveryStatus;
 use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
-    Action, DELIVERY_ID, Event, EventStatus, Failure, FailureCode, Mapped, Observable, Observation, Patch,
+    Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
     PluginVersion, Reading, RepeatKey, Severity, State, Status, TriageCode, TriageError, Verdict,
 };
 use hookmill_notify::{Filter, Rule, Trigger};
@@ -55,47 +55,47 @@ impl Random {
     }
 
     /// Returns an operation that may be run together with others: it depends on no answer of theirs.
-    pub fn operation(&mut self, memory: &Memory, clock: &Clock, new_id: &mut impl FnMut() -> Uuid) -> Operation {
+    pub fn operation(&mut self, memory: &Memory, clock: &Clock, new_id: &mut impl FnMut() -> Uuid) -> ModelOperation {
         let now = clock.now_ms();
         match self.rng.random_range(0..100) {
-            0..32 => Operation::Record(self.event(new_id(), now)),
+            0..32 => ModelOperation::Record(self.event(new_id(), now)),
             32..36 => self.record_again(memory, now),
             36..39 => {
                 let batch: Vec<_> = (0..self.rng.random_range(0..3)).map(|_| self.event(new_id(), now)).collect();
                 let cursor = self.maybe(80, Self::cursor);
-                Operation::RecordPulled(self.name(&SOURCES), batch, cursor)
+                ModelOperation::RecordPulled(self.name(&SOURCES), batch, cursor)
             }
-            39..41 => Operation::Cursor(self.name(&SOURCES), self.cursor()),
-            41..45 => Operation::RecordDryRun(self.event(new_id(), now)),
-            45..47 => Operation::IsRepeat(self.event(new_id(), now)),
-            47..49 => Operation::Discard(self.event_id(memory)),
-            49..50 => Operation::PurgeRepeats,
+            39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
+            41..45 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
+            45..47 => ModelOperation::IsRepeat(self.event(new_id(), now)),
+            47..49 => ModelOperation::Discard(self.event_id(memory)),
+            49..50 => ModelOperation::PurgeRepeats,
             50..57 => self.patch(memory),
-            57..59 => Operation::Delete(self.incident(memory), "delete".into()),
+            57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
             59..62 => {
                 let (which, request_id) = (self.incident(memory), format!("request-{}", self.rng.random_range(0..9)));
-                Operation::RequestTriage(which, self.name(&PLAYBOOKS), request_id)
+                ModelOperation::RequestTriage(which, self.name(&PLAYBOOKS), request_id)
             }
             62..70 => self.triage(memory),
-            70..71 => Operation::RetryTriage(self.name(&PLAYBOOKS), self.name(&TAGS)),
+            70..71 => ModelOperation::RetryTriage(self.name(&PLAYBOOKS), self.name(&TAGS)),
             71..84 => self.attempts(memory, now),
-            84..86 => Operation::RetryDelivery(self.delivery(memory)),
-            86..88 => Operation::RetryDead(self.filter(memory)),
+            84..86 => ModelOperation::RetryDelivery(self.delivery(memory)),
+            86..88 => ModelOperation::RetryDead(self.filter(memory)),
             88..89 => {
                 let (after, before) = (self.rng.random_range(0..=now), now - self.rng.random_range(0..5_000));
-                Operation::PurgeDelivered(if self.chance(50) { 0 } else { after << 15 }, before << 15)
+                ModelOperation::PurgeDelivered(if self.chance(50) { 0 } else { after << 15 }, before << 15)
             }
             89..90 => {
                 let message = json!({"object": {"name": self.name(&TAGS)}});
-                Operation::Notice(self.one_of(&[Trigger::PluginRefused, Trigger::SourceSilent]), message)
+                ModelOperation::Notice(self.one_of(&[Trigger::PluginRefused, Trigger::SourceSilent]), message)
             }
-            90..92 => Operation::GiveUp(self.name(&DESTINATIONS)),
-            92..94 => Operation::Disable(self.name(&DESTINATIONS), self.name(&TAGS)),
-            94..96 => Operation::Enable(self.name(&DESTINATIONS)),
+            90..92 => ModelOperation::GiveUp(self.name(&DESTINATIONS)),
+            92..94 => ModelOperation::Disable(self.name(&DESTINATIONS), self.name(&TAGS)),
+            94..96 => ModelOperation::Enable(self.name(&DESTINATIONS)),
             96..98 => self.outbound(),
             _ => {
                 let is_silent = self.chance(60);
-                Operation::SetSilent(self.name(&SOURCES), is_silent)
+                ModelOperation::SetSilent(self.name(&SOURCES), is_silent)
             }
         }
     }
@@ -149,7 +149,7 @@ impl Random {
 
     fn verdict(&mut self, now: i64) -> Verdict {
         match self.rng.random_range(0..100) {
-            0..6 => Verdict::Failed(Failure { code: FailureCode::Trapped, message: "trapped".into() }),
+            0..6 => Verdict::Failed(MappingFailure { code: FailureCode::Trapped, message: "trapped".into() }),
             6..12 => Verdict::Wait("no plugin is loaded".into()),
             12..15 => Verdict::NotMapped,
             _ => {
@@ -194,16 +194,16 @@ impl Random {
         Observable { data_type: "ip".into(), value, message: None, tags: Vec::new(), ioc: self.chance(30) }
     }
 
-    fn record_again(&mut self, memory: &Memory, now: i64) -> Operation {
+    fn record_again(&mut self, memory: &Memory, now: i64) -> ModelOperation {
         let keys: Vec<i64> = memory.events.keys().copied().collect();
         let mut mapped = self.new_event(now);
         let Some(key) = self.maybe(95, |_| ()).filter(|()| !keys.is_empty()).map(|()| self.one_of(&keys)) else {
-            return Operation::RecordAgain(mapped, EventStatus::Queued, 1);
+            return ModelOperation::RecordAgain(mapped, EventStatus::Queued, 1);
         };
         let row = &memory.events[&key];
         mapped.event = row.event.clone();
         let was = if self.chance(80) { row.state.status } else { self.one_of(EventStatus::ALL) };
-        Operation::RecordAgain(mapped, was, row.attempts + 1)
+        ModelOperation::RecordAgain(mapped, was, row.attempts + 1)
     }
 
     fn cursor(&mut self) -> Cursor {
@@ -224,7 +224,7 @@ impl Random {
         key_of(&memory.incidents[&key].0, self.chance(50))
     }
 
-    fn patch(&mut self, memory: &Memory) -> Operation {
+    fn patch(&mut self, memory: &Memory) -> ModelOperation {
         let which = self.incident(memory);
         let patch = Patch {
             title: self.maybe(20, |random| random.name(&TAGS)),
@@ -237,22 +237,22 @@ impl Random {
             revision: self.maybe(20, |random| random.rng.random_range(1..4)),
             ..Patch::default()
         };
-        Operation::Patch(which, patch, "patch".into())
+        ModelOperation::Patch(which, patch, "patch".into())
     }
 
-    fn triage(&mut self, memory: &Memory) -> Operation {
+    fn triage(&mut self, memory: &Memory) -> ModelOperation {
         let incidents: Vec<i64> = memory.triage.keys().copied().collect();
         if !incidents.is_empty() && (self.jobs.is_empty() || self.chance(70)) {
             let incident = self.one_of(&incidents);
             self.jobs.extend(memory.job(incident));
         }
         if self.jobs.is_empty() {
-            return Operation::RetryTriage(self.name(&PLAYBOOKS), self.name(&TAGS));
+            return ModelOperation::RetryTriage(self.name(&PLAYBOOKS), self.name(&TAGS));
         }
         let index = self.rng.random_range(0..self.jobs.len());
         let job = self.jobs.swap_remove(index);
         let result = match self.rng.random_range(0..10) {
-            0..2 => return Operation::CountTriageAttempt(job),
+            0..2 => return ModelOperation::CountTriageAttempt(job),
             2..4 => {
                 let error = TriageError { code: TriageCode::Trapped, message: "trapped".into() };
                 TriageResult::Failed(plugin(&self.name(&TAGS)), error)
@@ -263,7 +263,7 @@ impl Random {
                 TriageResult::Actions(plugin("playbook"), actions)
             }
         };
-        Operation::RecordTriage(job, result)
+        ModelOperation::RecordTriage(job, result)
     }
 
     fn action(&mut self) -> Action {
@@ -283,7 +283,7 @@ impl Random {
         if ids.is_empty() || self.chance(5) { Uuid::nil() } else { self.one_of(&ids) }
     }
 
-    fn attempts(&mut self, memory: &Memory, now: i64) -> Operation {
+    fn attempts(&mut self, memory: &Memory, now: i64) -> ModelOperation {
         let name = self.name(&DESTINATIONS);
         let rows = memory.deliveries.values().filter(|row| row.destination == name);
         let pending: Vec<Uuid> = rows.filter(|row| row.status == DeliveryStatus::Pending).map(|row| row.id).collect();
@@ -306,7 +306,7 @@ impl Random {
                 attempts.push(Attempted { delivery, attempt, next, health });
             }
         }
-        Operation::RecordAttempts(name, attempts)
+        ModelOperation::RecordAttempts(name, attempts)
     }
 
     fn filter(&mut self, memory: &Memory) -> DeliveryFilter {
@@ -323,13 +323,13 @@ impl Random {
     }
 
     /// Returns other destinations and rules.
-    pub fn outbound(&mut self) -> Operation {
+    pub fn outbound(&mut self) -> ModelOperation {
         let mut destinations = Vec::new();
         for name in DESTINATIONS {
             if self.chance(85) {
                 let fingerprint = self.name(&["one", "one", "two"]);
-                let (receives_all, is_ordered) = (self.chance(30), self.chance(70));
-                destinations.push(DestinationRow { name: name.into(), fingerprint, receives_all, is_ordered });
+                let (gets_all_changes, is_ordered) = (self.chance(30), self.chance(70));
+                destinations.push(DestinationRow { name: name.into(), fingerprint, gets_all_changes, is_ordered });
             }
         }
         let triggers = [
@@ -358,7 +358,7 @@ impl Random {
             let to = (0..self.rng.random_range(1..3)).map(|_| self.name(&DESTINATIONS)).collect();
             rules.push(Rule { name: Arc::from(format!("rule-{index}")), trigger, filter, to });
         }
-        Operation::SetOutbound(destinations, rules)
+        ModelOperation::SetOutbound(destinations, rules)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Deliveries, their attempts and what they are about.
+//! Deliveries, their attempts and their subjects.
 
 use super::{EventRow, Health};
 use hookmill_incident::AuditEntry;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// A delivery that is due.
 #[derive(Clone, Debug)]
 pub struct DueDelivery {
-    /// The id; it stays the same over all attempts.
+    /// The id, the same for all attempts.
     pub id: Uuid,
     /// The number of attempts that were made.
     pub attempts: u32,
@@ -22,11 +22,11 @@ pub struct DueDelivery {
 /// The due deliveries of one destination.
 #[derive(Debug)]
 pub struct DueDeliveries {
-    /// At most as many deliveries as were asked for.
+    /// The deliveries, at most as many as requested.
     pub deliveries: Vec<DueDelivery>,
     /// The position from which to continue, if there may be more.
     pub more_after: Option<QueuePosition>,
-    /// If there are no more, the time of the next one, in milliseconds since the Unix epoch.
+    /// If no further delivery is due, the time of the next one, in milliseconds since the Unix epoch.
     pub next_at: Option<i64>,
 }
 
@@ -62,7 +62,7 @@ impl Message {
 /// The outcome of one attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// When the attempt began, in milliseconds since the Unix epoch.
+    /// The time when the attempt began, in milliseconds since the Unix epoch.
     pub at: i64,
     /// The duration.
     pub duration_ms: i64,
@@ -70,7 +70,7 @@ pub struct Attempt {
     pub http_status: Option<u16>,
     /// The kind of the error, if there was one.
     pub code: Option<&'static str>,
-    /// The error in words.
+    /// The error as text.
     pub error: Option<String>,
     /// The beginning of the receiver's answer.
     pub answer: Option<String>,
@@ -79,11 +79,11 @@ pub struct Attempt {
 /// The step that follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// None: the delivery arrived.
+    /// No further step: the delivery arrived.
     Delivered,
     /// Another attempt, at this time in milliseconds since the Unix epoch.
     Retry(i64),
-    /// None, until an operator retries the delivery.
+    /// No further step, until an operator retries the delivery.
     Dead,
 }
 
@@ -107,7 +107,7 @@ pub struct DeliveryRow {
     pub id: Uuid,
     /// The name of the destination.
     pub destination: String,
-    /// The notification; `None` where the destination receives every audit entry.
+    /// The notification; `None` if the destination receives every audit entry.
     pub notification: Option<String>,
     /// `pending`, `delivered` or `dead`.
     pub status: String,
@@ -117,7 +117,8 @@ pub struct DeliveryRow {
     pub operation: Option<String>,
     /// The event that the delivery is about, if it is about one.
     pub event_id: Option<Uuid>,
-    /// When the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery blocks it.
+    /// The time when the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery
+    /// blocks this one.
     pub next_at: Option<i64>,
     /// The last error.
     pub error: Option<String>,

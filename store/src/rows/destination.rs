@@ -10,7 +10,7 @@ pub struct DestinationRow {
     /// The identity of the endpoint. A destination with a new fingerprint is enabled again.
     pub fingerprint: String,
     /// Whether the destination receives every audit entry.
-    pub receives_all: bool,
+    pub gets_all_changes: bool,
     /// Whether the deliveries of one incident wait for each other.
     pub is_ordered: bool,
 }
@@ -20,13 +20,13 @@ pub struct DestinationRow {
 pub struct DestinationState {
     /// The name.
     pub name: String,
-    pub(crate) receives_all: bool,
+    pub(crate) gets_all_changes: bool,
     pub(crate) is_ordered: bool,
-    /// When the first attempt failed after which none succeeded, in milliseconds since the Unix epoch.
+    /// The time of the first failed attempt since the last success, in milliseconds since the Unix epoch.
     pub failing_since: Option<i64>,
-    /// Why the destination is disabled, if it is.
+    /// The reason why the destination is disabled, if it is.
     pub disabled: Option<String>,
-    /// When the destination was disabled since the start of the process, in milliseconds; 0 if it was not.
+    /// The time at which this process disabled the destination, in milliseconds; 0 if it did not.
     pub(crate) disabled_at: i64,
 }
 

@@ -18,15 +18,15 @@ pub struct Recorded {
 pub struct RecordDryRun {
     /// The state that the event would have.
     pub state: EventState,
-    /// The incidents as they would be.
+    /// The incidents as they would be stored.
     pub incidents: Vec<serde_json::Value>,
-    /// The same incidents as they are now; `null` for one that does not exist yet.
+    /// The present state of the same incidents; `null` for an incident that does not exist yet.
     pub present: Vec<serde_json::Value>,
     /// The names of the destinations that would receive a delivery, sorted.
     pub deliveries: Vec<String>,
 }
 
-/// An event as it is stored.
+/// A stored event.
 #[derive(Clone, Debug)]
 pub struct EventRow {
     /// The state of the event.

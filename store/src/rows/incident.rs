@@ -1,6 +1,6 @@
-//! Incidents as they are stored.
+//! Stored incidents.
 
-use hookmill_incident::{Guard, Incident, IncidentView, Number};
+use hookmill_incident::{Guard, Incident, Number, ShownIncidentRef};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ pub enum IncidentKey {
     Number(Number),
 }
 
-/// An incident as it is stored.
+/// A stored incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IncidentRow {
     /// The id.
@@ -33,8 +33,8 @@ pub struct IncidentRow {
 
 impl IncidentRow {
     /// Returns the incident as the API shows it.
-    pub fn view(&self) -> IncidentView<'_> {
-        IncidentView {
+    pub fn shown(&self) -> ShownIncidentRef<'_> {
+        ShownIncidentRef {
             id: self.id,
             number: self.number.to_string(),
             incident: &self.incident,
@@ -54,7 +54,7 @@ pub struct IncidentFilter {
     pub source_ref: Vec<String>,
     pub tag: Vec<String>,
     pub observable: Vec<String>,
-    /// Text in the title, the description or the source-ref; ASCII letters match without case.
+    /// Text in the title, the description or the source-ref; the case of ASCII letters is ignored.
     pub q: Option<String>,
     pub created_after: Option<Timestamp>,
     pub created_before: Option<Timestamp>,
@@ -64,7 +64,7 @@ pub struct IncidentFilter {
 /// The reason why an analyst's change was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PatchRefusal {
-    /// There is no such incident.
+    /// The incident does not exist.
     NotFound,
     /// The incident has changed since; this is its present revision.
     Stale(u64),

@@ -11,13 +11,13 @@ pub struct Report {
     pub plugin: PluginVersion,
     /// The version that the new one was compared with; `None` for a first version.
     pub against: Option<PluginVersion>,
-    /// When the proof was made.
+    /// The time when the proof was made.
     pub at: Timestamp,
     /// Whether the new version may go live.
     pub passed: bool,
     /// The number of payloads that were mapped.
     pub payloads: usize,
-    /// The number of payloads that were left out when the time was over.
+    /// The number of payloads that were not mapped because the time limit was reached.
     pub left_out: usize,
     /// The number of payloads with the same outcome.
     pub same: usize,
@@ -45,7 +45,7 @@ pub struct Difference {
     pub payload: String,
     /// The name of the source.
     pub source: String,
-    /// Why the new version, or the one before, could not map the payload.
+    /// The reason why the new version, or the previous one, could not map the payload.
     pub reason: Option<String>,
     /// The values that changed.
     pub fields: Vec<FieldChange>,
@@ -56,8 +56,8 @@ pub struct Difference {
 pub struct FieldChange {
     /// The JSON pointer into the outcome.
     pub path: String,
-    /// The value before; `None` where there was none.
+    /// The value before; `None` if the field was absent.
     pub before: Option<String>,
-    /// The value after; `None` where there is none.
+    /// The value after; `None` if the field is absent.
     pub after: Option<String>,
 }

@@ -9,7 +9,7 @@ pub struct SourceRow {
     pub name: String,
     /// The keys of the configuration file, without secrets.
     pub declaration: Map<String, Value>,
-    /// When the source was registered, in milliseconds since the Unix epoch.
+    /// The time when the source was registered, in milliseconds since the Unix epoch.
     pub created_at: i64,
     /// The secrets, the newest last.
     pub secrets: Vec<SecretRow>,
@@ -22,8 +22,8 @@ pub struct SecretRow {
     pub id: i64,
     /// The secret, encrypted by the vault.
     pub sealed: Vec<u8>,
-    /// When the secret was set, in milliseconds since the Unix epoch.
+    /// The time when the secret was set, in milliseconds since the Unix epoch.
     pub created_at: i64,
-    /// When the secret expires, in milliseconds since the Unix epoch.
+    /// The time when the secret expires, in milliseconds since the Unix epoch.
     pub not_after: Option<i64>,
 }

@@ -13,10 +13,10 @@ pub struct Tally {
     pub duplicates: u64,
     /// Payloads that were refused.
     pub refused: u64,
-    /// When an event was last mapped, or a pulled source last answered correctly, in milliseconds since the Unix epoch.
+    /// The last time an event was mapped or a pulled source answered correctly, in milliseconds since the Unix epoch.
     pub last_success: Option<i64>,
-    /// When a payload was last accepted, whatever became of it, in milliseconds since the Unix epoch. A pulled source may
-    /// return the same payload again.
+    /// The time at which a payload was last accepted, independent of its result, in milliseconds since the Unix epoch.
+    /// A pulled source may return the same payload again.
     pub last_received_at: Option<i64>,
     /// The last error.
     pub last_error: Option<LastError>,
@@ -25,11 +25,11 @@ pub struct Tally {
 /// The reason why a payload was refused or could not be mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
-    /// When, in milliseconds since the Unix epoch.
+    /// The time, in milliseconds since the Unix epoch.
     pub at: i64,
     /// The code of the refusal or failure.
     pub code: String,
-    /// The reason in words.
+    /// The reason as text.
     pub message: String,
 }
 

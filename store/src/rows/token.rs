@@ -7,15 +7,15 @@ words!(
     Scope { Read = "read", Admin = "admin" }
 );
 
-/// A token as it is listed.
+/// A token in the list of tokens.
 #[derive(Clone, Debug)]
 pub struct TokenRow {
     /// The name, which the log and the notes of incidents show.
     pub name: String,
     /// The permission.
     pub scope: Scope,
-    /// When the token was created, in milliseconds since the Unix epoch.
+    /// The time when the token was created, in milliseconds since the Unix epoch.
     pub created_at: i64,
-    /// When the token expires, in milliseconds since the Unix epoch.
+    /// The time when the token expires, in milliseconds since the Unix epoch.
     pub expires_at: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! The work of playbooks on incidents.
+//! Triage requests and the results of playbook calls.
 
 use super::IncidentRow;
 use hookmill_incident::{Action, PluginVersion, Status, TriageError};
@@ -8,7 +8,7 @@ use hookmill_incident::{Action, PluginVersion, Status, TriageError};
 pub struct TriageJob {
     /// The incident as the playbook receives it; `None` when it was deleted.
     pub row: Option<IncidentRow>,
-    /// Whether a person asked for triage, rather than the source's `auto_triage`.
+    /// Whether a person requested triage, rather than the source's `auto_triage`.
     pub is_manual: bool,
     /// The number of calls that were made.
     pub attempts: u32,

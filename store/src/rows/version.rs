@@ -22,9 +22,9 @@ words!(
 pub struct VersionRow {
     /// The name, version and digest.
     pub plugin: PluginVersion,
-    /// When the file was first seen, in milliseconds since the Unix epoch.
+    /// The time when the file was first seen, in milliseconds since the Unix epoch.
     pub seen_at: i64,
-    /// When the version last went live, in milliseconds since the Unix epoch.
+    /// The time when the version last went live, in milliseconds since the Unix epoch.
     pub live_since: Option<i64>,
     /// The decision.
     pub state: VersionState,

@@ -29,9 +29,9 @@ columns! {
 }
 
 impl EntryColumns {
-    /// Returns the incident as [`hookmill_incident::IncidentView`] shows it. The record is JSON already and is not
+    /// Returns the incident as [`hookmill_incident::ShownIncidentRef`] shows it. The record is JSON already and is not
     /// parsed.
-    fn view(&self) -> String {
+    fn shown(&self) -> String {
         let record = self.record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let before = format!(r#"{{"id":"{}","number":"{}","#, self.id.0, Number::from_key(self.number));
         let after = format!(r#","occurrences":{},"event_ids":{}}}"#, self.occurrences, json(&self.event_ids.0));
@@ -57,23 +57,23 @@ pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> 
 
 pub(super) fn keep_object(connection: &Connection, row: &IncidentRow) -> Result<()> {
     let sql = "UPDATE audit SET object = ? WHERE key = ? AND object IS NULL";
-    connection.prepare_cached(sql)?.execute(params![json(&row.view()), row.newest_audit])?;
+    connection.prepare_cached(sql)?.execute(params![json(&row.shown()), row.newest_audit])?;
     Ok(())
 }
 
-/// Returns one entry as it is delivered and shown.
+/// Returns one entry in the form in which it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
     let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
     let mut entry = found.context("the audit entry, or its incident, is not in the database")?;
-    let object = entry.object.take().unwrap_or_else(|| entry.view());
+    let object = entry.object.take().unwrap_or_else(|| entry.shown());
     let details = entry.details.map(RawValue::from_string).transpose()?;
     let object = RawValue::from_string(object)?;
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }
 
-/// Returns the audit trail of an incident, also of one that was deleted.
+/// Returns the audit trail of an incident, also of a deleted incident.
 pub(super) fn trail(connection: &Connection, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
     let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
     let sql = "WITH RECURSIVE trail(key, previous) AS (
@@ -107,7 +107,7 @@ pub(super) fn after<T>(
     Ok(to)
 }
 
-/// Returns the id of the newest entry; without any entry, an id that comes before all others.
+/// Returns the id of the newest entry; if there are no entries, an id that precedes all others.
 pub(super) fn newest_id(connection: &Connection) -> Result<Uuid> {
     let mut query = connection.prepare("SELECT id FROM audit ORDER BY key DESC LIMIT 1")?;
     Ok(query.query_row([], |row| row.get(0)).optional()?.map_or(id::before(0), |Id(id)| id))

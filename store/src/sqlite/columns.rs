@@ -122,7 +122,8 @@ pub(super) fn nanoseconds(time: Timestamp) -> i64 {
 
 /// Returns a value as JSON.
 pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
-    // Only a map with keys that are not strings, or a failing `Serialize`, has no JSON form; the store has neither.
+    // Serialization fails only for maps with keys that are not strings or for a failing `Serialize`; the store has
+    // neither.
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -65,7 +65,7 @@ fn prepare(connection: &Connection) -> Result<()> {
     let known = SCHEMA.len();
     ensure!(
         version <= known,
-        "it has version {version} and this hookmill knows {known}; use the hookmill that wrote it"
+        "its schema has version {version}, but this hookmill supports at most {known}; use the hookmill that wrote it"
     );
     if (1..known).contains(&version) {
         info!("migrating the database from version {version} to {known}; with many rows this takes a while");

@@ -63,7 +63,7 @@ pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) ->
     Ok(connection.prepare_cached(&sql)?.query_row([source, source_ref], row).optional()?)
 }
 
-/// Returns the newest audit entry of an incident, also of one that was deleted.
+/// Returns the newest audit entry of an incident, also of a deleted incident.
 pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
     let (column, value) = match which {
         IncidentKey::Id(id) => ("key", row_key(id)),

@@ -41,7 +41,7 @@ columns! {
 const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destination = ? AND status = 'pending' \
     AND next_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.destination = deliveries.destination \
         AND earlier.subject = deliveries.subject AND earlier.status = 'pending' AND earlier.key < deliveries.key)";
-/// Makes waiting deliveries due at the time at which they were added, which is in their key.
+/// Makes waiting deliveries due at the time at which they were added; their key contains this time.
 const UNORDER_PENDING: &str =
     "UPDATE deliveries SET next_at = key >> 15 WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
 
@@ -130,7 +130,7 @@ pub(super) fn order_pending(connection: &Connection, destination: &str, is_order
 }
 
 pub(super) fn kill_pending(connection: &Connection, destination: &str, error: &str, limit: usize) -> Result<usize> {
-    // Those without a time first: none may be left that waits for a dead one.
+    // First the deliveries without a time, so that none is left waiting for a dead one.
     let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE key IN ( \
                    SELECT key FROM deliveries WHERE destination = ? AND status = 'pending' \
                    ORDER BY next_at LIMIT ?)";

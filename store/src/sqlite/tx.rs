@@ -1,9 +1,9 @@
-//! The row verbs in SQLite: each one runs its statements at once, on the thread that writes.
+//! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
 use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, Registry,
+    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
     RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
@@ -232,7 +232,7 @@ impl Tx for SqliteTx<'_> {
     }
 }
 
-impl Registry for SqliteTx<'_> {
+impl PlainWrites for SqliteTx<'_> {
     fn put_source(&mut self, source: &SourceRow) -> Result<()> {
         sources::put(self.connection, source)
     }

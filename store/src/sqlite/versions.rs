@@ -24,7 +24,7 @@ columns! {
 fn version_row(row: &Row) -> rusqlite::Result<VersionRow> {
     let VersionColumns { plugin: name, sha256, version, seen_at, live_since, state: Word(state), report } =
         VersionColumns::read(row)?;
-    // A report that an older version wrote and this one cannot read is left out.
+    // A report that an older version of Hookmill wrote is left out if it cannot be read.
     let report = report.and_then(|text| serde_json::from_str(&text).ok());
     Ok(VersionRow { plugin: PluginVersion { name, version, sha256 }, seen_at, live_since, state, report })
 }

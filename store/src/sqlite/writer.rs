@@ -37,7 +37,7 @@ impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { result, reply, .. } = *self;
-        // The caller may have gone; the write stays written.
+        // The caller may no longer wait; the write is kept.
         let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Overloaded)));
     }
 }
@@ -57,7 +57,7 @@ impl Writer {
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Writes, or returns [`StoreError::Overloaded`] at once if too many writes wait.
+    /// Writes, or returns [`StoreError::Overloaded`] without waiting if too many writes wait.
     pub async fn try_write<T: Send + 'static>(
         &self,
         run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,

@@ -21,8 +21,8 @@ impl Store {
         self.database.write(move |ledger| ledger.record_attempts(&name, &attempts)).await
     }
 
-    /// Makes a dead or pending delivery due now, also when an earlier one blocks it. Returns its destination, or the
-    /// reason why nothing was changed; `None` if there is no such delivery.
+    /// Makes a dead or pending delivery due now, even if an earlier delivery blocks it. Returns its destination, or the
+    /// reason why nothing was changed; `None` if the delivery does not exist.
     ///
     /// # Errors
     /// Returns an error if the delivery cannot be written.
@@ -30,8 +30,8 @@ impl Store {
         self.database.write(move |ledger| ledger.retry_delivery(id)).await
     }
 
-    /// Makes dead deliveries due again, from the oldest on. Returns their number. Deliveries of destinations that are
-    /// not configured stay dead.
+    /// Makes dead letters due again, oldest first. Returns their number. Dead letters of destinations that are not
+    /// configured are not changed.
     ///
     /// # Errors
     /// Returns an error if they cannot be written.

@@ -23,7 +23,7 @@ impl Store {
         self.database.write(move |ledger| ledger.set_outbound(&destinations, &rules, &public_url)).await
     }
 
-    /// Moves the pending deliveries of destinations that are not configured any more to the dead letters.
+    /// Moves the pending deliveries of destinations that are no longer configured to the dead letters.
     ///
     /// # Errors
     /// Returns an error if they cannot be read or written.

@@ -15,13 +15,13 @@ impl Store {
     /// Records a new event with everything that follows from it, unless it is a repeat.
     ///
     /// # Errors
-    /// Returns [`StoreError::Overloaded`] at once if too many writes wait.
+    /// Returns [`StoreError::Overloaded`] without waiting if too many writes wait.
     pub async fn record(&self, mapped: Mapped) -> Result<Recorded, StoreError> {
         let encoded = EncodedEvent::of(&mapped);
         self.database.try_write(move |ledger| ledger.record(&mapped, &encoded)).await
     }
 
-    /// Records the result of mapping a stored event again. Returns `None` if its status is not `was` any more.
+    /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
     ///
     /// # Errors
     /// Returns an error if the result cannot be written.
@@ -34,8 +34,8 @@ impl Store {
         self.database.write(move |ledger| ledger.record_again(&mapped, was, attempt)).await
     }
 
-    /// Records events that were read from a source, and the position after them: all of it or nothing. A cursor with
-    /// another start than the stored one changes no position.
+    /// Records events that were pulled from a source, and the position after them, in one transaction. A cursor with
+    /// another start than the stored one does not change the position.
     ///
     /// # Errors
     /// Returns an error if they cannot be written.
@@ -82,8 +82,8 @@ impl Store {
         self.database.write(move |ledger| ledger.is_repeat(&event)).await
     }
 
-    /// Discards an event, so that it will not be mapped. Returns `None` if there is no such event, and `Some(false)` if
-    /// its status is final.
+    /// Discards an event, so that it will not be mapped. Returns `None` if the event does not exist, and `Some(false)`
+    /// if its status is final.
     ///
     /// # Errors
     /// Returns an error if the status cannot be written.

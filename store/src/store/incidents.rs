@@ -24,7 +24,7 @@ impl Store {
         self.database.write(move |ledger| ledger.patch(which, patch.clone(), &by, &request_id)).await
     }
 
-    /// Deletes an incident. Its audit entries stay. Returns whether there was one.
+    /// Deletes an incident. Its audit entries are kept. Returns whether the incident existed.
     ///
     /// # Errors
     /// Returns an error if the incident cannot be deleted.

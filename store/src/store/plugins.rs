@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::Registry;
+use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{Report, VersionRow, VersionState};
 use anyhow::Result;
@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Records that a version goes live, and removes all but `keep` of the versions that were live. Returns the digests
-    /// of those that remain.
+    /// of the versions that remain.
     ///
     /// # Errors
     /// Returns an error if the version cannot be written.

@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::Registry;
+use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
 use anyhow::Result;
@@ -27,7 +27,7 @@ impl Store {
         self.database.write(move |ledger| ledger.rows.put_source(&source)).await
     }
 
-    /// Removes a registered source with its secrets and counts. Its events and incidents stay.
+    /// Removes a registered source with its secrets and counts. Its events and incidents are kept.
     ///
     /// # Errors
     /// Returns an error if the source cannot be removed.

@@ -46,7 +46,7 @@ impl Tokens {
         let text = format!("hm_{}", hex::encode(random));
         let token = TokenRow { name: name.to_owned(), scope, created_at: unix_ms(), expires_at };
         if !self.table.add(&token, &digest(&text))? {
-            bail!("there is a token `{name}` already; choose another name or revoke it");
+            bail!("token `{name}` already exists; choose another name or revoke it");
         }
         Ok(text)
     }

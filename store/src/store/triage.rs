@@ -7,7 +7,7 @@ use crate::rows::{IncidentKey, IncidentRow, TriageJob, TriageResult};
 use anyhow::Result;
 
 impl Store {
-    /// Requests triage of an incident, in the place of any other request. Returns `None` if there is no such incident.
+    /// Requests triage of an incident and replaces any earlier request. Returns `None` if the incident does not exist.
     ///
     /// # Errors
     /// Returns an error if the request cannot be written.
@@ -21,7 +21,7 @@ impl Store {
     }
 
     /// Applies the result of a job in one transaction, which also removes the triage request. Returns `false` if the
-    /// request or the incident changed meanwhile, so that the playbook must be called again.
+    /// request or the incident changed in the meantime, so that the playbook must be called again.
     ///
     /// # Errors
     /// Returns an error if the result cannot be written.
@@ -29,7 +29,7 @@ impl Store {
         self.database.write(move |ledger| ledger.record_triage(&job, result.clone())).await
     }
 
-    /// Counts a call without a result, which is to be made again.
+    /// Counts a call without a result; the call will be repeated.
     ///
     /// # Errors
     /// Returns an error if the count cannot be written.

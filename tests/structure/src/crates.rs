@@ -1,10 +1,12 @@
 //! The order of the crates.
 
-use crate::imports::{rust_files, workspace};
+use crate::imports::{imports, parse, rust_files, workspace};
+use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Each crate with the crates of this workspace that it may depend on. The folder of a crate is its name without `hookmill-`.
+/// The folder of each crate with those of the crates that it may depend on. Crates without an entry are plugins.
 const CRATES: &[(&str, &[&str])] = &[
     ("incident", &[]),
     ("signatures", &[]),
@@ -16,58 +18,138 @@ const CRATES: &[(&str, &[&str])] = &[
     ("store", &["incident", "notify"]),
     ("host", &["connection", "incident", "listen", "notify", "sandbox", "signatures", "store"]),
     ("cli", &["host", "incident", "sandbox", "signatures", "store"]),
+    ("sdk/rust", &[]),
+    ("tests/structure", &[]),
 ];
+const PLUGINS: &str = "plugins/";
+const OF_A_PLUGIN: &[&str] = &["sdk/rust"];
 
-/// A library that only one place may name: the crate or folder, and the reason.
-const NAMED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox/src"), ("rusqlite", "store/src/sqlite")];
+/// Crates of others, by the beginning of their names, that only one crate may depend on.
+const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
+/// What tests may depend on besides: the end-to-end tests build guests and look into the database.
+const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
 
-/// The lines of a file that nobody generated.
+/// The number of lines of a file that is not generated.
 const LINES_MAX: usize = 450;
 /// Folders with generated or installed files.
 const NOT_OURS: [&str; 4] = ["bindings", "node_modules", ".venv", "target"];
 
+/// A crate of the workspace, as cargo describes it.
+#[derive(Debug, Deserialize)]
+struct Package {
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev` or `build`; absent for the others.
+    kind: Option<String>,
+    /// The folder, if the crate is in the workspace.
+    path: Option<PathBuf>,
+}
+
+impl Package {
+    fn folder(&self) -> &str {
+        relative(self.manifest_path.parent().unwrap())
+    }
+}
+
+impl Dependency {
+    /// Returns the folder of a crate of the workspace, the name of any other.
+    fn folder_or_name(&self) -> &str {
+        self.path.as_deref().map_or(&self.name, relative)
+    }
+}
+
+fn relative(folder: &Path) -> &str {
+    folder.strip_prefix(workspace().canonicalize().unwrap()).unwrap().to_str().unwrap()
+}
+
+/// Returns the crates of the workspace.
+fn packages() -> Vec<Package> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(workspace()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice::<Metadata>(&output.stdout).unwrap().packages
+}
+
+/// Returns the folders of the crates of the program.
+pub fn crates_of_the_program() -> Vec<String> {
+    let packages = packages();
+    let folders = packages.iter().map(Package::folder).filter(|folder| !folder.contains('/'));
+    folders.map(str::to_owned).collect()
+}
+
+/// Returns what is wrong with a dependency of the crate in `folder`.
+fn refusal(folder: &str, dependency: &Dependency) -> Option<String> {
+    let known = CRATES.iter().find(|(known, _)| *known == folder).map(|(_, allowed)| *allowed);
+    let Some(allowed) = known.or_else(|| folder.starts_with(PLUGINS).then_some(OF_A_PLUGIN)) else {
+        return Some(format!("give `{folder}` a place in the order of the crates"));
+    };
+    let to = dependency.folder_or_name();
+    let used_once = USED_ONCE.iter().find(|(name, _)| to.starts_with(name));
+    let is_allowed = match used_once {
+        Some((_, user)) => *user == folder,
+        None => dependency.path.is_none() || allowed.contains(&to),
+    };
+    let in_tests = dependency.kind.as_deref() == Some("dev") && IN_TESTS.contains(&(folder, to));
+    (!is_allowed && !in_tests).then(|| format!("`{folder}` must not depend on `{to}`"))
+}
+
 #[test]
 fn crates_depend_only_on_lower_crates() {
-    for (folder, allowed) in CRATES {
-        let manifest = std::fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap();
-        let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
-        let used: BTreeSet<&str> = dependencies
-            .lines()
-            .filter_map(|line| line.strip_prefix("hookmill-")?.strip_suffix(".workspace = true"))
-            .collect();
-        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
-        assert!(used.is_subset(&allowed), "{folder} may depend on {allowed:?} and depends on {used:?}");
+    let packages = packages();
+    let each = packages.iter().flat_map(|package| package.dependencies.iter().map(|to| (package.folder(), to)));
+    let refused: Vec<String> = each.filter_map(|(folder, dependency)| refusal(folder, dependency)).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    let folders: BTreeSet<&str> = packages.iter().map(Package::folder).collect();
+    let gone: Vec<_> = CRATES.iter().filter(|(folder, _)| !folders.contains(folder)).collect();
+    assert!(gone.is_empty(), "these crates have a place in the order and do not exist: {gone:?}");
+}
+
+#[test]
+fn every_kind_of_dependency_is_checked() {
+    for (from, to, kind, is_refused) in [
+        ("store", "incident", None, false),
+        ("incident", "store", None, true),
+        ("incident", "store", Some("dev"), true),
+        ("incident", "store", Some("build"), true),
+        ("host", "cli", None, true),
+        ("host", "serde", None, false),
+        ("host", "rusqlite", None, true),
+        ("host", "wasmtime-wasi", None, true),
+        ("sandbox", "wasmtime-wasi", None, false),
+        ("cli", "wasmtime", Some("dev"), false),
+        ("cli", "wasmtime", None, true),
+        ("plugins/splunk", "sdk/rust", None, false),
+        ("plugins/splunk", "incident", None, true),
+        ("tests/other", "serde", None, true),
+    ] {
+        let is_ours = CRATES.iter().any(|(folder, _)| *folder == to);
+        let path = is_ours.then(|| workspace().canonicalize().unwrap().join(to));
+        let dependency = Dependency { name: to.to_owned(), kind: kind.map(str::to_owned), path };
+        assert_eq!(refusal(from, &dependency).is_some(), is_refused, "{from} {to} {kind:?}");
     }
 }
 
 #[test]
-fn every_crate_of_the_program_has_a_place_in_the_order() {
-    let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
-    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
-    let members = members.split('"').skip(1).step_by(2).filter(|member| !member.contains('/'));
-    let known: BTreeSet<&str> = CRATES.iter().map(|(folder, _)| *folder).collect();
-    assert_eq!(members.collect::<BTreeSet<_>>(), known);
-}
-
-#[test]
-fn only_one_place_names_the_engine_and_the_database() {
-    for (folder, _) in CRATES {
-        for file in rust_files(&workspace().join(folder).join("src")) {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-            let code: String = code.flat_map(|line| [line, "\n"]).collect();
-            for (library, place) in NAMED_ONCE {
-                let is_there = file.to_str().unwrap().contains(place);
-                assert!(is_there || !code.contains(&format!("{library}::")), "{} names {library}", file.display());
-            }
-        }
+fn only_one_folder_names_the_database() {
+    for (module, found) in imports(&parse(&workspace().join("store/src"))) {
+        let is_there = module.split("::").next() == Some("sqlite");
+        assert!(is_there || !found.others.contains("rusqlite"), "store/src: `{module}` names rusqlite");
     }
 }
 
 #[test]
 fn no_file_is_too_long() {
-    let folders = CRATES.iter().map(|(folder, _)| *folder).chain(["sdk/rust", "plugins", "tests"]);
-    let files = folders.flat_map(|folder| rust_files(&workspace().join(folder)));
+    let files = CRATES.iter().map(|(folder, _)| *folder).chain([PLUGINS, "tests"]);
+    let files = files.flat_map(|folder| rust_files(&workspace().join(folder)));
     let is_ours = |file: &PathBuf| !file.iter().any(|part| NOT_OURS.iter().any(|name| part == *name));
     let lines = files.filter(is_ours).map(|file| (std::fs::read_to_string(&file).unwrap().lines().count(), file));
     let long: Vec<_> = lines.filter(|(lines, _)| *lines > LINES_MAX).collect();

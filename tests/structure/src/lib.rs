@@ -1,9 +1,11 @@
-//! Tests of the structure of this workspace: which crate and which file may import which.
+//! Tests of the structure of this workspace: which crate and which file may import which, and what documents say of them.
 //!
-//! ARCHITECTURE.md explains the order; `crates` and `modules` hold it. There is nothing to use here.
+//! ARCHITECTURE.md has the order of the modules. There is nothing to use here.
 
 #[cfg(test)]
 mod crates;
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]

@@ -35,19 +35,27 @@ pub(super) const RUST: &[File] = files![
     "sdk/Cargo.toml" "rust/Cargo.toml"
     "sdk/src/allocator.rs" "rust/src/allocator.rs"
     "sdk/src/attack.rs" "rust/src/attack.rs"
+    "sdk/src/attack/techniques.txt" "rust/src/attack/techniques.txt"
     "sdk/src/bindings.rs" "rust/src/bindings.rs"
     "sdk/src/bindings/component_types.rs" "rust/src/bindings/component_types.rs"
     "sdk/src/bindings/plugin.rs" "rust/src/bindings/plugin.rs"
+    "sdk/src/details.rs" "rust/src/details.rs"
     "sdk/src/digest.rs" "rust/src/digest.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
+    "sdk/src/key.rs" "rust/src/key.rs"
     "sdk/src/lib.rs" "rust/src/lib.rs"
     "sdk/src/list.rs" "rust/src/list.rs"
     "sdk/src/names.rs" "rust/src/names.rs"
     "sdk/src/notifier.rs" "rust/src/notifier.rs"
+    "sdk/src/panic.rs" "rust/src/panic.rs"
+    "sdk/src/part.rs" "rust/src/part.rs"
     "sdk/src/payload.rs" "rust/src/payload.rs"
     "sdk/src/playbook.rs" "rust/src/playbook.rs"
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
+    "sdk/src/reading.rs" "rust/src/reading.rs"
+    "sdk/src/repair.rs" "rust/src/repair.rs"
+    "sdk/src/rest.rs" "rust/src/rest.rs"
     "sdk/src/stix.rs" "rust/src/stix.rs"
     "sdk/src/testing.rs" "rust/src/testing.rs"
     "sdk/src/testing/incident.rs" "rust/src/testing/incident.rs"
@@ -118,7 +126,11 @@ mod tests {
     fn every_file_of_the_sdks_is_in_new_projects() {
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
         for (project, folders) in [
-            (RUST, ["rust/src", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"].as_slice()),
+            (
+                RUST,
+                ["rust/src", "rust/src/attack", "rust/src/playbook", "rust/src/bindings", "rust/src/testing"]
+                    .as_slice(),
+            ),
             (TYPESCRIPT, &["js/types", "js/wit"]),
             (PYTHON, &["python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"]),
         ] {
@@ -136,6 +148,6 @@ mod tests {
 
     fn is_text(path: &Path) -> bool {
         let ending = path.extension().unwrap_or_default();
-        ["rs", "ts", "py", "wit"].iter().any(|text| ending == *text)
+        ["rs", "ts", "txt", "py", "wit"].iter().any(|text| ending == *text)
     }
 }

@@ -1,10 +1,10 @@
 //! The results of single calls of plugins, as text.
 
-use crate::text::{actions, bytes, clean, fields, incident};
+use crate::text::{bytes, clean, fields, http_request, incident, observable};
 use hookmill_host::api::shapes::{CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun};
-use serde_json::{Value, json};
+use hookmill_incident::{Action, Incident};
 
-pub(super) fn mapper(shown: &MapperDryRun, payload_bytes: usize) -> String {
+pub(super) fn mapper(shown: &MapperDryRun<Incident>, payload_bytes: usize) -> String {
     let MapperDryRun { call, outcome, incidents, .. } = shown;
     let mut text = String::new();
     for (index, shown) in incidents.iter().enumerate() {
@@ -24,45 +24,46 @@ pub(super) fn mapper(shown: &MapperDryRun, payload_bytes: usize) -> String {
         }
         None => {}
     }
-    if !call.log.is_empty() {
-        text += "\nlog\n";
-        text += &fields(call.log.iter().map(|line| (line.level, clean(&line.message))));
-    }
-    text + &format!("\n{} for {}\n", usage(call), bytes(payload_bytes as u64))
+    text + &log(call) + &format!("\n{} for {}\n", usage(call), bytes(payload_bytes as u64))
 }
 
 pub(super) fn playbook(shown: &PlaybookDryRun) -> String {
     let mut text = String::new();
     if let Some(wanted) = &shown.actions {
         text += if wanted.is_empty() { "no action\n" } else { "actions\n" };
-        text += &actions(&wanted.iter().map(|action| json!(action)).collect::<Vec<Value>>());
+        text += &fields(wanted.iter().map(action));
     }
-    text + &log_and_usage(&shown.call)
+    text + &log(&shown.call) + &format!("\n{}\n", usage(&shown.call))
+}
+
+fn action(action: &Action) -> (&'static str, String) {
+    match action {
+        Action::SetSeverity(severity) => ("set severity", severity.to_string()),
+        Action::SetStatus(status) => ("set status", status.to_string()),
+        Action::SetCategory(category) => ("set category", clean(category)),
+        Action::SetAssignee(assignee) => ("set assignee", clean(assignee)),
+        Action::AddTag(tag) => ("add tag", clean(tag)),
+        Action::AddObservable(added) => ("add observable", observable(added)),
+        Action::AddNote(note) => ("add note", clean(note)),
+        Action::Notify(notification) => ("notify", clean(notification)),
+    }
 }
 
 pub(super) fn notifier(shown: &NotifierDryRun) -> String {
     let mut text = String::new();
     match &shown.request {
         Some(None) => text += "nothing is sent\n",
-        Some(Some(request)) => {
-            text += &format!("{} {}\n", clean(&request.method), clean(&request.url));
-            for (name, value) in &request.headers {
-                text += &format!("{}: {}\n", clean(name), clean(value));
-            }
-            text += &format!("\n{}\n", clean(&request.body));
-        }
+        Some(Some(request)) => text += &http_request(request),
         None => {}
     }
-    text + &log_and_usage(&shown.call)
+    text + &log(&shown.call) + &format!("\n{}\n", usage(&shown.call))
 }
 
-fn log_and_usage(call: &CallSummary) -> String {
-    let mut text = String::new();
-    if !call.log.is_empty() {
-        text += "\nlog\n";
-        text.extend(call.log.iter().map(|line| format!("  {:14}{}\n", line.level, clean(&line.message))));
+fn log(call: &CallSummary) -> String {
+    match call.log.as_slice() {
+        [] => String::new(),
+        lines => format!("\nlog\n{}", fields(lines.iter().map(|line| (line.level, clean(&line.message))))),
     }
-    text + &format!("\n{}\n", usage(call))
 }
 
 fn usage(call: &CallSummary) -> String {

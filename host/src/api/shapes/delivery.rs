@@ -52,6 +52,24 @@ pub struct ShownAttempt {
     pub answer: Option<String>,
 }
 
+/// The dead deliveries to retry: those that have all given properties, or all dead deliveries.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryFilter {
+    /// The name of the destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// The name of the notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification: Option<String>,
+    /// The incident that the deliveries are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Uuid>,
+    /// The event that the deliveries are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<Uuid>,
+}
+
 /// A delivery that was made due.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetriedDelivery {

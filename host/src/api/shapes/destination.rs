@@ -13,7 +13,8 @@ pub struct ShownDestination {
     #[serde(rename = "type")]
     pub kind: DestinationType,
     /// Whether the destination gets every audit entry.
-    pub told_all: bool,
+    #[serde(rename = "told_all")]
+    pub gets_all_changes: bool,
     /// The reason why the destination is disabled; null if it is enabled.
     pub disabled: Option<String>,
     /// When the first of the failed attempts since the last success was made.

@@ -1,9 +1,9 @@
 //! Notifications.
 
-use crate::deliver::DestinationType;
+use crate::deliver::DryRunStep;
 use hookmill_notify::Trigger;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// A notification of the configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,9 +16,23 @@ pub struct ShownNotification {
     pub to: Vec<String>,
 }
 
+/// The body of a dry run of a notification.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotificationDryRunRequest {
+    /// The id or the number of an incident, whose newest change is the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// The id of an event, for triggers about events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<Uuid>,
+    /// Whether to send the messages.
+    pub send: bool,
+}
+
 /// The messages that a notification would send.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NotificationDryRun<Step> {
+pub struct NotificationDryRun {
     /// The notification's name.
     pub name: String,
     /// The notification's trigger.
@@ -26,69 +40,5 @@ pub struct NotificationDryRun<Step> {
     /// Whether the filter of the notification matches.
     pub matches: bool,
     /// The message of each step.
-    pub steps: Vec<Step>,
-}
-
-/// The message of one step of a notification. One of the optional fields has the message, or the reason why there is
-/// none.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DryRunStep {
-    /// The name of the destination.
-    pub to: String,
-    /// The destination's type.
-    #[serde(rename = "type")]
-    pub kind: DestinationType,
-    /// The HTTP request.
-    pub request: Option<DryRunRequest>,
-    /// The mail.
-    pub mail: Option<DryRunMail>,
-    /// The line of a file.
-    pub line: Option<String>,
-    /// The alert of a TheHive.
-    pub alert: Option<Map<String, Value>>,
-    /// The reason why nothing would be sent.
-    pub skipped: Option<String>,
-    /// The reason why the message cannot be made.
-    pub error: Option<String>,
-    /// The result of sending the message, if the dry run sent messages.
-    pub sent: Option<DryRunAttempt>,
-}
-
-/// An HTTP request without signature and authentication.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DryRunRequest {
-    /// The method.
-    pub method: String,
-    /// The URL.
-    pub url: String,
-    /// The names and values of the headers.
-    pub headers: Vec<(String, String)>,
-    /// The body as text.
-    pub body: String,
-}
-
-/// A mail.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DryRunMail {
-    /// The sender.
-    pub from: String,
-    /// The recipients.
-    pub to: Vec<String>,
-    /// The subject.
-    pub subject: String,
-    /// The text.
-    pub text: String,
-}
-
-/// The result of sending the message of a dry run.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DryRunAttempt {
-    /// The duration of sending.
-    pub duration_ms: i64,
-    /// The HTTP status of the answer.
-    pub http_status: Option<u16>,
-    /// The kind of failure.
-    pub code: Option<String>,
-    /// The failure, or the reason why nothing was sent, in words.
-    pub error: Option<String>,
+    pub steps: Vec<DryRunStep>,
 }

@@ -1,10 +1,12 @@
 //! Plugins.
 
-use hookmill_incident::words;
+use hookmill_incident::{given, words};
 use hookmill_sandbox::Kind;
 use hookmill_store::{Report, VersionState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A plugin: its live version, and why its newest file was refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,4 +68,21 @@ pub struct ShownPluginVersion {
     pub state: VersionState,
     /// The newest proof.
     pub report: Option<Report>,
+}
+
+/// The body of a dry run of a plugin. Either `payload` or `body` is given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginDryRunRequest {
+    /// The payload as JSON.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub payload: Option<Value>,
+    /// The payload as text, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub body: Option<String>,
+    /// The headers of the payload.
+    pub headers: BTreeMap<String, String>,
+    /// The source whose settings are used.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub source: Option<String>,
 }

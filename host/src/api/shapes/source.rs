@@ -4,7 +4,9 @@ use crate::source::{OnUnmappable, SourceKind};
 use hookmill_incident::{Severity, given, words};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -26,7 +28,7 @@ pub struct UsableSource {
     /// How payloads of the source come to the host.
     pub kind: SourceKind,
     /// Where the source is defined.
-    pub origin: SourceOrigin,
+    pub origin: ShownOrigin,
     /// When the source was registered.
     pub created_at: Option<Timestamp>,
     /// The name of the scheme that the source signs with; null for a source that the host reads.
@@ -78,7 +80,7 @@ pub struct UnusableSource {
     /// The source's name.
     pub name: String,
     /// Where the source is defined.
-    pub origin: SourceOrigin,
+    pub origin: ShownOrigin,
     /// Why the source cannot be used.
     pub last_error: SourceError,
 }
@@ -99,7 +101,7 @@ pub struct IssuedSource {
 
 words!(
     /// Where a source is defined.
-    SourceOrigin {
+    ShownOrigin {
         /// In the configuration file.
         Config = "config",
         /// Through the API.
@@ -137,4 +139,62 @@ pub struct SourceSecret {
     pub created_at: Timestamp,
     /// When the secret expires.
     pub not_after: Option<Timestamp>,
+}
+
+/// The body that registers a source.
+#[derive(Serialize, Deserialize)]
+pub struct NewSource {
+    /// The keys of a source in the configuration file.
+    // Serialized first: a key that is also a field below has the value of the field.
+    #[serde(flatten)]
+    pub declaration: Map<String, Value>,
+    /// The source's name.
+    pub source: String,
+    /// The secret; by default the host makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "secret_text")]
+    pub secret: Option<String>,
+}
+
+/// The body that changes a registered source.
+#[derive(Serialize, Deserialize)]
+pub struct SourcePatch {
+    /// Keys of a source in the configuration file; null removes a key.
+    #[serde(flatten)]
+    pub changes: Map<String, Value>,
+    /// The secret for another scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "secret_text")]
+    pub secret: Option<String>,
+}
+
+/// The body that gives a source a new secret.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretRotation {
+    /// The new secret; by default the host makes one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "secret_text")]
+    pub secret: Option<String>,
+    /// How long the former secret stays valid.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub overlap: Option<String>,
+}
+
+/// The body of a dry run of a source. Without either field, the payload is the newest one of the source, or else a
+/// sample.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceDryRunRequest {
+    /// The payload as JSON.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub payload: Option<Value>,
+    /// The payload as text, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub body: Option<String>,
+}
+
+/// Reads a secret. A value of another type is not quoted in the error: it may be a secret.
+fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(D::Error::custom("`secret` must be text")),
+    }
 }

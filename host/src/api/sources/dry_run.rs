@@ -2,11 +2,12 @@
 
 use super::find::find;
 use crate::api::request_body::optional_body;
+use crate::api::shapes::{ErrorAnswer, SourceDryRunRequest};
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::receive::{self, DryRunRequest};
+use crate::receive::{self, DryRunMarker};
 use crate::request_id::RequestId;
 use crate::source::Source;
 use crate::verify::Verified;
@@ -16,38 +17,27 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use hookmill_incident::timestamp::unix_ms;
-use hookmill_incident::{Event, NamedValue, given};
+use hookmill_incident::{Event, NamedValue};
 use hookmill_signatures::{SignError, Signed};
 use hookmill_store::EventFilter;
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Url;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tower::ServiceExt;
 use uuid::Uuid;
-
-/// What to send; without either the newest payload that the source has sent, or else a sample.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Test {
-    #[serde(deserialize_with = "given")]
-    payload: Option<Value>,
-    #[serde(deserialize_with = "given")]
-    body: Option<String>,
-}
 
 pub(in crate::api) async fn test(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Bytes(bytes): Bytes,
 ) -> Result<Json<DryRun>, HttpError> {
-    let test: Test = optional_body(&bytes)?;
+    let request: SourceDryRunRequest = optional_body(&bytes)?;
     let source = find(&host, &name)?;
     let json = vec![(CONTENT_TYPE.to_string(), "application/json".to_owned())];
-    let (headers, payload) = match (test.payload, test.body) {
+    let (headers, payload) = match (request.payload, request.body) {
         (Some(payload), None) => (json, payload.to_string().into()),
         (None, Some(text)) => (json, text.into()),
         (None, None) if let Some(pull) = host.puller.pull_of(&name) => {
@@ -65,7 +55,7 @@ pub(in crate::api) async fn test(
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
-            dry_run.passed("sign", format!("{}: what follows is tried as if it were signed", SignError::NoKey));
+            dry_run.passed("sign", format!("{}: the next stages assume a valid signature", SignError::NoKey));
             let event = Event::dry_run(id, source.name.clone(), headers, payload);
             return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), dry_run).await?));
         }
@@ -85,8 +75,8 @@ pub(in crate::api) async fn test(
     match serde_json::from_slice(&bytes) {
         Ok(received) if status.is_success() => dry_run.continue_with(received),
         _ => {
-            let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            dry_run.failed("receive", answer["error"]["message"].as_str().unwrap_or(status.as_str()));
+            let refusal: Option<ErrorAnswer> = serde_json::from_slice(&bytes).ok();
+            dry_run.failed("receive", refusal.map_or_else(|| status.to_string(), |refusal| refusal.error.message));
         }
     }
     Ok(Json(dry_run))
@@ -108,7 +98,7 @@ fn sample(source: &Source) -> axum::body::Bytes {
     sample.to_string().into()
 }
 
-/// What its vendor would post, from an address that it may post from.
+/// Returns the request that the vendor would send, from an address that the source allows.
 fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> anyhow::Result<Request> {
     let mut url = Url::parse("http://localhost/api/webhooks")?;
     if let Ok(mut path) = url.path_segments_mut() {
@@ -118,12 +108,12 @@ fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> 
     for (name, value) in headers.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
         request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
-    // Of these there is one each, and they are of now.
+    // These replace stored headers of the same name, whose signature would be too old.
     request.headers_mut().extend(signed.headers);
     let address = source.settings.allow_ips.first().map_or(IpAddr::from([127, 0, 0, 1]), IpNet::addr);
     let extensions = request.extensions_mut();
     extensions.insert(ConnectInfo(SocketAddr::new(address, 0)));
     extensions.insert(RequestId(id));
-    extensions.insert(DryRunRequest);
+    extensions.insert(DryRunMarker);
     Ok(request)
 }

@@ -45,8 +45,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     match nearest(name, HELPERS.into_iter()) {
-        Some(near) => bail!("there is no helper `{name}`; did you mean `{near}`?"),
-        None => bail!("there is no helper `{name}`; there are: {}", HELPERS.join(", ")),
+        Some(near) => bail!("unknown helper `{name}`; did you mean `{near}`?"),
+        None => bail!("unknown helper `{name}`; expected one of: {}", HELPERS.join(", ")),
     }
 }
 
@@ -117,7 +117,7 @@ impl Scopes {
         parameters.iter().map(|parameter| Ok(self.parameter(parameter)?.0)).collect()
     }
 
-    /// Parses the parameter of a helper for the words of a vocabulary.
+    /// Parses the parameter of a helper that takes words of a vocabulary.
     fn word(&self, name: &str, parameters: &[Parameter], vocabulary: Vocabulary) -> Result<Box<Expression>> {
         let (inner, field_type) = self.only(name, parameters)?;
         let fits = match field_type {

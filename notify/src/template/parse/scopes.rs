@@ -121,7 +121,7 @@ impl Scopes {
             "key" => (Variable::Key, FieldType::Text),
             "first" => (Variable::First, FieldType::Boolean),
             "last" => (Variable::Last, FieldType::Boolean),
-            _ => bail!("there is no `@{name}`; there are: @index, @key, @first, @last, @root"),
+            _ => bail!("unknown variable `@{name}`; expected one of: @index, @key, @first, @last, @root"),
         };
         Ok((Expression::Variable(up, variable), Some(field_type)))
     }

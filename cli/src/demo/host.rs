@@ -4,9 +4,9 @@ use super::receiver::Receiver;
 use super::report::Report;
 use super::samples::vendors;
 use super::sender::{Answer, Sender, Signed};
-use crate::client::Client;
+use crate::client::{Client, read};
 use crate::compile::beside_a_host;
-use crate::text::{clean, short};
+use crate::text::{clean, given, short};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,6 @@ use hookmill_host::config::Config;
 use hookmill_host::serve::{Running, start};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -27,31 +26,31 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The longest wait for something that the host does in the background.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest wait for compiling the mappers, two of which contain an interpreter.
-const COMPILE_PATIENCE: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const COMPILE_WAIT_MAX: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SECRET_BYTES: usize = 32;
 
 /// The host, the receiver and the clients of the demo.
-pub(super) struct Stage {
+pub(super) struct DemoHost {
     pub sender: Sender,
     pub receiver: Receiver,
     pub runtime: Runtime,
     pub plugins_dir: PathBuf,
-    api: Client,
+    pub api: Client,
     url: Url,
     token: String,
     running: Running,
     folder: TempDir,
 }
 
-impl Stage {
+impl DemoHost {
     /// Starts a host with a copy of the bundled mappers.
     ///
     /// # Errors
     /// Returns an error if a mapper is missing or the host does not start.
-    pub fn set(mappers: &Path, report: &mut Report) -> Result<Self> {
+    pub fn start(mappers: &Path, report: &mut Report) -> Result<Self> {
         let missing: Vec<&str> =
             vendors().into_iter().filter(|vendor| !mappers.join(format!("{vendor}.wasm")).is_file()).collect();
         ensure!(
@@ -83,22 +82,22 @@ impl Stage {
         let url: Url = format!("http://{}", running.address).parse()?;
         let api = Client::new(url.clone(), Some(token.clone()))?;
         let sender = Sender::new(url.clone(), secrets)?;
-        let stage = Self { sender, receiver, api, runtime, plugins_dir, url, token, running, folder };
-        stage.report_start(report, started)?;
-        Ok(stage)
+        let host = Self { sender, receiver, api, runtime, plugins_dir, url, token, running, folder };
+        host.report_start(report, started)?;
+        Ok(host)
     }
 
     fn report_start(&self, report: &mut Report, started: Instant) -> Result<()> {
         report.progress("compiling the mappers");
-        let ready = wait_within(COMPILE_PATIENCE, || Ok(self.running.is_ready().then_some(())))?.is_some();
+        let ready = wait_within(COMPILE_WAIT_MAX, || Ok(self.running.is_ready().then_some(())))?.is_some();
         let took = started.elapsed().as_secs_f64();
         report.check(ready, &format!("a host listens on {} and is ready after {took:.1} s", self.url));
         let plugins = self.plugins()?;
         let loaded = plugins.iter().filter(|plugin| plugin.state == FileState::Loaded && plugin.error.is_none());
         let loaded: Vec<String> = loaded
             .map(|plugin| {
-                let version = plugin.version.as_deref().map(clean).unwrap_or_default();
-                format!("{} {version} ({})", clean(&plugin.name), short(&json!(plugin.sha256)))
+                let digest = plugin.sha256.as_deref().map(short).unwrap_or_default();
+                format!("{} {} ({digest})", clean(&plugin.name), given(plugin.version.as_ref()))
             })
             .collect();
         report.check(loaded.len() == vendors().len(), &format!("{} mappers are loaded", loaded.len()));
@@ -119,16 +118,8 @@ impl Stage {
     /// # Errors
     /// Returns an error if the host does not answer or the rows have another shape.
     pub fn page<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, String)]) -> Result<Vec<T>> {
-        let list: List<T> = serde_json::from_value(self.api.get(path, query)?)?;
+        let list: List<T> = read(&self.api.get(path, query)?)?;
         Ok(list.data)
-    }
-
-    /// Returns every row of a list of the API.
-    ///
-    /// # Errors
-    /// Returns an error if the host does not answer or the rows have another shape.
-    pub fn all<T: DeserializeOwned>(&self, name: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
-        Ok(serde_json::from_value(Value::Array(self.api.all(name, filter)?))?)
     }
 
     /// Sends a request and waits for the answer.
@@ -139,13 +130,13 @@ impl Stage {
         self.runtime.block_on(self.sender.post(signed))
     }
 
-    /// Prints commands to try on the running host.
-    pub fn invite(&self) {
+    /// Prints example commands for the running host.
+    pub fn print_examples(&self) {
         let Self { url, token, .. } = self;
         let url = url.as_str().trim_end_matches('/');
         let source = "generic";
         println!(
-            "\nThe host goes on until Ctrl-C. In another terminal:\n
+            "\nThe host runs until Ctrl-C. In another terminal:\n
   export HOOKMILL_URL={url} HOOKMILL_TOKEN={token}
   hookmill incidents list\n
   BODY='{{\"event_type\":\"login_failed\",\"data\":{{\"alert_id\":\"my-1\",\"severity\":\"high\",\"source_ip\":\"203.0.113.9\"}}}}'
@@ -173,7 +164,7 @@ impl Stage {
     }
 
     /// Stops the host and removes its folder.
-    pub fn strike(self) {
+    pub fn stop(self) {
         let Self { runtime, running, folder, .. } = self;
         runtime.block_on(running.stop());
         runtime.shutdown_background();
@@ -186,17 +177,17 @@ impl Stage {
 /// # Errors
 /// Returns the error of the function.
 pub(super) fn wait_for<T>(look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
-    wait_within(PATIENCE, look)
+    wait_within(WAIT_MAX, look)
 }
 
-fn wait_within<T>(patience: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+fn wait_within<T>(max: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let started = Instant::now();
     loop {
         let seen = look()?;
-        if seen.is_some() || started.elapsed() > patience {
+        if seen.is_some() || started.elapsed() > max {
             return Ok(seen);
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -1,0 +1,217 @@
+//! The details of an incident: fields that the mapper names, and those that it did not read.
+
+use crate::text::present;
+use crate::{Field, Fields, Incident, WithRest, repair};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use std::cell::Cell;
+
+/// The bounds of the fields that are kept although the mapper did not read them, for each incident.
+const UNREAD_MAX: usize = 64;
+const UNREAD_BYTES_MAX: usize = 16 * 1024;
+/// The bound of all of them together, so that the incidents of a long list fit into the result.
+const UNREAD_TOTAL_BYTES_MAX: usize = 512 * 1024;
+/// The greatest length of one of them. A longer text is truncated, a longer list or object is left out.
+const UNREAD_VALUE_BYTES_MAX: usize = 2 * 1024;
+/// The greatest length of a text, so that the quotes and some escapes of its JSON fit into the value.
+const TEXT_BYTES_MAX: usize = 1024;
+/// The name of the detail that counts the fields that are not kept.
+const NOT_KEPT: &str = "fields_not_kept";
+/// Parts of names of fields that can contain secrets, ignoring case. Such fields are not kept.
+const SECRET: [&str; 7] = ["passw", "secret", "token", "apikey", "api_key", "authorization", "cookie"];
+
+thread_local! {
+    /// The bytes that are left of [`UNREAD_TOTAL_BYTES_MAX`].
+    static BYTES_LEFT: Cell<usize> = const { Cell::new(UNREAD_TOTAL_BYTES_MAX) };
+}
+
+/// Forgets the fields that were kept for earlier events.
+pub(crate) fn reset() {
+    BYTES_LEFT.set(UNREAD_TOTAL_BYTES_MAX);
+}
+
+impl Incident {
+    /// Adds a vendor's field as text unless the value is absent. Text that parses as JSON, such as an id of twenty
+    /// digits, remains text.
+    pub fn detail(&mut self, name: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        match serde_json::from_str::<IgnoredAny>(value) {
+            Ok(_) => self.detail_json(name, &value),
+            Err(_) => self.details.push(Field { name: name.to_owned(), value: value.to_owned() }),
+        }
+    }
+
+    /// Adds a vendor's field of any type, as JSON. What is nested deeper than 64 levels becomes text.
+    pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
+        if let Ok(value) = serde_json::to_string(value) {
+            self.details.push(Field { name: name.to_owned(), value: storable(value) });
+        }
+    }
+
+    /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
+    /// it last. Several values of one path become a list; `prefix` is removed from the paths.
+    ///
+    /// Keeps 64 fields and 16 KiB, no names that contain `password`, `secret`, `token` and the like; the detail
+    /// `fields_not_kept` counts the others.
+    pub fn keep_unread(&mut self, fields: &Fields, prefix: &str) {
+        let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (path, value) in fields.unread() {
+            // Values of one path follow each other, or the path is not worth a list.
+            match lists.last_mut().filter(|(last, _)| *last == path) {
+                Some((_, values)) => values.push(value),
+                None => lists.push((path, vec![value])),
+            }
+        }
+        let mut kept = Kept::new(self);
+        for (path, values) in lists {
+            let value = match values.as_slice() {
+                [value] => serde_json::to_string(truncated(value)),
+                values => serde_json::to_string(values),
+            };
+            kept.add(path.strip_prefix(prefix).unwrap_or(path), value.unwrap_or_default());
+        }
+        kept.finish();
+    }
+
+    /// Adds the members of an object that the mapper's type does not declare, like [`keep_unread`](Self::keep_unread),
+    /// without those that `is_read` names.
+    pub fn keep_rest<T>(&mut self, object: &WithRest<T>, is_read: impl Fn(&str) -> bool) {
+        let mut kept = Kept::new(self);
+        for (name, value) in object.rest().filter(|(name, _)| !is_read(name)) {
+            let json = value.get();
+            match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                None if matches!(json, "null" | "[]" | "{}") => {}
+                None => kept.add(name, storable(json.to_owned())),
+                Some(text) if present(text).is_none() => {}
+                Some(text) if text.len() <= TEXT_BYTES_MAX => kept.add(name, storable(json.to_owned())),
+                Some(_) => {
+                    let text: String = serde_json::from_str(json).unwrap_or_default();
+                    kept.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default());
+                }
+            }
+        }
+        kept.finish();
+    }
+}
+
+/// Returns JSON that the host stores as JSON.
+fn storable(json: String) -> String {
+    if !repair::is_suspect(&json) {
+        return json;
+    }
+    repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or(json)
+}
+
+fn truncated(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+/// Returns whether a name contains one of the words in [`SECRET`].
+fn is_secret(name: &str) -> bool {
+    let name = name.as_bytes();
+    (0..name.len()).any(|at| {
+        let is_there =
+            |word: &&str| name[at..].get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+        matches!(name[at] | 0x20, b'p' | b's' | b't' | b'a' | b'c') && SECRET.iter().any(is_there)
+    })
+}
+
+/// The bounded fields of one call.
+struct Kept<'i> {
+    incident: &'i mut Incident,
+    fields: usize,
+    bytes: usize,
+    bytes_max: usize,
+    not_kept: usize,
+}
+
+impl<'i> Kept<'i> {
+    fn new(incident: &'i mut Incident) -> Self {
+        Self { incident, fields: 0, bytes: 0, bytes_max: BYTES_LEFT.get().min(UNREAD_BYTES_MAX), not_kept: 0 }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        let bytes = self.bytes + name.len() + value.len();
+        let is_kept = self.fields < UNREAD_MAX
+            && bytes <= self.bytes_max
+            && value.len() <= UNREAD_VALUE_BYTES_MAX
+            && !is_secret(name);
+        if !is_kept {
+            self.not_kept += 1;
+            return;
+        }
+        self.fields += 1;
+        self.bytes = bytes;
+        if !self.incident.details.iter().any(|known| known.name == name) {
+            self.incident.details.push(Field { name: name.to_owned(), value });
+        }
+    }
+
+    fn finish(self) {
+        BYTES_LEFT.set(BYTES_LEFT.get() - self.bytes);
+        if self.not_kept > 0 {
+            self.incident.detail_json(NOT_KEPT, &self.not_kept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    fn values(incident: &Incident) -> Vec<(&str, Value)> {
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        incident.details.iter().map(|detail| (detail.name.as_str(), value(&detail.value))).collect()
+    }
+
+    #[test]
+    fn details_keep_their_type() {
+        let mut incident = Incident::new("x");
+        incident.detail("id", Some("12345678901234567890123"));
+        incident.detail("command", Some("\"a.exe\""));
+        incident.detail("words", Some("plain"));
+        incident.detail_json("list", &[1, 2]);
+        let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
+        assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
+    }
+
+    #[test]
+    fn unread_fields_are_kept_within_bounds() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"read": 1, "a": {"b": "4625"}, "list": ["x", "y"], "none": "N/A", "apiToken": "s3cret"}"#,
+        )
+        .unwrap();
+        fields.first(&["read"]);
+        let mut incident = Incident::new("x");
+        incident.detail("a.b", Some("known"));
+        incident.keep_unread(&fields, "");
+        assert_eq!(
+            values(&incident),
+            [("a.b", json!("known")), ("list", json!(["x", "y"])), ("fields_not_kept", json!(1))]
+        );
+
+        let many: String = (0..100).map(|number| format!(r#","f{number}":1"#)).collect();
+        let json = format!(r#"{{"long":"{}"{many}}}"#, "é".repeat(9000));
+        let fields: Fields = serde_json::from_str(&json).unwrap();
+        let mut incident = Incident::new("x");
+        incident.keep_unread(&fields, "");
+        assert_eq!((incident.details.len(), &*incident.details[64].value), (65, "37"));
+        assert!(incident.details[0].value.len() < UNREAD_VALUE_BYTES_MAX);
+    }
+
+    #[test]
+    fn undeclared_members_are_kept_as_json_that_the_host_can_store() {
+        #[derive(Deserialize)]
+        struct Alert {}
+        let json =
+            r#"{"n": 12345678901234567890, "o": {"x": "\ud83d"}, "e": [], "t": "unknown", "s": "7", "known": 1}"#;
+        let alert: WithRest<Alert> = serde_json::from_str(json).unwrap();
+        let mut incident = Incident::new("x");
+        incident.keep_rest(&alert, |name| name == "known");
+        let expected =
+            [("n", json!(12_345_678_901_234_567_890_u64)), ("o", json!({"x": "\u{fffd}"})), ("s", json!("7"))];
+        assert_eq!(values(&incident), expected);
+    }
+}

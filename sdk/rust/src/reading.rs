@@ -1,0 +1,414 @@
+//! Reading of payloads in two passes: strictly, which is fast, and again with repairs if the first pass met a fault.
+//!
+//! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
+//! costs the payload or another part.
+
+use crate::{Event, Mapper, MappingError, Outcome, details, repair};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::cell::{Cell, RefCell};
+
+/// The most problems that one payload reports one by one.
+const PROBLEMS_MAX: usize = 50;
+/// The most JSON values of one payload that are mapped: more than the host takes incidents.
+const PARTS_MAX: usize = 2000;
+/// The most characters of a payload in a problem.
+const EXCERPT_CHARS_MAX: usize = 60;
+
+thread_local! {
+    static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
+    /// Whether the strict pass met a fault.
+    static HAS_FAULT: Cell<bool> = const { Cell::new(false) };
+    static PROBLEMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The document of the second pass: its address, and a copy in which to find the path of a part.
+    static DOCUMENT: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// Maps an event as the host does: calls [`Mapper::map`] and, if a part of the payload could not be read, calls it again
+/// for each JSON value of the repaired payload. Adds the problems of both kinds to the outcome.
+///
+/// # Errors
+/// Returns the mapper's error if it has one for every value of the payload.
+pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
+    IS_LENIENT.set(false);
+    HAS_FAULT.set(false);
+    PROBLEMS.take();
+    details::reset();
+    let strict = M::map(event);
+    if !HAS_FAULT.get() {
+        return strict.map(with_problems);
+    }
+    let documents = repair::documents(&event.body);
+    if documents.list.is_empty() {
+        return strict.map(with_problems);
+    }
+    IS_LENIENT.set(true);
+    details::reset();
+    let lenient = map_documents::<M>(event, documents);
+    IS_LENIENT.set(false);
+    lenient
+}
+
+fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Result<Outcome, MappingError> {
+    let mut parts = documents.list;
+    if let [list] = parts.as_slice() {
+        let whole = map_document::<M>(event, list);
+        match elements(list) {
+            // A mapper that does not know a list of its payloads gets each of them.
+            Some(elements) if whole.is_err() => parts = elements,
+            _ if documents.problems.is_empty() => return whole,
+            _ => {}
+        }
+    }
+    let (mut outcome, mut errors) = (Outcome::default(), Vec::new());
+    if let Some(more) = parts.len().checked_sub(PARTS_MAX).filter(|more| *more > 0) {
+        outcome.problems.push(format!("{more} of {} JSON values are not read: at most {PARTS_MAX} are", parts.len()));
+        parts.truncate(PARTS_MAX);
+    }
+    let count = parts.len();
+    for (number, part) in (1..).zip(&parts) {
+        match map_document::<M>(event, part) {
+            Ok(part) => {
+                outcome.incidents.extend(part.incidents);
+                outcome.skipped.extend(part.skipped);
+                outcome.problems.extend(part.problems);
+            }
+            Err(error) => errors.push((number, error)),
+        }
+    }
+    if errors.len() == count {
+        return Err(errors.swap_remove(0).1);
+    }
+    let errors = errors.into_iter().map(|(number, error)| {
+        let (MappingError::Malformed(text) | MappingError::Unsupported(text)) = error;
+        format!("JSON value {number} of {count}: {text}")
+    });
+    outcome.problems.extend(errors.chain(documents.problems));
+    bound(&mut outcome.problems);
+    Ok(outcome)
+}
+
+fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, MappingError> {
+    let event = Event { body: json.into(), ..event.clone() };
+    DOCUMENT.set((event.body.as_ptr().addr(), json.to_owned()));
+    PROBLEMS.take();
+    M::map(&event).map(with_problems)
+}
+
+/// Returns the elements of a list that contains objects.
+fn elements(json: &str) -> Option<Vec<String>> {
+    let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    let has_objects = elements.iter().any(|element| element.get().starts_with('{'));
+    has_objects.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
+}
+
+fn with_problems(mut outcome: Outcome) -> Outcome {
+    outcome.problems.extend(PROBLEMS.take());
+    bound(&mut outcome.problems);
+    outcome
+}
+
+fn bound(problems: &mut Vec<String>) {
+    if problems.len() > PROBLEMS_MAX {
+        let more = problems.len() - PROBLEMS_MAX;
+        problems.truncate(PROBLEMS_MAX);
+        problems.push(format!("{more} further problems"));
+    }
+}
+
+/// Reports a part of the payload that could not be mapped. The event is stored as `partial`.
+pub fn problem(text: impl Into<String>) {
+    PROBLEMS.with_borrow_mut(|problems| {
+        let text = text.into();
+        if !problems.contains(&text) {
+            problems.push(text);
+        }
+    });
+}
+
+/// Reads JSON that a payload contains in a text or as a raw value. Reports a problem and returns none if the text is not
+/// JSON of this shape.
+///
+/// A repaired text is never freed, like all memory of an instance.
+pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
+    match serde_json::from_str(text) {
+        Ok(value) => Some(value),
+        Err(_) if !is_lenient() => {
+            fault();
+            None
+        }
+        // Raw values of the repaired payload need no repair.
+        Err(_) if path_of(text).is_some() => value(text),
+        Err(_) => {
+            let list: Vec<T> = json_list(text);
+            list.into_iter().next()
+        }
+    }
+}
+
+/// Reads all JSON values in a text: `{…}{…}`, `{…},{…}`, one per line, or the elements of an array. Reports a problem
+/// for each value that cannot be read, also for one that is cut off at the end of the text.
+pub fn json_list<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
+    let documents = repair::documents(text.as_bytes());
+    documents.problems.into_iter().for_each(|fault| problem(format!("{fault}, in `{}`", excerpt(text))));
+    let mut list = Vec::new();
+    for json in documents.list {
+        let json: &'t str = json.leak();
+        match serde_json::from_str::<Vec<&'t RawValue>>(json) {
+            Ok(elements) => list.extend(elements.into_iter().filter_map(part)),
+            Err(_) => list.extend(value(json)),
+        }
+    }
+    list
+}
+
+/// Returns whether this is the second pass, in which parts are read one by one.
+pub(crate) fn is_lenient() -> bool {
+    IS_LENIENT.get()
+}
+
+/// Asks for the second pass.
+pub(crate) fn fault() {
+    HAS_FAULT.set(true);
+}
+
+/// Reads a part in the second pass; reports a problem and returns none if it has another shape.
+pub(crate) fn part<'t, T: Deserialize<'t>>(raw: &'t RawValue) -> Option<T> {
+    value(raw.get())
+}
+
+fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
+    match serde_json::from_str(json) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.split(" at line ").next().unwrap_or(&text);
+            match reason.split_once(", expected struct ") {
+                // The name of the type says nothing to the reader.
+                Some((found, _name)) => wrong_part(json, &format!("{found}, expected an object")),
+                None => wrong_part(json, reason),
+            }
+            None
+        }
+    }
+}
+
+/// Reports a part that has another shape than expected.
+pub(crate) fn wrong_part(json: &str, reason: &str) {
+    problem(format!("`{}` is left out: {reason}", name_of(json)));
+}
+
+/// Returns the path of a part or, if it is not a part of the payload itself, the beginning of its text.
+pub(crate) fn name_of(json: &str) -> String {
+    path_of(json).unwrap_or_else(|| excerpt(json))
+}
+
+/// Returns the path of a part of the repaired payload.
+fn path_of(json: &str) -> Option<String> {
+    DOCUMENT.with_borrow(|(address, document)| {
+        let offset = json.as_ptr().addr().checked_sub(*address)?;
+        (offset < document.len()).then(|| path_at(document, offset))
+    })
+}
+
+/// Returns the beginning of a text.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
+    if excerpt.len() < text.len() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+/// Returns the path of the value at an offset in valid JSON, such as `event.Hosts[2].Name`.
+fn path_at(json: &str, offset: usize) -> String {
+    enum Step<'j> {
+        Member(&'j str),
+        Element(usize),
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    let (mut at, mut last) = (0, "");
+    while at < offset {
+        match json.as_bytes()[at] {
+            b'{' => steps.push(Step::Member("")),
+            b'[' => steps.push(Step::Element(0)),
+            b'}' | b']' => drop(steps.pop()),
+            b',' => {
+                if let Some(Step::Element(index)) = steps.last_mut() {
+                    *index += 1;
+                }
+            }
+            b':' => {
+                if let Some(Step::Member(name)) = steps.last_mut() {
+                    *name = last;
+                }
+            }
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while json.as_bytes()[at] != b'"' {
+                    at += if json.as_bytes()[at] == b'\\' { 2 } else { 1 };
+                }
+                last = &json[start..at];
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    steps.iter().fold(String::new(), |path, step| match step {
+        Step::Member(name) if path.is_empty() => (*name).to_owned(),
+        Step::Member(name) => format!("{path}.{name}"),
+        Step::Element(index) => format!("{path}[{index}]"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{json_list, map};
+    use crate::testing::outcome_json;
+    use crate::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Text};
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    /// A mapper that does nothing about faults.
+    struct Plain;
+
+    #[derive(Deserialize)]
+    struct Payload<'a> {
+        #[serde(borrow)]
+        id: Text<'a>,
+        name: Text<'a>,
+        at: Text<'a>,
+        host: Part<Host<'a>>,
+        files: List<Fields<'a>>,
+        inner: Text<'a>,
+    }
+
+    #[derive(Deserialize)]
+    struct Host<'a> {
+        #[serde(borrow)]
+        name: Text<'a>,
+    }
+
+    impl Mapper for Plain {
+        fn describe() -> Description {
+            crate::description!("Plain", "For tests")
+        }
+
+        fn map(event: &Event) -> Result<Outcome, MappingError> {
+            let payload: Payload = event.json("a payload with `id`")?;
+            let id = payload.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
+            let mut incident = Incident::new(id);
+            incident.set_title(payload.name.get());
+            incident.occurred_at = payload.at.time();
+            incident.observe("hostname", payload.host.get().and_then(|host| host.name.get()), "");
+            for file in &payload.files {
+                incident.observe("filename", file.first(&["name"]), "");
+            }
+            for inner in payload.inner.get().map(json_list::<Fields>).unwrap_or_default() {
+                incident.observe("url", inner.first(&["url"]), "");
+            }
+            Ok(incident.into())
+        }
+    }
+
+    fn mapped(body: impl Into<Vec<u8>>) -> Value {
+        outcome_json(&map::<Plain>(&Event::new(body)))
+    }
+
+    #[test]
+    fn a_clean_payload_has_no_problems() {
+        let outcome =
+            mapped(r#"{"id": 7, "name": "n", "at": 1705320000, "host": {"name": "h"}, "files": {"name": "f"}}"#);
+        assert_eq!(outcome["problems"], json!([]));
+        assert_eq!(outcome["incidents"][0]["observables"][1]["value"], "f");
+    }
+
+    #[test]
+    fn a_part_of_another_type_costs_that_part() {
+        let outcome =
+            mapped(r#"{"id": ["a", "b"], "name": {"x": [1]}, "host": 7, "files": [{"name": "f"}, 8, {"name": "g"}]}"#);
+        let names: Vec<&Value> = outcome["incidents"][0]["observables"].as_array().unwrap().iter().collect();
+        assert_eq!((names.len(), &names[1]["value"]), (2, &json!("g")));
+        assert_eq!(
+            outcome["problems"],
+            json!([
+                "of the 2 values in `id`, only the first is read",
+                "`name` is left out: expected a text, found an object",
+                "`host` is left out: invalid type: integer `7`, expected an object",
+                "`files[1]` is left out: invalid type: integer `8`, expected a JSON object",
+            ])
+        );
+    }
+
+    #[test]
+    fn faults_of_the_text_are_repaired() {
+        let cases = [
+            (r#"{"id": "a", "name": "cut \ud83d"}"#, "cut \u{fffd}"),
+            (r#"{"id": "a", "name": "first", "name": "last"}"#, "last"),
+            (r#"{"id": "a", "name": 123456789012345678901234567890}"#, "123456789012345678901234567890"),
+            (r#"{"id": "a", "name": 9007199254740993}"#, "9007199254740993"),
+            ("\u{feff}{\"id\": \"a\", \"name\": \"x\ty\"}", "x\ty"),
+        ];
+        for (body, name) in cases {
+            let outcome = mapped(body);
+            assert_eq!((&outcome["incidents"][0]["title"], &outcome["problems"]), (&json!(name), &json!([])), "{body}");
+        }
+        let deep = format!(r#"{{"id": "a", "name": "deep", "files": {}1{}}}"#, "[".repeat(200), "]".repeat(200));
+        assert_eq!(mapped(deep)["incidents"][0]["title"], "deep");
+    }
+
+    #[test]
+    fn every_json_value_of_a_body_is_mapped() {
+        let ids = |outcome: &Value| -> Vec<Value> {
+            outcome["incidents"].as_array().unwrap().iter().map(|incident| incident["source_ref"].clone()).collect()
+        };
+        for body in [
+            r#"{"id": "a"}{"id": "b"}"#,
+            "{\"id\": \"a\"}\n{\"id\": \"b\"}\n",
+            r#"[{"id": "a"}, {"id": "b"}]"#,
+            r#"{"id": "a"}, {"id": "b"}"#,
+        ] {
+            let outcome = mapped(body);
+            assert_eq!((ids(&outcome), &outcome["problems"]), (vec![json!("a"), json!("b")], &json!([])), "{body}");
+        }
+        assert_eq!(ids(&mapped(r#"[{"id": "a"}, 7, {"id": "b"}]"#)), ["a", "b"]);
+        let outcome = mapped("{\"id\": \"a\"}\n{\"name\": \"no id\"}\n{broken}\n{\"id\": \"d\"}\n{\"id\": \"cut");
+        assert_eq!(ids(&outcome), ["a", "d"]);
+        assert_eq!(
+            outcome["problems"],
+            json!([
+                "JSON value 2 of 3: `id` is absent",
+                "JSON value 3 is not JSON: unexpected `b` at byte 31",
+                "JSON value 5 is cut off at the end",
+            ])
+        );
+        let outcome = mapped("{\"id\": \"a\"}\n".repeat(2001));
+        let problem = "1 of 2001 JSON values are not read: at most 2000 are";
+        assert_eq!((ids(&outcome).len(), &outcome["problems"][0]), (2000, &json!(problem)));
+        assert!(mapped("[[1]]")["error"]["unsupported"].is_string());
+        assert!(mapped("{\"id\": \"a")["error"]["malformed"].is_string());
+    }
+
+    #[test]
+    fn an_impossible_time_costs_the_time() {
+        let outcome = mapped(
+            r#"[{"id": "a", "at": "2026-02-30T10:00:00Z"}, {"id": "b", "at": "2026-02-28"}, {"id": "c", "at": "unknown"}]"#,
+        );
+        assert_eq!(outcome["incidents"][1]["occurred_at"], "2026-02-28T00:00:00Z");
+        assert_eq!(
+            outcome["problems"],
+            json!(["the time `2026-02-30T10:00:00Z` is left out: there is no such day or time of day"])
+        );
+    }
+
+    #[test]
+    fn json_in_texts_is_read_as_far_as_it_goes() {
+        let inner = r#"[{\"url\": \"u1\"}, {\"url\": \"u2\", \"a\": 1, \"a\": 2}]"#;
+        let outcome = mapped(format!(r#"{{"id": "a", "inner": "{inner}"}}"#));
+        assert_eq!(outcome["incidents"][0]["observables"].as_array().unwrap().len(), 2);
+        let outcome = mapped(r#"{"id": "a", "inner": "{\"url\": \"u1\"},{\"url\": \"u"}"#);
+        assert_eq!(outcome["incidents"][0]["observables"].as_array().unwrap().len(), 1);
+        assert_eq!(outcome["problems"].as_array().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,263 @@
+//! Bundled mappers under mutation: every payload of every mapper, changed at one place a time, in the sandbox.
+//!
+//! A mapper must not trap, and a wrong part must not cost more than that part: every incident of the unchanged payload is
+//! still there, unless the part says which kind of payload this is or identifies the incident. Mutations are the same in
+//! every run. `HOOKMILL_MUTATIONS` sets their number for each payload.
+
+use crate::guest::{mapper, project};
+use crate::mutant::{Mutant, mutants};
+use hookmill_incident::{Event, FailureCode, Reading};
+use hookmill_sandbox::{Allocation, Plugin, PluginLimits, Sandbox};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The number of mutants of each payload without `HOOKMILL_MUTATIONS`.
+const MUTANTS: usize = 25;
+/// Tests share the machine, and interpreters are slow in a build without optimisation.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Interpreters get a share of the mutants.
+const SLOW: [&str; 2] = ["guardduty", "okta"];
+
+/// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
+const ESSENTIAL: [(&str, &[&str]); 9] = [
+    (
+        "crowdstrike",
+        &[
+            "metadata",
+            "event",
+            "eventType",
+            "ExternalApiType",
+            "CompositeId",
+            "DetectId",
+            "IdentityProtectionIncidentId",
+            "MobileDetectionId",
+            "FalconHostLink",
+            "customerIDString",
+            "offset",
+            "NotificationId",
+            "AuditKeyValues",
+            "Key",
+            "ValueString",
+            "Severity",
+            "SeverityName",
+        ],
+    ),
+    (
+        "defender-office365",
+        &[
+            "value",
+            "records",
+            "id",
+            "category",
+            "properties",
+            "AlertId",
+            "severity",
+            "serviceSource",
+            "createdDateTime",
+            "eventType",
+            "creationTime",
+        ],
+    ),
+    (
+        "elastic",
+        &[
+            "_id",
+            "fields",
+            "_source",
+            "alerts",
+            "context",
+            "context.alerts",
+            "rule",
+            "rule.name",
+            "name",
+            "kibana.alert.rule.name",
+            "signal.rule.name",
+            "signal",
+            "kibana",
+            "alert",
+            "kibana.alert.uuid",
+            "uuid",
+            "@timestamp",
+            "kibana.alert.original_time",
+            "original_time",
+            "kibana.alert.reason",
+            "host.name",
+            "host",
+            "signal.original_time",
+        ],
+    ),
+    ("generic", &["event_type", "data", "alert_id"]),
+    (
+        "guardduty",
+        &[
+            "id",
+            "detail",
+            "source",
+            "detail-type",
+            "Records",
+            "Sns",
+            "Message",
+            "type",
+            "severity",
+            "arn",
+            "schemaVersion",
+            "service",
+            "serviceName",
+        ],
+    ),
+    (
+        "okta",
+        &[
+            "data",
+            "events",
+            "uuid",
+            "eventType",
+            "outcome",
+            "result",
+            "debugContext",
+            "debugData",
+            "behaviors",
+            "risk",
+            "reason",
+            "severity",
+            "target",
+        ],
+    ),
+    ("opencti", &["id", "data", "type", "event", "origin", "referer"]),
+    (
+        "splunk",
+        &[
+            "result",
+            "sid",
+            "search_name",
+            "results_link",
+            "event_id",
+            "rule_id",
+            "_raw",
+            "_bkt",
+            "_cd",
+            "index",
+            "rule_title",
+            "trigger_time",
+        ],
+    ),
+    (
+        "thehive",
+        &[
+            "operation",
+            "action",
+            "objectType",
+            "objectId",
+            "rootId",
+            "requestId",
+            "base",
+            "mainAction",
+            "object",
+            "details",
+            "context",
+            "case",
+            "alert",
+            "_type",
+            "_id",
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_mutant_of_a_payload_traps_a_mapper_or_costs_more_than_the_changed_part() {
+    let sandbox = Arc::new(Sandbox::with_allocation(Allocation::OnDemand, 4, 0).unwrap());
+    let count = std::env::var("HOOKMILL_MUTATIONS").map_or(MUTANTS, |count| count.parse().unwrap());
+    let mut mappers = JoinSet::new();
+    for (name, essential) in ESSENTIAL {
+        let count = if SLOW.contains(&name) { count.div_ceil(5) } else { count };
+        mappers.spawn(try_mutants(name, essential, count, sandbox.clone()));
+    }
+    let results = mappers.join_all().await;
+    let tried: usize = results.iter().map(|(tried, _)| tried).sum();
+    let faults: Vec<String> = results.into_iter().flat_map(|(_, faults)| faults).collect();
+    assert!(faults.is_empty(), "{} of {tried} mutants:\n{}", faults.len(), faults.join("\n"));
+    assert!(tried > 20 * count, "only {tried} mutants");
+}
+
+/// Returns the number of mutants of one mapper's payloads, and the faults that they show.
+async fn try_mutants(name: &str, essential: &[&str], count: usize, sandbox: Arc<Sandbox>) -> (usize, Vec<String>) {
+    let plugin = load(name, sandbox).await;
+    let (mut tried, mut faults) = (0, Vec::new());
+    for file in payloads(name) {
+        let body = std::fs::read(&file).unwrap();
+        let original = run(&plugin, &file, &body).await;
+        for (seed, mutant) in mutants(&body, count) {
+            tried += 1;
+            let outcome = run(&plugin, &file, &mutant.body).await;
+            if let Err(fault) = check(&original, &mutant, outcome, essential) {
+                let change = format!("{} at `{}`", mutant.change, mutant.path.join("/"));
+                faults.push(format!("{}, mutant {seed}, {change}: {fault}", file.display()));
+            }
+        }
+    }
+    (tried, faults)
+}
+
+async fn load(name: &str, sandbox: Arc<Sandbox>) -> Plugin {
+    let limits = PluginLimits { deadline: DEADLINE, output_bytes: 4 << 20, incidents: 1000, ..PluginLimits::default() };
+    Plugin::load(name, mapper(name), sandbox, limits, None).await.unwrap()
+}
+
+fn payloads(name: &str) -> Vec<std::path::PathBuf> {
+    let folder = std::fs::read_dir(project(&format!("plugins/{name}/payloads"))).unwrap();
+    let is_payload = |path: &std::path::PathBuf| {
+        let name = path.to_str().unwrap();
+        name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".event.json")
+    };
+    let mut files: Vec<_> = folder.map(|file| file.unwrap().path()).filter(is_payload).collect();
+    files.sort();
+    files
+}
+
+/// A call that ended, with the mapper's own errors and results that break the host's rules as failures.
+type Outcome = Result<Result<Reading, (FailureCode, String)>, String>;
+
+async fn run(plugin: &Plugin, file: &Path, body: &[u8]) -> Outcome {
+    let mut event = Event::dry_run(uuid::Uuid::nil(), "mutants".into(), Vec::new(), body.to_owned().into());
+    event.received_at = 1_767_225_600_000;
+    let context = std::fs::read(file.with_extension("event.json"));
+    let context: Value = context.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+    for (name, value) in context["context"].as_object().into_iter().flatten() {
+        event.context.push((name.clone(), value.as_str().unwrap().to_owned()));
+    }
+    let call = plugin.map(&event, &[], &BTreeMap::new()).await;
+    let result = call.result.map_err(|error| format!("{error}; log: {:?}", call.log))?;
+    Ok(result.map_err(|failure| (failure.code, failure.message)))
+}
+
+fn check(original: &Outcome, mutant: &Mutant, outcome: Outcome, essential: &[&str]) -> Result<(), String> {
+    let original = original.as_ref().map_err(|error| format!("the payload itself: {error}"))?;
+    let names_essential = |name: &String| essential.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_essential = mutant.path.is_empty() || mutant.path.iter().any(names_essential);
+    let reading = match outcome? {
+        Ok(reading) => reading,
+        Err((FailureCode::Malformed | FailureCode::Unsupported, _)) if is_essential || original.is_err() => {
+            return Ok(());
+        }
+        Err((code, message)) => return Err(format!("{code}: {message}")),
+    };
+    let Ok(original) = original else { return Ok(()) };
+    if is_essential {
+        return Ok(());
+    }
+    let refs = |reading: &Reading| -> BTreeSet<String> {
+        reading.observations.iter().map(|observation| observation.source_ref.clone()).collect()
+    };
+    let (before, after) = (refs(original), refs(&reading));
+    let lost: Vec<&String> = before.difference(&after).collect();
+    // A removed item of a list is one incident fewer.
+    match lost.len() {
+        0 => Ok(()),
+        1 if mutant.is_item => Ok(()),
+        _ => Err(format!("lost {lost:?}; problems {:?}, skipped {:?}", reading.problems, reading.skipped)),
+    }
+}
