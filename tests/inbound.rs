@@ -275,7 +275,7 @@ sources: { lab: { scheme: none, plugin: echo } }",
     // While the database is locked, only the queue's and the writer's requests wait; the rest are answered.
     for _ in 0..12 {
         let answer = requests.join_next().await.unwrap().unwrap().unwrap();
-        assert_eq!((answer.status, answer.error_code()), (503, "overloaded"));
+        assert_eq!((answer.status, answer.error_code()), (503, "store_busy"));
         assert!(answer.retry_after.unwrap().parse::<u32>().unwrap() > 0);
     }
     disk.execute_batch("ROLLBACK").unwrap();

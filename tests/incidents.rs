@@ -328,3 +328,23 @@ async fn reopening_after_the_limit_makes_a_new_incident() {
     assert_eq!(post(json!({"source-ref": "a", "tags": ["x"]})).await["id"], later["id"]);
     assert_eq!(host.list("/api/incidents?source_ref=a").await.len(), 2);
 }
+
+/// A replay counts no event twice, also not one that is no longer among the newest events of the incident.
+#[tokio::test]
+async fn a_replayed_event_is_counted_once() {
+    const EVENTS: usize = 105;
+    let folder = folder("");
+    let host = folder.start().await;
+    let mut answers = Vec::new();
+    for _ in 0..EVENTS {
+        answers.push(host.post("lab", incident(json!({"source-ref": "counted"}))).await);
+    }
+    let path = format!("/api/incidents/{}", answers[0].body["incident_id"].as_str().unwrap());
+    for event in [&answers[0], &answers[EVENTS - 1]] {
+        let replayed = host.call(Method::POST, &format!("/api/events/{}/replay", event.event_id()), "").await;
+        assert_eq!((replayed.status, replayed.status_word()), (200, "mapped"), "{replayed:?}");
+        let shown = host.get(&path).await;
+        assert_eq!(shown["occurrences"], EVENTS, "{shown:#}");
+        assert_eq!(shown["event_ids"].as_array().unwrap().last().unwrap(), answers[EVENTS - 1].event_id());
+    }
+}

@@ -245,8 +245,11 @@ notifications:
     let told = operators.wait_for(1).await;
     let text = told[0].body["text"].as_str().unwrap();
     assert!(text.starts_with("broken & ") && text.contains("disable_after"), "{text}");
-    let state = failing().await;
-    assert_eq!((&state["pending"], &state["dead"]), (&json!(0), &json!(3)), "{state}");
+    eventually("its deliveries are dead", async || {
+        let state = failing().await;
+        ((&state["pending"], &state["dead"]) == (&json!(0), &json!(3))).then_some(())
+    })
+    .await;
     assert_eq!(broken.received().len(), 11);
 
     let url = host.url.clone();

@@ -105,6 +105,24 @@ async fn a_stream_is_read_and_resumed_at_its_position() {
     assert_eq!(host.list("/api/incidents").await.len(), 4);
 }
 
+/// A poll goes on while other parts of the configuration change. A change of its own declaration begins another poll.
+#[tokio::test]
+async fn a_poll_in_progress_is_kept_when_the_configuration_changes() {
+    let (slow, other) = (Server::start([Page::stream("[")]).await, Server::start([Page::json(&json!([]))]).await);
+    let sources = poll_of("slow", &slow, "/items", "");
+    let folder = folder(&sources);
+    let host = folder.start().await;
+    slow.asked(1).await;
+    let more = poll_of("zone", &other, "/items", "");
+    folder.configure(&format!("sources:\n{sources}{more}"));
+    other.asked(2).await;
+    assert_eq!(slow.asked(1).await.len(), 1);
+    let changed = poll_of("slow", &slow, "/items", ", settings: { team: soc }");
+    folder.configure(&format!("sources:\n{changed}{more}"));
+    slow.asked(2).await;
+    host.logs("hookmill.yaml applied").await;
+}
+
 /// Each failure has its code and message, and the host recovers from it.
 #[tokio::test]
 async fn failures_of_a_server_are_shown_and_recovered_from() {

@@ -129,6 +129,29 @@ async fn a_late_or_replaced_plugins_folder_is_watched() {
     host.plugin_when("echo", |plugin| plugin["version"] == "1.2").await;
 }
 
+/// An event whose first plugin is missing is left alone until that plugin comes: neither mapped nor written again.
+#[tokio::test]
+async fn events_that_wait_for_a_plugin_cause_no_writes() {
+    let sources = "sources: { lab: { scheme: none, plugin: [late, echo] }, other: { scheme: none, plugin: none } }";
+    let folder = Folder::new(sources).with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    let waiting = host.post("lab", "waiting").await;
+    assert_eq!(waiting.status_word(), "queued", "{waiting:?}");
+    // A change of the plugins makes the host look at the events that wait.
+    folder.put("echo", &echo("1.1"));
+    host.plugin_when("echo", |plugin| plugin["version"] == "1.1").await;
+    let writes = async || host.metric("store_commit_batch_size_sum").await;
+    let before = writes().await;
+    const PAYLOADS: usize = 200;
+    for index in 0..PAYLOADS {
+        assert_eq!(host.post("other", format!("{index}")).await.status, 202);
+    }
+    let others = writes().await - before - PAYLOADS as f64;
+    assert!(others < 20.0, "{others} writes beside those of the payloads");
+    folder.put("late", &guest("echo"));
+    host.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
+}
+
 /// Quarantined events are mapped when a repaired version is loaded, and a repeat gets the new answer.
 #[tokio::test]
 async fn a_repaired_plugin_maps_quarantined_events() {

@@ -189,7 +189,7 @@ async fn a_renewed_certificate_is_reloaded() {
 async fn a_public_address_without_tls_is_a_warning() {
     let folder = Folder::new("");
     std::fs::write(folder.path("hookmill.yaml"), "listen: 0.0.0.0:0").unwrap();
-    folder.start_listening().await.logs("without TLS").await;
+    folder.start_listening().await.logs("has no TLS").await;
 }
 
 /// A thousand TLS connections take limited memory, and a sender is served beside them.

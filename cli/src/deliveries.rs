@@ -78,7 +78,7 @@ impl Retry {
         if let Some(id) = &self.id {
             let answer = client.post(&["deliveries", id, "retry"])?;
             return print_shape(self.connection.json, &answer, |RetriedDelivery { id, destination, status }| {
-                format!("delivery {id} to {} is {}", clean(&destination), clean(&status))
+                format!("delivery {id} to {} is {}", clean(&destination), status)
             });
         }
         let filter = RetryFilter {
@@ -119,8 +119,8 @@ fn row(delivery: &ShownDelivery) -> [String; 8] {
         delivery.id.to_string(),
         clean(&delivery.destination),
         given(delivery.notification.as_ref()),
-        given(delivery.operation.as_ref()),
-        clean(&delivery.status),
+        delivery.operation.map(|operation| operation.to_string()).unwrap_or_default(),
+        delivery.status.to_string(),
         delivery.attempts.len().to_string(),
         delivery.next_attempt_at.flatten().or(newest).map(utc).unwrap_or_default(),
         given(delivery.error.as_ref()),

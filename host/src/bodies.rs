@@ -40,7 +40,7 @@ pub struct Bodies {
     timeout: Duration,
 }
 
-/// A body that was read. The body keeps its share of the memory until its request ends.
+/// A body that was read. It keeps its share of the memory until it is dropped, which is when its request ends.
 #[derive(Debug)]
 pub struct ReadBody {
     /// The bytes of the body.

@@ -1,5 +1,6 @@
 //! Extractors for handlers. Their errors have the same shape as all other errors.
 
+use crate::bodies::ReadBody;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::body::Body;
@@ -20,13 +21,13 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
-/// The body of an API request.
+/// The body of an API request, which keeps its share of the memory until it is dropped.
 #[derive(Debug)]
-pub struct Bytes(pub axum::body::Bytes);
+pub struct Bytes(pub ReadBody);
 
-/// The body of an API request that contains a plugin's file.
+/// The body of an API request that contains a plugin's file, which keeps its share of the memory until it is dropped.
 #[derive(Debug)]
-pub struct PluginFile(pub axum::body::Bytes);
+pub struct PluginFile(pub ReadBody);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = HttpError;
@@ -66,7 +67,7 @@ impl FromRequest<Arc<Host>> for PluginFile {
     }
 }
 
-async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<axum::body::Bytes, HttpError> {
+async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<ReadBody, HttpError> {
     let (parts, body): (Parts, Body) = request.into_parts();
-    Ok(host.edge.bodies.read(&parts.headers, body, bytes_max).await?.bytes)
+    Ok(host.edge.bodies.read(&parts.headers, body, bytes_max).await?)
 }

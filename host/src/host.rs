@@ -73,8 +73,8 @@ impl Host {
         let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
         let store = &self.pipeline.store;
-        self.deliverer.expect(&notifications);
-        self.registry.reconfigure(config.sources, store.set_outbound(rows, rules, public_url.clone())).await?;
+        let outbound = self.deliverer.expect(&notifications, store.set_outbound(rows, rules, public_url.clone()));
+        self.registry.reconfigure(config.sources, outbound).await?;
         self.puller.replace(config.pulls);
         self.edge.tls.replace(tls);
         self.edge.admin_tls.replace(admin_tls);

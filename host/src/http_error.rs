@@ -46,6 +46,9 @@ pub enum HttpError {
     /// Too many requests are waiting already.
     #[error("the host is overloaded; try again later")]
     Overloaded,
+    /// The store takes no writes now.
+    #[error("{0}; try again later")]
+    StoreBusy(StoreError),
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
@@ -108,6 +111,7 @@ impl HttpError {
             | Self::Body(BodyError::Overloaded)
             | Self::Refused(Refusal::CertificateUnavailable(_))
             | Self::NotConfirmed(_) => OVERLOADED,
+            Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused => (StatusCode::FORBIDDEN, "forbidden"),
@@ -167,7 +171,7 @@ impl From<RegisterError> for HttpError {
 impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Busy | StoreError::Closed => Self::StoreBusy(error),
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }

@@ -7,11 +7,10 @@ use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
+use hookmill_sandbox::{Call, CallError, Kind, Plugin, forward_log};
 use refusals::Refusals;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use tracing::debug;
 
 /// The mapper that is called last with `plugin: auto`.
@@ -26,19 +25,6 @@ pub struct Mappers {
     metrics: Arc<Metrics>,
     /// Per source with `plugin: auto`, the mapper that read the last event.
     fitted: RwLock<HashMap<Arc<str>, Arc<str>>>,
-}
-
-/// The record of one call of a mapper.
-#[derive(Debug)]
-pub struct Trace {
-    /// The mapper.
-    pub plugin: Arc<Plugin>,
-    /// The log of the call.
-    pub log: Vec<LogLine>,
-    /// The duration of the call.
-    pub duration: Duration,
-    /// The peak memory of the call.
-    pub memory_bytes: usize,
 }
 
 enum Candidates {
@@ -74,13 +60,13 @@ impl Mappers {
                 Ok(plugin) => plugin,
                 Err(reason) => return (Verdict::Wait(reason), tried),
             };
-            let (verdict, trace) = run(&plugin, event, source).await;
+            let Call { result: verdict, log, duration, .. } = run(&plugin, event, source).await;
             if matches!(verdict, Verdict::Wait(_)) {
                 return (verdict, tried);
             }
             tried.push(version_name(&plugin));
-            self.metrics.mapping_duration(&plugin.version.name, trace.duration);
-            forward_log(event.id, &plugin.version.name, &trace.log);
+            self.metrics.mapping_duration(&plugin.version.name, duration);
+            forward_log(event.id, &plugin.version.name, &log);
             match verdict {
                 Verdict::Failed(failure) if passes_on(failure.code, source) => refusals.add(failure),
                 Verdict::Read { ref reading, .. } if is_auto(source) && is_empty(reading) => {
@@ -99,11 +85,13 @@ impl Mappers {
         (refusals.verdict().unwrap_or_else(|| Verdict::Wait("no mapper is loaded".into())), tried)
     }
 
-    /// Returns the mappers that would be called now, as `NAME@SHA256`.
+    /// Returns the mappers that could be called now, as `NAME@SHA256`: those before the first one that is not available.
     pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
         match self.candidates(source) {
             Candidates::None => Vec::new(),
-            Candidates::Plugins(plugins) => plugins.iter().flatten().map(|plugin| version_name(plugin)).collect(),
+            Candidates::Plugins(plugins) => {
+                plugins.iter().map_while(|plugin| plugin.as_deref().ok()).map(version_name).collect()
+            }
         }
     }
 
@@ -177,29 +165,19 @@ pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String
 }
 
 /// Calls one mapper and turns its result into a verdict.
-pub async fn run(plugin: &Arc<Plugin>, event: &Event, source: &Source) -> (Verdict, Trace) {
+pub async fn run(plugin: &Plugin, event: &Event, source: &Source) -> Call<Verdict> {
     let call = plugin.map(event, &source.settings.settings, &source.settings.severity_mapping).await;
-    let verdict = verdict(plugin, call.result);
-    let trace =
-        Trace { plugin: plugin.clone(), log: call.log, duration: call.duration, memory_bytes: call.memory_bytes };
-    (verdict, trace)
+    call.map(|returned| verdict(plugin, returned))
 }
 
 fn verdict(plugin: &Plugin, returned: Result<Result<Reading, MappingFailure>, CallError>) -> Verdict {
     let (code, message) = match returned {
         Ok(Ok(reading)) => return Verdict::Read { plugin: (*plugin.version).clone(), reading },
         Ok(Err(failure)) => (failure.code, failure.message),
-        Err(error) => {
-            let code = match &error {
-                CallError::Busy => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
-                CallError::Kind { .. } => FailureCode::Unsupported,
-                CallError::Deadline(_) => FailureCode::DeadlineExceeded,
-                CallError::Memory(_) => FailureCode::MemoryExceeded,
-                CallError::Output(_) => FailureCode::OutputTooLarge,
-                CallError::Trap(_) | CallError::ImageBusy(_) => FailureCode::Trapped,
-            };
-            (code, error.to_string())
-        }
+        Err(error) => match error.code() {
+            Some(code) => (code, error.to_string()),
+            None => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
+        },
     };
     // The sender gets only the first line of a message, and a plugin's text must be on that line as a whole.
     let message = message.replace('\n', " ");

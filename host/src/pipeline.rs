@@ -6,7 +6,7 @@
 use crate::aws::Aws;
 use crate::handshake::{self, NotConfirmed};
 use crate::map::{ATTEMPTS, Mappers};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
@@ -78,6 +78,31 @@ pub enum RemapError {
 }
 
 impl Pipeline {
+    /// Counts a payload that arrived; `None` stands for a source that is not registered.
+    pub fn received(&self, source: Option<&Source>) {
+        self.metrics.received(source.map_or(UNKNOWN, |source| &source.name));
+        if let Some(source) = source {
+            source.tally.count(|tally| tally.received += 1);
+        }
+    }
+
+    /// Counts a payload that was refused. Nothing of it is stored.
+    pub fn refused(&self, source: Option<&Source>, code: &str, message: &str) {
+        match source {
+            Some(source) => {
+                source.tally.count(|tally| tally.refused += 1);
+                self.failed(source, code, message);
+            }
+            None => self.metrics.error(UNKNOWN, code),
+        }
+    }
+
+    /// Counts an error of a source, and keeps it as the last one.
+    pub fn failed(&self, source: &Source, code: &str, message: &str) {
+        self.metrics.error(&source.name, code);
+        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+    }
+
     /// Takes one payload through all stages.
     ///
     /// # Errors
@@ -92,7 +117,9 @@ impl Pipeline {
         let source = verified.source().clone();
         let mapped = self.mappers.map(verified, 1).await;
         self.mappers.remember(&source, &mapped.verdict);
-        Ok(AcceptedPayload::Recorded(self.store.record(mapped).await?))
+        let recorded = self.store.record(mapped).await?;
+        self.count(&source, &recorded);
+        Ok(AcceptedPayload::Recorded(recorded))
     }
 
     /// Maps a batch that was pulled from a source, at most `concurrency` events at the same time, and records the
@@ -137,7 +164,7 @@ impl Pipeline {
         Ok(mapped.inspect(|mapped| self.mappers.remember(source, &mapped.verdict)).collect())
     }
 
-    /// Maps a stored event again and records the result.
+    /// Maps a stored event again and records the result. A queued event for which no plugin can be called stays as it is.
     ///
     /// # Errors
     /// Returns an error if the event stays as it is.
@@ -149,6 +176,10 @@ impl Pipeline {
         refuse_worse(was, &mapped.verdict)?;
         let mut attempts = attempt;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
+            if was == EventStatus::Queued {
+                // Recording it would wake the task that maps queued events, which would call this function again at once.
+                return Ok(Recorded { state: row.state, duplicate: false });
+            }
             // No plugin was called, so this does not count as an attempt.
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
@@ -172,7 +203,7 @@ impl Pipeline {
     }
 
     /// Counts the result of a payload, and logs why it was not mapped.
-    pub fn count(&self, source: &Source, recorded: &Recorded) {
+    fn count(&self, source: &Source, recorded: &Recorded) {
         let Recorded { state, duplicate, .. } = recorded;
         source.tally.count(|tally| {
             if !duplicate || source.settings.kind == SourceKind::Webhook {

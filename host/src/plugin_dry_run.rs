@@ -1,17 +1,15 @@
 //! One call of a plugin without effects.
 
 use crate::deliver::{ShownRequest, render};
-use crate::map::{self, Trace};
+use crate::map;
 use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
 use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
-use hookmill_sandbox::{Kind, LogLine, Notification, Plugin};
+use hookmill_sandbox::{Call, Kind, LogLine, Notification, Plugin};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
-use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The URL of the destination that a notifier is called for.
@@ -116,9 +114,11 @@ pub struct CallFailure {
 }
 
 impl CallSummary {
-    fn new(plugin: &Plugin, log: Vec<LogLine>, duration: Duration, memory_bytes: usize) -> Self {
+    /// Returns the summary of a call, and its result.
+    fn of<R>(plugin: &Plugin, call: Call<R>) -> (Self, R) {
+        let Call { result, log, duration, memory_bytes } = call;
         let duration_us = duration.as_micros().try_into().unwrap_or(u64::MAX);
-        Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }
+        (Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }, result)
     }
 }
 
@@ -130,23 +130,19 @@ impl CallFailure {
 
 impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
-    pub fn new(verdict: &Verdict, trace: Trace, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
-        let Trace { plugin, log, duration, memory_bytes } = trace;
+    pub fn new(plugin: &Plugin, call: Call<Verdict>, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
+        let (call, verdict) = CallSummary::of(plugin, call);
         let outcome = match verdict {
-            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => Some(MappingOutcome::Read {
-                incidents: observations.len(),
-                skipped: skipped.clone(),
-                problems: problems.clone(),
-            }),
-            Verdict::Failed(failure) => Some(MappingOutcome::Failed {
-                error: CallFailure::new(failure.code.as_str(), failure.message.as_str()),
-            }),
-            Verdict::Wait(reason) => {
-                Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason.as_str()) })
+            Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
+                Some(MappingOutcome::Read { incidents: observations.len(), skipped, problems })
             }
+            Verdict::Failed(failure) => {
+                Some(MappingOutcome::Failed { error: CallFailure::new(failure.code.as_str(), failure.message) })
+            }
+            Verdict::Wait(reason) => Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason) }),
             Verdict::NotMapped => None,
         };
-        Self { call: CallSummary::new(&plugin, log, duration, memory_bytes), outcome, incidents, deliveries }
+        Self { call, outcome, incidents, deliveries }
     }
 }
 
@@ -154,13 +150,9 @@ impl<I> MapperDryRun<I> {
 ///
 /// # Errors
 /// Returns an error if the event's time is outside of the calendar.
-pub async fn dry_run_mapper(
-    plugin: &Arc<Plugin>,
-    event: &Event,
-    source: &Arc<Source>,
-) -> Result<MapperDryRun<Incident>> {
-    let (verdict, trace) = map::run(plugin, event, source).await;
-    let incidents = match &verdict {
+pub async fn dry_run_mapper(plugin: &Plugin, event: &Event, source: &Source) -> Result<MapperDryRun<Incident>> {
+    let call = map::run(plugin, event, source).await;
+    let incidents = match &call.result {
         Verdict::Read { plugin, reading } => {
             let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
             let observations = reading.observations.iter().cloned();
@@ -168,7 +160,7 @@ pub async fn dry_run_mapper(
         }
         _ => Vec::new(),
     };
-    Ok(MapperDryRun::new(&verdict, trace, incidents, None))
+    Ok(MapperDryRun::new(plugin, call, incidents, None))
 }
 
 /// Calls a playbook with an incident in the form of `GET /api/incidents/ID`, or a notifier with an audit entry as destinations
@@ -187,23 +179,22 @@ pub async fn dry_run<I>(plugin: &Plugin, input: &str) -> Result<Option<PluginDry
 async fn dry_run_playbook(plugin: &Plugin, input: &str) -> Result<PlaybookDryRun> {
     let shown: ShownIncident =
         serde_json::from_str(input).context("the input is not an incident in the form of `GET /api/incidents/ID`")?;
-    let call = call_playbook(plugin, &shown).await;
-    let (actions, error) = match call.result {
+    let (call, result) = CallSummary::of(plugin, call_playbook(plugin, &shown).await);
+    let (actions, error) = match result {
         Some(Ok(actions)) => (Some(actions), None),
         Some(Err(error)) => (None, Some(CallFailure::new(error.code.as_str(), error.message))),
         None => (None, Some(CallFailure::new("busy", "all instances of the plugin are busy"))),
     };
-    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(PlaybookDryRun { call, actions, error })
 }
 
 async fn dry_run_notifier(plugin: &Plugin, input: &str) -> Result<NotifierDryRun> {
     let notification = Notification::new(Uuid::nil(), DESTINATION.to_owned(), input.to_owned())?;
     let call = render(plugin, &notification, &Url::parse(DESTINATION_URL)?, &[]).await;
-    let (request, error) = match call.result {
+    let (call, result) = CallSummary::of(plugin, call);
+    let (request, error) = match result {
         Ok(request) => (Some(request.map(|request| request.shown())), None),
         Err(error) => (None, Some(CallFailure::new("not_rendered", format!("{error:#}")))),
     };
-    let call = CallSummary::new(plugin, call.log, call.duration, call.memory_bytes);
     Ok(NotifierDryRun { call, request, error })
 }

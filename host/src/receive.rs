@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::{LastError, Recorded};
+use hookmill_store::Recorded;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,10 +34,6 @@ use uuid::Uuid;
 
 /// Unknown source names are truncated to this many characters; valid names are shorter.
 const SHOWN_CHARS_MAX: usize = 80;
-
-/// Marks a request that the host makes itself for a dry run. Requests from the network cannot have this mark.
-#[derive(Clone, Copy, Debug)]
-pub struct DryRunMarker;
 
 routes! { pub routes, ROUTES;
     "/api/webhooks/{source}" => post(webhook).get(challenge);
@@ -57,7 +53,6 @@ pub async fn webhook(
     Path(target): Path<Target>,
     Extension(RequestId(id)): Extension<RequestId>,
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
-    dry_run: Option<Extension<DryRunMarker>>,
     request: Request,
 ) -> Response {
     let (Parts { headers, uri, .. }, body) = request.into_parts();
@@ -66,7 +61,7 @@ pub async fn webhook(
     // Sources that the host reads do not post.
     let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
-        host.pipeline.metrics.received(UNKNOWN);
+        host.pipeline.received(None);
         if let Some(why) = host.pipeline.sources.unusable().get(&target.source) {
             return refuse(
                 &host,
@@ -81,17 +76,10 @@ pub async fn webhook(
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
-    if dry_run.is_some() {
-        return match dry_run_of(&host, arrived).await {
-            Ok(dry_run) => Json(dry_run).into_response(),
-            Err(error) => error.into_response(),
-        };
-    }
-    host.pipeline.metrics.received(&source.name);
-    source.tally.count(|tally| tally.received += 1);
+    host.pipeline.received(Some(&source));
     async {
         match take(&host, arrived).await {
-            Ok(AcceptedPayload::Recorded(recorded)) => answer(&host, &source, recorded),
+            Ok(AcceptedPayload::Recorded(recorded)) => answer(&source, recorded),
             Ok(AcceptedPayload::Handshake(answer)) => {
                 info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
                 answer
@@ -123,17 +111,29 @@ pub async fn challenge(
 }
 
 /// A request whose body has not been read yet.
-struct Arrived<'s> {
-    id: Uuid,
-    source: &'s Arc<Source>,
-    peer: Option<IpAddr>,
-    token: Option<String>,
-    query: Option<String>,
-    headers: HeaderMap,
-    body: Body,
+#[derive(Debug)]
+pub struct Arrived<'s> {
+    /// The event's id, if the request becomes one.
+    pub id: Uuid,
+    /// The source in the path.
+    pub source: &'s Arc<Source>,
+    /// The address of the sender.
+    pub peer: Option<IpAddr>,
+    /// The token in the path.
+    pub token: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
 }
 
-async fn dry_run_of(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
+/// Takes a request through all stages without their effects.
+///
+/// # Errors
+/// Returns an error if the request is refused before its payload is verified, or the store fails.
+pub async fn dry_run(host: &Host, arrived: Arrived<'_>) -> Result<DryRun, HttpError> {
     admit(&arrived)?;
     let (unverified, _memory) = read(host, arrived).await?;
     Ok(host.pipeline.dry_run(unverified).await?)
@@ -169,13 +169,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
     let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
-    host.pipeline.metrics.error(name, code);
-    if let Some(source) = source {
-        source.tally.count(|tally| {
-            tally.refused += 1;
-            tally.last_error = Some(LastError::now(code, &error.to_string()));
-        });
-    }
+    host.pipeline.refused(source, code, &error.to_string());
     // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {error}");
@@ -186,8 +180,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> R
 }
 
 /// Answers the sender of a stored event.
-fn answer(host: &Host, source: &Source, recorded: Recorded) -> Response {
-    host.pipeline.count(source, &recorded);
+fn answer(source: &Source, recorded: Recorded) -> Response {
     let Recorded { state, duplicate, .. } = recorded;
     let refused = matches!(state.code, Some(FailureCode::Malformed | FailureCode::Unsupported));
     if refused && state.status == EventStatus::Quarantined && source.settings.on_unmappable == OnUnmappable::Reject {

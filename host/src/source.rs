@@ -122,7 +122,7 @@ pub struct SourceSettings {
 }
 
 /// The choice of the mapper for a source's payloads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PluginChoice {
     /// The plugin with the name of the source; without one every loaded mapper by name, `generic` last.
     Auto,

@@ -10,7 +10,7 @@ use crate::source::Source;
 use crate::sources::Sources;
 use anyhow::Result;
 use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
-use hookmill_sandbox::{CallError, Kind, LogLine, Plugin, forward_log};
+use hookmill_sandbox::{Call, Kind, Plugin, forward_log};
 use hookmill_store::{IncidentRow, LeaseName, Leases, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,42 +28,17 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// The pause before the next call if the store cannot be written or no instance is free.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The result of one call of a playbook.
-#[derive(Debug)]
-pub struct PlaybookCall {
-    /// The requested actions, or the error; `None` if no instance was free.
-    pub result: Option<Result<Vec<Action>, TriageError>>,
-    /// The log of the call.
-    pub log: Vec<LogLine>,
-    /// The duration of the call.
-    pub duration: Duration,
-    /// The peak memory of the call.
-    pub memory_bytes: usize,
-}
-
-/// Calls a playbook.
-pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> PlaybookCall {
-    let called = plugin.triage(shown).await;
-    let error = |code, message: String| {
+/// Calls a playbook. The result is the requested actions, or the error; `None` if no instance was free.
+pub async fn call_playbook(plugin: &Plugin, shown: &ShownIncident) -> Call<Option<Result<Vec<Action>, TriageError>>> {
+    let failed = |code, message: String| {
         let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
         Some(Err(TriageError { code, message }))
     };
-    let result = match called.result {
+    plugin.triage(shown).await.map(|returned| match returned {
         Ok(Ok(actions)) => Some(Ok(actions)),
-        Ok(Err(refused)) => error(refused.code, refused.message),
-        Err(CallError::Busy) => None,
-        Err(failed) => {
-            let code = match &failed {
-                CallError::Deadline(_) => TriageCode::DeadlineExceeded,
-                CallError::Memory(_) => TriageCode::MemoryExceeded,
-                CallError::Output(_) => TriageCode::OutputTooLarge,
-                CallError::Trap(_) | CallError::ImageBusy(_) | CallError::Busy => TriageCode::Trapped,
-                CallError::Kind { .. } => TriageCode::NotLoaded,
-            };
-            error(code, failed.to_string())
-        }
-    };
-    PlaybookCall { result, log: called.log, duration: called.duration, memory_bytes: called.memory_bytes }
+        Ok(Err(refused)) => failed(refused.code, refused.message),
+        Err(error) => error.code().and_then(|code| failed(code.into(), error.to_string())),
+    })
 }
 
 /// Returns a stored incident as the API shows it and as playbooks get it.

@@ -1,6 +1,6 @@
 //! The result of mapping an event: the verdict before it is stored, the state after.
 
-use crate::{Event, Number, PluginVersion, Reading, words};
+use crate::{Event, Number, PluginVersion, Reading, TriageCode, words};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -41,6 +41,21 @@ words!(
         InvalidIncident = "invalid_incident",
     }
 );
+
+impl From<FailureCode> for TriageCode {
+    /// Returns the code for the failure of a playbook that has this code for a mapper.
+    fn from(code: FailureCode) -> Self {
+        match code {
+            FailureCode::DeadlineExceeded => Self::DeadlineExceeded,
+            FailureCode::MemoryExceeded => Self::MemoryExceeded,
+            FailureCode::OutputTooLarge => Self::OutputTooLarge,
+            FailureCode::Trapped => Self::Trapped,
+            FailureCode::Unsupported => Self::NotLoaded,
+            FailureCode::Malformed => Self::Refused,
+            FailureCode::InvalidIncident => Self::InvalidAction,
+        }
+    }
+}
 
 /// The reason why an event was not mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use crate::component::Kind;
 use crate::guest::MemoryExceeded;
 use crate::log::LogLine;
+use hookmill_incident::FailureCode;
 use std::time::Duration;
 use wasmtime::Trap;
 
@@ -11,9 +12,9 @@ const LOG_END_BYTES_MAX: usize = 1024;
 
 /// The result of a call, with its log and its use of time and memory.
 #[derive(Debug)]
-pub struct Call<T> {
-    /// The value, or the reason why there is none.
-    pub result: Result<T, CallError>,
+pub struct Call<R> {
+    /// The result.
+    pub result: R,
     /// The lines that the plugin logged.
     pub log: Vec<LogLine>,
     /// The time from instantiation to the end of the call.
@@ -22,16 +23,23 @@ pub struct Call<T> {
     pub memory_bytes: usize,
 }
 
-impl<T> Call<T> {
+impl<T> Call<Result<T, CallError>> {
     /// Returns a call that was not made.
     pub(crate) fn refused(error: CallError, duration: Duration) -> Self {
         Self { result: Err(error), log: Vec::new(), duration, memory_bytes: 0 }
     }
 
+    /// Converts the value and keeps the rest.
+    pub(crate) fn map_value<U>(self, convert: impl FnOnce(T) -> U) -> Call<Result<U, CallError>> {
+        self.map(|result| result.map(convert))
+    }
+}
+
+impl<R> Call<R> {
     /// Converts the result and keeps the rest.
-    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Call<U> {
+    pub fn map<U>(self, convert: impl FnOnce(R) -> U) -> Call<U> {
         let Self { result, log, duration, memory_bytes } = self;
-        Call { result: result.map(convert), log, duration, memory_bytes }
+        Call { result: convert(result), log, duration, memory_bytes }
     }
 }
 
@@ -67,6 +75,18 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Returns the code of the failure; `None` if the same call can be made later.
+    pub fn code(&self) -> Option<FailureCode> {
+        match self {
+            Self::Busy => None,
+            Self::Kind { .. } => Some(FailureCode::Unsupported),
+            Self::Deadline(_) => Some(FailureCode::DeadlineExceeded),
+            Self::Memory(_) => Some(FailureCode::MemoryExceeded),
+            Self::Output(_) => Some(FailureCode::OutputTooLarge),
+            Self::Trap(_) | Self::ImageBusy(_) => Some(FailureCode::Trapped),
+        }
+    }
+
     /// Returns the kind of an error that ended a call.
     pub(crate) fn of(error: &wasmtime::Error) -> Self {
         if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {

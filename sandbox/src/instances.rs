@@ -63,7 +63,7 @@ impl Instances {
         setup: CallSetup,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
-    ) -> Call<Result<T, E>> {
+    ) -> Call<Result<Result<T, E>, CallError>> {
         let started = Instant::now();
         let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
         let (call, instance) = self.call_in(self.sandbox.store(setup), None, deadline, run).await;
@@ -80,7 +80,7 @@ impl Instances {
         setup: CallSetup,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
-    ) -> Call<Result<T, E>> {
+    ) -> Call<Result<Result<T, E>, CallError>> {
         let started = Instant::now();
         let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
         let started = Instant::now();
@@ -114,7 +114,7 @@ impl Instances {
         used: Option<Used>,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
-    ) -> (Call<Result<T, E>>, Option<Idle>) {
+    ) -> (Call<Result<Result<T, E>, CallError>>, Option<Idle>) {
         let started = Instant::now();
         let called = tokio::time::timeout(deadline, async {
             let used = match used {

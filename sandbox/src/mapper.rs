@@ -1,7 +1,7 @@
 //! Calls mappers: an event in, a checked reading out.
 
 use crate::bindings::wit;
-use crate::call::Call;
+use crate::call::{Call, CallError};
 use crate::component::{Interface, Kind};
 use crate::outcome_json::outcome_json;
 use crate::plugin::Plugin;
@@ -23,9 +23,9 @@ impl Plugin {
         event: &Event,
         settings: &[NamedValue],
         severity_mapping: &BTreeMap<String, Severity>,
-    ) -> Call<Result<Reading, MappingFailure>> {
+    ) -> Call<Result<Result<Reading, MappingFailure>, CallError>> {
         let incidents_max = self.compiled.limits.incidents;
-        self.call_mapper(event, settings).await.map(|returned| match returned {
+        self.call_mapper(event, settings).await.map_value(|returned| match returned {
             Ok(outcome) => reading(outcome, severity_mapping, incidents_max),
             Err(wit::MappingError::Malformed(text)) => Err(failure(FailureCode::Malformed, &text)),
             Err(wit::MappingError::Unsupported(text)) => Err(failure(FailureCode::Unsupported, &text)),
@@ -34,11 +34,11 @@ impl Plugin {
 
     /// Maps one event and returns the mapper's result without checks, as JSON in the form of
     /// `hookmill_sdk::testing::outcome_json`.
-    pub async fn outcome_json(&self, event: &Event, settings: &[NamedValue]) -> Call<Value> {
-        self.call_mapper(event, settings).await.map(|returned| outcome_json(&returned))
+    pub async fn outcome_json(&self, event: &Event, settings: &[NamedValue]) -> Call<Result<Value, CallError>> {
+        self.call_mapper(event, settings).await.map_value(|returned| outcome_json(&returned))
     }
 
-    async fn call_mapper(&self, event: &Event, settings: &[NamedValue]) -> Call<Returned> {
+    async fn call_mapper(&self, event: &Event, settings: &[NamedValue]) -> Call<Result<Returned, CallError>> {
         let Interface::Mapper(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Mapper) };
         let mut id = uuid::Uuid::encode_buffer();
         let id = event.id.hyphenated().encode_lower(&mut id);

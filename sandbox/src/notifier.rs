@@ -1,7 +1,7 @@
 //! Calls notifiers: an audit entry in, the request to send out.
 
 use crate::bindings::wit;
-use crate::call::Call;
+use crate::call::{Call, CallError};
 use crate::component::{Interface, Kind};
 use crate::plugin::Plugin;
 use crate::stored_incident::{Lists, Texts, fields_of, texts_of};
@@ -57,7 +57,10 @@ pub struct HttpRequest {
 
 impl Plugin {
     /// Renders an audit entry in an instance of its own, whose clock shows the time of the entry. `None` sends nothing.
-    pub async fn render(&self, notification: &Notification) -> Call<Result<Option<HttpRequest>, String>> {
+    pub async fn render(
+        &self,
+        notification: &Notification,
+    ) -> Call<Result<Result<Option<HttpRequest>, String>, CallError>> {
         let Interface::Notifier(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Notifier) };
         let Notification { id, destination, entry, text } = notification;
         let texts = Texts::new(&entry.object);
@@ -82,7 +85,7 @@ impl Plugin {
             indices.load(&mut *store, instance)?.call_render(store, argument.clone()).await
         };
         let call = self.compiled.call(entry.start_date.cast_signed(), *id, call).await;
-        call.map(|returned| Ok(returned?.map(http_request)))
+        call.map_value(|returned| Ok(returned?.map(http_request)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls playbooks: an incident in, checked actions out.
 
 use crate::actions::check;
-use crate::call::Call;
+use crate::call::{Call, CallError};
 use crate::component::{Interface, Kind};
 use crate::plugin::Plugin;
 use crate::stored_incident::{Lists, Texts};
@@ -10,7 +10,7 @@ use hookmill_incident::{Action, ShownIncident, TriageCode, TriageError};
 impl Plugin {
     /// Calls a playbook for an incident, in an instance of its own. Its clock shows the time of the incident's last
     /// change, so that the same incident gets the same result.
-    pub async fn triage(&self, shown: &ShownIncident) -> Call<Result<Vec<Action>, TriageError>> {
+    pub async fn triage(&self, shown: &ShownIncident) -> Call<Result<Result<Vec<Action>, TriageError>, CallError>> {
         let Interface::Playbook(indices) = &self.compiled.interface else { return self.wrong_kind(Kind::Playbook) };
         let texts = Texts::new(shown);
         let lists = Lists::new(&texts);
@@ -19,7 +19,7 @@ impl Plugin {
             indices.load(&mut *store, instance)?.call_triage(store, record.clone()).await
         };
         let clock_ms = shown.incident.updated_at.as_millisecond();
-        self.compiled.call(clock_ms, shown.id, call).await.map(|returned| match returned {
+        self.compiled.call(clock_ms, shown.id, call).await.map_value(|returned| match returned {
             Ok(actions) => check(actions).map_err(|message| TriageError { code: TriageCode::InvalidAction, message }),
             Err(message) => Err(TriageError { code: TriageCode::Refused, message }),
         })

@@ -96,7 +96,7 @@ impl Plugin {
     }
 
     /// Returns the result of a call that plugins of this kind do not have.
-    pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<T> {
+    pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<Result<T, CallError>> {
         Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
     }
 }
@@ -130,7 +130,7 @@ impl Compiled {
         clock_ms: i64,
         seed: Uuid,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
-    ) -> impl Future<Output = Call<Result<T, E>>> {
+    ) -> impl Future<Output = Call<Result<Result<T, E>, CallError>>> {
         self.instances.call(self.setup(clock_ms, seed), self.limits.deadline, run)
     }
 
@@ -157,7 +157,7 @@ impl Compiled {
         Ok(Description { name, version, summary, scheme })
     }
 
-    async fn call_describe(&self) -> Call<Result<wit::Description, Infallible>> {
+    async fn call_describe(&self) -> Call<Result<Result<wit::Description, Infallible>, CallError>> {
         let setup = self.setup(unix_ms(), Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {

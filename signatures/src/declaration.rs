@@ -7,7 +7,7 @@ use http::HeaderName;
 use std::collections::BTreeMap;
 
 /// A scheme as a configuration writes it: a name such as `github`, or a type with keys that change or complete it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Declaration {
     /// One of [`crate::scheme_names`].
     pub scheme: String,
@@ -16,7 +16,7 @@ pub struct Declaration {
 }
 
 /// The value of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OneOrMany {
     /// A single text.
     One(String),

@@ -6,8 +6,11 @@ use std::sync::Arc;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too many writes wait already.
-    #[error("the store is overloaded")]
-    Overloaded,
+    #[error("too many writes wait for the store")]
+    Busy,
+    /// The store takes no writes any more.
+    #[error("the store is closed")]
+    Closed,
     /// The database failed: a full disk, a broken file.
     #[error("the store failed: {0:#}")]
     Failed(Arc<anyhow::Error>),

@@ -16,9 +16,10 @@ mod tx;
 
 pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
+pub(crate) use repeats::is_repeat;
 pub(crate) use tx::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
-    Subject, TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow, Subject,
+    TriageRequest, Tx,
 };
 
 use crate::Policy;

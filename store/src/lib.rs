@@ -28,9 +28,10 @@ pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DestinationRow, DestinationState, Difference,
-    Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
-    IncidentRow, LastError, Message, Next, Outbound, Page, PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report,
-    Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult, VersionRow, VersionState,
+    Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
+    DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
+    IncidentFilter, IncidentKey, IncidentRow, LastError, Message, Next, Outbound, Page, PatchRefusal, QueuePosition,
+    RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult, VersionRow,
+    VersionState,
 };
 pub use store::{Store, Tokens};

@@ -9,8 +9,8 @@ mod operation;
 mod random;
 
 use crate::clock::Clock;
-use crate::ledger::{DeliveryStatus, Ledger};
-use crate::rows::{Outbound, QueuePosition};
+use crate::ledger::{Ledger, Tx, is_repeat};
+use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
@@ -27,7 +27,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const STEPS: usize = 400;
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
@@ -123,6 +125,8 @@ impl Model {
     /// Runs operations in the store at the same time, and in memory one after the other.
     async fn run_together(&mut self, operations: Vec<ModelOperation>) {
         let operations: Vec<Arc<ModelOperation>> = operations.into_iter().map(Arc::new).collect();
+        let topics = self.topics();
+        let mut changed = Changed::default();
         let mut running = JoinSet::new();
         for (index, operation) in operations.iter().cloned().enumerate() {
             let store = self.store().clone();
@@ -136,11 +140,11 @@ impl Model {
                 clock: &self.clock,
                 policy: &self.policy,
                 outbound: self.outbound.clone(),
-                changed: Changed::default(),
+                changed,
             };
             let expected = operation.run_in_memory(&mut ledger);
             let Ledger { rows, outbound, .. } = ledger;
-            (self.memory, self.outbound) = (rows, outbound);
+            (self.memory, self.outbound, changed) = (rows, outbound, ledger.changed);
             let place = self.place();
             let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}\nof {operation:?}"));
             let expected = expected.unwrap_or_else(|error| panic!("{place}: in memory: {error:#}\nof {operation:?}"));
@@ -148,6 +152,18 @@ impl Model {
         }
         let (outbound, expected) = (self.store().outbound(), &self.outbound);
         assert_eq!(outbound.destinations, expected.destinations, "{}", self.place());
+        let published = topics.map(|topic| topic.has_changed().expect("an open store"));
+        let expected = [changed.deliveries, changed.retries, changed.queued, changed.triage];
+        assert_eq!(published, expected, "{}: the topics of {operations:#?}", self.place());
+        if let Some(newest) = changed.newest_audit {
+            assert_eq!(*self.store().watch_audit().borrow(), newest, "{}", self.place());
+        }
+    }
+
+    /// Returns the topics without a value, in the order of [`Changed`].
+    fn topics(&self) -> [watch::Receiver<()>; 4] {
+        let store = self.store();
+        [store.watch_deliveries(), store.watch_retries(), store.watch_queued(), store.watch_triage()]
     }
 
     fn store(&self) -> &Arc<Store> {
@@ -224,6 +240,18 @@ impl Model {
         let expected: Vec<_> = memory.deliveries.values().rev().map(|row| row.id).collect();
         assert_eq!(ids, expected, "{place}: all deliveries");
         self.compare_audit().await;
+        self.compare_repeats().await;
+    }
+
+    /// Compares whether the newest events would be repeats if they came again now.
+    async fn compare_repeats(&mut self) {
+        let newest: Vec<_> = self.memory.events.values().rev().take(10).map(|row| row.event.clone()).collect();
+        for mut event in newest {
+            event.received_at = self.clock.now_ms();
+            let expected = is_repeat(&event, self.policy.dedup, |key| self.memory.find_repeat(key)).expect("an answer");
+            let answer = self.store().is_repeat(event.clone()).await.expect("an answer");
+            assert_eq!(answer, expected, "{}: whether it is a repeat: {event:?}", self.place());
+        }
     }
 
     /// Compares the audit trail of one incident.
@@ -241,6 +269,9 @@ impl Model {
                 (entry.operation, entry.at, entry.request_id.clone(), object)
             })
             .collect();
+        // Another id with the same row key.
+        let another = IncidentKey::Id(Uuid::from_u128(row.id.as_u128() ^ 1));
+        assert_eq!(self.store().audit(another).await.expect("no trail").map(|trail| trail.len()), None);
         let trail = self.store().audit(IncidentKey::Id(row.id)).await.expect("a trail").unwrap_or_default();
         let trail: Vec<_> = trail
             .into_iter()

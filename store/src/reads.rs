@@ -1,11 +1,12 @@
 //! The reads that a database offers. Each one reads a single snapshot.
 
+use crate::Dedup;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
     QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
-use hookmill_incident::{AuditEntry, EventStatus};
+use hookmill_incident::{AuditEntry, Event, EventStatus};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) trait Reads {
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<EventRow>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
     fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;

@@ -80,7 +80,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Writes, or returns [`StoreError::Overloaded`] without waiting if too many writes wait.
+    /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
     pub async fn try_write<A: Send + 'static>(
         &self,
         run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,

@@ -13,7 +13,7 @@ pub use tokens::Tokens;
 
 use crate::clock::Clock;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
-use crate::options::{OnCommit, Policy, Shared};
+use crate::options::{Dedup, OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
 use crate::rows::Outbound;
 use crate::sqlite::{Opened, Sqlite};
@@ -36,6 +36,7 @@ pub struct Store {
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
+    dedup: Dedup,
     pub(crate) leases: LocalLeases,
     /// Held for as long as the store is open.
     _lock: File,
@@ -68,11 +69,12 @@ impl Store {
         let outbound = Arc::new(ArcSwap::default());
         let silent = ArcSwap::from_pointee(opened.silent_sources()?);
         let topics = Arc::new(Topics::new(opened.newest_audit()?));
+        let dedup = policy.dedup;
         let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
         let shared =
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
-        Ok(Self { database, clock, outbound, silent, topics, leases: LocalLeases::default(), _lock: lock })
+        Ok(Self { database, clock, outbound, silent, topics, dedup, leases: LocalLeases::default(), _lock: lock })
     }
 
     /// Returns a new id.
@@ -98,6 +100,11 @@ impl Store {
     /// Watches for deliveries that may be due.
     pub fn watch_deliveries(&self) -> watch::Receiver<()> {
         self.topics.watch_deliveries()
+    }
+
+    /// Watches for requests to attempt deliveries now, whatever the host waits for.
+    pub fn watch_retries(&self) -> watch::Receiver<()> {
+        self.topics.watch_retries()
     }
 
     /// Watches for events that are to be mapped again.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub(crate) struct Topics {
     audit: watch::Sender<Uuid>,
     deliveries: watch::Sender<()>,
+    retries: watch::Sender<()>,
     queued: watch::Sender<()>,
     triage: watch::Sender<()>,
 }
@@ -22,6 +23,8 @@ pub(crate) struct Changed {
     pub newest_audit: Option<Uuid>,
     /// Deliveries may be due that were not before.
     pub deliveries: bool,
+    /// Attempts were requested without delay.
+    pub retries: bool,
     /// Events may be mapped that could not be before.
     pub queued: bool,
     /// Incidents wait for a playbook that did not before.
@@ -31,8 +34,8 @@ pub(crate) struct Changed {
 impl Topics {
     /// Starts with the newest audit entry in the database.
     pub fn new(newest_audit: Uuid) -> Self {
-        let (deliveries, queued, triage) = Default::default();
-        Self { audit: watch::Sender::new(newest_audit), deliveries, queued, triage }
+        let (deliveries, retries, queued, triage) = Default::default();
+        Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage }
     }
 
     /// Publishes the changes of a committed transaction.
@@ -40,9 +43,12 @@ impl Topics {
         if let Some(id) = changed.newest_audit {
             self.audit.send_replace(id);
         }
-        for (topic, has_changed) in
-            [(&self.deliveries, changed.deliveries), (&self.queued, changed.queued), (&self.triage, changed.triage)]
-        {
+        for (topic, has_changed) in [
+            (&self.deliveries, changed.deliveries),
+            (&self.retries, changed.retries),
+            (&self.queued, changed.queued),
+            (&self.triage, changed.triage),
+        ] {
             if has_changed {
                 topic.send_replace(());
             }
@@ -55,6 +61,10 @@ impl Topics {
 
     pub fn watch_deliveries(&self) -> watch::Receiver<()> {
         self.deliveries.subscribe()
+    }
+
+    pub fn watch_retries(&self) -> watch::Receiver<()> {
+        self.retries.subscribe()
     }
 
     pub fn watch_queued(&self) -> watch::Receiver<()> {

@@ -134,8 +134,7 @@ async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, St
     let source = Source::unregistered(SOURCE.to_owned());
     let event = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
     let event = Event { received_at: RECEIVED_AT_MS, context, ..event };
-    let (verdict, _) = map::run(plugin, &event, &source).await;
-    match verdict {
+    match map::run(plugin, &event, &source).await.result {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {
             Err(format!("{}: {}", failure.code, failure.message))
         }

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::Json;
 use axum::extract::State;
-use hookmill_store::DeliveryFilter;
+use hookmill_store::{DeliveryFilter, DeliveryStatus};
 use std::sync::Arc;
 
 pub(super) async fn list(
@@ -20,7 +20,7 @@ pub(super) async fn list(
     let filter = DeliveryFilter {
         destination: parameters.all("destination"),
         notification: parameters.all("notification"),
-        status: parameters.words("status", &["pending", "delivered", "dead"])?,
+        status: parameters.words("status", DeliveryStatus::ALL)?,
         incident: parameters.ids("incident")?,
         event: parameters.ids("event")?,
     };
@@ -39,8 +39,7 @@ pub(super) async fn retry(
     let retried = host.pipeline.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
-    host.deliverer.retry_now();
-    Ok(Json(RetriedDelivery { id: parsed, destination, status: "pending".to_owned() }))
+    Ok(Json(RetriedDelivery { id: parsed, destination, status: DeliveryStatus::Pending }))
 }
 
 pub(super) async fn retry_dead(
@@ -56,6 +55,5 @@ pub(super) async fn retry_dead(
         event: which.event.into_iter().collect(),
     };
     let retried = host.pipeline.store.retry_dead(filter).await?;
-    host.deliverer.retry_now();
     Ok(Json(RetriedDeliveries { retried }))
 }

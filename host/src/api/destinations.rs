@@ -36,6 +36,5 @@ pub(super) async fn enable(
 ) -> Result<Json<EnabledDestination>, HttpError> {
     let was_disabled = host.pipeline.store.enable_destination(&name).await?;
     let was_disabled = was_disabled.ok_or_else(|| HttpError::NotFound(format!("destination `{name}`")))?;
-    host.deliverer.retry_now();
     Ok(Json(EnabledDestination { name, was_disabled }))
 }

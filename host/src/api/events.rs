@@ -26,12 +26,10 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ShownEvent>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let statuses: Vec<&str> = EventStatus::ALL.iter().map(|status| status.as_str()).collect();
-    let codes: Vec<&str> = FailureCode::ALL.iter().map(|code| code.as_str()).collect();
     let filter = EventFilter {
         source: parameters.all("source"),
-        status: parameters.words("status", &statuses)?,
-        code: parameters.words("code", &codes)?,
+        status: parameters.words("status", EventStatus::ALL)?,
+        code: parameters.words("code", FailureCode::ALL)?,
         incident: parameters.ids("incident")?,
         created_after: parameters.time("created_after")?,
     };

@@ -22,11 +22,9 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ShownIncident>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let filter = IncidentFilter {
-        status: parameters.words("status", &statuses)?,
-        severity: parameters.words("severity", &severities)?,
+        status: parameters.words("status", Status::ALL)?,
+        severity: parameters.words("severity", Severity::ALL)?,
         source: parameters.all("source"),
         source_ref: parameters.all("source_ref"),
         tag: parameters.all("tag"),

@@ -24,12 +24,13 @@ impl Parameters {
     }
 
     /// Takes all values of a parameter, each of which must be one of `allowed`.
-    pub fn words(&mut self, name: &str, allowed: &[&str]) -> Result<Vec<String>, HttpError> {
-        let words = self.all(name);
-        match words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            Some(word) => Err(invalid(name, word, &format!("expected one of: {}", allowed.join(", ")))),
-            None => Ok(words),
-        }
+    pub fn words<T: Copy + ToString>(&mut self, name: &str, allowed: &[T]) -> Result<Vec<T>, HttpError> {
+        let known = |word: &String| {
+            let allowed_words = || allowed.iter().map(T::to_string).collect::<Vec<_>>().join(", ");
+            let known = allowed.iter().find(|allowed| allowed.to_string() == *word).copied();
+            known.ok_or_else(|| invalid(name, word, &format!("expected one of: {}", allowed_words())))
+        };
+        self.all(name).iter().map(known).collect()
     }
 
     /// Takes all values of a parameter as ids.

@@ -88,10 +88,11 @@ pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Query(DiffQuery { signature }): Query<DiffQuery>,
-    PluginFile(bytes): PluginFile,
+    PluginFile(mut file): PluginFile,
 ) -> Result<Json<Report>, HttpError> {
     check_name(&name).map_err(HttpError::InvalidRequest)?;
-    let report = host.releases.diff(&name, bytes.into(), signature.as_deref()).await;
+    let bytes = std::mem::take(&mut file.bytes).into();
+    let report = host.releases.diff(&name, bytes, signature.as_deref()).await;
     Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
 }
 
@@ -141,8 +142,8 @@ pub(super) async fn run(
     };
     let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
-    let (verdict, trace) = map::run(&plugin, &event, &source).await;
-    let recorded = host.pipeline.store.dry_run(mapped(event, &source, verdict.clone(), Vec::new())).await?;
-    let result = MapperDryRun::new(&verdict, trace, recorded.incidents, Some(recorded.deliveries));
+    let call = map::run(&plugin, &event, &source).await;
+    let recorded = host.pipeline.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
+    let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
     Ok(Json(PluginDryRun::Mapper(result)))
 }

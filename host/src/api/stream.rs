@@ -27,12 +27,11 @@ pub(super) async fn follow(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let severities: Vec<&str> = Severity::ALL.iter().map(|severity| severity.as_str()).collect();
     let events: Vec<&str> = Operation::ALL.iter().copied().map(event_name).collect();
     let filter = StreamFilter {
         sources: parameters.all("source"),
-        severities: parameters.words("severity", &severities)?,
-        events: parameters.words("type", &events)?,
+        severities: parameters.words("severity", Severity::ALL)?.iter().map(ToString::to_string).collect(),
+        events: parameters.words("type", &events)?.into_iter().map(str::to_owned).collect(),
     };
     let from = parameters.one("from")?.map(|text| place("from", &text)).transpose()?;
     parameters.end()?;

@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// `plugin: none`, `plugin: auto`, `plugin: NAME` or `plugin: [NAME, …]`.
+#[derive(Hash)]
 pub(super) struct DeclaredPlugin(pub PluginChoice);
 
 /// `scheme: NAME` or `scheme: { type: NAME, … }`.
+#[derive(Hash)]
 pub(super) struct DeclaredScheme(pub SchemeDeclaration);
 
 impl<'de> Deserialize<'de> for DeclaredPlugin {

@@ -21,7 +21,7 @@ pub struct Limits {
     pub payload_bytes: usize,
     /// The number of plugin instances that may exist at once.
     pub instances: u32,
-    /// The number of writes that may wait for the store before events are answered `overloaded`.
+    /// The number of writes that may wait for the store before events are answered `store_busy`.
     pub store_queue: usize,
     /// The number of connections that may be open at once.
     pub connections: u32,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ impl SourceDeclaration {
         if kind == SourceKind::Webhook {
             return Ok(None);
         }
+        let mut fingerprint = DefaultHasher::new();
+        self.hash(&mut fingerprint);
+        for file in [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten() {
+            std::fs::read(&file.0).ok().hash(&mut fingerprint);
+        }
         let text = self.url.take().context("`url` is missing")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };
         let format = self.time_format.take().map_or(default, |format| format.0);
@@ -54,7 +60,8 @@ impl SourceDeclaration {
         let headers = self.take_headers()?;
         let is_stream = matches!(reader, PullReader::Opencti(_));
         let (authentication, connection) = (self.take_authentication()?, self.take_connection(is_stream)?);
-        Ok(Some(Pull { endpoint: Endpoint::new(url, headers, authentication, connection)?, start, reader }))
+        let endpoint = Endpoint::new(url, headers, authentication, connection)?;
+        Ok(Some(Pull { endpoint, start, reader, fingerprint: fingerprint.finish() }))
     }
 
     fn take_graphql(&mut self, format: TimeFormat) -> Result<PollQuery> {

@@ -13,7 +13,7 @@ pub(super) const MIB: usize = 1024 * 1024;
 const MIB_MAX: u32 = 4096;
 
 /// The name of a source, plugin or destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name(String);
 
 impl Name {
@@ -49,7 +49,7 @@ impl From<Name> for String {
 }
 
 /// A number of MiB.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(super) struct Mib(NonZeroU32);
 
 impl Mib {
@@ -113,7 +113,7 @@ impl FromStr for EventsPerInstance {
 }
 
 /// A duration: `30s`, `5m`, `2h`, `7d`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(super) struct Period(Duration);
 
 impl FromStr for Period {

@@ -25,7 +25,7 @@ const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
 /// Every key of a source. The kind decides which keys may be set.
-#[derive(Default, Deserialize)]
+#[derive(Default, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceDeclaration {
     pub(super) kind: Option<Interpolated<SourceKind>>,
@@ -75,7 +75,7 @@ pub struct SourceDeclaration {
 }
 
 /// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.
-#[derive(Deserialize)]
+#[derive(Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretDeclaration {
     secret: Interpolated<String>,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// `NAME` or `{ type: NAME, KEY: VALUE, … }`. Errors show the type and the names of keys, never a value.
+#[derive(Hash)]
 pub(super) struct TypedDeclaration {
     kind: String,
     keys: BTreeMap<String, String>,

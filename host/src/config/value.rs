@@ -20,7 +20,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 /// A value that is written as text, interpolated from the environment and then parsed.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Interpolated<T>(pub T);
 
 impl<'de, T: FromText> Deserialize<'de> for Interpolated<T> {

@@ -6,7 +6,6 @@ use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use hookmill_store::Store;
 use std::sync::Arc;
-use tokio::sync::Notify;
 
 /// The delivery context: everything that attempts need besides their destination.
 #[derive(Debug)]
@@ -16,13 +15,10 @@ pub(super) struct DeliveryContext {
     pub metrics: Arc<Metrics>,
     pub notifications: ArcSwap<Notifications>,
     pub public_url: ArcSwap<String>,
-    /// Ends the pause of each destination.
-    pub retry_now: ArcSwap<Vec<Arc<Notify>>>,
 }
 
 impl DeliveryContext {
     pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        let (notifications, public_url, retry_now) = (ArcSwap::default(), ArcSwap::default(), ArcSwap::default());
-        Self { store, loaded, metrics, notifications, public_url, retry_now }
+        Self { store, loaded, metrics, notifications: ArcSwap::default(), public_url: ArcSwap::default() }
     }
 }

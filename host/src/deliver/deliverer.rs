@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use hookmill_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 /// The tasks of all destinations.
@@ -31,15 +31,22 @@ impl Deliverer {
         Self { context: Arc::new(DeliveryContext::new(store, loaded, metrics)), tasks: Mutex::default() }
     }
 
-    /// Adds notifications, so that deliveries that the store queues for them from now on can be sent.
-    pub fn expect(&self, notifications: &Notifications) {
-        self.context.notifications.rcu(|known| {
-            let mut known = Notifications::clone(known);
-            for (name, steps) in notifications {
-                known.entry(name.clone()).or_insert_with(|| steps.clone());
-            }
-            known
-        });
+    /// Adds notifications, so that deliveries that `queue` lets the store queue for them can be sent.
+    ///
+    /// # Errors
+    /// Returns the error of `queue`. The notifications are removed then.
+    pub async fn expect<E>(
+        &self,
+        notifications: &Notifications,
+        queue: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let former = self.context.notifications.load_full();
+        let mut known = Notifications::clone(&former);
+        for (name, steps) in notifications {
+            known.entry(name.clone()).or_insert_with(|| steps.clone());
+        }
+        self.context.notifications.store(Arc::new(known));
+        queue.await.inspect_err(|_| self.context.notifications.store(former))
     }
 
     /// Replaces the destinations and notifications. Running attempts end normally.
@@ -54,15 +61,13 @@ impl Deliverer {
         for former in tasks.values() {
             former.stop.send_replace(true);
         }
-        let retries: Vec<_> = destinations.iter().map(|_| Arc::new(Notify::new())).collect();
-        self.context.retry_now.store(Arc::new(retries.clone()));
         let mut new_tasks = BTreeMap::new();
-        for (destination, retry_now) in destinations.into_iter().zip(retries) {
+        for destination in destinations {
             let name = destination.name.clone();
             let (stop, stopped) = watch::channel(false);
             let former = tasks.remove(&name);
             let destination = Arc::new(destination);
-            let queue = Queue { destination: destination.clone(), context: self.context.clone(), retry_now };
+            let queue = Queue { destination: destination.clone(), context: self.context.clone() };
             let task = tokio::spawn(async move {
                 // Otherwise deliveries whose attempts are still running would be attempted again.
                 if let Some(former) = former {
@@ -87,11 +92,6 @@ impl Deliverer {
     /// Returns every configured destination, by name.
     pub async fn destinations(&self) -> Vec<Arc<Destination>> {
         self.tasks.lock().await.values().map(|task| task.destination.clone()).collect()
-    }
-
-    /// Ends the pauses of all destinations, so that due deliveries are attempted now.
-    pub fn retry_now(&self) {
-        self.context.retry_now.load().iter().for_each(|retry| retry.notify_one());
     }
 
     /// Starts no further attempt and waits for those that are running.

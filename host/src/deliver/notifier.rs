@@ -5,30 +5,16 @@ use super::request::OutgoingRequest;
 use crate::loaded::Loaded;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::is_reserved;
-use hookmill_sandbox::{HttpRequest, Kind, LogLine, Notification, Plugin, forward_log};
+use hookmill_sandbox::{Call, HttpRequest, Kind, Notification, Plugin, forward_log};
 use hookmill_store::{DueDelivery, Message};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use std::time::Duration;
 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 const URL_BYTES_MAX: usize = 4096;
 const HEADERS_MAX: usize = 50;
 /// Bytes of all headers, names and values.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
-
-/// The result of one call of a notifier.
-#[derive(Debug)]
-pub struct RenderCall {
-    /// The request, `None` to send nothing, or the error.
-    pub result: Result<Option<OutgoingRequest>>,
-    /// The log of the call.
-    pub log: Vec<LogLine>,
-    /// The duration of the call.
-    pub duration: Duration,
-    /// The peak memory of the call.
-    pub memory_bytes: usize,
-}
 
 /// Renders a change with a notifier; `None` if there is nothing to send.
 pub(super) async fn render_change(
@@ -48,17 +34,23 @@ pub(super) async fn render_change(
     call.result
 }
 
-/// Calls a notifier and checks its request for a destination at this URL, which sets the `own` headers itself.
-pub async fn render(plugin: &Plugin, notification: &Notification, url: &Url, own: &[HeaderName]) -> RenderCall {
-    let call = plugin.render(notification).await;
-    let result = match call.result {
-        Ok(Ok(None)) => Ok(None),
-        Ok(Ok(Some(request))) => checked(request, url, own).map(Some),
-        Ok(Err(text)) => Err(anyhow!("{text}")),
-        Err(error) => Err(anyhow!("{error}")),
-    };
-    let result = result.with_context(|| format!("notifier {} {}", plugin.version.name, plugin.version.version));
-    RenderCall { result, log: call.log, duration: call.duration, memory_bytes: call.memory_bytes }
+/// Calls a notifier and checks its request for a destination at this URL, which sets the `own` headers itself. Without a
+/// request there is nothing to send.
+pub async fn render(
+    plugin: &Plugin,
+    notification: &Notification,
+    url: &Url,
+    own: &[HeaderName],
+) -> Call<Result<Option<OutgoingRequest>>> {
+    plugin.render(notification).await.map(|returned| {
+        let request = match returned {
+            Ok(Ok(None)) => Ok(None),
+            Ok(Ok(Some(request))) => checked(request, url, own).map(Some),
+            Ok(Err(text)) => Err(anyhow!("{text}")),
+            Err(error) => Err(anyhow!("{error}")),
+        };
+        request.with_context(|| format!("notifier {} {}", plugin.version.name, plugin.version.version))
+    })
 }
 
 fn checked(request: HttpRequest, url: &Url, own: &[HeaderName]) -> Result<OutgoingRequest> {

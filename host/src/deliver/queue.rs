@@ -11,7 +11,7 @@ use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDeliveries, LeaseName, Leases};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{self, JoinError};
 use tokio::time::sleep_until;
 use tracing::{info, warn};
@@ -29,8 +29,6 @@ const UNRECORDED_MAX: usize = 256;
 pub(super) struct Queue {
     pub destination: Arc<Destination>,
     pub context: Arc<DeliveryContext>,
-    /// Ends the pause of the destination.
-    pub retry_now: Arc<Notify>,
 }
 
 impl Queue {
@@ -39,7 +37,7 @@ impl Queue {
         let store = &self.context.store;
         let lease = store.acquire(LeaseName::Destination(self.destination.name.clone())).await;
         let mut state = QueueState::new();
-        let mut deliveries = store.watch_deliveries();
+        let (mut deliveries, mut retries) = (store.watch_deliveries(), store.watch_retries());
         while !*stopped.borrow() && lease.is_held() {
             self.begin(&mut state);
             self.start_recording(&mut state);
@@ -50,7 +48,7 @@ impl Queue {
                     self.end_read(&mut state, read.map_err(Error::from).flatten());
                 }
                 _ = deliveries.changed() => state.is_stale = true,
-                () = self.retry_now.notified() => {
+                _ = retries.changed() => {
                     state.is_stale = true;
                     state.breaker.retry_now();
                 }

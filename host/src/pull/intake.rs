@@ -1,4 +1,4 @@
-//! Passes items to the pipeline and counts the results of a source.
+//! Passes items to the pipeline.
 
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
@@ -8,7 +8,7 @@ use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, RepeatKey};
-use hookmill_store::{Cursor, LastError, StoreError};
+use hookmill_store::{Cursor, StoreError};
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,10 +54,7 @@ impl Intake {
         concurrency: usize,
         position: Option<Cursor>,
     ) -> Result<(), StoreError> {
-        for _ in &batch {
-            self.pipeline.metrics.received(&source.name);
-        }
-        source.tally.count(|tally| tally.received += batch.len() as u64);
+        batch.iter().for_each(|_| self.pipeline.received(Some(&source)));
         let verified = batch.into_iter().map(|item| Verified::trusted(self.event_of(&source, item), source.clone()));
         let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position).await?;
         debug!(source = %source.name, items = recorded.len(), "read");
@@ -84,24 +81,15 @@ impl Intake {
         let (bytes_max, code) = (source.settings.payload_bytes_max, "payload_too_large");
         let text = format!("an item of more than {bytes_max} bytes was left out; raise `payload_mib`");
         warn!(source = %source.name, code, "{text}");
-        self.pipeline.metrics.received(&source.name);
-        source.tally.count(|tally| {
-            tally.received += 1;
-            tally.refused += 1;
-        });
-        self.record_failure(source, code, &text);
+        self.pipeline.received(Some(source));
+        self.pipeline.refused(Some(source), code, &text);
     }
 
     /// Records that a source could not be read, and that the next attempt follows after `wait`.
     pub fn record_error(&self, source: &Source, error: &ReadError, wait: Duration) {
         let (failure, seconds) = (&error.failure, wait.as_secs_f32().ceil());
-        self.record_failure(source, failure.code.as_str(), &failure.text);
+        self.pipeline.failed(source, failure.code.as_str(), &failure.text);
         warn!(source = %source.name, "cannot read the source, next attempt in {seconds} s: {failure}");
-    }
-
-    fn record_failure(&self, source: &Source, code: &str, message: &str) {
-        self.pipeline.metrics.error(&source.name, code);
-        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
     }
 }
 

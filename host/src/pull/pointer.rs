@@ -12,7 +12,7 @@ const ITEMS_MAX: usize = 10_000;
 
 /// A position in a JSON document, written as JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) or as
 /// `['data']['works']['edges']`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pointer(Vec<String>);
 
 impl Pointer {

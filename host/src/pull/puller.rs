@@ -86,7 +86,7 @@ impl Puller {
     /// Aborts the tasks of sources that changed and starts those that are missing.
     fn start_tasks(self: &Arc<Self>, tasks: &mut Tasks, pulls: &Pulls) {
         tasks.by_source.retain(|name, (pull, task)| {
-            let is_unchanged = pulls.get(name).is_some_and(|now| Arc::ptr_eq(now, pull));
+            let is_unchanged = pulls.get(name).is_some_and(|now| now.fingerprint == pull.fingerprint);
             if !is_unchanged {
                 task.abort();
             }

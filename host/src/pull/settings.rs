@@ -16,6 +16,8 @@ pub struct Pull {
     pub start: Start,
     /// The protocol.
     pub reader: PullReader,
+    /// A digest of the source's declaration and of the files that the declaration names.
+    pub fingerprint: u64,
 }
 
 /// The protocol of a source that the host reads.

@@ -4,7 +4,7 @@
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
 //! little processor time from incoming payloads.
 
-use super::samples::Samples;
+use super::samples::Sample;
 use super::trust::Trust;
 use crate::field_changes::{field_changes, short};
 use crate::map;
@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
@@ -102,14 +103,14 @@ impl Prover {
             newly_succeeding: Differences::default(),
         };
         let name = &new.version.name;
-        let samples = Samples::open(&self.plugins_dir, name)?;
-        let files = samples.as_ref().map_or(&[][..], Samples::files);
+        let (folder, plugin) = (self.plugins_dir.clone(), name.clone());
+        let samples = spawn_blocking(move || Sample::list(&folder, &plugin)).await??;
         let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
-        let mut all = files.len() + stored.len();
+        let mut all = samples.len() + stored.len();
         // Samples and stored payloads each have half of the time, so that slow samples leave time for real payloads.
         let end = Instant::now() + self.bounds.time / 2;
-        for file in files {
-            let Some(payload) = samples.as_ref().and_then(|samples| self.sample(name, file, samples)) else {
+        for sample in samples {
+            let Some(payload) = self.sample(name, sample).await? else {
                 all -= 1;
                 continue;
             };
@@ -129,15 +130,16 @@ impl Prover {
         Ok(report)
     }
 
-    /// Returns a sample, unless it must not be used.
-    fn sample(&self, plugin: &str, file: &str, samples: &Samples) -> Option<Payload> {
-        let read = samples.read(file, &self.trust);
+    /// Returns the payload of a sample, unless the sample must not be used.
+    async fn sample(&self, plugin: &str, sample: Sample) -> Result<Option<Payload>> {
+        let trust = self.trust.clone();
+        let (read, name) = spawn_blocking(move || (sample.read(&trust), sample.file)).await?;
         let read = read.inspect_err(|error| warn!(plugin, "a sample is not used: {error:#}"));
-        let PayloadFile { body, headers, context } = read.ok()?;
+        let Ok(PayloadFile { body, headers, context }) = read else { return Ok(None) };
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
         let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
         // A plugin must map its own samples.
-        Some(Payload { name: file.to_owned(), event, source, known_rank: Rank::Unsupported })
+        Ok(Some(Payload { name, event, source, known_rank: Rank::Unsupported }))
     }
 
     /// Returns the sources whose payloads the plugin may have to map.
@@ -199,13 +201,13 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
 /// Returns the result of a version on a payload. A call that missed its deadline, perhaps on a busy machine, is
 /// repeated once.
 async fn outcome(plugin: &Arc<Plugin>, payload: &Payload) -> Verdict {
-    let (verdict, _) = map::run(plugin, &payload.event, &payload.source).await;
+    let verdict = map::run(plugin, &payload.event, &payload.source).await.result;
     let again = match &verdict {
         Verdict::Wait(_) => true,
         Verdict::Failed(failure) => failure.code == FailureCode::DeadlineExceeded,
         Verdict::Read { .. } | Verdict::NotMapped => false,
     };
-    if again { map::run(plugin, &payload.event, &payload.source).await.0 } else { verdict }
+    if again { map::run(plugin, &payload.event, &payload.source).await.result } else { verdict }
 }
 
 impl Rank {

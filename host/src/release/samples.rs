@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use tracing::warn;
 
 /// The number of samples of a plugin that are used.
@@ -19,34 +20,41 @@ const SAMPLES_MAX: usize = 1000;
 /// Larger samples are not used.
 const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The samples of one plugin.
+/// One sample of a plugin.
 #[derive(Debug)]
-pub struct Samples {
-    folder: OwnedFd,
-    /// The name of the folder in the plugins folder.
-    name: String,
-    files: Vec<String>,
+pub struct Sample {
+    folder: Arc<Folder>,
+    /// The name of the file.
+    pub file: String,
 }
 
-impl Samples {
-    /// Opens the folder of a plugin's samples. Returns `None` if there is no such folder, or it is a link.
+/// The open folder with the samples of one plugin.
+#[derive(Debug)]
+struct Folder {
+    opened: OwnedFd,
+    /// The name in the plugins folder.
+    name: String,
+}
+
+impl Sample {
+    /// Returns the samples of a plugin, sorted by name: none if there is no folder with them, or it is a link. Blocks.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be read.
-    pub fn open(plugins_dir: &Path, plugin: &str) -> Result<Option<Self>> {
+    pub fn list(plugins_dir: &Path, plugin: &str) -> Result<Vec<Self>> {
         let name = format!("{plugin}.samples");
         let path = plugins_dir.join(&name);
-        let folder = match open(CWD, &path, OFlags::DIRECTORY) {
-            Ok(folder) => folder,
-            Err(Errno::NOENT) => return Ok(None),
+        let opened = match open(CWD, &path, OFlags::DIRECTORY) {
+            Ok(opened) => opened,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 warn!(plugin, "{} is not a folder, so that its samples are not used", path.display());
-                return Ok(None);
+                return Ok(Vec::new());
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read the samples in {}", path.display())),
         };
         let mut files = Vec::new();
-        for entry in Dir::read_from(&folder)? {
+        for entry in Dir::read_from(&opened)? {
             let file = entry?.file_name().to_string_lossy().into_owned();
             if is_payload(Path::new(&file)) {
                 files.push(file);
@@ -57,29 +65,27 @@ impl Samples {
             warn!(plugin, "{} has {} samples; only the first {SAMPLES_MAX} are used", path.display(), files.len());
             files.truncate(SAMPLES_MAX);
         }
-        Ok(Some(Self { folder, name, files }))
+        let folder = Arc::new(Folder { opened, name });
+        Ok(files.into_iter().map(|file| Self { folder: folder.clone(), file }).collect())
     }
 
-    /// Returns the names of the samples, sorted.
-    pub fn files(&self) -> &[String] {
-        &self.files
-    }
-
-    /// Reads a sample.
+    /// Reads the sample. Blocks.
     ///
     /// # Errors
     /// Returns an error if the sample must not be used, or is not a payload.
-    pub fn read(&self, file: &str, trust: &Trust) -> Result<PayloadFile> {
-        let body = self.content(file, trust)?.context("the file does not exist any more")?;
-        let path = PathBuf::from(file);
-        let event = self.content(&beside(&path).to_string_lossy(), trust)?;
-        PayloadFile::new(&path, body, event.as_deref())
+    pub fn read(&self, trust: &Trust) -> Result<PayloadFile> {
+        let body = self.folder.content(&self.file, trust)?.context("the file does not exist any more")?;
+        let path = Path::new(&self.file);
+        let event = self.folder.content(&beside(path).to_string_lossy(), trust)?;
+        PayloadFile::new(path, body, event.as_deref())
     }
+}
 
+impl Folder {
     /// Returns the content of a file, or `None` if it does not exist.
     fn content(&self, file: &str, trust: &Trust) -> Result<Option<Vec<u8>>> {
         // A pipe without a writer would block.
-        let opened = match open(&self.folder, Path::new(file), OFlags::NONBLOCK) {
+        let opened = match open(&self.opened, Path::new(file), OFlags::NONBLOCK) {
             Ok(opened) => opened,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => anyhow::bail!("{file} is a link"),
@@ -101,10 +107,15 @@ fn open(folder: impl std::os::fd::AsFd, path: &Path, flags: OFlags) -> Result<Ow
 
 #[cfg(test)]
 mod tests {
-    use super::Samples;
+    use super::Sample;
     use crate::release::trust::Trust;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    fn read(samples: &[Sample], file: &str, trust: &Trust) -> Result<Vec<u8>, String> {
+        let sample = samples.iter().find(|sample| sample.file == file).unwrap();
+        sample.read(trust).map(|sample| sample.body).map_err(|error| format!("{error:#}"))
+    }
 
     #[test]
     fn only_regular_files_beneath_the_folder_are_read() {
@@ -125,10 +136,11 @@ mod tests {
             0,
         )
         .unwrap();
-        let found = Samples::open(&plugins, "echo").unwrap().unwrap();
-        assert_eq!(found.files(), ["beside.json", "folder.json", "good.json", "link.json", "pipe.json"]);
-        let read = |file: &str| found.read(file, &Trust::default()).map_err(|error| format!("{error:#}"));
-        assert_eq!(read("good.json").unwrap().body, b"{}");
+        let found = Sample::list(&plugins, "echo").unwrap();
+        let files: Vec<&str> = found.iter().map(|sample| sample.file.as_str()).collect();
+        assert_eq!(files, ["beside.json", "folder.json", "good.json", "link.json", "pipe.json"]);
+        let read = |file| read(&found, file, &Trust::default());
+        assert_eq!(read("good.json").unwrap(), b"{}");
         for (file, reason) in [
             ("beside.json", "beside.event.json is a link"),
             ("folder.json", "folder.json is not a regular file"),
@@ -138,8 +150,8 @@ mod tests {
             assert_eq!(read(file).unwrap_err(), reason);
         }
         symlink(&samples, plugins.join("other.samples")).unwrap();
-        assert!(Samples::open(&plugins, "other").unwrap().is_none());
-        assert!(Samples::open(&plugins, "none").unwrap().is_none());
+        assert!(Sample::list(&plugins, "other").unwrap().is_empty());
+        assert!(Sample::list(&plugins, "none").unwrap().is_empty());
     }
 
     #[test]
@@ -157,8 +169,8 @@ mod tests {
         let lines = ["listed.json", "changed.json"].map(|file| format!("{digest}  echo.samples/{file}\n"));
         fs::write(&lock, lines.concat()).unwrap();
         let trust = Trust { lock: Some(lock), key: None };
-        let found = Samples::open(folder.path(), "echo").unwrap().unwrap();
-        let read = |file: &str| found.read(file, &trust).map(|sample| sample.body).map_err(|error| error.to_string());
+        let found = Sample::list(folder.path(), "echo").unwrap();
+        let read = |file| read(&found, file, &trust);
         assert_eq!(read("listed.json").unwrap(), b"{}");
         assert!(read("changed.json").unwrap_err().contains("lists another digest for echo.samples/changed.json"));
         assert!(read("added.json").unwrap_err().contains("does not list echo.samples/added.json"));

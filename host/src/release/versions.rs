@@ -66,14 +66,8 @@ impl Versions {
     /// Returns an error if the store fails or the folder cannot be read.
     pub async fn went_live(&self, plugin: &PluginVersion) -> Result<()> {
         let known = self.store.set_live_version(plugin.clone(), KEPT_MAX).await?;
-        for entry in std::fs::read_dir(&self.folder)?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let digest = name.split_once(".wasm").and_then(|(stem, _)| stem.rsplit_once('@'));
-            if digest.is_some_and(|(name, digest)| name == plugin.name && !known.iter().any(|known| known == digest)) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-        Ok(())
+        let (folder, plugin) = (self.folder.clone(), plugin.name.clone());
+        tokio::task::spawn_blocking(move || remove_others(&folder, &plugin, &known)).await?
     }
 
     /// Reads a version that was kept.
@@ -94,4 +88,16 @@ impl Versions {
     fn path(&self, plugin: &PluginVersion) -> PathBuf {
         self.folder.join(format!("{}@{}.wasm", plugin.name, plugin.sha256))
     }
+}
+
+/// Removes the files of a plugin except those with the `known` digests.
+fn remove_others(folder: &Path, plugin: &str, known: &[String]) -> Result<()> {
+    for entry in std::fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let digest = name.split_once(".wasm").and_then(|(stem, _)| stem.rsplit_once('@'));
+        if digest.is_some_and(|(name, digest)| name == plugin && !known.iter().any(|known| known == digest)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }

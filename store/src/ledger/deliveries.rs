@@ -1,7 +1,7 @@
 //! Deliveries: a queue for each destination, in which those of one incident follow each other.
 
-use super::{DeliveryStatus, Ledger, NewDelivery, Subject, Tx};
-use crate::rows::{Attempted, DeliveryFilter, DestinationState, Next};
+use super::{Ledger, NewDelivery, Subject, Tx};
+use crate::rows::{Attempted, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};
@@ -93,7 +93,7 @@ impl<T: Tx> Ledger<'_, T> {
             return Ok(Some(Err(format!("destination `{destination}` is no longer configured"))));
         }
         self.rows.set_pending(row_key(id), Some(self.clock.now_ms()))?;
-        self.changed.deliveries = true;
+        (self.changed.deliveries, self.changed.retries) = (true, true);
         Ok(Some(Ok(destination)))
     }
 
@@ -106,7 +106,7 @@ impl<T: Tx> Ledger<'_, T> {
             let is_ordered = outbound.destination(&delivery.destination).is_some_and(|state| state.is_ordered);
             let follows = is_ordered && self.rows.has_pending(&delivery.destination, delivery.subject, delivery.key)?;
             self.rows.set_pending(delivery.key, (!follows).then(|| self.clock.now_ms()))?;
-            self.changed.deliveries = true;
+            (self.changed.deliveries, self.changed.retries) = (true, true);
         }
         Ok(dead.into_iter().map(|delivery| delivery.key).collect())
     }

@@ -82,6 +82,7 @@ impl<T: Tx> Ledger<'_, T> {
         let Some(state) = self.outbound.destination(name) else { return Ok(None) };
         let was_disabled = state.disabled.is_some();
         self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))?;
+        self.changed.retries = true;
         Ok(Some(was_disabled))
     }
 

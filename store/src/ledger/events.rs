@@ -26,10 +26,9 @@ impl<T: Tx> Ledger<'_, T> {
 
     /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
     pub fn record_again(&mut self, mapped: &Mapped, was: EventStatus, attempt: u32) -> Result<Option<Recorded>> {
-        if self.rows.event_status(mapped.event.id)? != Some(was) {
-            return Ok(None);
-        }
-        let state = self.decide(mapped, Some(was))?;
+        let before = self.stored_state(mapped.event.id)?.filter(|before| before.status == was);
+        let Some(before) = before else { return Ok(None) };
+        let state = self.decide(mapped, Some(&before))?;
         self.rows.update_event(&state, attempt, &mapped.tried)?;
         self.changed.queued |= state.status == EventStatus::Queued;
         Ok(Some(Recorded { state, duplicate: false }))
@@ -38,14 +37,20 @@ impl<T: Tx> Ledger<'_, T> {
     /// Returns everything that recording an event would change, without changing it.
     pub fn dry_run(&mut self, mapped: &Mapped) -> Result<RecordDryRun> {
         let (changed, first) = (self.changed, row_key(self.clock.new_id()));
+        let before = self.stored_state(mapped.event.id)?;
         self.rows.begin_dry_run()?;
-        let state = self.decide(mapped, None)?;
+        let state = self.decide(mapped, before.as_ref())?;
         let incidents = self.views(&state)?;
         let deliveries = self.rows.destinations_after(first)?;
         self.rows.undo_dry_run()?;
         self.changed = changed;
         let present = self.views(&state)?;
         Ok(RecordDryRun { state, incidents, present, deliveries })
+    }
+
+    /// Returns the state of an event that is stored.
+    fn stored_state(&mut self, id: Uuid) -> Result<Option<EventState>> {
+        Ok(self.rows.event_state(row_key(id))?.filter(|state| state.id == id))
     }
 
     /// Returns the incidents of an event as the API shows them; `null` for an incident that does not exist.
@@ -68,8 +73,9 @@ impl<T: Tx> Ledger<'_, T> {
     }
 
     /// Applies a verdict: creates and changes incidents, with their audit entries and deliveries. Notifications are for
-    /// events that are new, and for those that become quarantined and were not before.
-    fn decide(&mut self, mapped: &Mapped, was: Option<EventStatus>) -> Result<EventState> {
+    /// events that are new, and for those that become quarantined and were not before. `before` is the state of an event
+    /// that is stored.
+    fn decide(&mut self, mapped: &Mapped, before: Option<&EventState>) -> Result<EventState> {
         let mut state = EventState {
             id: mapped.event.id,
             status: EventStatus::Ignored,
@@ -94,8 +100,9 @@ impl<T: Tx> Ledger<'_, T> {
                     auto_triage: mapped.auto_triage,
                     ..Origin::of(&mapped.event, plugin)?
                 };
+                let counted = before.map_or(&[][..], |before| &before.incidents);
                 for observation in observations {
-                    state.incidents.push(self.apply(observation, &origin)?);
+                    state.incidents.push(self.apply(observation, &origin, counted)?);
                 }
                 let notes = if problems.is_empty() { skipped } else { problems };
                 state.message = (!notes.is_empty()).then(|| notes.join("; "));
@@ -106,10 +113,12 @@ impl<T: Tx> Ledger<'_, T> {
                 };
             }
         }
-        if was.is_none() {
+        if before.is_none() {
             self.notify_of_event(Trigger::EventReceived, &mapped.event, &state)?;
         }
-        if state.status == EventStatus::Quarantined && was != Some(EventStatus::Quarantined) {
+        if state.status == EventStatus::Quarantined
+            && before.is_none_or(|before| before.status != EventStatus::Quarantined)
+        {
             self.notify_of_event(Trigger::EventQuarantined, &mapped.event, &state)?;
         }
         Ok(state)

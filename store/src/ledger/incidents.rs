@@ -40,14 +40,21 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(true)
     }
 
-    /// Applies one observation: creates an incident, changes it, or only counts the event.
-    pub(super) fn apply(&mut self, observation: &Observation, origin: &Origin) -> Result<IncidentRef> {
+    /// Applies one observation: creates an incident, changes it, or only counts the event. `counted` are the incidents
+    /// that have counted the event before: one with many events does not list all of them.
+    pub(super) fn apply(
+        &mut self,
+        observation: &Observation,
+        origin: &Origin,
+        counted: &[IncidentRef],
+    ) -> Result<IncidentRef> {
         let now = self.clock.now();
         let Some(mut row) = self.open_incident(observation, origin)? else {
             return self.create(observation, origin, now);
         };
         let before = row.clone();
-        if !row.event_ids.contains(&origin.event_id) {
+        let is_counted = counted.iter().any(|incident| incident.id == row.id);
+        if !is_counted && !row.event_ids.contains(&origin.event_id) {
             row.occurrences += 1;
             if row.event_ids.len() == EVENT_IDS_MAX {
                 row.event_ids.remove(0);

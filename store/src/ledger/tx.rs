@@ -2,7 +2,8 @@
 
 use super::EncodedEvent;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob,
+    VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Details, Event, EventState, EventStatus, Number, Operation, PluginVersion};
@@ -195,11 +196,6 @@ pub(crate) struct NewDelivery<'a> {
     /// The notification and the index of its step.
     pub step: Option<(&'a str, usize)>,
 }
-
-hookmill_incident::words!(
-    /// The status of a delivery.
-    DeliveryStatus { Pending = "pending", Delivered = "delivered", Dead = "dead" }
-);
 
 /// A dead delivery.
 #[derive(Clone, Debug)]

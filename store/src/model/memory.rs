@@ -1,10 +1,9 @@
 //! The rows of the store in memory: the row verbs again, written without SQL.
 
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
-    TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject, TriageRequest, Tx,
 };
-use crate::rows::{Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, TriageJob};
+use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, TriageJob};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Number, Operation};
@@ -370,17 +369,18 @@ impl Tx for Memory {
         limit: usize,
     ) -> Result<Vec<DeadDelivery>> {
         let passes = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|one| one == value);
-        let is_about = |ids: &[Uuid], row: &DeliveryCopy, points: Option<i64>| {
-            ids.is_empty() || points.is_some() && ids.iter().any(|id| row_key(*id) == row.subject)
-        };
+        let is_about =
+            |ids: &[Uuid], subject: Option<Uuid>| ids.is_empty() || subject.is_some_and(|id| ids.contains(&id));
+        let incident = |row: &DeliveryCopy| Some(self.incidents.get(&row.audit.and(Some(row.subject))?)?.0.id);
+        let event = |row: &DeliveryCopy| Some(self.events.get(&row.event?)?.event.id);
         let is_meant = |row: &DeliveryCopy| {
             row.status == DeliveryStatus::Dead
                 && destinations.contains(&row.destination.as_str())
                 && passes(&filter.destination, &row.destination)
-                && passes(&filter.status, row.status.as_str())
+                && (filter.status.is_empty() || filter.status.contains(&row.status))
                 && passes(&filter.notification, row.step.as_ref().map_or("", |(name, _)| name))
-                && is_about(&filter.incident, row, row.audit)
-                && is_about(&filter.event, row, row.event)
+                && is_about(&filter.incident, incident(row))
+                && is_about(&filter.event, event(row))
         };
         let rows = self.deliveries.range(after + 1..).filter(|(_, row)| is_meant(row)).take(limit);
         let dead = rows.map(|(key, row)| {

@@ -21,7 +21,6 @@ pub(super) enum ModelOperation {
     RecordPulled(String, Vec<Mapped>, Option<Cursor>),
     Cursor(String, Cursor),
     RecordDryRun(Mapped),
-    IsRepeat(Mapped),
     Discard(Uuid),
     PurgeRepeats,
     Patch(IncidentKey, Patch, String),
@@ -56,7 +55,6 @@ impl ModelOperation {
             }
             Self::Cursor(source, begin) => text(store.cursor(Arc::from(source.as_str()), begin.clone()).await?),
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
-            Self::IsRepeat(mapped) => text(store.is_repeat(mapped.event.clone()).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
             Self::PurgeRepeats => text(store.purge_repeats().await?),
             Self::Patch(which, patch, request_id) => {
@@ -95,7 +93,6 @@ impl ModelOperation {
             }
             Self::Cursor(source, begin) => text(ledger.cursor(source, begin)?),
             Self::RecordDryRun(mapped) => text(ledger.dry_run(mapped)?),
-            Self::IsRepeat(mapped) => text(ledger.is_repeat(&mapped.event)?),
             Self::Discard(id) => text(ledger.discard(*id)?),
             Self::PurgeRepeats => text(ledger.purge_repeats()?),
             Self::Patch(which, patch, request_id) => {

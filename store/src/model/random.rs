@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::operation::{ModelOperation, copy, key_of};
 use crate::clock::Clock;
-use crate::ledger::DeliveryStatus;
+use crate::rows::DeliveryStatus;
 use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
@@ -66,8 +66,7 @@ impl Random {
                 ModelOperation::RecordPulled(self.name(&SOURCES), batch, cursor)
             }
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
-            41..45 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
-            45..47 => ModelOperation::IsRepeat(self.event(new_id(), now)),
+            41..47 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
             47..49 => ModelOperation::Discard(self.event_id(memory)),
             49..50 => ModelOperation::PurgeRepeats,
             50..57 => self.patch(memory),
@@ -309,14 +308,25 @@ impl Random {
         ModelOperation::RecordAttempts(name, attempts)
     }
 
+    /// Returns the id or, now and then, another one with the same row key.
+    fn perhaps_another(&mut self, id: Uuid) -> Uuid {
+        if self.chance(10) { Uuid::from_u128(id.as_u128() ^ 1) } else { id }
+    }
+
     fn filter(&mut self, memory: &Memory) -> DeliveryFilter {
         let incidents: Vec<Uuid> = memory.incidents.values().map(|(row, _)| row.id).collect();
         let mut filter = DeliveryFilter::default();
         match self.rng.random_range(0..4) {
             0 => filter.destination.push(self.name(&DESTINATIONS)),
             1 => filter.notification.push("rule-0".into()),
-            2 if !incidents.is_empty() => filter.incident.push(self.one_of(&incidents)),
-            3 => filter.event.push(self.event_id(memory)),
+            2 if !incidents.is_empty() => {
+                let id = self.one_of(&incidents);
+                filter.incident.push(self.perhaps_another(id));
+            }
+            3 => {
+                let id = self.event_id(memory);
+                filter.event.push(self.perhaps_another(id));
+            }
             _ => {}
         }
         filter

@@ -1,10 +1,22 @@
 //! Deliveries, their attempts and their subjects.
 
 use super::{EventRow, Health};
-use hookmill_incident::AuditEntry;
+use hookmill_incident::{AuditEntry, Operation, words};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
+
+words!(
+    /// The status of a delivery.
+    DeliveryStatus {
+        /// To be attempted.
+        Pending = "pending",
+        /// Accepted by its receiver.
+        Delivered = "delivered",
+        /// Not attempted again unless it is retried.
+        Dead = "dead",
+    }
+);
 
 /// A delivery that is due.
 #[derive(Clone, Debug)]
@@ -109,12 +121,12 @@ pub struct DeliveryRow {
     pub destination: String,
     /// The notification; `None` if the destination receives every audit entry.
     pub notification: Option<String>,
-    /// `pending`, `delivered` or `dead`.
-    pub status: String,
+    /// The status.
+    pub status: DeliveryStatus,
     /// The incident that the delivery is about, if it is about one.
     pub incident_id: Option<Uuid>,
     /// The operation on the incident.
-    pub operation: Option<String>,
+    pub operation: Option<Operation>,
     /// The event that the delivery is about, if it is about one.
     pub event_id: Option<Uuid>,
     /// The time when the next attempt is due, in milliseconds since the Unix epoch; `None` while an earlier delivery
@@ -145,7 +157,7 @@ pub struct AttemptRow {
 pub struct DeliveryFilter {
     pub destination: Vec<String>,
     pub notification: Vec<String>,
-    pub status: Vec<String>,
+    pub status: Vec<DeliveryStatus>,
     pub incident: Vec<Uuid>,
     pub event: Vec<Uuid>,
 }

@@ -1,6 +1,6 @@
 //! Events and the results of recording them.
 
-use hookmill_incident::{Event, EventState};
+use hookmill_incident::{Event, EventState, EventStatus, FailureCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -44,8 +44,8 @@ pub struct EventRow {
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct EventFilter {
     pub source: Vec<String>,
-    pub status: Vec<String>,
-    pub code: Vec<String>,
+    pub status: Vec<EventStatus>,
+    pub code: Vec<FailureCode>,
     pub incident: Vec<Uuid>,
     pub created_after: Option<Timestamp>,
 }

@@ -1,6 +1,6 @@
 //! Stored incidents.
 
-use hookmill_incident::{Guard, Incident, Number, ShownIncidentRef};
+use hookmill_incident::{Guard, Incident, Number, Severity, ShownIncidentRef, Status};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -48,8 +48,8 @@ impl IncidentRow {
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct IncidentFilter {
-    pub status: Vec<String>,
-    pub severity: Vec<String>,
+    pub status: Vec<Status>,
+    pub severity: Vec<Severity>,
     pub source: Vec<String>,
     pub source_ref: Vec<String>,
     pub tag: Vec<String>,

@@ -141,11 +141,22 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    /// Adds the condition that `expression` is one of these texts; no condition for an empty list.
-    pub fn one_of(&mut self, expression: &str, texts: &[String]) {
+    /// Adds the condition that `expression` is one of these texts or words; no condition for an empty list.
+    pub fn one_of(&mut self, expression: &str, texts: &[impl ToString]) {
         if !texts.is_empty() {
             let sql = format!("{expression} IN ({})", Self::marks(texts.len()));
-            self.add(&sql, texts.iter().cloned().map(Value::Text));
+            self.add(&sql, texts.iter().map(|text| Value::Text(text.to_string())));
+        }
+    }
+
+    /// Adds the condition that a row is one of these ids; no condition for an empty list. The key finds the row, but
+    /// other ids have the same key.
+    pub fn one_of_ids(&mut self, key: &str, id: &str, ids: &[Uuid]) {
+        if !ids.is_empty() {
+            let marks = Self::marks(ids.len());
+            let keys = ids.iter().map(|id| Value::Integer(id::row_key(*id)));
+            let ids = ids.iter().map(|id| Value::Blob(id.as_bytes().to_vec()));
+            self.add(&format!("{key} IN ({marks}) AND {id} IN ({marks})"), keys.chain(ids));
         }
     }
 
@@ -165,9 +176,4 @@ impl Conditions {
     pub fn sql(&self) -> String {
         if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
     }
-}
-
-/// Returns the column values of the keys of ids.
-pub(super) fn keys(ids: &[Uuid]) -> impl Iterator<Item = Value> {
-    ids.iter().map(|id| Value::Integer(id::row_key(*id)))
 }

@@ -1,9 +1,10 @@
 //! The tables `deliveries` and `attempts`, as the API shows them.
 
-use super::columns::{Conditions, Id, Milliseconds, columns, json, keys};
+use super::columns::{Conditions, Id, Milliseconds, Word, columns, json};
 use crate::ledger::DeadDelivery;
-use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, Page};
+use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
 use anyhow::Result;
+use hookmill_incident::Operation;
 use hookmill_incident::id::row_key;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -13,9 +14,9 @@ columns! {
         id: Id = "d.id",
         destination: String = "d.destination",
         notification: Option<String> = "d.notification",
-        status: String = "d.status",
+        status: Word<DeliveryStatus> = "d.status",
         incident: Option<Id> = "i.id",
-        operation: Option<String> = "a.operation",
+        operation: Option<Word<Operation>> = "a.operation",
         event: Option<Id> = "e.id",
         next_at: Option<i64> = "d.next_at",
         error: Option<String> = "d.error",
@@ -50,12 +51,8 @@ fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions.one_of("d.destination", &filter.destination);
     conditions.one_of("d.notification", &filter.notification);
     conditions.one_of("d.status", &filter.status);
-    for (column, ids) in [("d.audit", &filter.incident), ("d.event", &filter.event)] {
-        if !ids.is_empty() {
-            let sql = format!("d.subject IN ({}) AND {column} IS NOT NULL", Conditions::marks(ids.len()));
-            conditions.add(&sql, keys(ids));
-        }
-    }
+    conditions.one_of_ids("d.subject", "i.id", &filter.incident);
+    conditions.one_of_ids("d.subject", "e.id", &filter.event);
     conditions
 }
 
@@ -69,7 +66,7 @@ pub(super) fn list(
     conditions.before("d.key", before);
     // Few of many deliveries are dead, which the planner does not know.
     let has_better = !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty());
-    let is_only_dead = !has_better && filter.status == ["dead"];
+    let is_only_dead = !has_better && filter.status == [DeliveryStatus::Dead];
     let from =
         if is_only_dead { FROM.replacen(" d ", " d INDEXED BY deliveries_dead_key ", 1) } else { FROM.to_owned() };
     if is_only_dead {
@@ -94,9 +91,9 @@ fn delivery_row(row: &Row) -> rusqlite::Result<DeliveryRow> {
         id: columns.id.0,
         destination: columns.destination,
         notification: columns.notification,
-        status: columns.status,
+        status: columns.status.0,
         incident_id: columns.incident.map(|Id(id)| id),
-        operation: columns.operation,
+        operation: columns.operation.map(|Word(operation)| operation),
         event_id: columns.event.map(|Id(id)| id),
         next_at: columns.next_at,
         error: columns.error,

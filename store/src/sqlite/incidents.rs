@@ -65,12 +65,15 @@ pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) ->
 
 /// Returns the newest audit entry of an incident, also of a deleted incident.
 pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Result<Option<i64>> {
-    let (column, value) = match which {
-        IncidentKey::Id(id) => ("key", row_key(id)),
-        IncidentKey::Number(number) => ("number", number.to_key()),
+    let found = match which {
+        IncidentKey::Id(id) => connection
+            .prepare_cached("SELECT newest_audit FROM incidents WHERE key = ? AND id = ?")?
+            .query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)),
+        IncidentKey::Number(number) => connection
+            .prepare_cached("SELECT newest_audit FROM incidents WHERE number = ?")?
+            .query_row([number.to_key()], |row| row.get(0)),
     };
-    let sql = format!("SELECT newest_audit FROM incidents WHERE {column} = ?");
-    Ok(connection.query_row(&sql, [value], |row| row.get(0)).optional()?)
+    Ok(found.optional()?)
 }
 
 pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {

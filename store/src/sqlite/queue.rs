@@ -2,8 +2,8 @@
 
 use super::columns::{Id, Word, columns};
 use super::{audit, events};
-use crate::ledger::{DeliveryStatus, NewDelivery, Subject};
-use crate::rows::{Attempt, DueDeliveries, DueDelivery, Message, QueuePosition};
+use crate::ledger::{NewDelivery, Subject};
+use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueuePosition};
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
 use rusqlite::{Connection, OptionalExtension, params};

@@ -1,14 +1,16 @@
 //! The reads in SQLite.
 
 use super::readers::Readers;
-use super::{audit, deliveries, events, incidents, queue, sources, tokens, triage, versions};
+use super::{audit, deliveries, events, incidents, queue, repeats, sources, tokens, triage, versions};
+use crate::Dedup;
+use crate::ledger::is_repeat;
 use crate::reads::Reads;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Page,
     QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
-use hookmill_incident::{AuditEntry, EventStatus};
+use hookmill_incident::{AuditEntry, Event, EventStatus};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,6 +31,10 @@ impl Reads for Readers {
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.read(move |connection| events::count(connection, status)).await
+    }
+
+    async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
+        self.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {

@@ -3,11 +3,12 @@
 use super::{audit, deliveries, destinations, events, incidents, queue, repeats, sources, triage, versions};
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DeliveryStatus, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
+    TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Report, SourceRow, Tally, TriageJob,
+    VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Writes in one transaction: many enough to share the latency of the disk, few enough that none waits long for the
@@ -38,7 +39,7 @@ impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { result, reply, .. } = *self;
         // The caller may no longer wait; the write is kept.
-        let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Overloaded)));
+        let _ = reply.send(committed.and_then(|()| result.ok_or(StoreError::Closed)));
     }
 }
 
@@ -57,7 +58,7 @@ impl Writer {
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Writes, or returns [`StoreError::Overloaded`] without waiting if too many writes wait.
+    /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
     pub async fn try_write<T: Send + 'static>(
         &self,
         run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
@@ -65,8 +66,9 @@ impl Writer {
         let (job, answer) = job(run);
         let sent = self.sender().map(|queue| queue.try_send(job));
         match sent {
-            Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Overloaded)),
-            Some(Err(_)) | None => Err(StoreError::Overloaded),
+            Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Closed)),
+            Some(Err(TrySendError::Full(_))) => Err(StoreError::Busy),
+            Some(Err(TrySendError::Closed(_))) | None => Err(StoreError::Closed),
         }
     }
 
@@ -76,10 +78,10 @@ impl Writer {
         run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answer) = job(run);
-        let Some(queue) = self.sender() else { return Err(StoreError::Overloaded) };
-        queue.send(job).await.map_err(|_| StoreError::Overloaded)?;
+        let Some(queue) = self.sender() else { return Err(StoreError::Closed) };
+        queue.send(job).await.map_err(|_| StoreError::Closed)?;
         drop(queue);
-        answer.await.unwrap_or(Err(StoreError::Overloaded))
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Writes from a thread that may block.
@@ -88,10 +90,10 @@ impl Writer {
         run: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (job, answer) = job(run);
-        let queue = self.sender().ok_or(StoreError::Overloaded)?;
-        queue.blocking_send(job).map_err(|_| StoreError::Overloaded)?;
+        let queue = self.sender().ok_or(StoreError::Closed)?;
+        queue.blocking_send(job).map_err(|_| StoreError::Closed)?;
         drop(queue);
-        answer.blocking_recv().unwrap_or(Err(StoreError::Overloaded))
+        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 
     /// Returns whether the thread is running.
@@ -128,10 +130,8 @@ impl Group {
     fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-            let started = Instant::now();
             match self.commit(&mut batch) {
                 Ok(()) => {
-                    (self.shared.on_commit)(batch.len(), started.elapsed());
                     batch.drain(..).for_each(|write| write.answer(Ok(())));
                 }
                 Err(Broken::Write(_)) if batch.len() > 1 => {
@@ -152,7 +152,8 @@ impl Group {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
-        let Shared { clock, policy, outbound, topics, .. } = &self.shared;
+        let started = Instant::now();
+        let Shared { clock, policy, outbound, topics, on_commit } = &self.shared;
         let outbound_before = outbound.load_full();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut ledger = Ledger {
@@ -173,6 +174,7 @@ impl Group {
             outbound.store(outbound_after);
         }
         topics.publish(changed);
+        on_commit(batch.len(), started.elapsed());
         Ok(())
     }
 }
@@ -213,6 +215,7 @@ mod tests {
     use crate::{Dedup, Policy, StoreError};
     use anyhow::bail;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tokio::task::JoinSet;
     use uuid::Uuid;
@@ -221,12 +224,16 @@ mod tests {
     async fn a_write_that_fails_or_panics_does_not_fail_the_others_of_its_group() {
         let folder = tempfile::tempdir().unwrap();
         let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+        let committed = Arc::new(AtomicUsize::new(0));
+        let counted = committed.clone();
         let shared = Shared {
             policy: Policy { dedup, reopen_within: Duration::ZERO },
             clock: Arc::new(Clock::after(0)),
             outbound: Arc::default(),
             topics: Arc::new(Topics::new(Uuid::nil())),
-            on_commit: Box::new(|_, _| {}),
+            on_commit: Box::new(move |writes, _| {
+                counted.fetch_add(writes, Ordering::Relaxed);
+            }),
         };
         let database = Arc::new(Opened::open(folder.path()).unwrap().start(64, shared).unwrap());
         let mut running = JoinSet::new();
@@ -245,7 +252,9 @@ mod tests {
                 (index, database.write(write).await)
             });
         }
-        for (index, result) in running.join_all().await {
+        let results = running.join_all().await;
+        assert_eq!(committed.load(Ordering::Relaxed), 38, "every committed write is counted");
+        for (index, result) in results {
             let fails = [11, 22].contains(&index);
             assert_eq!(matches!(result, Err(StoreError::Failed(_))), fails, "write {index}: {result:?}");
             let name = format!("s-{index}");

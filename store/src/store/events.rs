@@ -15,7 +15,7 @@ impl Store {
     /// Records a new event with everything that follows from it, unless it is a repeat.
     ///
     /// # Errors
-    /// Returns [`StoreError::Overloaded`] without waiting if too many writes wait.
+    /// Returns [`StoreError::Busy`] without waiting if too many writes wait.
     pub async fn record(&self, mapped: Mapped) -> Result<Recorded, StoreError> {
         let encoded = EncodedEvent::of(&mapped);
         self.database.try_write(move |ledger| ledger.record(&mapped, &encoded)).await
@@ -77,9 +77,9 @@ impl Store {
     /// Returns whether an event would be a repeat.
     ///
     /// # Errors
-    /// Returns an error if the database fails.
-    pub async fn is_repeat(&self, event: Event) -> Result<bool, StoreError> {
-        self.database.write(move |ledger| ledger.is_repeat(&event)).await
+    /// Returns an error if the database cannot be read.
+    pub async fn is_repeat(&self, event: Event) -> Result<bool> {
+        self.database.reads().is_repeat(event, self.dedup).await
     }
 
     /// Discards an event, so that it will not be mapped. Returns `None` if the event does not exist, and `Some(false)`

@@ -1,7 +1,7 @@
 //! Deliveries.
 
-use hookmill_incident::given;
-use hookmill_store::{AttemptRow, DeliveryRow};
+use hookmill_incident::{Operation, given};
+use hookmill_store::{AttemptRow, DeliveryRow, DeliveryStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -15,12 +15,12 @@ pub struct ShownDelivery {
     pub destination: String,
     /// The notification that the delivery belongs to; null if the destination gets every audit entry.
     pub notification: Option<String>,
-    /// `pending`, `delivered` or `dead`.
-    pub status: String,
+    /// The status.
+    pub status: DeliveryStatus,
     /// The incident that the delivery is about.
     pub incident_id: Option<Uuid>,
     /// The operation on that incident.
-    pub operation: Option<String>,
+    pub operation: Option<Operation>,
     /// The event that the delivery is about.
     pub event_id: Option<Uuid>,
     /// When the next attempt is due. Absent unless the delivery is pending; null while another delivery of the same
@@ -78,7 +78,7 @@ pub struct RetriedDelivery {
     /// The name of the destination.
     pub destination: String,
     /// The status now: `pending`.
-    pub status: String,
+    pub status: DeliveryStatus,
 }
 
 /// The number of dead deliveries that were made due.
@@ -92,7 +92,7 @@ impl From<DeliveryRow> for ShownDelivery {
     fn from(row: DeliveryRow) -> Self {
         let next_at = row.next_at.and_then(|unix_ms| Timestamp::from_millisecond(unix_ms).ok());
         Self {
-            next_attempt_at: (row.status == "pending").then_some(next_at),
+            next_attempt_at: (row.status == DeliveryStatus::Pending).then_some(next_at),
             id: row.id,
             destination: row.destination,
             notification: row.notification,

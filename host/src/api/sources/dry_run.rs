@@ -1,33 +1,28 @@
-//! `POST /api/sources/{name}/test`: signs a payload as the source's vendor would and posts it as a dry run.
+//! `POST /api/sources/{name}/test`: signs a payload as the source's vendor would and receives it as a dry run.
 
 use super::find::find;
 use crate::api::request_body::optional_body;
-use crate::api::shapes::{ErrorAnswer, SourceDryRunRequest};
+use crate::api::shapes::SourceDryRunRequest;
 use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::receive::{self, DryRunMarker};
-use crate::request_id::RequestId;
+use crate::receive::{self, Arrived};
 use crate::source::Source;
 use crate::verify::Verified;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, NamedValue};
-use hookmill_signatures::{SignError, Signed};
+use hookmill_signatures::SignError;
 use hookmill_store::EventFilter;
-use http_body_util::BodyExt;
 use ipnet::IpNet;
-use reqwest::Url;
 use serde_json::json;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tower::ServiceExt;
-use uuid::Uuid;
 
 pub(in crate::api) async fn test(
     State(host): State<Arc<Host>>,
@@ -68,16 +63,18 @@ pub(in crate::api) async fn test(
     let names: Vec<&str> = signed.headers.keys().map(HeaderName::as_str).collect();
     let mut dry_run = DryRun::default();
     dry_run.passed("sign", if names.is_empty() { "nothing to add".to_owned() } else { names.join(", ") });
-    let request = posted(&source, &headers, signed, id).map_err(HttpError::Internal)?;
-    let Ok(response) = receive::routes().with_state(host.clone()).oneshot(request).await;
-    let status = response.status();
-    let bytes = response.into_body().collect().await.map_err(|error| HttpError::Internal(error.into()))?.to_bytes();
-    match serde_json::from_slice(&bytes) {
-        Ok(received) if status.is_success() => dry_run.continue_with(received),
-        _ => {
-            let refusal: Option<ErrorAnswer> = serde_json::from_slice(&bytes).ok();
-            dry_run.failed("receive", refusal.map_or_else(|| status.to_string(), |refusal| refusal.error.message));
-        }
+    let arrived = Arrived {
+        id,
+        peer: Some(source.settings.allow_ips.first().map_or(IpAddr::from([127, 0, 0, 1]), IpNet::addr)),
+        token: signed.token,
+        query: None,
+        headers: posted_headers(&headers, signed.headers).map_err(HttpError::Internal)?,
+        body: Body::from(signed.body),
+        source: &source,
+    };
+    match receive::dry_run(&host, arrived).await {
+        Ok(received) => dry_run.continue_with(received),
+        Err(error) => dry_run.failed("receive", error.to_string()),
     }
     Ok(Json(dry_run))
 }
@@ -98,22 +95,13 @@ fn sample(source: &Source) -> axum::body::Bytes {
     sample.to_string().into()
 }
 
-/// Returns the request that the vendor would send, from an address that the source allows.
-fn posted(source: &Source, headers: &[NamedValue], signed: Signed, id: Uuid) -> anyhow::Result<Request> {
-    let mut url = Url::parse("http://localhost/api/webhooks")?;
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.push(&source.name).extend(signed.token);
-    }
-    let mut request = Request::post(url.path()).body(Body::from(signed.body))?;
-    for (name, value) in headers.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
-        request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+/// Returns the headers of a stored payload with those of a new signature in the place of the old.
+fn posted_headers(stored: &[NamedValue], signature: HeaderMap) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in stored.iter().filter(|(name, _)| CONTENT_LENGTH != name.as_str()) {
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
     // These replace stored headers of the same name, whose signature would be too old.
-    request.headers_mut().extend(signed.headers);
-    let address = source.settings.allow_ips.first().map_or(IpAddr::from([127, 0, 0, 1]), IpNet::addr);
-    let extensions = request.extensions_mut();
-    extensions.insert(ConnectInfo(SocketAddr::new(address, 0)));
-    extensions.insert(RequestId(id));
-    extensions.insert(DryRunMarker);
-    Ok(request)
+    headers.extend(signature);
+    Ok(headers)
 }
