@@ -64,6 +64,15 @@ impl Folder {
         std::fs::rename(aside, self.plugin(name)).unwrap();
     }
 
+    /// Adds or replaces a plugin by a file that was written long ago, so that it is no upload that has stalled.
+    pub fn put_old(&self, name: &str, bytes: &[u8]) {
+        let aside = self.path(&format!("plugins/.{name}"));
+        std::fs::write(&aside, bytes).unwrap();
+        let file = OpenOptions::new().write(true).open(&aside).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        std::fs::rename(aside, self.plugin(name)).unwrap();
+    }
+
     /// Adds a plugin to a new folder.
     pub fn with(self, name: &str, bytes: &[u8]) -> Self {
         self.put(name, bytes);
@@ -287,6 +296,18 @@ impl Host<'_> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
+    }
+
+    /// Returns the number of child processes.
+    pub fn children(&self) -> usize {
+        let own = self.child.id().to_string();
+        let is_child = |entry: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name of the program, in brackets, may contain spaces.
+            Some(stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == own)
+        };
+        let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+        entries.filter_map(is_child).filter(|is_child| *is_child).count()
     }
 
     /// Kills the process with SIGKILL.

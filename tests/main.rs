@@ -34,6 +34,7 @@ mod notifiers;
 mod outbound;
 mod pacing;
 mod playbooks;
+mod plugin_files;
 mod pressure;
 mod pull;
 mod releases;

@@ -7,6 +7,7 @@
 
 mod client;
 mod command;
+mod compile;
 mod deliveries;
 mod demo;
 mod destinations;

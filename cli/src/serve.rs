@@ -1,5 +1,6 @@
 //! `hookmill serve`.
 
+use crate::compile::beside_a_host;
 use crate::signals::Signals;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -51,7 +52,7 @@ impl Serve {
             let before = FileDigests::read([self.config.clone()]);
             let config = Config::load(&self.config)?;
             let seen = before.for_paths(config.files(&self.config));
-            let mut running = start(config, admin_token).await?;
+            let mut running = start(config, admin_token, Some(beside_a_host()?)).await?;
             let stopped = signals.stopped();
             running.follow(self.config, seen, signals.hangup);
             let broken = tokio::select! {

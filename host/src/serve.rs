@@ -29,7 +29,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
-use hookmill_sandbox::{FILE_BYTES_MAX, Sandbox};
+use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_signatures::Secret;
 use hookmill_store::{Policy, Store};
 use std::future::Future;
@@ -73,11 +73,12 @@ pub struct Running {
     settings: Arc<Settings>,
 }
 
-/// Opens the store, loads the plugins in the background, and listens.
+/// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
+/// threads of this process.
 ///
 /// # Errors
 /// Returns an error that explains what prevents the start and what to do.
-pub async fn start(config: Config, admin_token: Option<String>) -> Result<Running> {
+pub async fn start(config: Config, admin_token: Option<String>, compiler: Option<CompilerProgram>) -> Result<Running> {
     let Config { settings, sources: configured, pulls, outbound, warnings } = config;
     warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
@@ -85,7 +86,11 @@ pub async fn start(config: Config, admin_token: Option<String>) -> Result<Runnin
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(open_store(&settings, &metrics)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Arc::new(Sandbox::new(settings.limits.instances, settings.reusing_plugins())?);
+    let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
+    let sandbox = Arc::new(match compiler {
+        Some(program) => sandbox.with_compiler(program),
+        None => sandbox,
+    });
     let registry = Registry::open(store.clone(), &settings.data_dir, configured, settings.limits.clone()).await?;
     let sources = registry.sources().clone();
     let plugins = open_plugins(&settings, sandbox, &store, &sources, &loaded, &metrics)?;
@@ -178,7 +183,8 @@ fn open_plugins(
 ) -> Result<PluginParts> {
     let (command_sender, commands) = mpsc::channel(1);
     let (refusal_sender, refusals) = mpsc::channel(WAITING_PLUGIN_REFUSALS);
-    let prover = Prover::new(store.clone(), sources.clone(), settings.plugins_dir.clone(), settings.proof.clone());
+    let (plugins_dir, trust) = (settings.plugins_dir.clone(), settings.trust.clone());
+    let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, settings.proof.clone());
     let options = ReleaseOptions {
         data_dir: settings.data_dir.clone(),
         trust: settings.trust.clone(),
@@ -188,7 +194,8 @@ fn open_plugins(
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files = PluginFiles::new(settings.plugins_dir.clone(), settings.trust.lock.clone());
+    let files =
+        PluginFiles::new(settings.plugins_dir.clone(), settings.plugins_dir_shared, settings.trust.lock.clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })
