@@ -1,6 +1,10 @@
 //! Error messages for configurations that cannot work.
 
+use crate::guest::guest;
 use crate::host::Folder;
+use crate::outcome::incident;
+use crate::receiver::Receiver;
+use serde_json::json;
 use std::fs;
 use std::net::TcpListener;
 
@@ -77,6 +81,15 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (
             notification("filter: { _eq: { object.sevrity: high } }, notify: [{ to: x }]"),
             &["notifications: n", "object.severity"],
+        ),
+        (
+            notification("filter: { _eq: { object.plugin.version: 1.10 } }, notify: [{ to: x }]"),
+            &["notifications: n", "object.plugin.version", "into quotes"],
+        ),
+        (
+            "destinations: { x: { type: email, url: \"smtp://x.example\", from: a@x.example, to: [b@x.example], hello: \"a b\" } }"
+                .into(),
+            &["destinations.x", "`hello`", "hookmill.example.org"],
         ),
         ("listen: localhost".into(), &["line 1", "`listen`", "`localhost`", "127.0.0.1:8080"]),
         ("limits: { deadline_ms: 0 }".into(), &["line 1", "`deadline_ms`", "whole number from 1"]),
@@ -265,6 +278,30 @@ fn unusable_pull_sources_are_refused_at_start() {
     ] {
         let refusal = Folder::new(&format!("sources:\n  pulled: {{ {keys} }}\n")).refusal();
         assert!(refusal.contains(text), "{keys}: {refusal}");
+    }
+}
+
+/// A host that listens everywhere has no address to link to, unless the configuration has one.
+#[tokio::test]
+async fn an_address_of_every_interface_is_no_link() {
+    for (keys, is_linked) in [("", false), ("public_url: https://soc.example\n", true)] {
+        let receiver = Receiver::start([]).await;
+        let folder = Folder::new("").with("returns", &guest("returns"));
+        let config = format!(
+            "listen: 0.0.0.0:0\n{keys}sources: {{ lab: {{ scheme: none, plugin: returns }} }}\n\
+             destinations: {{ chat: {{ type: teams, url: \"{}\", allow_networks: [127.0.0.0/8] }} }}\n\
+             notifications: [{{ name: n, trigger: any, notify: [{{ to: chat }}] }}]\n",
+            receiver.url
+        );
+        fs::write(folder.path("hookmill.yaml"), config).unwrap();
+        let mut host = folder.start_listening().await;
+        host.url = host.url.replace("0.0.0.0", "127.0.0.1");
+        host.ready().await;
+        assert_eq!(host.log().contains("set `public_url`"), !is_linked, "{}", host.log());
+        host.post("lab", incident(json!({"source-ref": "a"}))).await;
+        let card = receiver.wait_for(1).await.remove(0).body.to_string();
+        assert!(!card.contains("0.0.0.0"), "{card}");
+        assert_eq!(card.contains("Action.OpenUrl"), is_linked, "{card}");
     }
 }
 

@@ -304,6 +304,7 @@ async fn failed_attempts_have_the_right_code() {
     let (cut, half) = (raw(b"").await, raw(b"HTTP/1.1 200 OK\r\ncontent-le").await);
     let (garbage, refuses) = (raw(b"220 mail.example ESMTP\r\n\r\n").await, raw(b"HTTP/1.1 403 No\r\n\r\n").await);
     let asks = raw(b"HTTP/1.1 407 Who\r\ncontent-length: 0\r\n\r\n").await;
+    let moved = raw(b"HTTP/1.1 308 Moved\r\nlocation: /new?key=secret\r\ncontent-length: 0\r\n\r\n").await;
     let receiver = Receiver::start([]).await;
     let (http, https) = (receiver.url.clone(), receiver.url.replace("http:", "https:"));
     // A label that is too long fails without a DNS query.
@@ -329,6 +330,7 @@ async fn failed_attempts_have_the_right_code() {
         ("half", format!("http://{half}/"), String::new(), "interrupted: the connection was cut before the answer"),
         ("cut-tls", format!("https://{cut}/"), String::new(), "tls: the connection was cut in the TLS handshake"),
         ("garbage", format!("http://{garbage}/"), String::new(), "interrupted: the answer is not HTTP"),
+        ("moved", format!("http://{moved}/old"), String::new(), "/new; redirects are not followed: set `url` to it"),
         ("inner", "http://10.1.2.3./".into(), String::new(), "refused_address: 10.1.2.3 is not globally routable"),
         ("status", format!("http://{asks}/"), String::new(), "status: the server answered 407"),
         ("asks-http", http.clone(), proxied(&asks), "proxy: the proxy refuses the user name and password"),
@@ -353,4 +355,28 @@ async fn failed_attempts_have_the_right_code() {
         assert!(error.contains(expected), "{name}: {error}");
     }
     assert!(receiver.received().is_empty() && !host.log().contains("hunter2"), "{}", host.log());
+}
+
+/// A receiver that answers 2xx has the delivery, whatever else its answer contains.
+#[tokio::test]
+async fn odd_headers_of_a_success_do_not_matter() {
+    let many: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(150)).into_boxed_str());
+    let answers: [&'static [u8]; 5] = [
+        b"HTTP/1.1 200 OK\r\nbad name: x\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nx-name : x\r\n\r\n",
+        b"HTTP/1.1 201 Created\r\nx-long: a\r\n b\r\nlocation: ::\xff\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 202 Accepted\r\nno colon\r\nretry-after: never\r\n\r\n",
+        many.as_bytes(),
+    ];
+    let mut destinations = Vec::new();
+    for (index, answer) in answers.into_iter().enumerate() {
+        destinations.push((format!("odd-{index}"), format!("http://{}/", raw(answer).await)));
+    }
+    let folder = folder(&destinations.iter().map(|(name, url)| (name.as_str(), url.clone(), "")).collect::<Vec<_>>());
+    let host = folder.start().await;
+    host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    for (name, _) in &destinations {
+        let [done] = &host.settled(&format!("/api/deliveries?destination={name}")).await[..] else { panic!("{name}") };
+        assert_eq!(done["status"], "delivered", "{done}");
+    }
 }

@@ -64,6 +64,15 @@ impl Folder {
         std::fs::rename(aside, self.plugin(name)).unwrap();
     }
 
+    /// Adds or replaces a plugin by a file that was written long ago, so that it is no upload that has stalled.
+    pub fn put_old(&self, name: &str, bytes: &[u8]) {
+        let aside = self.path(&format!("plugins/.{name}"));
+        std::fs::write(&aside, bytes).unwrap();
+        let file = OpenOptions::new().write(true).open(&aside).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        std::fs::rename(aside, self.plugin(name)).unwrap();
+    }
+
     /// Adds a plugin to a new folder.
     pub fn with(self, name: &str, bytes: &[u8]) -> Self {
         self.put(name, bytes);
@@ -229,6 +238,16 @@ impl Host<'_> {
         }
     }
 
+    /// Waits until no delivery of a list is pending, and returns the list.
+    pub async fn settled(&self, path: &str) -> Vec<Value> {
+        eventually(&format!("{path} is done"), async || {
+            let list = self.list(path).await;
+            let is_done = !list.is_empty() && list.iter().all(|delivery| delivery["status"] != "pending");
+            is_done.then_some(list)
+        })
+        .await
+    }
+
     /// Gets a path without a token. Returns status and text.
     pub async fn get_open(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
@@ -282,6 +301,18 @@ impl Host<'_> {
     /// Returns the id of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Returns the number of child processes.
+    pub fn children(&self) -> usize {
+        let own = self.child.id().to_string();
+        let is_child = |entry: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name of the program, in brackets, may contain spaces.
+            Some(stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == own)
+        };
+        let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+        entries.filter_map(is_child).filter(|is_child| *is_child).count()
     }
 
     /// Kills the process with SIGKILL.

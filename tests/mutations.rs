@@ -2,15 +2,17 @@
 //!
 //! A mapper must not trap, and a wrong part must not cost more than that part: every incident of the unchanged payload is
 //! still there, unless the part says which kind of payload this is or identifies the incident. Mutations are the same in
-//! every run. `HOOKMILL_MUTATIONS` sets their number for each payload.
+//! every run. `HOOKMILL_MUTATIONS` sets their number for each payload; the default takes seconds once every mapper has been
+//! compiled.
 
 use crate::guest::{mapper, project};
 use crate::mutant::{Mutant, mutants};
 use hookmill_incident::{Event, FailureCode, Reading};
-use hookmill_sandbox::{Allocation, Plugin, PluginLimits, Sandbox};
+use hookmill_sandbox::{Allocation, CompiledCode, Plugin, PluginLimits, Sandbox};
+use hookmill_store::private_files::replace_file;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -19,7 +21,7 @@ use tokio::task::JoinSet;
 const MUTANTS: usize = 25;
 /// Tests share the machine, and interpreters are slow in a build without optimisation.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Interpreters get a share of the mutants.
+/// Mappers with an interpreter get a fifth of the mutants.
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
@@ -204,12 +206,46 @@ async fn try_mutants(name: &str, essential: &[&str], count: usize, sandbox: Arc<
 
 async fn load(name: &str, sandbox: Arc<Sandbox>) -> Plugin {
     let limits = PluginLimits { deadline: DEADLINE, output_bytes: 4 << 20, incidents: 1000, ..PluginLimits::default() };
-    Plugin::load(name, mapper(name), sandbox, limits, None).await.unwrap()
+    let compiled = Arc::new(CompiledMapper { folder: project(&format!("target/mutations/{name}")) });
+    Plugin::load(name, mapper(name), sandbox, limits, Some(compiled)).await.unwrap()
 }
 
-fn payloads(name: &str) -> Vec<std::path::PathBuf> {
+/// The compiled code of one mapper, kept in the target folder, so that only a changed mapper is compiled: those with an
+/// interpreter take much longer to compile than all mutants take to map.
+struct CompiledMapper {
+    folder: PathBuf,
+}
+
+impl CompiledMapper {
+    fn file(&self, sha256: &str, compatibility: u64) -> PathBuf {
+        self.folder.join(format!("{sha256}-{compatibility:016x}"))
+    }
+}
+
+impl CompiledCode for CompiledMapper {
+    fn get(&self, _: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
+        std::fs::read(self.file(sha256, compatibility)).ok()
+    }
+
+    /// Keeps the code in place of that of older files.
+    fn put(&self, _: &str, sha256: &str, compatibility: u64, code: &[u8]) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+        std::fs::create_dir_all(&self.folder).unwrap();
+        replace_file(&self.folder, &self.file(sha256, compatibility), code).unwrap();
+    }
+
+    fn too_much(&self, _: &str, _: &str, _: u64) -> Option<String> {
+        None
+    }
+
+    fn put_too_much(&self, plugin: &str, _: &str, _: u64, reason: &str) {
+        panic!("{plugin}: {reason}");
+    }
+}
+
+fn payloads(name: &str) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(project(&format!("plugins/{name}/payloads"))).unwrap();
-    let is_payload = |path: &std::path::PathBuf| {
+    let is_payload = |path: &PathBuf| {
         let name = path.to_str().unwrap();
         name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".event.json")
     };

@@ -332,3 +332,86 @@ notifications:
     assert_eq!((&silent["name"], &silent["silent_after"]), (&json!("raw"), &json!("1s")));
     assert_eq!(host.list("/api/deliveries?notification=silent").await.len(), 1, "once for each silence");
 }
+
+/// A template that leaves nothing of a message sends nothing and says so.
+#[tokio::test]
+async fn an_empty_text_is_not_sent() {
+    let receiver = Receiver::start([]).await;
+    let url = &receiver.url;
+    let folder = Folder::new(&format!(
+        "sources: {{ lab: {{ scheme: none, plugin: returns }} }}
+destinations:
+  chat: {{ type: slack, url: \"{url}\", allow_networks: [127.0.0.0/8] }}
+  json: {{ type: http, url: \"{url}\", allow_networks: [127.0.0.0/8], body: '{{{{#if object.assignee}}}}{{\"a\": 1}}{{{{/if}}}}' }}
+  text: {{ type: http, url: \"{url}\", allow_networks: [127.0.0.0/8], headers: {{ content-type: text/plain }}, body: \"{{{{object.assignee}}}} \" }}
+  mail: {{ type: email, url: \"smtp://mail.example\", from: a@x.example, to: [b@x.example] }}
+  lines: {{ type: file, path: lines }}
+notifications:
+  - name: n
+    trigger: any
+    notify:
+      - {{ to: chat, template: \"{{{{#if object.assignee}}}}x{{{{/if}}}}\" }}
+      - {{ to: json }}
+      - {{ to: text }}
+      - {{ to: mail, template: \"{{{{object.assignee}}}}\" }}
+      - {{ to: lines, template: '{{{{#if object.assignee}}}}1{{{{/if}}}}' }}
+"
+    ))
+    .with("returns", &guest("returns"));
+    let host = folder.start().await;
+    host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    let deliveries = host.settled("/api/deliveries").await;
+    assert_eq!(deliveries.len(), 5);
+    for delivery in deliveries {
+        assert_eq!(delivery["status"], "delivered", "{delivery}");
+        assert!(delivery["error"].as_str().unwrap().contains("makes an empty text"), "{delivery}");
+    }
+    assert!(receiver.received().is_empty() && !folder.path("lines").exists());
+}
+
+/// Vendors write times and numbers in several ways, and bodies with marks and broken characters.
+#[tokio::test]
+async fn times_and_numbers_of_payloads_are_read_in_every_spelling() {
+    let receiver = Receiver::start([]).await;
+    let format = |field: &str| format!("{{{{dateFormat event.body.{field} \"yyyy-MM-dd\"}}}}");
+    let days = ["seconds", "text", "fraction", "ms"].map(format).join(" ");
+    let rule = |name: &str, filter: &str, template: &str| {
+        format!(
+            "  - {{ name: {name}, trigger: event_received, filter: {{ {filter} }}, \
+             notify: [{{ to: x, body: '{{\"name\": \"{name}\", \"text\": \"{template}\"}}' }}] }}\n"
+        )
+    };
+    let rules = [
+        rule("days", "_has: event.body.seconds", &days),
+        rule("number", "_eq: { event.body.result.EventCode: 4625 }", "{{event.body.host.name}}"),
+        rule("risk", "_gte: { event.body.result.risk_score: 75 }", ""),
+        rule("low", "_lt: { event.body.result.risk_score: 75 }", ""),
+        rule("since", "_gte: { event.body.seconds: \"2023-11-14\" }", ""),
+    ];
+    let folder = Folder::new(&format!(
+        "sources: {{ raw: {{ scheme: none, plugin: none }} }}
+destinations: {{ x: {{ type: http, url: \"{}\", {NETWORKS} }} }}
+notifications:\n{}",
+        receiver.url,
+        rules.concat()
+    ));
+    let host = folder.start().await;
+    host.post(
+        "raw",
+        r#"{"seconds": 1700000000, "text": "1700000000", "fraction": 1700000000.25, "ms": 1700000000000}"#,
+    )
+    .await;
+    let search = r#"{"note": "cut \ud83d", "result": {"EventCode": "4625", "risk_score": "80"}, "host.name": "srv-1"}"#;
+    host.post("raw", format!("\u{feff}{search}")).await;
+    let deliveries = host.settled("/api/deliveries").await;
+    assert_eq!(deliveries.len(), 4, "{deliveries:?}");
+    let received = receiver.wait_for(4).await;
+    let mut told: Vec<String> =
+        received.iter().map(|one| format!("{}: {}", one.body["name"], one.body["text"]).replace('"', "")).collect();
+    told.sort();
+    let day = "2023-11-14";
+    assert_eq!(
+        told,
+        [format!("days: {day} {day} {day} {day}"), "number: srv-1".into(), "risk: ".into(), "since: ".into()]
+    );
+}

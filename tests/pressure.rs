@@ -129,26 +129,23 @@ async fn the_memory_of_bodies_is_bounded() {
     assert_eq!(host.post("lab", vec![b'y'; 100_000]).await.status, 202);
 }
 
-/// The body of an API request keeps its memory until the request ends.
+/// Bodies of API requests do not use the memory for payloads.
 #[tokio::test]
-async fn bodies_of_the_api_share_the_memory() {
+async fn bodies_of_the_api_have_memory_of_their_own() {
     let folder = Folder::new(
         "limits: { body_memory_mib: 1 }
-plugins: { sleeps: { deadline_ms: 3000 } }
+plugins: { sleeps: { deadline_ms: 5000 } }
 sources: { lab: { scheme: none, plugin: none } }",
     )
     .with("sleeps", &guest_in("sleeps", "wasi"));
     let host = folder.start().await;
     let body = json!({"body": "x".repeat(900_000)}).to_string();
     let run = tokio::spawn(send(host.request(Method::POST, "/api/plugins/sleeps/run").body(body)));
-    let refused = eventually("a body for which there is no memory", async || {
-        let answer = host.post("lab", vec![b'x'; 200_000]).await;
-        (answer.status != 202).then_some(answer)
-    })
-    .await;
-    assert_eq!((refused.status, refused.error_code()), (503, "overloaded"));
+    for index in 0..10 {
+        let answer = host.post("lab", vec![index; 900_000]).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
     assert_eq!(run.await.unwrap().unwrap().status, 200);
-    assert_eq!(host.post("lab", vec![b'x'; 200_000]).await.status, 202);
 }
 
 /// A sender is served however many connections are open without sending anything, or almost anything.

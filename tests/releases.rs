@@ -137,6 +137,59 @@ async fn samples_in_the_plugins_folder_are_checked_too() {
     host.event_when(waits.event_id(), |event| event["status"] == "mapped").await;
 }
 
+/// A plugin may quote a sample. A sample must not reveal another file, nor its own content to tokens of scope `read`.
+#[tokio::test]
+async fn results_of_samples_need_scope_admin() {
+    use crate::outcome::returns;
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new("");
+    let (success, text, errors) = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]);
+    assert!(success, "{errors}");
+    let read = text.lines().find(|line| line.starts_with("hm_")).unwrap().trim().to_owned();
+    let samples = folder.path("plugins/echo.samples");
+    fs::create_dir(&samples).unwrap();
+    fs::write(samples.join("a.json"), returns(&json!({"malformed": "words of a sample"}))).unwrap();
+    fs::write(folder.path("outside.json"), returns(&json!({"malformed": "words of another file"}))).unwrap();
+    symlink(folder.path("outside.json"), samples.join("b.json")).unwrap();
+    let folder = folder.with("echo", &guest("returns"));
+    let host = folder.start().await;
+    let plugin = refused(&host, "newly fails on 1 of 1 payloads; first a.json of echo; ").await;
+    assert_eq!(plugin["state"], "refused");
+    host.logs("a sample is not used: b.json is a link").await;
+    let reason = async |token: &str| {
+        let request = host.client.get(format!("{}/api/plugins/echo", host.url)).bearer_auth(token);
+        let shown = crate::host::send(request).await.unwrap().body;
+        let failing = &shown["versions"][0]["report"]["newly_failing"];
+        assert_eq!((&failing["count"], &failing["payloads"][0]["payload"]), (&json!(1), &json!("a.json")));
+        failing["payloads"][0]["reason"].clone()
+    };
+    assert_eq!(reason(&read).await, Value::Null);
+    assert!(reason(ADMIN_TOKEN).await.as_str().unwrap().contains("words of a sample"));
+    assert!(!host.log().contains("words of"), "{}", host.log());
+}
+
+/// Only files that might go live are run for a comparison.
+#[tokio::test]
+async fn plugin_diff_runs_only_signed_files() {
+    let folder = lab("");
+    let (success, printed, errors) = folder.run(&["plugin", "sign", "--new-key", "signing.key"]);
+    assert!(success, "{errors}");
+    folder.append(printed.lines().find(|line| line.starts_with("plugins_key: ")).unwrap());
+    let host = folder.start().await;
+    fs::create_dir(folder.path("new")).unwrap();
+    let file = folder.path("new/echo.wasm");
+    let file = file.to_str().unwrap();
+    fs::write(file, echo("2.0")).unwrap();
+    let (success, _, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
+    assert!(!success && errors.contains("echo.wasm.sig does not exist"), "{errors}");
+    assert!(folder.run(&["plugin", "sign", file, "--key", "signing.key"]).0);
+    let (success, output, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
+    assert!(success && output.contains("may go live"), "{output}{errors}");
+    fs::write(file, echo("3.0")).unwrap();
+    let (success, _, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
+    assert!(!success && errors.contains("does not match this file"), "{errors}");
+}
+
 #[tokio::test]
 async fn with_reload_immediate_a_version_is_not_checked() {
     let folder = lab("reload: immediate");

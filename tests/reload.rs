@@ -60,7 +60,7 @@ async fn a_broken_version_does_not_replace_a_working_one() {
         (&guest("shy")[..], "unreachable"),
         (&[][..], "not a WebAssembly binary"),
     ] {
-        folder.put("echo", broken);
+        folder.put_old("echo", broken);
         let refused = host
             .plugin_when("echo", |plugin| plugin["error"].as_str().is_some_and(|error| error.contains(words)))
             .await;
@@ -217,6 +217,37 @@ async fn auto_finds_the_mapper_that_fits() {
     assert_eq!(mapped_by("lab", json!({"unsupported": "x"})).await, ["a-returns", "z-returns", "generic"]);
 }
 
+/// With `plugin: auto`, a mapper that answers `malformed` or with an empty result passes the payload on, and the sender
+/// gets no list of plugins.
+#[tokio::test]
+async fn auto_passes_on_what_a_mapper_cannot_read() {
+    let mut folder = Folder::new("sources: { lab: { scheme: none }, other: { scheme: none } }");
+    for index in 1..=12 {
+        folder = folder.with(&format!("m{index:02}"), &guest("returns"));
+    }
+    let host = folder.start().await;
+    let sent = async |source: &str, outcome: serde_json::Value| {
+        let answer = host.post(source, crate::outcome::returns(&outcome)).await;
+        let event = host.get(&format!("/api/events/{}", answer.event_id())).await;
+        (answer, event)
+    };
+    for code in ["malformed", "unsupported"] {
+        let (answer, event) = sent("lab", json!({code: "not mine"})).await;
+        assert_eq!((answer.status, answer.error_code()), (422, "unmappable_payload"));
+        assert_eq!(answer.body["error"]["message"], "none of the 12 mappers called can read the payload");
+        let message = event["message"].as_str().unwrap();
+        assert_eq!((&event["error"]["code"], event["tried"].as_array().unwrap().len()), (&json!(code), 12));
+        assert!(message.contains("m01 1.0: not mine; m02") && message.ends_with("; and 9 more"), "{message}");
+    }
+    let (answer, event) = sent("other", json!({})).await;
+    assert_eq!((answer.status_word(), event["tried"].as_array().unwrap().len()), ("ignored", 12), "{event}");
+    // A mapper with an empty result does not count as the one that fits: the others are called too.
+    folder.put("generic", &echo("1.0"));
+    host.plugin_when("generic", |plugin| plugin["state"] == "loaded").await;
+    let (answer, event) = sent("other", json!({})).await;
+    assert_eq!((answer.status_word(), event["tried"].as_array().unwrap().len()), ("accepted", 13), "{event}");
+}
+
 /// Folders that other users can write to are refused; the host's own files are private.
 #[tokio::test]
 async fn folders_that_others_can_write_to_are_refused() {
@@ -271,4 +302,17 @@ async fn compiled_plugins_are_cached_and_checked() {
     }
     crate::host::eventually("the oldest entry is gone", async || (!entry.exists()).then_some(())).await;
     assert_eq!(fs::read_dir(folder.path("data/compiled")).unwrap().count(), 2);
+
+    // No compiled code of a removed plugin is kept, whether its file is removed while the host runs or between two runs.
+    let entries = || fs::read_dir(folder.path("data/compiled")).unwrap().count();
+    folder.put("other", &echo("1.0"));
+    host.plugin_when("other", |plugin| plugin["state"] == "loaded").await;
+    assert_eq!(entries(), 3);
+    fs::remove_file(folder.plugin("other")).unwrap();
+    crate::host::eventually("its entry is gone", async || (entries() == 2).then_some(())).await;
+    drop(host);
+    fs::rename(folder.plugin("echo"), folder.plugin("renamed")).unwrap();
+    let host = folder.start().await;
+    host.plugin_when("renamed", |plugin| plugin["state"] == "loaded").await;
+    crate::host::eventually("the entries of the former name are gone", async || (entries() == 1).then_some(())).await;
 }

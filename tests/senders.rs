@@ -6,8 +6,12 @@ use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// The secret of `standard-webhooks`.
+const BASE64: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 fn scheme(name: &str) -> Scheme {
-    Scheme::declare(&Declaration::preset(name), &[Secret::new(SECRET.into())]).unwrap()
+    let secret = if name == "standard-webhooks" { BASE64 } else { SECRET };
+    Scheme::declare(&Declaration::preset(name), &[Secret::new(secret.into())]).unwrap()
 }
 
 async fn post(host: &Host<'_>, name: &str, body: &str, id: &str) -> Answer {
@@ -98,7 +102,7 @@ async fn an_unsigned_id_does_not_make_a_repeat_new() {
     let folder = Folder::new(&format!(
         "sources:
   github: {{ scheme: github, secret: {SECRET}, plugin: none }}
-  standard-webhooks: {{ scheme: standard-webhooks, secret: \"{SECRET}\", plugin: none }}"
+  standard-webhooks: {{ scheme: standard-webhooks, secret: {BASE64}, plugin: none }}"
     ));
     let host = folder.start().await;
     let first = post(&host, "github", "one", "a").await;

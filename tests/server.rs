@@ -29,7 +29,7 @@ impl Page {
 
     /// A stream that ends after these frames.
     pub fn frames(frames: &str) -> Self {
-        Self::of(200, "text/event-stream; charset=utf-8", frames.to_owned())
+        Self::of(200, "Text/Event-Stream ;charset=utf-8", frames.to_owned())
     }
 
     /// A stream that stays open after these frames and sends nothing more.

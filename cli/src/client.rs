@@ -155,9 +155,9 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body.to_string().into()))
     }
 
-    /// Sends `POST /api/…` with the bytes of a file.
-    pub fn post_bytes(&self, path: &[&str], bytes: Vec<u8>) -> Result<Value> {
-        self.call(Method::POST, path, &[], Some(reqwest::Body::from(bytes)))
+    /// Sends `POST /api/…` with parameters and the bytes of a file.
+    pub fn post_bytes(&self, path: &[&str], query: &[(&str, String)], bytes: Vec<u8>) -> Result<Value> {
+        self.call(Method::POST, path, query, Some(reqwest::Body::from(bytes)))
     }
 
     /// Sends `POST /api/…` with parameters.

@@ -1,8 +1,8 @@
 //! The commands of the program.
 
 use crate::{
-    deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin, serve, token,
-    webhook,
+    compile, deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin, serve,
+    token, webhook,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -52,6 +52,9 @@ enum Command {
     /// Create, list and revoke tokens of the API in the data folder, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
+    /// Compile a plugin file from standard input to standard output; other commands start this one
+    #[command(hide = true)]
+    Compile(compile::Compile),
 }
 
 /// Runs a command.
@@ -76,5 +79,6 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Token(token) => token.run(),
+        Command::Compile(compile) => compile.run(),
     }
 }

@@ -7,6 +7,7 @@
 
 mod client;
 mod command;
+mod compile;
 mod deliveries;
 mod demo;
 mod destinations;
@@ -17,6 +18,7 @@ mod notification;
 mod operator_actions;
 mod plugin;
 mod serve;
+mod signals;
 mod text;
 mod token;
 mod toolchain;
@@ -29,7 +31,21 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Ends the program quietly if the reader of its output has gone, such as `head`. The printing macros of the standard
+/// library panic then.
+fn end_with_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_with_reader();
     match command::run(command::Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

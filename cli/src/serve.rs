@@ -1,5 +1,7 @@
 //! `hookmill serve`.
 
+use crate::compile::beside_a_host;
+use crate::signals::Signals;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use hookmill_host::config::Config;
@@ -9,7 +11,6 @@ use hookmill_host::serve::start;
 use hookmill_incident::Clock;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -37,24 +38,26 @@ impl Serve {
     pub fn run(self) -> Result<()> {
         let filter = EnvFilter::try_new(&self.log)?;
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let log = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+        // A host goes on when its log has no reader any more: errors of writing the log would be written to the same place.
+        let log = tracing_subscriber::fmt::layer().log_internal_errors(false);
+        let log = log.with_ansi(colours).with_writer(std::io::stderr);
         let log = match self.log_format {
             LogFormat::Text => log.boxed(),
             LogFormat::Json => log.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
-        let before = FileDigests::read([self.config.clone()]);
-        let config = Config::load(&self.config)?;
-        let seen = before.for_paths(config.files(&self.config));
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
-            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-            let mut running = start(config, admin_token, Clock::default()).await?;
-            running.follow(self.config, seen);
+            let signals = Signals::catch()?;
+            let before = FileDigests::read([self.config.clone()]);
+            let config = Config::load(&self.config)?;
+            let seen = before.for_paths(config.files(&self.config));
+            let mut running = start(config, admin_token, Some(beside_a_host()?), Clock::default()).await?;
+            let stopped = signals.stopped();
+            running.follow(self.config, seen, signals.hangup);
             let broken = tokio::select! {
-                _ = interrupt.recv() => false,
-                _ = terminate.recv() => false,
+                () = stopped => false,
                 () = running.broken() => true,
             };
             running.stop().await;

@@ -1,15 +1,16 @@
 //! The start of a server's answer, made safe to show: operators see the text, and its content is not trusted.
 
-use crate::Authentication;
+use crate::retry_after::retry_after;
+use crate::{Authentication, Code, Failure};
 use hyper::ext::ReasonPhrase;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The part of an answer's body that is kept.
 const ANSWER_BYTES_MAX: usize = 1024;
-/// The longest wait that a server can request; longer ones are reduced to it.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The shortest wait for a server that asks for one.
+const ASKED_WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// The parts of a server's answer that are kept.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The wait that the server requests in `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
+    /// The target of a redirect, without its query.
+    pub location: Option<String>,
     /// The first KiB of the body, without secrets and control characters. If the body is empty, the reason phrase of
     /// the status line.
     pub text: String,
@@ -26,10 +29,22 @@ pub struct Answer {
 impl Answer {
     /// Reads the part of an answer that is kept, within the time limit of the request. A body that breaks off is kept
     /// as far as it arrived, because the status is already known.
-    pub async fn read(mut response: Response, authentication: &Authentication) -> Self {
+    pub async fn read(response: Response, authentication: &Authentication) -> Self {
+        Self::read_document(response, authentication, 0).await.0
+    }
+
+    /// Reads an answer as [`Self::read`] does, and its body up to a number of bytes.
+    pub async fn read_document(
+        mut response: Response,
+        authentication: &Authentication,
+        bytes_max: usize,
+    ) -> (Self, Vec<u8>) {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let location = status.is_redirection().then(|| location(&response)).flatten();
+        let location = location.map(|target| sanitize(&authentication.redact(&target)));
         // A server may repeat a secret, which is recognized only if it is complete. So more is read than is kept.
-        let bytes_max = ANSWER_BYTES_MAX + authentication.secret_bytes_max();
+        let kept_bytes_max = ANSWER_BYTES_MAX + authentication.secret_bytes_max();
+        let bytes_max = kept_bytes_max.max(bytes_max);
         let mut bytes = Vec::new();
         while let (true, Ok(Some(chunk))) = (bytes.len() < bytes_max, response.chunk().await) {
             bytes.extend_from_slice(&chunk);
@@ -39,9 +54,44 @@ impl Answer {
             // OpenCTI gives the reason of an error in the status line only.
             bytes = reason.as_bytes().to_vec();
         }
-        let text = authentication.redact(&String::from_utf8_lossy(&bytes));
-        Self { status, retry_after, text: sanitize(&text) }
+        let kept = &bytes[..bytes.len().min(kept_bytes_max)];
+        let text = sanitize(&authentication.redact(&String::from_utf8_lossy(kept)));
+        (Self { status, retry_after, location, text }, bytes)
     }
+
+    /// Returns how long the server asks to wait because it has too much to do (429 and 503), at least a second.
+    pub fn asked_wait(&self) -> Option<Duration> {
+        let is_busy = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        self.retry_after.filter(|_| is_busy).map(|wait| wait.max(ASKED_WAIT_MIN))
+    }
+
+    /// Returns the failure for an answer with a status other than 2xx.
+    pub fn failure(&self) -> Failure {
+        let status = self.status;
+        match &self.location {
+            Some(target) => Failure::new(
+                Code::Status,
+                format!(
+                    "the server answered {status} and redirects to {target}; redirects are not followed: set `url` to it"
+                ),
+            ),
+            None if status.is_redirection() => Failure::new(
+                Code::Status,
+                format!("the server answered {status} without a target; redirects are not followed: check `url`"),
+            ),
+            None => Failure::new(Code::Status, format!("the server answered {status}: {}", self.text)),
+        }
+    }
+}
+
+/// Returns the target of a redirect without user name, query and fragment, which may hold secrets.
+fn location(response: &Response) -> Option<String> {
+    let text = response.headers().get(LOCATION)?;
+    let mut target = response.url().join(&String::from_utf8_lossy(text.as_bytes())).ok()?;
+    target.set_query(None);
+    target.set_fragment(None);
+    let _ = target.set_username("").and_then(|()| target.set_password(None));
+    Some(target.into())
 }
 
 /// Returns a text without control characters and without characters that change the direction of text, cut to 1 KiB.
@@ -57,16 +107,6 @@ pub fn sanitize(text: &str) -> String {
         kept.push(char);
     }
     kept
-}
-
-/// Reads the header `Retry-After`, which holds seconds or an HTTP date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok()?,
-    };
-    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// The default limit for connecting, or half of the limit for the attempt if that is shorter: a server that cannot be
 /// reached is reported differently from one that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most headers of an answer. The client's own limit is a hundred, and an answer with more would be a failure.
+const HEADERS_MAX: usize = 1_000;
 const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION")));
 
 /// The options of a [`Connection`].
@@ -138,11 +140,17 @@ pub fn guarded_client(guard: &Arc<AddressGuard>, timeout: Duration) -> Result<Cl
     guarded(guard).timeout(timeout).build().context("cannot set up an HTTP client")
 }
 
-/// Returns a builder without redirects, and without the proxies of the environment.
+/// Returns a builder without redirects, and without the proxies of the environment. Headers that are not valid are passed
+/// over: a receiver that accepted a delivery has it, whatever its answer looks like.
 fn guarded(guard: &Arc<AddressGuard>) -> ClientBuilder {
     // The provider is installed once in the process; a later call returns an error, which does not matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(guard.clone());
+    let builder = builder
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_max_headers(HEADERS_MAX);
     builder.tls_version_min(tls::Version::TLS_1_2)
 }
 

@@ -7,7 +7,6 @@ mod tls;
 pub(crate) use client::RequestContext;
 
 use crate::AddressError;
-use reqwest::StatusCode;
 use std::fmt;
 
 /// The kind of a failure, as programs read it in the API and in the database.
@@ -78,11 +77,6 @@ impl Failure {
     /// Creates a failure.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
-    }
-
-    /// Creates the failure for a status other than 2xx. `answer` is the text of the answer.
-    pub fn status(status: StatusCode, answer: &str) -> Self {
-        Self::new(Code::Status, format!("the server answered {status}: {answer}"))
     }
 
     /// Creates the failure for a proxy that requires authentication, or rejects it.

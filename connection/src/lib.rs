@@ -35,11 +35,13 @@ mod certificates;
 mod client;
 mod failure;
 mod jitter;
+mod retry_after;
 
 pub use address_guard::{AddressError, AddressGuard};
-pub use answer::{Answer, RETRY_AFTER_MAX, sanitize};
+pub use answer::{Answer, sanitize};
 pub use authentication::{Authentication, header_name, is_reserved};
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, guarded_client, require_http};
 pub use failure::{Code, Failure};
 pub use jitter::{JITTER, with_jitter};
+pub use retry_after::RETRY_AFTER_MAX;

@@ -219,3 +219,35 @@ impl Reading<'_> {
         Err(BodyError::Overloaded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_keeps_its_memory_until_it_is_dropped() {
+        let bodies = Bodies::new(3 * BODY_BYTES_MIN, Duration::from_secs(60));
+        let read = async |bytes: usize| {
+            bodies.read(Origin::default(), &HeaderMap::new(), Body::from(vec![0; bytes]), 100_000).await
+        };
+        let first = read(2 * BODY_BYTES_MIN).await.unwrap();
+        // A small body takes the whole buffer that it keeps alive.
+        let small = read(1).await.unwrap();
+        assert!(matches!(read(1).await, Err(BodyError::Overloaded)));
+        drop(small);
+        assert_eq!(read(BODY_BYTES_MIN).await.unwrap().bytes.len(), BODY_BYTES_MIN);
+        drop(first);
+        assert_eq!(read(3 * BODY_BYTES_MIN).await.unwrap().bytes.len(), 3 * BODY_BYTES_MIN);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_takes_what_is_allocated() {
+        let bodies = Bodies::new(1 << 20, Duration::from_secs(60));
+        let pieces = (0..40).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![1; 1000])));
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        let read = bodies.read(Origin::default(), &HeaderMap::new(), body, 100_000).await.unwrap();
+        let taken = read.memory.as_ref().unwrap().num_permits();
+        assert_eq!(read.bytes.len(), 40_000);
+        assert!((40_000..=80_000).contains(&taken), "{taken}");
+    }
+}

@@ -79,7 +79,7 @@ pub struct OutboundConfig {
     pub rules: Vec<Rule>,
     /// The steps of the notifications.
     pub notifications: Notifications,
-    /// The base of links to this host.
+    /// The base of links to this host; empty if it is not known.
     pub public_url: String,
 }
 
@@ -120,6 +120,7 @@ impl Config {
             admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
+            plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
             trust: Trust {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),
@@ -142,7 +143,13 @@ impl Config {
         );
         let mut warnings = settings.warnings();
         let (sources, pulls) = sources(file.sources, folder, &settings.limits, &mut warnings)?;
-        let public_url = file.public_url.map_or_else(|| settings.own_url(), |url| url.0.to_string());
+        let public_url = match file.public_url {
+            Some(url) => url.0.to_string(),
+            None => settings.own_url().unwrap_or_else(|warning| {
+                warnings.push(warning);
+                String::new()
+            }),
+        };
         let public_url = public_url.trim_end_matches('/').to_owned();
         let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
         Ok(Self { settings, sources, pulls, outbound, warnings })

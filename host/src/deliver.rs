@@ -16,6 +16,7 @@ mod dry_run;
 mod email;
 mod file;
 mod http;
+mod mail;
 mod message_body;
 mod notifier;
 mod outgoing;
@@ -28,19 +29,25 @@ mod retry_schedule;
 mod send_result;
 mod signature;
 mod thehive;
+mod thehive_answer;
+mod thehive_memory;
 
 pub use channel::Channel;
 pub use content_options::{ContentOptions, StepTemplates};
 pub use deliverer::Deliverer;
-pub use destination::{CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, Notifications, Step};
+pub use destination::{
+    CHAT_INTERVAL, CONCURRENCY, CONCURRENCY_MAX, DISABLE_AFTER, Destination, MAIL_CONCURRENCY, Notifications, Step,
+};
 pub use destination_type::{Chat, DestinationType, Format, Ordering};
 pub use dry_run::{DryRunAttempt, DryRunMessage, DryRunStep};
-pub use email::{EmailOptions, MailAddresses, ShownMail};
+pub use email::EmailOptions;
 pub use file::LineFile;
 pub use http::Http;
+pub use mail::{MailAddresses, ShownMail};
 pub use message_body::template_values;
 pub use notifier::render;
 pub use request::ShownRequest;
 pub use retry_schedule::RetrySchedule;
 pub use signature::Signature;
 pub use thehive::ShownAlert;
+pub use thehive_memory::TheHiveMemory;

@@ -27,6 +27,7 @@ mod loaded;
 mod maintenance;
 pub mod map;
 mod metrics;
+mod near_miss;
 mod notices;
 pub mod payload_file;
 mod peer;

@@ -1,5 +1,7 @@
 //! Maps verified payloads: chooses the mapper, calls it, and turns its result into a verdict.
 
+mod refusals;
+
 use crate::housekeeping;
 use crate::loaded::{Loaded, not_loaded};
 use crate::metrics::Metrics;
@@ -7,6 +9,7 @@ use crate::source::{PluginChoice, Source};
 use crate::verify::Verified;
 use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
 use hookmill_sandbox::{Call, CallError, Kind, Plugin, forward_log};
+use refusals::Refusals;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tracing::debug;
@@ -55,7 +58,7 @@ impl Mappers {
             Candidates::None => return (Verdict::NotMapped("the source has `plugin: none`".into()), tried),
             Candidates::Plugins(plugins) => plugins,
         };
-        let mut refusals = Vec::new();
+        let mut refusals = Refusals::default();
         for candidate in candidates {
             let plugin = match candidate {
                 Ok(plugin) => plugin,
@@ -69,7 +72,10 @@ impl Mappers {
             self.metrics.mapping_duration(&plugin.version.name, duration);
             forward_log(event.id, &plugin.version.name, &log);
             match verdict {
-                Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => refusals.push(failure.message),
+                Verdict::Failed(failure) if passes_on(failure.code, source) => refusals.add(failure),
+                Verdict::Read { ref reading, .. } if is_auto(source) && is_empty(reading) => {
+                    refusals.add_empty(verdict);
+                }
                 Verdict::Failed(failure) if failure.code == FailureCode::DeadlineExceeded && attempt < ATTEMPTS => {
                     let message = format!("{}; attempt {attempt} of {ATTEMPTS}", failure.message);
                     return (Verdict::Wait(message), tried);
@@ -80,12 +86,7 @@ impl Mappers {
                 }
             }
         }
-        let verdict = if refusals.is_empty() {
-            Verdict::Wait("no mapper is loaded".into())
-        } else {
-            Verdict::Failed(MappingFailure { code: FailureCode::Unsupported, message: refusals.join("; ") })
-        };
-        (verdict, tried)
+        (refusals.verdict().unwrap_or_else(|| Verdict::Wait("no mapper is loaded".into())), tried)
     }
 
     /// Returns the mappers that could be called now, as `NAME@SHA256`: those before the first one that is not available.
@@ -127,8 +128,8 @@ impl Mappers {
 
     /// Remembers the mapper that read an event, so that it is called first for the next event of the source.
     pub fn remember(&self, source: &Source, verdict: &Verdict) {
-        let Verdict::Read { plugin, .. } = verdict else { return };
-        if source.settings.plugin != PluginChoice::Auto {
+        let Verdict::Read { plugin, reading } = verdict else { return };
+        if !is_auto(source) || is_empty(reading) {
             return;
         }
         let name = &*plugin.name;
@@ -140,6 +141,21 @@ impl Mappers {
         let mut fitted = self.fitted.write().unwrap_or_else(PoisonError::into_inner);
         fitted.insert(source.name.clone(), name.into());
     }
+}
+
+fn is_auto(source: &Source) -> bool {
+    source.settings.plugin == PluginChoice::Auto
+}
+
+/// Returns whether a mapper that failed with this code passes the event on to the next one. With `plugin: auto` a
+/// payload that is broken for one vendor's mapper may be another vendor's.
+fn passes_on(code: FailureCode, source: &Source) -> bool {
+    code == FailureCode::Unsupported || (code == FailureCode::Malformed && is_auto(source))
+}
+
+/// Returns whether a reading has neither incidents nor a reason for their absence.
+fn is_empty(reading: &Reading) -> bool {
+    reading.observations.is_empty() && reading.skipped.is_empty() && reading.problems.is_empty()
 }
 
 fn version_name(plugin: &Plugin) -> String {
@@ -167,6 +183,8 @@ fn verdict(plugin: &Plugin, returned: Result<Result<Reading, MappingFailure>, Ca
             None => return Verdict::Wait(format!("{}: {error}", plugin.version.name)),
         },
     };
+    // The sender gets only the first line of a message, and a plugin's text must be on that line as a whole.
+    let message = message.replace('\n', " ");
     let message = format!("{} {}: {message}", plugin.version.name, plugin.version.version);
     Verdict::Failed(MappingFailure { code, message })
 }

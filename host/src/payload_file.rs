@@ -5,7 +5,7 @@ use hookmill_incident::NamedValue;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A payload with its headers and context.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ pub fn is_payload(file: &Path) -> bool {
     name.ends_with(".json") && !name.ends_with(".expected.json") && !name.ends_with(".event.json")
 }
 
+/// Returns the file that may have the headers and the context of a payload.
+pub fn beside(payload: &Path) -> PathBuf {
+    payload.with_extension("event.json")
+}
+
 impl PayloadFile {
     /// Reads `file` and the file beside it.
     ///
@@ -39,12 +44,25 @@ impl PayloadFile {
     /// `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
     pub fn read(file: &Path) -> Result<Self> {
         let body = std::fs::read(file).with_context(|| format!("cannot read the payload {}", file.display()))?;
-        let beside = file.with_extension("event.json");
+        let beside = beside(file);
         let event = match std::fs::read(&beside) {
-            Ok(json) => serde_json::from_slice(&json)
-                .with_context(|| format!("{} does not contain headers and context of a payload", beside.display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => EventFile::default(),
+            Ok(json) => Some(json),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
+        };
+        Self::new(file, body, event.as_deref())
+    }
+
+    /// Puts a payload together from the content of `file` and that of the file beside it.
+    ///
+    /// # Errors
+    /// Returns an error if the latter is not `{"headers": {NAME: VALUE}, "context": {NAME: VALUE}}`.
+    pub fn new(file: &Path, body: Vec<u8>, event: Option<&[u8]>) -> Result<Self> {
+        let event = match event {
+            Some(json) => serde_json::from_slice(json).with_context(|| {
+                format!("{} does not contain headers and context of a payload", beside(file).display())
+            })?,
+            None => EventFile::default(),
         };
         let mut headers: BTreeMap<String, String> =
             event.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();

@@ -215,7 +215,7 @@ impl Pipeline {
         if let Some(code) = state.code.filter(|_| !duplicate) {
             self.metrics.error(&source.name, code.as_str());
             info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",
-                state.message.as_deref().unwrap_or_default());
+                state.message.as_deref().unwrap_or_default().replace('\n', "; "));
         }
     }
 }

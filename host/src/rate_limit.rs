@@ -27,6 +27,12 @@ impl RateLimit {
         Self(requests.map(|requests| (requests, DefaultDirectRateLimiter::direct(Quota::per_second(requests)))))
     }
 
+    /// Returns a limit of one request in each period, for a receiver that counts one a second.
+    pub fn one_in(period: Duration) -> Self {
+        let quota = Quota::with_period(period).map(DefaultDirectRateLimiter::direct);
+        Self(quota.map(|limiter| (NonZeroU32::MIN, limiter)))
+    }
+
     /// Returns the number of requests in a second, if there is a limit.
     pub fn requests_per_second(&self) -> Option<NonZeroU32> {
         self.0.as_ref().map(|(requests, _)| *requests)

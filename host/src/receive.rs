@@ -1,7 +1,6 @@
 //! Receives payloads over HTTP and answers their senders.
 
 mod answer;
-mod near_miss;
 
 use crate::bodies::{Origin, ReadBody};
 use crate::dry_run::DryRun;
@@ -27,7 +26,6 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::Recorded;
-pub use near_miss::{unknown_method, unknown_path};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,8 +43,10 @@ routes! { pub routes, ROUTES;
 /// The parameters in a webhook's path.
 #[derive(Deserialize)]
 pub struct Target {
-    source: String,
-    token: Option<String>,
+    /// The source's name.
+    pub source: String,
+    /// The part after the source's name, which may be a secret.
+    pub token: Option<String>,
 }
 
 /// `POST /api/webhooks/{source}` and `POST /api/webhooks/{source}/{token}`.
@@ -110,8 +110,9 @@ pub async fn challenge(
             info!(source = %source.name, "handshake answered with {}", answer.status());
             answer
         }
-        None => ([(ALLOW, "POST")], near_miss::refuse_for(&host, source.as_deref(), id, HttpError::MethodNotAllowed))
-            .into_response(),
+        None => {
+            ([(ALLOW, "POST")], refuse_for(&host, source.as_deref(), id, HttpError::MethodNotAllowed)).into_response()
+        }
     }
 }
 
@@ -171,6 +172,14 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
     }
     let body = read.bytes.clone();
     Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body }, read))
+}
+
+/// Counts and logs a refusal for a source, if there is one.
+pub fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
+    match source {
+        Some(source) => refuse(host, Some(source), id, error),
+        None => error.into_response(),
+    }
 }
 
 fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {

@@ -4,8 +4,8 @@
 //! - [`plugin_dir`] is the task that loads them and publishes the live plugins;
 //! - [`decision`] decides on a file: it goes live unless its signature, its proof or an operator's [`command`] is
 //!   against it;
-//! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on known payloads, and
-//!   [`report`] says why a version that failed does not go live;
+//! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on [`samples`] and
+//!   stored payloads, and [`report`] says why a version that failed does not go live;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.
 
 pub mod command;
@@ -15,5 +15,6 @@ pub mod plugin_dir;
 pub mod plugin_files;
 pub mod proof;
 pub mod report;
+pub mod samples;
 pub mod trust;
 pub mod versions;

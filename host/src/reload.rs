@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 /// The time for which the files must not change before they are read, because editors write in steps.
@@ -25,6 +25,8 @@ pub struct Reloader {
     started_with: Arc<Settings>,
     /// The files when they were last applied or refused.
     known: FileDigests,
+    /// SIGHUP, which may have come before the host was up.
+    hangup: Signal,
 }
 
 /// The configuration file and the certificates that it names, by the digest of their content.
@@ -60,8 +62,14 @@ impl FileDigests {
 
 impl Reloader {
     /// Prepares to follow the file. `applied` are the files as they were when `started_with` was loaded.
-    pub fn new(host: Arc<Host>, path: PathBuf, applied: FileDigests, started_with: Arc<Settings>) -> Self {
-        Self { host, path, started_with, known: applied }
+    pub fn new(
+        host: Arc<Host>,
+        path: PathBuf,
+        applied: FileDigests,
+        started_with: Arc<Settings>,
+        hangup: Signal,
+    ) -> Self {
+        Self { host, path, started_with, known: applied, hangup }
     }
 
     /// Reloads on SIGHUP and whenever the file changes.
@@ -69,10 +77,6 @@ impl Reloader {
         let mut watcher = watch(&self.path)
             .inspect_err(|error| warn!("changes of {} are found late: {error:#}", self.path.display()))
             .ok();
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => return error!("SIGHUP and changes of the configuration have no effect: {error}"),
-        };
         let mut is_requested = false;
         loop {
             self.wait_until_unchanged().await;
@@ -86,7 +90,7 @@ impl Reloader {
                 }
             }
             is_requested = tokio::select! {
-                _ = hangup.recv() => true,
+                _ = self.hangup.recv() => true,
                 () = changed(watcher.as_mut()) => false,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };

@@ -25,13 +25,13 @@ use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, maintenance, receive, request_id};
+use crate::{api, maintenance, near_miss, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
-use hookmill_sandbox::{FILE_BYTES_MAX, Sandbox};
+use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_signatures::Secret;
 use hookmill_store::{Policy, Store};
 use std::future::Future;
@@ -39,6 +39,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -76,11 +77,17 @@ pub struct Running {
     settings: Arc<Settings>,
 }
 
-/// Opens the store, loads the plugins in the background, and listens. Every decision about times uses `clock`.
+/// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
+/// threads of this process. Every decision about times uses `clock`.
 ///
 /// # Errors
 /// Returns an error that explains what prevents the start and what to do.
-pub async fn start(config: Config, admin_token: Option<String>, clock: Clock) -> Result<Running> {
+pub async fn start(
+    config: Config,
+    admin_token: Option<String>,
+    compiler: Option<CompilerProgram>,
+    clock: Clock,
+) -> Result<Running> {
     let Config { settings, sources: configured, pulls, outbound, warnings } = config;
     warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
@@ -88,7 +95,11 @@ pub async fn start(config: Config, admin_token: Option<String>, clock: Clock) ->
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Arc::new(Sandbox::new(settings.limits.instances, settings.reusing_plugins())?);
+    let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
+    let sandbox = Arc::new(match compiler {
+        Some(program) => sandbox.with_compiler(program),
+        None => sandbox,
+    });
     let registry = Registry::open(store.clone(), &settings.data_dir, configured, settings.limits.clone()).await?;
     let sources = registry.sources().clone();
     let plugins = open_plugins(&settings, sandbox, &store, &sources, &loaded, &metrics)?;
@@ -181,7 +192,8 @@ fn open_plugins(
 ) -> Result<PluginParts> {
     let (command_sender, commands) = mpsc::channel(1);
     let (refusal_sender, refusals) = mpsc::channel(WAITING_PLUGIN_REFUSALS);
-    let prover = Prover::new(store.clone(), sources.clone(), settings.plugins_dir.clone(), settings.proof.clone());
+    let (plugins_dir, trust) = (settings.plugins_dir.clone(), settings.trust.clone());
+    let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, settings.proof.clone());
     let options = ReleaseOptions {
         data_dir: settings.data_dir.clone(),
         trust: settings.trust.clone(),
@@ -191,7 +203,8 @@ fn open_plugins(
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files = PluginFiles::new(settings.plugins_dir.clone(), settings.trust.lock.clone());
+    let files =
+        PluginFiles::new(settings.plugins_dir.clone(), settings.plugins_dir_shared, settings.trust.lock.clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })
@@ -284,8 +297,8 @@ async fn listen(
 
 fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
     routes
-        .fallback(receive::unknown_path)
-        .method_not_allowed_fallback(receive::unknown_method)
+        .fallback(near_miss::unknown_path)
+        .method_not_allowed_fallback(near_miss::unknown_method)
         .layer(from_fn_with_state(host.clone(), request_id::identify))
         .with_state(host.clone())
 }
@@ -309,9 +322,9 @@ impl Running {
     }
 
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
-    /// configuration was loaded, so that changes since then are not missed.
-    pub fn follow(&mut self, path: PathBuf, applied: FileDigests) {
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone());
+    /// configuration was loaded, so that changes since then are not missed. Each `hangup` applies the file again.
+    pub fn follow(&mut self, path: PathBuf, applied: FileDigests, hangup: Signal) {
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup);
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 

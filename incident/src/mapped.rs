@@ -30,7 +30,7 @@ words!(
         DeadlineExceeded = "deadline_exceeded",
         /// The instance needed more than `memory_mib`.
         MemoryExceeded = "memory_exceeded",
-        /// The mapper returned more than `output_mib` or `incidents`.
+        /// The plugin passed more than `output_mib` to the host.
         OutputTooLarge = "output_too_large",
         /// The instance trapped.
         Trapped = "trapped",
@@ -38,7 +38,7 @@ words!(
         Malformed = "malformed",
         /// The mapper reported a payload of another kind.
         Unsupported = "unsupported",
-        /// The mapper returned an invalid incident.
+        /// The mapper returned incidents, and none of them is usable.
         InvalidIncident = "invalid_incident",
     }
 );
@@ -63,7 +63,8 @@ impl From<FailureCode> for TriageCode {
 pub struct MappingFailure {
     /// The kind of reason.
     pub code: FailureCode,
-    /// A description, with the plugin's name and version.
+    /// A description, with the plugin's name and version. The sender gets its first line only; further lines are for
+    /// operators.
     pub message: String,
 }
 

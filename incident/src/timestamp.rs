@@ -21,7 +21,7 @@ pub fn unix_ms() -> i64 {
 /// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).
 ///
 /// The units are told apart by size: below 10¹¹ seconds (the year 5138), below 10¹⁴ ms, below 10¹⁷ µs, below 10¹⁸
-/// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Seconds may have a fraction.
+/// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Each unit may have a fraction.
 ///
 /// # Errors
 /// Returns a sentence with the reason if `text` is not such a time, or if its year is not between 1970 and 9999.
@@ -29,12 +29,7 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
     let parsed = match text.split_once('.') {
         None if is_digits(text) => from_digits(text),
-        Some((seconds, fraction)) if is_digits(seconds) && is_digits(fraction) && seconds.len() <= 11 => {
-            from_digits(seconds).and_then(|whole| {
-                let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
-                Timestamp::new(whole.as_second(), nanos).ok()
-            })
-        }
+        Some((whole, fraction)) if is_digits(whole) && is_digits(fraction) => with_fraction(whole, fraction),
         _ => shortened(text).parse().ok(),
     };
     match parsed {
@@ -55,14 +50,25 @@ fn is_digits(text: &str) -> bool {
 
 fn from_digits(text: &str) -> Option<Timestamp> {
     let count: i128 = text.parse().ok()?;
-    let nanos = match count {
-        0..SECONDS => count.checked_mul(1_000_000_000)?,
-        SECONDS..MILLISECONDS => count.checked_mul(1_000_000)?,
-        MILLISECONDS..MICROSECONDS => count.checked_mul(1_000)?,
-        MICROSECONDS..FILETIMES => (count - FILETIME_EPOCH).checked_mul(100)?,
-        _ => count,
-    };
-    Timestamp::from_nanosecond(nanos).ok()
+    let epoch = if (MICROSECONDS..FILETIMES).contains(&count) { FILETIME_EPOCH } else { 0 };
+    Timestamp::from_nanosecond((count - epoch).checked_mul(unit_nanos(count))?).ok()
+}
+
+fn with_fraction(whole: &str, fraction: &str) -> Option<Timestamp> {
+    let billionths: i128 = format!("{fraction:0<9.9}").parse().ok()?;
+    let nanos = billionths * unit_nanos(whole.parse().ok()?) / 1_000_000_000;
+    Timestamp::from_nanosecond(from_digits(whole)?.as_nanosecond() + nanos).ok()
+}
+
+/// Returns the nanoseconds of one step of a count of this size.
+fn unit_nanos(count: i128) -> i128 {
+    match count {
+        0..SECONDS => 1_000_000_000,
+        SECONDS..MILLISECONDS => 1_000_000,
+        MILLISECONDS..MICROSECONDS => 1_000,
+        MICROSECONDS..FILETIMES => 100,
+        _ => 1,
+    }
 }
 
 /// Cuts a fraction to nine digits, as many as a [`Timestamp`] can hold.
@@ -93,6 +99,7 @@ mod tests {
             ("1705320000", "2024-01-15T12:00:00Z"),
             ("1581517935.25", "2020-02-12T14:32:15.25Z"),
             ("1705320000000", "2024-01-15T12:00:00Z"),
+            ("1705320000000.75", "2024-01-15T12:00:00.00075Z"),
             ("1705320000000000", "2024-01-15T12:00:00Z"),
             ("1705320000000000000", "2024-01-15T12:00:00Z"),
             ("133497936000000000", "2024-01-15T12:00:00Z"),

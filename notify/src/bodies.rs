@@ -4,8 +4,9 @@
 //! of its destination.
 
 mod chat;
+mod markup;
 mod thehive;
 mod truncate;
 
 pub use chat::{mattermost, slack, teams};
-pub use thehive::{TheHiveUpdate, thehive_alert, thehive_update};
+pub use thehive::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};

@@ -1,5 +1,6 @@
 //! The comparison of JSON values that filters and templates share: numbers by value, times as points in time.
 
+use hookmill_incident::timestamp;
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
@@ -29,13 +30,35 @@ impl Comparison {
     }
 }
 
-/// Returns the time of a value: RFC 3339, or milliseconds since the Unix epoch.
+/// Returns the time of a value: RFC 3339, or a count since the Unix epoch as number or text, whose unit is told by its
+/// size.
 pub(crate) fn timestamp_of(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::String(text) => hookmill_incident::timestamp::parse(text).ok(),
-        Value::Number(number) => Timestamp::from_millisecond(number.as_i64()?).ok(),
+        Value::String(text) => timestamp::parse(text).ok(),
+        Value::Number(number) => timestamp::parse(&number.to_string()).ok(),
         _ => None,
     }
+}
+
+/// Compares two values of vendors' fields by their form. Vendors also write numbers as texts, so a number is compared
+/// with the number, else with the time, that a text holds.
+pub(crate) fn compare_by_form(one: &Value, other: &Value) -> Option<Ordering> {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => compare_numbers(one, other),
+        (Value::Number(one), Value::String(other)) => compare_with_text(one, other),
+        (Value::String(one), Value::Number(other)) => compare_with_text(other, one).map(Ordering::reverse),
+        (Value::String(one), Value::String(other)) => Some(one.cmp(other)),
+        (one, other) => (one == other).then_some(Ordering::Equal),
+    }
+}
+
+/// Compares a number with the number or the time in a text.
+pub(crate) fn compare_with_text(number: &Number, text: &str) -> Option<Ordering> {
+    if let Ok(other) = text.trim().parse::<Number>() {
+        return compare_numbers(number, &other);
+    }
+    let of_number = timestamp::parse(&number.to_string()).ok()?;
+    Some(of_number.cmp(&timestamp::parse(text).ok()?))
 }
 
 /// Compares by value; integers are not rounded, not even when compared with a fraction.

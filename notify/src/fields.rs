@@ -1,10 +1,11 @@
-//! The types of the fields of a message, and the search for a field by its path.
+//! The types of the fields of a message, and the search for a field or a value by its path.
 //!
 //! Filters and templates are checked against these types when they are loaded, so that a misspelt field is an error at
 //! load time instead of a filter that never matches.
 
 use crate::vocabulary::{Vocabulary, nearest};
 use anyhow::{Result, bail, ensure};
+use serde_json::Value;
 
 /// The greatest number of names in a path.
 const SEGMENTS_MAX: usize = 32;
@@ -21,7 +22,7 @@ pub(crate) enum FieldType {
     Number,
     /// True or false.
     Boolean,
-    /// RFC 3339, or milliseconds since the Unix epoch.
+    /// RFC 3339, or a count since the Unix epoch.
     Time,
     /// A word of a vocabulary without an order.
     Word(Vocabulary),
@@ -127,4 +128,40 @@ fn unknown_member(members: Members, name: &str, path: &str, parent: &str) -> Str
 /// Returns whether a name can be an index into a list.
 pub(crate) fn is_index(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns whether one of the values at a path passes. Lists on the way stand for their elements; with `elements`, so
+/// does a list at the end.
+pub(crate) fn any_at<'v>(
+    value: &'v Value,
+    path: &[String],
+    elements: bool,
+    passes: &mut dyn FnMut(&'v Value) -> bool,
+) -> bool {
+    let Some((name, rest)) = path.split_first() else {
+        return match value {
+            Value::Array(items) if elements => items.iter().any(|item| any_at(item, path, elements, passes)),
+            _ => passes(value),
+        };
+    };
+    match value {
+        Value::Object(members) => {
+            if let Some(member) = members.get(name)
+                && any_at(member, rest, elements, passes)
+            {
+                return true;
+            }
+            // Vendors also write several names of a path as one: `process.name`.
+            (2..=path.len()).any(|count| {
+                let member = members.get(&path[..count].join("."));
+                member.is_some_and(|member| any_at(member, &path[count..], elements, passes))
+            })
+        }
+        Value::Array(items) => {
+            let indexed = is_index(name).then(|| name.parse().ok()).flatten().and_then(|index: usize| items.get(index));
+            indexed.is_some_and(|item| any_at(item, rest, elements, passes))
+                || items.iter().any(|item| any_at(item, path, elements, passes))
+        }
+        _ => false,
+    }
 }

@@ -16,6 +16,7 @@ mod fields;
 mod filter;
 mod message;
 mod message_fields;
+mod payload_json;
 mod rule;
 mod template;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The messages that filters and templates read: one JSON object about what happened.
 
 use crate::Trigger;
+use crate::payload_json::payload_json;
 use hookmill_incident::{AuditEntry, Event, EventState};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
     let object = value(&entry.object);
-    let url = format!("{public_url}/api/incidents/{}", object["number"].as_str().unwrap_or_default());
+    let url = link(public_url, "incidents", object["number"].as_str().unwrap_or_default());
     json!({
         "object": object,
         "details": value(&entry.details),
@@ -47,10 +48,15 @@ pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_u
     } else if needs_body {
         content["body"] = body(event);
     }
-    json!({"event": content, "url": format!("{public_url}/api/events/{}", event.id)})
+    json!({"event": content, "url": link(public_url, "events", &event.id.to_string())})
+}
+
+/// Returns the link to a thing in the API; `None` if the address of the host is not known.
+fn link(public_url: &str, list: &str, id: &str) -> Option<String> {
+    (!public_url.is_empty()).then(|| format!("{public_url}/api/{list}/{id}"))
 }
 
 /// Returns the body as JSON, or as a text if it is not JSON.
 fn body(event: &Event) -> Value {
-    serde_json::from_slice(&event.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&event.body)))
+    payload_json(&event.body).unwrap_or_else(|| json!(String::from_utf8_lossy(&event.body)))
 }

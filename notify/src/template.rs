@@ -49,20 +49,29 @@ impl Template {
         let is_plain =
             template.nodes.iter().all(|node| matches!(node, Node::Text(_) | Node::Value(_) | Node::Verbatim(_)));
         if context == OutputContext::Json && is_plain {
-            template.render(&Value::Null)?;
+            check_json(&template.render(&Value::Null)?)?;
         }
         Ok(template)
     }
 
-    /// Renders the text for a message.
+    /// Returns whether the text contains values or blocks, so that messages decide what becomes of it.
+    pub fn has_values(&self) -> bool {
+        self.nodes.iter().any(|node| !matches!(node, Node::Text(_)))
+    }
+
+    /// Renders the text for a message. A text of spaces alone is no document: its blocks left everything out.
     ///
     /// # Errors
     /// Returns an error if the text becomes too long, or should be JSON and is not.
     pub fn render(&self, message: &Value) -> Result<String> {
         let text = render::render(&self.nodes, self.context, message)?;
-        if self.context == OutputContext::Json {
-            serde_json::from_str::<IgnoredAny>(&text).context("the rendered template is not JSON")?;
+        if self.context == OutputContext::Json && !text.trim().is_empty() {
+            check_json(&text)?;
         }
         Ok(text)
     }
+}
+
+fn check_json(text: &str) -> Result<()> {
+    serde_json::from_str::<IgnoredAny>(text).map(drop).context("the rendered template is not JSON")
 }

@@ -30,7 +30,12 @@ pub fn message() -> Value {
                 {"data_type": "domain", "value": "evil.example", "tags": [], "ioc": false},
             ],
             "techniques": [], "occurrences": 3, "revision": 0,
-            "details": {"process": {"name": "cmd.exe", "args": [1, 2.5, null]}, "score": 1e300, "title": "inner"},
+            "details": {
+                "process": {"name": "cmd.exe", "args": [1, 2.5, null]}, "score": 1e300, "title": "inner",
+                "times": [1_700_000_000, "1700000000", 1_700_000_000.25, 1_700_000_000_000_u64],
+                "code": "4625", "risk": "80", "host.os": {"name": "Windows"}, "agent.version": "8.1",
+                "hashes": [{"md5": "cd"}, {"sha256": "ab12"}],
+            },
             "created_at": "2026-01-31T23:05:09.0421Z", "occurred_at": "2026-02-01T00:30:00+01:00",
         },
         "audit": {"operation": "Creation", "startDate": 1_769_900_709_042_i64},

@@ -1,7 +1,7 @@
 //! The conversion of a playbook's actions to the domain's, with their checks.
 
 use crate::bindings::wit;
-use crate::mapper::{observable, severity};
+use crate::reading::{observable, severity};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Action, Status, TAG_BYTES_MAX, check_length};
 

@@ -7,6 +7,9 @@ use hookmill_incident::FailureCode;
 use std::time::Duration;
 use wasmtime::Trap;
 
+/// The length of the end of a log that the message of a trap contains, in bytes.
+const LOG_END_BYTES_MAX: usize = 1024;
+
 /// The result of a call, with its log and its use of time and memory.
 #[derive(Debug)]
 pub struct Call<R> {
@@ -104,12 +107,38 @@ impl CallError {
             None => Self::Trap(error.root_cause().to_string()),
         }
     }
+
+    /// Adds the last lines of the plugin's log to a trap. Most languages write the reason of a panic or an uncaught
+    /// exception there before they trap.
+    pub(crate) fn with_log(self, log: &[LogLine]) -> Self {
+        match self {
+            Self::Trap(text) if !log.is_empty() => Self::Trap(format!("{text}; its log ends with: {}", end(log))),
+            error => error,
+        }
+    }
+}
+
+/// Returns the last lines of a log on one line: as many as fit, and at least the end of the last one.
+fn end(log: &[LogLine]) -> String {
+    let mut bytes = 0;
+    let fits = |line: &&LogLine| {
+        bytes += line.message.len();
+        bytes <= LOG_END_BYTES_MAX
+    };
+    let count = log.iter().rev().take_while(fits).count();
+    if count == 0 {
+        let last = log.last().map_or("", |line| line.message.as_str());
+        return last[last.ceil_char_boundary(last.len().saturating_sub(LOG_END_BYTES_MAX))..].to_owned();
+    }
+    let lines: Vec<&str> = log[log.len() - count..].iter().map(|line| line.message.trim()).collect();
+    lines.join(" | ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::CallError;
+    use super::{CallError, LOG_END_BYTES_MAX};
     use crate::guest::MemoryExceeded;
+    use crate::log::LogLine;
     use std::io::{Error as IoError, ErrorKind};
     use wasmtime::{Error, Trap, format_err};
 
@@ -128,5 +157,19 @@ mod tests {
         assert!(matches!(stack, CallError::Trap(text) if text == "the stack overflowed"));
         let other = CallError::of(&format_err!("the cause").context("a backtrace"));
         assert!(matches!(other, CallError::Trap(text) if text == "the cause"));
+    }
+
+    #[test]
+    fn a_trap_contains_the_end_of_the_log() {
+        let line = |message: &str| LogLine { level: "warn", message: message.to_owned() };
+        let text = |log: &[LogLine]| CallError::Trap("a trap".into()).with_log(log).to_string();
+        assert_eq!(text(&[]), "a trap");
+        let long = line(&"x".repeat(LOG_END_BYTES_MAX));
+        let lines = [long, line("panicked at mapper.rs:7:9:"), line("  no id")];
+        assert_eq!(text(&lines), "a trap; its log ends with: panicked at mapper.rs:7:9: | no id");
+        let longer = line(&format!("x{}", "ä".repeat(LOG_END_BYTES_MAX / 2)));
+        assert_eq!(text(&[longer]), format!("a trap; its log ends with: {}", "ä".repeat(LOG_END_BYTES_MAX / 2)));
+        let deadline = CallError::Deadline(std::time::Duration::from_secs(1)).with_log(&[line("x")]);
+        assert_eq!(deadline.to_string(), "the call took longer than 1000 ms");
     }
 }

@@ -1,11 +1,12 @@
 //! The way from the bytes of a plugin file to a checked component that can be instantiated.
 
 use crate::bindings::interfaces;
+use crate::compiler::TooMuch;
 use crate::engine::Sandbox;
 use crate::guest::Guest;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use hookmill_incident::words;
-use std::borrow::Cow;
+use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
@@ -15,7 +16,6 @@ pub const FILE_BYTES_MAX: u64 = 64 * MIB as u64;
 const PACKAGE: &str = "hookmill:plugin";
 const API_VERSION: &str = "0.1.0";
 /// The module from which modules for WASI preview 1 import: those of Go, and of C and Zig with their libraries.
-const PREVIEW1: &str = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 const MIB: usize = 1024 * 1024;
 /// The limit for other plugins.
 const MEMORY_BYTES: usize = 64 * MIB;
@@ -23,7 +23,7 @@ const MEMORY_BYTES: usize = 64 * MIB;
 const MEMORY_BYTES_LARGE: usize = 256 * MIB;
 const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 
-/// A store of compiled code between starts. Both functions block.
+/// A store of compiled code between starts. All functions block.
 ///
 /// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received.
 pub trait CompiledCode: Send + Sync {
@@ -32,6 +32,12 @@ pub trait CompiledCode: Send + Sync {
 
     /// Keeps the compiled code of a plugin file.
     fn put(&self, plugin: &str, sha256: &str, compatibility: u64, code: &[u8]);
+
+    /// Returns the reason why a plugin file was too much for the compiler, if it was.
+    fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String>;
+
+    /// Keeps the reason why a plugin file was too much for the compiler.
+    fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str);
 }
 
 words!(
@@ -85,52 +91,46 @@ impl Checked {
     }
 }
 
-/// Compiles a plugin file, or returns its kept compiled code. Blocks.
-pub(crate) fn compile(
-    name: &str,
-    sha256: &str,
-    bytes: &[u8],
-    sandbox: &Sandbox,
-    kept: Option<&dyn CompiledCode>,
-) -> Result<Component> {
-    let compatibility = sandbox.compatibility();
-    let code = kept.and_then(|kept| kept.get(name, sha256, compatibility));
-    if let Some(component) = code.and_then(|code| sandbox.restore(&code)) {
-        return Ok(component);
-    }
-    let component = sandbox.compile(&to_component(bytes)?)?;
-    if let Some(kept) = kept {
-        kept.put(name, sha256, compatibility, &component.serialize()?);
-    }
-    Ok(component)
+/// The bytes of a plugin file, and the store of its compiled code.
+pub(crate) struct PluginFile {
+    pub name: String,
+    pub sha256: String,
+    pub bytes: Vec<u8>,
+    pub kept: Option<Arc<dyn CompiledCode>>,
 }
 
-/// Returns a component unchanged, and converts a core module that carries its component type to a component. A module for
-/// WASI preview 1 gets the engine's adapter, which turns its imports into those of WASI 0.2.
-///
-/// # Errors
-/// Returns an error if the bytes are neither.
-pub fn to_component(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
-    const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
-    const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
-    if bytes.starts_with(&COMPONENT) {
-        return Ok(bytes.into());
+impl PluginFile {
+    /// Returns the component of the kept compiled code. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the file was too much for the compiler before.
+    pub fn restore(&self, sandbox: &Sandbox) -> Result<Option<Component>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        let compatibility = sandbox.compatibility();
+        if let Some(reason) = kept.too_much(&self.name, &self.sha256, compatibility) {
+            bail!("{reason}, as an earlier attempt showed; `hookmill plugin promote {}` tries again", self.name);
+        }
+        let code = kept.get(&self.name, &self.sha256, compatibility);
+        Ok(code.and_then(|code| sandbox.restore(&code).ok()))
     }
-    if !bytes.starts_with(&CORE) {
-        bail!(
-            "the file is not a WebAssembly binary; text format is not supported, build it with `hookmill plugin build`"
-        );
+
+    /// Compiles the file and keeps the result. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not valid, or is too much for the compiler.
+    pub fn compile(&self, sandbox: &Sandbox) -> Result<Component> {
+        let compatibility = sandbox.compatibility();
+        let compiled = sandbox.compile(&self.bytes);
+        let kept = self.kept.as_ref();
+        match (&compiled, compiled.as_ref().err().and_then(|error| error.downcast_ref::<TooMuch>())) {
+            (Ok(code), _) => kept.map(|kept| kept.put(&self.name, &self.sha256, compatibility, code)),
+            (_, Some(reason)) => {
+                kept.map(|kept| kept.put_too_much(&self.name, &self.sha256, compatibility, &reason.to_string()))
+            }
+            _ => None,
+        };
+        sandbox.restore(&compiled?)
     }
-    let mut encoder = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(bytes)
-        .context("the file is a core module without a component type; build it against wit/plugin.wit")?;
-    if bytes.windows(PREVIEW1.len()).any(|name| name == PREVIEW1.as_bytes()) {
-        let adapter = wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
-        encoder = encoder.adapter(PREVIEW1, adapter).context("the module cannot be adapted from WASI preview 1")?;
-    }
-    let component = encoder.encode().context("the core module does not fit the component type in the file")?;
-    Ok(component.into())
 }
 
 /// Returns the kind of a plugin and the version of the interface that the plugin was built for.
@@ -182,26 +182,11 @@ fn default_memory(sandbox: &Sandbox, instance: &InstancePre<Guest>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_compatible, to_component};
+    use super::is_compatible;
 
     #[test]
     fn only_versions_of_the_same_series_are_compatible() {
         assert!(["0.1.0", "0.1.7"].into_iter().all(is_compatible));
         assert!(!["0.2.0", "1.1.0", "0.2.0-rc.1", "0", ""].into_iter().any(is_compatible));
-    }
-
-    #[test]
-    fn core_modules_become_components_and_components_stay_as_they_are() {
-        let (module, component) = (b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0");
-        assert!(to_component(module).unwrap().starts_with(component));
-        assert_eq!(*to_component(component).unwrap(), *component);
-    }
-
-    #[test]
-    fn other_files_are_refused_with_a_remedy() {
-        let text = to_component(b"(component)").unwrap_err().to_string();
-        assert!(text.contains("text format") && text.contains("hookmill plugin build"), "{text}");
-        let broken = to_component(b"\0asm\x01\0\0\0\xff").unwrap_err().to_string();
-        assert!(broken.contains("core module"), "{broken}");
     }
 }

@@ -5,49 +5,31 @@
 //! or sleeps delays no other task, and it ends at its deadline.
 
 use crate::bindings::log;
-use crate::guest::{Guest, TABLE_ELEMENTS_MAX};
+use crate::compiler::{Compiler, CompilerProgram};
+use crate::engine_config::{Allocation, engine_config};
+use crate::guest::Guest;
 use crate::limits::CallSetup;
 use anyhow::Result;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The time after which a running plugin yields to other tasks.
 const TICK: Duration = Duration::from_millis(2);
 /// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls
 /// the network.
 const TICKS_BEFORE_SLEEP: u32 = 10;
-/// The bytes of a slot's memory and tables that stay resident. The rest is returned to the system after each event.
-const KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
-const TABLE_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
-/// The greatest memory limit of a plugin, in bytes. The pool reserves only address space for it.
-pub const MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Sufficient for Python components, which have about ten core instances, a memory and a few tables.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
-const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The stack of the guest, and of its task, which also has the frames of host functions.
-const WASM_STACK_BYTES: usize = 512 * 1024;
-const TASK_STACK_BYTES: usize = 1024 * 1024;
-const COMPILER_NICENESS: i32 = 10;
 
-/// The way in which instances get their memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allocation {
-    /// From slots that are reserved once and kept.
-    Pooled,
-    /// From the operating system, for each instance.
-    OnDemand,
-}
-
-/// The engine with its pool of instances and its compiler threads.
+/// The engine with its pool of instances and its compiler.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
-    compiler: ThreadPool,
+    compiler: Compiler,
+    /// The files that may be compiled at once: fewer than there are cores.
+    compilations: Semaphore,
     instances: u32,
     slots: Semaphore,
 }
@@ -87,7 +69,15 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        Ok(Self { engine, linker, compiler: compiler()?, instances, slots: Semaphore::new(instances as usize) })
+        let slots = Semaphore::new(instances as usize);
+        let compilations = Semaphore::new((cores() / 2).max(1));
+        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots })
+    }
+
+    /// Compiles plugin files with a program instead of threads of this process.
+    #[must_use]
+    pub fn with_compiler(self, program: CompilerProgram) -> Self {
+        Self { compiler: Compiler::Program(program), ..self }
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -98,16 +88,21 @@ impl Sandbox {
         &self.engine
     }
 
-    /// Compiles a component. Blocks, for up to seconds.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
-        Ok(self.compiler.install(|| Component::from_binary(&self.engine, bytes))?)
+    /// Compiles a plugin file. Blocks, for up to minutes.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        self.compiler.compile(&self.engine, bytes)
     }
 
-    /// Returns the component of a result of [`Component::serialize`]; `None` if another engine made the result.
+    /// Returns the permits to compile.
+    pub(crate) fn compilations(&self) -> &Semaphore {
+        &self.compilations
+    }
+
+    /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.
     #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
-    pub(crate) fn restore(&self, compiled: &[u8]) -> Option<Component> {
-        // SAFETY: `Component::serialize` made these bytes and `CompiledCode` keeps them unchanged.
-        unsafe { Component::deserialize(&self.engine, compiled) }.ok()
+    pub(crate) fn restore(&self, compiled: &[u8]) -> Result<Component> {
+        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        Ok(unsafe { Component::deserialize(&self.engine, compiled) }?)
     }
 
     /// Returns the slots for instances of all plugins.
@@ -163,52 +158,23 @@ impl fmt::Debug for Sandbox {
     }
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Returns the number of slots that one plugin may take.
 fn share(instances: u32) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.max(instances as usize / 8).min(instances.div_ceil(2) as usize)
+    cores().max(instances as usize / 8).min(instances.div_ceil(2) as usize)
 }
 
-/// Returns the threads that compile: on half of the cores, with a lower priority than the threads that serve.
-fn compiler() -> Result<ThreadPool> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(cores.div_ceil(2))
-        .thread_name(|index| format!("compile-{index}"))
-        .start_handler(|_| {
-            // On Linux the priority is that of the thread. If the call fails, compiling only competes with serving.
-            let _ = rustix::process::nice(COMPILER_NICENESS);
-        })
-        .build()?;
-    Ok(pool)
-}
+#[cfg(test)]
+mod tests {
+    use super::Sandbox;
+    use crate::engine_config::Allocation;
 
-fn engine_config(allocation: Allocation, instances: u32) -> Config {
-    let mut config = Config::new();
-    config.epoch_interruption(true);
-    config.concurrency_support(false);
-    config.cranelift_nan_canonicalization(true);
-    config.relaxed_simd_deterministic(true);
-    config.max_wasm_stack(WASM_STACK_BYTES);
-    config.async_stack_size(TASK_STACK_BYTES);
-    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
-    if allocation == Allocation::Pooled {
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(instances)
-            .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-            .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-            .total_memories(instances.saturating_mul(2))
-            .max_memories_per_component(2)
-            .total_tables(instances.saturating_mul(8))
-            .max_tables_per_component(8)
-            .total_stacks(instances)
-            .max_memory_size(MEMORY_BYTES_MAX)
-            .table_elements(TABLE_ELEMENTS_MAX)
-            .max_core_instance_size(CORE_INSTANCE_BYTES_MAX)
-            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-            .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
-            .pagemap_scan(Enabled::Auto);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    #[test]
+    fn compiled_code_does_not_depend_on_the_allocation() {
+        let compatibility = |allocation| Sandbox::with_allocation(allocation, 1, 0).unwrap().compatibility();
+        assert_eq!(compatibility(Allocation::Pooled), compatibility(Allocation::OnDemand));
     }
-    config
 }

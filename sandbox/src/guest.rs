@@ -111,6 +111,9 @@ fn empty_wasi(setup: CallSetup, log: &Arc<Mutex<Log>>) -> WasiCtx {
     builder.build()
 }
 
+/// The time since a start that plugins see. Go's runtime does not start at 0.
+const MONOTONIC_NS: u64 = 1;
+
 /// A clock that does not move, so that the same event gives the same result whenever it is mapped.
 struct FrozenClock(i64);
 
@@ -129,9 +132,8 @@ impl HostMonotonicClock for FrozenClock {
         1
     }
 
-    /// Returns 1 ns, because Go's runtime takes 0 for a clock that does not work and ends.
     fn now(&self) -> u64 {
-        1
+        MONOTONIC_NS
     }
 }
 

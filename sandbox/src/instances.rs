@@ -137,6 +137,7 @@ impl Instances {
             Err(_) => (Err(CallError::Deadline(deadline)), None),
         };
         let (log, memory_bytes) = (store.data().take_log(), store.data().memory_bytes());
+        let result = result.map_err(|error| error.with_log(&log));
         let call = Call { result, log, duration: started.elapsed(), memory_bytes };
         (call, used.map(|used| Idle { store, used }))
     }
@@ -174,7 +175,7 @@ mod tests {
 
     fn instances(events_per_instance: u32) -> Instances {
         let sandbox = Arc::new(Sandbox::new(2, 1).unwrap());
-        let component = sandbox.compile(EMPTY_COMPONENT).unwrap();
+        let component = sandbox.restore(&sandbox.compile(EMPTY_COMPONENT).unwrap()).unwrap();
         let component = sandbox.linker().instantiate_pre(&component).unwrap();
         Instances::new(sandbox, component, NonZeroU32::new(events_per_instance).unwrap())
     }

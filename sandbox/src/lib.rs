@@ -4,6 +4,7 @@
 //! - [`Plugin::map`], [`Plugin::triage`] and [`Plugin::render`] call a mapper, a playbook and a notifier. Each call
 //!   gets a fresh instance, unless the plugin's [`PluginLimits`] let one instance take several events.
 //! - Domain values go in and come out. The results of plugins are checked here; the generated WIT types stay inside.
+//! - Files are compiled in a child process, if [`Sandbox::with_compiler`] names the program for it.
 //!
 //! This is the only crate that names wasmtime. It must not open files or sockets for plugins, and must not know about
 //! the configuration, the store or HTTP: compiled code is kept by an implementation of [`CompiledCode`].
@@ -11,9 +12,12 @@
 mod actions;
 mod bindings;
 mod call;
+mod compiler;
 mod component;
+mod core_module;
 mod detail;
 mod engine;
+mod engine_config;
 mod guest;
 mod instances;
 mod limits;
@@ -23,12 +27,20 @@ mod notifier;
 mod outcome_json;
 mod playbook;
 mod plugin;
+mod quiet;
+mod reading;
+mod sentences;
+mod shape;
 mod stored_incident;
 
 pub use call::{Call, CallError};
-pub use component::{CompiledCode, FILE_BYTES_MAX, Kind, to_component};
-pub use engine::{Allocation, MEMORY_BYTES_MAX, Sandbox};
+pub use compiler::{CompilerProgram, compile_stdin};
+pub use component::{CompiledCode, FILE_BYTES_MAX, Kind};
+pub use core_module::to_component;
+pub use engine::Sandbox;
+pub use engine_config::{Allocation, MEMORY_BYTES_MAX};
 pub use limits::PluginLimits;
 pub use log::{LogLine, forward_log};
 pub use notifier::{HttpRequest, Notification};
 pub use plugin::{Description, Plugin};
+pub use shape::is_cut_off;

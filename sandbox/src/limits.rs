@@ -26,8 +26,8 @@ impl Default for PluginLimits {
         Self {
             deadline: Duration::from_millis(1000),
             memory_bytes: None,
-            output_bytes: MIB,
-            incidents: 100,
+            output_bytes: 4 * MIB,
+            incidents: 1000,
             events_per_instance: NonZeroU32::MIN,
         }
     }

@@ -2,21 +2,22 @@
 
 use crate::bindings::wit;
 use crate::call::{Call, CallError};
-use crate::component::{Checked, CompiledCode, Interface, Kind, compile};
+use crate::component::{Checked, CompiledCode, Interface, Kind, PluginFile};
 use crate::engine::Sandbox;
 use crate::guest::Guest;
 use crate::instances::Instances;
 use crate::limits::{CallSetup, PluginLimits};
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_incident::PluginVersion;
 use hookmill_incident::timestamp::unix_ms;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 use wasmtime::Store;
-use wasmtime::component::Instance;
+use wasmtime::component::{Component, Instance};
 
 /// The deadline of the first call of `describe`. Interpreters need longer for their first start.
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
@@ -73,11 +74,8 @@ impl Plugin {
         kept: Option<Arc<dyn CompiledCode>>,
     ) -> Result<Self> {
         let sha256 = hex::encode(Sha256::digest(&bytes));
-        let component = tokio::task::spawn_blocking({
-            let (name, sha256, sandbox) = (name.to_owned(), sha256.clone(), sandbox.clone());
-            move || compile(&name, &sha256, &bytes, &sandbox, kept.as_deref())
-        })
-        .await??;
+        let file = PluginFile { name: name.to_owned(), sha256: sha256.clone(), bytes, kept };
+        let component = component(file, &sandbox).await?;
         let Checked { kind, api_version, interface, component, memory_bytes } = Checked::new(&sandbox, &component)?;
         let instances = Instances::new(sandbox, component, limits.events_per_instance);
         let memory_bytes = limits.memory_bytes.unwrap_or(memory_bytes);
@@ -101,6 +99,27 @@ impl Plugin {
     pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<Result<T, CallError>> {
         Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
     }
+}
+
+/// Returns the component of kept compiled code, or compiles the file when it is its turn.
+async fn component(file: PluginFile, sandbox: &Arc<Sandbox>) -> Result<Component> {
+    let (file, own) = (Arc::new(file), sandbox.clone());
+    let restoring = file.clone();
+    if let Some(component) = on_own_thread(move || restoring.restore(&own)).await?? {
+        return Ok(component);
+    }
+    let _turn = sandbox.compilations().acquire().await?;
+    let own = sandbox.clone();
+    on_own_thread(move || file.compile(&own)).await?
+}
+
+/// Runs work that blocks on a thread of its own: the threads for blocking work of others stay free, and a process that
+/// ends does not wait for it.
+async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (sender, receiver) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("load".into());
+    thread.spawn(move || sender.send(work())).context("cannot start a thread that loads the plugin")?;
+    receiver.await.context("the thread that loaded the plugin panicked")
 }
 
 impl Compiled {

@@ -29,7 +29,7 @@ pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
     DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
     IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page,
     PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,

@@ -16,8 +16,8 @@ mod version;
 
 pub use cursor::Cursor;
 pub use delivery::{
-    Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DeliveryStatus, DueDeliveries, DueDelivery, Message,
-    Next, QueuePosition,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DeliveryStatus, DueDeliveries,
+    DueDelivery, Message, Next, QueuePosition,
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};

@@ -1,5 +1,6 @@
 ;; Returns a description of 64 KiB per byte of the body.
 (func (export "hookmill:plugin/mapper@0.1.0#to-incidents") (type $to-incidents)
+  (drop (memory.grow (local.get 15)))
   (i32.store (i32.const 1028) (i32.const 1100))
   (i32.store (i32.const 1032) (i32.const 1))
   (i32.store (i32.const 1100) (local.get 14))

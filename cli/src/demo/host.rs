@@ -5,6 +5,7 @@ use super::report::Report;
 use super::samples::vendors;
 use super::sender::{Answer, Sender, Signed};
 use crate::client::{Client, read};
+use crate::compile::beside_a_host;
 use crate::text::{clean, given, short};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -78,7 +79,7 @@ impl DemoHost {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (receiver, audit) = runtime.block_on(Receiver::start(&key))?;
         let config = Config::parse(&configuration(&secrets, audit, &key), folder.path())?;
-        let running = runtime.block_on(start(config, Some(token.clone()), Clock::default()))?;
+        let running = runtime.block_on(start(config, Some(token.clone()), Some(beside_a_host()?), Clock::default()))?;
         let url: Url = format!("http://{}", running.address).parse()?;
         let api = Client::new(url.clone(), Some(token.clone()))?;
         let sender = Sender::new(url.clone(), secrets)?;

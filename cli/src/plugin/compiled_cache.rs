@@ -72,6 +72,13 @@ impl CompiledCode for CompiledCache {
             let _ = self.trim();
         }
     }
+
+    /// A command compiles the file that its user names, also again.
+    fn too_much(&self, _plugin: &str, _sha256: &str, _compatibility: u64) -> Option<String> {
+        None
+    }
+
+    fn put_too_much(&self, _plugin: &str, _sha256: &str, _compatibility: u64, _reason: &str) {}
 }
 
 /// Opens a file that is not a link.

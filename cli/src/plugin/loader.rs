@@ -1,7 +1,8 @@
 //! Plugin files, loaded as a host loads them.
 
 use super::compiled_cache::CompiledCache;
-use anyhow::{Context, Result};
+use crate::compile::on_all_cores;
+use anyhow::{Context, Error, Result};
 use hookmill_host::release::plugin_files::{check_size, plugin_name};
 use hookmill_sandbox::{CompiledCode, Plugin, PluginLimits, Sandbox};
 use std::path::Path;
@@ -23,7 +24,7 @@ pub(super) struct LoadedPlugin {
 impl Loader {
     pub fn new() -> Result<Self> {
         let cache = CompiledCache::open().map(|cache| Arc::new(cache) as Arc<dyn CompiledCode>);
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?), cache })
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?.with_compiler(on_all_cores()?)), cache })
     }
 
     /// Loads a file.
@@ -34,11 +35,9 @@ impl Loader {
         let bytes = std::fs::metadata(file).context("the file cannot be read")?.len();
         check_size(bytes)?;
         let content = std::fs::read(file).context("the file cannot be read")?;
-        let name = plugin_name(file).context(
-            "the name of the file is not NAME.wasm with a NAME of up to 64 letters, digits, `.`, `_` and `-`; rename the file",
-        )?;
+        let name = plugin_name(file).map_err(Error::msg)?;
         let plugin =
-            Plugin::load(name, content, self.sandbox.clone(), PluginLimits::default(), self.cache.clone()).await?;
+            Plugin::load(&name, content, self.sandbox.clone(), PluginLimits::default(), self.cache.clone()).await?;
         Ok(LoadedPlugin { plugin: Arc::new(plugin), bytes })
     }
 }

@@ -5,6 +5,7 @@ use crate::text::{clean, fields, utc};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, Report};
+use hookmill_host::release::trust::signature_path;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 pub(crate) struct Diff {
     /// The name of the plugin
     name: String,
-    /// The file to compare with the live version [default: show the newest proof]
+    /// The file to compare with the live version, with its signature in FILE.sig if the host requires one [default: show
+    /// the newest proof]
     file: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
@@ -28,7 +30,10 @@ impl Diff {
         let answer = match &self.file {
             Some(file) => {
                 let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-                client.post_bytes(&["plugins", &self.name, "diff"], bytes)?
+                // A host with `plugins_key` compares only signed files.
+                let signature = std::fs::read_to_string(signature_path(file)).ok();
+                let signature = signature.map(|text| ("signature", text.trim().to_owned()));
+                client.post_bytes(&["plugins", &self.name, "diff"], signature.as_slice(), bytes)?
             }
             None => newest_report(read(&client.get(&["plugins", &self.name], &[])?)?)
                 .with_context(|| format!("no version of `{}` has been compared yet", self.name))?,

@@ -35,6 +35,7 @@ pub(super) async fn check(
 ) -> Result<Response, HttpError> {
     let address = host.edge.trusted_proxies.sender(connection, request.headers());
     let (name, scope) = caller(&host, request.headers(), address).await?;
+    request.extensions_mut().insert(scope);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if is_read {
         request.extensions_mut().insert(Caller(name));

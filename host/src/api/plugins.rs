@@ -6,20 +6,22 @@ use super::shapes::{
     ShownPluginVersion,
 };
 use super::time::timestamp;
-use crate::extract::{Bytes, Path, PluginFile};
+use crate::extract::{Bytes, Path, PluginFile, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::loaded::PluginState;
 use crate::map::{self, mapped};
 use crate::plugin_dry_run;
 use crate::release::command::VersionCommand;
+use crate::release::report::hide_samples;
 use crate::source::Source;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Event, PluginVersion};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Report, VersionRow};
+use hookmill_store::{Report, Scope, VersionRow};
+use serde::Deserialize;
 use std::sync::Arc;
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin>> {
@@ -27,16 +29,20 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin
     Json(List::complete(states.iter().map(|(name, state)| shown(name, plugins.get(name), state))))
 }
 
-/// One plugin with its versions, each with its proof.
+/// One plugin with its versions, each with its proof. The reasons and fields of samples need scope `admin`.
 pub(super) async fn show(
     State(host): State<Arc<Host>>,
+    Extension(scope): Extension<Scope>,
     Path(name): Path<String>,
 ) -> Result<Json<PluginWithVersions>, HttpError> {
     let states = host.loaded.states();
     let state = states.get(&name).ok_or_else(|| not_found(&name))?;
     let plugin = shown(&name, host.loaded.plugins().get(&name), state);
-    let versions = host.pipeline.store.plugin_versions(name).await?.into_iter().map(shown_version).collect();
-    Ok(Json(PluginWithVersions { plugin, versions }))
+    let mut versions = host.pipeline.store.plugin_versions(name).await?;
+    if scope == Scope::Read {
+        versions.iter_mut().filter_map(|row| row.report.as_mut()).for_each(hide_samples);
+    }
+    Ok(Json(PluginWithVersions { plugin, versions: versions.into_iter().map(shown_version).collect() }))
 }
 
 fn shown(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> ShownPlugin {
@@ -69,14 +75,24 @@ fn not_found(name: &str) -> HttpError {
     HttpError::NotFound(format!("plugin `{name}`"))
 }
 
+/// The parameters of a comparison.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiffQuery {
+    /// The content of the signature file beside the file.
+    signature: Option<String>,
+}
+
 /// Returns the changes that a file would make if it were in the plugins folder.
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
+    Query(DiffQuery { signature }): Query<DiffQuery>,
     PluginFile(mut file): PluginFile,
 ) -> Result<Json<Report>, HttpError> {
     check_name(&name).map_err(HttpError::InvalidRequest)?;
-    let report = host.releases.diff(&name, std::mem::take(&mut file.bytes).into()).await;
+    let bytes = std::mem::take(&mut file.bytes).into();
+    let report = host.releases.diff(&name, bytes, signature.as_deref()).await;
     Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
 }
 

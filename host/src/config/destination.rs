@@ -6,8 +6,9 @@ use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
 use crate::deliver::{
-    CONCURRENCY, CONCURRENCY_MAX, Channel, Chat, ContentOptions, DISABLE_AFTER, Destination, DestinationType,
-    EmailOptions, Format, Http, LineFile, MailAddresses, Ordering, RetrySchedule, Signature, StepTemplates,
+    CHAT_INTERVAL, CONCURRENCY, CONCURRENCY_MAX, Channel, Chat, ContentOptions, DISABLE_AFTER, Destination,
+    DestinationType, EmailOptions, Format, Http, LineFile, MAIL_CONCURRENCY, MailAddresses, Ordering, RetrySchedule,
+    Signature, StepTemplates, TheHiveMemory,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -38,6 +40,7 @@ pub(super) struct DestinationDeclaration {
     body: Option<Interpolated<String>>,
     from: Option<Interpolated<String>>,
     to: Vec<Interpolated<String>>,
+    hello: Option<Interpolated<String>>,
     starttls: Option<Interpolated<bool>>,
     path: Option<Interpolated<PathBuf>>,
     secret: Option<Interpolated<String>>,
@@ -90,6 +93,7 @@ const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
         ("body", |declared| declared.body.is_some(), &[Http]),
         ("from", |declared| declared.from.is_some(), &[Email]),
         ("to", |declared| !declared.to.is_empty(), &[Email]),
+        ("hello", |declared| declared.hello.is_some(), &[Email]),
         ("starttls", |declared| declared.starttls.is_some(), &[Email]),
         ("path", |declared| declared.path.is_some(), &[File]),
         ("secret", |declared| declared.secret.is_some(), SIGNED),
@@ -144,9 +148,13 @@ impl DestinationDeclaration {
             RetrySchedule::new(waits.into_iter().map(|wait| wait.0.into()).collect())
         });
         let is_ordered = self.ordering.take().is_none_or(|ordering| ordering.0 == Ordering::Incident);
-        let concurrency = self.concurrency.take().map_or(CONCURRENCY, |count| count.0.get());
+        let default_concurrency = if kind == DestinationType::Email { MAIL_CONCURRENCY } else { CONCURRENCY };
+        let concurrency = self.concurrency.take().map_or(default_concurrency, |count| count.0.get());
         ensure!(concurrency <= CONCURRENCY_MAX, "`concurrency` is {concurrency}; at most {CONCURRENCY_MAX}");
-        let rate_limit = RateLimit::per_second(self.requests_per_second.take().map(|count| count.0));
+        let rate_limit = match self.requests_per_second.take() {
+            None if kind.is_chat() => RateLimit::one_in(CHAT_INTERVAL),
+            count => RateLimit::per_second(count.map(|count| count.0)),
+        };
         let disable_after = self.disable_after.take().map_or(DISABLE_AFTER, |time| time.0.into());
         let (channel, options, address) = match kind {
             DestinationType::Email => self.email(folder)?,
@@ -208,7 +216,7 @@ impl DestinationDeclaration {
 
     fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
-        Ok((Channel::Http(http), ContentOptions::Thehive { url }, text))
+        Ok((Channel::Http(http), ContentOptions::Thehive { url, memory: Arc::new(TheHiveMemory::default()) }, text))
     }
 
     fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<Receiver> {
@@ -233,6 +241,7 @@ impl DestinationDeclaration {
         let connection = take_connection!(self).into_options(folder)?;
         let options = EmailOptions {
             url: url.map_err(|error| anyhow!("`url` is not a URL such as smtp://mail.example: {error}"))?,
+            hello: self.hello.take().map(|name| hello(name.0)).transpose()?,
             starttls: self.starttls.take().is_none_or(|flag| flag.0),
             credentials: self
                 .auth
@@ -268,6 +277,16 @@ fn check_options(options: &ContentOptions) -> Result<()> {
         Some(error) if Trigger::ALL.iter().all(|trigger| problem(trigger).is_some()) => bail!("{error:#}"),
         _ => Ok(()),
     }
+}
+
+/// Checks a name for SMTP's EHLO.
+fn hello(name: String) -> Result<String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    ensure!(
+        !name.is_empty() && name.bytes().all(is_allowed),
+        "`hello` is `{name}`; expected a domain name such as hookmill.example.org, or an address such as [192.0.2.1]"
+    );
+    Ok(name)
 }
 
 fn method(name: &str) -> Result<Method> {

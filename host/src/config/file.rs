@@ -26,6 +26,7 @@ pub(super) struct File {
     pub admin_tls: Option<TlsDeclaration>,
     pub data_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir: Option<Interpolated<PathBuf>>,
+    pub plugins_dir_shared: Option<Interpolated<bool>>,
     pub plugins_lock: Option<Interpolated<PathBuf>>,
     pub plugins_key: Option<Interpolated<SigningKey>>,
     pub limits: LimitsDeclaration,

@@ -28,6 +28,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The folder of the plugins.
     pub plugins_dir: PathBuf,
+    /// Whether other users may be able to write in the plugins folder.
+    pub plugins_dir_shared: bool,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// The limits of the host and of one call of a plugin.
@@ -59,6 +61,7 @@ impl Settings {
             admin_tls,
             data_dir,
             plugins_dir,
+            plugins_dir_shared,
             trust,
             limits,
             plugin_limits,
@@ -74,6 +77,7 @@ impl Settings {
             ("admin_listen", *admin_listen != other.admin_listen),
             ("data_dir", *data_dir != other.data_dir),
             ("plugins_dir", *plugins_dir != other.plugins_dir),
+            ("plugins_dir_shared", *plugins_dir_shared != other.plugins_dir_shared),
             ("plugins_lock or plugins_key", *trust != other.trust),
             ("limits", *limits != Limits { dedup: limits.dedup, ..other.limits.clone() }),
             ("plugins", *plugin_limits != other.plugin_limits),
@@ -118,9 +122,21 @@ impl Settings {
     }
 
     /// Returns the base of links to this host, unless one is configured.
-    pub(super) fn own_url(&self) -> String {
-        let (address, tls) = self.admin_listen.map_or((self.listen, &self.tls), |address| (address, &self.admin_tls));
-        format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+    ///
+    /// # Errors
+    /// Returns a warning if the host listens on all its addresses, because others cannot connect to 0.0.0.0.
+    pub(super) fn own_url(&self) -> Result<String, String> {
+        let (key, address, tls) = match self.admin_listen {
+            Some(address) => ("admin_listen", address, &self.admin_tls),
+            None => ("listen", self.listen, &self.tls),
+        };
+        if address.ip().is_unspecified() {
+            return Err(format!(
+                "`{key}` {address} is not an address to which others can connect, so messages contain no link; set \
+                 `public_url` to the address of this host as others see it"
+            ));
+        }
+        Ok(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }))
     }
 }
 

@@ -4,6 +4,7 @@ use super::content::Content;
 use super::context::DeliveryContext;
 use super::destination::{Destination, Notifications};
 use super::prepare::prepare;
+use super::retry_schedule::ASKED_JITTER_MAX;
 use super::send_result::SendResult;
 use hookmill_connection::{Code, Failure, with_jitter};
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next};
@@ -19,6 +20,8 @@ pub(super) struct AttemptResult {
     pub attempted: Attempted,
     /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The wait that a busy receiver asks for.
+    pub asked_wait: Option<Duration>,
     /// Whether the receiver answered 410 Gone.
     pub is_gone: bool,
 }
@@ -30,7 +33,7 @@ impl AttemptResult {
         let (next, health) = (next_attempt(destination, attempts, None, now), Health::Unknown);
         let attempt = SendResult::Failed(failure).into_attempt(now, 0);
         let attempted = Attempted { delivery, attempt, next, health };
-        Self { attempted, retry_after: None, is_gone: false }
+        Self { attempted, retry_after: None, asked_wait: None, is_gone: false }
     }
 }
 
@@ -44,22 +47,30 @@ pub(super) async fn attempt(
     let (at, started) = (clock.now_ms(), Instant::now());
     let sent = prepare_and_send(destination, &delivery, context).await;
     let duration_ms = started.elapsed().as_millis() as i64;
-    let (retry_after, is_gone) = match &sent {
-        SendResult::Refused(answer) => (answer.retry_after, answer.status == StatusCode::GONE),
-        _ => (None, false),
+    let (retry_after, asked_wait, is_gone) = match &sent {
+        SendResult::Refused(answer) => (answer.retry_after, answer.asked_wait(), answer.status == StatusCode::GONE),
+        _ => (None, None, false),
     };
-    let (next, health) = decide(&sent, || next_attempt(destination, delivery.attempts, retry_after, clock.now_ms()));
+    let used_steps = delivery.attempts.saturating_sub(delivery.asked_waits);
+    let (next, health) = decide(&sent, || match asked_wait {
+        Some(wait) => {
+            let wait = with_jitter(wait).min(wait + ASKED_JITTER_MAX);
+            Next::Retry(clock.now_ms() + wait.as_millis() as i64)
+        }
+        None => next_attempt(destination, used_steps, retry_after, clock.now_ms()),
+    });
     context.metrics.delivery(&destination.name, metric_label(&sent, next));
     let attempt = sent.into_attempt(at, duration_ms);
     log(destination, &delivery, &attempt, next);
     let attempted = Attempted { delivery: delivery.id, attempt, next, health };
-    AttemptResult { attempted, retry_after, is_gone }
+    AttemptResult { attempted, retry_after, asked_wait, is_gone }
 }
 
 /// Decides the next step after an attempt, and whether the attempt counts for the health of the destination.
 fn decide(sent: &SendResult, retry: impl Fn() -> Next) -> (Next, Health) {
     match sent {
-        SendResult::Arrived(_) => (Next::Delivered, Health::Well),
+        SendResult::Arrived(_) | SendResult::Partial(..) => (Next::Delivered, Health::Well),
+        SendResult::Unfinished(_) => (retry(), Health::Well),
         SendResult::Skipped(_) => (Next::Delivered, Health::Unknown),
         SendResult::Refused(answer) if answer.status == StatusCode::GONE => (Next::Dead, Health::Failing),
         SendResult::Refused(answer) if is_final(answer.status) => (Next::Dead, Health::Unknown),
@@ -124,8 +135,8 @@ fn is_final(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
 }
 
-fn next_attempt(destination: &Destination, attempts: u32, retry_after: Option<Duration>, now: i64) -> Next {
-    let Some(wait) = destination.retry_schedule.wait(attempts) else { return Next::Dead };
+fn next_attempt(destination: &Destination, used_steps: u32, retry_after: Option<Duration>, now: i64) -> Next {
+    let Some(wait) = destination.retry_schedule.wait(used_steps) else { return Next::Dead };
     let wait = with_jitter(wait).max(retry_after.unwrap_or_default());
     Next::Retry(now + wait.as_millis() as i64)
 }

@@ -1,11 +1,12 @@
 //! The content of messages: parsed templates, filled with the values of a message.
 
 use super::destination_type::{Chat, Format};
-use super::email::MailAddresses;
+use super::mail::MailAddresses;
 use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
 use super::outgoing::OutgoingMessage;
 use super::request::OutgoingRequest;
 use super::thehive::{ALERT_STAYS, Alert};
+use super::thehive_memory::TheHiveMemory;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_incident::Operation;
 use hookmill_notify::bodies::{mattermost, slack, teams};
@@ -14,6 +15,7 @@ use hookmill_store::{DueDelivery, Message};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The content of messages, with parsed templates.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub(super) enum ContentKind {
     },
     Thehive {
         url: Url,
+        memory: Arc<TheHiveMemory>,
     },
     File {
         line: Option<Template>,
@@ -85,7 +88,10 @@ impl Content {
             ContentKind::Http { url, method, headers, content_type, body } => {
                 let values = values();
                 let (body, own_type) = match body {
-                    Some(template) => (template.render(&values).context("`body`")?.into_bytes(), JSON),
+                    Some(template) => match text_of(template, &values).context("`body`")? {
+                        Some(text) => (text.into_bytes(), JSON),
+                        None => return Ok(empty("body")),
+                    },
                     None if matches!(*method, Method::GET | Method::HEAD | Method::DELETE) => (Vec::new(), JSON),
                     None => raw_body(message, self.trigger, public_url)?,
                 };
@@ -96,7 +102,7 @@ impl Content {
             }
             ContentKind::Chat { url, chat, text } => {
                 let values = values();
-                let text = text.render(&values)?;
+                let Some(text) = text_of(text, &values)? else { return Ok(empty("template")) };
                 let body = match chat {
                     Chat::Slack => slack(&text),
                     Chat::Mattermost => mattermost(&text),
@@ -106,22 +112,23 @@ impl Content {
             }
             ContentKind::Email { addresses, subject, text } => {
                 let values = values();
-                let mail = addresses.mail(delivery.id, &subject.render(&values)?, text.render(&values)?)?;
-                OutgoingMessage::Mail(mail)
+                let Some(text) = text_of(text, &values)? else { return Ok(empty("template")) };
+                OutgoingMessage::Mail(addresses.mail(delivery.id, &subject.render(&values)?, text)?)
             }
-            ContentKind::Thehive { url } => match message {
+            ContentKind::Thehive { url, memory } => match message {
                 Message::Change(entry) => match entry.operation {
-                    Operation::Creation => OutgoingMessage::Alert(Alert::new(url, true, values())),
-                    Operation::Update => OutgoingMessage::Alert(Alert::new(url, false, values())),
+                    Operation::Creation => OutgoingMessage::Alert(Alert::new(url, memory, true, values())),
+                    Operation::Update => OutgoingMessage::Alert(Alert::new(url, memory, false, values())),
                     Operation::Delete => OutgoingMessage::Nothing(ALERT_STAYS.into()),
                 },
                 Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
-            ContentKind::File { line } => OutgoingMessage::Line(match line {
+            ContentKind::File { line: Some(template) } => match text_of(template, &values())? {
                 // Parsed and written again, because a template may have line breaks between its values.
-                Some(template) => serde_json::from_str::<Value>(&template.render(&values())?)?.to_string().into_bytes(),
-                None => raw_json(message, self.trigger, public_url)?,
-            }),
+                Some(text) => OutgoingMessage::Line(serde_json::from_str::<Value>(&text)?.to_string().into_bytes()),
+                None => empty("template"),
+            },
+            ContentKind::File { line: None } => OutgoingMessage::Line(raw_json(message, self.trigger, public_url)?),
         })
     }
 
@@ -135,6 +142,16 @@ impl Content {
         ensure!(fits, "the notification now has the trigger {}, which does not fit this message", self.trigger);
         Ok(())
     }
+}
+
+/// Returns the text of a template; `None` if its values and blocks leave nothing of it.
+fn text_of(template: &Template, values: &Value) -> Result<Option<String>> {
+    let text = template.render(values)?;
+    Ok(Some(text).filter(|text| !template.has_values() || !text.trim().is_empty()))
+}
+
+fn empty(key: &str) -> OutgoingMessage {
+    OutgoingMessage::Nothing(format!("nothing is sent, because `{key}` makes an empty text of this message"))
 }
 
 fn rendered_headers(

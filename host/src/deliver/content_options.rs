@@ -2,13 +2,15 @@
 
 use super::content::{Content, ContentKind};
 use super::destination_type::{Chat, Format};
-use super::email::MailAddresses;
+use super::mail::MailAddresses;
+use super::thehive_memory::TheHiveMemory;
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::is_reserved;
 use hookmill_notify::default_template;
 use hookmill_notify::{OutputContext, Template, Trigger, UrlTemplate};
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Method, Url};
+use std::sync::Arc;
 
 /// The configured content of a destination. Its templates are parsed for each trigger.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub enum ContentOptions {
     Thehive {
         /// The address of TheHive.
         url: Url,
+        /// The parts of alerts that this TheHive does not know.
+        memory: Arc<TheHiveMemory>,
     },
     /// A line of JSON.
     File,
@@ -101,9 +105,9 @@ impl ContentOptions {
                 };
                 ContentKind::Email { addresses: addresses.clone(), subject, text: text(OutputContext::Text)? }
             }
-            Self::Thehive { url } => {
+            Self::Thehive { url, memory } => {
                 ensure!(trigger.is_about_incidents(), "TheHive accepts only changes of incidents, not {trigger}");
-                ContentKind::Thehive { url: url.clone() }
+                ContentKind::Thehive { url: url.clone(), memory: memory.clone() }
             }
             Self::File => {
                 let line = step.template.as_ref();

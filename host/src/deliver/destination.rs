@@ -13,6 +13,11 @@ use std::time::Duration;
 
 /// The default number of concurrent attempts of one destination.
 pub const CONCURRENCY: usize = 8;
+/// The default number of concurrent connections to a mail server: many servers refuse more from one client.
+pub const MAIL_CONCURRENCY: usize = 2;
+/// The default time between two messages to a chat. Chats take one a second, and messages may be on their way for
+/// different times.
+pub const CHAT_INTERVAL: Duration = Duration::from_millis(1_050);
 /// The largest `concurrency` that can be configured.
 pub const CONCURRENCY_MAX: usize = 256;
 /// The default time of uninterrupted failures after which a destination is disabled.

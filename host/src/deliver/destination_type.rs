@@ -21,6 +21,13 @@ words!(
     }
 );
 
+impl DestinationType {
+    /// Returns whether the destination is a chat.
+    pub fn is_chat(self) -> bool {
+        matches!(self, Self::Slack | Self::Mattermost | Self::Teams)
+    }
+}
+
 /// A chat system.
 #[derive(Clone, Copy, Debug)]
 pub enum Chat {

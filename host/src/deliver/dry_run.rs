@@ -3,7 +3,7 @@
 use super::deliverer::Deliverer;
 use super::destination::Destination;
 use super::destination_type::DestinationType;
-use super::email::ShownMail;
+use super::mail::ShownMail;
 use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
 use super::request::{OutgoingRequest, ShownRequest};
@@ -35,7 +35,7 @@ pub struct DryRunStep {
 pub enum DryRunMessage {
     /// An HTTP request.
     Request(ShownRequest),
-    /// A change of an alert of a TheHive.
+    /// A change of an alert of TheHive.
     Alert(ShownAlert),
     /// A mail.
     Mail(ShownMail),
@@ -74,6 +74,7 @@ impl Deliverer {
             let delivery = DueDelivery {
                 id: self.context.store.new_id(),
                 attempts: 0,
+                asked_waits: 0,
                 message: Ok(message.clone()),
                 step: step_of,
             };
@@ -111,7 +112,7 @@ fn shown_request(kind: DestinationType, request: &OutgoingRequest) -> ShownReque
     let shown = request.shown();
     match kind {
         // The address of a chat's webhook is a secret: it allows to post there.
-        DestinationType::Slack | DestinationType::Mattermost | DestinationType::Teams => {
+        kind if kind.is_chat() => {
             ShownRequest { url: format!("{}/…", request.url.origin().ascii_serialization()), ..shown }
         }
         _ => shown,

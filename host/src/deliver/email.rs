@@ -1,31 +1,38 @@
 //! Sends mails over SMTP: only to permitted addresses, and over TLS unless that is switched off.
 
+use super::mail::{Mail, MailProgress};
 use super::send_result::SendResult;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hookmill_connection::{AddressGuard, CertificateFile, Code, Failure, read_authorities, sanitize};
-use lettre::message::Mailbox;
-use lettre::message::header::ContentType;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::transport::smtp::{self, AsyncSmtpTransportBuilder};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::Address;
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail as MailCommand, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
 const SUBMISSION_PORT: u16 = 587;
 const SUBMISSION_TLS_PORT: u16 = 465;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The mails whose progress is remembered between attempts; without it, recipients get a mail again.
+const PROGRESS_MAX: usize = 1_000;
 
 /// The options of a mail server.
 pub struct EmailOptions {
     /// `smtp://HOST[:PORT]`, or `smtps://` for a connection that starts with TLS.
     pub url: Url,
+    /// The name that the host gives itself; by default, the name of the machine.
+    pub hello: Option<String>,
     /// Whether `smtp://` requires STARTTLS before anything else is sent.
     pub starttls: bool,
     /// User name and password.
@@ -43,8 +50,11 @@ pub struct Email {
     guard: AddressGuard,
     host: String,
     port: u16,
+    hello: ClientId,
     tls: SmtpTls,
     credentials: Option<Credentials>,
+    /// The progress of mails that some of their recipients have not got yet.
+    progress: Mutex<BTreeMap<Uuid, MailProgress>>,
     /// Texts to redact in answers, because a server may repeat them.
     secrets: Vec<String>,
     timeout: Duration,
@@ -55,35 +65,6 @@ enum SmtpTls {
     Off,
     Implicit(TlsParameters),
     Starttls(TlsParameters),
-}
-
-/// Sender and recipients of mails.
-#[derive(Clone, Debug)]
-pub struct MailAddresses {
-    /// The sender.
-    pub from: Mailbox,
-    /// The recipients.
-    pub to: Vec<Mailbox>,
-}
-
-/// A mail that is ready to be sent.
-#[derive(Debug)]
-pub struct Mail {
-    message: Message,
-    shown: ShownMail,
-}
-
-/// A mail as shown in a dry run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShownMail {
-    /// The sender.
-    pub from: String,
-    /// The recipients.
-    pub to: Vec<String>,
-    /// The subject.
-    pub subject: String,
-    /// The text.
-    pub text: String,
 }
 
 impl EmailOptions {
@@ -123,6 +104,8 @@ impl EmailOptions {
             guard: self.guard,
             port: self.url.port().unwrap_or(default_port),
             host,
+            hello: self.hello.map_or_else(ClientId::default, ClientId::Domain),
+            progress: Mutex::default(),
             tls: match (is_tls, self.starttls) {
                 (true, _) => SmtpTls::Implicit(parameters),
                 (false, true) => SmtpTls::Starttls(parameters),
@@ -160,10 +143,8 @@ impl Email {
         };
         let mut failure = Failure::new(Code::Connect, "the name of the mail server has no address");
         for address in found {
-            let server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
-            let transport: AsyncSmtpTransport<Tokio1Executor> = self.set_up(server).build();
-            match transport.send(mail.message.clone()).await {
-                Ok(_) => return SendResult::Arrived(None),
+            match self.send_to(SocketAddr::new(address.ip(), self.port), &mail).await {
+                Ok(sent) => return sent,
                 // A permanent refusal would be the same at another address of the server.
                 Err(error) if error.is_permanent() && !is_about_password(&error) => {
                     return SendResult::Impossible(self.failure(&error));
@@ -175,6 +156,96 @@ impl Email {
         SendResult::Failed(failure)
     }
 
+    /// Sends a mail to the recipients that have not got it yet.
+    async fn send_to(&self, server: SocketAddr, mail: &Mail) -> Result<SendResult, smtp::Error> {
+        let mut connection = self.connect(server).await?;
+        let mut progress = self.lock_progress().remove(&mail.id).unwrap_or_default();
+        let sent = self.transfer(&mut connection, mail, &mut progress).await;
+        match &sent {
+            Ok(_) => drop(connection.quit().await),
+            Err(_) => connection.abort().await,
+        }
+        if !progress.delivered.is_empty() && matches!(sent, Err(_) | Ok(SendResult::Unfinished(_))) {
+            let mut mails = self.lock_progress();
+            mails.insert(mail.id, progress);
+            if mails.len() > PROGRESS_MAX {
+                mails.pop_first();
+            }
+        }
+        sent
+    }
+
+    async fn connect(&self, server: SocketAddr) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let implicit = match &self.tls {
+            SmtpTls::Implicit(parameters) => Some(parameters.clone()),
+            SmtpTls::Starttls(_) | SmtpTls::Off => None,
+        };
+        let timeout = Some(self.timeout);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(server, timeout, &self.hello, implicit, None).await?;
+        if let SmtpTls::Starttls(parameters) = &self.tls {
+            connection.starttls(parameters.clone(), &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Transfers a mail. A recipient that the server refuses does not keep it from the others.
+    async fn transfer(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mail: &Mail,
+        progress: &mut MailProgress,
+    ) -> Result<SendResult, smtp::Error> {
+        let (bytes, envelope) = (mail.message.formatted(), mail.message.envelope());
+        let server = connection.server_info();
+        let mut parameters = Vec::new();
+        let mut addresses = envelope.from().into_iter().chain(envelope.to());
+        let is_ascii = addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii());
+        if !is_ascii && server.supports_feature(Extension::SmtpUtfEight) {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !bytes.is_ascii() && server.supports_feature(Extension::EightBitMime) {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        connection.command(MailCommand::new(envelope.from().cloned(), parameters)).await?;
+        let (mut accepted, mut last_refusal) = (Vec::new(), None);
+        let mut waiting = Vec::new();
+        let recipients: Vec<&Address> = envelope.to().iter().filter(|to| !progress.is_done(to)).collect();
+        for to in recipients {
+            match connection.command(Rcpt::new(to.clone(), Vec::new())).await {
+                Ok(_) => accepted.push(to.clone()),
+                Err(error) if error.status().is_none() || is_about_password(&error) => return Err(error),
+                Err(error) => {
+                    let text = format!("{to}: {}", self.failure(&error).text);
+                    match error.is_permanent() {
+                        true => progress.refused.push((to.clone(), text)),
+                        false => waiting.push(text),
+                    }
+                    last_refusal = Some(error);
+                }
+            }
+        }
+        if accepted.is_empty() && progress.delivered.is_empty() {
+            // An address that is refused for now may be accepted later; otherwise nothing can change.
+            if let (Some(error), true) = (last_refusal, waiting.is_empty()) {
+                return Err(error);
+            }
+            return Ok(SendResult::Failed(Failure::new(Code::Status, waiting.join("; "))));
+        }
+        if !accepted.is_empty() {
+            connection.command(Data).await?;
+            connection.message(&bytes).await?;
+            progress.delivered.append(&mut accepted);
+        }
+        Ok(progress.result(&waiting))
+    }
+
+    fn lock_progress(&self) -> MutexGuard<'_, BTreeMap<Uuid, MailProgress>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn failure(&self, error: &smtp::Error) -> Failure {
         let Failure { code, text } = failure_of(error);
         Failure::new(
@@ -182,57 +253,12 @@ impl Email {
             sanitize(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),
         )
     }
-
-    fn set_up(&self, server: AsyncSmtpTransportBuilder) -> AsyncSmtpTransportBuilder {
-        let tls = match &self.tls {
-            SmtpTls::Off => Tls::None,
-            SmtpTls::Implicit(parameters) => Tls::Wrapper(parameters.clone()),
-            SmtpTls::Starttls(parameters) => Tls::Required(parameters.clone()),
-        };
-        let server = server.port(self.port).timeout(Some(self.timeout)).tls(tls);
-        match &self.credentials {
-            Some(credentials) => server.credentials(credentials.clone()),
-            None => server,
-        }
-    }
 }
 
 /// Shows no password.
 impl fmt::Debug for Email {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.debug_struct("Email").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
-    }
-}
-
-impl MailAddresses {
-    /// Creates a mail. Its `Message-ID` contains the delivery's id, so that a repeated mail can be recognized.
-    ///
-    /// # Errors
-    /// Returns an error if the mail cannot be composed.
-    pub(super) fn mail(&self, id: Uuid, subject: &str, text: String) -> Result<Mail> {
-        let domain = self.from.email.domain();
-        let mut mail = Message::builder()
-            .from(self.from.clone())
-            .subject(subject)
-            .message_id(Some(format!("<{id}@{domain}>")))
-            .header(ContentType::TEXT_PLAIN);
-        for to in &self.to {
-            mail = mail.to(to.clone());
-        }
-        let shown = ShownMail {
-            from: self.from.to_string(),
-            to: self.to.iter().map(ToString::to_string).collect(),
-            subject: subject.to_owned(),
-            text: text.clone(),
-        };
-        Ok(Mail { message: mail.body(text)?, shown })
-    }
-}
-
-impl Mail {
-    /// Returns the mail as shown in a dry run.
-    pub fn shown(&self) -> &ShownMail {
-        &self.shown
     }
 }
 

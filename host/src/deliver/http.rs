@@ -51,7 +51,8 @@ impl Http {
     pub fn with_secret_path(self) -> Self {
         let url = &self.url;
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        Self { secret_path: Some(path).filter(|path| path.len() > 1), ..self }
+        // A path of one letter would be found in any text.
+        Self { secret_path: Some(path).filter(|path| path.len() > 1 && url.path().len() > 1), ..self }
     }
 
     /// Returns the headers that only the channel sets.
@@ -68,7 +69,17 @@ impl Http {
     }
 
     /// Sends a request and returns the answer, with any status.
-    pub(super) async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
+    async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
+        self.request_document(id, request, 0).await.map(|(answer, _)| answer)
+    }
+
+    /// Sends a request and returns the answer with its body, up to a number of bytes.
+    pub(super) async fn request_document(
+        &self,
+        id: Uuid,
+        request: OutgoingRequest,
+        bytes_max: usize,
+    ) -> Result<(Answer, Vec<u8>), Failure> {
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
@@ -77,10 +88,13 @@ impl Http {
         headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);
         self.authentication.apply(&mut headers);
         let response = self.connection.send(method, url, headers, body).await?;
-        let mut answer = Answer::read(response, &self.authentication).await;
+        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max).await;
         if let Some(path) = &self.secret_path {
-            answer.text = answer.text.replace(path.as_str(), "/***");
+            let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");
+            answer.text = hide(&answer.text);
+            // Without its query, the path may still grant access.
+            answer.location = answer.location.map(|target| hide(&target));
         }
-        Ok(answer)
+        Ok((answer, body))
     }
 }

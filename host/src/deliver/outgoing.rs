@@ -1,6 +1,6 @@
 //! Messages that are ready to be sent.
 
-use super::email::Mail;
+use super::mail::Mail;
 use super::request::OutgoingRequest;
 use super::thehive::Alert;
 use anyhow::Error;

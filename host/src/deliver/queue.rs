@@ -79,7 +79,7 @@ impl Queue {
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
-            let seconds = until.saturating_duration_since(Instant::now()).as_secs();
+            let seconds = until.saturating_duration_since(Instant::now()).as_secs_f64().round();
             info!(destination = self.destination.name, "destination paused for {seconds} s");
         }
         state.is_gone |= result.is_gone;

@@ -3,6 +3,9 @@
 use hookmill_connection::{JITTER, RETRY_AFTER_MAX};
 use std::time::Duration;
 
+/// The largest jitter on a wait that the receiver asked for.
+pub(super) const ASKED_JITTER_MAX: Duration = Duration::from_secs(5);
+
 /// The waits between the attempts of one delivery; when they are used up, the delivery is dead.
 #[derive(Clone, Debug)]
 pub struct RetrySchedule(Vec<Duration>);
@@ -13,15 +16,16 @@ impl RetrySchedule {
         Self(waits)
     }
 
-    /// Returns the wait after an attempt, given the number of earlier attempts; `None` after the last attempt.
-    pub fn wait(&self, attempts: u32) -> Option<Duration> {
-        self.0.get(attempts as usize).copied()
+    /// Returns the wait after an attempt, given the number of steps that earlier attempts used up; `None` after the last
+    /// attempt.
+    pub fn wait(&self, used_steps: u32) -> Option<Duration> {
+        self.0.get(used_steps as usize).copied()
     }
 
     /// Returns the longest time after which an attempt follows another one.
     pub fn longest_wait(&self) -> Duration {
         let longest = self.0.iter().max().copied().unwrap_or_default();
-        longest.mul_f64(1.0 + JITTER).max(RETRY_AFTER_MAX)
+        longest.mul_f64(1.0 + JITTER).max(RETRY_AFTER_MAX + ASKED_JITTER_MAX)
     }
 }
 

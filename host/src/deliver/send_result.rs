@@ -1,13 +1,17 @@
 //! The result of sending one message.
 
 use hookmill_connection::{Answer, Failure};
-use hookmill_store::Attempt;
+use hookmill_store::{ASKED_TO_WAIT, Attempt};
 
 /// The result of sending one message.
 #[derive(Debug)]
 pub(super) enum SendResult {
     /// The receiver accepted the message; with its answer, if the channel has answers.
     Arrived(Option<Answer>),
+    /// The receiver accepted the message without some of its parts, which the text names.
+    Partial(Option<Answer>, String),
+    /// Some recipients have the message; another attempt is for the others only.
+    Unfinished(Failure),
     /// There is nothing to send, for this reason.
     Skipped(String),
     /// The receiver answered with a status other than success.
@@ -34,12 +38,19 @@ impl SendResult {
             Self::Arrived(Some(answer)) => {
                 Attempt { http_status: Some(answer.status.as_u16()), answer: Some(answer.text), ..attempt }
             }
+            Self::Partial(answer, text) => Attempt {
+                http_status: answer.as_ref().map(|answer| answer.status.as_u16()),
+                error: Some(text),
+                answer: answer.map(|answer| answer.text),
+                ..attempt
+            },
             Self::Skipped(reason) => Attempt { error: Some(reason), ..attempt },
             Self::Refused(answer) => {
-                let (code, error) = failed(Failure::status(answer.status, &answer.text));
+                let (code, error) = failed(answer.failure());
+                let code = answer.asked_wait().map(|_| ASKED_TO_WAIT).or(code);
                 Attempt { http_status: Some(answer.status.as_u16()), code, error, answer: Some(answer.text), ..attempt }
             }
-            Self::Failed(failure) | Self::Impossible(failure) => {
+            Self::Failed(failure) | Self::Unfinished(failure) | Self::Impossible(failure) => {
                 let (code, error) = failed(failure);
                 Attempt { code, error, ..attempt }
             }

@@ -1,26 +1,35 @@
 //! Creates and updates alerts in TheHive (API version 1).
 //!
-//! An incident is one alert, identified by type, source and source-ref. An alert or observable that exists already counts
-//! as created, so that a repeated delivery changes nothing.
+//! An incident is one alert, identified by type, source and source-ref. A part of an alert that TheHive refuses costs
+//! this part only: unknown types of observables become `other`, unknown techniques become tags, and what is refused for
+//! any other reason is added alone, or left out and named in the attempt.
 
 use super::http::Http;
 use super::request::OutgoingRequest;
 use super::send_result::SendResult;
+use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, is_invalid, learn};
+use super::thehive_memory::TheHiveMemory;
 use hookmill_connection::{Answer, Code, Failure};
-use hookmill_notify::bodies::{TheHiveUpdate, thehive_alert, thehive_update};
+use hookmill_notify::bodies::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The reason why the deletion of an incident sends nothing to TheHive.
 pub(super) const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
+/// After this many refusals that name an unknown part, an alert is created without parts.
+const REFUSALS_MAX: usize = 10;
+/// The part of an answer that is read: an alert's description has up to a million characters.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The creation or a change of the alert of one incident.
 #[derive(Debug)]
 pub(super) struct Alert {
     base: Url,
+    memory: Arc<TheHiveMemory>,
     is_new: bool,
     message: Value,
 }
@@ -45,104 +54,203 @@ pub enum ShownAlert {
 
 impl Alert {
     /// Creates the alert of a new or changed incident from the message about the incident.
-    pub fn new(base: &Url, is_new: bool, message: Value) -> Self {
-        Self { base: base.clone(), is_new, message }
+    pub fn new(base: &Url, memory: &Arc<TheHiveMemory>, is_new: bool, message: Value) -> Self {
+        Self { base: base.clone(), memory: memory.clone(), is_new, message }
     }
 
     /// Returns the change as shown in a dry run.
     pub fn shown(&self) -> ShownAlert {
+        let gaps = self.memory.gaps();
         if self.is_new {
-            return ShownAlert::Create { create: thehive_alert(&self.message) };
+            return ShownAlert::Create { create: thehive_alert(&self.message, &gaps) };
         }
-        let TheHiveUpdate { patch, observables } = thehive_update(&self.message);
+        let TheHiveUpdate { patch, observables } = thehive_update(&self.message, &gaps);
         ShownAlert::Update { update: patch, observables }
     }
 
     /// Applies the change.
     pub async fn send(&self, http: &Http, id: Uuid) -> SendResult {
-        if self.is_new { self.create(http, id).await } else { self.update(http, id).await }
+        let mut transfer = Transfer { alert: self, http, id, gaps: self.memory.gaps(), notes: Vec::new() };
+        let sent = if self.is_new { transfer.create().await } else { transfer.update().await };
+        match sent {
+            Ok(answer) if transfer.notes.is_empty() => SendResult::Arrived(answer),
+            Ok(answer) => SendResult::Partial(answer, transfer.notes.join("; ")),
+            Err(other) => other,
+        }
     }
+}
 
-    async fn create(&self, http: &Http, id: Uuid) -> SendResult {
-        match self.call(http, id, Method::POST, "alert", &thehive_alert(&self.message)).await {
-            Ok(answer) if exists_already(&answer) => SendResult::Arrived(Some(answer)),
-            Ok(answer) => answer.into(),
-            Err(failure) => SendResult::Failed(failure),
+/// The requests of one attempt.
+struct Transfer<'a> {
+    alert: &'a Alert,
+    http: &'a Http,
+    id: Uuid,
+    gaps: TheHiveGaps,
+    /// The parts that TheHive did not take as they are.
+    notes: Vec<String>,
+}
+
+/// The last answer of an attempt that succeeded, or the result of one that did not.
+type Sent = Result<Option<Answer>, SendResult>;
+
+impl Transfer<'_> {
+    async fn create(&mut self) -> Sent {
+        let mut refusals = 0;
+        loop {
+            let alert = thehive_alert(&self.alert.message, &self.gaps);
+            let (answer, _) = self.call(Method::POST, "alert", &alert).await?;
+            if answer.status.is_success() {
+                self.alert.memory.remember(&self.gaps);
+                if alert != thehive_alert(&self.alert.message, &TheHiveGaps::default()) {
+                    self.notes.push("TheHive does not know all types and techniques: they are `other` and tags".into());
+                }
+                return Ok(Some(answer));
+            }
+            refusals += 1;
+            if exists_already(&answer) {
+                // The text may be about a part of the alert, so only the alert itself proves that it is there.
+                if let Some(found) = self.find(&alert).await? {
+                    self.add_observables(&found.id, observables_of(&alert)).await?;
+                    return Ok(Some(answer));
+                }
+            } else if !is_about_content(&answer) {
+                return Err(SendResult::Refused(answer));
+            } else if refusals <= REFUSALS_MAX && learn(&answer, &alert, &mut self.gaps) {
+                continue;
+            } else if alert.get("procedures").is_some() {
+                // Not every refusal names what it is about.
+                self.gaps.techniques.extend(techniques_of(&alert));
+                continue;
+            }
+            return self.create_bare(alert, answer).await;
         }
     }
 
-    async fn update(&self, http: &Http, id: Uuid) -> SendResult {
-        match self.try_update(http, id).await {
-            Ok(Some(sent)) => sent,
-            // The incident is older than this destination, or the alert was deleted.
-            Ok(None) => self.create(http, id).await,
-            Err(failure) => SendResult::Failed(failure),
+    /// Creates an alert that was refused without its observables, and adds these one by one.
+    async fn create_bare(&mut self, mut alert: Value, refusal: Answer) -> Sent {
+        let observables = observables_of(&alert);
+        if observables.is_empty() {
+            return Err(SendResult::Refused(refusal));
         }
+        alert["observables"] = json!([]);
+        let (answer, document) = self.call(Method::POST, "alert", &alert).await?;
+        let created = if answer.status.is_success() { id_of(&document) } else { None };
+        let id = match created {
+            Some(id) => id,
+            None if answer.status.is_success() || exists_already(&answer) => match self.find(&alert).await? {
+                Some(found) => found.id,
+                None => return Err(SendResult::Refused(refusal)),
+            },
+            None => return Err(SendResult::Refused(answer)),
+        };
+        self.notes
+            .push(format!("created without observables, which were added alone, because {}", refusal.failure().text));
+        self.add_observables(&id, observables).await?;
+        Ok(Some(answer))
     }
 
-    async fn try_update(&self, http: &Http, id: Uuid) -> Result<Option<SendResult>, Failure> {
-        let (alert, update) = (thehive_alert(&self.message), thehive_update(&self.message));
-        if update.patch.is_empty() && update.observables.is_empty() {
-            return Ok(Some(SendResult::Skipped("no field of the alert changed".into())));
+    async fn update(&mut self) -> Sent {
+        let alert = thehive_alert(&self.alert.message, &self.gaps);
+        let TheHiveUpdate { mut patch, observables } = thehive_update(&self.alert.message, &self.gaps);
+        if patch.is_empty() && observables.is_empty() {
+            return Err(SendResult::Skipped("no field of the alert changed".into()));
         }
+        // Without an alert, the incident is older than this destination, or the alert was deleted.
+        let Some(found) = self.find(&alert).await? else { return self.create().await };
+        if let Some(tags) = patch.remove("tags") {
+            patch.extend(found.united_tags(&tags).map(|tags| ("tags".to_owned(), json!(tags))));
+        }
+        let changed = self.change(&found.id, patch).await;
+        let added = self.add_observables(&found.id, observables).await;
+        changed.and_then(|last| added.map(|()| last))
+    }
+
+    /// Changes fields of an alert. If TheHive refuses one of several, the others are changed without it.
+    async fn change(&mut self, alert: &str, patch: Map<String, Value>) -> Sent {
+        if patch.is_empty() {
+            return Ok(None);
+        }
+        let path = format!("alert/{alert}");
+        let (answer, _) = self.call(Method::PATCH, &path, &Value::Object(patch.clone())).await?;
+        if answer.status.is_success() {
+            return Ok(Some(answer));
+        }
+        if !is_invalid(&answer) || patch.len() == 1 {
+            return Err(SendResult::Refused(answer));
+        }
+        let (mut last, mut refused) = (None, Vec::new());
+        for (name, value) in patch {
+            let (answer, _) = self.call(Method::PATCH, &path, &json!({&*name: value})).await?;
+            match answer.status.is_success() {
+                true => last = Some(answer),
+                false if is_invalid(&answer) => refused.push(format!("{name}: {}", answer.failure().text)),
+                false => return Err(SendResult::Refused(answer)),
+            }
+        }
+        if last.is_none() {
+            return Err(SendResult::Refused(answer));
+        }
+        self.notes.append(&mut refused);
+        Ok(last)
+    }
+
+    /// Adds observables one by one. Those that TheHive refuses for good are named.
+    async fn add_observables(&mut self, alert: &str, observables: Vec<Value>) -> Result<(), SendResult> {
+        let path = format!("alert/{alert}/observable");
+        for mut observable in observables {
+            let (mut answer, _) = self.call(Method::POST, &path, &observable).await?;
+            let whole = json!({"observables": [observable]});
+            if is_about_content(&answer) && !exists_already(&answer) && learn(&answer, &whole, &mut self.gaps) {
+                let data_type = observable["dataType"].take();
+                observable["dataType"] = json!("other");
+                observable["tags"].as_array_mut().into_iter().for_each(|tags| tags.push(data_type.clone()));
+                answer = self.call(Method::POST, &path, &observable).await?.0;
+                if answer.status.is_success() {
+                    self.alert.memory.remember(&self.gaps);
+                }
+            }
+            if answer.status.is_success() || exists_already(&answer) {
+                continue;
+            }
+            if !is_about_content(&answer) {
+                return Err(SendResult::Refused(answer));
+            }
+            let (data_type, data) = (&observable["dataType"], &observable["data"]);
+            self.notes.push(format!("observable {data_type} {data}: {}", answer.failure().text));
+        }
+        Ok(())
+    }
+
+    /// Returns the alert in TheHive that has the type, source and source-ref of this one.
+    async fn find(&self, alert: &Value) -> Result<Option<FoundAlert>, SendResult> {
         let same = ["type", "source", "sourceRef"].map(|name| json!({"_eq": {"_field": name, "_value": alert[name]}}));
         let query = json!({"query": [
             {"_name": "listAlert"},
             {"_name": "filter", "_and": same},
             {"_name": "page", "from": 0, "to": 1},
         ]});
-        let found = self.call(http, id, Method::POST, "query", &query).await?;
-        if !found.status.is_success() {
-            return Ok(Some(SendResult::Refused(found)));
+        let (answer, document) = self.call(Method::POST, "query", &query).await?;
+        if !answer.status.is_success() {
+            return Err(SendResult::Refused(answer));
         }
-        let Some(alert_id) = id_of_first(&found) else {
-            return match found.text.trim() {
-                "[]" => Ok(None),
-                _ => Err(Failure::new(Code::Request, "TheHive's answer to a query is not a list of alerts")),
-            };
-        };
-        let path = format!("alert/{alert_id}");
-        let mut last = None;
-        if !update.patch.is_empty() {
-            let answer = self.call(http, id, Method::PATCH, &path, &Value::Object(update.patch)).await?;
-            if !answer.status.is_success() {
-                return Ok(Some(SendResult::Refused(answer)));
-            }
-            last = Some(answer);
-        }
-        for observable in &update.observables {
-            let answer = self.call(http, id, Method::POST, &format!("{path}/observable"), observable).await?;
-            if !answer.status.is_success() && !exists_already(&answer) {
-                return Ok(Some(SendResult::Refused(answer)));
-            }
-            last = Some(answer);
-        }
-        Ok(Some(SendResult::Arrived(last)))
+        FoundAlert::first_of(&document).map_err(|text| SendResult::Failed(Failure::new(Code::Answer, text)))
     }
 
-    async fn call(&self, http: &Http, id: Uuid, method: Method, path: &str, body: &Value) -> Result<Answer, Failure> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}/api/v1/{path}", self.base.path().trim_end_matches('/')));
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<(Answer, Vec<u8>), SendResult> {
+        let base = &self.alert.base;
+        let mut url = base.clone();
+        url.set_path(&format!("{}/api/v1/{path}", base.path().trim_end_matches('/')));
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        http.request(id, OutgoingRequest { method, url, headers, body: body.to_string().into_bytes() }).await
+        let request = OutgoingRequest { method, url, headers, body: body.to_string().into_bytes() };
+        self.http.request_document(self.id, request, ANSWER_BYTES_MAX).await.map_err(SendResult::Failed)
     }
 }
 
-/// Returns whether an answer refuses a duplicate: TheHive 4 answers 400, TheHive 5 may answer 409.
-fn exists_already(answer: &Answer) -> bool {
-    matches!(answer.status.as_u16(), 400 | 409) && answer.text.to_lowercase().contains("already exist")
+fn observables_of(alert: &Value) -> Vec<Value> {
+    alert["observables"].as_array().cloned().unwrap_or_default()
 }
 
-/// Returns `_id` of the first alert of a list. Only the beginning of an answer is kept, so the list may be cut off and is
-/// then searched as text.
-fn id_of_first(answer: &Answer) -> Option<String> {
-    let list: Option<Value> = serde_json::from_str(&answer.text).ok();
-    let id = match &list {
-        Some(list) => list[0]["_id"].as_str().map(str::to_owned),
-        None => answer.text.split_once("\"_id\"").and_then(|(_, rest)| {
-            let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-            value.split_once('"').map(|(id, _)| id.to_owned())
-        }),
-    };
-    id.filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"~_-".contains(&byte)))
+fn techniques_of(alert: &Value) -> impl Iterator<Item = String> {
+    let procedures = alert["procedures"].as_array().into_iter().flatten();
+    procedures.filter_map(|procedure| procedure["patternId"].as_str()).map(str::to_owned)
 }

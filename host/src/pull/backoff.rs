@@ -1,5 +1,6 @@
 //! The waiting times between attempts to read a source.
 
+use super::read_error::ReadError;
 use hookmill_connection::with_jitter;
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ impl Backoff {
         self.first = server_wait.map_or(self.first, |wait| wait.clamp(SERVER_WAIT_MIN, SERVER_WAIT_MAX));
     }
 
+    /// Returns how long to wait after an error. A busy server's own wait is no failure.
+    pub fn after(&mut self, error: &ReadError) -> Duration {
+        let asked = error.asked_wait.map(with_jitter);
+        asked.unwrap_or_else(|| self.next().max(error.retry_after.unwrap_or_default()))
+    }
+
     /// Counts a failure and returns the pause after it.
     pub fn next(&mut self) -> Duration {
         let wait = self.first.saturating_mul(2_u32.saturating_pow(self.failures)).min(WAIT_MAX);
@@ -44,6 +51,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hookmill_connection::{Code, Failure};
 
     #[test]
     fn waits_grow_up_to_a_limit() {
@@ -55,5 +63,12 @@ mod tests {
         backoff.succeed(Some(Duration::from_secs(3)));
         backoff.succeed(None);
         assert_eq!(seconds(&mut backoff), 3);
+        let asked = |wait: u64| ReadError {
+            failure: Failure::new(Code::Status, "busy"),
+            retry_after: Some(Duration::from_secs(wait)),
+            asked_wait: Some(Duration::from_secs(wait)),
+        };
+        assert_eq!([1, 1, 7].map(|wait| backoff.after(&asked(wait)).as_secs()), [1, 1, 7]);
+        assert_eq!(backoff.failures(), 1);
     }
 }

@@ -103,15 +103,9 @@ impl Endpoint {
         if response.status().is_success() {
             return Ok(response);
         }
-        let Answer { status, retry_after, text } = Answer::read(response, &self.authentication).await;
-        let failure = match status {
-            status if status.is_redirection() => Failure::new(
-                Code::Status,
-                format!("the server answered {status}: redirects are not followed; set `url` to their target"),
-            ),
-            status => Failure::status(status, &text),
-        };
-        Err(ReadError { failure, retry_after })
+        let answer = Answer::read(response, &self.authentication).await;
+        let (retry_after, asked_wait) = (answer.retry_after, answer.asked_wait());
+        Err(ReadError { failure: answer.failure(), retry_after, asked_wait })
     }
 
     /// Returns the next bytes of an answer; `None` at its end.

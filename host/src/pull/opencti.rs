@@ -125,7 +125,10 @@ impl OpenctiStream {
             (HeaderName::from_static("with-inferences"), flag(self.with_inferences)),
         ]);
         let response = endpoint.send(request).await?;
-        let is_stream = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+        let media_type = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::to_vec);
+        let is_stream = |value: &HeaderValue| {
+            media_type(value).is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+        };
         if !response.headers().get(CONTENT_TYPE).is_some_and(is_stream) {
             let text = "the answer of the server is not an event stream; set `url` to the address of the platform, without /stream";
             return Err(Failure::new(Code::Answer, text).into());

@@ -1,12 +1,14 @@
 //! Finds the items of an answer. Items stay raw text, so that numbers keep their digits.
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::str::FromStr;
 
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The most items in one answer.
 const ITEMS_MAX: usize = 10_000;
 
@@ -21,6 +23,7 @@ impl Pointer {
     /// # Errors
     /// Returns an error if the document is not JSON.
     pub fn find<'j>(&self, document: &'j [u8]) -> Result<Option<&'j RawValue>> {
+        let document = document.strip_prefix(BOM).unwrap_or(document);
         let mut value: &RawValue = serde_json::from_slice(document).context("not JSON")?;
         for name in &self.0 {
             let is_inner = value.get().starts_with(['{', '[']);
@@ -67,8 +70,8 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(name) = members.next_key::<String>()? {
-            match name == self.0 {
+        while let Some(Name(name)) = members.next_key()? {
+            match name == self.0.as_bytes() {
                 true => found = Some(members.next_value()?),
                 false => drop(members.next_value::<IgnoredAny>()?),
             }
@@ -86,6 +89,29 @@ impl<'de> Visitor<'de> for Member<'_> {
             position += 1;
         }
         Ok(found)
+    }
+}
+
+/// The name of a member, which may have characters that were cut in half.
+struct Name(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Name, E> {
+        Ok(Name(name.to_vec()))
     }
 }
 
@@ -174,6 +200,10 @@ mod tests {
             ("/a~1b/m~0n", r#"{"a\/b":{"m~n":[3]}}"#, Some(&["3"])),
             ("/data/works/edges", r#"{"data":{"works":null}}"#, None),
             ("/data/works/edges", r#"{"data":null,"errors":[]}"#, None),
+            ("/data", "\u{feff}{\"data\":[1]}", Some(&["1"])),
+            ("/data", r#"{"data":[{"a":"\ud83d"}]}"#, Some(&[r#"{"a":"\ud83d"}"#])),
+            ("/data", r#"{"\ud83d":0,"data":[1]}"#, Some(&["1"])),
+            ("/data", r#"{"data":[1],"data":[2]}"#, Some(&["2"])),
             ("/data", r#"{"data":"text"}"#, None),
             ("/data/edges", "{\"data\":{\"edges\":[", None),
             ("/data", "<html>", None),

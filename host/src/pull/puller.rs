@@ -119,7 +119,7 @@ impl Puller {
                 }
             };
             let wait = read.unwrap_or_else(|error| {
-                let wait = backoff.next().max(error.retry_after.unwrap_or_default());
+                let wait = backoff.after(&error);
                 self.intake.record_error(&source, &error, wait);
                 wait
             });

@@ -50,11 +50,12 @@ async fn read_page(
     let mut backoff = Backoff::new();
     loop {
         match run.page(request.clone()).await {
-            // A long `Retry-After` ends the poll.
+            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries.
             Err(error)
-                if backoff.failures() < poll.retries && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
+                if (error.asked_wait.is_some() || backoff.failures() < poll.retries)
+                    && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
             {
-                let wait = backoff.next().max(error.retry_after.unwrap_or_default());
+                let wait = backoff.after(&error);
                 intake.record_error(source, &error, wait);
                 tokio::time::sleep(wait).await;
             }

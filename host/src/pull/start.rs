@@ -1,9 +1,10 @@
 //! The position where reading a source starts.
 
+use hookmill_incident::timestamp;
 use hookmill_store::Cursor;
 use jiff::Timestamp;
 
-/// Smaller counts of milliseconds (before 1973) are refused as typing errors.
+/// Earlier times (before 1973) are refused as typing errors.
 const START_MS_MIN: i64 = 100_000_000_000;
 
 /// The position where a source is read from for the first time, and again when this setting changes.
@@ -16,8 +17,8 @@ pub struct Start {
 }
 
 impl Start {
-    /// Parses `now`, `0` for everything, RFC 3339 or milliseconds since the Unix epoch; for a stream also one of its
-    /// ids. `description` identifies the stream or query, so that another stream or query starts from the beginning.
+    /// Parses `now`, `0` for everything, RFC 3339 or a count since the Unix epoch; for a stream also one of its ids.
+    /// `description` identifies the stream or query, so that another stream or query starts from the beginning.
     ///
     /// # Errors
     /// Returns an error that lists the accepted forms.
@@ -27,13 +28,16 @@ impl Start {
             _ if text == "now" => None,
             Some((ms, number)) if is_stream && digits(ms).is_some() => digits(ms).zip(number.parse().ok()),
             _ => {
-                let time = || text.parse().ok().map(Timestamp::as_millisecond);
-                digits(text).or_else(time).map(|ms| (ms, 0))
+                let is_count = text != "0" && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                let time = timestamp::parse(text).ok().map(Timestamp::as_millisecond);
+                time.filter(|ms| !is_count || *ms >= START_MS_MIN).map(|ms| (ms, 0))
             }
         };
         if at.is_none() && text != "now" {
             let id = if is_stream { ", an id of the stream such as 1711633413527-0" } else { "" };
-            return Err(format!("`{text}` is not `now`, 0, a time such as 2026-01-31T08:00:00Z{id} or a number of ms"));
+            return Err(format!(
+                "`{text}` is not `now`, 0, a time such as 2026-01-31T08:00:00Z{id} or a number of s or ms since 1970"
+            ));
         }
         Ok(Self { text: format!("{description} {text}"), at, is_stream })
     }
@@ -68,6 +72,8 @@ mod tests {
             ("2024-03-28T13:43:33.527Z", false, Some("1711633413527")),
             ("1711633413527-5", true, Some("1711633413527-5")),
             ("1711633413527", false, Some("1711633413527")),
+            ("1711633413", false, Some("1711633413000")),
+            ("1711633413.527", false, Some("1711633413527")),
             ("1711633413527-5", false, None),
             ("2024-03", true, None),
             ("2024", false, None),

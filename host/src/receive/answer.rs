@@ -69,7 +69,7 @@ pub struct UnmappableError {
 
 impl Unmappable {
     pub(super) fn new(state: EventState, duplicate: bool) -> Self {
-        let message = state.message.unwrap_or_default();
+        let message = for_sender(state.message.as_deref()).unwrap_or_default();
         Self {
             error: UnmappableError { code: "unmappable_payload".to_owned(), message, event_id: state.id },
             duplicate,
@@ -95,8 +95,14 @@ impl Accepted {
             incident_number: first.map(|incident| incident.number.clone()),
             incidents: state.incidents,
             queue_id: (status == AcceptedStatus::Queued).then_some(state.id),
-            message: state.message,
+            message: for_sender(state.message.as_deref()),
             duplicate,
         }
     }
+}
+
+/// Returns the part of an event's message that its sender gets: the first line. Further lines name the plugins that
+/// were called.
+fn for_sender(message: Option<&str>) -> Option<String> {
+    message.and_then(|message| message.lines().next()).map(str::to_owned)
 }

@@ -1,7 +1,8 @@
 //! Compiled plugins, kept in the data folder so that a restart does not compile them again.
 //!
 //! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged
-//! entry counts as missing.
+//! entry counts as missing. A file that was too much for the compiler has an entry with the reason instead, so that a
+//! restart does not compile it again.
 
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
@@ -11,6 +12,9 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The end of the name of an entry that has the reason why a file is not compiled.
+const TOO_MUCH: &str = ".refused";
 
 /// The cache of one data folder.
 #[derive(Debug)]
@@ -30,6 +34,35 @@ impl CompiledCache {
         Ok(Self { folder, store })
     }
 
+    /// Removes the entries of plugins that are not kept.
+    pub fn keep_only(&self, is_kept: impl Fn(&str) -> bool) {
+        self.remove(|_, plugin| !is_kept(plugin));
+    }
+
+    /// Removes the entries about files of a plugin that were too much for the compiler.
+    pub fn forget_too_much(&self, plugin: &str) {
+        self.remove(|entry, of| of == plugin && entry.ends_with(TOO_MUCH));
+    }
+
+    /// Removes the entries that a condition selects by name and plugin. An entry without a file counts as missing, so
+    /// that its row in the database does no harm.
+    fn remove(&self, is_selected: impl Fn(&str, &str) -> bool) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if plugin_of(&name).is_some_and(|plugin| is_selected(&name, plugin)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Returns the content of an entry that is as it was written.
+    fn read(&self, entry: &str) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.folder.join(entry)).ok()?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let known = self.store.compiled_digest(entry).ok()??;
+        (known == digest).then_some(bytes)
+    }
+
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
         replace_file(&self.folder, &self.folder.join(entry), bytes)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
@@ -43,11 +76,7 @@ impl CompiledCache {
 
 impl CompiledCode for CompiledCache {
     fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
-        let entry = entry_name(plugin, sha256, compatibility);
-        let bytes = fs::read(self.folder.join(&entry)).ok()?;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        let known = self.store.compiled_digest(&entry).ok()??;
-        (known == digest).then_some(bytes)
+        self.read(&entry_name(plugin, sha256, compatibility))
     }
 
     /// Stores the compiled code, and removes the entries of older versions of the plugin.
@@ -60,9 +89,26 @@ impl CompiledCode for CompiledCache {
             );
         }
     }
+
+    fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String> {
+        String::from_utf8(self.read(&(entry_name(plugin, sha256, compatibility) + TOO_MUCH))?).ok()
+    }
+
+    fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str) {
+        let entry = entry_name(plugin, sha256, compatibility) + TOO_MUCH;
+        if let Err(error) = self.write(plugin, &entry, reason.as_bytes()) {
+            tracing::warn!(plugin, "the next start compiles the file again: {error:#}");
+        }
+    }
 }
 
 /// Returns the name of an entry, which differs by plugin, version and the engine that compiled it.
 fn entry_name(plugin: &str, sha256: &str, compatibility: u64) -> String {
     format!("{plugin}-{sha256}-{compatibility:016x}")
+}
+
+/// Returns the plugin of an entry.
+fn plugin_of(entry: &str) -> Option<&str> {
+    let mut parts = entry.rsplitn(3, '-');
+    parts.nth(2)
 }

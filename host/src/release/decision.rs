@@ -143,6 +143,9 @@ impl Releases {
         let known = self.store.plugin_versions(name.to_owned()).await.map_err(postponed)?;
         let former = known.iter().find(|row| row.live_since.is_some());
         let file = KeptFile { bytes, signature: self.options.trust.signature(path) };
+        if is_promoted {
+            self.cache.forget_too_much(name);
+        }
         let plugin = match self.load(name, &file).await {
             Ok(plugin) => Arc::new(plugin),
             Err(error) if former.is_none() => return Err(error.into()),
@@ -249,17 +252,23 @@ impl Releases {
         Ok(Decision::Live { plugin, objection: Some(objection) })
     }
 
-    /// Returns the proof of a file as if the file were put into the plugins folder.
+    /// Returns the proof of a file as if the file were put into the plugins folder, with this signature beside it.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be loaded or is not a mapper, or the proof fails.
-    pub async fn diff(&self, name: &str, bytes: Vec<u8>) -> Result<Report> {
+    /// Returns an error if the file may not be loaded, cannot be loaded or is not a mapper, or the proof fails.
+    pub async fn diff(&self, name: &str, bytes: Vec<u8>, signature: Option<&str>) -> Result<Report> {
+        self.options.trust.check(name, signature, &bytes)?;
         let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
         if plugin.kind() != Kind::Mapper {
             bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
         }
         let live = self.loaded.plugins().get(name).cloned();
         self.prover.prove(live.as_ref(), &Arc::new(plugin)).await
+    }
+
+    /// Removes the compiled code of plugins that are not kept.
+    pub fn keep_compiled(&self, is_kept: impl Fn(&str) -> bool) {
+        self.cache.keep_only(is_kept);
     }
 
     /// Has the task that owns the plugins folder carry out a command, and returns the version that is live afterwards.

@@ -7,27 +7,29 @@
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::decision::{Decision, DecisionError, Releases};
-use super::plugin_files::{FileStamp, LoadEnd, PluginFiles, read_plugin};
+use super::plugin_files::{Content, LoadEnd, NotTaken, PluginFiles, ToLoad, read_plugin};
 use crate::folder_watcher::{FolderWatcher, changed};
 use crate::loaded::{Loaded, PluginStates, Plugins};
 use crate::metrics::Metrics;
 use anyhow::{Result, anyhow};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::Plugin;
-use hookmill_store::private_files::refuse_writable_by_others;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// The time between two looks at the folder while a file is not settled.
 const LOOK_EVERY_UNSETTLED: Duration = Duration::from_millis(25);
 /// The time between two looks at the folder otherwise.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The number of files that are loaded at once. Each is in memory while it is loaded.
+const LOADS_AT_ONCE: usize = 4;
 
 /// A plugin file that was refused.
 #[derive(Debug)]
@@ -41,8 +43,17 @@ pub struct PluginRefusal {
 }
 
 type Reply = oneshot::Sender<Result<PluginVersion, CommandError>>;
-/// The result of loading a file; `None` if the file changed while it was read.
-type LoadResult = Result<Option<Decision>, DecisionError>;
+type LoadResult = Result<Loading, DecisionError>;
+
+/// The result of loading a file.
+enum Loading {
+    /// There is a decision on the file.
+    Decided(Decision),
+    /// The file changed while it was read.
+    FileChanged,
+    /// The file is cut off and may become whole.
+    CutOff,
+}
 
 /// The task that owns the plugins folder.
 #[derive(Debug)]
@@ -56,6 +67,9 @@ pub struct PluginDir {
     replies: BTreeMap<String, Reply>,
     refusals: mpsc::Sender<PluginRefusal>,
     loading: JoinSet<(String, LoadResult)>,
+    loads: Arc<Semaphore>,
+    /// The entries of the folder that are not taken, with the reasons.
+    not_taken: NotTaken,
     /// The last problem with the folder that was logged.
     logged_problem: Option<String>,
 }
@@ -75,7 +89,7 @@ impl PluginDir {
     ) -> Result<Self> {
         let folder = files.folder();
         if folder.exists() {
-            refuse_writable_by_others(folder)?;
+            files.check_folder()?;
         } else {
             warn!("the plugins folder {} does not exist yet; events wait until it does", folder.display());
         }
@@ -88,6 +102,8 @@ impl PluginDir {
             replies: BTreeMap::new(),
             refusals,
             loading: JoinSet::new(),
+            loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
+            not_taken: NotTaken::new(),
             logged_problem: None,
         })
     }
@@ -105,11 +121,10 @@ impl PluginDir {
                 self.log_problem(format!("cannot watch {}: {error}", self.files.folder().display()));
             }
             self.look();
-            let is_settled = self.files.is_settled();
-            if is_settled && !self.loaded.is_settled() {
-                self.loaded.settle();
+            if !self.loaded.is_settled() && self.files.is_settled() {
+                self.settle();
             }
-            let pause = if is_settled { LOOK_EVERY } else { LOOK_EVERY_UNSETTLED };
+            let pause = if self.files.is_changing() { LOOK_EVERY_UNSETTLED } else { LOOK_EVERY };
             tokio::select! {
                 Some(Ok((name, result))) = self.loading.join_next() => self.finish(&name, result),
                 Some(request) = self.commands.recv() => self.begin_command(request),
@@ -119,11 +134,23 @@ impl PluginDir {
         }
     }
 
+    /// Records that every file that was there at the start has been loaded or refused.
+    fn settle(&self) {
+        self.loaded.settle();
+        // A folder without plugins may be one that is not mounted yet.
+        if !self.files.is_empty() {
+            self.releases.keep_compiled(|name| self.files.contains(name));
+        }
+    }
+
     fn look(&mut self) {
         match self.files.look() {
             Ok(changes) => {
-                changes.to_load.into_iter().for_each(|(name, stamp)| self.load(name, stamp));
+                changes.to_load.into_iter().for_each(|(name, file)| self.load(name, file));
                 changes.removed.iter().for_each(|name| self.unload(name));
+                if let Some(not_taken) = changes.not_taken {
+                    self.publish_not_taken(not_taken);
+                }
             }
             Err(error) => self.log_problem(format!("cannot look into the plugins folder: {error:#}")),
         }
@@ -137,30 +164,25 @@ impl PluginDir {
         }
     }
 
-    fn load(&mut self, name: String, stamp: FileStamp) {
-        let (path, releases) = (self.files.path(&name), self.releases.clone());
+    fn load(&mut self, name: String, file: ToLoad) {
+        let (path, releases, loads) = (self.files.path(&name), self.releases.clone(), self.loads.clone());
         self.spawn(name.clone(), async move {
-            match read_plugin(&path, stamp).await? {
-                Some(bytes) => releases.decide(&name, &path, bytes, false).await.map(Some),
-                None => Ok(None),
-            }
+            let _turn = loads.acquire().await;
+            load_file(&releases, &name, &path, file, false).await
         });
     }
 
     fn begin_command(&mut self, CommandRequest { name, command, reply }: CommandRequest) {
-        let stamp = match self.files.begin_command(&name) {
-            Ok(stamp) => stamp,
+        let file = match self.files.begin_command(&name) {
+            Ok(file) => file,
             Err(error) => return drop(reply.send(Err(error))),
         };
         self.replies.insert(name.clone(), reply);
         let (path, releases) = (self.files.path(&name), self.releases.clone());
         self.spawn(name.clone(), async move {
-            if command == VersionCommand::Rollback {
-                return Ok(Some(releases.roll_back(&name).await?));
-            }
-            match read_plugin(&path, stamp).await? {
-                Some(bytes) => releases.decide(&name, &path, bytes, true).await.map(Some),
-                None => Ok(None),
+            match command {
+                VersionCommand::Rollback => Ok(Loading::Decided(releases.roll_back(&name).await?)),
+                VersionCommand::Promote => load_file(&releases, &name, &path, file, true).await,
             }
         });
     }
@@ -177,18 +199,22 @@ impl PluginDir {
     /// Publishes the result of loading a file, then answers the command that asked for it.
     fn finish(&mut self, name: &str, result: LoadResult) {
         let answer = match &result {
-            Ok(Some(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
-            Ok(Some(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
-            Ok(None) => Err(CommandError::FileChanging),
+            Ok(Loading::Decided(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
+            Ok(Loading::Decided(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
+            Ok(Loading::FileChanged | Loading::CutOff) => Err(CommandError::FileChanging),
             Err(error) => Err(CommandError::Refused(format!("{error:#}"))),
         };
         match result {
-            Ok(None) => self.files.end_loading(name, LoadEnd::FileChanged),
-            Ok(Some(Decision::Live { plugin, objection })) => {
+            Ok(Loading::FileChanged) => self.files.end_loading(name, LoadEnd::FileChanged),
+            Ok(Loading::CutOff) => {
+                self.files.end_loading(name, LoadEnd::CutOff);
+                debug!(plugin = name, "the file is cut off; perhaps its upload has not ended");
+            }
+            Ok(Loading::Decided(Decision::Live { plugin, objection })) => {
                 self.files.end_loading(name, LoadEnd::Decided);
                 self.go_live(name, plugin, objection);
             }
-            Ok(Some(Decision::Unchanged { objection })) => {
+            Ok(Loading::Decided(Decision::Unchanged { objection })) => {
                 self.files.end_loading(name, LoadEnd::Decided);
                 self.refuse(name, objection);
             }
@@ -250,7 +276,26 @@ impl PluginDir {
             info!(plugin = name, "plugin removed: its file is gone");
             self.metrics.reload(name, "removed");
         }
+        self.releases.keep_compiled(|other| other != name);
         self.publish(plugins, states);
+    }
+
+    /// Publishes the entries of the folder that are not taken, in the place of those that were not taken before.
+    fn publish_not_taken(&mut self, not_taken: NotTaken) {
+        let mut states = PluginStates::clone(&self.loaded.states());
+        for (name, reason) in &not_taken {
+            if self.not_taken.get(name) != Some(reason) {
+                warn!(plugin = name, "an entry of the plugins folder is not taken: {reason}");
+            }
+            states.entry(name.clone()).or_default().error = Some(reason.clone());
+        }
+        for name in self.not_taken.keys().filter(|name| !not_taken.contains_key(*name)) {
+            if !self.loaded.plugins().contains_key(name) {
+                states.remove(name);
+            }
+        }
+        self.not_taken = not_taken;
+        self.loaded.publish_states(states);
     }
 
     fn publish(&self, plugins: Plugins, states: PluginStates) {
@@ -260,5 +305,14 @@ impl PluginDir {
         });
         self.metrics.set_plugins(info);
         self.loaded.publish(plugins, states);
+    }
+}
+
+/// Reads a file and decides on it.
+async fn load_file(releases: &Releases, name: &str, path: &Path, file: ToLoad, is_promoted: bool) -> LoadResult {
+    match read_plugin(path, file).await? {
+        Content::Whole(bytes) => releases.decide(name, path, bytes, is_promoted).await.map(Loading::Decided),
+        Content::Changed => Ok(Loading::FileChanged),
+        Content::CutOff => Ok(Loading::CutOff),
     }
 }

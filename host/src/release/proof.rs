@@ -4,19 +4,20 @@
 //! Only the report is stored. The payloads are mapped one after the other, each by both versions, so that a proof takes
 //! little processor time from incoming payloads.
 
+use super::samples::Sample;
+use super::trust::Trust;
 use crate::field_changes::{field_changes, short};
 use crate::map;
-use crate::payload_file::{PayloadFile, is_payload};
+use crate::payload_file::PayloadFile;
 use crate::source::{PluginChoice, Source};
 use crate::sources::Sources;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use hookmill_sandbox::Plugin;
 use hookmill_store::{Difference, Differences, LeaseName, Leases, Report, Store};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -25,10 +26,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 use uuid::Uuid;
 
-/// The number of samples of a plugin that are used.
-const SAMPLES_MAX: usize = 1000;
-/// Larger samples are not used.
-const SAMPLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The number of payloads that a report names for each kind of difference. All are counted.
 const NAMED_MAX: usize = 50;
 
@@ -47,6 +44,7 @@ pub struct Prover {
     store: Arc<Store>,
     sources: Arc<Sources>,
     plugins_dir: PathBuf,
+    trust: Trust,
     bounds: ProofBounds,
     /// Allows one proof at a time, so that arriving payloads get most of the machine.
     turn: Semaphore,
@@ -74,8 +72,14 @@ enum Rank {
 impl Prover {
     /// Returns a prover that takes payloads from the store, and samples from the folders `NAME.samples` in the plugins
     /// folder.
-    pub fn new(store: Arc<Store>, sources: Arc<Sources>, plugins_dir: PathBuf, bounds: ProofBounds) -> Self {
-        Self { store, sources, plugins_dir, bounds, turn: Semaphore::new(1) }
+    pub fn new(
+        store: Arc<Store>,
+        sources: Arc<Sources>,
+        plugins_dir: PathBuf,
+        trust: Trust,
+        bounds: ProofBounds,
+    ) -> Self {
+        Self { store, sources, plugins_dir, trust, bounds, turn: Semaphore::new(1) }
     }
 
     /// Maps the samples of a plugin and the newest stored payloads of its sources with both versions.
@@ -98,16 +102,17 @@ impl Prover {
             newly_succeeding: Differences::default(),
         };
         let name = &new.version.name;
-        let folder = self.plugins_dir.join(format!("{name}.samples"));
-        let samples = spawn_blocking(move || samples(&folder)).await??;
+        let (folder, plugin) = (self.plugins_dir.clone(), name.clone());
+        let samples = spawn_blocking(move || Sample::list(&folder, &plugin)).await??;
         let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
-        let all = samples.len() + stored.len();
+        let mut all = samples.len() + stored.len();
         // Samples and stored payloads each have half of the time, so that slow samples leave time for real payloads.
         let end = Instant::now() + self.bounds.time / 2;
-        for file in samples {
-            let (sample, file) = spawn_blocking(move || (PayloadFile::read(&file), file)).await?;
-            let sample = sample.with_context(|| format!("the sample {}", file.display()))?;
-            let payload = self.sample(name, &file, sample);
+        for sample in samples {
+            let Some(payload) = self.sample(name, sample).await? else {
+                all -= 1;
+                continue;
+            };
             if timeout_at(end, compare(&mut report, payload, before, new)).await.is_err() {
                 break;
             }
@@ -124,13 +129,16 @@ impl Prover {
         Ok(report)
     }
 
-    fn sample(&self, plugin: &str, file: &Path, sample: PayloadFile) -> Payload {
-        let PayloadFile { body, headers, context } = sample;
+    /// Returns the payload of a sample, unless the sample must not be used.
+    async fn sample(&self, plugin: &str, sample: Sample) -> Result<Option<Payload>> {
+        let trust = self.trust.clone();
+        let (read, name) = spawn_blocking(move || (sample.read(&trust), sample.file)).await?;
+        let read = read.inspect_err(|error| warn!(plugin, "a sample is not used: {error:#}"));
+        let Ok(PayloadFile { body, headers, context }) = read else { return Ok(None) };
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
         let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A plugin must map its own samples.
-        Payload { name, event, source, known_rank: Rank::Unsupported }
+        Ok(Some(Payload { name, event, source, known_rank: Rank::Unsupported }))
     }
 
     /// Returns the sources whose payloads the plugin may have to map.
@@ -157,30 +165,6 @@ impl Prover {
         let source = self.sources.get(&row.event.source).unwrap_or_else(unregistered);
         Ok(Some(Payload { name: id.to_string(), event: row.event, source, known_rank }))
     }
-}
-
-/// Returns the sample files of a plugin, sorted by name.
-fn samples(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read the samples in {}", folder.display())),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        let is_sample =
-            is_payload(&path) && path.metadata().is_ok_and(|file| file.is_file() && file.len() <= SAMPLE_BYTES_MAX);
-        if is_sample {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.len() > SAMPLES_MAX {
-        warn!("{} has {} samples; only the first {SAMPLES_MAX} are used", folder.display(), files.len());
-        files.truncate(SAMPLES_MAX);
-    }
-    Ok(files)
 }
 
 /// Maps a payload with both versions, and adds the comparison of the results to the report.

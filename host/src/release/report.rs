@@ -1,6 +1,22 @@
-//! The objection to a version whose proof failed.
+//! The objection to a version whose proof failed, and the report without the content of samples.
 
-use hookmill_store::Report;
+use hookmill_store::{Difference, Report};
+use uuid::Uuid;
+
+/// Removes the reasons and fields of samples. Sample files are not payloads of the host's sources, and a plugin can
+/// quote a whole file in its result.
+pub fn hide_samples(report: &mut Report) {
+    for differences in [&mut report.changed, &mut report.newly_failing, &mut report.newly_succeeding] {
+        for difference in differences.payloads.iter_mut().filter(|difference| is_sample(difference)) {
+            (difference.reason, difference.fields) = (None, Vec::new());
+        }
+    }
+}
+
+/// Returns whether a difference is about a sample: stored payloads have the id of their event instead of a name.
+fn is_sample(difference: &Difference) -> bool {
+    Uuid::parse_str(&difference.payload).is_err()
+}
 
 /// Returns one sentence on why the version of a report does not go live.
 pub fn objection(report: &Report) -> String {
@@ -14,7 +30,10 @@ pub fn objection(report: &Report) -> String {
     }
     let first = report.newly_failing.payloads.first();
     let first = first.map_or_else(String::new, |first| {
-        format!("; first {} of {}: {}", first.payload, first.source, first.reason.as_deref().unwrap_or_default())
+        // Tokens of scope `read` see this sentence, and so does the log.
+        let reason = first.reason.as_ref().filter(|_| !is_sample(first));
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        format!("; first {} of {}{reason}", first.payload, first.source)
     });
     format!(
         "version {} newly fails on {} of {} payloads{first}; `hookmill plugin diff {name}` shows them, `hookmill \

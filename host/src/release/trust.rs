@@ -64,21 +64,28 @@ impl Trust {
         }
         let digest = hex::encode(Sha256::digest(bytes));
         if let Some(lock) = &self.lock {
-            check_lock(lock, name, &digest)?;
+            check_lock(lock, &format!("{name}.wasm"), &digest)?;
         }
         if let Some(key) = &self.key {
             check_signature(key, signature, name, &digest)?;
         }
         Ok(())
     }
+
+    /// Checks the bytes of a plugin's sample, which a lock file lists like plugin files, as `NAME.samples/FILE`.
+    ///
+    /// # Errors
+    /// Returns an error if a lock file is required and does not list the sample.
+    pub fn check_sample(&self, file: &str, bytes: &[u8]) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| check_lock(lock, file, &hex::encode(Sha256::digest(bytes))))
+    }
 }
 
-/// Reads the lock file anew for each plugin file, so that the lock can be written before the plugin file arrives.
-fn check_lock(lock: &Path, name: &str, digest: &str) -> Result<()> {
+/// Reads the lock file anew for each file, so that the lock can be written before the file arrives.
+fn check_lock(lock: &Path, file: &str, digest: &str) -> Result<()> {
     let text = std::fs::read_to_string(lock)
         .with_context(|| format!("no plugin is loaded without the lock file {}", lock.display()))?;
     refuse_writable_by_others(lock)?;
-    let file = format!("{name}.wasm");
     let listed: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split_once(char::is_whitespace))

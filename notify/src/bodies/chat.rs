@@ -1,6 +1,6 @@
 //! The bodies that chats expect.
 
-use super::truncate::truncate;
+use super::markup::Markup;
 #[cfg(doc)]
 use crate::OutputContext;
 use serde_json::{Value, json};
@@ -18,8 +18,9 @@ const TEAMS_BYTES_MAX: usize = 28_000;
 ///
 /// The sections are `verbatim`, so that Slack makes no links of addresses in a payload.
 pub fn slack(text: &str) -> Value {
-    let text = truncate(text, SLACK_CHARACTERS_MAX);
-    let sections = sections(&text)
+    let text = Markup::Slack.truncate(text, SLACK_CHARACTERS_MAX);
+    let sections = Markup::Slack
+        .sections(&text, SLACK_SECTION_CHARACTERS_MAX)
         .into_iter()
         .map(|section| json!({"type": "section", "text": {"type": "mrkdwn", "text": section, "verbatim": true}}));
     json!({"text": text, "blocks": sections.collect::<Vec<_>>()})
@@ -27,7 +28,7 @@ pub fn slack(text: &str) -> Value {
 
 /// Returns the body for an incoming webhook of Mattermost, from a text for [`OutputContext::Markdown`].
 pub fn mattermost(text: &str) -> Value {
-    json!({"text": truncate(text, MATTERMOST_CHARACTERS_MAX)})
+    json!({"text": Markup::Markdown.truncate(text, MATTERMOST_CHARACTERS_MAX)})
 }
 
 /// Returns the body for a Workflows URL of Teams: an Adaptive Card from a text for [`OutputContext::Markdown`], with a
@@ -36,7 +37,7 @@ pub fn teams(text: &str, link: Option<&str>) -> Value {
     let link = link.filter(|link| link.starts_with("https://") || link.starts_with("http://"));
     let mut characters = TEAMS_BYTES_MAX;
     loop {
-        let message = teams_message(&truncate(text, characters), link);
+        let message = teams_message(&Markup::Markdown.truncate(text, characters), link);
         // The limit is in bytes of JSON, so escapes and multi-byte characters count. If all text was removed, the
         // message cannot become shorter.
         if characters == 0 || message.to_string().len() <= TEAMS_BYTES_MAX {
@@ -59,22 +60,6 @@ fn teams_message(text: &str, link: Option<&str>) -> Value {
     let attachment =
         json!({"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card});
     json!({"type": "message", "attachments": [attachment]})
-}
-
-/// Splits a text into sections, between lines or words where possible.
-fn sections(text: &str) -> Vec<&str> {
-    let mut sections = Vec::new();
-    let mut rest = text.trim();
-    while let Some((end, _)) = rest.char_indices().nth(SLACK_SECTION_CHARACTERS_MAX) {
-        let section = &rest[..end];
-        let cut = section.rfind('\n').or_else(|| section.rfind(' ')).filter(|cut| *cut > 0).unwrap_or(end);
-        sections.push(&rest[..cut]);
-        rest = rest[cut..].trim_start();
-    }
-    if !rest.is_empty() {
-        sections.push(rest);
-    }
-    sections
 }
 
 #[cfg(test)]

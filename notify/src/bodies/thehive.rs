@@ -4,6 +4,7 @@ use super::truncate::truncate;
 use crate::compare::timestamp_of;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The type of every alert. It never changes, because type, source and source-ref identify an alert.
 const TYPE: &str = "hookmill";
@@ -17,6 +18,22 @@ const DATA_TYPE_CHARACTERS_MAX: usize = 64;
 const PATTERN_CHARACTERS_MAX: usize = 128;
 /// The number of hexadecimal digits of the digest that replaces a cut part.
 const DIGEST_CHARACTERS: usize = 16;
+/// The type of observables for everything.
+const OTHER: &str = "other";
+/// The types of observables that every TheHive has and others name otherwise.
+const STOCK_TYPES: [(&str, &[&str]); 11] = [
+    ("ip", &["ip-address", "ip_address", "ip-addr", "ipv4", "ipv6", "ipv4-addr", "ipv6-addr"]),
+    ("domain", &["domain-name", "domain_name"]),
+    ("hostname", &["host", "host-name", "host_name"]),
+    ("url", &["uri"]),
+    ("hash", &["md5", "sha1", "sha256", "sha512", "file-hash", "file_hash"]),
+    ("filename", &["file-name", "file_name"]),
+    ("mail", &["email", "e-mail", "email-addr", "email-address", "email_address", "mail-address"]),
+    ("mail-subject", &["email-subject", "email_subject", "mail_subject"]),
+    ("user-agent", &["user_agent", "useragent"]),
+    ("registry", &["registry-key", "registry_key", "windows-registry-key"]),
+    ("autonomous-system", &["asn", "as", "autonomous_system"]),
+];
 /// Amber: the TLP of incidents without one, and the PAP of all.
 const AMBER: u8 = 2;
 /// The tactics of MITRE ATT&CK, with their names in TheHive.
@@ -46,8 +63,18 @@ pub struct TheHiveUpdate {
     pub observables: Vec<Value>,
 }
 
+/// The parts of alerts that one TheHive does not know. Alerts are written without them, and nothing of them is lost:
+/// observables of these types become `other`, and techniques become tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TheHiveGaps {
+    /// The types of observables.
+    pub data_types: BTreeSet<String>,
+    /// The ids of techniques.
+    pub techniques: BTreeSet<String>,
+}
+
 /// Returns the alert for a new incident.
-pub fn thehive_alert(message: &Value) -> Value {
+pub fn thehive_alert(message: &Value, gaps: &TheHiveGaps) -> Value {
     let object = &message["object"];
     let date = ["occurred_at", "created_at"].iter().find_map(|name| milliseconds(&object[*name]));
     let title = text(&object["title"]);
@@ -62,9 +89,19 @@ pub fn thehive_alert(message: &Value) -> Value {
         "tags": tags(&object["tags"]),
         "tlp": tlp(&object["tlp"]),
         "pap": AMBER,
-        "observables": observables(&object["observables"], tlp(&object["tlp"])),
-        "procedures": date.map_or(Vec::new(), |date| procedures(&object["techniques"], date)),
+        "observables": observables(&object["observables"], tlp(&object["tlp"]), gaps),
     });
+    let procedures = date.map_or(Vec::new(), |date| procedures(&object["techniques"], date));
+    let is_unknown = |procedure: &Value| gaps.techniques.contains(text(&procedure["patternId"]));
+    let (unknown, known): (Vec<_>, Vec<_>) = procedures.into_iter().partition(is_unknown);
+    if !unknown.is_empty() {
+        let mut all = tags(&object["tags"]);
+        add_tags(&mut all, &unknown.into_iter().map(|mut procedure| procedure["patternId"].take()).collect());
+        alert["tags"] = json!(all);
+    }
+    if !known.is_empty() {
+        alert["procedures"] = json!(known);
+    }
     if let Some(date) = date {
         alert["date"] = json!(date);
     }
@@ -76,7 +113,7 @@ pub fn thehive_alert(message: &Value) -> Value {
 }
 
 /// Returns the update of an alert for an update of its incident.
-pub fn thehive_update(message: &Value) -> TheHiveUpdate {
+pub fn thehive_update(message: &Value, gaps: &TheHiveGaps) -> TheHiveUpdate {
     let (object, changes) = (&message["object"], &message["details"]);
     let mut patch = Map::new();
     for (name, value) in changes.as_object().into_iter().flatten() {
@@ -95,7 +132,7 @@ pub fn thehive_update(message: &Value) -> TheHiveUpdate {
         };
         patch.insert(name.to_owned(), value);
     }
-    TheHiveUpdate { patch, observables: observables(&changes["observables"], tlp(&object["tlp"])) }
+    TheHiveUpdate { patch, observables: observables(&changes["observables"], tlp(&object["tlp"]), gaps) }
 }
 
 fn text(value: &Value) -> &str {
@@ -159,8 +196,14 @@ fn add_tags(tags: &mut Vec<String>, list: &Value) {
     }
 }
 
-/// Returns the observables, each type and value once: TheHive refuses an alert with repeats.
-fn observables(list: &Value, tlp: u8) -> Vec<Value> {
+/// Returns TheHive's own name of a type that others name otherwise.
+fn stock_type(data_type: &str) -> &str {
+    STOCK_TYPES.iter().find(|(_, others)| others.contains(&data_type)).map_or(data_type, |(name, _)| name)
+}
+
+/// Returns the observables, each type and value once: TheHive refuses an alert with repeats. A type that TheHive does
+/// not know becomes a tag.
+fn observables(list: &Value, tlp: u8, gaps: &TheHiveGaps) -> Vec<Value> {
     struct Merged<'a> {
         data_type: String,
         data: &'a str,
@@ -170,19 +213,23 @@ fn observables(list: &Value, tlp: u8) -> Vec<Value> {
     }
     let mut merged: Vec<Merged> = Vec::new();
     for seen in list.as_array().into_iter().flatten() {
-        let data_type = truncate(text(&seen["data_type"]), DATA_TYPE_CHARACTERS_MAX);
+        let mut data_type = truncate(stock_type(text(&seen["data_type"])), DATA_TYPE_CHARACTERS_MAX);
         let (data, message) = (text(&seen["value"]), text(&seen["message"]));
         if data_type.is_empty() || data.is_empty() {
             continue;
         }
-        let ioc = seen["ioc"].as_bool().unwrap_or_default();
+        let (ioc, mut tags) = (seen["ioc"].as_bool().unwrap_or_default(), tags(&seen["tags"]));
+        if gaps.data_types.contains(&data_type) {
+            add_tags(&mut tags, &json!([data_type]));
+            data_type = OTHER.to_owned();
+        }
         match merged.iter_mut().find(|known| known.data_type == data_type && known.data == data) {
             Some(known) => {
                 known.ioc |= ioc;
                 known.message = if known.message.is_empty() { message } else { known.message };
-                add_tags(&mut known.tags, &seen["tags"]);
+                add_tags(&mut known.tags, &json!(tags));
             }
-            None => merged.push(Merged { data_type, data, message, tags: tags(&seen["tags"]), ioc }),
+            None => merged.push(Merged { data_type, data, message, tags, ioc }),
         }
     }
     let shown = merged.into_iter().map(|observable| {

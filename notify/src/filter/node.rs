@@ -1,7 +1,7 @@
 //! The tree of a parsed filter, and its evaluation.
 
 use super::predicate::Predicate;
-use crate::fields::{Field, is_index};
+use crate::fields::{Field, any_at};
 use serde_json::Value;
 
 /// A condition on a message, or on an element of a list in the message.
@@ -41,35 +41,6 @@ impl FilterNode {
             Self::Not(node) => node.looks_at_body(),
             Self::Has(field) | Self::Empty(field) | Self::Value(field, _) | Self::Element(field, _) => is_body(field),
         }
-    }
-}
-
-/// Returns whether one of the values at a path passes. Lists on the way stand for their elements; with `elements`, so
-/// does a list at the end.
-fn any_at(value: &Value, path: &[String], elements: bool, passes: &mut dyn FnMut(&Value) -> bool) -> bool {
-    let Some((name, rest)) = path.split_first() else {
-        return match value {
-            Value::Array(items) if elements => items.iter().any(|item| any_at(item, path, elements, passes)),
-            _ => passes(value),
-        };
-    };
-    match value {
-        Value::Object(members) => {
-            if let Some(member) = members.get(name)
-                && any_at(member, rest, elements, passes)
-            {
-                return true;
-            }
-            // Vendors also write a whole path as one name: `process.name`.
-            let whole = || members.get(&path.join("."));
-            !rest.is_empty() && whole().is_some_and(|member| any_at(member, &[], elements, passes))
-        }
-        Value::Array(items) => {
-            let indexed = is_index(name).then(|| name.parse().ok()).flatten().and_then(|index: usize| items.get(index));
-            indexed.is_some_and(|item| any_at(item, rest, elements, passes))
-                || items.iter().any(|item| any_at(item, path, elements, passes))
-        }
-        _ => false,
     }
 }
 

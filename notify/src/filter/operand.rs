@@ -1,10 +1,12 @@
 //! The values of a filter, converted to the type of the field that they are compared with.
 
-use crate::compare::{compare_numbers, timestamp_of};
+use crate::compare::{compare_numbers, compare_with_text, timestamp_of};
 use crate::fields::{Field, FieldType};
 use crate::vocabulary::{Vocabulary, known_word, rank};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
@@ -39,9 +41,9 @@ impl Operand {
                 Ok(Self::Rank(vocabulary, rank(vocabulary, word).unwrap_or_default()))
             }
             FieldType::Word(vocabulary) => Ok(Self::Text(word(vocabulary, field, value)?.to_owned())),
-            FieldType::Time => timestamp_of(value).map(Self::Time).ok_or_else(|| {
+            FieldType::Time => timestamp_of(value).or_else(|| day(value)).map(Self::Time).ok_or_else(|| {
                 anyhow!(
-                    "`{}` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or milliseconds since 1970; not {value}",
+                    "`{}` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or a number of s or ms since 1970; not {value}",
                     field.path()
                 )
             }),
@@ -63,9 +65,9 @@ impl Operand {
     /// Converts a value by its own form, for a field whose type the vendor defines.
     fn by_form(field: &Field, value: &Value) -> Result<Self> {
         Ok(match value {
-            Value::String(text) => match text.parse() {
-                Ok(time) => Self::TimeOrText(time, text.clone()),
-                Err(_) => Self::Text(text.clone()),
+            Value::String(text) => match text.parse().ok().or_else(|| day(value)) {
+                Some(time) => Self::TimeOrText(time, text.clone()),
+                None => Self::Text(text.clone()),
             },
             Value::Number(number) => Self::Number(number.clone()),
             Value::Bool(boolean) => Self::Boolean(*boolean),
@@ -76,9 +78,8 @@ impl Operand {
     fn text(field: &Field, value: &Value) -> Result<Self> {
         match value {
             Value::String(text) => Ok(Self::Text(text.clone())),
-            // YAML reads a reference of digits without quotes as a number.
-            Value::Number(number) => Ok(Self::Text(number.to_string())),
-            Value::Bool(_) => bail!("`{}` is a text; not {value}", field.path()),
+            // YAML drops the leading zeros of a number, and the last ones of a version, so the text is not known any more.
+            Value::Number(_) | Value::Bool(_) => bail!("`{}` is a text; put {value} into quotes", field.path()),
             Value::Null | Value::Array(_) | Value::Object(_) => Err(not_comparable(field, value)),
         }
     }
@@ -88,16 +89,29 @@ impl Operand {
         match (self, value) {
             (Self::Rank(vocabulary, of_operand), Value::String(word)) => Some(rank(*vocabulary, word)?.cmp(of_operand)),
             (Self::Time(time), _) => Some(timestamp_of(value)?.cmp(time)),
-            (Self::TimeOrText(time, text), Value::String(other)) => match other.parse::<Timestamp>() {
-                Ok(other) => Some(other.cmp(time)),
-                Err(_) => Some(other.as_str().cmp(text)),
+            (Self::TimeOrText(time, text), _) => match (timestamp_of(value), value) {
+                (Some(other), _) => Some(other.cmp(time)),
+                (None, Value::String(other)) => Some(other.as_str().cmp(text)),
+                _ => None,
             },
             (Self::Text(text), Value::String(other)) => Some(other.as_str().cmp(text)),
+            // Quotes make an id of a number, which can be equal, but has no order.
+            (Self::Text(text), Value::Number(other)) => {
+                compare_with_text(other, text).filter(|ordering| ordering.is_eq())
+            }
             (Self::Number(number), Value::Number(other)) => compare_numbers(other, number),
+            (Self::Number(number), Value::String(text)) => compare_with_text(number, text).map(Ordering::reverse),
             (Self::Boolean(boolean), Value::Bool(other)) => Some(other.cmp(boolean)),
             _ => None,
         }
     }
+}
+
+/// Returns the beginning of a day, such as `2026-01-31`, in UTC.
+fn day(value: &Value) -> Option<Timestamp> {
+    // A longer text has a time without an offset.
+    let day: Date = value.as_str().filter(|text| text.len() == "2026-01-31".len())?.parse().ok()?;
+    Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
 }
 
 fn word(vocabulary: Vocabulary, field: &Field, value: &Value) -> Result<&'static str> {

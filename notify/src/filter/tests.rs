@@ -18,7 +18,9 @@ fn message() -> Value {
             "details": {
                 "score": 9007199254740993_u64, "ratio": 0.5, "negative": -3, "process.name": "cmd.exe",
                 "seen": "2026-01-31T10:00:00+02:00", "flag": true, "huge": u64::MAX, "list": [[1, 2], [{"a": 3}]],
-                "0": "zero",
+                "0": "zero", "number": 4625, "code": "4625", "risk": " 80.5 ", "version": "1.10", "words": "80 %",
+                "seconds": 1_700_000_000, "text": "1700000000", "fraction": 1_700_000_000.25, "ms": 1_700_000_000_000_u64,
+                "host.os": {"name": "Windows"}, "agent": {"id.full": {"x": 1}},
             },
             "notes": [], "occurrences": 3, "truncated": 0,
         },
@@ -40,7 +42,7 @@ fn filters_match_messages() {
         (json!({"object.status": "in_progress"}), true),
         (json!({"_field": "object.source", "_value": "edr"}), true),
         (json!({"_eq": {"object.source": "EDR"}}), false),
-        (json!({"_eq": {"object.source_ref": 4711}}), true),
+        (json!({"_eq": {"object.source_ref": "4711"}}), true),
         // Ranks, not the alphabet.
         (json!({"_gte": {"object.severity": "medium"}}), true),
         (json!({"_gt": {"object.severity": "high"}}), false),
@@ -113,6 +115,32 @@ fn filters_match_messages() {
         (json!({"_eq": {"object.details.flag": "true"}}), false),
         (json!({"_eq": {"object.details.process.name": "cmd.exe"}}), true),
         (json!({"_eq": {"object.details.0": "zero"}}), true),
+        (json!({"_eq": {"object.details.host.os.name": "Windows"}}), true),
+        (json!({"_has": "object.details.agent.id.full.x"}), true),
+        (json!({"_has": "object.details.agent.id.x"}), false),
+        // Numbers in texts.
+        (json!({"_eq": {"object.details.code": 4625}}), true),
+        (json!({"_eq": {"object.details.code": 4624}}), false),
+        (json!({"_ne": {"object.details.code": 4625}}), false),
+        (json!({"_gte": {"object.details.risk": 75}}), true),
+        (json!({"_lt": {"object.details.risk": 80.5}}), false),
+        (json!({"_in": {"_field": "object.details.code", "_values": [1, 4625]}}), true),
+        (json!({"_between": {"_field": "object.details.code", "_from": 4000, "_to": 5000}}), true),
+        (json!({"_eq": {"object.details.words": 80}}), false),
+        (json!({"_eq": {"object.details.version": "1.1"}}), false),
+        // Times in every spelling.
+        (json!({"_eq": {"object.details.seconds": "2023-11-14T22:13:20Z"}}), true),
+        (json!({"_eq": {"object.details.text": "2023-11-14T22:13:20Z"}}), true),
+        (json!({"_eq": {"object.details.fraction": "2023-11-14T22:13:20.25Z"}}), true),
+        (json!({"_eq": {"object.details.ms": "2023-11-14T22:13:20Z"}}), true),
+        (json!({"_lt": {"object.details.seconds": "2023-11-15T00:00:00Z"}}), true),
+        (json!({"_between": {"_field": "object.details.text", "_from": "2023-11-14", "_to": "2023-11-15"}}), true),
+        (json!({"_gte": {"object.created_at": "2026-02-01"}}), false),
+        (json!({"_eq": {"object.details.number": "4625"}}), true),
+        (json!({"_in": {"_field": "object.details.number", "_values": ["1", "2"]}}), false),
+        (json!({"_gt": {"object.details.seen": 1_700_000_000}}), true),
+        (json!({"_eq": {"object.occurred_at": 1_769_846_400.5}}), true),
+        (json!({"_gt": {"object.occurred_at": "1769846400"}}), true),
         (json!({"_eq": {"object.details.list": 2}}), true),
         (json!({"_eq": {"object.details.list.a": 3}}), true),
         (json!({"_eq": {"object.details.list.1.0.a": 3}}), true),
@@ -242,8 +270,8 @@ fn invalid_filters_are_refused_with_their_position() {
         ),
         (
             json!({"_gt": {"object.created_at": "yesterday"}}),
-            "filter._gt: `object.created_at` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or milliseconds since \
-             1970; not \"yesterday\"",
+            "filter._gt: `object.created_at` is a time: RFC 3339 such as 2026-01-31T08:00:00Z, or a number of s or \
+             ms since 1970; not \"yesterday\"",
         ),
         (json!({"_gt": {"object.occurrences": "many"}}), "filter._gt: `object.occurrences` is a number; not \"many\""),
         (json!({"_eq": {"object.observables.ioc": 1}}), "filter._eq: `object.observables.ioc` is true or false; not 1"),
@@ -279,6 +307,20 @@ fn invalid_filters_are_refused_with_their_position() {
              {_eq: {_field: object.tags, _value: ...}}",
         ),
         (json!({"_match": {"object.title": "***"}}), "filter._match: `***` does not contain a word"),
+        (
+            json!({"_eq": {"object.source_ref": 4711}}),
+            "filter._eq: `object.source_ref` is a text; put 4711 into quotes",
+        ),
+        (
+            json!({"_in": {"_field": "object.plugin.version", "_values": ["1.9", 1.1]}}),
+            "filter._in: `object.plugin.version` is a text; put 1.1 into quotes",
+        ),
+        (json!({"_eq": {"object.tags": true}}), "filter._eq: `object.tags` is a text; put true into quotes"),
+        (
+            json!({"_startsWith": {"object.source_ref": 47}}),
+            "filter._startsWith: expected a text of 1 to 1024 bytes; put 47 into quotes",
+        ),
+        (json!({"_id": 7}), "filter._id: expected a text of 1 to 1024 bytes; put 7 into quotes"),
         (json!({"_has": 1}), "filter._has: expected a path such as object.title, or {_field: object.title}"),
     ];
     for (filter, expected) in cases {

@@ -103,6 +103,22 @@ fn templates_are_rendered() {
             "{{dateFormat audit.startDate \"HH:mm:ssX\"}}{{dateFormat details.occurred_at \"yyyy\"}}",
             "23:05:09Z",
         ),
+        // Vendors' fields: times and numbers in every spelling, and names with dots.
+        (
+            OutputContext::Text,
+            "{{#each object.details.times}}{{dateFormat this \"yyyy-MM-dd HH:mm:ss.SS\"}};{{/each}}",
+            "2023-11-14 22:13:20.00;2023-11-14 22:13:20.00;2023-11-14 22:13:20.25;2023-11-14 22:13:20.00;",
+        ),
+        (
+            OutputContext::Text,
+            "{{#if (gte object.details.risk 75)}}high{{/if}} {{eq 4625 object.details.code}} {{lt object.details.risk 9}}",
+            "high true false",
+        ),
+        (
+            OutputContext::Text,
+            "{{object.details.host.os.name}} {{object.details.agent.version}} {{object.details.hashes.sha256}}",
+            "Windows 8.1 ab12",
+        ),
         (
             OutputContext::Text,
             "{{json object.title}} {{json object.description}}",
@@ -122,8 +138,8 @@ fn templates_are_rendered() {
         ),
         (
             OutputContext::Json,
-            r#"{"n": {{json object.occurrences}}, "o": {{json object.details}}}"#,
-            r#"{"n": 3, "o": {"process":{"args":[1,2.5,null],"name":"cmd.exe"},"score":1e+300,"title":"inner"}}"#,
+            r#"{"n": {{json object.occurrences}}, "o": {{json object.details.process}}}"#,
+            r#"{"n": 3, "o": {"args":[1,2.5,null],"name":"cmd.exe"}}"#,
         ),
         (
             OutputContext::Html,

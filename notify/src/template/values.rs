@@ -1,13 +1,14 @@
 //! The meaning of JSON values in templates: their text, their truth and their order.
 
 use super::syntax::ComparedAs;
-use crate::compare::{Comparison, compare_numbers, timestamp_of};
+use crate::compare::{Comparison, compare_by_form, timestamp_of};
+use crate::fields::any_at;
 use crate::vocabulary::{Vocabulary, rank};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// Returns the value at a path; null if it is missing. Borrowed values stay borrowed.
+/// Returns the first value at a path, as filters find it; null if it is missing. Borrowed values stay borrowed.
 pub(super) fn find<'a>(value: &Cow<'a, Value>, names: &[String]) -> Cow<'a, Value> {
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(descend(value, names)),
@@ -16,13 +17,12 @@ pub(super) fn find<'a>(value: &Cow<'a, Value>, names: &[String]) -> Cow<'a, Valu
 }
 
 fn descend<'v>(value: &'v Value, names: &[String]) -> &'v Value {
-    names.iter().fold(value, |value, name| {
-        let next = match value {
-            Value::Array(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
-            other => other.get(name.as_str()),
-        };
-        next.unwrap_or(&Value::Null)
-    })
+    let mut first = &Value::Null;
+    any_at(value, names, false, &mut |found| {
+        first = found;
+        !found.is_null()
+    });
+    first
 }
 
 /// Returns whether a value counts as true.
@@ -71,11 +71,7 @@ impl ComparedAs {
         match self {
             Self::Rank(vocabulary) => Some(rank_of(vocabulary, one)?.cmp(&rank_of(vocabulary, other)?)),
             Self::Time => Some(timestamp_of(one)?.cmp(&timestamp_of(other)?)),
-            Self::Plain => match (one, other) {
-                (Value::Number(one), Value::Number(other)) => compare_numbers(one, other),
-                (Value::String(one), Value::String(other)) => Some(one.cmp(other)),
-                (one, other) => (one == other).then_some(Ordering::Equal),
-            },
+            Self::Plain => compare_by_form(one, other),
         }
     }
 }

@@ -54,7 +54,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
    * A point in time as the vendor wrote it; the host parses it. Two forms are accepted: RFC 3339 with any offset and
    * any number of fractional digits, and a decimal number. The size of the number decides its unit: Unix seconds,
    * milliseconds, microseconds, nanoseconds or Windows FILETIME. Years outside 1970 to 9999 and any other form are
-   * rejected as `invalid_incident`.
+   * left out with a problem.
    */
   export type Timestamp = string;
   /**
@@ -122,7 +122,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     dataType: string,
     /**
-     * The value. Must not be empty.
+     * The value. The host leaves out an observable with an empty value, with a problem.
      */
     value: string,
     /**
@@ -161,7 +161,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     sourceRef: string,
     /**
-     * The title, one line of 1 to 512 bytes. An incident without a title shows its `source-ref`.
+     * The title, one line of 1 to 512 bytes; a longer one is cut. An incident without a title shows its `source-ref`.
      */
     title?: string,
     /**
@@ -203,7 +203,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     externalLink?: string,
     /**
-     * The tags, 1 to 128 bytes each.
+     * The tags, 1 to 128 bytes each; others are left out with a problem.
      */
     tags: Array<string>,
     /**
@@ -215,7 +215,8 @@ declare module 'hookmill:plugin/types@0.1.0' {
      */
     techniques: Array<Technique>,
     /**
-     * Further fields of the vendor to keep. A value that parses as JSON is stored as JSON, any other as text.
+     * Further fields of the vendor to keep. A value that parses as JSON, nested at most 64 deep, is stored as JSON,
+     * any other as text.
      */
     details: Array<Field>,
   }
@@ -224,7 +225,8 @@ declare module 'hookmill:plugin/types@0.1.0' {
    */
   export interface Outcome {
     /**
-     * The incidents. Entries with the same `source-ref` are merged in this order.
+     * The incidents. Entries with the same `source-ref` are merged in this order. Of more than 1,000, or the
+     * limit that the configuration sets, the host takes the first and makes a problem of the rest.
      */
     incidents: Array<Incident>,
     /**
@@ -233,6 +235,7 @@ declare module 'hookmill:plugin/types@0.1.0' {
     skipped: Array<string>,
     /**
      * The parts that should be incidents but could not be mapped, with reasons. Their event is stored as `partial`.
+     * The host keeps 50 reasons of each list and 512 bytes of each reason.
      */
     problems: Array<string>,
   }

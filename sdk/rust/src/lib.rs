@@ -61,8 +61,9 @@
 //! | [`Outcome`] | the incidents of one payload, with the reasons for parts that are not incidents (`skipped`) or could not be mapped (`problems`) |
 //! | [`MappingError`] | the reason why a whole payload could not be mapped |
 //!
-//! Times in an [`Incident`] are text: RFC 3339 or a number, see [`timestamp`]. The host rejects a `source_ref` or title
-//! outside 1 to 512 bytes and tags outside 1 to 128 bytes; [`Incident::set_title`] and [`Incident::tag`] truncate.
+//! Times in an [`Incident`] are text: RFC 3339 or a number, see [`timestamp`]. A value that breaks a rule,
+//! such as a tag outside 1 to 128 bytes, costs that value and makes a problem; a `source_ref` outside 1 to 512 bytes costs
+//! the incident. [`Incident::set_title`] and [`Incident::tag`] truncate.
 //!
 //! # Faulty payloads
 //!

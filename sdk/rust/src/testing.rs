@@ -5,6 +5,7 @@ mod incident;
 pub use incident::{actions_json, stored_incident};
 
 use crate::playbook::Playbook;
+use crate::repair::DEPTH_MAX;
 use crate::{Event, Field, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, Tlp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -119,7 +120,7 @@ fn payload_names(directory: &Path) -> Vec<String> {
 }
 
 /// Returns an outcome as JSON: the fields of the WIT record with `_` for `-`, enums by their WIT names, without absent
-/// values. An error is `{"error": {"malformed": "…"}}` or `{"error": {"unsupported": "…"}}`.
+/// values. Details are JSON or text, by the rule of the host. An error is `{"error": {"malformed": "…"}}` or `{"error": {"unsupported": "…"}}`.
 pub fn outcome_json(outcome: &Result<Outcome, MappingError>) -> Value {
     match outcome {
         Ok(outcome) => json!({
@@ -182,8 +183,35 @@ fn observable_json(observable: &Observable) -> Value {
 fn detail_json(detail: &Field) -> (String, Value) {
     let value = match serde_json::from_str(&detail.value) {
         Ok(Value::Number(number)) if number.to_string() != detail.value => json!(detail.value),
+        Ok(value) if is_deeper(&value, DEPTH_MAX) => json!(detail.value),
         Ok(value) => value,
         Err(_) => json!(detail.value),
     };
     (detail.name.clone(), value)
+}
+
+/// Returns whether lists and objects are nested deeper than `levels`.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEPTH_MAX, detail_json};
+    use crate::Field;
+    use serde_json::json;
+
+    #[test]
+    fn details_are_json_if_the_host_stores_them_as_json() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let value = |text: &str| detail_json(&Field { name: "n".into(), value: text.to_owned() }).1;
+        assert!(value(&nested(DEPTH_MAX)).is_array());
+        for text in ["7.10", "x", &nested(DEPTH_MAX + 1), &nested(200)] {
+            assert_eq!(value(text), json!(text));
+        }
+    }
 }

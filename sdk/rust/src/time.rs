@@ -27,8 +27,9 @@ const NO_SUCH_TIME: &str = "there is no such day or time of day";
 /// - Also read: `20240605T091524Z`, `Wed, 05 Jun 2024 09:15:24 GMT`, `Wed Jun  5 09:15:24 2024`,
 ///   `05/Jun/2024:09:15:24 -0600` and, with AM or PM, `6/5/2024 9:15:24 AM`.
 ///
-/// Returns none if the text is absent or a value that vendors use for "never": zero, the years 1 and 1601. Any other
-/// text that is not a time, an impossible day, and a year outside 1970 to 9999 are reported as problems.
+/// Returns none if the text is absent or a value that vendors use for "never": zero, the first day of the years 0, 1,
+/// 1601 and 1900, and 9999-12-31. Any other text that is not a time, an impossible day, and a year outside 1970 to 9999
+/// are reported as problems.
 pub fn timestamp(text: &str) -> Option<String> {
     let text = present(text)?;
     parse(text).unwrap_or_else(|reason| {
@@ -173,7 +174,7 @@ impl Written<'_> {
         if !is_day || hour > 23 || minute > 59 || second > 60 {
             return Err(NO_SUCH_TIME);
         }
-        if month == 1 && day == 1 && matches!(year, 0 | 1 | 1601 | 1900) {
+        if matches!((year, month, day), (0 | 1 | 1601 | 1900, 1, 1) | (9999, 12, 31)) {
             return Ok(None);
         }
         let minutes = (days_since_epoch(year, month, day) * 24 + hour) * 60 + minute - offset_minutes;
@@ -300,7 +301,19 @@ mod tests {
 
     #[test]
     fn never_is_absent_and_everything_else_is_a_problem() {
-        for text in ["0", "0.000", "0001-01-01T00:00:00Z", "1601-01-01T00:00:00Z", "1970-01-01 00:00:00"] {
+        let nevers = [
+            "0",
+            "0.000",
+            "0001-01-01T00:00:00Z",
+            "1601-01-01T00:00:00Z",
+            "1970-01-01 00:00:00",
+            "9999-12-31",
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T00:00:00+01:00",
+            "12/31/9999 11:59:59 PM",
+        ];
+        for text in nevers {
             assert_eq!(parse(text), Ok(None), "{text}");
         }
         let faults = [
@@ -311,7 +324,8 @@ mod tests {
             "2026-01-01T24:00:00Z",
             "1950-05-05T00:00:00Z",
             "1970-01-01T00:30:00+02:00",
-            "9999-12-31T23:59:59Z",
+            "9999-12-30T23:59:59Z",
+            "9999-12-32T00:00:00Z",
             "12024-01-01T00:00:00Z",
             "-5",
             "100000000000000000",

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+/// The code of an attempt that uses up no step of the schedule, because the receiver asked to wait.
+pub const ASKED_TO_WAIT: &str = "asked_to_wait";
+
 words!(
     /// The status of a delivery.
     DeliveryStatus {
@@ -25,6 +28,8 @@ pub struct DueDelivery {
     pub id: Uuid,
     /// The number of attempts that were made.
     pub attempts: u32,
+    /// The number of attempts after which the receiver asked to wait, [`ASKED_TO_WAIT`].
+    pub asked_waits: u32,
     /// The subject, or the reason why it cannot be read.
     pub message: Result<Message, String>,
     /// The notification and the index of its step; `None` for destinations that receive every audit entry.

@@ -15,6 +15,9 @@ columns! {
     DueColumns {
         id: Id,
         attempts: u32,
+        // The code is `ASKED_TO_WAIT`.
+        asked_waits: u32 = "CASE attempts WHEN 0 THEN 0 ELSE (SELECT count(*) FROM attempts WHERE delivery = deliveries.key \
+                            AND code = 'asked_to_wait') END",
         notification: Option<String>,
         step: Option<u64>,
         next_at: i64,
@@ -226,7 +229,7 @@ pub(super) fn due(
         };
         bytes += message.as_ref().map_or(0, Message::bytes);
         let step = row.notification.zip(row.step.map(|step| step as usize));
-        deliveries.push(DueDelivery { id, attempts: row.attempts, message, step });
+        deliveries.push(DueDelivery { id, attempts: row.attempts, asked_waits: row.asked_waits, message, step });
     }
     if deliveries.len() == limit || bytes >= READ_BYTES_MAX {
         return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });

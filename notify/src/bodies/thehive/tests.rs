@@ -1,6 +1,14 @@
-use super::{thehive_alert, thehive_update};
+use super::{TheHiveGaps, TheHiveUpdate};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+
+fn thehive_alert(message: &Value) -> Value {
+    super::thehive_alert(message, &TheHiveGaps::default())
+}
+
+fn thehive_update(message: &Value) -> TheHiveUpdate {
+    super::thehive_update(message, &TheHiveGaps::default())
+}
 
 #[test]
 fn an_incident_becomes_an_alert() {
@@ -79,4 +87,37 @@ fn only_what_changed_is_updated() {
     assert_eq!(update.observables, [observable]);
     let nothing = thehive_update(&json!({"object": {}, "details": {"assignee": "ann"}}));
     assert!(nothing.patch.is_empty() && nothing.observables.is_empty());
+}
+
+#[test]
+fn types_of_others_become_those_of_thehive() {
+    let cases = [("ipv4", "ip"), ("email", "mail"), ("sha256", "hash"), ("user-account", "user-account"), ("ip", "ip")];
+    for (data_type, expected) in cases {
+        let object = json!({"observables": [{"data_type": data_type, "value": "v"}]});
+        assert_eq!(thehive_alert(&json!({"object": object}))["observables"][0]["dataType"], expected, "{data_type}");
+    }
+}
+
+#[test]
+fn parts_that_thehive_does_not_know_are_kept_in_another_form() {
+    let observables = json!([
+        {"data_type": "ip", "value": "192.0.2.1"},
+        {"data_type": "user-account", "value": "CORP\\ann", "tags": ["x"], "ioc": true},
+        {"data_type": "other", "value": "CORP\\ann", "message": "m"},
+    ]);
+    let message = json!({"object": {"created_at": "2026-01-31T08:00:00Z", "tags": ["a"], "observables": observables,
+        "techniques": [{"id": "T1059.001"}, {"id": "T1003"}]}, "details": {"observables": observables}});
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let gaps = TheHiveGaps { data_types: names(&["user-account"]), techniques: names(&["T1059.001"]) };
+    let alert = super::thehive_alert(&message, &gaps);
+    let expected = json!([
+        {"dataType": "ip", "data": "192.0.2.1", "tags": [], "ioc": false, "tlp": 2},
+        {"dataType": "other", "data": "CORP\\ann", "message": "m", "tags": ["x", "user-account"], "ioc": true, "tlp": 2},
+    ]);
+    assert_eq!((&alert["observables"], &alert["tags"]), (&expected, &json!(["a", "T1059.001"])));
+    assert_eq!(alert["procedures"], json!([{"patternId": "T1003", "occurDate": 1_769_846_400_000_i64}]));
+    assert_eq!(json!(super::thehive_update(&message, &gaps).observables), expected);
+    let gaps = TheHiveGaps { techniques: names(&["T1059.001", "T1003"]), ..gaps };
+    let alert = super::thehive_alert(&message, &gaps);
+    assert_eq!((alert.get("procedures"), &alert["tags"]), (None, &json!(["a", "T1059.001", "T1003"])));
 }

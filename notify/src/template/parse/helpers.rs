@@ -216,6 +216,11 @@ fn check_literal(name: &str, literal: &Value, types: [Option<FieldType>; 2]) -> 
                 !matches!(compared_as(types), ComparedAs::Time) || timestamp_of(literal).is_some(),
                 "`{name}` compares a time with {literal}; write it such as \"2026-01-31T08:00:00Z\""
             );
+            let is_text = types.into_iter().flatten().any(|known| matches!(known, FieldType::Text));
+            ensure!(
+                !is_text || !literal.is_number(),
+                "`{name}` compares a text with {literal}; put {literal} into quotes"
+            );
             Ok(())
         }
     }

@@ -139,7 +139,7 @@ pub mod hookmill {
       /// A point in time as the vendor wrote it; the host parses it. Two forms are accepted: RFC 3339 with any offset and
       /// any number of fractional digits, and a decimal number. The size of the number decides its unit: Unix seconds,
       /// milliseconds, microseconds, nanoseconds or Windows FILETIME. Years outside 1970 to 9999 and any other form are
-      /// rejected as `invalid_incident`.
+      /// left out with a problem.
       pub type Timestamp = _rt::String;
       /// The severity of an incident, in ascending order.
       #[repr(u8)]
@@ -298,7 +298,7 @@ pub mod hookmill {
         /// `mail`, `mail-subject`, `user-agent`, `registry`, `regexp`, `uri_path`, `autonomous-system`, `other`) and
         /// `user-account`, `mac`, `cve`. Other names are allowed.
         pub data_type: _rt::String,
-        /// The value. Must not be empty.
+        /// The value. The host leaves out an observable with an empty value, with a problem.
         pub value: _rt::String,
         /// The role in the incident, in a few words.
         pub message: ::core::option::Option<_rt::String>,
@@ -331,7 +331,7 @@ pub mod hookmill {
         /// The vendor's own stable id, 1 to 512 bytes. Payloads of one source with the same `source-ref` are about the
         /// same incident.
         pub source_ref: _rt::String,
-        /// The title, one line of 1 to 512 bytes. An incident without a title shows its `source-ref`.
+        /// The title, one line of 1 to 512 bytes; a longer one is cut. An incident without a title shows its `source-ref`.
         pub title: ::core::option::Option<_rt::String>,
         /// The description, as free text.
         pub description: ::core::option::Option<_rt::String>,
@@ -353,13 +353,14 @@ pub mod hookmill {
         pub changed_at: ::core::option::Option<Timestamp>,
         /// The URL of the incident in the vendor's console.
         pub external_link: ::core::option::Option<_rt::String>,
-        /// The tags, 1 to 128 bytes each.
+        /// The tags, 1 to 128 bytes each; others are left out with a problem.
         pub tags: _rt::Vec::<_rt::String>,
         /// The observables.
         pub observables: _rt::Vec::<Observable>,
         /// The techniques of the attacker.
         pub techniques: _rt::Vec::<Technique>,
-        /// Further fields of the vendor to keep. A value that parses as JSON is stored as JSON, any other as text.
+        /// Further fields of the vendor to keep. A value that parses as JSON, nested at most 64 deep, is stored as JSON,
+        /// any other as text.
         pub details: _rt::Vec::<Field>,
       }
       impl ::core::fmt::Debug for Incident {
@@ -370,11 +371,13 @@ pub mod hookmill {
       /// The result of mapping one payload.
       #[derive(Clone, Eq, PartialEq)]
       pub struct Outcome {
-        /// The incidents. Entries with the same `source-ref` are merged in this order.
+        /// The incidents. Entries with the same `source-ref` are merged in this order. Of more than 1,000, or the
+        /// limit that the configuration sets, the host takes the first and makes a problem of the rest.
         pub incidents: _rt::Vec::<Incident>,
         /// The reasons why the payload or parts of it are not incidents.
         pub skipped: _rt::Vec::<_rt::String>,
         /// The parts that should be incidents but could not be mapped, with reasons. Their event is stored as `partial`.
+        /// The host keeps 50 reasons of each list and 512 bytes of each reason.
         pub problems: _rt::Vec::<_rt::String>,
       }
       impl ::core::fmt::Debug for Outcome {

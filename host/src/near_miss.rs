@@ -1,12 +1,11 @@
 //! Requests to a path that is nearly the URL of a source. Slashes too many are forgiven; everything else is refused, with
 //! a line in the log and a count, so that the operator finds the vendor's wrong URL.
 
-use super::{Target, refuse, webhook};
 use crate::extract::Path;
 use crate::host::Host;
 use crate::http_error::HttpError;
+use crate::receive::{Target, refuse_for, webhook};
 use crate::request_id::RequestId;
-use crate::source::Source;
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
@@ -14,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Answers requests for paths that do not exist.
 pub async fn unknown_path(
@@ -66,12 +64,4 @@ fn segments(path: &str) -> Vec<String> {
 fn refuse_near_miss(host: &Host, RequestId(id): RequestId, segments: &[String], error: HttpError) -> Response {
     let source = segments.iter().find_map(|segment| host.pipeline.sources.get(segment));
     refuse_for(host, source.as_deref(), id, error)
-}
-
-/// Counts and logs a refusal for a source, if there is one.
-pub(super) fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
-    match source {
-        Some(source) => refuse(host, Some(source), id, error),
-        None => error.into_response(),
-    }
 }

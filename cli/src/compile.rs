@@ -1,0 +1,48 @@
+//! `hookmill compile`: compiles a plugin file in a process of its own. Other commands start it, so that a file that
+//! needs too much memory or time ends only this process.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use hookmill_sandbox::{CompilerProgram, compile_stdin};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// The running program, also if its file has been replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
+
+/// More threads would need more memory than a compiler may use.
+const THREADS_MAX: usize = 8;
+
+/// The arguments of `hookmill compile`.
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// The number of threads [default: 2]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Compile {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        compile_stdin(self.threads.map(NonZeroUsize::get))
+    }
+}
+
+/// Returns the compiler for hosts, which compile several files at once.
+pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
+    program(Vec::new())
+}
+
+/// Returns the compiler for interactive commands, which uses all cores.
+pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    program(vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()])
+}
+
+fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {
+    let path = match Path::new(SELF).exists() {
+        true => PathBuf::from(SELF),
+        false => std::env::current_exe().context("cannot find the program of this process")?,
+    };
+    Ok(CompilerProgram { path, arguments: [vec!["compile".into()], options].concat() })
+}
