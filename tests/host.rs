@@ -298,6 +298,11 @@ impl Host<'_> {
         line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
     }
 
+    /// Returns the id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the number of child processes.
     pub fn children(&self) -> usize {
         let own = self.child.id().to_string();

@@ -44,6 +44,7 @@ mod senders;
 mod signals;
 mod slow_senders;
 mod sources;
+mod storage;
 mod stream;
 mod thehive;
 mod tls;

@@ -29,7 +29,8 @@ fn main() {
     let day = Duration::from_secs(24 * 60 * 60);
     let policy = Policy { dedup: Dedup { retention: day, window: day }, reopen_within: day };
     let data = folder.path().join("data");
-    let store = Arc::new(Store::open(&data, 64, policy, Box::new(|_, _| {})).unwrap());
+    let store =
+        Arc::new(Store::open(&data, 64, policy, Box::new(|_, _| {}), hookmill_incident::Clock::default()).unwrap());
     let cache = Arc::new(CompiledCache::open(&data, store).unwrap());
     println!(
         "{:<12}{:>9}{:>12}{:>12}{:>11}{:>12}{:>12}{:>8}",

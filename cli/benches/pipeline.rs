@@ -72,7 +72,8 @@ async fn serve(kind: &str, folder: &Path) {
         "bare" => Router::new().route(path, post(bare)),
         _ => {
             let config = Config::load(&folder.join("hookmill.yaml")).unwrap();
-            let running = hookmill_host::serve::start(config, None, None).await.unwrap();
+            let running =
+                hookmill_host::serve::start(config, None, None, hookmill_incident::Clock::default()).await.unwrap();
             while !running.is_ready() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -4,10 +4,10 @@ mod replay;
 mod result_line;
 
 use super::client::{Connection, Page, Query, each, print_shape};
-use super::text::{clean, fields, given, join, table, utc};
+use super::text::{clean, fields, given, join, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{BodyEncoding, EventResult, NamedText, ShownEvent, StoredEvent};
+use hookmill_host::api::shapes::{BodyEncoding, EventResult, ListedItem, NamedText, ShownEvent, StoredEvent};
 use result_line::{error_code, incident_numbers, result_line};
 
 #[derive(Debug, Subcommand)]
@@ -77,14 +77,18 @@ impl List {
         query.extend(each("source", self.source));
         query.extend(each("incident", self.incident));
         query.extend(self.page.parameters());
-        self.connection.print_list("events", &query, |events: Vec<ShownEvent>| {
+        self.connection.print_list("events", &query, |events: Vec<ListedItem<ShownEvent>>| {
             let rows = events.iter().map(row).collect();
             table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
         })
     }
 }
 
-fn row(ShownEvent { result, source, received_at, .. }: &ShownEvent) -> [String; 6] {
+fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
+    let ShownEvent { result, source, received_at, .. } = match item {
+        ListedItem::Readable(event) => event,
+        ListedItem::Unreadable(unreadable) => return unreadable_row(unreadable),
+    };
     [
         result.id.to_string(),
         utc(*received_at),

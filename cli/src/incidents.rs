@@ -1,10 +1,10 @@
 //! `hookmill incidents`.
 
 use super::client::{Connection, Page, Query, each, print_shape};
-use super::text::{clean, stored_incident, table, utc};
+use super::text::{clean, stored_incident, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{ShownIncident, TriageOptions};
+use hookmill_host::api::shapes::{ListedItem, ShownIncident, TriageOptions};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -88,9 +88,9 @@ impl List {
         query.extend(each("observable", self.observable));
         query.extend(self.query.map(|text| ("q", text)));
         query.extend(self.page.parameters());
-        self.connection.print_list("incidents", &query, |incidents: Vec<ShownIncident>| {
-            let rows = incidents.iter().map(|ShownIncident { number, incident, occurrences, .. }| {
-                [
+        self.connection.print_list("incidents", &query, |incidents: Vec<ListedItem<ShownIncident>>| {
+            let rows = incidents.iter().map(|item| match item {
+                ListedItem::Readable(ShownIncident { number, incident, occurrences, .. }) => [
                     clean(number),
                     incident.severity.to_string(),
                     incident.status.to_string(),
@@ -98,7 +98,8 @@ impl List {
                     utc(incident.updated_at),
                     occurrences.to_string(),
                     clean(&incident.title),
-                ]
+                ],
+                ListedItem::Unreadable(unreadable) => unreadable_row(unreadable),
             });
             table(["NUMBER", "SEVERITY", "STATUS", "SOURCE", "UPDATED (UTC)", "SEEN", "TITLE"], rows.collect())
         })

@@ -8,6 +8,7 @@ use hookmill_host::config::Config;
 use hookmill_host::recent_log;
 use hookmill_host::reload::FileDigests;
 use hookmill_host::serve::start;
+use hookmill_incident::Clock;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use tracing_subscriber::layer::SubscriberExt;
@@ -52,7 +53,7 @@ impl Serve {
             let before = FileDigests::read([self.config.clone()]);
             let config = Config::load(&self.config)?;
             let seen = before.for_paths(config.files(&self.config));
-            let mut running = start(config, admin_token, Some(beside_a_host()?)).await?;
+            let mut running = start(config, admin_token, Some(beside_a_host()?), Clock::default()).await?;
             let stopped = signals.stopped();
             running.follow(self.config, seen, signals.hangup);
             let broken = tokio::select! {

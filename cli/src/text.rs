@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use hookmill_host::api::shapes::{ShownIncident, ShownRequest};
+use hookmill_host::api::shapes::{ShownIncident, ShownRequest, Unreadable};
 use hookmill_incident::{Incident, Note, Observable, PluginVersion, Technique, Triage};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,6 +22,15 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
         column.set_padding((0, 2));
     }
     table.trim_fmt()
+}
+
+/// Returns the row of an item that the host cannot read: the id first, the error last.
+pub(super) fn unreadable_row<const N: usize>(unreadable: &Unreadable) -> [String; N] {
+    std::array::from_fn(|column| match column {
+        0 => unreadable.id.to_string(),
+        last if last + 1 == N => clean(&unreadable.error),
+        _ => String::new(),
+    })
 }
 
 /// Returns a line for each named value. Empty values are left out; further lines of a value are aligned with its first.

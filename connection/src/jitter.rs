@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The largest share by which jitter lengthens a wait.
-const JITTER: f64 = 0.1;
+pub const JITTER: f64 = 0.1;
 
 /// Lengthens a wait at random by up to a tenth, so that requests that failed together are not repeated together.
 pub fn with_jitter(wait: Duration) -> Duration {

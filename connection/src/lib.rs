@@ -43,4 +43,5 @@ pub use authentication::{Authentication, header_name, is_reserved};
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, guarded_client, require_http};
 pub use failure::{Code, Failure};
-pub use jitter::with_jitter;
+pub use jitter::{JITTER, with_jitter};
+pub use retry_after::RETRY_AFTER_MAX;

@@ -4,7 +4,7 @@ use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// The longest wait that a server can ask for; a longer one is reduced to it.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Units after a number, which no standard has, in seconds.
 const UNITS: [(&str, f64); 6] =
     [("ms", 0.001), ("seconds", 1.0), ("second", 1.0), ("secs", 1.0), ("sec", 1.0), ("s", 1.0)];
@@ -23,7 +23,7 @@ fn server_time(headers: &HeaderMap, now: SystemTime) -> SystemTime {
     let date = date.and_then(|text| httpdate::parse_http_date(text).ok());
     let is_plausible = |date: &SystemTime| {
         let behind = now.duration_since(*date).unwrap_or_else(|ahead| ahead.duration());
-        behind < WAIT_MAX
+        behind < RETRY_AFTER_MAX
     };
     date.filter(is_plausible).unwrap_or(now)
 }
@@ -37,7 +37,7 @@ fn parse(text: &str, now: SystemTime) -> Option<Duration> {
         Some(numbers) => numbers.into_iter().max()?,
         None => date(text)?.duration_since(now).unwrap_or_default(),
     };
-    Some(wait.min(WAIT_MAX))
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -46,7 +46,7 @@ fn seconds(text: &str) -> Option<Duration> {
     let (number, unit) = unit.unwrap_or((&text, 1.0));
     let is_number = number.bytes().any(|byte| byte.is_ascii_digit());
     let count: f64 = number.parse().ok().filter(|_| is_number)?;
-    Some(Duration::from_secs_f64((count * unit).clamp(0.0, WAIT_MAX.as_secs_f64())))
+    Some(Duration::from_secs_f64((count * unit).clamp(0.0, RETRY_AFTER_MAX.as_secs_f64())))
 }
 
 /// Parses a date of HTTP. Some servers write a zone other than GMT, which means the same.
@@ -58,7 +58,7 @@ fn date(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{WAIT_MAX, parse, server_time};
+    use super::{RETRY_AFTER_MAX, parse, server_time};
     use reqwest::header::{AGE, DATE, HeaderMap};
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -99,7 +99,7 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(parse(text, now), expected.map(Duration::from_millis), "{text}");
         }
-        assert_eq!(parse(&"9".repeat(400), now), Some(WAIT_MAX));
+        assert_eq!(parse(&"9".repeat(400), now), Some(RETRY_AFTER_MAX));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
+use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
 use crate::loaded::Loaded;
 use crate::peer::TrustedProxies;
@@ -17,6 +18,8 @@ use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_signatures::Secret;
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Mutex;
 use tracing::warn;
 
 /// Everything that a request needs.
@@ -59,10 +62,16 @@ pub struct Edge {
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
     pub logged_refusals: RateLimit,
+    /// The rate limit of logged internal errors.
+    pub logged_errors: RateLimit,
     /// The limits of payloads.
     pub bodies: Bodies,
     /// The limits of the bodies of API requests, whose memory no payload can use.
     pub api_bodies: Bodies,
+    /// The disk that holds the data folder.
+    pub disk: Disk,
+    /// When the rows that `/metrics` shows were last counted.
+    pub counted_at: Mutex<Option<Instant>>,
 }
 
 impl Host {

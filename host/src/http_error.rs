@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// The time after which a client should try again when the host is overloaded, in seconds.
 const RETRY_AFTER_S: u64 = 1;
+/// The same when the database takes no writes: a full disk or a lock lasts longer than a burst.
+const STORE_RETRY_AFTER_S: u64 = 5;
 
 /// The cause of an internal error, attached to the answer for the log. The client does not see it.
 #[derive(Clone, Debug)]
@@ -133,6 +135,7 @@ impl IntoResponse for HttpError {
         let body = Json(ErrorAnswer { error });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
+            Self::StoreBusy(StoreError::Blocked) => Some(STORE_RETRY_AFTER_S),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
             _ => None,
         };
@@ -171,7 +174,8 @@ impl From<RegisterError> for HttpError {
 impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Closed => Self::StoreBusy(error),
+            StoreError::Overloaded => Self::Overloaded,
+            StoreError::Busy | StoreError::Blocked | StoreError::Closed => Self::StoreBusy(error),
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }
@@ -179,6 +183,10 @@ impl From<StoreError> for HttpError {
 
 impl From<anyhow::Error> for HttpError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Internal(error)
+        // Reads return this among other errors.
+        match error.downcast_ref::<StoreError>() {
+            Some(store) => store.clone().into(),
+            None => Self::Internal(error),
+        }
     }
 }

@@ -13,6 +13,7 @@ mod aws;
 mod bodies;
 pub mod config;
 mod deliver;
+mod disk;
 mod dry_run;
 mod extract;
 mod failed_tokens;

@@ -2,16 +2,20 @@
 
 use crate::host::Host;
 use hookmill_incident::id;
-use hookmill_incident::timestamp::unix_ms;
-use hookmill_store::{LeaseName, Leases};
+use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
+const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
+const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// A smaller step back is the ordinary work of a time service.
+const CLOCK_STEP_MS: i64 = 1000;
 
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
 pub async fn purge_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
@@ -26,7 +30,7 @@ pub async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: 
     loop {
         let lease = host.pipeline.store.acquire(LeaseName::Purge).await;
         let mut after = 0;
-        let before = id::row_key_at(unix_ms() - retention.as_millis() as i64);
+        let before = id::row_key_at(host.pipeline.store.clock().now_ms() - retention.as_millis() as i64);
         while !*stopped.borrow() && lease.is_held() {
             match host.pipeline.store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
@@ -48,6 +52,76 @@ pub async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: 
 pub async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     while pause(SAVE_TALLIES_EVERY, &mut stopped).await {
         host.registry.save_tallies().await;
+    }
+}
+
+/// Looks for steps back of the clock, logs them, and makes deliveries due that were queued while the clock was ahead, until
+/// the host stops. At the start it looks for such deliveries too.
+pub async fn watch_clock(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let store = &host.pipeline.store;
+    let mut is_behind = true;
+    loop {
+        let step_ms = store.clock().take_step_back_ms();
+        if step_ms >= CLOCK_STEP_MS {
+            warn!("the clock went back by {} s; times in the store may be ahead of it", step_ms / 1000);
+            is_behind = true;
+        }
+        if is_behind {
+            is_behind = !pull_forward(store).await;
+        }
+        if !pause(WATCH_CLOCK_EVERY, &mut stopped).await {
+            return;
+        }
+    }
+}
+
+/// Returns whether all queues were looked through.
+async fn pull_forward(store: &Store) -> bool {
+    for state in &store.outbound().destinations {
+        match store.pull_forward(&state.name).await {
+            Ok(0) => {}
+            Ok(count) => {
+                info!(destination = state.name, "{count} deliveries that a clock ahead had put off are due now")
+            }
+            Err(error) => {
+                warn!(destination = state.name, "deliveries may be put off by a clock that was ahead: {error:#}");
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Writes down from time to time how far the database goes, so that a start with an older one is refused, until the host
+/// stops.
+pub async fn put_marks(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut audit = host.pipeline.store.watch_audit();
+    while pause(PUT_MARK_EVERY, &mut stopped).await {
+        if audit.has_changed().unwrap_or(true) {
+            audit.mark_unchanged();
+            if let Err(error) = host.pipeline.store.put_mark().await {
+                warn!("cannot write the mark of the database: {error:#}");
+            }
+        }
+    }
+}
+
+/// Looks every second whether the store takes writes again after a failure, and whether the disk runs out of space, until
+/// the host stops. Without this a host that gets no more payloads, because it is not ready, would not become ready again.
+pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut was_short = false;
+    while pause(WATCH_STORE_EVERY, &mut stopped).await {
+        if host.pipeline.store.trouble().is_some() {
+            // The store logs the result.
+            let _ = host.pipeline.store.probe().await;
+        }
+        let shortage = host.edge.disk.shortage();
+        match &shortage {
+            Some(shortage) if !was_short => warn!("{shortage}; make room before payloads cannot be stored"),
+            None if was_short => info!("the disk of the data folder has enough free space again"),
+            _ => {}
+        }
+        was_short = shortage.is_some();
     }
 }
 

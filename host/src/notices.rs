@@ -4,7 +4,6 @@
 use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use hookmill_store::{LeaseName, Leases, Store};
@@ -34,7 +33,7 @@ impl Notices {
     /// Checks for silent sources until `stopped` is set.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let lease = self.store.acquire(LeaseName::Silence).await;
-        let started_at = unix_ms();
+        let started_at = self.store.clock().now_ms();
         let stopped = stopped.wait_for(|stopped| *stopped);
         tokio::pin!(stopped);
         while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() && lease.is_held() {
@@ -52,7 +51,9 @@ impl Notices {
         let notified_at = self.store.silent_since(&source.name);
         let is_silent = match notified_at {
             Some(notified_at) => last.is_none_or(|last| last <= notified_at),
-            None => unix_ms() - last.unwrap_or(started_at).max(started_at) >= limit.as_millis() as i64,
+            None => {
+                self.store.clock().now_ms() - last.unwrap_or(started_at).max(started_at) >= limit.as_millis() as i64
+            }
         };
         if is_silent == notified_at.is_some() {
             return;

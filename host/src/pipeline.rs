@@ -12,7 +12,6 @@ use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
 use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
@@ -100,7 +99,8 @@ impl Pipeline {
     /// Counts an error of a source, and keeps it as the last one.
     pub fn failed(&self, source: &Source, code: &str, message: &str) {
         self.metrics.error(&source.name, code);
-        source.tally.count(|tally| tally.last_error = Some(LastError::now(code, message)));
+        let now = self.store.clock().now_ms();
+        source.tally.count(|tally| tally.last_error = Some(LastError::new(now, code, message)));
     }
 
     /// Takes one payload through all stages.
@@ -205,11 +205,12 @@ impl Pipeline {
     /// Counts the result of a payload, and logs why it was not mapped.
     fn count(&self, source: &Source, recorded: &Recorded) {
         let Recorded { state, duplicate, .. } = recorded;
+        let now = self.store.clock().now_ms();
         source.tally.count(|tally| {
             if !duplicate || source.settings.kind == SourceKind::Webhook {
-                tally.last_received_at = Some(unix_ms());
+                tally.last_received_at = Some(now);
             }
-            count(tally, state, *duplicate);
+            count(tally, state, *duplicate, now);
         });
         if let Some(code) = state.code.filter(|_| !duplicate) {
             self.metrics.error(&source.name, code.as_str());
@@ -219,16 +220,16 @@ impl Pipeline {
     }
 }
 
-fn count(tally: &mut Tally, state: &EventState, duplicate: bool) {
+fn count(tally: &mut Tally, state: &EventState, duplicate: bool, now: i64) {
     if duplicate {
         tally.duplicates += 1;
         return;
     }
     tally.accepted += 1;
     match (state.status, state.code) {
-        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(unix_ms()),
+        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(now),
         (_, Some(code)) => {
-            tally.last_error = Some(LastError::now(code.as_str(), state.message.as_deref().unwrap_or_default()));
+            tally.last_error = Some(LastError::new(now, code.as_str(), state.message.as_deref().unwrap_or_default()));
         }
         _ => {}
     }

@@ -24,7 +24,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_store::Recorded;
 use serde::Deserialize;
@@ -164,7 +163,7 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
-    let received_at = unix_ms();
+    let received_at = host.pipeline.store.clock().now_ms();
     let bytes_max = source.settings.payload_bytes_max;
     let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
     let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;

@@ -9,7 +9,6 @@ use crate::sources::{SourceMap, Sources};
 use crate::vault::Vault;
 use anyhow::{Result, anyhow, ensure};
 use hookmill_incident::name::check_name;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::Secret;
 use hookmill_store::{SecretRow, SourceRow, Store, StoreError};
 use serde_json::{Map, Value};
@@ -118,7 +117,7 @@ impl Registry {
             None => new_secret(&declaration)?,
         };
         let secret = secret.or_else(|| made.clone());
-        let created_at = unix_ms();
+        let created_at = self.store.clock().now_ms();
         let mut row = SourceRow { name, declaration, created_at, secrets: Vec::new() };
         if let Some(secret) = secret {
             row.secrets.push(self.seal(&row, &secret, created_at)?);
@@ -155,7 +154,7 @@ impl Registry {
             row.secrets.clear();
         }
         if let Some(secret) = secret {
-            row.secrets = vec![self.seal(&row, &secret, unix_ms())?];
+            row.secrets = vec![self.seal(&row, &secret, self.store.clock().now_ms())?];
         }
         self.put(row).await
     }
@@ -174,7 +173,7 @@ impl Registry {
         };
         let no_secret = || RegisterError::Conflict(format!("the scheme of `{name}` has no secret"));
         let secret = secret.or_else(|| made.clone()).ok_or_else(no_secret)?;
-        let now = unix_ms();
+        let now = self.store.clock().now_ms();
         let end = now.saturating_add(overlap.as_millis().try_into().unwrap_or(i64::MAX));
         for former in &mut row.secrets {
             former.not_after = Some(former.not_after.map_or(end, |before| before.min(end)));

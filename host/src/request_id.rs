@@ -21,7 +21,12 @@ pub async fn identify(State(host): State<Arc<Host>>, mut request: Request, next:
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).await;
     if let Some(Cause(cause)) = response.extensions().get() {
-        tracing::error!(request_id = %id, "a request failed: {cause:#}");
+        // A failing store fails every request.
+        if host.edge.logged_errors.check().is_ok() {
+            tracing::error!(request_id = %id, "a request failed: {cause:#}");
+        } else {
+            tracing::debug!(request_id = %id, "a request failed: {cause:#}");
+        }
     }
     let mut text = Uuid::encode_buffer();
     if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {

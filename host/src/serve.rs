@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
+use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
@@ -28,6 +29,7 @@ use crate::{api, maintenance, near_miss, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_signatures::Secret;
@@ -38,7 +40,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::Signal;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -53,6 +55,8 @@ const ADMIN_SHARE: u32 = 4;
 const CONNECTIONS_PER_READER: u32 = 4;
 /// The number of refusals that are logged in a second.
 const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
+/// The number of internal errors that are logged in a second.
+const LOGGED_ERRORS_PER_SECOND: u32 = 20;
 /// The memory of the bodies of API requests together: two plugin files of the largest size.
 const API_BODY_MEMORY_BYTES: usize = 2 * FILE_BYTES_MAX as usize;
 /// The number of refused plugin files that may wait for their notice.
@@ -74,17 +78,22 @@ pub struct Running {
 }
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
-/// threads of this process.
+/// threads of this process. Every decision about times uses `clock`.
 ///
 /// # Errors
 /// Returns an error that explains what prevents the start and what to do.
-pub async fn start(config: Config, admin_token: Option<String>, compiler: Option<CompilerProgram>) -> Result<Running> {
+pub async fn start(
+    config: Config,
+    admin_token: Option<String>,
+    compiler: Option<CompilerProgram>,
+    clock: Clock,
+) -> Result<Running> {
     let Config { settings, sources: configured, pulls, outbound, warnings } = config;
     warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&settings);
     let metrics = Arc::new(Metrics::default());
-    let store = Arc::new(open_store(&settings, &metrics)?);
+    let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
     let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
     let sandbox = Arc::new(match compiler {
@@ -159,11 +168,11 @@ impl Capacity {
     }
 }
 
-fn open_store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store> {
+fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
     let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
     let metrics = metrics.clone();
     let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
-    Store::open(&settings.data_dir, settings.limits.store_queue, policy, on_commit)
+    Store::open(&settings.data_dir, settings.limits.store_queue, policy, on_commit, clock)
 }
 
 /// The decisions on plugins, and the task that publishes plugins, which is not started yet.
@@ -228,9 +237,12 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
+        logged_errors: RateLimit::per_second(NonZeroU32::new(LOGGED_ERRORS_PER_SECOND)),
         rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
         bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),
         api_bodies: Bodies::new(API_BODY_MEMORY_BYTES, settings.limits.body_timeout),
+        disk: Disk::new(settings.data_dir.clone(), settings.limits.free_disk_bytes),
+        counted_at: Mutex::default(),
     })
 }
 
@@ -251,6 +263,9 @@ fn spawn_tasks(
     tasks.spawn(maintenance::purge_repeats(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::purge_delivered(host.clone(), settings.delivered_retention, stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::put_marks(host.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));
@@ -336,6 +351,9 @@ impl Running {
         }
         self.host.registry.save_tallies().await;
         let store = self.host.pipeline.store.clone();
+        if let Err(error) = store.put_mark().await {
+            warn!("cannot write the mark of the database: {error:#}");
+        }
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         info!("stopped");
     }

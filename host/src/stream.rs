@@ -17,7 +17,6 @@ use anyhow::Result;
 use bytes::Bytes;
 use chunk::Chunk;
 use hookmill_store::Store;
-use jiff::Timestamp;
 use kept::{Found, Kept};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -182,7 +181,7 @@ pub struct StreamReader {
 impl StreamReader {
     /// Returns an event with this name and the reader's position as the id.
     pub fn mark(&self, name: &str) -> Bytes {
-        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, Timestamp::now()).into()
+        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, self.stream.store.clock().now()).into()
     }
 
     /// Returns the next bytes to send; `None` when the connection ends.

@@ -191,7 +191,10 @@ impl Triager {
     }
 
     async fn triage_job(&self, plugin: &Plugin, job: TriageJob) -> Result<(), StoreError> {
-        let Some(row) = job.row.clone() else { return Ok(()) };
+        let Some(row) = job.row.clone() else {
+            warn!(request_id = job.request_id, "an incident cannot be read and is not triaged");
+            return self.store.fail_triage(job, plugin.version.sha256.clone()).await;
+        };
         let (name, number, request_id) = (&plugin.version.name, row.number, job.request_id.clone());
         if let Some(status) = job.is_late() {
             info!(request_id, playbook = name, "{number} is not triaged: its status is already {status}");

@@ -1,10 +1,9 @@
 //! Audit entries of incidents.
 
+use crate::members::Members;
 use crate::words;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use std::fmt;
 use uuid::Uuid;
 
 words!(
@@ -36,8 +35,19 @@ pub struct AuditEntry {
     pub object: Box<RawValue>,
 }
 
+/// The `details` of an entry, as they are stored.
+#[derive(Debug)]
+pub enum EntryDetails {
+    /// Everything that a Creation sets.
+    OfCreation,
+    /// The names of the attributes that changed. Their new values are in the object.
+    Names(Vec<String>),
+    /// The attributes themselves.
+    Given(Box<RawValue>),
+}
+
 impl AuditEntry {
-    /// Returns the entry of one change. Without `details`, those of a Creation are taken from the object.
+    /// Returns the entry of one change.
     ///
     /// # Errors
     /// Returns an error if `object` is not a JSON object.
@@ -46,12 +56,21 @@ impl AuditEntry {
         object_id: Uuid,
         start_date: i64,
         request_id: String,
-        details: Option<Box<RawValue>>,
+        details: EntryDetails,
         object: Box<RawValue>,
     ) -> serde_json::Result<Self> {
-        let details = details.map_or_else(|| creation_details(&object), Ok)?;
+        let details = match details {
+            EntryDetails::OfCreation => creation_details(&object)?,
+            EntryDetails::Names(names) => named_details(&object, &names)?,
+            EntryDetails::Given(details) => details,
+        };
         let (object_type, base, root_id) = ("incident", true, object_id);
         Ok(Self { operation, object_type, object_id, start_date, request_id, details, base, root_id, object })
+    }
+
+    /// Returns the bytes of the object and the details.
+    pub fn bytes(&self) -> usize {
+        self.object.get().len() + self.details.get().len()
     }
 }
 
@@ -64,32 +83,10 @@ fn creation_details(object: &RawValue) -> serde_json::Result<Box<RawValue>> {
     to_raw_value(&Members(attributes))
 }
 
-/// The members of a JSON object, in their order.
-struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_map(Self(Vec::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'de> {
-    type Value = Self;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self, A::Error> {
-        while let Some(member) = map.next_entry()? {
-            self.0.push(member);
-        }
-        Ok(self)
-    }
-}
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
-    }
+/// Returns the attributes of these names.
+fn named_details(object: &RawValue, names: &[String]) -> serde_json::Result<Box<RawValue>> {
+    let Members(mut attributes) = serde_json::from_str(object.get())?;
+    attributes.retain(|(name, _)| names.iter().any(|known| known == name));
+    attributes.sort_by_key(|(name, _)| *name);
+    to_raw_value(&Members(attributes))
 }

@@ -5,7 +5,6 @@
 //! positive 64-bit integer like SQLite's own row id. No table needs a second index to find a row by its UUID, and rows
 //! lie on disk in the order in which they were made.
 
-use crate::timestamp::unix_ms;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
@@ -23,9 +22,9 @@ impl IdSource {
         Self { last: AtomicU64::new(last_row_key.unsigned_abs()) }
     }
 
-    /// Returns a new id.
-    pub fn next(&self) -> Uuid {
-        let now = unix_ms().unsigned_abs() << COUNTER_BITS;
+    /// Returns a new id at this time, in milliseconds since the Unix epoch.
+    pub fn next(&self, now_ms: i64) -> Uuid {
+        let now = row_key_at(now_ms).unsigned_abs();
         let newer = |last: u64| Some(now.max(last + 1));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, newer).unwrap_or_else(|last| last);
         from_key(now.max(last + 1), random_bits())
@@ -79,11 +78,12 @@ fn random_bits() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::unix_ms;
 
     #[test]
     fn ids_grow_carry_their_key_and_are_version_7() {
         let source = IdSource::after(0);
-        let ids: Vec<Uuid> = (0..100_000).map(|_| source.next()).collect();
+        let ids: Vec<Uuid> = (0..100_000).map(|_| source.next(unix_ms())).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && row_key(pair[0]) < row_key(pair[1])));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
         assert!((row_key_ms(row_key(ids[0])) - unix_ms()).abs() < 60_000);
@@ -92,6 +92,6 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_repeat_a_key() {
         let future = row_key_at(unix_ms() + 3_600_000);
-        assert_eq!(row_key(IdSource::after(future).next()), future + 1);
+        assert_eq!(row_key(IdSource::after(future).next(unix_ms())), future + 1);
     }
 }

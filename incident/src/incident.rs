@@ -1,11 +1,14 @@
 //! Incidents: the records that mappers' results add up to.
 
+mod bounds;
 mod edit;
-mod lists;
+mod group;
 mod update;
 
 #[cfg(test)]
 mod tests;
+
+pub use bounds::{DESCRIPTION_BYTES_MAX, NOTE_BYTES_MAX, RECORD_BYTES_MAX, WORDS_BYTES_MAX};
 
 use crate::{Observable, Observation, Origin, PluginVersion, Severity, State, Status, Technique, Tlp, Triage};
 use jiff::Timestamp;
@@ -94,7 +97,7 @@ impl Incident {
             tags: Vec::new(),
             observables: Vec::new(),
             techniques: Vec::new(),
-            details: observation.details,
+            details: Map::new(),
             notes: Vec::new(),
             playbook: origin.playbook.clone(),
             triage: origin.triage(now).filter(|_| status == Status::New),
@@ -104,6 +107,8 @@ impl Incident {
             updated_at: now,
             revision: 1,
         };
+        incident.cut_texts();
+        incident.put_details(observation.details);
         incident.unite(observation.tags, observation.observables, observation.techniques);
         (incident, guard)
     }

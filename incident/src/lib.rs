@@ -4,17 +4,22 @@
 //! - A [`Reading`] is the checked result of a mapper; its [`Observation`]s report about one incident each.
 //! - An [`Incident`] is the record that observations, analysts and playbooks change: [`Incident::create`],
 //!   [`Incident::apply`], [`Incident::patch`] and [`Incident::triage`].
-//! - An [`AuditEntry`] is one change of an incident, in the shape of TheHive's webhooks.
+//! - An [`AuditEntry`] is one change of an incident, in the shape of TheHive's webhooks; a [`Difference`] restores the
+//!   incident as it was.
 //! - [`words!`] makes the enums whose values are words of the API, the database and the command line.
 //!
 //! This crate must not know about plugins, HTTP, the configuration or a database, and must not do input or output. The
-//! one exception is [`timestamp::unix_ms`], which reads the clock.
+//! exceptions are [`timestamp::unix_ms`] and [`Clock`], which read the system's clock.
 
 mod audit;
+mod clock;
+mod difference;
 mod event;
 pub mod id;
 mod incident;
+pub mod json_size;
 mod mapped;
+mod members;
 pub mod name;
 mod number;
 mod observable;
@@ -27,9 +32,14 @@ mod triage;
 mod vocabulary;
 mod words;
 
-pub use audit::{AuditEntry, Operation};
+pub use audit::{AuditEntry, EntryDetails, Operation};
+pub use clock::Clock;
+pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
-pub use incident::{Details, EVENT_IDS_MAX, Guard, Incident, Note};
+pub use incident::{
+    DESCRIPTION_BYTES_MAX, Details, EVENT_IDS_MAX, Guard, Incident, NOTE_BYTES_MAX, Note, RECORD_BYTES_MAX,
+    WORDS_BYTES_MAX,
+};
 pub use mapped::{EventState, EventStatus, FailureCode, IncidentRef, Mapped, MappingFailure, Verdict};
 pub use number::Number;
 pub use observable::{Observable, Technique};

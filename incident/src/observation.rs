@@ -6,6 +6,7 @@ use crate::{Event, PluginVersion, Severity, Tlp};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The greatest length of a title, in bytes.
@@ -108,10 +109,14 @@ pub fn check_length(what: &str, text: &str, max: usize) -> Result<(), String> {
 /// Merges the observations of each source-ref, in list order: the result is as if the later one had come later.
 pub fn merge_repeats(observations: Vec<Observation>) -> Vec<Observation> {
     let mut merged: Vec<Observation> = Vec::with_capacity(observations.len());
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(observations.len());
     for later in observations {
-        match merged.iter_mut().find(|known| known.source_ref == later.source_ref) {
-            Some(first) => first.merge(later),
-            None => merged.push(later),
+        match places.get(&later.source_ref) {
+            Some(&first) => merged[first].merge(later),
+            None => {
+                places.insert(later.source_ref.clone(), merged.len());
+                merged.push(later);
+            }
         }
     }
     merged

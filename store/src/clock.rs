@@ -1,7 +1,7 @@
 //! The source of ids and times of all writes.
 
+use hookmill_incident::Clock as HostClock;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::timestamp::unix_ms;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -9,15 +9,17 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct Clock {
     ids: IdSource,
+    times: HostClock,
     #[cfg(test)]
     fixed: Option<fixed::Fixed>,
 }
 
 impl Clock {
     /// Returns a clock whose ids come after `last_key`, the largest key in the database.
-    pub fn after(last_key: i64) -> Self {
+    pub fn after(last_key: i64, times: HostClock) -> Self {
         Self {
             ids: IdSource::after(last_key),
+            times,
             #[cfg(test)]
             fixed: None,
         }
@@ -29,7 +31,7 @@ impl Clock {
         if let Some(fixed) = &self.fixed {
             return fixed.new_id();
         }
-        self.ids.next()
+        self.ids.next(self.times.now_ms())
     }
 
     /// Returns the time in milliseconds since the Unix epoch.
@@ -38,7 +40,12 @@ impl Clock {
         if let Some(fixed) = &self.fixed {
             return fixed.now_ms();
         }
-        unix_ms()
+        self.times.now_ms()
+    }
+
+    /// Returns the clock of the host.
+    pub fn times(&self) -> &HostClock {
+        &self.times
     }
 
     /// Returns the time.
@@ -47,13 +54,13 @@ impl Clock {
         if let Some(fixed) = &self.fixed {
             return Timestamp::from_millisecond(fixed.now_ms()).unwrap_or_default();
         }
-        Timestamp::now()
+        self.times.now()
     }
 }
 
 #[cfg(test)]
 mod fixed {
-    use super::Clock;
+    use super::{Clock, HostClock};
     use hookmill_incident::id::IdSource;
     use std::sync::atomic::{AtomicI64, Ordering};
     use uuid::Uuid;
@@ -82,7 +89,7 @@ mod fixed {
         /// Returns a clock that is stopped at this time, and whose ids come after `last_key`.
         pub fn fixed(now_ms: i64, last_key: i64) -> Self {
             let fixed = Fixed { now_ms: AtomicI64::new(now_ms), last_key: AtomicI64::new(last_key) };
-            Self { ids: IdSource::after(0), fixed: Some(fixed) }
+            Self { ids: IdSource::after(0), times: HostClock::default(), fixed: Some(fixed) }
         }
 
         /// Moves a fixed clock.

@@ -14,6 +14,7 @@ mod clock;
 mod error;
 mod leases;
 mod ledger;
+mod mark;
 #[cfg(test)]
 mod model;
 mod options;
@@ -30,8 +31,8 @@ pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
     DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
-    IncidentFilter, IncidentKey, IncidentRow, LastError, Message, Next, OperatorAction, Outbound, Page, PatchRefusal,
-    QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob,
-    TriageResult, VersionRow, VersionState,
+    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page,
+    PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,
+    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use store::{Store, Tokens};

@@ -3,6 +3,7 @@
 //!
 //! `HOOKMILL_MODEL_STEPS` sets the number of steps of each seed, `HOOKMILL_MODEL_SEED` a single seed to run.
 
+mod copies;
 mod dump;
 mod memory;
 mod operation;
@@ -262,21 +263,24 @@ impl Model {
         }
         let (row, _) = &self.memory.incidents[&incidents[self.random.rng.random_range(0..incidents.len())]];
         let entries = self.memory.audit.values().filter(|entry| entry.incident == row_key(row.id));
-        let expected: Vec<_> = entries
-            .map(|entry| {
-                let object = entry.object.as_ref().map(|text| serde_json::from_str(text).expect("JSON"));
-                let object = object.unwrap_or_else(|| json!(row.shown()));
-                (entry.operation, entry.at, entry.request_id.clone(), object)
-            })
-            .collect();
+        let expected: Vec<_> =
+            entries.map(|entry| (entry.operation, entry.at, entry.request_id.clone(), entry.object.clone())).collect();
         // Another id with the same row key.
         let another = IncidentKey::Id(Uuid::from_u128(row.id.as_u128() ^ 1));
-        assert_eq!(self.store().audit(another).await.expect("no trail").map(|trail| trail.len()), None);
-        let trail = self.store().audit(IncidentKey::Id(row.id)).await.expect("a trail").unwrap_or_default();
-        let trail: Vec<_> = trail
-            .into_iter()
-            .map(|entry| (entry.operation, entry.start_date, entry.request_id, json!(entry.object)))
-            .collect();
+        assert!(self.store().audit(another, None, 7).await.expect("no trail").is_none());
+        let (mut trail, mut after) = (Vec::new(), None);
+        loop {
+            let page =
+                self.store().audit(IncidentKey::Id(row.id), after, 7).await.expect("a trail").expect("an incident");
+            let entries = page.rows.into_iter().map(|entry| entry.expect("a readable entry"));
+            trail.extend(
+                entries.map(|entry| (entry.operation, entry.start_date, entry.request_id, json!(entry.object))),
+            );
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
         assert_eq!(trail, expected, "{}: the audit trail of {}", self.place(), row.number);
     }
 }

@@ -19,7 +19,8 @@ pub fn private_folder(path: &Path) -> Result<()> {
     refuse_writable_by_others(path)
 }
 
-/// Replaces a file through a temporary file in the folder. After a crash the file is the old or the new one as a whole.
+/// Replaces a file through a temporary file in the folder. After a crash the file is the old or the new one as a whole;
+/// after the return it is the new one.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written.
@@ -28,7 +29,8 @@ pub fn replace_file(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    Ok(())
+    // The new name is in the folder, which is synchronised on its own.
+    File::open(folder)?.sync_all().with_context(|| format!("cannot write the folder {}", folder.display()))
 }
 
 /// Checks that other users cannot write in a folder: they could replace the plugins in it.

@@ -1,9 +1,10 @@
 //! The reads that a database offers. Each one reads a single snapshot.
 
 use crate::Dedup;
+use crate::mark::Mark;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -21,22 +22,32 @@ impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
 /// same name.
 pub(crate) trait Reads {
     fn event(&self, id: Uuid) -> impl Read<Option<EventRow>>;
-    fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<EventRow>>;
+    fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
     fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;
-    fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> impl Read<Page<IncidentRow>>;
+    fn incidents(
+        &self,
+        filter: IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Page<Listed<IncidentRow>>>;
 
-    fn audit(&self, which: IncidentKey) -> impl Read<Option<Vec<AuditEntry>>>;
+    fn audit(
+        &self,
+        which: IncidentKey,
+        after: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
     fn newest_audit(&self, which: IncidentKey) -> impl Read<Option<AuditEntry>>;
     fn audit_after<T: Send + 'static>(
         &self,
         after: Uuid,
         to: T,
-        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+        add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> impl Read<T>;
 
     fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> impl Read<Page<DeliveryRow>>;
@@ -59,6 +70,7 @@ pub(crate) trait Reads {
     fn tally(&self, source: Arc<str>) -> impl Read<Tally>;
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
+    fn mark(&self) -> impl Read<Mark>;
     fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.

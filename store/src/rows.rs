@@ -23,7 +23,7 @@ pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
 pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 pub use operator_action::OperatorAction;
-pub use page::Page;
+pub use page::{Listed, Page, Unreadable};
 pub use report::{Difference, Differences, FieldChange, Report};
 pub use source::{SecretRow, SourceRow};
 pub use tally::{LastError, Tally};

@@ -5,15 +5,21 @@
 //! SQL or rusqlite.
 
 mod audit;
+mod check;
 mod columns;
+mod conditions;
 mod database;
 mod deliveries;
 mod destinations;
 #[cfg(test)]
 mod dump;
 mod events;
+mod gate;
+mod health;
 mod incidents;
+mod log;
 mod operator_actions;
+mod pages;
 mod queue;
 mod readers;
 mod reads;
@@ -23,6 +29,7 @@ mod tokens;
 mod triage;
 mod tx;
 mod versions;
+mod wal_file;
 mod writer;
 
 #[cfg(test)]
@@ -31,12 +38,18 @@ pub(crate) use tokens::TokenTable;
 pub(crate) use tx::Transaction;
 
 use crate::error::StoreError;
+use crate::mark::{self, Mark};
 use crate::options::Shared;
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use gate::Gate;
+use log::Log;
 use readers::Readers;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing::warn;
 use uuid::Uuid;
 use writer::Writer;
 
@@ -44,12 +57,34 @@ use writer::Writer;
 pub(crate) struct Opened {
     connection: Connection,
     path: PathBuf,
+    lock: File,
+}
+
+/// Returns why a data folder cannot be opened.
+pub(crate) fn in_use(data_dir: &Path) -> String {
+    format!("the data folder {} is in use by another hookmill; stop that first", data_dir.display())
 }
 
 impl Opened {
-    /// Opens the database in a data folder, and creates it if it is missing.
+    /// Checks and opens the database in a data folder, and creates the database if it was never there.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        Ok(Self { connection: database::open(data_dir)?, path: database::path(data_dir) })
+        let accepts_loss = mark::accepts_loss(data_dir);
+        let file = database::prepare_file(data_dir, accepts_loss)?;
+        // A lock on a file of its own does not keep others out after that file was removed.
+        ensure!(file.try_lock().is_ok(), in_use(data_dir));
+        let connection = database::open_checked(data_dir, accepts_loss)?;
+        let found = database::mark(&connection)?;
+        match Mark::read(data_dir) {
+            Ok(None) => {}
+            Ok(Some(mark)) if !accepts_loss => mark.check(&found, data_dir)?,
+            Err(error) if !accepts_loss => return Err(error),
+            Ok(Some(_)) | Err(_) => {
+                warn!("the file `accept-loss` is there: rows may be missing, and nothing is refused")
+            }
+        }
+        found.write(data_dir)?;
+        mark::end_acceptance(data_dir)?;
+        Ok(Self { connection, path: database::path(data_dir), lock: file })
     }
 
     /// Returns the largest key of any row.
@@ -69,7 +104,10 @@ impl Opened {
 
     /// Starts the thread that writes.
     pub fn start(self, queue: usize, shared: Shared) -> Result<Sqlite> {
-        Ok(Sqlite { writer: Writer::start(self.connection, queue, shared)?, readers: Readers::new(self.path) })
+        let gate = Arc::new(Gate::default());
+        let log = Log::of(&self.path, gate.clone());
+        let writer = Writer::start(self.connection, log, queue, shared)?;
+        Ok(Sqlite { writer, readers: Readers::new(self.path, gate, readers::DEADLINE), _lock: self.lock })
     }
 }
 
@@ -78,6 +116,8 @@ impl Opened {
 pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
+    /// The lock on the database, held for as long as it is open.
+    _lock: File,
 }
 
 impl Sqlite {
@@ -108,6 +148,11 @@ impl Sqlite {
     /// Returns the reads.
     pub fn reads(&self) -> &Readers {
         &self.readers
+    }
+
+    /// Returns why the last commit failed, if it did.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.writer.trouble()
     }
 
     /// Returns whether the thread that writes is running.

@@ -13,17 +13,20 @@ mod triage;
 pub use tokens::Tokens;
 
 use crate::clock::Clock;
+use crate::error::StoreError;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
+use crate::ledger::PlainWrites;
 use crate::options::{Dedup, OnCommit, Policy, Shared};
 use crate::private_files::{private_file, private_folder};
+use crate::reads::Reads;
 use crate::rows::Outbound;
-use crate::sqlite::{Opened, Sqlite};
+use crate::sqlite::{Opened, Sqlite, in_use};
 use crate::topics::Topics;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -39,6 +42,7 @@ pub struct Store {
     topics: Arc<Topics>,
     dedup: Dedup,
     pub(crate) leases: LocalLeases,
+    data_dir: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -48,8 +52,14 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the folder or the database cannot be used.
-    pub fn open(data_dir: &Path, queue: usize, policy: Policy, on_commit: OnCommit) -> Result<Self> {
-        Self::open_with(data_dir, queue, policy, on_commit, Clock::after)
+    pub fn open(
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: hookmill_incident::Clock,
+    ) -> Result<Self> {
+        Self::open_with(data_dir, queue, policy, on_commit, |last_key| Clock::after(last_key, clock))
     }
 
     /// Opens the store with the clock that `clock` makes from the largest key in the database.
@@ -63,7 +73,7 @@ impl Store {
         private_folder(data_dir)?;
         let lock = private_file(&data_dir.join("lock"))?;
         if lock.try_lock().is_err() {
-            bail!("the data folder {} is in use by another hookmill; stop that first", data_dir.display());
+            bail!(in_use(data_dir));
         }
         let opened = Opened::open(data_dir)?;
         let clock = Arc::new(clock(opened.last_key()?));
@@ -75,7 +85,13 @@ impl Store {
         let shared =
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
-        Ok(Self { database, clock, outbound, silent, topics, dedup, leases: LocalLeases::default(), _lock: lock })
+        let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
+        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
+    }
+
+    /// Returns the clock of the host.
+    pub fn clock(&self) -> &hookmill_incident::Clock {
+        self.clock.times()
     }
 
     /// Returns a new id.
@@ -86,6 +102,28 @@ impl Store {
     /// Returns whether the store takes writes.
     pub fn is_open(&self) -> bool {
         self.database.is_open()
+    }
+
+    /// Returns why the last commit failed, if it did: the store takes no writes at the moment.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.database.trouble()
+    }
+
+    /// Writes nothing of importance, to find out whether the store takes writes again.
+    ///
+    /// # Errors
+    /// Returns an error if it does not.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes into the mark beside the database how far the database goes.
+    ///
+    /// # Errors
+    /// Returns an error if that cannot be read or written.
+    pub async fn put_mark(&self) -> Result<()> {
+        let (mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
+        tokio::task::spawn_blocking(move || mark.write(&folder)).await?
     }
 
     /// Finishes every waiting write and closes the database for writing.

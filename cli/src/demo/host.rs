@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hookmill_host::api::shapes::{FileState, List, ShownPlugin};
 use hookmill_host::config::Config;
 use hookmill_host::serve::{Running, start};
+use hookmill_incident::Clock;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ impl DemoHost {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (receiver, audit) = runtime.block_on(Receiver::start(&key))?;
         let config = Config::parse(&configuration(&secrets, audit, &key), folder.path())?;
-        let running = runtime.block_on(start(config, Some(token.clone()), Some(beside_a_host()?)))?;
+        let running = runtime.block_on(start(config, Some(token.clone()), Some(beside_a_host()?), Clock::default()))?;
         let url: Url = format!("http://{}", running.address).parse()?;
         let api = Client::new(url.clone(), Some(token.clone()))?;
         let sender = Sender::new(url.clone(), secrets)?;

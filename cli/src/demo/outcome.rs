@@ -52,7 +52,8 @@ pub(super) fn show_deliveries(host: &DemoHost, report: &mut Report) -> Result<()
     })?;
     let mut entries = 0;
     for incident in host.api.all::<ShownIncident>("incidents", &[])? {
-        entries += host.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[])?.len();
+        entries +=
+            host.page::<IgnoredAny>(&["incidents", &incident.number, "audit"], &[("limit", "1000".to_owned())])?.len();
     }
     let delivered: Vec<ShownDelivery> = host.api.all("deliveries", &[("status", "delivered")])?;
     let seen = host.receiver.seen();

@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use constant_time_eq::constant_time_eq;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::Secret;
 use hookmill_store::{OperatorAction, Scope};
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +43,7 @@ pub(super) async fn check(
     }
     let action = OperatorAction {
         id,
-        at: unix_ms(),
+        at: host.pipeline.store.clock().now_ms(),
         token: name.clone(),
         address: address.map(|address| address.to_string()),
         method: request.method().to_string(),

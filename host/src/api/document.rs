@@ -15,11 +15,12 @@ mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
         Accepted, Differences, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult,
-        FieldChange, HostState, IncidentRef, IssuedSource, List, NamedText, NewSource, NotificationDryRun,
+        FieldChange, HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
         NotificationDryRunRequest, PluginDryRunRequest, PluginVersion, PluginWithVersions, Report, RetriedDeliveries,
         RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery, ShownDestination, ShownEvent,
         ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest, ShownSource,
-        SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent, TriageOptions, UnusableSource, UsableSource,
+        SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent, TriageOptions, Unreadable, UnusableSource,
+        UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -90,6 +91,7 @@ mod tests {
         check::<SourceSecret>(&document, schema("Secret"));
         check::<Technique>(&document, schema("Technique"));
         check::<Triage>(&document, schema("Triage"));
+        check::<Unreadable>(&document, schema("Unreadable"));
         check::<UnusableSource>(&document, schema("UnusableSource"));
         check::<UsableSource>(&document, schema("Source"));
     }
@@ -108,8 +110,8 @@ mod tests {
         check::<IssuedSource>(&document, answer("post", "/api/sources/{name}/rotate", "200"));
         check::<List<ShownDelivery>>(&document, answer("get", "/api/deliveries", "200"));
         check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));
-        check::<List<ShownEvent>>(&document, answer("get", "/api/events", "200"));
-        check::<List<ShownIncident>>(&document, answer("get", "/api/incidents", "200"));
+        check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
+        check::<List<ListedItem<ShownIncident>>>(&document, answer("get", "/api/incidents", "200"));
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
         check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));

@@ -1,9 +1,9 @@
 //! `/api/events`.
 
-use super::page::page;
+use super::page::listed;
 use super::parameters::Parameters;
 use super::shapes::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, NamedText, ShownEvent, StoredEvent,
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText, ShownEvent, StoredEvent,
 };
 use super::time::timestamp;
 use crate::extract::{Path, Query};
@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<List<ShownEvent>>, HttpError> {
+) -> Result<Json<List<ListedItem<ShownEvent>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
     let filter = EventFilter {
         source: parameters.all("source"),
@@ -36,7 +36,7 @@ pub(super) async fn list(
     let (limit, before) = parameters.page()?;
     parameters.end()?;
     let found = host.pipeline.store.events(filter, before, limit).await?;
-    Ok(page(found, shown_event))
+    Ok(listed(found, shown_event))
 }
 
 pub(super) async fn show(

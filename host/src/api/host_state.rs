@@ -3,12 +3,17 @@
 use super::shapes::HostState;
 use crate::host::Host;
 use crate::http_error::HttpError;
+use crate::pipeline::Pipeline;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use hookmill_incident::EventStatus;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The time for which counts of rows are shown again.
+const COUNTED_FOR: Duration = Duration::from_secs(1);
 
 pub(super) async fn healthz() -> Json<HostState> {
     state("ok")
@@ -17,6 +22,12 @@ pub(super) async fn healthz() -> Json<HostState> {
 pub(super) async fn readyz(State(host): State<Arc<Host>>) -> (StatusCode, Json<HostState>) {
     if !host.pipeline.store.is_open() {
         return (StatusCode::SERVICE_UNAVAILABLE, state("the store is closed"));
+    }
+    if let Some(trouble) = host.pipeline.store.trouble() {
+        return (StatusCode::SERVICE_UNAVAILABLE, state(&format!("the store takes no writes: {trouble}")));
+    }
+    if let Some(shortage) = host.edge.disk.shortage() {
+        return (StatusCode::SERVICE_UNAVAILABLE, state(&shortage));
     }
     match host.loaded.is_settled() {
         true => (StatusCode::OK, state("ready")),
@@ -29,14 +40,26 @@ fn state(status: &str) -> Json<HostState> {
 }
 
 pub(super) async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
-    host.pipeline.metrics.set_quarantined(host.pipeline.store.count_events(EventStatus::Quarantined).await?);
-    host.pipeline.metrics.set_triage_waiting(host.pipeline.store.count_triage().await?);
-    for (destination, pending, _) in host.pipeline.store.delivery_counts().await? {
-        host.pipeline.metrics.set_delivery_queue(&destination, pending);
-    }
+    count_rows(&host).await?;
     host.pipeline.metrics.set_stream_readers(host.stream.readers());
     Ok((
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
         host.pipeline.metrics.encode(),
     ))
+}
+
+/// Sets the metrics that are counted in the store, at most once in a second however many clients ask.
+async fn count_rows(host: &Host) -> Result<(), HttpError> {
+    let mut counted_at = host.edge.counted_at.lock().await;
+    if counted_at.is_some_and(|at| at.elapsed() < COUNTED_FOR) {
+        return Ok(());
+    }
+    let Pipeline { store, metrics, .. } = &*host.pipeline;
+    metrics.set_quarantined(store.count_events(EventStatus::Quarantined).await?);
+    metrics.set_triage_waiting(store.count_triage().await?);
+    for (destination, pending, _) in store.delivery_counts().await? {
+        metrics.set_delivery_queue(&destination, pending);
+    }
+    *counted_at = Some(Instant::now());
+    Ok(())
 }

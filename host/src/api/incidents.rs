@@ -1,10 +1,10 @@
 //! `/api/incidents`.
 
 use super::authorize::Caller;
-use super::page::page;
+use super::page::listed;
 use super::parameters::Parameters;
 use super::request_body::{body, optional_body};
-use super::shapes::{List, ShownIncident, TriageOptions};
+use super::shapes::{List, ListedItem, ShownIncident, TriageOptions};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -13,14 +13,18 @@ use crate::triage::shown_incident;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use hookmill_incident::{AuditEntry, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX, check_length};
+use hookmill_incident::json_size::text_bytes;
+use hookmill_incident::{
+    AuditEntry, DESCRIPTION_BYTES_MAX, NOTE_BYTES_MAX, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX,
+    WORDS_BYTES_MAX, check_length,
+};
 use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 use std::sync::Arc;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
     Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Json<List<ShownIncident>>, HttpError> {
+) -> Result<Json<List<ListedItem<ShownIncident>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
     let filter = IncidentFilter {
         status: parameters.words("status", Status::ALL)?,
@@ -37,7 +41,7 @@ pub(super) async fn list(
     let (limit, before) = parameters.page()?;
     parameters.end()?;
     let found = host.pipeline.store.incidents(filter, before, limit).await?;
-    Ok(page(found, |row| explained(&host, row)))
+    Ok(listed(found, |row| explained(&host, row)))
 }
 
 pub(super) async fn show(
@@ -86,9 +90,13 @@ pub(super) async fn triage(
 pub(super) async fn audit(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
-) -> Result<Json<List<AuditEntry>>, HttpError> {
-    let entries = host.pipeline.store.audit(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
-    Ok(Json(List::complete(entries)))
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<List<ListedItem<AuditEntry>>>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let (limit, after) = parameters.page()?;
+    parameters.end()?;
+    let found = host.pipeline.store.audit(incident_key(&which)?, after, limit).await?;
+    Ok(listed(found.ok_or_else(|| not_found(&which))?, |entry| entry))
 }
 
 pub(super) async fn patch(
@@ -107,6 +115,9 @@ pub(super) async fn patch(
         Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
             "the incident has changed and is at revision {revision}; read it again and repeat the change"
         ))),
+        Err(PatchRefusal::NoRoomForNote) => {
+            Err(HttpError::Conflict("the incident has as many notes as it can hold; nothing was changed".into()))
+        }
     }
 }
 
@@ -123,7 +134,17 @@ pub(super) async fn delete(
 fn check(patch: &Patch) -> Result<(), HttpError> {
     let title = patch.title.iter().try_for_each(|title| check_length("`title`", title, TITLE_BYTES_MAX));
     let tags = || patch.tags.iter().flatten().try_for_each(|tag| check_length("a tag", tag, TAG_BYTES_MAX));
-    title.and_then(|()| tags()).map_err(HttpError::InvalidRequest)
+    title.and_then(|()| tags()).map_err(HttpError::InvalidRequest)?;
+    let texts = [
+        ("description", patch.description.as_ref().and_then(Option::as_ref), DESCRIPTION_BYTES_MAX),
+        ("category", patch.category.as_ref().and_then(Option::as_ref), WORDS_BYTES_MAX),
+        ("assignee", patch.assignee.as_ref().and_then(Option::as_ref), WORDS_BYTES_MAX),
+        ("note", patch.note.as_ref(), NOTE_BYTES_MAX),
+    ];
+    match texts.into_iter().find(|(_, text, max)| text.is_some_and(|text| text_bytes(text) > *max)) {
+        Some((name, _, max)) => Err(HttpError::InvalidRequest(format!("`{name}` takes more than {max} bytes in JSON"))),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {

@@ -53,7 +53,7 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
     let object = match trigger {
         Trigger::PluginRefused => json!({"name": "example", "sha256": "0".repeat(64), "error": "this is a test"}),
         Trigger::SourceSilent => {
-            json!({"name": "example", "last_event_at": jiff::Timestamp::now(), "silent_after": "1h"})
+            json!({"name": "example", "last_event_at": host.pipeline.store.clock().now(), "silent_after": "1h"})
         }
         _ => json!({"name": "example", "reason": "this is a test"}),
     };

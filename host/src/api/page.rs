@@ -1,12 +1,20 @@
 //! Pages of lists.
 
 use super::parameters::cursor;
-use super::shapes::List;
+use super::shapes::{List, ListedItem};
 use axum::Json;
-use hookmill_store::Page;
+use hookmill_store::{Listed, Page};
 
 /// Converts a page of the store to the API's answer.
 pub(super) fn page<T, U>(page: Page<T>, show: impl FnMut(T) -> U) -> Json<List<U>> {
     let next_cursor = page.next.map(cursor);
     Json(List { data: page.rows.into_iter().map(show).collect(), next_cursor })
+}
+
+/// Converts a page whose rows may be unreadable.
+pub(super) fn listed<T, U>(rows: Page<Listed<T>>, mut show: impl FnMut(T) -> U) -> Json<List<ListedItem<U>>> {
+    page(rows, |row| match row {
+        Ok(row) => ListedItem::Readable(show(row)),
+        Err(unreadable) => ListedItem::Unreadable(unreadable),
+    })
 }

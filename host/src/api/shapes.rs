@@ -25,9 +25,9 @@ pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{Difference, Differences, FieldChange, Report};
+pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
 pub use incident::TriageOptions;
-pub use list::List;
+pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};

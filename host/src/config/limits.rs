@@ -31,6 +31,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// The memory that the bodies of all requests may use together.
     pub body_memory_bytes: usize,
+    /// The host is not ready while less space is free on the disk of the data folder.
+    pub free_disk_bytes: u64,
     /// The number of payloads that all sources together may send in a second.
     pub requests_per_second: Option<NonZeroU32>,
 }
@@ -47,6 +49,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             body_memory_bytes: 256 * MIB,
+            free_disk_bytes: 64 * MIB as u64,
             requests_per_second: None,
         }
     }
@@ -63,6 +66,7 @@ pub(super) struct LimitsDeclaration {
     head_timeout: Option<Interpolated<Period>>,
     body_timeout: Option<Interpolated<Period>>,
     body_memory_mib: Option<Interpolated<Mib>>,
+    free_disk_mib: Option<Interpolated<NonZeroU32>>,
     requests_per_second: Option<Interpolated<NonZeroU32>>,
     deadline_ms: Option<Interpolated<NonZeroU32>>,
     memory_mib: Option<Interpolated<MemoryMib>>,
@@ -113,6 +117,9 @@ impl LimitsDeclaration {
             head_timeout: self.head_timeout.map_or(default.head_timeout, |time| time.0.into()),
             body_timeout: self.body_timeout.map_or(default.body_timeout, |time| time.0.into()),
             body_memory_bytes: self.body_memory_mib.map_or(default.body_memory_bytes, |mib| mib.0.bytes()),
+            free_disk_bytes: self
+                .free_disk_mib
+                .map_or(default.free_disk_bytes, |mib| u64::from(mib.0.get()) * MIB as u64),
             requests_per_second: self.requests_per_second.map(|count| count.0),
         };
         ensure!(

@@ -4,17 +4,14 @@ use super::content::Content;
 use super::context::DeliveryContext;
 use super::destination::{Destination, Notifications};
 use super::prepare::prepare;
+use super::retry_schedule::ASKED_JITTER_MAX;
 use super::send_result::SendResult;
 use hookmill_connection::{Code, Failure, with_jitter};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next};
 use reqwest::StatusCode;
 use std::time::{Duration, Instant};
 use tracing::{debug, info};
 use uuid::Uuid;
-
-/// The largest jitter on a wait that the receiver asked for.
-const ASKED_JITTER_MAX: Duration = Duration::from_secs(5);
 
 /// The result of an attempt, not recorded yet.
 #[derive(Debug)]
@@ -31,10 +28,10 @@ pub(super) struct AttemptResult {
 
 impl AttemptResult {
     /// Returns the result of an attempt whose task panicked.
-    pub fn panicked(destination: &Destination, delivery: Uuid, attempts: u32) -> Self {
+    pub fn panicked(destination: &Destination, delivery: Uuid, attempts: u32, now: i64) -> Self {
         let failure = Failure::new(Code::Request, "the attempt ended abruptly; see the host's log");
-        let (next, health) = (next_attempt(destination, attempts, None), Health::Unknown);
-        let attempt = SendResult::Failed(failure).into_attempt(unix_ms(), 0);
+        let (next, health) = (next_attempt(destination, attempts, None, now), Health::Unknown);
+        let attempt = SendResult::Failed(failure).into_attempt(now, 0);
         let attempted = Attempted { delivery, attempt, next, health };
         Self { attempted, retry_after: None, asked_wait: None, is_gone: false }
     }
@@ -46,7 +43,8 @@ pub(super) async fn attempt(
     delivery: DueDelivery,
     context: &DeliveryContext,
 ) -> AttemptResult {
-    let (at, started) = (unix_ms(), Instant::now());
+    let clock = context.store.clock();
+    let (at, started) = (clock.now_ms(), Instant::now());
     let sent = prepare_and_send(destination, &delivery, context).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, asked_wait, is_gone) = match &sent {
@@ -55,8 +53,11 @@ pub(super) async fn attempt(
     };
     let used_steps = delivery.attempts.saturating_sub(delivery.asked_waits);
     let (next, health) = decide(&sent, || match asked_wait {
-        Some(wait) => Next::Retry(unix_ms() + with_jitter(wait).min(wait + ASKED_JITTER_MAX).as_millis() as i64),
-        None => next_attempt(destination, used_steps, retry_after),
+        Some(wait) => {
+            let wait = with_jitter(wait).min(wait + ASKED_JITTER_MAX);
+            Next::Retry(clock.now_ms() + wait.as_millis() as i64)
+        }
+        None => next_attempt(destination, used_steps, retry_after, clock.now_ms()),
     });
     context.metrics.delivery(&destination.name, metric_label(&sent, next));
     let attempt = sent.into_attempt(at, duration_ms);
@@ -134,8 +135,8 @@ fn is_final(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 405 | 413 | 415 | 422)
 }
 
-fn next_attempt(destination: &Destination, used_steps: u32, retry_after: Option<Duration>) -> Next {
+fn next_attempt(destination: &Destination, used_steps: u32, retry_after: Option<Duration>, now: i64) -> Next {
     let Some(wait) = destination.retry_schedule.wait(used_steps) else { return Next::Dead };
     let wait = with_jitter(wait).max(retry_after.unwrap_or_default());
-    Next::Retry(unix_ms() + wait.as_millis() as i64)
+    Next::Retry(now + wait.as_millis() as i64)
 }

@@ -70,6 +70,7 @@ impl Destination {
             fingerprint: self.fingerprint.clone(),
             gets_all_changes: self.gets_all_changes,
             is_ordered: self.is_ordered,
+            longest_wait_ms: self.retry_schedule.longest_wait().as_millis() as i64,
         }
     }
 

@@ -7,7 +7,6 @@ use super::destination::Destination;
 use super::queue_state::{POLL_INTERVAL, QueueState};
 use super::record::{STORE_PAUSE, Unrecorded, record};
 use anyhow::{Error, Result};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{DueDeliveries, LeaseName, Leases};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,7 +73,9 @@ impl Queue {
             Err(error) => (error.id(), None),
         };
         let Some((id, attempts)) = state.in_progress.remove(&task) else { return };
-        let result = result.unwrap_or_else(|| AttemptResult::panicked(&self.destination, id, attempts));
+        let result = result.unwrap_or_else(|| {
+            AttemptResult::panicked(&self.destination, id, attempts, self.context.store.clock().now_ms())
+        });
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
@@ -108,7 +109,9 @@ impl Queue {
                 state.more_after = due.more_after;
                 state.ready.extend(due.deliveries);
                 if state.more_after.is_none() {
-                    let wait = due.next_at.map(|at| Duration::from_millis((at - unix_ms()).max(0).unsigned_abs()));
+                    let wait = due.next_at.map(|at| {
+                        Duration::from_millis((at - self.context.store.clock().now_ms()).max(0).unsigned_abs())
+                    });
                     state.read_in(wait.unwrap_or(POLL_INTERVAL));
                 }
             }
@@ -175,6 +178,7 @@ impl Queue {
         state.is_stale &= state.more_after.is_some();
         let after = state.more_after.unwrap_or_default();
         let (store, name, without) = (self.context.store.clone(), self.destination.name.clone(), state.known_ids());
-        state.reading.spawn(async move { store.due_deliveries(name, unix_ms(), after, limit, without).await });
+        let now = store.clock().now_ms();
+        state.reading.spawn(async move { store.due_deliveries(name, now, after, limit, without).await });
     }
 }

@@ -1,6 +1,10 @@
 //! The waits between attempts.
 
+use hookmill_connection::{JITTER, RETRY_AFTER_MAX};
 use std::time::Duration;
+
+/// The largest jitter on a wait that the receiver asked for.
+pub(super) const ASKED_JITTER_MAX: Duration = Duration::from_secs(5);
 
 /// The waits between the attempts of one delivery; when they are used up, the delivery is dead.
 #[derive(Clone, Debug)]
@@ -16,6 +20,12 @@ impl RetrySchedule {
     /// attempt.
     pub fn wait(&self, used_steps: u32) -> Option<Duration> {
         self.0.get(used_steps as usize).copied()
+    }
+
+    /// Returns the longest time after which an attempt follows another one.
+    pub fn longest_wait(&self) -> Duration {
+        let longest = self.0.iter().max().copied().unwrap_or_default();
+        longest.mul_f64(1.0 + JITTER).max(RETRY_AFTER_MAX + ASKED_JITTER_MAX)
     }
 }
 

@@ -35,9 +35,10 @@ impl Puller {
     /// Returns an error if the store cannot be read.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
         let stored = self.intake.pipeline.store.cursors().await?.remove(&*source.name);
-        let position = stored.unwrap_or_else(|| pull.start.position().position);
+        let now = self.intake.pipeline.store.clock().now_ms();
+        let position = stored.unwrap_or_else(|| pull.start.position(now).position);
         let (stage, read) = match &pull.reader {
-            PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position).await),
+            PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, now).await),
             PullReader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
         };
         let mut dry_run = DryRun::default();
@@ -74,8 +75,8 @@ impl Puller {
 }
 
 impl Poll {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<Sample, ReadError> {
-        let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position);
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<Sample, ReadError> {
+        let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, now);
         let request = run.first_request()?;
         let since = time(run.since);
         let page = run.page(request).await?;

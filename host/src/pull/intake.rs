@@ -6,7 +6,6 @@ use crate::pipeline::Pipeline;
 use crate::source::Source;
 use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, RepeatKey};
 use hookmill_store::{Cursor, StoreError};
 use std::iter::Peekable;
@@ -66,7 +65,7 @@ impl Intake {
         Event {
             id: self.pipeline.store.new_id(),
             source: source.name.clone(),
-            received_at: unix_ms(),
+            received_at: self.pipeline.store.clock().now_ms(),
             content_type: Some("application/json".to_owned()),
             headers: Vec::new(),
             context: item.context,

@@ -11,7 +11,6 @@ use super::read_error::ReadError;
 use super::since::SinceText;
 use anyhow::{Result, anyhow, bail};
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::timestamp::unix_ms;
 use reqwest::header::{AGE, DATE};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::value::RawValue;
@@ -86,9 +85,14 @@ pub(super) struct PollRun<'p> {
 }
 
 impl Poll {
-    /// Begins a poll at the position reached before.
-    pub(super) fn begin<'p>(&'p self, endpoint: &'p Endpoint, payload_bytes_max: usize, position: &str) -> PollRun<'p> {
-        let began = unix_ms();
+    /// Begins a poll at the position reached before. `began` is the present time.
+    pub(super) fn begin<'p>(
+        &'p self,
+        endpoint: &'p Endpoint,
+        payload_bytes_max: usize,
+        position: &str,
+        began: i64,
+    ) -> PollRun<'p> {
         // The clock may have been set back since the last poll.
         let last = position.parse().unwrap_or(began).min(began);
         let since = last.saturating_sub(self.overlap.as_millis() as i64).max(0);
@@ -121,7 +125,7 @@ impl PollRun<'_> {
     pub async fn page(&mut self, request: EndpointRequest) -> Result<PolledPage, ReadError> {
         let (asked, url) = (Instant::now(), request.url.clone());
         let response = self.endpoint.send(request).await?;
-        self.reached = self.reached.min(server_time(&response, asked.elapsed()).unwrap_or(self.began));
+        self.reached = self.reached.min(server_time(&response, asked.elapsed(), self.began).unwrap_or(self.began));
         let is_empty = response.status() == StatusCode::NO_CONTENT;
         let link = next_link(response.headers());
         let document = self.endpoint.page(response).await?;
@@ -190,11 +194,11 @@ impl PollRun<'_> {
 
 /// Returns the time at which the request began by the server's clock, which stamps the items and may be behind the host's.
 /// `None` for an answer from a cache: its `Date` is that of an earlier answer.
-fn server_time(response: &Response, took: Duration) -> Option<i64> {
+fn server_time(response: &Response, took: Duration, began: i64) -> Option<i64> {
     let headers = response.headers();
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let date_ms = date.duration_since(UNIX_EPOCH).ok()?.as_millis() as i64;
-    let is_plausible = !headers.contains_key(AGE) && date_ms > unix_ms() - BEHIND_MS_MAX;
+    let is_plausible = !headers.contains_key(AGE) && date_ms > began - BEHIND_MS_MAX;
     is_plausible.then_some(date_ms - took.as_millis() as i64)
 }
 

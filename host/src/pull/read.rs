@@ -8,7 +8,6 @@ use super::poll::{Poll, PollRun, PolledPage};
 use super::read_error::ReadError;
 use super::settings::Pull;
 use crate::source::Source;
-use hookmill_incident::timestamp::unix_ms;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,8 +22,9 @@ pub(super) async fn read_poll(
     pull: &Pull,
 ) -> Result<Duration, ReadError> {
     let started = Instant::now();
-    let position = intake.pipeline.store.cursor(source.name.clone(), pull.start.position()).await?;
-    let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position);
+    let (store, now) = (&intake.pipeline.store, intake.pipeline.store.clock().now_ms());
+    let position = store.cursor(source.name.clone(), pull.start.position(now)).await?;
+    let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, now);
     let mut request = Some(run.first_request()?);
     while let Some(next) = request {
         let page = read_page(poll, &mut run, next, intake, source).await?;
@@ -35,7 +35,7 @@ pub(super) async fn read_poll(
         intake.accept(source, page.items, CONCURRENCY, position).await?;
         request = page.next?;
     }
-    source.tally.count(|tally| tally.last_success = Some(unix_ms()));
+    source.tally.count(|tally| tally.last_success = Some(intake.pipeline.store.clock().now_ms()));
     Ok(poll.interval.saturating_sub(started.elapsed()))
 }
 
@@ -72,7 +72,8 @@ pub(super) async fn read_stream(
     pull: &Pull,
     backoff: &mut Backoff,
 ) -> Result<(), ReadError> {
-    let position = intake.pipeline.store.cursor(source.name.clone(), pull.start.position()).await?;
+    let (store, now) = (&intake.pipeline.store, intake.pipeline.store.clock().now_ms());
+    let position = store.cursor(source.name.clone(), pull.start.position(now)).await?;
     let mut connected = stream.connect(&pull.endpoint, &position, source.settings.payload_bytes_max).await?;
     let mut stored = connected.done;
     while let Some(batch) = connected.batch().await? {
@@ -82,7 +83,7 @@ pub(super) async fn read_stream(
         let position = (connected.done > stored).then(|| pull.start.reached(connected.done.to_string()));
         stored = connected.done;
         intake.accept(source, batch.items, stream.consumer_count, position).await?;
-        source.tally.count(|tally| tally.last_success = Some(unix_ms()));
+        source.tally.count(|tally| tally.last_success = Some(intake.pipeline.store.clock().now_ms()));
         backoff.succeed(connected.server_wait());
     }
     Ok(())

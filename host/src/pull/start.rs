@@ -1,6 +1,6 @@
 //! The position where reading a source starts.
 
-use hookmill_incident::timestamp::{self, unix_ms};
+use hookmill_incident::timestamp;
 use hookmill_store::Cursor;
 use jiff::Timestamp;
 
@@ -47,9 +47,9 @@ impl Start {
         self.at.is_none()
     }
 
-    /// Returns the position to start at.
-    pub(super) fn position(&self) -> Cursor {
-        let (ms, number) = self.at.unwrap_or((unix_ms(), 0));
+    /// Returns the position to start at; `now` is the present time.
+    pub(super) fn position(&self, now: i64) -> Cursor {
+        let (ms, number) = self.at.unwrap_or((now, 0));
         self.reached(if self.is_stream { format!("{ms}-{number}") } else { ms.to_string() })
     }
 
@@ -81,7 +81,7 @@ mod tests {
             ("-0-0", true, None),
             ("yesterday", true, None),
         ] {
-            let position = Start::parse(text, "of", is_stream).ok().map(|start| start.position().position);
+            let position = Start::parse(text, "of", is_stream).ok().map(|start| start.position(0).position);
             assert_eq!(position.as_deref(), at, "{text}");
         }
     }

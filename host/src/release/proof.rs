@@ -15,7 +15,6 @@ use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use hookmill_sandbox::Plugin;
 use hookmill_store::{Difference, Differences, LeaseName, Leases, Report, Store};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -93,7 +92,7 @@ impl Prover {
         let mut report = Report {
             plugin: (*new.version).clone(),
             against: before.map(|before| (*before.version).clone()),
-            at: Timestamp::now(),
+            at: self.store.clock().now(),
             passed: true,
             payloads: 0,
             left_out: 0,

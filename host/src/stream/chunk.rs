@@ -1,6 +1,7 @@
 //! Entries that are read at once, as the bytes that readers get.
 
 use hookmill_incident::{AuditEntry, Operation};
+use hookmill_store::Listed;
 use serde::Deserialize;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -57,15 +58,21 @@ impl Chunk {
     }
 
     /// Adds an entry if it is selected, until the chunk is full.
-    pub fn add(&mut self, id: Uuid, audit: &AuditEntry, filter: &StreamFilter) -> ControlFlow<()> {
-        let Chosen { source, severity } = serde_json::from_str(audit.object.get()).unwrap_or_default();
-        let mut entry = Entry { id, end: 0, event: event_name(audit.operation), source, severity };
+    pub fn add(&mut self, id: Uuid, audit: &Listed<AuditEntry>, filter: &StreamFilter) -> ControlFlow<()> {
+        let (event, chosen) = match audit {
+            Ok(audit) => (event_name(audit.operation), serde_json::from_str(audit.object.get()).unwrap_or_default()),
+            Err(_) => ("unreadable", Chosen::default()),
+        };
+        let mut entry = Entry { id, end: 0, event, source: chosen.source, severity: chosen.severity };
         self.to = id;
         self.looked_at += 1;
         if filter.matches(&entry) {
             self.bytes.extend_from_slice(format!("id: {id}\nevent: {}\ndata: ", entry.event).as_bytes());
             // These values always serialize, and writing to a `Vec` cannot fail.
-            let _ = serde_json::to_writer(&mut self.bytes, audit);
+            let _ = match audit {
+                Ok(audit) => serde_json::to_writer(&mut self.bytes, audit),
+                Err(unreadable) => serde_json::to_writer(&mut self.bytes, unreadable),
+            };
             let _ = self.bytes.write_all(b"\n\n");
             entry.end = self.bytes.len();
             self.entries.push(entry);

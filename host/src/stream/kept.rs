@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_newest_entries_are_kept_and_who_is_behind_them_is_told_so() {
         let source = IdSource::after(0);
-        let ids: Vec<Uuid> = (0..10).map(|_| source.next()).collect();
+        let ids: Vec<Uuid> = (0..10).map(|_| source.next(0)).collect();
         let mut kept = Kept::after(id::before(0));
         ids.chunks(2).for_each(|ids| kept.add(part(ids), ids[1]));
 

@@ -1,6 +1,6 @@
 //! Changes of an incident by analysts and playbooks. Fields that they set are pinned: payloads do not change them.
 
-use super::{Details, Guard, Incident, Note};
+use super::{Details, Guard, Incident};
 use crate::{Action, Patch, Triage};
 use jiff::Timestamp;
 use serde_json::json;
@@ -47,8 +47,9 @@ impl Incident {
             self.unite(tags, Vec::new(), Vec::new());
         }
         if let Some(text) = patch.note {
-            self.notes.push(Note { at: now, by: by.to_owned(), text });
+            self.add_note(now, by, text);
         }
+        self.cut_texts();
         let changes = self.changes_since(&before);
         if !changes.is_empty() {
             self.touch(now);
@@ -73,8 +74,9 @@ impl Incident {
         for action in actions {
             self.act(guard, action, &by, now);
         }
+        self.cut_texts();
         let mut changes = self.changes_since(&before);
-        self.triage = Some(done);
+        self.put_triage(done);
         if notifies || !changes.is_empty() {
             changes.insert("triage".to_owned(), json!(self.triage));
             self.touch(now);
@@ -99,7 +101,7 @@ impl Incident {
             Action::AddNote(text) => {
                 // A call that is repeated after a crash adds its notes once.
                 if !self.notes.iter().any(|note| note.by == by && note.text == text) {
-                    self.notes.push(Note { at: now, by: by.to_owned(), text });
+                    self.add_note(now, by, text);
                 }
             }
             // The store makes the delivery.

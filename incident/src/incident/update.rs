@@ -15,6 +15,8 @@ impl Incident {
         if changed_at >= guard.changed_at {
             guard.changed_at = changed_at;
             self.take_values(&guard.pinned, &observation);
+            self.cut_texts();
+            self.put_details(observation.details);
             self.take_state(observation.state);
         }
         let tags = if guard.pinned.contains("tags") { Vec::new() } else { observation.tags };
@@ -52,9 +54,6 @@ impl Incident {
         }
         if let Some(time) = observation.occurred_at {
             self.occurred_at = Some(self.occurred_at.map_or(time, |known| known.min(time)));
-        }
-        for (name, value) in &observation.details {
-            self.details.insert(name.clone(), value.clone());
         }
     }
 

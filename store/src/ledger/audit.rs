@@ -4,7 +4,7 @@ use super::{Ledger, NewAuditEntry, Subject, Tx};
 use crate::rows::IncidentRow;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
-use hookmill_incident::{AuditEntry, Details, Operation, Status};
+use hookmill_incident::{AuditEntry, Details, EntryDetails, Operation, Status};
 use hookmill_notify::{Trigger, about_change};
 use serde_json::value::to_raw_value;
 
@@ -24,6 +24,7 @@ impl<T: Tx> Ledger<'_, T> {
         // The time is taken before the id, so that no entry's id is older than its time.
         let (at, id) = (self.clock.now_ms(), self.clock.new_id());
         self.changed.newest_audit = Some(id);
+        let names: Option<Vec<&str>> = change.details.map(|details| details.keys().map(String::as_str).collect());
         self.rows.add_audit(&NewAuditEntry {
             id,
             incident: row_key(row.id),
@@ -31,7 +32,7 @@ impl<T: Tx> Ledger<'_, T> {
             operation: change.operation,
             at,
             request_id: change.request_id,
-            details: change.details,
+            details: names.as_deref(),
         })?;
         let outbound = self.outbound.clone();
         let subject =
@@ -46,7 +47,9 @@ impl<T: Tx> Ledger<'_, T> {
                 Some(message) => message,
                 None => {
                     let object = to_raw_value(&row.shown())?;
-                    let details = change.details.map(to_raw_value).transpose()?;
+                    let details = change.details.map_or(Ok(EntryDetails::OfCreation), |details| {
+                        to_raw_value(details).map(EntryDetails::Given)
+                    })?;
                     let request_id = change.request_id.to_owned();
                     let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;
                     message.insert(about_change(&entry, &outbound.public_url))

@@ -11,7 +11,7 @@ impl<T: Tx> Ledger<'_, T> {
     /// Replaces the destinations and notifications.
     pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
         let mut states = Vec::with_capacity(destinations.len());
-        for DestinationRow { name, fingerprint, gets_all_changes, is_ordered } in destinations {
+        for DestinationRow { name, fingerprint, gets_all_changes, is_ordered, longest_wait_ms } in destinations {
             let health = self.rows.find_destination(name, fingerprint)?.unwrap_or_default();
             self.rows.put_destination(name, fingerprint, &health)?;
             self.rows.order_pending(name, *is_ordered)?;
@@ -20,6 +20,7 @@ impl<T: Tx> Ledger<'_, T> {
                 name: name.clone(),
                 gets_all_changes: *gets_all_changes,
                 is_ordered: *is_ordered,
+                longest_wait_ms: *longest_wait_ms,
                 failing_since,
                 disabled,
                 disabled_at: 0,
@@ -63,6 +64,15 @@ impl<T: Tx> Ledger<'_, T> {
             Some(None) => return Ok(0),
         };
         self.rows.kill_pending(name, reason, ROWS_PER_WRITE)
+    }
+
+    /// Makes deliveries due whose time was set by a clock that was ahead. Returns their number.
+    pub fn pull_forward(&mut self, name: &str) -> Result<usize> {
+        let Some(state) = self.outbound.destination(name) else { return Ok(0) };
+        let (now, longest_wait_ms) = (self.clock.now_ms(), state.longest_wait_ms);
+        let pulled = self.rows.pull_forward(name, now, now.saturating_add(longest_wait_ms), ROWS_PER_WRITE)?;
+        self.changed.deliveries |= pulled > 0;
+        Ok(pulled)
     }
 
     /// Disables a destination and queues the notifications about that. Its pending deliveries are kept.

@@ -4,9 +4,12 @@ use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict};
+use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict, json_size};
 use hookmill_notify::{Rule, Trigger, about_event};
 use uuid::Uuid;
+
+/// The most bytes, in JSON, of the notes on an event: a mapper may return thousands.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 impl<T: Tx> Ledger<'_, T> {
     /// Records a new event with everything that follows from it, unless it is a repeat.
@@ -112,6 +115,9 @@ impl<T: Tx> Ledger<'_, T> {
                     (true, true) => EventStatus::Ignored,
                 };
             }
+        }
+        if let Some(message) = &mut state.message {
+            json_size::cut(message, MESSAGE_BYTES_MAX);
         }
         if before.is_none() {
             self.notify_of_event(Trigger::EventReceived, &mapped.event, &state)?;

@@ -6,10 +6,13 @@ use crate::rows::{IncidentKey, IncidentRow, PatchRefusal};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
-    Details, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
+    Details, Difference, EVENT_IDS_MAX, Incident, IncidentRef, Observation, Operation, Origin, Patch, timestamp,
 };
 use jiff::Timestamp;
 use serde_json::Value;
+
+/// One in this many revisions is kept whole, so that an old one is restored in few steps.
+const WHOLE_EVERY: u64 = 16;
 
 impl<T: Tx> Ledger<'_, T> {
     /// Applies an analyst's change.
@@ -24,6 +27,9 @@ impl<T: Tx> Ledger<'_, T> {
         if patch.revision.is_some_and(|revision| revision != row.incident.revision) {
             return Ok(Err(PatchRefusal::Stale(row.incident.revision)));
         }
+        if patch.note.as_ref().is_some_and(|note| !row.incident.has_room_for_note(by, note)) {
+            return Ok(Err(PatchRefusal::NoRoomForNote));
+        }
         let before = row.clone();
         let details = row.incident.patch(&mut row.guard, patch, by, self.clock.now());
         self.save(&before, &mut row, details, request_id)?;
@@ -37,7 +43,7 @@ impl<T: Tx> Ledger<'_, T> {
         let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
         let (before, details) = (Some(&row), Some(&details));
         let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
-        self.rows.keep_object(&row)?;
+        self.rows.keep_difference(row.newest_audit, &Difference::default(), Some(audit))?;
         self.rows.delete_incident(row.id, audit)?;
         self.rows.remove_triage_request(row_key(row.id))?;
         Ok(true)
@@ -109,12 +115,19 @@ impl<T: Tx> Ledger<'_, T> {
         details: Details,
         request_id: &str,
     ) -> Result<()> {
-        // The newest entry gets its own copy of the object before the incident moves on from it.
-        self.rows.keep_object(before)?;
-        if !details.is_empty() {
-            let (before, details) = (Some(before), Some(&details));
-            let change = Change { operation: Operation::Update, before, details, request_id };
+        // The newest entry keeps its object before the incident moves on from it.
+        if details.is_empty() {
+            self.rows.keep_moved(before.newest_audit, &before.shown().without_entry()?)?;
+        } else {
+            let change =
+                Change { operation: Operation::Update, before: Some(before), details: Some(&details), request_id };
             row.newest_audit = self.append(row, &change)?;
+            if before.incident.revision.is_multiple_of(WHOLE_EVERY) {
+                self.rows.keep_difference(before.newest_audit, &before.shown().whole()?, None)?;
+            } else {
+                let difference = before.shown().difference_from(&row.shown())?;
+                self.rows.keep_difference(before.newest_audit, &difference, Some(row.newest_audit))?;
+            }
         }
         self.rows.update_incident(row)
     }

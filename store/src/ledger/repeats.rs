@@ -1,9 +1,9 @@
 //! Recognition of repeated events.
 
-use super::{Ledger, RepeatKeyRow, Tx};
+use super::{KnownEvent, Ledger, RepeatKeyRow, Tx};
 use crate::Dedup;
 use anyhow::Result;
-use hookmill_incident::id::{row_key, row_key_ms};
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, RepeatKey};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const KEYS_PER_WRITE: usize = 1000;
 pub(crate) fn is_repeat(
     event: &Event,
     dedup: Dedup,
-    mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>,
+    mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>,
 ) -> Result<bool> {
     for identity in Identity::all_of(event, dedup).into_iter().flatten() {
         if identity.find(&mut find)?.is_some() {
@@ -33,11 +33,11 @@ enum Identity<'a> {
     Arrived(Windows<'a>),
 }
 
-/// An event with an identity that was remembered before.
-struct KnownEvent {
-    /// The time in the key that was found.
+/// A key with an identity of the event, which was remembered before.
+struct FoundKey {
+    /// The time in the key.
     at: i64,
-    event: i64,
+    event: KnownEvent,
 }
 
 impl<'a> Identity<'a> {
@@ -66,15 +66,15 @@ impl<'a> Identity<'a> {
         }
     }
 
-    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<Option<KnownEvent>> {
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>) -> Result<Option<FoundKey>> {
         match self {
-            Self::Signed(key) => Ok(find(key)?.map(|event| KnownEvent { at: key.at, event })),
+            Self::Signed(key) => Ok(find(key)?.map(|event| FoundKey { at: key.at, event })),
             Self::Arrived(windows) => windows.find(find),
         }
     }
 
     /// Returns the key to write, after `found` was or was not found.
-    fn new_key(&self, found: Option<&KnownEvent>) -> Option<RepeatKeyRow<'_>> {
+    fn new_key(&self, found: Option<&FoundKey>) -> Option<RepeatKeyRow<'_>> {
         match (self, found) {
             (Self::Signed(key), None) => Some(*key),
             // A key that is there already is too old to count, and is replaced.
@@ -108,12 +108,13 @@ impl Windows<'_> {
     }
 
     /// Returns the event that this one repeats, after the end of its window.
-    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<i64>>) -> Result<Option<KnownEvent>> {
-        let is_near = |known: &i64| (self.received_at - row_key_ms(*known)).abs() < self.window_ms;
+    fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>) -> Result<Option<FoundKey>> {
+        // The time of arrival and not that of the event's id: ids stay ahead after the clock went back.
+        let is_near = |known: &KnownEvent| self.received_at.abs_diff(known.received_at) < self.window_ms.unsigned_abs();
         // Writes do not come in the order of arrival: the other event may lie in the next window.
         for at in [self.end() - self.window_ms, self.end(), self.end() + self.window_ms] {
             if let Some(event) = find(&self.key(at))?.filter(|known| self.is_renewed || is_near(known)) {
-                return Ok(Some(KnownEvent { at, event }));
+                return Ok(Some(FoundKey { at, event }));
             }
         }
         Ok(None)
@@ -124,8 +125,9 @@ impl<T: Tx> Ledger<'_, T> {
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
         let identities = Identity::all_of(event, self.policy.dedup);
+        let new = KnownEvent { key: row_key(event.id), received_at: event.received_at };
         if let [Some(Identity::Signed(key)), None] = &identities {
-            return self.rows.add_repeat(key, row_key(event.id));
+            return Ok(self.rows.add_repeat(key, new)?.map(|known| known.key));
         }
         // All are looked for before one is written: no key may name an event that is not stored because it is a repeat.
         let mut found = [None, None];
@@ -135,10 +137,10 @@ impl<T: Tx> Ledger<'_, T> {
         let known = found.iter().flatten().map(|known| known.event).next();
         for (identity, found) in identities.iter().flatten().zip(&found) {
             if let Some(key) = identity.new_key(found.as_ref()) {
-                self.rows.put_repeat(&key, known.unwrap_or(row_key(event.id)))?;
+                self.rows.put_repeat(&key, known.unwrap_or(new))?;
             }
         }
-        Ok(known)
+        Ok(known.map(|known| known.key))
     }
 
     /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.

@@ -63,11 +63,11 @@ impl<T: Tx> Ledger<'_, T> {
             TriageResult::Failed(plugin, error) => {
                 self.rows.fail_triage_request(job.key, &plugin.sha256)?;
                 (triage.status, triage.plugin, triage.error) = (TriageStatus::Failed, Some(plugin), Some(error));
-                row.incident.triage = Some(triage);
+                row.incident.put_triage(triage);
             }
             TriageResult::Skipped(reason) => {
                 (triage.status, triage.problems) = (TriageStatus::Skipped, vec![reason]);
-                row.incident.triage = Some(triage);
+                row.incident.put_triage(triage);
                 self.rows.remove_triage_request(row_key(row.id))?;
             }
         }
@@ -81,6 +81,14 @@ impl<T: Tx> Ledger<'_, T> {
             self.enqueue(destination, subject, None)?;
         }
         Ok(true)
+    }
+
+    /// Gives up a request whose incident cannot be read, until there is another version of the playbook.
+    pub fn fail_triage(&mut self, job: &TriageJob, sha256: &str) -> Result<()> {
+        if self.rows.has_triage_request(job)? {
+            self.rows.fail_triage_request(job.key, sha256)?;
+        }
+        Ok(())
     }
 
     /// Counts a call without a result; the call will be repeated.

@@ -6,7 +6,7 @@ use crate::rows::{
     Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
-use hookmill_incident::{Details, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use hookmill_incident::{Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -17,11 +17,11 @@ use uuid::Uuid;
 /// keys in its arguments, except for the bulk verbs at the end.
 pub(crate) trait Tx {
     /// Adds a repeat key unless the key exists. Returns the event of an existing key.
-    fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>>;
+    fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>>;
     /// Returns the event of a repeat key.
-    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>>;
+    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>>;
     /// Adds or replaces a repeat key.
-    fn put_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<()>;
+    fn put_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<()>;
 
     /// Returns the state of the event with this key.
     fn event_state(&mut self, event: i64) -> Result<Option<EventState>>;
@@ -50,8 +50,10 @@ pub(crate) trait Tx {
     /// Adds an audit entry. The entry has no copy of the object; while the incident is unchanged, its row serves as the
     /// object.
     fn add_audit(&mut self, entry: &NewAuditEntry) -> Result<()>;
-    /// Copies the incident into its newest audit entry, unless that entry has a copy already.
-    fn keep_object(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Keeps for an entry what changes in its object without another entry, unless something was kept already.
+    fn keep_moved(&mut self, entry: i64, moved: &Difference) -> Result<()>;
+    /// Keeps for an entry how its object differs from that of the entry `next`; without `next`, from the incident.
+    fn keep_difference(&mut self, entry: i64, difference: &Difference, next: Option<i64>) -> Result<()>;
 
     /// Adds a delivery.
     fn add_delivery(&mut self, delivery: &NewDelivery) -> Result<()>;
@@ -117,6 +119,10 @@ pub(crate) trait Tx {
     /// Looks at `limit` deliveries between two keys and removes those that were delivered. Returns the last key that
     /// was looked at, if there may be more.
     fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>>;
+    /// Makes at most `limit` pending deliveries of a destination due whose time was set by a clock that was ahead: those
+    /// without an attempt that are not due yet, those whose last attempt is in the future, and those due after `latest`.
+    /// Returns their number.
+    fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize>;
     /// Makes the pending deliveries of a destination wait for each other, or for nothing.
     fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()>;
     /// Makes the failed requests of a playbook wait again, except those that failed on this plugin version.
@@ -129,6 +135,8 @@ pub(crate) trait PlainWrites {
     fn put_source(&mut self, source: &SourceRow) -> Result<()>;
     /// Removes a registered source, its secrets and its counts.
     fn remove_source(&mut self, name: &str) -> Result<()>;
+    /// Writes a page without changing its content.
+    fn touch(&mut self) -> Result<()>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
     /// Adds an action of an operator, and removes those before the row key `oldest`.
@@ -152,6 +160,14 @@ pub(crate) struct RepeatKeyRow<'a> {
     pub digest: &'a [u8; 32],
 }
 
+/// An event that a repeat key recognises.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct KnownEvent {
+    pub key: i64,
+    /// When the event arrived, in milliseconds since the Unix epoch.
+    pub received_at: i64,
+}
+
 /// An event to add.
 pub(crate) struct NewEvent<'a> {
     pub event: &'a Event,
@@ -171,8 +187,8 @@ pub(crate) struct NewAuditEntry<'a> {
     pub operation: Operation,
     pub at: i64,
     pub request_id: &'a str,
-    /// None in a Creation: the details are the attributes of the incident.
-    pub details: Option<&'a Details>,
+    /// The names of the attributes that changed. None in a Creation: the details are the attributes of the incident.
+    pub details: Option<&'a [&'a str]>,
 }
 
 /// The subject of a delivery.

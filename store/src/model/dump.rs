@@ -97,8 +97,13 @@ impl Memory {
             "audit" => {
                 let entries = self.audit.iter().map(|(key, row)| {
                     let (operation, request_id) = (row.operation.as_str(), &row.request_id);
-                    let (details, object) = (&row.details, &row.object);
-                    row![key, row.id, row.incident, row.previous, operation, row.at, request_id, details, object]
+                    let (details, object) = (&row.details, None::<String>);
+                    let (difference, moved, next) = (&row.difference, &row.moved, row.next);
+                    let (incident, previous) = (row.incident, row.previous);
+                    row![
+                        key, row.id, incident, previous, operation, row.at, request_id, details, object, difference,
+                        moved, next
+                    ]
                 });
                 entries.collect()
             }
@@ -114,7 +119,8 @@ impl Memory {
             "numbers" => self.numbers.iter().map(|(year, last)| row![year, last]).collect(),
             "repeats" => {
                 let rows = self.repeats.iter();
-                rows.map(|((at, source, digest), event)| row![at, source, digest[..], event]).collect()
+                rows.map(|((at, source, digest), event)| row![at, source, digest[..], event.key, event.received_at])
+                    .collect()
             }
             "silent_sources" => self.silent.iter().map(|(source, since)| row![source, since]).collect(),
             _ => {

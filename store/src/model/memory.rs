@@ -1,18 +1,21 @@
 //! The rows of the store in memory: the row verbs again, written without SQL.
 
+use super::copies::{AuditCopy, DeliveryCopy, EventCopy, RequestCopy};
 use crate::ledger::{
-    DeadDelivery, DestinationHealth, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject, TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
+    TriageRequest, Tx,
 };
 use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, TriageJob};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Event, EventState, EventStatus, Number, Operation};
+use hookmill_incident::{Difference, EventState, EventStatus, Number};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 #[derive(Clone, Default)]
 pub(super) struct Memory {
-    pub repeats: BTreeMap<(i64, String, [u8; 32]), i64>,
+    pub repeats: BTreeMap<(i64, String, [u8; 32]), KnownEvent>,
     pub events: BTreeMap<i64, EventCopy>,
     /// The incidents, each with a flag that is true if it was deleted.
     pub incidents: BTreeMap<i64, (IncidentRow, bool)>,
@@ -25,51 +28,6 @@ pub(super) struct Memory {
     pub cursors: BTreeMap<String, Cursor>,
     pub silent: BTreeMap<String, i64>,
     before_dry_run: Option<Box<Memory>>,
-}
-
-#[derive(Clone)]
-pub(super) struct EventCopy {
-    pub event: Event,
-    pub state: EventState,
-    pub attempts: u32,
-    pub tried: Vec<String>,
-}
-
-#[derive(Clone)]
-pub(super) struct AuditCopy {
-    pub id: Uuid,
-    pub incident: i64,
-    pub previous: Option<i64>,
-    pub operation: Operation,
-    pub at: i64,
-    pub request_id: String,
-    /// JSON, as is the object.
-    pub details: Option<String>,
-    pub object: Option<String>,
-}
-
-#[derive(Clone)]
-pub(super) struct DeliveryCopy {
-    pub id: Uuid,
-    pub destination: String,
-    pub status: DeliveryStatus,
-    pub attempts: u32,
-    pub next_at: Option<i64>,
-    pub error: Option<String>,
-    pub subject: i64,
-    pub audit: Option<i64>,
-    pub event: Option<i64>,
-    pub notice: Option<String>,
-    pub step: Option<(String, usize)>,
-}
-
-#[derive(Clone)]
-pub(super) struct RequestCopy {
-    pub playbook: String,
-    pub is_manual: bool,
-    pub attempts: u32,
-    pub failed_on: Option<String>,
-    pub request_id: String,
 }
 
 impl Memory {
@@ -92,6 +50,15 @@ impl Memory {
         keys.into_iter().flatten().max().copied().unwrap_or(0)
     }
 
+    /// Keeps the incident as the object of its newest entry, unless the entry is an older one.
+    fn note_object(&mut self, row: &IncidentRow) -> Result<()> {
+        let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;
+        if entry.object.is_null() {
+            entry.object = serde_json::to_value(row.shown())?;
+        }
+        Ok(())
+    }
+
     fn pending(&mut self, destination: &str) -> impl Iterator<Item = (&i64, &mut DeliveryCopy)> {
         let is_meant =
             move |row: &DeliveryCopy| row.destination == destination && row.status == DeliveryStatus::Pending;
@@ -104,7 +71,7 @@ fn repeat_key(key: &RepeatKeyRow) -> (i64, String, [u8; 32]) {
 }
 
 impl Tx for Memory {
-    fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>> {
+    fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
         let known = self.find_repeat(key)?;
         if known.is_none() {
             self.put_repeat(key, event)?;
@@ -112,11 +79,11 @@ impl Tx for Memory {
         Ok(known)
     }
 
-    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>> {
+    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
         Ok(self.repeats.get(&repeat_key(key)).copied())
     }
 
-    fn put_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<()> {
+    fn put_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
         self.repeats.insert(repeat_key(key), event);
         Ok(())
     }
@@ -164,12 +131,14 @@ impl Tx for Memory {
     }
 
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()> {
+        self.note_object(row)?;
         let is_new = self.incidents.insert(row_key(row.id), (row.clone(), false)).is_none();
         ensure!(is_new, "the incident is there already");
         Ok(())
     }
 
     fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
+        self.note_object(row)?;
         self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())
     }
@@ -177,7 +146,8 @@ impl Tx for Memory {
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
         let (row, is_deleted) = self.incidents.get_mut(&row_key(id)).context("there is no such incident")?;
         (row.newest_audit, *is_deleted) = (newest_audit, true);
-        Ok(())
+        let row = row.clone();
+        self.note_object(&row)
     }
 
     fn next_number(&mut self, year: i16) -> Result<Number> {
@@ -195,17 +165,26 @@ impl Tx for Memory {
             at: entry.at,
             request_id: entry.request_id.to_owned(),
             details: entry.details.map(serde_json::to_string).transpose()?,
-            object: None,
+            difference: None,
+            moved: None,
+            next: None,
+            object: Value::Null,
         };
         self.audit.insert(row_key(entry.id), row);
         Ok(())
     }
 
-    fn keep_object(&mut self, row: &IncidentRow) -> Result<()> {
-        let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;
-        if entry.object.is_none() {
-            entry.object = Some(serde_json::to_string(&row.shown())?);
+    fn keep_moved(&mut self, entry: i64, moved: &Difference) -> Result<()> {
+        let entry = self.audit.get_mut(&entry).context("there is no such entry")?;
+        if entry.moved.is_none() {
+            entry.moved = Some(serde_json::to_string(moved)?);
         }
+        Ok(())
+    }
+
+    fn keep_difference(&mut self, entry: i64, difference: &Difference, next: Option<i64>) -> Result<()> {
+        let entry = self.audit.get_mut(&entry).context("there is no such entry")?;
+        (entry.difference, entry.next) = (Some(serde_json::to_string(difference)?), next);
         Ok(())
     }
 
@@ -411,6 +390,20 @@ impl Tx for Memory {
         Ok(keys.last().filter(|_| keys.len() == limit).copied())
     }
 
+    fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
+        let last_attempts: BTreeMap<i64, i64> =
+            self.attempts.iter().map(|((delivery, _), attempt)| (*delivery, attempt.at)).collect();
+        let is_ahead = |key: &i64, row: &DeliveryCopy| {
+            let is_attempted_later = last_attempts.get(key).is_some_and(|at| *at > now);
+            row.next_at.is_some_and(|at| at > now && (row.attempts == 0 || at > latest || is_attempted_later))
+        };
+        let mut rows: Vec<_> = self.pending(destination).filter(|(key, row)| is_ahead(key, row)).collect();
+        rows.sort_by_key(|(key, row)| (row.next_at, **key));
+        rows.truncate(limit);
+        rows.iter_mut().for_each(|(_, row)| row.next_at = Some(now));
+        Ok(rows.len())
+    }
+
     fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()> {
         let mut seen = Vec::new();
         for (key, row) in self.pending(destination) {
@@ -430,11 +423,5 @@ impl Tx for Memory {
             }
         }
         Ok(())
-    }
-}
-
-impl RequestCopy {
-    fn is_of(&self, job: &TriageJob) -> bool {
-        self.playbook == job.playbook && self.request_id == job.request_id && self.attempts == job.attempts
     }
 }

@@ -37,6 +37,7 @@ pub(super) enum ModelOperation {
     GiveUp(String),
     Disable(String, String),
     Enable(String),
+    PullForward(String),
     SetOutbound(Vec<DestinationRow>, Vec<Rule>),
     SetSilent(String, bool),
 }
@@ -75,6 +76,7 @@ impl ModelOperation {
             Self::GiveUp(name) => text(store.give_up(name).await?),
             Self::Disable(name, reason) => text(store.disable_destination(name, reason.clone()).await?),
             Self::Enable(name) => text(store.enable_destination(name).await?),
+            Self::PullForward(name) => text(store.pull_forward(name).await?),
             Self::SetOutbound(destinations, rules) => {
                 text(store.set_outbound(destinations.clone(), rules.clone(), PUBLIC_URL.into()).await?)
             }
@@ -116,6 +118,7 @@ impl ModelOperation {
             }
             Self::Disable(name, reason) => text(ledger.disable_destination(name, reason)?),
             Self::Enable(name) => text(ledger.enable_destination(name)?),
+            Self::PullForward(name) => text(ledger.pull_forward(name)?),
             Self::SetOutbound(destinations, rules) => text(ledger.set_outbound(destinations, rules, PUBLIC_URL)?),
             Self::SetSilent(source, is_silent) => {
                 let since = is_silent.then(|| ledger.clock.now_ms());

@@ -90,7 +90,8 @@ impl Random {
             }
             90..92 => ModelOperation::GiveUp(self.name(&DESTINATIONS)),
             92..94 => ModelOperation::Disable(self.name(&DESTINATIONS), self.name(&TAGS)),
-            94..96 => ModelOperation::Enable(self.name(&DESTINATIONS)),
+            94..95 => ModelOperation::Enable(self.name(&DESTINATIONS)),
+            95..96 => ModelOperation::PullForward(self.name(&DESTINATIONS)),
             96..98 => self.outbound(),
             _ => {
                 let is_silent = self.chance(60);
@@ -296,7 +297,8 @@ impl Random {
         for _ in 0..self.rng.random_range(1..5) {
             let delivery =
                 if pending.is_empty() || self.chance(10) { self.delivery(memory) } else { self.one_of(&pending) };
-            let at = now - self.rng.random_range(0..2_000);
+            // Now and then of a clock that was ahead.
+            let at = now - self.rng.random_range(-500..2_000);
             let (next, health, http_status, code) = match self.rng.random_range(0..10) {
                 0..6 => (Next::Delivered, Health::Well, Some(200), None),
                 6..8 => (Next::Retry(now + 5_000), Health::Failing, None, Some("unreachable")),
@@ -345,7 +347,8 @@ impl Random {
             if self.chance(85) {
                 let fingerprint = self.name(&["one", "one", "two"]);
                 let (gets_all_changes, is_ordered) = (self.chance(30), self.chance(70));
-                destinations.push(DestinationRow { name: name.into(), fingerprint, gets_all_changes, is_ordered });
+                let (name, longest_wait_ms) = (name.into(), 3_000);
+                destinations.push(DestinationRow { name, fingerprint, gets_all_changes, is_ordered, longest_wait_ms });
             }
         }
         let triggers = [

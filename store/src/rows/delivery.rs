@@ -66,6 +66,15 @@ pub enum Message {
 }
 
 impl Message {
+    /// Returns about how many bytes the message holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Change(entry) => entry.bytes(),
+            Self::Event(row) => row.event.body.len(),
+            Self::Notice(_) => 0,
+        }
+    }
+
     /// Returns the id of the request that caused the message; empty for a notice.
     pub fn request_id(&self) -> String {
         match self {

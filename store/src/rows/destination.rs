@@ -13,6 +13,8 @@ pub struct DestinationRow {
     pub gets_all_changes: bool,
     /// Whether the deliveries of one incident wait for each other.
     pub is_ordered: bool,
+    /// The longest time that a delivery waits for its next attempt, in milliseconds.
+    pub longest_wait_ms: i64,
 }
 
 /// A destination and its health.
@@ -22,6 +24,7 @@ pub struct DestinationState {
     pub name: String,
     pub(crate) gets_all_changes: bool,
     pub(crate) is_ordered: bool,
+    pub(crate) longest_wait_ms: i64,
     /// The time of the first failed attempt since the last success, in milliseconds since the Unix epoch.
     pub failing_since: Option<i64>,
     /// The reason why the destination is disabled, if it is.

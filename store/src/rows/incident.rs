@@ -68,4 +68,6 @@ pub enum PatchRefusal {
     NotFound,
     /// The incident has changed since; this is its present revision.
     Stale(u64),
+    /// The incident has as many notes as it can hold.
+    NoRoomForNote,
 }

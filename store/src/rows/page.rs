@@ -1,5 +1,8 @@
 //! One page of a list.
 
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 /// One page of a list and the key of the next one.
 #[derive(Debug)]
 pub struct Page<T> {
@@ -9,12 +12,14 @@ pub struct Page<T> {
     pub next: Option<i64>,
 }
 
-impl<T> Page<T> {
-    /// Returns a page of `limit` rows from rows that were read with a limit of `limit + 1`.
-    pub(crate) fn new(mut rows: Vec<T>, limit: usize, key: impl Fn(&T) -> i64) -> Self {
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = if has_more { rows.last().map(key) } else { None };
-        Self { rows, next }
-    }
+/// A row of a list, or the reason why this row cannot be read. Such a row must not keep the others from being shown.
+pub type Listed<T> = Result<T, Unreadable>;
+
+/// A row that cannot be read: another version wrote it, or it is damaged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// The id of the row.
+    pub id: Uuid,
+    /// The reason.
+    pub error: String,
 }

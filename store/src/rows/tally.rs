@@ -1,7 +1,5 @@
 //! Counts of the payloads of a source.
 
-use hookmill_incident::timestamp::unix_ms;
-
 /// The counts of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -34,8 +32,8 @@ pub struct LastError {
 }
 
 impl LastError {
-    /// Returns an error with the current time.
-    pub fn now(code: &str, message: &str) -> Self {
-        Self { at: unix_ms(), code: code.to_owned(), message: message.to_owned() }
+    /// Returns an error at this time, in milliseconds since the Unix epoch.
+    pub fn new(at: i64, code: &str, message: &str) -> Self {
+        Self { at, code: code.to_owned(), message: message.to_owned() }
     }
 }

@@ -6,7 +6,7 @@ use hookmill_incident::{Action, PluginVersion, Status, TriageError};
 /// A triage request with its incident.
 #[derive(Clone, Debug)]
 pub struct TriageJob {
-    /// The incident as the playbook receives it; `None` when it was deleted.
+    /// The incident as the playbook receives it; `None` when it was deleted or cannot be read.
     pub row: Option<IncidentRow>,
     /// Whether a person requested triage, rather than the source's `auto_triage`.
     pub is_manual: bool,

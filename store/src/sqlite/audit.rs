@@ -1,16 +1,24 @@
 //! The table `audit`.
 
-use super::columns::{Id, Ids, Word, columns, json};
+use super::columns::{Id, Ids, Json, Word, columns, json};
 use super::incidents;
+use super::pages::{Filling, listed};
 use crate::ledger::NewAuditEntry;
-use crate::rows::{IncidentKey, IncidentRow};
-use anyhow::{Context, Result};
+use crate::rows::{IncidentKey, Listed, Page};
+use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::{self, row_key};
-use hookmill_incident::{AuditEntry, Number, Operation};
+use hookmill_incident::json_size::text_depth;
+use hookmill_incident::{AuditEntry, Difference, EntryDetails, Number, Operation};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 use uuid::Uuid;
+
+/// Parsers of JSON have bounds, often 128, within which the entry stands in lists and messages. Deeper incidents are those
+/// of earlier versions.
+const DEPTH_MAX: usize = 100;
+/// The entries of a trail that are in memory together, beside those of the page.
+const RESTORED_TOGETHER: usize = 16;
 
 columns! {
     /// An entry with its incident.
@@ -19,8 +27,25 @@ columns! {
         at: i64,
         request_id: String,
         details: Option<String>,
-        object: Option<String>,
         id: Id = "i.id",
+    }
+}
+
+columns! {
+    /// The parts from which the object of an entry is restored.
+    ObjectColumns {
+        object: Option<String>,
+        difference: Option<Json<Difference>>,
+        moved: Option<Json<Difference>>,
+        next: Option<i64>,
+        incident: i64,
+    }
+}
+
+columns! {
+    /// An incident as the object of its newest entry.
+    IncidentColumns {
+        id: Id,
         number: i64,
         record: String,
         occurrences: u64,
@@ -28,7 +53,7 @@ columns! {
     }
 }
 
-impl EntryColumns {
+impl IncidentColumns {
     /// Returns the incident as [`hookmill_incident::ShownIncidentRef`] shows it. The record is JSON already and is not
     /// parsed.
     fn shown(&self) -> String {
@@ -55,34 +80,116 @@ pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> 
     Ok(())
 }
 
-pub(super) fn keep_object(connection: &Connection, row: &IncidentRow) -> Result<()> {
-    let sql = "UPDATE audit SET object = ? WHERE key = ? AND object IS NULL";
-    connection.prepare_cached(sql)?.execute(params![json(&row.shown()), row.newest_audit])?;
+pub(super) fn keep_moved(connection: &Connection, entry: i64, moved: &Difference) -> Result<()> {
+    let sql = "UPDATE audit SET moved = ? WHERE key = ? AND moved IS NULL";
+    connection.prepare_cached(sql)?.execute(params![json(moved), entry])?;
+    Ok(())
+}
+
+pub(super) fn keep_difference(
+    connection: &Connection,
+    entry: i64,
+    difference: &Difference,
+    next: Option<i64>,
+) -> Result<()> {
+    let sql = "UPDATE audit SET difference = ?, next = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![json(difference), next, entry])?;
     Ok(())
 }
 
 /// Returns one entry in the form in which it is delivered and shown.
 pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
+    entry_before(connection, audit, None)
+}
+
+/// Returns one entry. `later` is the object of a later entry, by the key of that entry, from which to restore this one.
+fn entry_before(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
     let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
-    let mut entry = found.context("the audit entry, or its incident, is not in the database")?;
-    let object = entry.object.take().unwrap_or_else(|| entry.shown());
-    let details = entry.details.map(RawValue::from_string).transpose()?;
-    let object = RawValue::from_string(object)?;
+    let entry = found.context("the audit entry, or its incident, is not in the database")?;
+    let details = match entry.details {
+        None => EntryDetails::OfCreation,
+        Some(text) if text.starts_with('[') => EntryDetails::Names(serde_json::from_str(&text)?),
+        Some(text) => EntryDetails::Given(RawValue::from_string(text)?),
+    };
+    let object = object(connection, audit, later)?;
+    let depth = text_depth(object.get());
+    ensure!(depth <= DEPTH_MAX, "its incident is nested {depth} deep; at most {DEPTH_MAX} can be read");
     Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
 }
 
-/// Returns the audit trail of an incident, also of a deleted incident.
-pub(super) fn trail(connection: &Connection, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
+/// Returns the object of an entry: goes forward to an object that is there as a whole, and back through the differences.
+fn object(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) -> Result<Box<RawValue>> {
+    let sql = format!("SELECT {} FROM audit WHERE key = ?", ObjectColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let (mut at, mut differences) = (audit, Vec::new());
+    let mut object = loop {
+        if let Some((_, object)) = later.filter(|(key, _)| *key == at) {
+            break object.to_owned();
+        }
+        let entry = query.query_row([at], ObjectColumns::read)?;
+        if let Some(object) = entry.object {
+            break RawValue::from_string(object)?;
+        }
+        differences.extend([entry.moved, entry.difference].into_iter().flatten());
+        match entry.next {
+            Some(next) => {
+                ensure!(next > at, "the audit entries do not follow each other");
+                at = next;
+            }
+            None => break incident(connection, entry.incident)?,
+        }
+    };
+    for Json(difference) in differences.iter().rev() {
+        object = difference.restore(&object)?;
+    }
+    Ok(object)
+}
+
+/// Returns an incident as it is now, also one that was deleted.
+fn incident(connection: &Connection, incident: i64) -> Result<Box<RawValue>> {
+    let sql = format!("SELECT {} FROM incidents WHERE key = ?", IncidentColumns::LIST);
+    let columns = connection.prepare_cached(&sql)?.query_row([incident], IncidentColumns::read)?;
+    Ok(RawValue::from_string(columns.shown())?)
+}
+
+/// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.
+pub(super) fn trail(
+    connection: &Connection,
+    which: IncidentKey,
+    after: Option<i64>,
+    limit: usize,
+) -> Result<Option<Page<Listed<AuditEntry>>>> {
     let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
-    let sql = "WITH RECURSIVE trail(key, previous) AS (
-                   SELECT key, previous FROM audit WHERE key = ?
-                   UNION ALL SELECT audit.key, audit.previous FROM audit JOIN trail ON audit.key = trail.previous
-               ) SELECT key FROM trail ORDER BY key";
+    let sql = "WITH RECURSIVE trail(key, id, previous) AS (
+                   SELECT key, id, previous FROM audit WHERE key = ?1 AND key > ?2
+                   UNION ALL SELECT audit.key, audit.id, audit.previous
+                   FROM audit JOIN trail ON audit.key = trail.previous WHERE audit.key > ?2
+               ) SELECT key, id FROM trail ORDER BY key LIMIT ?3";
     let mut query = connection.prepare_cached(sql)?;
-    let keys = query.query_map([newest], |row| row.get::<_, i64>(0))?;
-    Ok(Some(keys.map(|key| entry(connection, key?)).collect::<Result<_>>()?))
+    let rows = query.query_map(params![newest, after.unwrap_or(0), limit as u64 + 1], |row| {
+        Ok((row.get("key")?, row.get("id")?))
+    })?;
+    let rows: Vec<(i64, Id)> = rows.collect::<Result<_, _>>()?;
+    let mut page = Filling::new(limit);
+    'page: for block in rows.chunks(RESTORED_TOGETHER) {
+        // Backwards, so that each object is restored from the one after it in one step.
+        let mut entries: Vec<Listed<AuditEntry>> = Vec::with_capacity(block.len());
+        for (index, (key, Id(id))) in block.iter().enumerate().rev() {
+            let later = entries.last().and_then(|entry| entry.as_ref().ok());
+            let later = later.map(|entry| (block[index + 1].0, &*entry.object));
+            entries.push(listed(*id, entry_before(connection, *key, later))?);
+        }
+        for ((key, _), entry) in block.iter().zip(entries.into_iter().rev()) {
+            if !page.has_room() {
+                break 'page;
+            }
+            let bytes = entry.as_ref().map_or(0, AuditEntry::bytes);
+            page.push(*key, entry, bytes);
+        }
+    }
+    Ok(Some(page.finish()))
 }
 
 pub(super) fn newest(connection: &Connection, which: IncidentKey) -> Result<Option<AuditEntry>> {
@@ -94,13 +201,14 @@ pub(super) fn after<T>(
     connection: &Connection,
     after: Uuid,
     mut to: T,
-    mut add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()>,
+    mut add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()>,
 ) -> Result<T> {
     let mut query = connection.prepare_cached("SELECT key, id FROM audit WHERE key > ? ORDER BY key")?;
     let mut rows = query.query([row_key(after)])?;
     while let Some(row) = rows.next()? {
         let Id(id) = row.get("id")?;
-        if add(&mut to, id, &entry(connection, row.get("key")?)?).is_break() {
+        let entry = listed(id, entry(connection, row.get("key")?))?;
+        if add(&mut to, id, &entry).is_break() {
             break;
         }
     }

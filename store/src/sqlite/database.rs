@@ -1,16 +1,20 @@
 //! The database file: connections, settings and migrations.
 
+use super::check::{check_files, check_pages};
+use super::wal_file::wal_path;
+use crate::mark::{Mark, how_to_accept};
 use crate::private_files::private_file;
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 8] = [
+const SCHEMA: [&str; 9] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -19,11 +23,15 @@ const SCHEMA: [&str; 8] = [
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
+    include_str!("schema/9.sql"),
 ];
-/// Another process, such as `hookmill token create`, may hold the database for a moment.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
+/// it tries again.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The size of the log, in pages, from which it is copied into the database.
 const CHECKPOINT_PAGES: u32 = 8000;
+/// The pages that each reading connection keeps, in KiB with SQLite's minus sign: the system's cache has them all.
+const READER_CACHE_KIB: i32 = -512;
 /// Prepared statements that each connection keeps. All statements of the hot path fit.
 const STATEMENTS_MAX: usize = 64;
 
@@ -32,18 +40,61 @@ pub(super) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("hookmill.db")
 }
 
-/// Opens the database in a data folder for writing, creates it if it is missing and migrates it.
+/// Makes the file of the database if it is missing, and returns a descriptor of it to lock. A database that was there and is
+/// missing is not made anew.
+pub(super) fn prepare_file(data_dir: &Path, accepts_loss: bool) -> Result<File> {
+    let path = path(data_dir);
+    let is_missing = std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
+    if is_missing && !accepts_loss {
+        let accept = how_to_accept(&path);
+        ensure!(
+            Mark::read(data_dir)?.is_none(),
+            "{} is missing and was there before; restore it from a backup. To begin with an empty database, {accept}",
+            path.display()
+        );
+        let wal = wal_path(&path);
+        ensure!(
+            std::fs::metadata(&wal).map_or(0, |metadata| metadata.len()) == 0,
+            "{} is missing and its log {} is there; restore both from a backup. To begin with an empty database, {accept}",
+            path.display(),
+            wal.display()
+        );
+    }
+    private_file(&path)
+}
+
+/// Opens the database in a data folder for writing, and migrates it.
 pub(super) fn open(data_dir: &Path) -> Result<Connection> {
     let path = path(data_dir);
-    private_file(&path)?;
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare(&connection).with_context(|| format!("the database {} cannot be used", path.display()))?;
     Ok(connection)
 }
 
+/// Checks the database in a data folder, opens it for writing and migrates it.
+pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connection> {
+    let path = path(data_dir);
+    check_files(&path, accepts_loss)?;
+    let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let checked = check_pages(&mut connection).and_then(|()| prepare(&connection));
+    checked.with_context(|| format!("the database {} cannot be used", path.display()))?;
+    // The log begins anew, without what an unfinished transaction left behind its end.
+    empty_log(&connection)?;
+    Ok(connection)
+}
+
+/// Returns the identity of the database, and how far it goes.
+pub(super) fn mark(connection: &Connection) -> Result<Mark> {
+    let database = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
+    // Deliveries are removed after some time, and the newest row may be one.
+    Ok(Mark { database, last_key: largest_key(connection, &["events", "incidents", "audit"])? })
+}
+
 /// Opens the database for reading.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
@@ -77,12 +128,31 @@ fn prepare(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Copies the log into the database and empties the log. Returns whether that was possible.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool> {
+    // Other programs are not waited for: no write is answered meanwhile.
+    connection.busy_timeout(Duration::ZERO)?;
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(is_busy? == 0)
+}
+
+/// Writes the first page without changing its content.
+pub(super) fn touch(connection: &Connection) -> Result<()> {
+    Ok(connection.pragma_update(None, "user_version", SCHEMA.len())?)
+}
+
 /// Returns the largest key of any table, so that new ids come after all existing ones.
 pub(super) fn last_key(connection: &Connection) -> Result<i64> {
+    let last = largest_key(connection, &["events", "incidents", "audit", "deliveries"])?;
+    Ok(last.min(id::row_key_at(i64::MAX)))
+}
+
+fn largest_key(connection: &Connection, tables: &[&str]) -> Result<i64> {
     let mut last = 0;
-    for table in ["events", "incidents", "audit", "deliveries"] {
+    for table in tables {
         let key: Option<i64> = connection.query_row(&format!("SELECT max(key) FROM {table}"), [], |row| row.get(0))?;
         last = last.max(key.unwrap_or(0));
     }
-    Ok(last.min(id::row_key_at(i64::MAX)))
+    Ok(last)
 }

@@ -1,6 +1,7 @@
 //! The tables `deliveries` and `attempts`, as the API shows them.
 
 use super::columns::{Conditions, Id, Milliseconds, Word, columns, json};
+use super::pages::Filling;
 use crate::ledger::DeadDelivery;
 use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
 use anyhow::Result;
@@ -75,8 +76,15 @@ pub(super) fn list(
     let (list, conditions_sql) = (DeliveryColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} {from} {conditions_sql} ORDER BY d.key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
-    let rows = query.query_map(params_from_iter(conditions.values), delivery_row)?.collect::<Result<Vec<_>, _>>()?;
-    let mut page = Page::new(rows, limit, |row| row_key(row.id));
+    let mut rows = query.query(params_from_iter(conditions.values))?;
+    let mut page = Filling::new(limit);
+    while let Some(row) = rows.next()?
+        && page.has_room()
+    {
+        let row = delivery_row(row)?;
+        page.push(row_key(row.id), row, 0);
+    }
+    let mut page = page.finish();
     let sql = format!("SELECT {} FROM attempts WHERE delivery = ? ORDER BY number", AttemptColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     for row in &mut page.rows {

@@ -1,14 +1,16 @@
 //! The table `events`.
 
 use super::columns::{Conditions, Id, Json, Word, columns, json};
+use super::pages::read_page;
 use crate::ledger::NewEvent;
-use crate::rows::{EventFilter, EventRow, Page};
+use crate::rows::{EventFilter, EventRow, Listed, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::sync::Arc;
+use tracing::warn;
 use uuid::Uuid;
 
 /// The newest events among which those of some sources are searched: an index by source would cost every event.
@@ -164,7 +166,7 @@ pub(super) fn list(
     filter: &EventFilter,
     before: Option<i64>,
     limit: usize,
-) -> Result<Page<EventRow>> {
+) -> Result<Page<Listed<EventRow>>> {
     let mut conditions = Conditions::default();
     conditions.one_of("source", &filter.source);
     conditions.one_of("status", &filter.status);
@@ -179,10 +181,9 @@ pub(super) fn list(
     }
     conditions.before("key", before);
     let (list, conditions_sql) = (EventColumns::LIST, conditions.sql());
-    let sql = format!("SELECT {list} FROM events {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
+    let sql = format!("SELECT {list}, key FROM events {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
-    let rows = query.query_map(params_from_iter(conditions.values), without_body)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::new(rows, limit, |row| row_key(row.state.id)))
+    read_page(&mut query.query(params_from_iter(conditions.values))?, limit, without_body)
 }
 
 pub(super) fn with_status(
@@ -195,7 +196,15 @@ pub(super) fn with_status(
     let list = EventColumns::LIST;
     let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
-    Ok(query.query_map(params![after, limit as u64], without_body)?.collect::<Result<_, _>>()?)
+    let mut rows = query.query(params![after, limit as u64])?;
+    let mut readable = Vec::new();
+    while let Some(row) = rows.next()? {
+        match without_body(row) {
+            Ok(row) => readable.push(row),
+            Err(error) => warn!("an event cannot be read and is passed over: {error}"),
+        }
+    }
+    Ok(readable)
 }
 
 pub(super) fn count(connection: &Connection, status: EventStatus) -> Result<i64> {

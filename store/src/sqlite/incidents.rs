@@ -1,13 +1,15 @@
 //! The tables `incidents` and `numbers`.
 
 use super::columns::{Conditions, Id, Ids, Json, Microseconds, columns, id_bytes, json, nanoseconds};
-use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page};
+use super::pages::read_page;
+use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Listed, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Guard, Incident, Number};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::collections::BTreeSet;
+use tracing::warn;
 use uuid::Uuid;
 
 columns! {
@@ -49,18 +51,31 @@ pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option
     Ok(found.optional()?)
 }
 
-/// Returns the incident to which another row points, unless it was deleted.
-pub(super) fn of_key(connection: &Connection, incident: i64) -> Result<Option<IncidentRow>> {
-    let sql = format!("SELECT {} FROM incidents WHERE key = ? AND deleted = 0", IncidentColumns::LIST);
-    Ok(connection.prepare_cached(&sql)?.query_row([incident], row).optional()?)
-}
-
+/// Returns the newest incident of a source-ref. One that cannot be read is passed over, so that its source is not held up
+/// by it: the next payload makes a new incident.
 pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
     let list = IncidentColumns::LIST;
     let sql = format!(
         "SELECT {list} FROM incidents WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1"
     );
-    Ok(connection.prepare_cached(&sql)?.query_row([source, source_ref], row).optional()?)
+    readable(connection.prepare_cached(&sql)?.query_row([source, source_ref], row))
+}
+
+/// Returns a row, or none if its values cannot be read.
+fn readable(read: rusqlite::Result<IncidentRow>) -> Result<Option<IncidentRow>> {
+    match read.optional() {
+        Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+            warn!("an incident cannot be read and is passed over: {error}");
+            Ok(None)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Returns the incident to which another row points, unless it was deleted or cannot be read.
+pub(super) fn of_key(connection: &Connection, incident: i64) -> Result<Option<IncidentRow>> {
+    let sql = format!("SELECT {} FROM incidents WHERE key = ? AND deleted = 0", IncidentColumns::LIST);
+    readable(connection.prepare_cached(&sql)?.query_row([incident], row))
 }
 
 /// Returns the newest audit entry of an incident, also of a deleted incident.
@@ -140,7 +155,7 @@ pub(super) fn list(
     filter: &IncidentFilter,
     before: Option<i64>,
     limit: usize,
-) -> Result<Page<IncidentRow>> {
+) -> Result<Page<Listed<IncidentRow>>> {
     let mut conditions = Conditions::default();
     conditions.add("deleted = 0", []);
     conditions.one_of("status", &filter.status);
@@ -174,8 +189,7 @@ pub(super) fn list(
     }
     conditions.before("key", before);
     let (list, conditions_sql) = (IncidentColumns::LIST, conditions.sql());
-    let sql = format!("SELECT {list} FROM incidents {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
+    let sql = format!("SELECT {list}, key FROM incidents {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
-    let rows = query.query_map(params_from_iter(conditions.values), row)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::new(rows, limit, |row| row_key(row.id)))
+    read_page(&mut query.query(params_from_iter(conditions.values))?, limit, row)
 }

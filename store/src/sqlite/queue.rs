@@ -1,6 +1,7 @@
 //! The table `deliveries` as a queue for each destination.
 
 use super::columns::{Id, Word, columns};
+use super::conditions::is_of_database;
 use super::{audit, events};
 use crate::ledger::{NewDelivery, Subject};
 use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueuePosition};
@@ -47,6 +48,9 @@ const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destinat
 /// Makes waiting deliveries due at the time at which they were added; their key contains this time.
 const UNORDER_PENDING: &str =
     "UPDATE deliveries SET next_at = key >> 15 WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
+
+/// Deliveries that are read at once end with the one that reaches this size: each holds its message.
+const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
     let key = row_key(new.id);
@@ -132,6 +136,21 @@ pub(super) fn order_pending(connection: &Connection, destination: &str, is_order
     Ok(())
 }
 
+pub(super) fn pull_forward(
+    connection: &Connection,
+    destination: &str,
+    now: i64,
+    latest: i64,
+    limit: usize,
+) -> Result<usize> {
+    let sql = "UPDATE deliveries SET next_at = ?2 WHERE key IN ( \
+                   SELECT key FROM deliveries d WHERE destination = ?1 AND status = 'pending' AND next_at > ?2 \
+                   AND (attempts = 0 OR next_at > ?3 OR EXISTS (SELECT 1 FROM attempts a \
+                       WHERE a.delivery = d.key AND a.number = d.attempts AND a.at > ?2)) \
+                   ORDER BY next_at LIMIT ?4)";
+    Ok(connection.prepare_cached(sql)?.execute(params![destination, now, latest, limit as u64])?)
+}
+
 pub(super) fn kill_pending(connection: &Connection, destination: &str, error: &str, limit: usize) -> Result<usize> {
     // First the deliveries without a time, so that none is left waiting for a dead one.
     let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE key IN ( \
@@ -192,8 +211,9 @@ pub(super) fn due(
     let mut query = connection.prepare_cached(&sql)?;
     let rows_max = (limit + without.len()) as u64;
     let mut rows = query.query(params![destination, now, after.next_at, after.key, rows_max])?;
-    let (mut deliveries, mut last) = (Vec::new(), after);
+    let (mut deliveries, mut last, mut bytes) = (Vec::new(), after, 0);
     while deliveries.len() < limit
+        && bytes < READ_BYTES_MAX
         && let Some(row) = rows.next()?
     {
         let row = DueColumns::read(row)?;
@@ -203,11 +223,15 @@ pub(super) fn due(
             continue;
         }
         // One row that cannot be read must not block the others.
-        let message = message(connection, row.audit, row.event, row.notice).map_err(|error| format!("{error:#}"));
+        let message = match message(connection, row.audit, row.event, row.notice) {
+            Err(error) if is_of_database(&error) => return Err(error),
+            read => read.map_err(|error| format!("{error:#}")),
+        };
+        bytes += message.as_ref().map_or(0, Message::bytes);
         let step = row.notification.zip(row.step.map(|step| step as usize));
         deliveries.push(DueDelivery { id, attempts: row.attempts, asked_waits: row.asked_waits, message, step });
     }
-    if deliveries.len() == limit {
+    if deliveries.len() == limit || bytes >= READ_BYTES_MAX {
         return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });
     }
     let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";

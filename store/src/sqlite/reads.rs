@@ -2,14 +2,15 @@
 
 use super::readers::Readers;
 use super::{
-    audit, deliveries, events, incidents, operator_actions, queue, repeats, sources, tokens, triage, versions,
+    audit, database, deliveries, events, incidents, operator_actions, queue, repeats, sources, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
+use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -23,8 +24,8 @@ impl Reads for Readers {
         self.read(move |connection| events::find(connection, id)).await
     }
 
-    async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
-        self.read(move |connection| events::list(connection, &filter, before, limit)).await
+    async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<Listed<EventRow>>> {
+        self.scan(move |connection| events::list(connection, &filter, before, limit)).await
     }
 
     async fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
@@ -32,7 +33,7 @@ impl Reads for Readers {
     }
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
-        self.read(move |connection| events::count(connection, status)).await
+        self.scan(move |connection| events::count(connection, status)).await
     }
 
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
@@ -40,19 +41,29 @@ impl Reads for Readers {
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
-        self.read(move |connection| events::newest_ids(connection, &sources, limit)).await
+        self.scan(move |connection| events::newest_ids(connection, &sources, limit)).await
     }
 
     async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
         self.read(move |connection| incidents::find(connection, which)).await
     }
 
-    async fn incidents(&self, filter: IncidentFilter, before: Option<i64>, limit: usize) -> Result<Page<IncidentRow>> {
-        self.read(move |connection| incidents::list(connection, &filter, before, limit)).await
+    async fn incidents(
+        &self,
+        filter: IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<Listed<IncidentRow>>> {
+        self.scan(move |connection| incidents::list(connection, &filter, before, limit)).await
     }
 
-    async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
-        self.read(move |connection| audit::trail(connection, which)).await
+    async fn audit(
+        &self,
+        which: IncidentKey,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.scan(move |connection| audit::trail(connection, which, after, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
@@ -63,13 +74,13 @@ impl Reads for Readers {
         &self,
         after: Uuid,
         to: T,
-        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+        add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
         self.read(move |connection| audit::after(connection, after, to, add)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Result<Page<DeliveryRow>> {
-        self.read(move |connection| deliveries::list(connection, &filter, before, limit)).await
+        self.scan(move |connection| deliveries::list(connection, &filter, before, limit)).await
     }
 
     async fn due_deliveries(
@@ -84,7 +95,7 @@ impl Reads for Readers {
     }
 
     async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
-        self.read(move |connection| queue::counts(connection, destinations)).await
+        self.scan(move |connection| queue::counts(connection, destinations)).await
     }
 
     async fn pending_destinations(&self) -> Result<Vec<String>> {
@@ -100,7 +111,7 @@ impl Reads for Readers {
     }
 
     async fn count_triage(&self) -> Result<i64> {
-        self.read(triage::count).await
+        self.scan(triage::count).await
     }
 
     async fn registered_sources(&self) -> Result<Vec<SourceRow>> {
@@ -119,8 +130,12 @@ impl Reads for Readers {
         self.read(move |connection| versions::list(connection, &plugin)).await
     }
 
+    async fn mark(&self) -> Result<Mark> {
+        self.read(database::mark).await
+    }
+
     async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
-        self.read(move |connection| operator_actions::list(connection, before, limit)).await
+        self.scan(move |connection| operator_actions::list(connection, before, limit)).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

@@ -1,26 +1,42 @@
 //! The table `repeats`.
 
-use crate::ledger::RepeatKeyRow;
+use super::columns::columns;
+use crate::ledger::{KnownEvent, RepeatKeyRow};
 use anyhow::Result;
+use hookmill_incident::id::row_key_ms;
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub(super) fn add(connection: &Connection, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>> {
-    let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-    match connection.prepare_cached(sql)?.execute(params![key.at, key.source, key.digest, event])? {
+columns! {
+    KnownColumns {
+        event: i64,
+        received_at: Option<i64>,
+    }
+}
+
+pub(super) fn add(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
+    let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?)";
+    let row = params![key.at, key.source, key.digest, event.key, event.received_at];
+    match connection.prepare_cached(sql)?.execute(row)? {
         0 => find(connection, key),
         _ => Ok(None),
     }
 }
 
-pub(super) fn find(connection: &Connection, key: &RepeatKeyRow) -> Result<Option<i64>> {
-    let sql = "SELECT event FROM repeats WHERE at = ? AND source = ? AND digest = ?";
-    let mut query = connection.prepare_cached(sql)?;
-    Ok(query.query_row(params![key.at, key.source, key.digest], |row| row.get(0)).optional()?)
+pub(super) fn find(connection: &Connection, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
+    let sql = format!("SELECT {} FROM repeats WHERE at = ? AND source = ? AND digest = ?", KnownColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let found = query.query_row(params![key.at, key.source, key.digest], KnownColumns::read).optional()?;
+    // Rows of earlier versions have no time of arrival.
+    Ok(found.map(|KnownColumns { event: key, received_at }| KnownEvent {
+        key,
+        received_at: received_at.unwrap_or_else(|| row_key_ms(key)),
+    }))
 }
 
-pub(super) fn put(connection: &Connection, key: &RepeatKeyRow, event: i64) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event) VALUES (?, ?, ?, ?)";
-    connection.prepare_cached(sql)?.execute(params![key.at, key.source, key.digest, event])?;
+pub(super) fn put(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO repeats (at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?)";
+    let row = params![key.at, key.source, key.digest, event.key, event.received_at];
+    connection.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct TokenTable(Connection);
 impl TokenTable {
     /// Opens the database in a data folder, and creates it if it is missing.
     pub fn open(data_dir: &Path) -> Result<Self> {
+        database::prepare_file(data_dir, false)?;
         Ok(Self(database::open(data_dir)?))
     }
 

@@ -1,19 +1,20 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
 use super::{
-    audit, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources, triage, versions,
+    audit, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources, triage,
+    versions,
 };
 use crate::clock::Clock;
 use crate::ledger::{
-    DeadDelivery, DestinationHealth, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
-    TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
+    RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
     Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
-use hookmill_incident::{EventState, EventStatus, Number, PluginVersion};
+use hookmill_incident::{Difference, EventState, EventStatus, Number, PluginVersion};
 use rusqlite::Connection;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -45,15 +46,15 @@ impl<'a> SqliteTx<'a> {
 }
 
 impl Tx for SqliteTx<'_> {
-    fn add_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<Option<i64>> {
+    fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
         repeats::add(self.connection, key, event)
     }
 
-    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<i64>> {
+    fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
         repeats::find(self.connection, key)
     }
 
-    fn put_repeat(&mut self, key: &RepeatKeyRow, event: i64) -> Result<()> {
+    fn put_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
         repeats::put(self.connection, key, event)
     }
 
@@ -114,8 +115,12 @@ impl Tx for SqliteTx<'_> {
         audit::add(self.connection, entry)
     }
 
-    fn keep_object(&mut self, row: &IncidentRow) -> Result<()> {
-        audit::keep_object(self.connection, row)
+    fn keep_moved(&mut self, entry: i64, moved: &Difference) -> Result<()> {
+        audit::keep_moved(self.connection, entry, moved)
+    }
+
+    fn keep_difference(&mut self, entry: i64, difference: &Difference, next: Option<i64>) -> Result<()> {
+        audit::keep_difference(self.connection, entry, difference, next)
     }
 
     fn add_delivery(&mut self, delivery: &NewDelivery) -> Result<()> {
@@ -226,6 +231,10 @@ impl Tx for SqliteTx<'_> {
         queue::remove_delivered(self.connection, after, before, limit)
     }
 
+    fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
+        queue::pull_forward(self.connection, destination, now, latest, limit)
+    }
+
     fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()> {
         queue::order_pending(self.connection, destination, is_ordered)
     }
@@ -242,6 +251,10 @@ impl PlainWrites for SqliteTx<'_> {
 
     fn remove_source(&mut self, name: &str) -> Result<()> {
         sources::remove(self.connection, name)
+    }
+
+    fn touch(&mut self) -> Result<()> {
+        database::touch(self.connection)
     }
 
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {

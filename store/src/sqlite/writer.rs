@@ -1,5 +1,8 @@
 //! The thread that owns the writing connection and commits in groups.
 
+use super::conditions::is_busy;
+use super::health::Health;
+use super::log::Log;
 use super::tx::{SqliteTx, Transaction};
 use crate::StoreError;
 use crate::ledger::Ledger;
@@ -47,15 +50,22 @@ impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T
 pub(super) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Write>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    health: Health,
 }
 
 impl Writer {
     /// Starts the thread. At most `queue` writes wait for it.
-    pub fn start(connection: Connection, queue: usize, shared: Shared) -> Result<Self> {
+    pub fn start(connection: Connection, log: Log, queue: usize, shared: Shared) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let group = Group { connection, shared };
+        let health = Health::default();
+        let group = Group { connection, shared, log, health: health.clone() };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), health })
+    }
+
+    /// Returns why the last commit failed, if it did.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.health.trouble()
     }
 
     /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
@@ -124,6 +134,8 @@ fn job<T: Send + 'static>(
 struct Group {
     connection: Connection,
     shared: Shared,
+    log: Log,
+    health: Health,
 }
 
 impl Group {
@@ -133,25 +145,27 @@ impl Group {
             match self.commit(&mut batch) {
                 Ok(()) => {
                     batch.drain(..).for_each(|write| write.answer(Ok(())));
+                    self.log.bound(&self.connection);
                 }
-                Err(Broken::Write(_)) if batch.len() > 1 => {
+                Err(error) if batch.len() > 1 && !is_busy(&error) => {
                     // A write must not fail because of its neighbours.
                     for write in std::mem::take(&mut batch) {
                         let mut alone = [write];
                         let result = self.commit(&mut alone);
                         let [write] = alone;
-                        write.answer(result.map_err(StoreError::from));
+                        write.answer(result.map_err(|error| self.store_error(error)));
                     }
                 }
-                Err(broken) => {
-                    let error = StoreError::from(broken);
+                Err(error) => {
+                    let error = self.store_error(error);
                     batch.drain(..).for_each(|write| write.answer(Err(error.clone())));
                 }
             }
         }
+        self.log.end(&self.connection);
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), Broken> {
+    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<()> {
         let started = Instant::now();
         let Shared { clock, policy, outbound, topics, on_commit } = &self.shared;
         let outbound_before = outbound.load_full();
@@ -165,9 +179,9 @@ impl Group {
         };
         for write in batch.iter_mut() {
             let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut ledger)));
-            run.unwrap_or_else(|_| Err(anyhow!("a write panicked"))).map_err(Broken::Write)?;
+            run.unwrap_or_else(|_| Err(anyhow!("a write panicked")))?;
         }
-        ledger.rows.save_number().map_err(Broken::Write)?;
+        ledger.rows.save_number()?;
         let Ledger { outbound: outbound_after, changed, .. } = ledger;
         transaction.commit()?;
         if !Arc::ptr_eq(&outbound_after, &outbound_before) {
@@ -175,32 +189,17 @@ impl Group {
         }
         topics.publish(changed);
         on_commit(batch.len(), started.elapsed());
+        self.health.succeed();
         Ok(())
     }
-}
 
-/// The reason why a group was not committed.
-enum Broken {
-    /// One of its writes failed.
-    Write(anyhow::Error),
-    /// The database failed.
-    Database(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Broken {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Broken> for StoreError {
-    fn from(broken: Broken) -> Self {
-        let error = match broken {
-            Broken::Write(error) => error,
-            Broken::Database(error) => error.into(),
-        };
-        tracing::error!("cannot write to the database: {error:#}");
-        Self::Failed(Arc::new(error))
+    fn store_error(&self, error: anyhow::Error) -> StoreError {
+        if is_busy(&error) {
+            self.health.fail(&format!("{error:#}"));
+            return StoreError::Blocked;
+        }
+        self.health.log(&format!("cannot write to the database: {error:#}"));
+        StoreError::Failed(Arc::new(error))
     }
 }
 
@@ -228,7 +227,7 @@ mod tests {
         let counted = committed.clone();
         let shared = Shared {
             policy: Policy { dedup, reopen_within: Duration::ZERO },
-            clock: Arc::new(Clock::after(0)),
+            clock: Arc::new(Clock::after(0, hookmill_incident::Clock::default())),
             outbound: Arc::default(),
             topics: Arc::new(Topics::new(Uuid::nil())),
             on_commit: Box::new(move |writes, _| {

@@ -48,6 +48,22 @@ impl Store {
         }
     }
 
+    /// Makes deliveries due whose time was set by a clock that was ahead. Returns their number.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be written.
+    pub async fn pull_forward(&self, name: &str) -> Result<usize, StoreError> {
+        let mut pulled = 0;
+        loop {
+            let name = name.to_owned();
+            let rows = self.database.write(move |ledger| ledger.pull_forward(&name)).await?;
+            pulled += rows;
+            if rows < ROWS_PER_WRITE {
+                return Ok(pulled);
+            }
+        }
+    }
+
     /// Disables a destination and queues the notifications about that. Its pending deliveries stay until
     /// [`Store::give_up`].
     ///

@@ -4,7 +4,7 @@ use super::Store;
 use crate::error::StoreError;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
-use crate::rows::{Cursor, EventFilter, EventRow, Page, RecordDryRun, Recorded};
+use crate::rows::{Cursor, EventFilter, EventRow, Listed, Page, RecordDryRun, Recorded};
 use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, Mapped};
 use std::collections::BTreeMap;
@@ -111,7 +111,12 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
-    pub async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<EventRow>> {
+    pub async fn events(
+        &self,
+        filter: EventFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<Listed<EventRow>>> {
         self.database.reads().events(filter, before, limit).await
     }
 

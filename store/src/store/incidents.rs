@@ -3,7 +3,7 @@
 use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
-use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Page, PatchRefusal};
+use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Listed, Page, PatchRefusal};
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Patch};
 use std::ops::ControlFlow;
@@ -50,16 +50,21 @@ impl Store {
         filter: IncidentFilter,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<Page<IncidentRow>> {
+    ) -> Result<Page<Listed<IncidentRow>>> {
         self.database.reads().incidents(filter, before, limit).await
     }
 
-    /// Returns the audit trail of an incident, the oldest entry first; also of an incident that was deleted.
+    /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.
     ///
     /// # Errors
-    /// Returns an error if it cannot be read.
-    pub async fn audit(&self, which: IncidentKey) -> Result<Option<Vec<AuditEntry>>> {
-        self.database.reads().audit(which).await
+    /// Returns an error if they cannot be read.
+    pub async fn audit(
+        &self,
+        which: IncidentKey,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.database.reads().audit(which, after, limit).await
     }
 
     /// Returns the newest audit entry of an incident; also of an incident that was deleted.
@@ -78,7 +83,7 @@ impl Store {
         &self,
         after: Uuid,
         to: T,
-        add: impl FnMut(&mut T, Uuid, &AuditEntry) -> ControlFlow<()> + Send + 'static,
+        add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
         self.database.reads().audit_after(after, to, add).await
     }

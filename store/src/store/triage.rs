@@ -29,6 +29,14 @@ impl Store {
         self.database.write(move |ledger| ledger.record_triage(&job, result.clone())).await
     }
 
+    /// Gives up a request whose incident cannot be read, until there is another version of the playbook.
+    ///
+    /// # Errors
+    /// Returns an error if that cannot be written.
+    pub async fn fail_triage(&self, job: TriageJob, sha256: String) -> Result<(), StoreError> {
+        self.database.write(move |ledger| ledger.fail_triage(&job, &sha256)).await
+    }
+
     /// Counts a call without a result; the call will be repeated.
     ///
     /// # Errors

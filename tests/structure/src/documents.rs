@@ -27,11 +27,12 @@ pub fn in_backticks(text: &str) -> Vec<&str> {
 }
 
 /// Returns the part of a path that must exist, if the text looks like a path of this repository: all before a placeholder
-/// such as `NAME` or `*`.
+/// such as `NAME` or `*`, or before the name of a test.
 fn path(text: &str) -> Option<String> {
     let is_placeholder =
         |part: &str| part.contains('*') || part.chars().any(|c| c.is_ascii_uppercase()) && !part.contains('.');
     let text = text.strip_prefix("./").unwrap_or(text);
+    let text = text.split_once("::").map_or(text, |(file, _)| file);
     let is_named =
         text.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && EXTENSIONS.contains(&extension));
     let is_path = text.trim_end_matches('/').contains('/') && !text.starts_with('/') && !text.contains(' ');
@@ -46,10 +47,13 @@ fn items<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
     section.split("\n- ").skip(1).map(|item| item.split("\n\n").next().unwrap()).collect()
 }
 
-/// Returns the tests that an invariant names between brackets, each as its file and its name, `FILE::TEST`.
-fn tests(invariant: &str) -> Vec<(&str, &str)> {
+/// Returns the tests that an invariant names between brackets, each as the path of its file and its name. `FILE::TEST` is
+/// in `tests/`, `FOLDER/FILE.rs::TEST` in another folder.
+fn tests(invariant: &str) -> Vec<(String, &str)> {
     let brackets = invariant.split('[').skip(1).filter_map(|text| text.split_once(']')).map(|(inside, _)| inside);
-    brackets.flat_map(in_backticks).filter_map(|name| name.split_once("::")).collect()
+    let named = brackets.flat_map(in_backticks).filter_map(|name| name.split_once("::"));
+    let path = |file: &str| if file.ends_with(".rs") { file.to_owned() } else { format!("tests/{file}.rs") };
+    named.map(|(file, test)| (path(file), test)).collect()
 }
 
 #[test]
@@ -70,11 +74,8 @@ fn every_invariant_has_a_test() {
         let tests = tests(invariant);
         assert!(!tests.is_empty(), "no test holds: {invariant}");
         for (file, test) in tests {
-            let text = read(&format!("tests/{file}.rs"));
-            assert!(
-                text.contains(&format!("fn {test}(")),
-                "tests/{file}.rs has no test `{test}`, which holds: {invariant}"
-            );
+            let has_test = read(&file).contains(&format!("fn {test}("));
+            assert!(has_test, "{file} has no test `{test}`, which holds: {invariant}");
         }
     }
 }
@@ -89,6 +90,8 @@ fn paths_and_tests_are_recognised() {
         ("plugins/NAME/payloads", Some("plugins")),
         ("tests/guests/*.wat", Some("tests/guests")),
         ("/api/webhooks/edr", None),
+        ("store/src/model.rs::equal", Some("store/src/model.rs")),
+        ("inbound::concurrent", None),
         ("release/", None),
         ("signatures", None),
         (".wat", None),
@@ -97,8 +100,8 @@ fn paths_and_tests_are_recognised() {
         assert_eq!(path(text).as_deref(), expected, "{text}");
     }
     assert_eq!(
-        tests("**A.** [a link](to), and B. [`one::two`, `three::four`; the test `x`]"),
-        [("one", "two"), ("three", "four")]
+        tests("**A.** [a link](to), and B. [`one::two`, `store/src/x.rs::four`; the test `x`]"),
+        [("tests/one.rs".to_owned(), "two"), ("store/src/x.rs".to_owned(), "four")]
     );
     assert_eq!(items("## A\n- x\n## B\n\n- one\n  more\n- two\n\nAfter.\n## C\n- y", "## B"), ["one\n  more", "two"]);
 }

@@ -1,5 +1,6 @@
 //! A list or a page of one.
 
+use hookmill_store::Unreadable;
 use serde::{Deserialize, Serialize};
 
 /// A list or a page of one.
@@ -9,6 +10,17 @@ pub struct List<T> {
     pub data: Vec<T>,
     /// The `cursor` of the next page; null at the end.
     pub next_cursor: Option<String>,
+}
+
+/// An item of a list, or the reason why this item cannot be shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "nearly every item is the larger variant")]
+pub enum ListedItem<T> {
+    /// The item.
+    Readable(T),
+    /// Its id and an error.
+    Unreadable(Unreadable),
 }
 
 impl<T> List<T> {

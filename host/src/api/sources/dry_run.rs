@@ -15,7 +15,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_incident::{Event, NamedValue};
 use hookmill_signatures::SignError;
 use hookmill_store::EventFilter;
@@ -46,7 +45,7 @@ pub(in crate::api) async fn test(
         let event = Event::dry_run(id, source.name.clone(), headers, payload);
         return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), DryRun::default()).await?));
     }
-    let signed = match source.settings.scheme.sign(&payload, unix_ms(), &id.to_string()) {
+    let signed = match source.settings.scheme.sign(&payload, host.pipeline.store.clock().now_ms(), &id.to_string()) {
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
@@ -82,7 +81,8 @@ pub(in crate::api) async fn test(
 /// Headers and body of the newest event of a source.
 async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedValue>, axum::body::Bytes)>, HttpError> {
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
-    let Some(newest) = host.pipeline.store.events(filter, None, 1).await?.rows.pop() else { return Ok(None) };
+    let newest = host.pipeline.store.events(filter, None, 1).await?.rows.pop();
+    let Some(newest) = newest.and_then(Result::ok) else { return Ok(None) };
     Ok(host.pipeline.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
 }
 

@@ -1,0 +1,61 @@
+//! The rows of the tables in memory.
+
+use crate::rows::{DeliveryStatus, TriageJob};
+use hookmill_incident::{Event, EventState, Operation};
+use serde_json::Value;
+use uuid::Uuid;
+
+#[derive(Clone)]
+pub(super) struct EventCopy {
+    pub event: Event,
+    pub state: EventState,
+    pub attempts: u32,
+    pub tried: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct AuditCopy {
+    pub id: Uuid,
+    pub incident: i64,
+    pub previous: Option<i64>,
+    pub operation: Operation,
+    pub at: i64,
+    pub request_id: String,
+    /// JSON, as is the object.
+    pub details: Option<String>,
+    pub difference: Option<String>,
+    pub moved: Option<String>,
+    pub next: Option<i64>,
+    /// The object, which the store restores.
+    pub object: Value,
+}
+
+#[derive(Clone)]
+pub(super) struct DeliveryCopy {
+    pub id: Uuid,
+    pub destination: String,
+    pub status: DeliveryStatus,
+    pub attempts: u32,
+    pub next_at: Option<i64>,
+    pub error: Option<String>,
+    pub subject: i64,
+    pub audit: Option<i64>,
+    pub event: Option<i64>,
+    pub notice: Option<String>,
+    pub step: Option<(String, usize)>,
+}
+
+#[derive(Clone)]
+pub(super) struct RequestCopy {
+    pub playbook: String,
+    pub is_manual: bool,
+    pub attempts: u32,
+    pub failed_on: Option<String>,
+    pub request_id: String,
+}
+
+impl RequestCopy {
+    pub fn is_of(&self, job: &TriageJob) -> bool {
+        self.playbook == job.playbook && self.request_id == job.request_id && self.attempts == job.attempts
+    }
+}

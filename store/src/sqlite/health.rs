@@ -1,0 +1,61 @@
+//! Whether commits succeed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{error, info};
+
+/// The interval of logging failures: a full disk fails thousands of writes in a second.
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// The state of the writing connection, shared with readers of the state.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Why the last commit failed; none if it succeeded.
+    trouble: Option<Arc<str>>,
+    logged_at: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Health {
+    /// Returns why the last commit failed, if it did.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+
+    /// Records that a commit succeeded.
+    pub fn succeed(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.trouble.take().is_some() {
+            info!("the database takes writes again");
+        }
+    }
+
+    /// Records that no commit is possible at the moment.
+    pub fn fail(&self, reason: &str) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.trouble = Some(reason.into());
+        state.log(&format!("the database takes no writes, and payloads get the answer 503: {reason}"));
+    }
+
+    /// Logs the failure of a single write.
+    pub fn log(&self, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).log(text);
+    }
+}
+
+impl State {
+    fn log(&mut self, text: &str) {
+        if self.logged_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            self.unlogged += 1;
+            return;
+        }
+        match std::mem::take(&mut self.unlogged) {
+            0 => error!("{text}"),
+            count => error!("{text} (and {count} failures that were not logged)"),
+        }
+        self.logged_at = Some(Instant::now());
+    }
+}
