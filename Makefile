@@ -64,7 +64,7 @@ payloads: mappers
 # The SDKs for TypeScript and Python, without a host.
 sdks: mappers
 	node sdk/js/test.mjs
-	PYTHONPATH=sdk/python:sdk/python/stubs plugins/guardduty/.venv/bin/python -B -m unittest -q discover sdk/python/tests
+	PYTHONPATH=sdk/python:sdk/python/stubs plugins/guardduty/.venv/bin/python -B -m unittest discover -q sdk/python/tests
 
 # The host beside signature libraries of others, its API under schemathesis, plugins of every language.
 outside: mappers

@@ -1,6 +1,6 @@
 //! The host: receives security vendors' webhooks, maps them to incidents, stores them durably and delivers the changes.
 //!
-//! Data flows one way: `receive` → `verify` → `map` → store → `deliver`, as [`pipeline::Pipeline::accept`] shows.
+//! Data flows one way: `receive` → `verify` → `map` → store → `deliver`, as `Pipeline::accept` shows.
 //! Besides, `pull` reads sources that do not post, `release` decides which plugins are live, `triage` calls playbooks on
 //! incidents, and `remap` maps waiting events again.
 //!

@@ -31,8 +31,8 @@ const FILETIME_NEVER = "9223372036854775807";
  * Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds, nanoseconds or
  * FILETIME, or RFC 3339. Reads the usual spellings of dates; a missing offset is UTC.
  *
- * Returns undefined for absent text and for times that stand for "never": zero and the first days of the years 1, 1601, 1900
- * and 1970. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported as
+ * Returns undefined for absent text and for times that stand for "never": zero, the first days of the years 1, 1601, 1900
+ * and 1970, and the last day of 9999. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported as
  * a problem.
  */
 export function timestamp(time: string | undefined): string | undefined {
@@ -72,7 +72,7 @@ function date(text: string): string | undefined {
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const two = (number: number) => String(number).padStart(2, "0");
   const calendar = `${year}-${two(month)}-${two(day)}`;
-  if (calendar === "1970-01-01") return "never";
+  if (calendar === "1970-01-01" || calendar === "9999-12-31") return "never";
   // The host's last time is 22 hours before the end of this day.
   if (calendar >= "9999-12-30") return undefined;
   const offset = /^[+-]/.test(zone) ? `${zone.slice(0, 3)}:${zone.slice(3).replace(":", "") || "00"}` : "Z";

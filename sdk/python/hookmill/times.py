@@ -39,8 +39,8 @@ def timestamp(time: Optional[str]) -> Optional[str]:
     """Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds,
     nanoseconds or FILETIME, or RFC 3339. Reads the usual spellings of dates; a missing offset is UTC.
 
-    Returns None for absent text and for times that stand for "never": zero and the first days of the years 1, 1601, 1900
-    and 1970. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported
+    Returns None for absent text and for times that stand for "never": zero, the first days of the years 1, 1601, 1900
+    and 1970, and the last day of 9999. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported
     as a problem."""
     trimmed = present(time)
     if trimmed is None or not trimmed.strip("0.") or trimmed == _FILETIME_NEVER:
@@ -85,7 +85,7 @@ def _date(text: str) -> Optional[str]:
     if hour > 23 or minute > 59 or second > 60:
         return None
     date = f"{year:04}-{month:02}-{day:02}"
-    if date == "1970-01-01":
+    if date in ("1970-01-01", "9999-12-31"):
         return _NEVER
     # The host's last time is 22 hours before the end of this day.
     if date >= "9999-12-30":
