@@ -245,6 +245,24 @@ async fn a_row_that_cannot_be_read_holds_up_nothing_else() {
         text += &String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap());
     }
     assert!(text.contains("event: unreadable"), "{text}");
+    // Nothing can be done to it but its removal.
+    let path = format!("/api/incidents/{number}");
+    let triage = format!("{path}/triage");
+    for (method, path, body) in [
+        (Method::GET, &path, ""),
+        (Method::PATCH, &path, r#"{"title": "new"}"#),
+        (Method::POST, &triage, r#"{"playbook": "judges"}"#),
+    ] {
+        let refused = host.call(method.clone(), path, body).await;
+        assert_eq!((refused.status, refused.error_code()), (409, "conflict"), "{method}");
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&number) && message.contains("recursion limit"), "{method}: {message}");
+    }
+    assert_eq!(host.call(Method::DELETE, &path, "").await.status, 204);
+    assert_eq!(host.call(Method::GET, &path, "").await.status, 404);
+    let incidents = host.list("/api/incidents").await;
+    assert!(incidents.len() == 2 && incidents.iter().all(|item| item.get("error").is_none()), "{incidents:?}");
+    assert_eq!(host.list(&format!("{path}/audit")).await.len(), 2);
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use repeats::is_repeat;
 pub(crate) use tx::{
-    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, PlainWrites, RepeatKeyRow,
-    Subject, TriageRequest, Tx,
+    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewDetails, NewEvent, PlainWrites,
+    RepeatKeyRow, Subject, TriageRequest, Tx,
 };
 
 use crate::Policy;

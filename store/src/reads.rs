@@ -28,7 +28,7 @@ pub(crate) trait Reads {
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
-    fn incident(&self, which: IncidentKey) -> impl Read<Option<IncidentRow>>;
+    fn incident(&self, which: IncidentKey) -> impl Read<Option<Listed<IncidentRow>>>;
     fn incidents(
         &self,
         filter: IncidentFilter,

@@ -81,6 +81,7 @@ async fn change(store: &Store, random: &mut Random, id: Uuid, number: &str, plac
     let Some(row) = store.incident(key).await.unwrap_or_else(|error| panic!("{place}: {number}: {error:#}")) else {
         return;
     };
+    let row = row.unwrap_or_else(|unreadable| panic!("{place}: {unreadable:?}"));
     assert_eq!(row.id, id);
     let patched = store.patch(key, random.patch(), random.text(), random.text()).await.unwrap();
     assert!(matches!(patched, Ok(_) | Err(PatchRefusal::NoRoomForNote)), "{place}: {patched:?}");

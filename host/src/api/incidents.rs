@@ -18,7 +18,7 @@ use hookmill_incident::{
     AuditEntry, DESCRIPTION_BYTES_MAX, NOTE_BYTES_MAX, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX,
     WORDS_BYTES_MAX, check_length,
 };
-use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
+use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, Listed, PatchRefusal, Unreadable};
 use std::sync::Arc;
 
 pub(super) async fn list(
@@ -48,8 +48,8 @@ pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
 ) -> Result<Json<ShownIncident>, HttpError> {
-    let row = host.pipeline.store.incident(incident_key(&which)?).await?.ok_or_else(|| not_found(&which))?;
-    Ok(Json(explained(&host, row)))
+    let found = host.pipeline.store.incident(incident_key(&which)?).await?;
+    Ok(Json(explained(&host, readable(&which, found)?)))
 }
 
 /// Returns an incident with the reason why its triage waits. The reason is not stored: the playbook may be loaded later.
@@ -70,7 +70,7 @@ pub(super) async fn triage(
     let playbook = match options.playbook {
         Some(name) => name,
         None => {
-            let row = host.pipeline.store.incident(key).await?.ok_or_else(|| not_found(&which))?;
+            let row = readable(&which, host.pipeline.store.incident(key).await?)?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
                 HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
@@ -78,13 +78,8 @@ pub(super) async fn triage(
         }
     };
     host.triager.playbook(&playbook).map_err(HttpError::Conflict)?;
-    let row = host
-        .pipeline
-        .store
-        .request_triage(key, playbook, request_id.to_string())
-        .await?
-        .ok_or_else(|| not_found(&which))?;
-    Ok((StatusCode::ACCEPTED, Json(shown_incident(row))))
+    let found = host.pipeline.store.request_triage(key, playbook, request_id.to_string()).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown_incident(readable(&which, found)?))))
 }
 
 pub(super) async fn audit(
@@ -112,6 +107,7 @@ pub(super) async fn patch(
     match patched {
         Ok(row) => Ok(Json(explained(&host, row))),
         Err(PatchRefusal::NotFound) => Err(not_found(&which)),
+        Err(PatchRefusal::Unreadable(row)) => Err(unreadable(&which, &row)),
         Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
             "the incident has changed and is at revision {revision}; read it again and repeat the change"
         ))),
@@ -150,6 +146,20 @@ fn check(patch: &Patch) -> Result<(), HttpError> {
 pub(super) fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {
     let by_number = text.parse().map(IncidentKey::Number).ok();
     by_number.or_else(|| text.parse().map(IncidentKey::Id).ok()).ok_or_else(|| not_found(text))
+}
+
+/// Returns the incident that was found, or the error if there is none or it cannot be read.
+fn readable(which: &str, found: Option<Listed<IncidentRow>>) -> Result<IncidentRow, HttpError> {
+    found.ok_or_else(|| not_found(which))?.map_err(|row| unreadable(which, &row))
+}
+
+/// Returns the error of requests for an incident that cannot be read. A conflict and not a defect: the client can delete
+/// the incident.
+fn unreadable(which: &str, Unreadable { id, error }: &Unreadable) -> HttpError {
+    HttpError::Conflict(format!(
+        "incident `{which}` (id {id}) cannot be read, because it is damaged or another version wrote it: {error}; \
+         it can be deleted"
+    ))
 }
 
 fn not_found(which: &str) -> HttpError {

@@ -1,12 +1,13 @@
 //! The audit trail: each entry comes with its deliveries.
 
-use super::{Ledger, NewAuditEntry, Subject, Tx};
+use super::{Ledger, NewAuditEntry, NewDetails, Subject, Tx};
 use crate::rows::IncidentRow;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{AuditEntry, Details, EntryDetails, Operation, Status};
 use hookmill_notify::{Trigger, about_change};
 use serde_json::value::to_raw_value;
+use uuid::Uuid;
 
 /// One change of an incident, before it is written.
 pub(super) struct Change<'a> {
@@ -19,27 +20,43 @@ pub(super) struct Change<'a> {
 }
 
 impl<T: Tx> Ledger<'_, T> {
-    /// Appends an audit entry and its deliveries. Returns the key of the entry.
-    pub(super) fn append(&mut self, row: &IncidentRow, change: &Change) -> Result<i64> {
+    /// Appends an audit entry, and its deliveries to destinations that get all changes. Returns the id and the time of
+    /// the entry.
+    pub(super) fn append_entry(
+        &mut self,
+        incident: Uuid,
+        previous: Option<i64>,
+        change: &Change,
+    ) -> Result<(Uuid, i64)> {
         // The time is taken before the id, so that no entry's id is older than its time.
         let (at, id) = (self.clock.now_ms(), self.clock.new_id());
         self.changed.newest_audit = Some(id);
-        let names: Option<Vec<&str>> = change.details.map(|details| details.keys().map(String::as_str).collect());
+        let details = change.details.map(|details| match change.operation {
+            Operation::Delete => NewDetails::Values(details),
+            Operation::Creation | Operation::Update => NewDetails::Names(details.keys().map(String::as_str).collect()),
+        });
         self.rows.add_audit(&NewAuditEntry {
             id,
-            incident: row_key(row.id),
-            previous: change.before.map(|before| before.newest_audit),
+            incident: row_key(incident),
+            previous,
             operation: change.operation,
             at,
             request_id: change.request_id,
-            details: names.as_deref(),
+            details,
         })?;
         let outbound = self.outbound.clone();
-        let subject =
-            Subject::Change { incident: row_key(row.id), audit: row_key(id), is_first: change.before.is_none() };
+        let subject = subject(incident, id, change);
         for destination in outbound.destinations.iter().filter(|destination| destination.gets_all_changes) {
             self.enqueue(destination, subject, None)?;
         }
+        Ok((id, at))
+    }
+
+    /// Appends an audit entry and its deliveries. Returns the key of the entry.
+    pub(super) fn append(&mut self, row: &IncidentRow, change: &Change) -> Result<i64> {
+        let previous = change.before.map(|before| before.newest_audit);
+        let (id, at) = self.append_entry(row.id, previous, change)?;
+        let (outbound, subject) = (self.outbound.clone(), subject(row.id, id, change));
         let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));
         let mut message = None;
         for rule in rules {
@@ -61,6 +78,12 @@ impl<T: Tx> Ledger<'_, T> {
         }
         Ok(row_key(id))
     }
+}
+
+/// Returns the subject of deliveries about a change.
+fn subject(incident: Uuid, audit: Uuid, change: &Change) -> Subject<'static> {
+    let is_first = change.operation == Operation::Creation;
+    Subject::Change { incident: row_key(incident), audit: row_key(audit), is_first }
 }
 
 /// Returns whether a trigger is for this kind of change.

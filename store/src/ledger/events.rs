@@ -56,10 +56,11 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(self.rows.event_state(row_key(id))?.filter(|state| state.id == id))
     }
 
-    /// Returns the incidents of an event as the API shows them; `null` for an incident that does not exist.
+    /// Returns the incidents of an event as the API shows them; `null` for an incident that does not exist or is
+    /// unreadable.
     fn views(&mut self, state: &EventState) -> Result<Vec<serde_json::Value>> {
         let view = |id: Uuid| {
-            let row = self.rows.find_incident(IncidentKey::Id(id))?;
+            let row = self.rows.find_incident(IncidentKey::Id(id))?.and_then(Result::ok);
             Ok(row.map(|row| serde_json::to_value(row.shown())).transpose()?.unwrap_or_default())
         };
         state.incidents.iter().map(|incident| incident.id).map(view).collect()

@@ -2,7 +2,7 @@
 
 use super::audit::Change;
 use super::{Ledger, Tx};
-use crate::rows::{IncidentKey, IncidentRow, PatchRefusal};
+use crate::rows::{IncidentKey, IncidentRow, PatchRefusal, Unreadable};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
@@ -23,7 +23,11 @@ impl<T: Tx> Ledger<'_, T> {
         by: &str,
         request_id: &str,
     ) -> Result<Result<IncidentRow, PatchRefusal>> {
-        let Some(mut row) = self.rows.find_incident(which)? else { return Ok(Err(PatchRefusal::NotFound)) };
+        let mut row = match self.rows.find_incident(which)? {
+            None => return Ok(Err(PatchRefusal::NotFound)),
+            Some(Err(unreadable)) => return Ok(Err(PatchRefusal::Unreadable(unreadable))),
+            Some(Ok(row)) => row,
+        };
         if patch.revision.is_some_and(|revision| revision != row.incident.revision) {
             return Ok(Err(PatchRefusal::Stale(row.incident.revision)));
         }
@@ -36,16 +40,24 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(Ok(row))
     }
 
-    /// Deletes an incident. Its audit entries are kept, and the last one names who deleted the incident. Returns whether
-    /// the incident existed.
+    /// Deletes an incident, which may be unreadable. Its audit entries are kept, and the last one names who deleted the
+    /// incident. Returns whether the incident existed.
     pub fn delete(&mut self, which: IncidentKey, by: &str, request_id: &str) -> Result<bool> {
-        let Some(row) = self.rows.find_incident(which)? else { return Ok(false) };
+        let Some(found) = self.rows.find_incident(which)? else { return Ok(false) };
         let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
-        let (before, details) = (Some(&row), Some(&details));
-        let audit = self.append(&row, &Change { operation: Operation::Delete, before, details, request_id })?;
-        self.rows.keep_difference(row.newest_audit, &Difference::default(), Some(audit))?;
-        self.rows.delete_incident(row.id, audit)?;
-        self.rows.remove_triage_request(row_key(row.id))?;
+        let (before, details) = (found.as_ref().ok(), Some(&details));
+        let change = Change { operation: Operation::Delete, before, details, request_id };
+        let (id, previous, audit) = match &found {
+            Ok(row) => (row.id, row.newest_audit, self.append(row, &change)?),
+            Err(Unreadable { id, .. }) => {
+                let previous = self.rows.newest_audit(*id)?;
+                let (audit, _) = self.append_entry(*id, Some(previous), &change)?;
+                (*id, previous, row_key(audit))
+            }
+        };
+        self.rows.keep_difference(previous, &Difference::default(), Some(audit))?;
+        self.rows.delete_incident(id, audit)?;
+        self.rows.remove_triage_request(row_key(id))?;
         Ok(true)
     }
 

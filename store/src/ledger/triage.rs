@@ -1,26 +1,30 @@
 //! Triage requests and their results.
 
 use super::{Ledger, Subject, TriageRequest, Tx};
-use crate::rows::{IncidentKey, IncidentRow, TriageJob, TriageResult};
+use crate::rows::{IncidentKey, IncidentRow, Listed, TriageJob, TriageResult};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Action, Details, Triage, TriageStatus};
 use std::collections::BTreeSet;
 
 impl<T: Tx> Ledger<'_, T> {
-    /// Requests triage of an incident and replaces any earlier request. Returns `None` if there is no such incident.
+    /// Requests triage of an incident and replaces any earlier request, unless the incident is unreadable. Returns `None`
+    /// if there is no such incident.
     pub fn request_triage(
         &mut self,
         which: IncidentKey,
         playbook: &str,
         request_id: &str,
-    ) -> Result<Option<IncidentRow>> {
-        let Some(before) = self.rows.find_incident(which)? else { return Ok(None) };
+    ) -> Result<Option<Listed<IncidentRow>>> {
+        let before = match self.rows.find_incident(which)? {
+            Some(Ok(before)) => before,
+            not_found_or_unreadable => return Ok(not_found_or_unreadable),
+        };
         let mut row = before.clone();
         row.incident.triage = Some(Triage::waiting(playbook, self.clock.now()));
         self.request_triage_of(&row, true, request_id)?;
         self.save(&before, &mut row, Details::new(), request_id)?;
-        Ok(Some(row))
+        Ok(Some(Ok(row)))
     }
 
     /// Adds a request for the playbook in the incident's record, if there is one.
@@ -38,7 +42,7 @@ impl<T: Tx> Ledger<'_, T> {
     pub fn record_triage(&mut self, job: &TriageJob, result: TriageResult) -> Result<bool> {
         let is_wanted = self.rows.has_triage_request(job)?;
         let Some(seen) = job.row.as_ref().filter(|_| is_wanted) else { return Ok(false) };
-        let Some(before) = self.rows.find_incident(IncidentKey::Id(seen.id))? else { return Ok(false) };
+        let Some(Ok(before)) = self.rows.find_incident(IncidentKey::Id(seen.id))? else { return Ok(false) };
         if before.incident.revision != seen.incident.revision {
             return Ok(false);
         }

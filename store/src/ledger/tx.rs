@@ -2,11 +2,12 @@
 
 use super::EncodedEvent;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
-    Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Report,
+    SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
-use hookmill_incident::{Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use hookmill_incident::{Details, Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use serde::Serialize;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,7 +36,9 @@ pub(crate) trait Tx {
     fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()>;
 
     /// Returns an incident that was not deleted.
-    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<IncidentRow>>;
+    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>>;
+    /// Returns the key of the newest audit entry of an incident, which may be unreadable.
+    fn newest_audit(&mut self, incident: Uuid) -> Result<i64>;
     /// Returns the newest incident of a source-ref that was not deleted.
     fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>>;
     /// Adds an incident.
@@ -187,8 +190,18 @@ pub(crate) struct NewAuditEntry<'a> {
     pub operation: Operation,
     pub at: i64,
     pub request_id: &'a str,
-    /// The names of the attributes that changed. None in a Creation: the details are the attributes of the incident.
-    pub details: Option<&'a [&'a str]>,
+    /// None in a Creation: the details are the attributes of the incident.
+    pub details: Option<NewDetails<'a>>,
+}
+
+/// The details of an audit entry to add.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum NewDetails<'a> {
+    /// The names of the attributes that changed. Their new values are in the object.
+    Names(Vec<&'a str>),
+    /// Values that the object does not have.
+    Values(&'a Details),
 }
 
 /// The subject of a delivery.

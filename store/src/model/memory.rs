@@ -5,7 +5,7 @@ use crate::ledger::{
     DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
     TriageRequest, Tx,
 };
-use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, TriageJob};
+use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, TriageJob};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, EventState, EventStatus, Number};
@@ -115,13 +115,18 @@ impl Tx for Memory {
         Ok(())
     }
 
-    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
         let is_meant = |row: &IncidentRow| match which {
             IncidentKey::Id(id) => row.id == id,
             IncidentKey::Number(number) => row.number == number,
         };
         let found = self.incidents.values().find(|(row, is_deleted)| !is_deleted && is_meant(row));
-        Ok(found.map(|(row, _)| row.clone()))
+        Ok(found.map(|(row, _)| Ok(row.clone())))
+    }
+
+    fn newest_audit(&mut self, incident: Uuid) -> Result<i64> {
+        let (row, _) = self.incidents.get(&row_key(incident)).context("there is no such incident")?;
+        Ok(row.newest_audit)
     }
 
     fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
@@ -164,7 +169,7 @@ impl Tx for Memory {
             operation: entry.operation,
             at: entry.at,
             request_id: entry.request_id.to_owned(),
-            details: entry.details.map(serde_json::to_string).transpose()?,
+            details: entry.details.as_ref().map(serde_json::to_string).transpose()?,
             difference: None,
             moved: None,
             next: None,

@@ -1,5 +1,6 @@
 //! Stored incidents.
 
+use super::Unreadable;
 use hookmill_incident::{Guard, Incident, Number, Severity, ShownIncidentRef, Status};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -66,6 +67,8 @@ pub struct IncidentFilter {
 pub enum PatchRefusal {
     /// The incident does not exist.
     NotFound,
+    /// The incident cannot be read.
+    Unreadable(Unreadable),
     /// The incident has changed since; this is its present revision.
     Stale(u64),
     /// The incident has as many notes as it can hold.

@@ -12,7 +12,7 @@ pub struct Page<T> {
     pub next: Option<i64>,
 }
 
-/// A row of a list, or the reason why this row cannot be read. Such a row must not keep the others from being shown.
+/// A row, or the reason why this row cannot be read. Such a row must not keep the others from being shown.
 pub type Listed<T> = Result<T, Unreadable>;
 
 /// A row that cannot be read: another version wrote it, or it is damaged.

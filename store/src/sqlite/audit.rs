@@ -75,7 +75,7 @@ pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> 
         entry.operation.as_str(),
         entry.at,
         entry.request_id,
-        entry.details.map(json),
+        entry.details.as_ref().map(json),
     ])?;
     Ok(())
 }

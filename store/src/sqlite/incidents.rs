@@ -1,7 +1,7 @@
 //! The tables `incidents` and `numbers`.
 
 use super::columns::{Conditions, Id, Ids, Json, Microseconds, columns, id_bytes, json, nanoseconds};
-use super::pages::read_page;
+use super::pages::{listed, read_page};
 use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Listed, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
@@ -38,17 +38,21 @@ pub(super) fn row(row: &Row) -> rusqlite::Result<IncidentRow> {
     })
 }
 
-pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<IncidentRow>> {
+pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
     let list = IncidentColumns::LIST;
+    let read = |columns: &Row| {
+        let Id(id) = columns.get("id")?;
+        Ok((id, row(columns)))
+    };
     let found = match which {
         IncidentKey::Id(id) => connection
             .prepare_cached(&format!("SELECT {list} FROM incidents WHERE key = ? AND id = ? AND deleted = 0"))?
-            .query_row(params![row_key(id), id.as_bytes()], row),
+            .query_row(params![row_key(id), id.as_bytes()], read),
         IncidentKey::Number(number) => connection
             .prepare_cached(&format!("SELECT {list} FROM incidents WHERE number = ? AND deleted = 0"))?
-            .query_row([number.to_key()], row),
+            .query_row([number.to_key()], read),
     };
-    Ok(found.optional()?)
+    found.optional()?.map(|(id, row)| listed(id, row)).transpose()
 }
 
 /// Returns the newest incident of a source-ref. One that cannot be read is passed over, so that its source is not held up

@@ -62,7 +62,7 @@ pub(super) fn read_page<T>(
     Ok(filling.finish())
 }
 
-/// Returns a row of a list from the result of reading it. An error of the database is not one of the row.
+/// Returns a row, or why it is unreadable, from the result of reading it. An error of the database is not one of the row.
 pub(super) fn listed<T>(id: Uuid, read: Result<T, impl Into<anyhow::Error>>) -> Result<Listed<T>> {
     match read.map_err(Into::into) {
         Ok(row) => Ok(Ok(row)),

@@ -44,7 +44,7 @@ impl Reads for Readers {
         self.scan(move |connection| events::newest_ids(connection, &sources, limit)).await
     }
 
-    async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+    async fn incident(&self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
         self.read(move |connection| incidents::find(connection, which)).await
     }
 

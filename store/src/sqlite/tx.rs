@@ -10,10 +10,10 @@ use crate::ledger::{
     RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, OperatorAction, Report, SourceRow,
-    Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Report,
+    SourceRow, Tally, TriageJob, VersionState,
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hookmill_incident::{Difference, EventState, EventStatus, Number, PluginVersion};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -78,8 +78,12 @@ impl Tx for SqliteTx<'_> {
         events::set_status(self.connection, id, status)
     }
 
-    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+    fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
         incidents::find(self.connection, which)
+    }
+
+    fn newest_audit(&mut self, incident: Uuid) -> Result<i64> {
+        incidents::newest_audit(self.connection, IncidentKey::Id(incident))?.context("there is no such incident")
     }
 
     fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {

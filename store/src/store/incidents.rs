@@ -37,7 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if it cannot be read.
-    pub async fn incident(&self, which: IncidentKey) -> Result<Option<IncidentRow>> {
+    pub async fn incident(&self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
         self.database.reads().incident(which).await
     }
 

@@ -3,11 +3,12 @@
 use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
-use crate::rows::{IncidentKey, IncidentRow, TriageJob, TriageResult};
+use crate::rows::{IncidentKey, IncidentRow, Listed, TriageJob, TriageResult};
 use anyhow::Result;
 
 impl Store {
-    /// Requests triage of an incident and replaces any earlier request. Returns `None` if the incident does not exist.
+    /// Requests triage of an incident and replaces any earlier request, unless the incident is unreadable. Returns `None`
+    /// if the incident does not exist.
     ///
     /// # Errors
     /// Returns an error if the request cannot be written.
@@ -16,7 +17,7 @@ impl Store {
         which: IncidentKey,
         playbook: String,
         request_id: String,
-    ) -> Result<Option<IncidentRow>, StoreError> {
+    ) -> Result<Option<Listed<IncidentRow>>, StoreError> {
         self.database.write(move |ledger| ledger.request_triage(which, &playbook, &request_id)).await
     }
 
