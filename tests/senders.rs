@@ -131,6 +131,10 @@ async fn messages_about_the_webhook_are_ignored_with_what_the_vendor_asks_for() 
         json!({"subscriptionId": "sub-1", "subscriptionExpirationDateTime": "2026-12-01T00:00:00Z",
             "clientState": SECRET, "lifecycleEvent": event})
     };
+    let change = |content: Value| {
+        json!({"subscriptionId": "sub-1", "clientState": SECRET, "changeType": "created",
+            "resource": "security/alerts_v2/1", "resourceData": content})
+    };
     let list = |items: Value| json!({"value": items}).to_string();
     for (body, words) in [
         (
@@ -140,6 +144,14 @@ async fn messages_about_the_webhook_are_ignored_with_what_the_vendor_asks_for() 
         (list(json!([lifecycle("subscriptionRemoved"), lifecycle("missed")])), &["new subscription", "missed"]),
         (lifecycle("missed").to_string(), &["could not deliver"]),
         (format!("\u{feff}{}", list(json!([lifecycle("missed")]))), &["could not deliver"]),
+        (
+            list(json!([lifecycle("missed"), change(json!({"id": "1"}))])),
+            &["could not deliver", "alerts_v2/1 was created"],
+        ),
+        (
+            change(json!({"@odata.type": "#microsoft.graph.security.alert", "id": "1"})).to_string(),
+            &["without its content"],
+        ),
     ] {
         let answer = host.post("microsoft-graph", body.clone()).await;
         assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{body}: {answer:?}");
@@ -154,10 +166,10 @@ async fn messages_about_the_webhook_are_ignored_with_what_the_vendor_asks_for() 
     let request = host.webhook("github").headers(signed.headers).header("x-github-event", "ping").body(signed.body);
     assert_eq!(send(request).await.unwrap().status_word(), "ignored");
 
-    // Everything else goes to the mapper, also a notification beside a lifecycle event, or without a list.
+    // Everything else goes to the mapper, also a notification with content beside a lifecycle event, or without a list.
     for body in [
-        list(json!([lifecycle("missed"), {"clientState": SECRET, "changeType": "created"}])),
-        json!({"clientState": SECRET, "changeType": "created", "resource": "security/alerts_v2/1"}).to_string(),
+        list(json!([lifecycle("missed"), change(json!({"title": "Malware"}))])),
+        change(json!({"title": "Malware"})).to_string(),
     ] {
         assert_eq!(host.post("microsoft-graph", body).await.status_word(), "queued");
     }

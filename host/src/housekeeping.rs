@@ -6,7 +6,8 @@ use hookmill_incident::Event;
 use hookmill_signatures::without_byte_order_mark;
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::collections::BTreeMap;
 
 /// Larger payloads are not parsed a second time.
 const BYTES_MAX: usize = 64 * 1024;
@@ -35,19 +36,24 @@ pub fn message(event: &Event, source: &Source) -> Option<String> {
     }
 }
 
-/// Lifecycle notifications of Microsoft Graph, in a list or alone.
+/// Notifications of Microsoft Graph, in a list or alone.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GraphNotification {
     #[serde(default)]
     value: Vec<GraphNotification>,
     lifecycle_event: Option<String>,
+    change_type: Option<String>,
+    resource: Option<String>,
+    #[serde(default)]
+    resource_data: BTreeMap<String, IgnoredAny>,
+    encrypted_content: Option<IgnoredAny>,
     subscription_id: Option<String>,
     subscription_expiration_date_time: Option<String>,
 }
 
 fn graph(body: &[u8]) -> Option<String> {
-    let message: GraphNotification = parsed(body, b"lifecycleEvent")?;
+    let message: GraphNotification = parsed(body, b"lifecycleEvent").or_else(|| parsed(body, b"changeType"))?;
     let single = std::slice::from_ref(&message);
     let notifications = if message.value.is_empty() { single } else { &message.value };
     let requests: Option<Vec<String>> = notifications.iter().map(graph_request).collect();
@@ -56,7 +62,8 @@ fn graph(body: &[u8]) -> Option<String> {
 
 fn graph_request(notification: &GraphNotification) -> Option<String> {
     let subscription = notification.subscription_id.as_deref().unwrap_or("without an id");
-    Some(match notification.lifecycle_event.as_deref()? {
+    let Some(lifecycle_event) = &notification.lifecycle_event else { return graph_change(notification, subscription) };
+    Some(match lifecycle_event.as_str() {
         "reauthorizationRequired" => {
             let end = notification.subscription_expiration_date_time.as_deref();
             let before = end.map(|end| format!(" before {end}")).unwrap_or_default();
@@ -75,6 +82,20 @@ fn graph_request(notification: &GraphNotification) -> Option<String> {
         ),
         other => format!("Microsoft reports `{other}` for the subscription {subscription}"),
     })
+}
+
+/// Returns the message of a change notification that has only the id of what changed.
+fn graph_change(notification: &GraphNotification, subscription: &str) -> Option<String> {
+    let change = notification.change_type.as_deref()?;
+    let has_content = notification.resource_data.keys().any(|name| name != "id" && !name.starts_with('@'));
+    if has_content || notification.encrypted_content.is_some() {
+        return None;
+    }
+    let resource = notification.resource.as_deref().unwrap_or("a resource");
+    Some(format!(
+        "Microsoft reports that {resource} was {change}, without its content (subscription {subscription}): add a source \
+         that reads the resource, such as one of kind http-poll"
+    ))
 }
 
 #[derive(Deserialize)]

@@ -25,7 +25,7 @@ const CPU_SECONDS_MAX: u64 = 120;
 const WALL_TIME_MAX: Duration = Duration::from_secs(300);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Compiling takes little of what serving needs, and still ends on a busy machine.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 /// The threads that compile one file. As half as many files as there are cores are compiled at once, they use all cores.
 const THREADS: usize = 2;
 /// Exit codes of a child process.
@@ -158,8 +158,6 @@ fn limit_this_process() -> Result<()> {
     // At the first value the process gets SIGXCPU, which tells the reason; at the second one the process is killed.
     limit(Resource::Cpu, CPU_SECONDS_MAX, CPU_SECONDS_MAX + 5).context("cannot limit the processor time")?;
     limit(Resource::Core, 0, 0).context("cannot switch core dumps off")?;
-    // Where these fail, compiling only competes with serving.
-    let _ = nice(NICENESS);
     // If the machine has too little memory, the kernel ends this process and not the host.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let (parent, started) = (getppid(), Instant::now());

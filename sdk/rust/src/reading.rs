@@ -7,6 +7,7 @@ use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 /// The most problems that one payload reports one by one.
 const PROBLEMS_MAX: usize = 50;
@@ -50,31 +51,29 @@ pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
 }
 
 fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Result<Outcome, MappingError> {
-    let mut parts = documents.list;
-    if let [list] = parts.as_slice() {
-        let whole = map_document::<M>(event, list);
-        match elements(list) {
-            // A mapper that does not know a list of its payloads gets each of them.
-            Some(elements) if whole.is_err() => parts = elements,
-            _ if documents.problems.is_empty() => return whole,
-            _ => {}
+    let (mut outcome, mut errors, mut count) = (Outcome::default(), Vec::new(), 0);
+    let mut parts = VecDeque::from(documents.list);
+    while let Some(part) = parts.pop_front() {
+        if count == PARTS_MAX {
+            let more = parts.len() + 1;
+            let all = count + more;
+            outcome.problems.push(format!("{more} of {all} JSON values are not read: at most {PARTS_MAX} are"));
+            break;
         }
-    }
-    let (mut outcome, mut errors) = (Outcome::default(), Vec::new());
-    if let Some(more) = parts.len().checked_sub(PARTS_MAX).filter(|more| *more > 0) {
-        outcome.problems.push(format!("{more} of {} JSON values are not read: at most {PARTS_MAX} are", parts.len()));
-        parts.truncate(PARTS_MAX);
-    }
-    let count = parts.len();
-    for (number, part) in (1..).zip(&parts) {
-        match map_document::<M>(event, part) {
-            Ok(part) => {
+        match (map_document::<M>(event, &part), elements(&part)) {
+            // A mapper that does not know a list of its payloads gets each of them.
+            (Err(_), Some(elements)) => {
+                elements.into_iter().rev().for_each(|element| parts.push_front(element));
+                continue;
+            }
+            (Ok(part), _) => {
                 outcome.incidents.extend(part.incidents);
                 outcome.skipped.extend(part.skipped);
                 outcome.problems.extend(part.problems);
             }
-            Err(error) => errors.push((number, error)),
+            (Err(error), None) => errors.push((count + 1, error)),
         }
+        count += 1;
     }
     if errors.len() == count {
         return Err(errors.swap_remove(0).1);
@@ -339,6 +338,23 @@ mod tests {
                 "`files[1]` is left out: invalid type: integer `8`, expected a JSON object",
             ])
         );
+    }
+
+    #[test]
+    fn every_object_of_several_lists_is_mapped() {
+        for (body, ids, problems) in [
+            (
+                r#"[{"id": 1}, {"id": 2}]
+[{"id": 3}]"#,
+                3,
+                0,
+            ),
+            (r#"[{"id": 1}, {}]{"id": 3}"#, 2, 1),
+        ] {
+            let outcome = mapped(body);
+            let count = |name: &str| outcome[name].as_array().unwrap().len();
+            assert_eq!((count("incidents"), count("problems")), (ids, problems), "{outcome}");
+        }
     }
 
     #[test]
