@@ -143,7 +143,7 @@ fn payloads(folder: &Path) -> Result<Vec<PathBuf>> {
 /// An outcome that a host would not accept.
 struct Refused {
     reason: String,
-    /// What the plugin logged.
+    /// The log of the plugin.
     log: Vec<LogLine>,
 }
 

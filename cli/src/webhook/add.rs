@@ -21,7 +21,7 @@ pub(crate) struct Add {
     /// The plugin that maps the payloads [default: the plugin with the name of the source, else the first that fits]
     #[arg(long)]
     plugin: Option<String>,
-    /// Whether the playbook runs on new incidents of the source
+    /// Run the playbook on new incidents of the source
     #[arg(long, value_name = "true|false")]
     auto_triage: Option<bool>,
     /// The playbook's name

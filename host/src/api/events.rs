@@ -55,7 +55,7 @@ pub(super) async fn show(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayQuery {
-    /// Whether to return the changes without making them.
+    /// Returns the changes without making them, if true.
     #[serde(default)]
     dry_run: bool,
 }

@@ -28,7 +28,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The folder of the plugins.
     pub plugins_dir: PathBuf,
-    /// Whether other users may be able to write in the plugins folder.
+    /// Permission for other users to write in the plugins folder.
     pub plugins_dir_shared: bool,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,

@@ -50,7 +50,7 @@ pub enum DryRunMessage {
 /// The result of sending the message of one step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DryRunAttempt {
-    /// How long sending took.
+    /// The duration of sending.
     pub duration_ms: i64,
     /// The HTTP status of the answer.
     pub http_status: Option<u16>,

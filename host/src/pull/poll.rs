@@ -43,7 +43,7 @@ pub struct Poll {
     pub next: Option<Pointer>,
     /// The number of retries of one page before the poll fails.
     pub retries: u32,
-    /// Whether items that were read before are skipped.
+    /// Skips items that were read before.
     pub ignore_duplicates: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The details of an incident: fields that the mapper names, and those that it did not read.
 
-use crate::text::present;
+use crate::present::present;
 use crate::{Field, Fields, Incident, WithRest, repair};
 use serde::Serialize;
 use serde::de::IgnoredAny;

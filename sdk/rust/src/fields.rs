@@ -1,7 +1,7 @@
 //! A payload as a list of dotted paths.
 
 use crate::key::Key;
-use crate::text::present;
+use crate::present::present;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::cell::Cell;

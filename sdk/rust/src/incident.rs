@@ -1,7 +1,7 @@
 //! Methods of the records that a mapper returns.
 
+use crate::present::present;
 use crate::reading::{excerpt, problem};
-use crate::text::present;
 use crate::{Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};

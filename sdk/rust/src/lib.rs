@@ -103,6 +103,7 @@ mod panic;
 mod part;
 mod payload;
 pub mod playbook;
+mod present;
 mod reading;
 mod repair;
 mod rest;
@@ -119,9 +120,10 @@ pub use fields::Fields;
 pub use list::List;
 pub use names::Scale;
 pub use part::Part;
+pub use present::present;
 pub use reading::{json, json_list, map, problem};
 pub use rest::WithRest;
-pub use text::{Text, present, sentence};
+pub use text::{Text, sentence};
 pub use time::{is_timestamp, timestamp};
 
 #[doc(hidden)]

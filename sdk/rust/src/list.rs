@@ -1,7 +1,7 @@
 //! A list in any form that vendors use.
 
+use crate::present::present;
 use crate::reading;
-use crate::text::present;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;

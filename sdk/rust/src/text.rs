@@ -1,5 +1,6 @@
 //! A scalar in any form that vendors use.
 
+use crate::present::present;
 use crate::reading;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -44,31 +45,6 @@ impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
         Self(Cow::Borrowed(present(text).unwrap_or_default()))
     }
-}
-
-/// The words for absent values, in lower case.
-const ABSENT: [&str; 14] = [
-    "",
-    "-",
-    "--",
-    "---",
-    "n/a",
-    "<na>",
-    "null",
-    "(null)",
-    "none",
-    "nil",
-    "unknown",
-    "undefined",
-    "not available",
-    "notavailable",
-];
-
-/// Returns `text` without surrounding white space, or none if it stands for an absent value.
-pub fn present(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let is_absent = text.len() <= 13 && ABSENT.iter().any(|absent| absent.eq_ignore_ascii_case(text));
-    (!is_absent).then_some(text)
 }
 
 /// Returns a vendor's identifier as a title: `login_failed` and `LoginFailed` become `Login failed`.

@@ -1,7 +1,7 @@
 //! Vendors' times in a form that the host accepts.
 
+use crate::present::present;
 use crate::reading;
-use crate::text::present;
 
 /// The greatest time that the host accepts, 9999-12-30T22:00:00Z, in seconds since the Unix epoch.
 const SECONDS_MAX: i128 = 253_402_207_200;

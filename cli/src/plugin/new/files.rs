@@ -53,6 +53,7 @@ pub(super) const RUST: &[File] = files![
     "sdk/src/payload.rs" "rust/src/payload.rs"
     "sdk/src/playbook.rs" "rust/src/playbook.rs"
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
+    "sdk/src/present.rs" "rust/src/present.rs"
     "sdk/src/reading.rs" "rust/src/reading.rs"
     "sdk/src/repair.rs" "rust/src/repair.rs"
     "sdk/src/rest.rs" "rust/src/rest.rs"

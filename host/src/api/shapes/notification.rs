@@ -26,7 +26,7 @@ pub struct NotificationDryRunRequest {
     /// The id of an event, for triggers about events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Uuid>,
-    /// Whether to send the messages.
+    /// Sends the messages, if true.
     pub send: bool,
 }
 

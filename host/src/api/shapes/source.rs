@@ -173,7 +173,7 @@ pub struct SecretRotation {
     /// The new secret; by default the host makes one.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "secret_text")]
     pub secret: Option<String>,
-    /// How long the former secret stays valid.
+    /// The time for which the former secret stays valid.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub overlap: Option<String>,
 }
