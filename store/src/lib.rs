@@ -21,6 +21,7 @@ mod options;
 pub mod private_files;
 mod reads;
 mod rows;
+mod search_words;
 mod sqlite;
 mod store;
 mod topics;
@@ -31,8 +32,10 @@ pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
     DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
-    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page,
-    PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,
-    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OBSERVABLE_PREFIX_BYTES_MAX,
+    OperatorAction, Order, Outbound, Page, PatchRefusal, Position, QueuePosition, RecordDryRun, Recorded,
+    RelatedIncident, Report, Scope, SecretRow, SharedObservable, SortKey, SortValue, Sorting, SourceRow, Tally,
+    TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
+pub use search_words::SearchWords;
 pub use store::{Store, Tokens};

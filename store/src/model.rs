@@ -8,6 +8,7 @@ mod dump;
 mod memory;
 mod operation;
 mod random;
+mod search;
 
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Tx, is_repeat};
@@ -242,6 +243,8 @@ impl Model {
         assert_eq!(ids, expected, "{place}: all deliveries");
         self.compare_audit().await;
         self.compare_repeats().await;
+        let (store, place) = (self.store().clone(), self.place());
+        search::compare(&mut self.random, &self.memory, &store, &place).await;
     }
 
     /// Compares whether the newest events would be repeats if they came again now.

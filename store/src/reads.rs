@@ -4,7 +4,8 @@ use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident, SourceRow, Tally, TokenRow,
+    TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -32,9 +33,11 @@ pub(crate) trait Reads {
     fn incidents(
         &self,
         filter: IncidentFilter,
-        before: Option<i64>,
+        order: Order,
+        after: Option<Position>,
         limit: usize,
-    ) -> impl Read<Page<Listed<IncidentRow>>>;
+    ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
     fn audit(
         &self,

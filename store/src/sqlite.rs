@@ -17,19 +17,26 @@ mod events;
 mod gate;
 mod health;
 mod incidents;
+mod index_rows;
+mod key_lists;
 mod log;
 mod operator_actions;
 mod pages;
+mod postings;
 mod queue;
 mod readers;
 mod reads;
+mod related;
 mod repeats;
+mod search;
+mod search_conditions;
 mod sources;
 mod tokens;
 mod triage;
 mod tx;
 mod versions;
 mod wal_file;
+mod walk;
 mod writer;
 
 #[cfg(test)]

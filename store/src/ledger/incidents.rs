@@ -141,6 +141,6 @@ impl<T: Tx> Ledger<'_, T> {
                 self.rows.keep_difference(before.newest_audit, &difference, Some(row.newest_audit))?;
             }
         }
-        self.rows.update_incident(row)
+        self.rows.update_incident(before, row)
     }
 }

@@ -43,8 +43,8 @@ pub(crate) trait Tx {
     fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>>;
     /// Adds an incident.
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()>;
-    /// Replaces an incident.
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Replaces an incident, which is `before` until then.
+    fn update_incident(&mut self, before: &IncidentRow, row: &IncidentRow) -> Result<()>;
     /// Marks an incident as deleted, with the key of its last audit entry.
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()>;
     /// Returns the next incident number of a year.

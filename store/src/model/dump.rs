@@ -183,7 +183,7 @@ impl Memory {
             event_ids[..],
             row.newest_audit,
             is_deleted,
-            json(incident),
+            hookmill_incident::record::shortened(&json(incident)).expect("an object"),
         ]
     }
 

@@ -142,7 +142,7 @@ impl Tx for Memory {
         Ok(())
     }
 
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
+    fn update_incident(&mut self, _before: &IncidentRow, row: &IncidentRow) -> Result<()> {
         self.note_object(row)?;
         self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())

@@ -94,8 +94,8 @@ impl Tx for SqliteTx<'_> {
         incidents::put(self.connection, row)
     }
 
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
-        incidents::update(self.connection, row)
+    fn update_incident(&mut self, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
+        incidents::update(self.connection, before, row)
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
