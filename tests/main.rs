@@ -40,6 +40,7 @@ mod pull;
 mod releases;
 mod reload;
 mod schemes;
+mod search;
 mod senders;
 mod signals;
 mod slow_senders;

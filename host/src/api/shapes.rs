@@ -25,8 +25,8 @@ pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
-pub use incident::TriageOptions;
+pub use hookmill_store::{Difference, Differences, FieldChange, Report, SharedObservable, Unreadable};
+pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, TriageOptions};
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
