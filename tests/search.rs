@@ -337,7 +337,9 @@ fn downgrade(database: &Connection, incidents: &[Value]) {
     for table in ["postings", "words", "earlier_events"] {
         database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
-    for index in ["incidents_class", "incidents_updated", "incidents_ahead", "events_class", "events_code"] {
+    for index in
+        ["incidents_class", "incidents_updated", "incidents_changed", "incidents_ahead", "events_class", "events_code"]
+    {
         database.execute_batch(&format!("DROP INDEX {index}")).unwrap();
     }
     for incident in incidents {

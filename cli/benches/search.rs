@@ -122,7 +122,10 @@ fn observation(random: &mut Xoshiro256PlusPlus, number: usize) -> Observation {
     let observables = vec![
         observable("ip", address(skewed(random, 500_000))),
         observable("hostname", format!("ws-{}", skewed(random, 30_000))),
-        observable("hash", format!("{:064x}", number as u128 * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        observable(
+            "hash",
+            format!("{:064x}", (number as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        ),
     ];
     let severities = [Severity::Medium, Severity::Low, Severity::High, Severity::Informational, Severity::Critical];
     Observation {

@@ -10,12 +10,12 @@ use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
 use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::Arc;
 use tracing::warn;
 use uuid::Uuid;
 
-/// The newest events among which those of some sources are searched: an index by source would cost every event.
+/// The newest events among which those of some sources are searched.
 const EVENTS_SEARCHED: u64 = 100_000;
 /// An event gets its id a moment before its time of arrival. If the clock is set forward by more in between, a list of
 /// events after a time does not have the event.
@@ -231,20 +231,28 @@ fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> 
     if filter.source.is_empty() && filter.status.is_empty() {
         return Ok(vec![list("events NOT INDEXED", "1", Vec::new())]);
     }
-    let sql = "SELECT status, source FROM events WHERE (status, source) > (?, ?) ORDER BY status, source LIMIT 1";
-    let mut query = connection.prepare_cached(sql)?;
-    let (mut lists, mut last) = (Vec::new(), [String::new(), String::new()]);
-    while let Some(next) = query.query_row(params_from_iter(&last), |row| Ok([row.get(0)?, row.get(1)?])).optional()? {
-        last = next;
-        let [status, source] = &last;
-        let is_meant = (filter.status.is_empty() || filter.status.iter().any(|word| word.as_str() == status))
-            && (filter.source.is_empty() || filter.source.contains(source));
-        if is_meant {
-            let values = last.iter().cloned().map(Value::Text).collect();
-            lists.push(list("events INDEXED BY events_class", "status = ? AND source = ?", values));
-        }
+    let statuses = if filter.status.is_empty() { EventStatus::ALL } else { &filter.status };
+    let mut lists = Vec::new();
+    for status in statuses {
+        let sources = if filter.source.is_empty() { sources(connection, *status)? } else { filter.source.clone() };
+        lists.extend(sources.into_iter().map(|source| {
+            let values = vec![Value::Text(status.to_string()), Value::Text(source)];
+            list("events INDEXED BY events_class", "status = ? AND source = ?", values)
+        }));
     }
     Ok(lists)
+}
+
+/// Returns the sources of events with a status, each found by a step in the index.
+fn sources(connection: &Connection, status: EventStatus) -> Result<Vec<String>> {
+    let sql = "SELECT min(source) FROM events INDEXED BY events_class WHERE status = ? AND source > ?";
+    let mut query = connection.prepare_cached(sql)?;
+    let (mut sources, mut last) = (Vec::new(), String::new());
+    while let Some(next) = query.query_row([status.as_str(), &last], |row| row.get::<_, Option<String>>(0))? {
+        last.clone_from(&next);
+        sources.push(next);
+    }
+    Ok(sources)
 }
 
 /// Returns the keys of all events of some incidents, sorted.

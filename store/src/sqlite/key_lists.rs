@@ -52,6 +52,15 @@ impl Scan {
         let first = |descends| if descends { i64::MAX } else { i64::MIN };
         (first(self.times_descend), first(self.keys_descend))
     }
+
+    /// Returns the first and the last key after a key.
+    fn keys_after(&self, key: i64) -> (i64, i64) {
+        let (first, last) = (*self.keys.start(), *self.keys.end());
+        match self.keys_descend {
+            true => (first, last.min(key.saturating_sub(1))),
+            false => (first.max(key.saturating_add(1)), last),
+        }
+    }
 }
 
 impl KeyList {
@@ -71,10 +80,9 @@ impl KeyList {
         }
     }
 
-    /// Returns the first keys, at most `limit`, in the order of the index.
-    pub fn first_keys(&self, connection: &Connection, limit: usize) -> Result<Vec<i64>> {
-        let scan = Scan { keys: i64::MIN..=i64::MAX, keys_descend: false, times_descend: false };
-        let places = self.part(connection, &scan, scan.start(), limit)?;
+    /// Returns the first keys, at most `limit`.
+    pub fn first_keys(&self, connection: &Connection, scan: &Scan, limit: usize) -> Result<Vec<i64>> {
+        let places = self.part(connection, scan, scan.start(), limit)?;
         Ok(places.into_iter().map(|(_, key)| key).collect())
     }
 
@@ -82,13 +90,9 @@ impl KeyList {
     fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
         match self {
             Self::Keys(keys) => {
-                let (start, end) = (*scan.keys.start(), scan.keys.end().saturating_add(1));
-                let (first, end) = match scan.keys_descend {
-                    true => (start, end.min(after.1)),
-                    false => (start.max(after.1.saturating_add(1)), end),
-                };
+                let (first, last) = scan.keys_after(after.1);
                 let place = |key: &i64| (0, *key);
-                let keys = &keys[..keys.partition_point(|key| *key < end)];
+                let keys = &keys[..keys.partition_point(|key| *key <= last)];
                 let keys = &keys[keys.partition_point(|key| *key < first)..];
                 Ok(match scan.keys_descend {
                     true => keys.iter().rev().take(limit).map(place).collect(),
@@ -102,28 +106,33 @@ impl KeyList {
 
 impl IndexRange {
     fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
-        let direction = |descends| if descends { ("<", "DESC") } else { (">", "ASC") };
         let Self { table, condition, key, .. } = self;
-        let (key_after, key_order) = direction(scan.keys_descend);
+        let key_order = if scan.keys_descend { "DESC" } else { "ASC" };
         let mut values = self.values.clone();
         let sql = match self.time {
             None => {
-                values.push(Value::Integer(after.1));
-                format!("SELECT 0, {key} FROM {table} WHERE {condition} AND {key} {key_after} ?")
+                // One bound on each side: SQLite seeks to the first of two and reads up to the second.
+                let (first, last) = scan.keys_after(after.1);
+                values.extend([first, last].map(Value::Integer));
+                format!(
+                    "SELECT 0, {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? ORDER BY {key} {key_order}"
+                )
             }
             Some(time) => {
-                let (time_after, _) = direction(scan.times_descend);
-                values.extend([after.0, after.0, after.1].map(Value::Integer));
+                let compared = |descends| if descends { "<" } else { ">" };
+                let (time_after, key_after) = (compared(scan.times_descend), compared(scan.keys_descend));
+                let bounds = [after.0, after.0, after.1, *scan.keys.start(), *scan.keys.end()];
+                values.extend(bounds.map(Value::Integer));
+                let time_order = if scan.times_descend { "DESC" } else { "ASC" };
                 format!(
                     "SELECT {time}, {key} FROM {table} WHERE {condition} AND {time} {time_after}= ? \
-                     AND ({time} {time_after} ? OR {key} {key_after} ?)"
+                     AND ({time} {time_after} ? OR {key} {key_after} ?) AND {key} >= ? AND {key} <= ? \
+                     ORDER BY {time} {time_order}, {key} {key_order}"
                 )
             }
         };
-        values.extend([*scan.keys.start(), *scan.keys.end(), limit as i64].map(Value::Integer));
-        let by_time = self.time.map(|time| format!("{time} {}, ", direction(scan.times_descend).1)).unwrap_or_default();
-        let sql = format!("{sql} AND {key} >= ? AND {key} <= ? ORDER BY {by_time}{key} {key_order} LIMIT ?");
-        let mut query = connection.prepare_cached(&sql)?;
+        values.push(Value::Integer(limit as i64));
+        let mut query = connection.prepare_cached(&format!("{sql} LIMIT ?"))?;
         let places = query.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(places.collect::<Result<_, _>>()?)
     }

@@ -30,7 +30,7 @@ pub(super) fn list(
     let keys = keys_of_times(connection, filter)?;
     let mut conditions = conditions(connection, filter)?;
     if !order.is_by_creation() && (filter.created_after.is_some() || filter.created_before.is_some()) {
-        conditions.push(Condition::of_creation());
+        conditions.push(Condition::of_creation(connection, &keys)?);
     }
     let chosen = choose(connection, &conditions, order, &keys, limit)?;
     // All incidents of these lists pass the condition.
@@ -118,11 +118,13 @@ fn choose(
     }
     let total = incidents::total(connection)? as f64;
     // A count of COUNTED_MAX stands for all larger ones.
-    let count = |condition: &Condition| match &condition.lists {
-        None => Ok(COUNTED_MAX),
-        Some(lists) => {
-            lists.iter().try_fold(0, |sum, (_, list)| Ok(sum + list.count(connection, keys, COUNTED_MAX - sum)?))
-        }
+    let count = |condition: &Condition| match condition.count {
+        Some(count) => Ok(count),
+        None => condition
+            .lists
+            .iter()
+            .flatten()
+            .try_fold(0, |sum, (_, list)| Ok(sum + list.count(connection, keys, COUNTED_MAX - sum)?)),
     };
     let counts = conditions.iter().map(count).collect::<Result<Vec<usize>>>()?;
     // The number of incidents that are checked until the page is full, if each has passed the condition `passed`.

@@ -1,7 +1,8 @@
 //! The conditions of a search of incidents: how each is checked, and the lists of the incidents that pass.
 
 use super::columns::{Conditions, nanoseconds};
-use super::key_lists::{IndexRange, KeyList};
+use super::incidents;
+use super::key_lists::{IndexRange, KeyList, Scan};
 use super::postings::{self, Kind};
 use super::walk::Class;
 use crate::rows::IncidentFilter;
@@ -11,13 +12,19 @@ use hookmill_incident::Incident;
 use hookmill_incident::id::row_key_at;
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::ops::RangeInclusive;
 
 /// The number up to which incidents of a condition are counted or collected. Of a larger number, a page is soon full.
 pub(super) const COUNTED_MAX: usize = 20_000;
 /// The different values with one beginning whose lists are merged.
 const MERGED_MAX: usize = 100;
+/// The incidents changed after a time that are collected.
+const CHANGED_MAX: usize = 50_000;
+/// Words are common that this number of the newest incidents have.
+const COMMON: usize = 10;
+/// The newest incidents that are looked at: a word that fewer of them have is in few of all incidents.
+const NEWEST: usize = 200;
 
 /// One condition.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ pub(super) struct Condition {
     /// Lists of all incidents that pass, by their keys; none if there is no such list.
     pub lists: Option<Vec<(Class, KeyList)>>,
     pub check: Check,
+    /// The number of incidents that pass, if it is known; at most [`COUNTED_MAX`].
+    pub count: Option<usize>,
     /// Whether the condition is one on the words of classes.
     pub is_of_classes: bool,
 }
@@ -45,16 +54,17 @@ pub(super) enum Check {
 impl Condition {
     fn new(lists: Vec<KeyList>, check: Check) -> Self {
         let lists = lists.into_iter().map(|list| (Class::default(), list)).collect();
-        Self { lists: Some(lists), check, is_of_classes: false }
+        Self { lists: Some(lists), check, count: None, is_of_classes: false }
     }
 
     fn without_lists(check: Check) -> Self {
-        Self { lists: None, check, is_of_classes: false }
+        Self { lists: None, check, count: Some(COUNTED_MAX), is_of_classes: false }
     }
 
     /// Returns the condition that an incident was created in a range of keys, which is checked in any case.
-    pub fn of_creation() -> Self {
-        Self::new(vec![all()], Check::Sql("deleted = 0".to_owned(), Vec::new()))
+    pub fn of_creation(connection: &Connection, keys: &RangeInclusive<i64>) -> Result<Self> {
+        let check = Check::Sql("deleted = 0".to_owned(), Vec::new());
+        Ok(Self { count: Some(between(connection, *keys.start(), *keys.end())?), ..Self::new(vec![all()], check) })
     }
 }
 
@@ -100,7 +110,7 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
         conditions.push(of_prefixes(connection, &filter.observable_prefix)?);
     }
     if let Some(words) = &filter.q {
-        conditions.push(of_words(words));
+        conditions.push(of_words(connection, words)?);
     }
     if !filter.source_ref.is_empty() {
         conditions.push(of_source_refs(connection, filter)?);
@@ -194,12 +204,38 @@ fn values_between(connection: &Connection, kind: Kind, from: &str, end: &str, li
     Ok(values)
 }
 
-fn of_words(words: &SearchWords) -> Condition {
+fn of_words(connection: &Connection, words: &SearchWords) -> Result<Condition> {
     // Words have no character of the query language.
     let text = words.words().iter().map(|word| format!("\"{}\"{}", word.text, if word.is_prefix { "*" } else { "" }));
-    let query = Value::Text(text.collect::<Vec<_>>().join(" AND "));
-    let list = IndexRange { table: "words", condition: "words MATCH ?", values: vec![query], key: "rowid", time: None };
-    Condition::new(vec![KeyList::Index(list)], Check::Words(words.clone()))
+    let query = text.collect::<Vec<_>>().join(" AND ");
+    if words.words().iter().all(|word| !word.is_prefix) {
+        let (table, condition, values) = ("words", "words MATCH ?", vec![Value::Text(query)]);
+        let list = IndexRange { table, condition, values, key: "rowid", time: None };
+        return Ok(Condition::new(vec![KeyList::Index(list)], Check::Words(words.clone())));
+    }
+    // All that have a word with a beginning are collected before the first is known: not of a common one.
+    if !are_common(connection, words)? {
+        let sql = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?";
+        let mut find = connection.prepare_cached(sql)?;
+        let keys = find.query_map(params![query, COUNTED_MAX as i64 + 1], |row| row.get(0))?;
+        let keys = keys.collect::<Result<Vec<i64>, _>>()?;
+        if keys.len() <= COUNTED_MAX {
+            return Ok(of_keys(keys));
+        }
+    }
+    Ok(Condition::without_lists(Check::Words(words.clone())))
+}
+
+/// Returns whether many of the newest incidents have all words.
+fn are_common(connection: &Connection, words: &SearchWords) -> Result<bool> {
+    let newest = all();
+    let scan = Scan { keys: i64::MIN..=i64::MAX, keys_descend: true, times_descend: true };
+    let mut found = 0;
+    for key in newest.first_keys(connection, &scan, NEWEST)? {
+        let row = incidents::of_key(connection, key)?;
+        found += usize::from(row.is_some_and(|row| words.are_in(&row.incident)));
+    }
+    Ok(found >= COMMON)
 }
 
 fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Condition> {
@@ -241,7 +277,7 @@ fn of_classes(connection: &Connection, filter: &IncidentFilter) -> Result<Condit
     one_of("status", filter.status.iter().map(ToString::to_string).collect());
     one_of("severity", filter.severity.iter().map(ToString::to_string).collect());
     one_of("source", filter.source.clone());
-    Ok(Condition { lists: Some(lists), check: Check::Sql(sql.join(" AND "), values), is_of_classes: true })
+    Ok(Condition { lists: Some(lists), check: Check::Sql(sql.join(" AND "), values), count: None, is_of_classes: true })
 }
 
 /// Returns the lists of the classes that pass: by their keys or, with `updated_after`, by the time of their update, which
@@ -283,33 +319,66 @@ pub(super) fn class_lists(
     Ok(classes.map(|class| (class.clone(), KeyList::Index(list(&class)))).collect())
 }
 
-/// Returns all classes of incidents, each found by a step in the index.
+/// Returns all classes of incidents, each found by steps in the index.
 fn classes(connection: &Connection) -> Result<Vec<Class>> {
-    let sql = "SELECT status, severity, source FROM incidents INDEXED BY incidents_class \
-               WHERE deleted = 0 AND (status, severity, source) > (?, ?, ?) ORDER BY status, severity, source LIMIT 1";
-    let mut query = connection.prepare_cached(sql)?;
-    let mut classes: Vec<Class> = Vec::new();
-    loop {
-        let Class { status, severity, source } = classes.last().cloned().unwrap_or_default();
-        let read = |row: &Row| Ok(Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? });
-        match query.query_row([status, severity, source], read).optional()? {
-            Some(class) => classes.push(class),
-            None => return Ok(classes),
+    let next = |column: &str, condition: &str, values: &[&String]| -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT min({column}) FROM incidents INDEXED BY incidents_class WHERE deleted = 0 {condition} AND {column} > ?"
+        );
+        Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
+    };
+    let mut classes = Vec::new();
+    let mut status = String::new();
+    while let Some(found) = next("status", "", &[&status])? {
+        status = found;
+        let mut severity = String::new();
+        while let Some(found) = next("severity", "AND status = ?", &[&status, &severity])? {
+            severity = found;
+            let mut source = String::new();
+            while let Some(found) = next("source", "AND status = ? AND severity = ?", &[&status, &severity, &source])? {
+                source = found;
+                classes.push(Class { status: status.clone(), severity: severity.clone(), source: source.clone() });
+            }
         }
     }
+    Ok(classes)
 }
 
+/// An incident was updated after a time if it was created after it, or changed.
 fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
-    let after = nanoseconds(after);
-    let mut keys = Vec::new();
-    for (_, list) in class_lists(connection, &IncidentFilter::default(), Some(after))? {
-        keys.extend(list.first_keys(connection, COUNTED_MAX + 1 - keys.len())?);
-        if keys.len() > COUNTED_MAX {
-            let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
-            return Ok(Condition::without_lists(check));
-        }
+    let (first, after) = (row_key_at(after.as_millisecond()), nanoseconds(after));
+    let sql = "SELECT key FROM incidents INDEXED BY incidents_changed \
+               WHERE deleted = 0 AND updated_at > created_at AND updated_at > ? LIMIT ?";
+    let mut query = connection.prepare_cached(sql)?;
+    let changed = query.query_map(params![after, CHANGED_MAX as i64 + 1], |row| row.get(0))?;
+    let mut changed = changed.collect::<Result<Vec<i64>, _>>()?;
+    let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
+    if changed.len() > CHANGED_MAX {
+        return Ok(Condition::without_lists(check));
     }
-    Ok(of_keys(keys))
+    changed.retain(|key| *key < first);
+    changed.sort_unstable();
+    let created = IndexRange {
+        table: "incidents NOT INDEXED",
+        condition: "deleted = 0 AND key >= ? AND updated_at > ?",
+        values: vec![Value::Integer(first), Value::Integer(after)],
+        key: "key",
+        time: None,
+    };
+    let count = changed.len() + between(connection, first, i64::MAX)?;
+    let lists = vec![KeyList::Index(created), KeyList::Keys(changed)];
+    Ok(Condition { count: Some(count.min(COUNTED_MAX)), ..Condition::new(lists, check) })
+}
+
+/// Returns about how many incidents there are in a range of keys, at most [`COUNTED_MAX`], from their numbers.
+fn between(connection: &Connection, first: i64, last: i64) -> Result<usize> {
+    let number = |order: &str| -> Result<Option<i64>> {
+        let sql = format!("SELECT number FROM incidents WHERE key >= ? AND key <= ? ORDER BY key {order} LIMIT 1");
+        Ok(connection.prepare_cached(&sql)?.query_row([first, last], |row| row.get(0)).optional()?)
+    };
+    // Numbers of different years are far from each other.
+    let count = number("DESC")?.zip(number("ASC")?).map_or(0, |(newest, oldest)| (newest - oldest).unsigned_abs() + 1);
+    Ok(usize::try_from(count).unwrap_or(COUNTED_MAX).min(COUNTED_MAX))
 }
 
 /// Returns the range of the keys that incidents created between two times have.

@@ -17,6 +17,9 @@ CREATE VIRTUAL TABLE words USING fts5 (
 CREATE INDEX incidents_class ON incidents (status, severity, source) WHERE deleted = 0;
 CREATE INDEX incidents_updated ON incidents (status, severity, source, updated_at) WHERE deleted = 0;
 
+-- Incidents that were changed after their creation: all others were updated when they were created.
+CREATE INDEX incidents_changed ON incidents (updated_at) WHERE deleted = 0 AND updated_at > created_at;
+
 -- Incidents whose key is later than their time of creation, because the clock was set back. All others are found in the
 -- range of keys that belongs to a range of times.
 CREATE INDEX incidents_ahead ON incidents (key, created_at) WHERE (key >> 15) - created_at / 1000000 > 1000;
