@@ -1,5 +1,6 @@
 //! A list in any form that vendors use.
 
+use crate::object::ByName;
 use crate::present::present;
 use crate::reading;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
@@ -76,8 +77,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element::<Option<T>>()? {
-            list.extend(element);
+        while let Some(element) = elements.next_element::<Option<ByName<T>>>()? {
+            list.extend(element.map(|element| element.0));
         }
         Ok(list)
     }

@@ -3,6 +3,8 @@
 //! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
 //! costs the payload or another part.
 
+use crate::object::ByName;
+use crate::path::path_at;
 use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,7 +103,12 @@ fn elements(json: &str) -> Option<Vec<String>> {
     has_objects.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
 }
 
+/// Adds the problems of this call. A kind that cannot be read is not one that is rightly skipped: a reason to skip that
+/// quotes a broken character is a problem.
 fn with_problems(mut outcome: Outcome) -> Outcome {
+    let is_broken = |reason: &mut String| reason.contains(char::REPLACEMENT_CHARACTER);
+    let broken: Vec<String> = outcome.skipped.extract_if(.., is_broken).collect();
+    outcome.problems.extend(broken.into_iter().map(|reason| format!("{reason}; a character of it is broken")));
     outcome.problems.extend(PROBLEMS.take());
     bound(&mut outcome.problems);
     outcome
@@ -131,7 +138,7 @@ pub fn problem(text: impl Into<String>) {
 /// A repaired text is never freed, like all memory of an instance.
 pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
     match serde_json::from_str(text) {
-        Ok(value) => Some(value),
+        Ok(ByName(value)) => Some(value),
         Err(_) if !is_lenient() => {
             fault();
             None
@@ -178,17 +185,21 @@ pub(crate) fn part<'t, T: Deserialize<'t>>(raw: &'t RawValue) -> Option<T> {
 
 fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
     match serde_json::from_str(json) {
-        Ok(value) => Some(value),
+        Ok(ByName(value)) => Some(value),
         Err(error) => {
-            let text = error.to_string();
-            let reason = text.split(" at line ").next().unwrap_or(&text);
-            match reason.split_once(", expected struct ") {
-                // The name of the type says nothing to the reader.
-                Some((found, _name)) => wrong_part(json, &format!("{found}, expected an object")),
-                None => wrong_part(json, reason),
-            }
+            wrong_part(json, &reason_of(&error));
             None
         }
+    }
+}
+
+/// Returns the text of an error without the position, and without the name of a type, which says nothing to the reader.
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    match reason.split_once(", expected struct ") {
+        Some((found, _name)) => format!("{found}, expected an object"),
+        None => reason.to_owned(),
     }
 }
 
@@ -217,48 +228,6 @@ pub(crate) fn excerpt(text: &str) -> String {
         excerpt.push('…');
     }
     excerpt
-}
-
-/// Returns the path of the value at an offset in valid JSON, such as `event.Hosts[2].Name`.
-fn path_at(json: &str, offset: usize) -> String {
-    enum Step<'j> {
-        Member(&'j str),
-        Element(usize),
-    }
-    let mut steps: Vec<Step> = Vec::new();
-    let (mut at, mut last) = (0, "");
-    while at < offset {
-        match json.as_bytes()[at] {
-            b'{' => steps.push(Step::Member("")),
-            b'[' => steps.push(Step::Element(0)),
-            b'}' | b']' => drop(steps.pop()),
-            b',' => {
-                if let Some(Step::Element(index)) = steps.last_mut() {
-                    *index += 1;
-                }
-            }
-            b':' => {
-                if let Some(Step::Member(name)) = steps.last_mut() {
-                    *name = last;
-                }
-            }
-            b'"' => {
-                let start = at + 1;
-                at = start;
-                while json.as_bytes()[at] != b'"' {
-                    at += if json.as_bytes()[at] == b'\\' { 2 } else { 1 };
-                }
-                last = &json[start..at];
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    steps.iter().fold(String::new(), |path, step| match step {
-        Step::Member(name) if path.is_empty() => (*name).to_owned(),
-        Step::Member(name) => format!("{path}.{name}"),
-        Step::Element(index) => format!("{path}[{index}]"),
-    })
 }
 
 #[cfg(test)]
@@ -296,6 +265,9 @@ mod tests {
 
         fn map(event: &Event) -> Result<Outcome, MappingError> {
             let payload: Payload = event.json("a payload with `id`")?;
+            if payload.name.get().is_some_and(|name| name.starts_with("routine")) {
+                return Ok(Outcome::skip(format!("`{}` is not an incident", payload.name.get().unwrap_or_default())));
+            }
             let id = payload.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
             let mut incident = Incident::new(id);
             incident.set_title(payload.name.get());
@@ -404,6 +376,15 @@ mod tests {
         assert_eq!((ids(&outcome).len(), &outcome["problems"][0]), (2000, &json!(problem)));
         assert!(mapped("[[1]]")["error"]["unsupported"].is_string());
         assert!(mapped("{\"id\": \"a")["error"]["malformed"].is_string());
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_read_is_not_skipped() {
+        for (body, skipped) in [(r#"{"id": 1, "name": "routine"}"#, 1), (r#"{"id": 1, "name": "routine \udfff"}"#, 0)] {
+            let outcome = mapped(body);
+            let count = |name: &str| outcome[name].as_array().unwrap().len();
+            assert_eq!((count("skipped"), count("problems")), (skipped, 1 - skipped), "{outcome}");
+        }
     }
 
     #[test]
