@@ -46,6 +46,12 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
             "ValueString",
             "Severity",
             "SeverityName",
+            "composite_id",
+            "resources",
+            "cid",
+            "id",
+            "falcon_host_link",
+            "created_timestamp",
         ],
     ),
     (
