@@ -63,7 +63,8 @@ pub(crate) fn is_alert(alert: &Fields) -> bool {
 pub(crate) fn incident(id: String, alert: &Fields) -> Incident {
     let mut incident = Incident::new(id);
     let name = alert.first(&["display_name", "name", "rule_name"]);
-    let account = alert.first(&["source_account_name", "user_name"]).filter(|_| alert.first(&["product"]) == Some("idp"));
+    let account =
+        alert.first(&["source_account_name", "user_name"]).filter(|_| alert.first(&["product"]) == Some("idp"));
     let title = name.zip(account).map(|(name, account)| format!("{name}: {account}"));
     incident.set_title(title.as_deref().or(name));
     incident.description = alert.first(&["description"]).map(str::to_owned);

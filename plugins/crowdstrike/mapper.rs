@@ -4,8 +4,8 @@
 mod alert;
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Scale, Severity, State, Text,
-    WithRest,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Scale, Severity,
+    State, Text, WithRest,
 };
 use serde::Deserialize;
 

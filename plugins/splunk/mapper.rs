@@ -145,7 +145,10 @@ impl Alert<'_> {
     }
 
     fn is_notable(&self) -> bool {
-        !self.raw.is_empty() || self.json.is_some_and(is_notable_json) || self.get("index") == Some("notable") || self.get("rule_title").is_some()
+        !self.raw.is_empty()
+            || self.json.is_some_and(is_notable_json)
+            || self.get("index") == Some("notable")
+            || self.get("rule_title").is_some()
     }
 
     fn incident(&self, id: String) -> Incident {

@@ -1,6 +1,7 @@
 // Reading JSON that senders cut, glue together or write against the rules.
 
 import { malformed, SeveralDocuments } from "./errors";
+import { excerpt } from "./problems";
 import type { Event } from "hookmill:plugin/types@0.1.0";
 
 /** The depth up to which values stay structured. A deeper value becomes the text of its JSON. */
@@ -22,6 +23,7 @@ const GAP = /[\s,\0\x1e]*/y;
 const SPACE = /\s*/y;
 const PLAIN_TEXT = /[^"\\]*/y;
 const WORD = /[\w+.-]*/y;
+const BARE = /[^,}\]{[":\n]*/y;
 const NESTING_OR_TEXT = /["{}[\]]/g;
 const LINE = /\n[[{]/g;
 const BRACKET_OR_END = /[[{\]]/g;
@@ -62,9 +64,10 @@ export function unfold(value: unknown): unknown {
   return list.length === 1 && problems.length === 0 ? list[0] : value;
 }
 
-/** Returns the elements of a JSON text that is a list with objects. */
+/** Returns the elements of a JSON text that is a list with objects, or the values in a text that contains JSON. */
 export function elementsOf(json: string): string[] {
   const value = parsed(json) ?? documents(json).list[0];
+  if (typeof value === "string" && /^\s*[[{]/.test(value)) return documents(value).list.map((inner) => stringify(inner));
   if (!Array.isArray(value)) return [];
   const isObject = (element: unknown) => typeof element === "object" && element !== null && !Array.isArray(element);
   return value.some(isObject) ? value.map((element) => stringify(element)) : [];
@@ -124,7 +127,9 @@ function documents(text: string): Documents {
       continue;
     }
     try {
+      reader.problems = [];
       found.list.push(reader.value(0));
+      found.problems.push(...reader.problems);
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       if (text[start] === "[" && lists < FAULTS_MAX && (!isInList || text[start - 1] === "\n")) {
@@ -152,6 +157,8 @@ const WORDS: Record<string, unknown> = {
 /** A parser that repairs faults in their place. Runs only after the engine's parser rejected a text. */
 class Reader {
   at = 0;
+  /** The values that are not JSON although their places are known. */
+  problems: string[] = [];
 
   constructor(private readonly text: string) {}
 
@@ -187,7 +194,7 @@ class Reader {
     if ((sign === "{" || sign === "[") && depth === DEPTH_MAX) return this.nestedText();
     if (sign === "{") return this.object(depth);
     if (sign === "[") return this.array(depth);
-    return sign === '"' ? this.string() : this.word();
+    return sign === '"' ? this.string() : this.word(depth);
   }
 
   private match(pattern: RegExp): string {
@@ -287,13 +294,13 @@ class Reader {
   }
 
   /** Reads a number, `true`, `false` or `null`, also as Python and JavaScript write them. */
-  private word(): unknown {
+  private word(depth: number): unknown {
     const start = this.at;
     const word = this.match(WORD);
     if (Object.hasOwn(WORDS, word)) return WORDS[word];
     if (!/^[\d+.-]/.test(word)) {
       this.at = start;
-      throw this.fault();
+      return this.bare(depth);
     }
     if (/^-?(0|[1-9]\d*)$/.test(word)) {
       const whole = BigInt(word);
@@ -302,5 +309,19 @@ class Reader {
       return Number(word);
     }
     return word;
+  }
+
+  /** Returns a word without quotes as text, and null in place of nothing, as templates write them. */
+  private bare(depth: number): string | null {
+    const start = this.at;
+    const word = this.match(BARE).trim();
+    const end = this.text[this.at] ?? "";
+    if (depth === 0 || !/[,}\]\n]/.test(end) || this.problems.length === FAULTS_MAX) {
+      this.at = start;
+      throw this.fault();
+    }
+    const what = word ? `\`${excerpt(word)}\` at character ${start} has no quotes` : `the value at character ${start} is missing`;
+    this.problems.push(what);
+    return word || null;
   }
 }

@@ -52,7 +52,7 @@ test("each value of a payload is mapped, and one that is wrong costs no other", 
   };
   for (const text of [
     '{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]', '[{"id":"a"}]\n[{"id":"b"},{}]', '[{"id":"a"},{"id":"b"}]{}',
-    '{"id":"a"}[{"id":"b"},{}]\0',
+    '{"id":"a"}[{"id":"b"},{}]\0', JSON.stringify('[{"id":"a"},{"id":"b"},{}]'),
   ]) {
     const { incidents, problems } = outcomeOf(map, body(text));
     assert.deepEqual(incidents.map((incident) => incident.sourceRef), ["a", "b"], text);

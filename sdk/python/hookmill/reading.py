@@ -4,9 +4,10 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, List, Union
+from typing import Any, List, Optional, Union
 
 from .errors import SeveralDocuments, malformed
+from .problems import excerpt
 
 # The depth up to which values stay structured. A deeper value becomes the text of its JSON.
 DEPTH_MAX = 64
@@ -24,6 +25,7 @@ _GAP = re.compile("[\\s,\0\x1e\ufeff]*")
 _SPACE = re.compile(r"\s*")
 _PLAIN_TEXT = re.compile(r'[^"\\]*')
 _WORD = re.compile(r"[\w+.-]*", re.ASCII)
+_BARE = re.compile(r'[^,}\]{\[":\n]*')
 _NESTING_OR_TEXT = re.compile(r'["{}\[\]]')
 _LINE = re.compile(r"\n[\[{]")
 _BRACKET_OR_END = re.compile(r"[\[{\]]")
@@ -75,13 +77,15 @@ def unfold(value: Any) -> Any:
 
 
 def elements_of(body: bytes) -> List[str]:
-    """Returns the elements of a body that is a list with objects."""
+    """Returns the elements of a body that is a list with objects, or the values in a text that contains JSON."""
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
-    if text.lstrip()[:1] != "[":
+    if text.lstrip()[:1] not in ("[", '"'):
         return []
     value = _parsed(text)
     if value is _FAULTY:
         value = next(iter(_documents(text).values), None)
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return [to_json(inner) for inner in _documents(value).values]
     is_list = isinstance(value, list) and any(isinstance(element, dict) for element in value)
     return [to_json(element) for element in value] if is_list else []
 
@@ -155,7 +159,9 @@ def _documents(document: str) -> _Documents:
             reader.at += 1
             continue
         try:
+            reader.problems = []
             found.values.append(reader.value(0))
+            found.problems += reader.problems
         except _Fault as fault:
             is_new_list = not is_in_list or document[start - 1] == "\n"
             if document[start] == "[" and lists < FAULTS_MAX and is_new_list:
@@ -180,6 +186,8 @@ class _Reader:
     def __init__(self, text: str):
         self.text = text
         self.at = 0
+        # The values that are not JSON although their places are known.
+        self.problems: List[str] = []
 
     def is_at_end(self) -> bool:
         self._match(_GAP)
@@ -209,7 +217,7 @@ class _Reader:
             return self._object(depth)
         if sign == "[":
             return self._array(depth)
-        return self._string() if sign == '"' else self._word()
+        return self._string() if sign == '"' else self._word(depth)
 
     def _match(self, pattern: "re.Pattern[str]") -> str:
         found = pattern.match(self.text, self.at)
@@ -300,7 +308,7 @@ class _Reader:
             self.at += 1
         return _ESCAPES.get(sign, "\\")
 
-    def _word(self) -> Any:
+    def _word(self, depth: int) -> Any:
         """Reads a number, `true`, `false` or `null`, also as Python and JavaScript write them."""
         start = self.at
         word = self._match(_WORD)
@@ -308,10 +316,21 @@ class _Reader:
             return _WORDS[word]
         if not word or word[0] not in "0123456789+.-":
             self.at = start
-            raise self._fault()
+            return self._bare(depth)
         if _INTEGER.fullmatch(word):
             if len(word) <= 20 and -(2**63) <= int(word) < 2**64:
                 return int(word)
         elif _DECIMAL.fullmatch(word) and math.isfinite(float(word)):
             return float(word)
         return word
+
+    def _bare(self, depth: int) -> Optional[str]:
+        """Returns a word without quotes as text, and None in place of nothing, as templates write them."""
+        start = self.at
+        word = self._match(_BARE).strip()
+        if depth == 0 or self.text[self.at : self.at + 1] not in (",", "}", "]", "\n") or len(self.problems) == FAULTS_MAX:
+            self.at = start
+            raise self._fault()
+        what = f"`{excerpt(word)}` at character {start} has no quotes" if word else f"the value at character {start} is missing"
+        self.problems.append(what)
+        return word or None

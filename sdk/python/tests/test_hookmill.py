@@ -166,6 +166,7 @@ class Returned(unittest.TestCase):
         for body in (
             '{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]', '[{"id":"a"}]\n[{"id":"b"},{}]',
             '[{"id":"a"},{"id":"b"}]{}', '{"id":"a"}[{"id":"b"},{}]\0',
+            json.dumps('[{"id":"a"},{"id":"b"},{}]'),
         ):
             made = outcome_of(to_incidents, body)
             self.assertEqual([incident.source_ref for incident in made.incidents], ["a", "b"], body)

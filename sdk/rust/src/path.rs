@@ -1,4 +1,7 @@
-//! The path of a part of a payload, for problems.
+//! The path and the text of a part of a payload, for problems.
+
+/// The most characters of a payload in a problem.
+const EXCERPT_CHARS_MAX: usize = 60;
 
 /// Returns the path of the value at an offset in valid JSON, such as `event.Hosts[2].Name`.
 pub(crate) fn path_at(json: &str, offset: usize) -> String {
@@ -40,4 +43,13 @@ pub(crate) fn path_at(json: &str, offset: usize) -> String {
         Step::Member(name) => format!("{path}.{name}"),
         Step::Element(index) => format!("{path}[{index}]"),
     })
+}
+
+/// Returns the beginning of a text.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
+    if excerpt.len() < text.len() {
+        excerpt.push('…');
+    }
+    excerpt
 }

@@ -4,7 +4,7 @@
 //! costs the payload or another part.
 
 use crate::object::ByName;
-use crate::path::path_at;
+use crate::path::{excerpt, path_at};
 use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,8 +15,6 @@ use std::collections::VecDeque;
 const PROBLEMS_MAX: usize = 50;
 /// The most JSON values of one payload that are mapped: more than the host takes incidents.
 const PARTS_MAX: usize = 2000;
-/// The most characters of a payload in a problem.
-const EXCERPT_CHARS_MAX: usize = 60;
 
 thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
@@ -96,8 +94,16 @@ fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, Mapping
     M::map(&event).map(with_problems)
 }
 
-/// Returns the elements of a list that contains objects.
+/// Returns the elements of a list that contains objects, or the values in a text that contains JSON.
 fn elements(json: &str) -> Option<Vec<String>> {
+    if let Ok(text) = serde_json::from_str::<String>(json) {
+        let list = if text.trim_start().starts_with(['{', '[']) {
+            repair::documents(text.as_bytes()).list
+        } else {
+            Vec::new()
+        };
+        return (!list.is_empty()).then_some(list);
+    }
     let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
     let has_objects = elements.iter().any(|element| element.get().starts_with('{'));
     has_objects.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
@@ -219,15 +225,6 @@ fn path_of(json: &str) -> Option<String> {
         let offset = json.as_ptr().addr().checked_sub(*address)?;
         (offset < document.len()).then(|| path_at(document, offset))
     })
-}
-
-/// Returns the beginning of a text.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
-    if excerpt.len() < text.len() {
-        excerpt.push('…');
-    }
-    excerpt
 }
 
 #[cfg(test)]
@@ -361,6 +358,7 @@ mod tests {
             assert_eq!((ids(&outcome), &outcome["problems"]), (vec![json!("a"), json!("b")], &json!([])), "{body}");
         }
         assert_eq!(ids(&mapped(r#"[{"id": "a"}, 7, {"id": "b"}]"#)), ["a", "b"]);
+        assert_eq!(ids(&mapped(r#""[{\"id\": \"a\"}, {\"id\": \"b\"}]""#)), ["a", "b"]);
         let outcome = mapped("{\"id\": \"a\"}\n{\"name\": \"no id\"}\n{broken}\n{\"id\": \"d\"}\n{\"id\": \"cut");
         assert_eq!(ids(&outcome), ["a", "d"]);
         assert_eq!(

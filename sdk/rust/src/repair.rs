@@ -3,6 +3,7 @@
 //! Runs only after a strict parser rejected a text, so its speed matters little. The result is JSON that every parser
 //! accepts.
 
+use crate::path::excerpt;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -29,6 +30,7 @@ pub(crate) struct Documents {
 /// - A value nested deeper than [`DEPTH_MAX`] becomes a text.
 /// - A control character in a text and an unknown escape stand for themselves.
 /// - An integer of more than 64 bits and a number without a finite value become texts.
+/// - A member or element without a value is null, a word without quotes is a text; both are problems.
 /// - A value that cannot be read is a problem; reading continues after its last bracket or, if that is missing, at the
 ///   next line that begins with a value. What is not JSON ends at the next bracket.
 /// - If an element of a list cannot be read or the list is cut off, the elements are values in place of the list.
@@ -51,11 +53,12 @@ pub(crate) fn documents(bytes: &[u8]) -> Documents {
             at += 1;
             continue;
         }
-        let mut repair = Repair { bytes, at, out: String::new() };
+        let mut repair = Repair { bytes, at, out: String::new(), problems: Vec::new() };
         match repair.value(0) {
             Ok(()) => {
                 at = repair.at;
                 documents.list.push(repair.out);
+                documents.problems.extend(repair.problems);
             }
             Err(_) if bytes[at] == b'[' && lists < FAULTS_MAX && (!is_in_list || bytes[at - 1] == b'\n') => {
                 is_in_list = true;
@@ -136,6 +139,8 @@ struct Repair<'b> {
     bytes: &'b [u8],
     at: usize,
     out: String,
+    /// The values that are not JSON although their places are known.
+    problems: Vec<String>,
 }
 
 const CUT_OFF: &str = "is cut off at the end";
@@ -164,8 +169,30 @@ impl Repair<'_> {
                 self.push_text(&text);
                 Ok(())
             }
-            _ => self.word(),
+            _ => self.word().or_else(|fault| self.bare(depth).ok_or(fault)),
         }
+    }
+
+    /// Copies a word without quotes as text, and null in place of nothing, as templates write them. Returns none if the
+    /// end of the value is not plain.
+    fn bare(&mut self, depth: usize) -> Option<()> {
+        let length = self.bytes[self.at..].iter().position(|byte| b",}]{[\":\n".contains(byte))?;
+        let end = self.bytes[self.at + length];
+        let word = std::str::from_utf8(&self.bytes[self.at..self.at + length]).ok()?.trim();
+        if depth == 0 || !b",}]\n".contains(&end) || self.problems.len() == FAULTS_MAX {
+            return None;
+        }
+        match word {
+            "" => self.problems.push(format!("the value at byte {} is missing", self.at)),
+            word => self.problems.push(format!("`{}` at byte {} has no quotes", excerpt(word), self.at)),
+        }
+        if word.is_empty() {
+            self.out.push_str("null")
+        } else {
+            self.push_text(word)
+        }
+        self.at += length;
+        Some(())
     }
 
     fn push_text(&mut self, text: &str) {
@@ -364,7 +391,7 @@ mod tests {
 
     #[test]
     fn faults_are_repaired_in_their_place() {
-        let cases: [(&[u8], &[&str], usize); 23] = [
+        let cases: [(&[u8], &[&str], usize); 25] = [
             (br#"{"a": "x\ud83d y", "b": 1}"#, &["{\"a\":\"x\u{fffd} y\",\"b\":1}"], 0),
             (br#"["\ude00\ud83d\ude00\ud83d\u0041"]"#, &["[\"\u{fffd}\u{1f600}\u{fffd}A\"]"], 0),
             (br#"{"a": 1, "b": 2, "a": 3}"#, &[r#"{      "b":2,"a":3}"#], 0),
@@ -378,6 +405,8 @@ mod tests {
             (b"[None, True, NaN, ]", &["[null,true,null]"], 0),
             (b"{\"a\":1} and more", &[r#"{"a":1}"#], 1),
             (b"{a:1}", &[], 1),
+            (br#"{"a": , "b": High Risk, "c": [1,,x]}"#, &[r#"{"a":null,"b":"High Risk","c":[1,null,"x"]}"#], 4),
+            (br#"{"a": {{rule}}, "b": 1}"#, &[], 1),
             (b"\"x\" 7]", &[r#""x""#, "7"], 1),
             (b"<14>Jan 5 app: {\"a\":1}", &[r#"{"a":1}"#], 1),
             (b"<xml/>", &[], 1),
