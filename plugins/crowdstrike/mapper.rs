@@ -82,7 +82,7 @@ struct Detection<'a> {
     local_ipv6: Text<'a>,
     endpoint_ip: Text<'a>,
     source_endpoint_ip_address: Text<'a>,
-    #[serde(rename = "IPv4Addresses")]
+    #[serde(rename = "IPv4Addresses", alias = "IPV4Addresses")]
     ipv4_addresses: Text<'a>,
     #[serde(rename = "IPv6Addresses", alias = "IPV6Addresses")]
     ipv6_addresses: Text<'a>,
@@ -241,7 +241,7 @@ fn alerts(event: &Event, resources: &[Fields]) -> Result<Outcome, MappingError> 
 impl Metadata<'_> {
     /// Returns the place of the event in the customer's stream, which identifies events without an id.
     fn id(&self) -> Option<String> {
-        Some(format!("{}:{}", self.customer_id.get()?, self.offset.get()?))
+        Some(format!("{}:{}", self.customer_id.get().unwrap_or_default(), self.offset.get()?))
     }
 }
 

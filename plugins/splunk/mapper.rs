@@ -1,7 +1,9 @@
 //! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
-use hookmill_sdk::{fingerprint, is_timestamp, json, timestamp};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, WithRest};
+use hookmill_sdk::{fingerprint, is_timestamp, json, json_list, timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -51,6 +53,14 @@ const OBSERVABLES_OF_JSON: [(&str, &[&str]); 8] = [
 
 struct Splunk;
 
+/// The rows of a search. The webhook sends one row as an object; scripts send a list or JSON in a text.
+#[derive(Deserialize)]
+struct Rows<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    results: Option<&'a RawValue>,
+}
+
 /// The fields of a payload: those of the result, of the body, and of `_raw` if that is a notable event or JSON.
 struct Alert<'a> {
     body: &'a Fields<'a>,
@@ -70,25 +80,68 @@ impl Mapper for Splunk {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let body: Fields = event.json(EXPECTED)?;
-        let raw = ["result._raw", "_raw"].into_iter().find_map(|name| body.iter().find(|(path, _)| *path == name));
-        let raw = raw.map(|(_, raw)| raw);
-        let in_raw = raw.and_then(read_json);
-        let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
-        let pairs = raw.filter(|raw| is_notable_text(raw)).map(key_values).unwrap_or_default();
-        let alert = Alert { body: &body, raw: pairs, json: in_raw.as_ref(), has_result };
-        let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
-        let mut incident = alert.incident(id);
-        if in_raw.is_some() || (!alert.raw.is_empty() && !has_result) {
-            // Marked as read, because the text repeats other fields.
-            body.first(&["result._raw", "_raw"]);
+        let rows: WithRest<Rows> = event.json(EXPECTED)?;
+        let list = [rows.result, rows.results].into_iter().flatten().find(|rows| !rows.get().starts_with('{'));
+        let list = list.map(rows_of).filter(|list| !list.is_empty());
+        let Some(list) = list else { return map_row(event) };
+        let mut outcome = Outcome::default();
+        for (number, row) in (1..).zip(list) {
+            if !row.get().starts_with('{') {
+                outcome.problems.push(format!("row {number} is not an object"));
+                continue;
+            }
+            match map_row(&Event { body: alone(&rows, row).into_bytes(), ..event.clone() }) {
+                Ok(row) => outcome.incidents.extend(row.incidents),
+                Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
+                    outcome.problems.push(format!("row {number}: {text}"));
+                }
+            }
         }
-        incident.keep_unread(&body, "result.");
-        if let Some(fields) = &in_raw {
-            incident.keep_unread(fields, "");
+        match outcome.problems.first() {
+            Some(text) if outcome.incidents.is_empty() => Err(MappingError::Unsupported(text.clone())),
+            _ => Ok(outcome),
         }
-        Ok(incident.into())
     }
+}
+
+/// Returns the rows in a list or in a text.
+fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
+    if rows.get().starts_with('[') {
+        return json(rows.get()).unwrap_or_default();
+    }
+    let text: Option<&str> = json::<String>(rows.get()).map(|text| &*text.leak());
+    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
+}
+
+/// Returns the body with one of its rows, as the webhook sends it.
+fn alone(body: &WithRest<Rows>, row: &RawValue) -> String {
+    let beside: Vec<String> = body.rest().map(|(name, value)| format!("{},", member(name, value))).collect();
+    format!("{{{}{}}}", beside.concat(), member("result", row))
+}
+
+fn member(name: &str, value: &RawValue) -> String {
+    format!("{}:{value}", serde_json::Value::from(name))
+}
+
+fn map_row(event: &Event) -> Result<Outcome, MappingError> {
+    let body: Fields = event.json(EXPECTED)?;
+    let raw = ["result._raw", "_raw"].into_iter().find_map(|name| body.iter().find(|(path, _)| *path == name));
+    let raw = raw.map(|(_, raw)| raw);
+    let in_raw = raw.and_then(read_json);
+    let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
+    let pairs = raw.filter(|raw| is_notable_text(raw)).map(key_values).unwrap_or_default();
+    let alert = Alert { body: &body, raw: pairs, json: in_raw.as_ref(), has_result };
+    let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
+    let mut incident = alert.incident(id);
+    if in_raw.is_some() || (!alert.raw.is_empty() && !has_result) {
+        // Marked as read, because the text repeats other fields.
+        body.first(&["result._raw", "_raw"]);
+    }
+    incident.keep_unread(&body, "result.");
+    if let Some(fields) = &in_raw {
+        incident.keep_unread(fields, "");
+    }
+    Ok(incident.into())
 }
 
 impl Alert<'_> {
@@ -203,8 +256,8 @@ impl Alert<'_> {
 /// Returns whether `raw` is a notable event as written by its search: a time, then the search name. A log line that
 /// contains such pairs elsewhere is not trusted, because an attacker can write it.
 fn is_notable_text(raw: &str) -> bool {
-    let (time, pairs) = raw.split_once(", ").unwrap_or_default();
-    is_timestamp(time) && pairs.starts_with("search_name=\"")
+    let (time, pairs) = raw.split_once(',').unwrap_or_default();
+    is_timestamp(time) && pairs.trim_start().starts_with("search_name=\"")
 }
 
 /// Reads an event that is a JSON object. Any other line that begins with a bracket is a text.
@@ -217,16 +270,25 @@ fn is_notable_json(fields: &Fields) -> bool {
     fields.iter().any(|(path, _)| path == "search_name")
 }
 
-/// Reads `key="value"` pairs. A quoted value can contain any text, including `\"`.
+/// Reads `key="value"` and `key=value` pairs. A quoted value can contain any text, including `\"`.
 fn key_values(text: &str) -> Vec<(&str, Cow<'_, str>)> {
     let mut pairs = Vec::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("=\"") {
-        let end = (0..after.len()).find(|&at| after.as_bytes()[at] == b'"' && !is_escaped(after, at));
-        let end = end.unwrap_or(after.len());
+    while let Some((before, after)) = rest.split_once('=') {
         let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
-        pairs.push((key, unescaped(after[..end].trim())));
-        rest = after.get(end + 1..).unwrap_or_default();
+        let (value, end) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let end = (0..quoted.len()).find(|&at| quoted.as_bytes()[at] == b'"' && !is_escaped(quoted, at));
+                let end = end.unwrap_or(quoted.len());
+                (unescaped(quoted[..end].trim()), end + 2)
+            }
+            None => {
+                let end = after.find([',', '\n']).unwrap_or(after.len());
+                (Cow::Borrowed(after[..end].trim()), end)
+            }
+        };
+        pairs.push((key, value));
+        rest = after.get(end..).unwrap_or_default();
     }
     pairs
 }
