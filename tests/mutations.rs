@@ -101,7 +101,21 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
     ("generic", &["event_type", "data", "alert_id"]),
     (
         "guardduty",
-        &["id", "source", "detail-type", "type", "severity", "arn", "schemaVersion", "service", "serviceName"],
+        &[
+            "id",
+            "source",
+            "detail-type",
+            "type",
+            "severity",
+            "arn",
+            "schemaVersion",
+            "service",
+            "serviceName",
+            "s3ObjectDetails",
+            "bucketName",
+            "objectKey",
+            "versionId",
+        ],
     ),
     (
         "okta",
@@ -161,8 +175,10 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
 
 /// The members that contain the whole event: a mapper may refuse a payload if one of them is changed, but not if something
 /// in it is.
-const ENVELOPES: [(&str, &[&str]); 2] =
-    [("guardduty", &["detail", "Records", "Sns", "Message", "Findings"]), ("okta", &["detail", "data", "events"])];
+const ENVELOPES: [(&str, &[&str]); 2] = [
+    ("guardduty", &["detail", "Records", "Sns", "Message", "Findings", "scanResultDetails"]),
+    ("okta", &["detail", "data", "events"]),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_mutant_of_a_payload_traps_a_mapper_or_costs_more_than_the_changed_part() {

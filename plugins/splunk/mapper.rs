@@ -90,7 +90,7 @@ impl Mapper for Splunk {
                 outcome.problems.push(format!("row {number} is not an object"));
                 continue;
             }
-            match map_row(&Event { body: alone(&rows, row).into_bytes(), ..event.clone() }) {
+            match map_row(&Event { body: rows.rest_with("result", row).into_bytes(), ..event.clone() }) {
                 Ok(row) => outcome.incidents.extend(row.incidents),
                 Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
                     outcome.problems.push(format!("row {number}: {text}"));
@@ -111,16 +111,6 @@ fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
     }
     let text: Option<&str> = json::<String>(rows.get()).map(|text| &*text.leak());
     text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
-}
-
-/// Returns the body with one of its rows, as the webhook sends it.
-fn alone(body: &WithRest<Rows>, row: &RawValue) -> String {
-    let beside: Vec<String> = body.rest().map(|(name, value)| format!("{},", member(name, value))).collect();
-    format!("{{{}{}}}", beside.concat(), member("result", row))
-}
-
-fn member(name: &str, value: &RawValue) -> String {
-    format!("{}:{value}", serde_json::Value::from(name))
 }
 
 fn map_row(event: &Event) -> Result<Outcome, MappingError> {

@@ -73,6 +73,13 @@ test("a kind that cannot be read is not skipped", () => {
   assert.deepEqual(skipped("`log\ud83d` is routine"), { incidents: [], skipped: [], problems: [problem] });
 });
 
+test("long ids are shortened and remain different", () => {
+  const { incidents, problems } = outcomeOf(() => ({ incidents: ["1", "2"].map((end) => new Incident("é".repeat(300) + end)) }));
+  const [one, other] = incidents.map((incident) => incident.sourceRef);
+  assert.ok(one !== other && one.startsWith("é".repeat(248)) && new TextEncoder().encode(one).length === 512);
+  assert.match(problems[0], /has 601 bytes and is shortened/);
+});
+
 test("many problems are counted", () => {
   const { problems } = outcomeOf(() => {
     for (let number = 0; number < 60; number += 1) problem(`problem ${number}`);

@@ -107,6 +107,11 @@ class Reading(unittest.TestCase):
         self.assertEqual(take_problems(), expected)
 
     def test_json_inside_a_text_is_unfolded_and_other_values_stay(self):
+        take_problems()
+        value = {"host": '{"name": "h", "n": [1]}', "files": '["f", "g"]', "text": "[not JSON"}
+        self.assertEqual([hookmill.text(value, "host", name) for name in ("name", "n")], ["h", "1"])
+        lists = [hookmill.items(value, name) for name in ("files", "text")]
+        self.assertEqual((lists, take_problems()), ([["f", "g"], ["[not JSON"]], []))
         self.assertEqual(hookmill.unfold('{"sample":true}'), {"sample": True})
         for value in ("[1", "text", "7", 7, None):
             self.assertEqual(hookmill.unfold(value), value)
@@ -187,6 +192,12 @@ class Returned(unittest.TestCase):
         self.assertEqual((made.skipped, made.problems), (["`login` is routine"], []))
         made = outcome_of(lambda _: hookmill.skip("`log\ud83d` is routine"))
         self.assertEqual((made.skipped, made.problems), ([], ["`log\ufffd` is routine; a character of it is broken"]))
+
+    def test_long_ids_are_shortened_and_remain_different(self):
+        made = outcome_of(lambda _: hookmill.outcome(Incident("é" * 300 + "1"), Incident("é" * 300 + "2")))
+        one, other = (incident.source_ref for incident in made.incidents)
+        self.assertTrue(one != other and one.startswith("é" * 248) and len(one.encode()) == 512)
+        self.assertIn("has 601 bytes and is shortened", made.problems[0])
 
     def test_many_problems_are_counted(self):
         def to_incidents(_):

@@ -193,9 +193,26 @@ fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
     match serde_json::from_str(json) {
         Ok(ByName(value)) => Some(value),
         Err(error) => {
+            let inner = unfolded(json).and_then(|inner| serde_json::from_str(inner).ok());
+            if let Some(ByName(value)) = inner {
+                return Some(value);
+            }
             wrong_part(json, &reason_of(&error));
             None
         }
+    }
+}
+
+/// Returns the object or array in a text, in place of which it stands.
+///
+/// It is never freed, like all memory of an instance.
+pub(crate) fn unfolded<'t>(json: &str) -> Option<&'t str> {
+    let text: String = serde_json::from_str(json).ok()?;
+    let text = Some(text).filter(|text| text.trim_start().starts_with(['{', '[']))?;
+    let documents = repair::documents(text.as_bytes());
+    match (documents.list.len(), documents.problems.is_empty()) {
+        (1, true) => documents.list.into_iter().next().map(|inner| &*inner.leak()),
+        _ => None,
     }
 }
 
@@ -395,6 +412,15 @@ mod tests {
             outcome["problems"],
             json!(["the time `2026-02-30T10:00:00Z` is left out: there is no such day or time of day"])
         );
+    }
+
+    #[test]
+    fn json_in_a_text_stands_for_the_object_or_list() {
+        let outcome =
+            mapped(r#"{"id": "a", "host": "{\"name\": \"h\"}", "files": "[{\"name\": \"f\"}, {\"name\": \"g\"}]"}"#);
+        assert_eq!(outcome["incidents"][0]["observables"].as_array().map(Vec::len), Some(3), "{outcome}");
+        assert_eq!(outcome["problems"], json!([]));
+        assert_eq!(mapped(r#"{"id": "a", "host": "{h}"}"#)["problems"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]
