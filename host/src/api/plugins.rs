@@ -38,7 +38,7 @@ pub(super) async fn show(
     let states = host.loaded.states();
     let state = states.get(&name).ok_or_else(|| not_found(&name))?;
     let plugin = shown(&name, host.loaded.plugins().get(&name), state);
-    let mut versions = host.pipeline.store.plugin_versions(name).await?;
+    let mut versions = host.store.plugin_versions(name).await?;
     if scope == Scope::Read {
         versions.iter_mut().filter_map(|row| row.report.as_mut()).for_each(hide_samples);
     }
@@ -137,13 +137,13 @@ pub(super) async fn run(
         return Ok(Json(shown));
     }
     let source = match request.source {
-        Some(name) => host.pipeline.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
+        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
+    let event = Event::dry_run(host.store.new_id(), source.name.clone(), headers, payload.into());
     let call = map::run(&plugin, &event, &source).await;
-    let recorded = host.pipeline.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
+    let recorded = host.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
     let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
     Ok(Json(PluginDryRun::Mapper(result)))
 }

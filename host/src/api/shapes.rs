@@ -15,8 +15,8 @@ mod source;
 mod state;
 
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
-pub use crate::dry_run::{DryRun, IncidentChanges, Stage};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
+pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
 pub use crate::plugin_dry_run::{
     CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
 };

@@ -6,7 +6,7 @@ use super::poll::Poll;
 use super::puller::Puller;
 use super::read_error::ReadError;
 use super::settings::{Pull, PullReader};
-use crate::dry_run::DryRun;
+use crate::pipeline::DryRun;
 use crate::source::Source;
 use crate::verify::Verified;
 use jiff::Timestamp;
@@ -34,8 +34,8 @@ impl Puller {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
-        let stored = self.intake.pipeline.store.cursors().await?.remove(&*source.name);
-        let now = self.intake.pipeline.store.clock().now_ms();
+        let stored = self.intake.store.cursors().await?.remove(&*source.name);
+        let now = self.intake.store.clock().now_ms();
         let position = stored.unwrap_or_else(|| pull.start.position(now).position);
         let (stage, read) = match &pull.reader {
             PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, now).await),
@@ -54,7 +54,7 @@ impl Puller {
         let count = items.len();
         for item in items.into_iter().take(LOOKED_UP_MAX) {
             let event = self.intake.event_of(source, item);
-            if self.intake.pipeline.store.is_repeat(event.clone()).await? {
+            if self.intake.store.is_repeat(event.clone()).await? {
                 known += 1;
             } else if mapped < MAPPED_MAX {
                 mapped += 1;
