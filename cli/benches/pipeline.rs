@@ -22,7 +22,7 @@ use hookmill_host::config::Config;
 use hookmill_host::host::Host;
 use hookmill_host::map::Mappers;
 use hookmill_host::verify::Unverified;
-use load::{Report, SECRET, requests};
+use load::{LoadReport, SECRET, requests};
 use server::{Server, plugin_file};
 use std::path::Path;
 use std::process::Command;
@@ -181,7 +181,7 @@ fn reload() {
         let stop = Arc::new(AtomicBool::new(false));
         let (address, stopped) = (server.address, stop.clone());
         let sender = std::thread::spawn(move || {
-            let mut total = Report::default();
+            let mut total = LoadReport::default();
             let mut round = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let report = load::run(address, &requests(SMALL, SMALL_ID, round * 20_000, 20_000));

@@ -2,7 +2,7 @@
 
 mod answer;
 
-use crate::bodies::{Origin, ReadBody};
+use crate::bodies::{BodyOrigin, ReadBody};
 use crate::extract::Path;
 use crate::handshake;
 use crate::host::Host;
@@ -164,7 +164,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
     let received_at = host.store.clock().now_ms();
     let bytes_max = source.settings.payload_bytes_max;
-    let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
+    let origin = BodyOrigin { network: peer.map(peer::network), source: Some(source.name.clone()) };
     let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
         host.edge.bodies.make_room(&mut read, bytes_max).await?;

@@ -18,11 +18,11 @@ const ENTRIES_MAX: usize = 16;
 const DIGEST_BYTES: usize = 32;
 
 /// The cache of one user.
-pub(super) struct CompiledCache {
+pub(super) struct CommandCache {
     folder: PathBuf,
 }
 
-impl CompiledCache {
+impl CommandCache {
     /// Returns the cache in `$XDG_CACHE_HOME/hookmill`, else in `~/.cache/hookmill`. Returns `None` if the user has no such
     /// folder or others have access to it.
     pub fn open() -> Option<Self> {
@@ -53,7 +53,7 @@ impl CompiledCache {
     }
 }
 
-impl CompiledCode for CompiledCache {
+impl CompiledCode for CommandCache {
     fn get(&self, _plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
         let mut entry = open(&self.entry(sha256, compatibility)).ok()?;
         if !is_private(&entry.metadata().ok()?) {
@@ -92,7 +92,7 @@ fn is_private(metadata: &std::fs::Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompiledCache, ENTRIES_MAX};
+    use super::{CommandCache, ENTRIES_MAX};
     use hookmill_sandbox::CompiledCode;
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt;
@@ -101,7 +101,7 @@ mod tests {
     fn code_is_kept_and_anything_else_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hookmill/compiled");
-        let cache = CompiledCache::at(path.clone()).unwrap();
+        let cache = CommandCache::at(path.clone()).unwrap();
         cache.put("name", "a", 1, b"code");
         let get = |sha256, compatibility| cache.get("name", sha256, compatibility);
         assert_eq!((get("a", 1).as_deref(), get("a", 2), get("b", 1)), (Some(b"code".as_slice()), None, None));
@@ -118,13 +118,13 @@ mod tests {
         assert_eq!(get("a", 1), None, "it was changed");
 
         set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
-        assert!(CompiledCache::at(path).is_none(), "others can enter the folder");
+        assert!(CommandCache::at(path).is_none(), "others can enter the folder");
     }
 
     #[test]
     fn the_oldest_entries_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = CompiledCache::at(folder.path().join("compiled")).unwrap();
+        let cache = CommandCache::at(folder.path().join("compiled")).unwrap();
         for number in 0..ENTRIES_MAX + 3 {
             cache.put("name", &number.to_string(), 1, b"code");
         }

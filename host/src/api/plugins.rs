@@ -6,7 +6,7 @@ use super::shapes::{
     ShownPluginVersion,
 };
 use super::time::timestamp;
-use crate::extract::{Bytes, Path, PluginFile, Query};
+use crate::extract::{Bytes, Path, PluginFileBody, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::loaded::PluginState;
@@ -20,7 +20,7 @@ use axum::{Extension, Json};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Event, PluginVersion};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Report, Scope, VersionRow};
+use hookmill_store::{ProofReport, Scope, VersionRow};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -88,8 +88,8 @@ pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Query(DiffQuery { signature }): Query<DiffQuery>,
-    PluginFile(mut file): PluginFile,
-) -> Result<Json<Report>, HttpError> {
+    PluginFileBody(mut file): PluginFileBody,
+) -> Result<Json<ProofReport>, HttpError> {
     check_name(&name).map_err(HttpError::InvalidRequest)?;
     let bytes = std::mem::take(&mut file.bytes).into();
     let report = host.releases.diff(&name, bytes, signature.as_deref()).await;

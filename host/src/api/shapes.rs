@@ -25,7 +25,7 @@ pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
+pub use hookmill_store::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport, Unreadable};
 pub use incident::TriageOptions;
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};

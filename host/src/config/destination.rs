@@ -71,7 +71,7 @@ enum Literal {
 }
 
 /// A receiver over HTTP.
-struct Receiver {
+struct HttpReceiver {
     /// The `url` as declared.
     text: String,
     url: reqwest::Url,
@@ -187,7 +187,7 @@ impl DestinationDeclaration {
     }
 
     fn webhook(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         ensure!(
             self.format.is_none() || self.notifier.is_none(),
             "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
@@ -198,7 +198,7 @@ impl DestinationDeclaration {
     }
 
     fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+        let HttpReceiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
         let options = ContentOptions::Http {
             url: text.clone(),
             method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
@@ -210,16 +210,16 @@ impl DestinationDeclaration {
     }
 
     fn chat(mut self, folder: &Path, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         Ok((Channel::Http(http.with_secret_path()), ContentOptions::Chat { url, chat }, text))
     }
 
     fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         Ok((Channel::Http(http), ContentOptions::Thehive { url, memory: Arc::new(TheHiveMemory::default()) }, text))
     }
 
-    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<Receiver> {
+    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<HttpReceiver> {
         let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
@@ -232,7 +232,7 @@ impl DestinationDeclaration {
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
         let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        Ok(Receiver { text, url, http })
+        Ok(HttpReceiver { text, url, http })
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {

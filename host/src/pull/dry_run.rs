@@ -23,7 +23,7 @@ const LOOKED_UP_MAX: usize = 100;
 const STREAM_WAIT: Duration = Duration::from_secs(6);
 
 /// The items of one read, with a summary.
-struct Sample {
+struct ReadSample {
     items: Vec<Item>,
     summary: String,
 }
@@ -42,7 +42,7 @@ impl Puller {
             PullReader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
         };
         let mut dry_run = DryRun::default();
-        let Sample { items, summary } = match read {
+        let ReadSample { items, summary } = match read {
             Ok(sample) => sample,
             Err(ReadError { failure, .. }) => {
                 dry_run.failed(stage, failure.to_string());
@@ -75,7 +75,7 @@ impl Puller {
 }
 
 impl Poll {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<Sample, ReadError> {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<ReadSample, ReadError> {
         let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, now);
         let request = run.first_request()?;
         let since = time(run.since);
@@ -85,12 +85,15 @@ impl Poll {
             count => format!(", {count} left out because they are larger than `payload_mib`"),
         };
         let next = if page.next?.is_some() { ", and there is a next page" } else { "" };
-        Ok(Sample { summary: format!("{} items since {since}{oversized}{next}", page.items.len()), items: page.items })
+        Ok(ReadSample {
+            summary: format!("{} items since {since}{oversized}{next}", page.items.len()),
+            items: page.items,
+        })
     }
 }
 
 impl OpenctiStream {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<Sample, ReadError> {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<ReadSample, ReadError> {
         let mut connection = self.connect(&pull.endpoint, position, source.settings.payload_bytes_max).await?;
         let end = Instant::now() + STREAM_WAIT;
         let (mut items, mut names) = (Vec::new(), BTreeSet::new());
@@ -106,7 +109,7 @@ impl OpenctiStream {
             count => format!("connected at {position}; received {count} events"),
         };
         let names = if names.is_empty() { String::new() } else { format!(" ({})", Vec::from_iter(names).join(", ")) };
-        Ok(Sample { items, summary: summary + &names })
+        Ok(ReadSample { items, summary: summary + &names })
     }
 }
 

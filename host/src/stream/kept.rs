@@ -1,6 +1,6 @@
 //! The newest entries, kept for all readers.
 
-use super::chunk::{Chunk, Entry, StreamFilter};
+use super::chunk::{Chunk, ChunkEntry, StreamFilter};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct KeptChunk {
     bytes: Bytes,
-    entries: Vec<Entry>,
+    entries: Vec<ChunkEntry>,
     to: Uuid,
 }
 
@@ -95,7 +95,7 @@ mod tests {
 
     /// Returns a chunk of a creation and an update of `ENTRY_BYTES` bytes each: zeros, then ones.
     fn part(ids: &[Uuid]) -> Chunk {
-        let entry = |(index, &id): (usize, &Uuid)| Entry {
+        let entry = |(index, &id): (usize, &Uuid)| ChunkEntry {
             id,
             end: (index + 1) * ENTRY_BYTES,
             event: ["create", "update"][index],

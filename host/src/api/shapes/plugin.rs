@@ -2,7 +2,7 @@
 
 use hookmill_incident::{given, words};
 use hookmill_sandbox::Kind;
-use hookmill_store::{Report, VersionState};
+use hookmill_store::{ProofReport, VersionState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,7 +67,7 @@ pub struct ShownPluginVersion {
     /// The decision on the version.
     pub state: VersionState,
     /// The newest proof.
-    pub report: Option<Report>,
+    pub report: Option<ProofReport>,
 }
 
 /// The body of a dry run of a plugin. Either `payload` or `body` is given.
