@@ -10,3 +10,5 @@ mod documents;
 mod imports;
 #[cfg(test)]
 mod modules;
+#[cfg(test)]
+mod scripts;
