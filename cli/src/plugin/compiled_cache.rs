@@ -1,7 +1,7 @@
 //! Compiled plugins, kept between runs of these commands in the user's cache folder: a mapper with an interpreter takes
 //! seconds to compile.
 //!
-//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and nobody else can
+//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and no other user can
 //! read or write them, and if the entry begins with the digest of its code; any other entry counts as missing.
 
 use hookmill_sandbox::CompiledCode;

@@ -1,7 +1,7 @@
 //! Builds Rust crates to core modules.
 //!
 //! A crate needs a standard library for `wasm32-unknown-unknown`. If rustup has installed one, cargo is used as usual.
-//! Where the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian
+//! If the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian
 //! packages.
 
 use super::built::Built;

@@ -27,7 +27,7 @@ mod tests {
     use serde::de::DeserializeOwned;
     use serde_json::{Map, Value};
 
-    /// The most alternatives that a schema has.
+    /// The maximum number of alternatives that a schema has.
     const CHOICES: usize = 6;
 
     /// The members of an example of a schema.

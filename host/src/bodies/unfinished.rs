@@ -1,4 +1,4 @@
-//! The bodies whose senders have not sent everything yet. Nobody has verified these senders, so that each address and
+//! The bodies whose senders have not sent everything yet. These senders are not verified, so that each address and
 //! each source may use only a share of the memory, and a body that does not progress gives way to others.
 
 use std::collections::hash_map::Entry;

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The most new items that are mapped.
+/// The maximum number of new items that are mapped.
 const MAPPED_MAX: usize = 10;
-/// The most items that are looked up in the store.
+/// The maximum number of items that are looked up in the store.
 const LOOKED_UP_MAX: usize = 100;
 /// The longest wait for an event of a stream.
 const STREAM_WAIT: Duration = Duration::from_secs(6);

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// The most items in one answer.
+/// The maximum number of items in one answer.
 const ITEMS_MAX: usize = 10_000;
 
 /// A position in a JSON document, written as JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) or as

@@ -34,7 +34,7 @@ pub(super) struct Chunk {
     pub is_last: bool,
 }
 
-/// Where an entry ends in the bytes of its part, and what it is chosen by.
+/// The end of an entry in the bytes of its chunk, and the fields that filters compare.
 #[derive(Debug)]
 pub(super) struct ChunkEntry {
     pub id: Uuid,
@@ -84,7 +84,7 @@ impl Chunk {
         ControlFlow::Continue(())
     }
 
-    /// How far it reaches, when all until there was on disk before it was read.
+    /// Returns the position after the chunk. `until` is an id up to which all entries were on disk before the read.
     pub fn end(&self, until: Uuid) -> Uuid {
         if self.is_last { self.to.max(until) } else { self.to }
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-/// The most bytes kept for all readers. A reader that falls further behind reads pages of its own.
+/// The maximum number of bytes kept for all readers. A reader that falls further behind reads pages of its own.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most chunks kept for all readers.
 const KEPT_PARTS_MAX: usize = 4096;
@@ -30,7 +30,7 @@ struct KeptChunk {
     to: Uuid,
 }
 
-/// What is there for a reader.
+/// The next bytes for a reader, or their absence.
 pub(super) enum Found {
     /// Bytes to send, and the reader's position after them.
     Bytes(Bytes, Uuid),

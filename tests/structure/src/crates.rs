@@ -27,7 +27,7 @@ const OF_A_PLUGIN: &[&str] = &[SDK];
 
 /// Crates of others, by the beginning of their names, that only one crate may depend on.
 const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
-/// What tests may depend on besides: the end-to-end tests build guests and look into the database.
+/// Further dependencies of tests: the end-to-end tests build guests and look into the database.
 const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
 
 /// The number of lines of a file that is not generated.

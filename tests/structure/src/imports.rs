@@ -9,7 +9,7 @@ use syn::{Attribute, Item, ItemMacro, ItemMod, ItemUse, Macro, Meta, UseTree, Vi
 /// The modules of a crate, `config::file` for `config/file.rs`. The root is `lib` or `main`.
 pub type Modules = BTreeMap<String, Module>;
 
-/// What one file names outside of itself.
+/// The names in one file of things outside of it.
 #[derive(Debug, Default)]
 pub struct Module {
     /// The modules of its own crate.
