@@ -60,7 +60,7 @@ pub struct ShownPluginVersion {
     pub version: String,
     /// The SHA-256 digest of the file in hexadecimal.
     pub sha256: String,
-    /// When the file was first seen.
+    /// The time when the file was first seen.
     pub seen_at: Timestamp,
     /// When the version went live last.
     pub live_since: Option<Timestamp>,
