@@ -1,6 +1,7 @@
 //! Regular work of a running host: removing old rows from the store, and saving the counts of sources.
 
 use crate::host::Host;
+use crate::loaded::Loaded;
 use hookmill_incident::id;
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// A smaller step back is the ordinary work of a time service.
@@ -121,6 +123,13 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_short = shortage.is_some();
+    }
+}
+
+/// Lets plugins that were not called for an hour give memory back, until the host stops.
+pub async fn rest_idle_plugins(loaded: Arc<Loaded>, mut stopped: watch::Receiver<bool>) {
+    while pause(REST_PLUGINS_EVERY, &mut stopped).await {
+        loaded.plugins().values().for_each(|plugin| plugin.rest_if_idle());
     }
 }
 
