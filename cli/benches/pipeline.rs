@@ -93,7 +93,7 @@ async fn bare(body: Bytes) -> (StatusCode, String) {
 /// Verify and map, and keep nothing.
 async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let source = host.pipeline.sources.get("crowdstrike").unwrap();
-    let received_at = hookmill_incident::timestamp::unix_ms();
+    let received_at = hookmill_incident::Clock::default().now_ms();
     let unverified =
         Unverified { id: host.pipeline.store.new_id(), received_at, source, headers, token: None, query: None, body };
     let Ok(verified) = hookmill_host::verify::verify(unverified, &host.pipeline.aws).await else {

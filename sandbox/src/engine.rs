@@ -10,6 +10,7 @@ use crate::engine_config::{Allocation, engine_config};
 use crate::guest::Guest;
 use crate::limits::CallSetup;
 use anyhow::Result;
+use hookmill_incident::Clock;
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
     compiler: Compiler,
+    /// The clock that plugins see while they are loaded.
+    clock: Clock,
     /// The files that may be compiled at once: fewer than there are cores.
     compilations: Semaphore,
     instances: u32,
@@ -71,13 +74,24 @@ impl Sandbox {
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         let slots = Semaphore::new(instances as usize);
         let compilations = Semaphore::new((cores() / 2).max(1));
-        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots })
+        let (compiler, clock) = (Compiler::in_this_process()?, Clock::default());
+        Ok(Self { engine, linker, compiler, clock, compilations, instances, slots })
     }
 
     /// Compiles plugin files with a program instead of threads of this process.
     #[must_use]
     pub fn with_compiler(self, program: CompilerProgram) -> Self {
         Self { compiler: Compiler::Program(program), ..self }
+    }
+
+    /// Shows plugins another clock than that of the system while they are loaded.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {

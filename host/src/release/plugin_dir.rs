@@ -14,7 +14,6 @@ use crate::metrics::Metrics;
 use anyhow::{Result, anyhow};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::Plugin;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -246,7 +245,7 @@ impl PluginDir {
             return;
         }
         info!(plugin = name, version = plugin.version.version, sha256, "plugin loaded");
-        state.loaded_at = Some(Timestamp::now());
+        state.loaded_at = Some(self.files.clock().now());
         self.metrics.reload(name, "loaded");
         let mut plugins = Plugins::clone(&self.loaded.plugins());
         plugins.insert(name.to_owned(), plugin);

@@ -1,7 +1,7 @@
 //! The table `events`.
 
 use super::columns::{Conditions, Id, Json, Word, columns, json};
-use super::pages::read_page;
+use super::pages::{listed, read_page};
 use crate::ledger::NewEvent;
 use crate::rows::{EventFilter, EventRow, Listed, Page};
 use anyhow::Result;
@@ -150,9 +150,12 @@ pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus)
     Ok(())
 }
 
-pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<EventRow>> {
+/// Returns an event with its body, or why it is unreadable.
+pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<EventRow>>> {
     let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
-    Ok(connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], with_body).optional()?)
+    let read = |row: &Row| Ok(with_body(row));
+    let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
+    found.map(|row| listed(id, row)).transpose()
 }
 
 /// Returns the event to which another row points.
