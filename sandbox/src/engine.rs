@@ -14,7 +14,7 @@ use hookmill_incident::Clock;
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -31,8 +31,9 @@ pub struct Sandbox {
     compiler: Compiler,
     /// The clock that plugins see while they are loaded.
     clock: Clock,
-    /// The files that may be compiled at once: fewer than there are cores.
+    /// The threads that may compile at once: as many as there are cores.
     compilations: Semaphore,
+    threads: usize,
     instances: u32,
     slots: Semaphore,
 }
@@ -73,9 +74,10 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         let slots = Semaphore::new(instances as usize);
-        let compilations = Semaphore::new((cores() / 2).max(1));
+        let threads = cores().max(1);
+        let compilations = Semaphore::new(threads);
         let (compiler, clock) = (Compiler::in_this_process()?, Clock::default());
-        Ok(Self { engine, linker, compiler, clock, compilations, instances, slots })
+        Ok(Self { engine, linker, compiler, clock, compilations, threads, instances, slots })
     }
 
     /// Compiles plugin files with a program instead of threads of this process.
@@ -107,9 +109,10 @@ impl Sandbox {
         self.compiler.compile(&self.engine, bytes)
     }
 
-    /// Returns the permits to compile.
-    pub(crate) fn compilations(&self) -> &Semaphore {
-        &self.compilations
+    /// Waits until a file of this size may be compiled, which is as long as the permit is kept.
+    pub(crate) async fn turn_to_compile(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+        let threads = self.compiler.threads(bytes).min(self.threads);
+        Ok(self.compilations.acquire_many(threads.try_into()?).await?)
     }
 
     /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.

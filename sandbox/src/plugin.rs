@@ -108,7 +108,7 @@ async fn component(file: PluginFile, sandbox: &Arc<Sandbox>) -> Result<Component
     if let Some(component) = on_own_thread(move || restoring.restore(&own)).await?? {
         return Ok(component);
     }
-    let _turn = sandbox.compilations().acquire().await?;
+    let _turn = sandbox.turn_to_compile(file.bytes.len()).await?;
     let own = sandbox.clone();
     on_own_thread(move || file.compile(&own)).await?
 }

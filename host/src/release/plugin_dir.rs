@@ -15,6 +15,7 @@ use anyhow::{Result, anyhow};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::Plugin;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,9 @@ const LOOK_EVERY_UNSETTLED: Duration = Duration::from_millis(25);
 /// The time between two looks at the folder otherwise.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// The number of files that are loaded at once. Each is in memory while it is loaded.
-const LOADS_AT_ONCE: usize = 4;
+/// The number of files that are loaded at once on a machine with few cores, otherwise as many as there are cores. Each is in
+/// memory while it is loaded.
+const LOADS_AT_ONCE_MIN: usize = 4;
 
 /// A plugin file that was refused.
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl PluginDir {
         } else {
             warn!("the plugins folder {} does not exist yet; events wait until it does", folder.display());
         }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             files,
             releases,
@@ -101,7 +104,7 @@ impl PluginDir {
             replies: BTreeMap::new(),
             refusals,
             loading: JoinSet::new(),
-            loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
+            loads: Arc::new(Semaphore::new(cores.max(LOADS_AT_ONCE_MIN))),
             not_taken: NotTaken::new(),
             logged_problem: None,
         })
