@@ -14,6 +14,7 @@ mod destinations;
 mod events;
 mod incidents;
 mod logs;
+mod memory;
 mod notification;
 mod operator_actions;
 mod plugin;
@@ -28,10 +29,6 @@ use clap::Parser;
 use std::fmt::Display;
 use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
-
-/// Events are allocated on one thread and freed on that of the store, for which this allocator is fast.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ends the program when its output cannot be written, which makes the printing macros of the standard library panic.
 fn end_without_output() {

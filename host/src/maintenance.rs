@@ -12,6 +12,7 @@ const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(10 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// A smaller step back is the ordinary work of a time service.
@@ -127,6 +128,13 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_short = shortage.is_some();
+    }
+}
+
+/// Lets plugins that were not called for an hour give memory back, until the host stops.
+pub async fn rest_idle_plugins(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    while pause(REST_PLUGINS_EVERY, &mut stopped).await {
+        host.loaded.plugins().values().for_each(|plugin| plugin.rest_if_idle());
     }
 }
 

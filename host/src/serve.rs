@@ -266,6 +266,7 @@ fn spawn_tasks(
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::rest_idle_plugins(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::put_marks(host.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));

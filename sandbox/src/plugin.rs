@@ -95,6 +95,11 @@ impl Plugin {
         self.compiled.instances.imports()
     }
 
+    /// Gives memory back if the plugin was not called since the last time this function was called.
+    pub fn rest_if_idle(&self) {
+        self.compiled.instances.rest_if_idle();
+    }
+
     /// Returns the result of a call that plugins of this kind do not have.
     pub(crate) fn wrong_kind<T>(&self, wanted: Kind) -> Call<Result<T, CallError>> {
         Call::refused(CallError::Kind { is: self.kind(), wanted }, Duration::ZERO)
