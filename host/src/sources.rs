@@ -23,11 +23,13 @@ impl Sources {
         self.published.load().get(name).cloned()
     }
 
-    /// Returns the source whose name a sender probably meant: one that differs only in case or in the characters around it.
+    /// Returns the source whose name a sender probably meant: one that takes posts and differs only in case or in the characters
+    /// around it.
     pub fn meant_by(&self, name: &str) -> Option<Arc<Source>> {
         let core = name.trim_matches(|char: char| !char.is_ascii_alphanumeric());
         let sources = self.published.load();
-        sources.values().find(|source| source.name.eq_ignore_ascii_case(core)).cloned()
+        let mut posted = sources.values().filter(|source| !source.settings.is_pulled());
+        posted.find(|source| source.name.eq_ignore_ascii_case(core)).cloned()
     }
 
     /// Returns every source.
