@@ -16,10 +16,10 @@ const STEP_AHEAD_MS: i64 = 60_000;
 /// The wall clock decides what is due, expired or a repeat, and it can be set back or ahead while the host runs.
 /// Everything that is measured within the process uses [`Instant`] instead.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Shared>);
+pub struct Clock(Arc<ClockState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ClockState {
     shift_ms: AtomicI64,
     /// The latest time that the clock has shown.
     latest_ms: AtomicI64,
@@ -49,7 +49,7 @@ impl Clock {
     pub fn steady_since(moment: Instant) -> Self {
         let (wall_ms, compared_at) = (system_ms(), Instant::now());
         let pace = Mutex::new(Pace { wall_ms, compared_at, steady_since: moment, ahead_ms: 0 });
-        Self(Arc::new(Shared { shift_ms: AtomicI64::default(), latest_ms: AtomicI64::default(), pace }))
+        Self(Arc::new(ClockState { shift_ms: AtomicI64::default(), latest_ms: AtomicI64::default(), pace }))
     }
 
     /// Returns the time in milliseconds since the Unix epoch.

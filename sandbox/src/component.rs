@@ -63,7 +63,7 @@ pub(crate) enum Interface {
 }
 
 /// A component that was compiled and checked, and can be instantiated.
-pub(crate) struct Checked {
+pub(crate) struct CheckedComponent {
     pub kind: Kind,
     pub api_version: String,
     pub interface: Interface,
@@ -72,7 +72,7 @@ pub(crate) struct Checked {
     pub memory_bytes: usize,
 }
 
-impl Checked {
+impl CheckedComponent {
     /// Checks the imports and exports of a compiled component.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::bindings::wit;
 use crate::call::{Call, CallError};
-use crate::component::{Checked, CompiledCode, Interface, Kind, PluginFile};
+use crate::component::{CheckedComponent, CompiledCode, Interface, Kind, PluginFile};
 use crate::engine::Sandbox;
 use crate::guest::Guest;
 use crate::instances::Instances;
@@ -75,7 +75,8 @@ impl Plugin {
         let sha256 = hex::encode(Sha256::digest(&bytes));
         let file = PluginFile { name: name.to_owned(), sha256: sha256.clone(), bytes, kept };
         let component = component(file, &sandbox).await?;
-        let Checked { kind, api_version, interface, component, memory_bytes } = Checked::new(&sandbox, &component)?;
+        let CheckedComponent { kind, api_version, interface, component, memory_bytes } =
+            CheckedComponent::new(&sandbox, &component)?;
         let now_ms = sandbox.clock().now_ms();
         let instances = Instances::new(sandbox, component, limits.events_per_instance);
         let memory_bytes = limits.memory_bytes.unwrap_or(memory_bytes);

@@ -1,7 +1,7 @@
 //! Compiled plugins, kept between runs of these commands in the user's cache folder: a mapper with an interpreter takes
 //! seconds to compile.
 //!
-//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and nobody else can
+//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and no other user can
 //! read or write them, and if the name of the entry ends with the digest of its code; any other entry counts as missing.
 
 use hookmill_sandbox::CompiledCode;
@@ -17,11 +17,11 @@ use std::time::SystemTime;
 const ENTRIES_MAX: usize = 16;
 
 /// The cache of one user.
-pub(super) struct CompiledCache {
+pub(super) struct CommandCache {
     folder: PathBuf,
 }
 
-impl CompiledCache {
+impl CommandCache {
     /// Returns the cache in `$XDG_CACHE_HOME/hookmill`, else in `~/.cache/hookmill`. Returns `None` if the user has no such
     /// folder or others have access to it.
     pub fn open() -> Option<Self> {
@@ -53,7 +53,7 @@ impl CompiledCache {
     }
 }
 
-impl CompiledCode for CompiledCache {
+impl CompiledCode for CommandCache {
     fn get(&self, _plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
         let beginning = beginning(sha256, compatibility);
         let entries = std::fs::read_dir(&self.folder).ok()?.flatten();
@@ -104,7 +104,7 @@ fn is_private(metadata: &std::fs::Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompiledCache, ENTRIES_MAX};
+    use super::{CommandCache, ENTRIES_MAX};
     use hookmill_sandbox::CompiledCode;
     use sha2::{Digest, Sha256};
     use std::fs::{Permissions, set_permissions};
@@ -114,7 +114,7 @@ mod tests {
     fn code_is_kept_and_anything_else_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hookmill/compiled");
-        let cache = CompiledCache::at(path.clone()).unwrap();
+        let cache = CommandCache::at(path.clone()).unwrap();
         cache.put("name", "a", 1, b"code");
         let get = |sha256, compatibility| {
             let entry = cache.get("name", sha256, compatibility)?;
@@ -135,13 +135,13 @@ mod tests {
         assert_eq!(get("a", 1), None, "it was changed");
 
         set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
-        assert!(CompiledCache::at(path).is_none(), "others can enter the folder");
+        assert!(CommandCache::at(path).is_none(), "others can enter the folder");
     }
 
     #[test]
     fn the_oldest_entries_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = CompiledCache::at(folder.path().join("compiled")).unwrap();
+        let cache = CommandCache::at(folder.path().join("compiled")).unwrap();
         for number in 0..ENTRIES_MAX + 3 {
             cache.put("name", &number.to_string(), 1, b"code");
         }

@@ -35,7 +35,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.events(filter, before, limit).await?;
+    let found = host.store.events(filter, before, limit).await?;
     Ok(listed(found, shown_event))
 }
 
@@ -91,11 +91,11 @@ pub(super) async fn discard(
     Path(id): Path<String>,
 ) -> Result<Json<EventResult>, HttpError> {
     let parsed = id.parse().map_err(|_| not_found(&id))?;
-    match host.pipeline.store.discard(parsed).await? {
+    match host.store.discard(parsed).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => {
-            let row = host.pipeline.store.event(parsed).await?.ok_or_else(|| not_found(&id))?;
+            let row = host.store.event(parsed).await?.ok_or_else(|| not_found(&id))?;
             // An event that cannot be read can be discarded too.
             let unread = |Unreadable { id, .. }| {
                 let (code, message, incidents) = (None, None, Vec::new());
@@ -110,7 +110,7 @@ pub(super) async fn discard(
 /// can discard the event.
 pub(super) async fn find(host: &Host, id: &str) -> Result<EventRow, HttpError> {
     let parsed: Uuid = id.parse().map_err(|_| not_found(id))?;
-    let found = host.pipeline.store.event(parsed).await?.ok_or_else(|| not_found(id))?;
+    let found = host.store.event(parsed).await?.ok_or_else(|| not_found(id))?;
     found.map_err(|Unreadable { error, .. }| {
         HttpError::Conflict(format!(
             "event `{id}` cannot be read, because it is damaged or another version wrote it: {error}; it can be discarded \

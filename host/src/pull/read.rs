@@ -22,7 +22,7 @@ pub(super) async fn read_poll(
     pull: &Pull,
 ) -> Result<Duration, ReadError> {
     let started = Instant::now();
-    let (store, clock) = (&intake.pipeline.store, intake.pipeline.store.clock());
+    let (store, clock) = (&intake.store, intake.store.clock());
     let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
     let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, clock);
     let mut request = Some(run.first_request()?);
@@ -72,7 +72,7 @@ pub(super) async fn read_stream(
     pull: &Pull,
     backoff: &mut Backoff,
 ) -> Result<(), ReadError> {
-    let (store, clock) = (&intake.pipeline.store, intake.pipeline.store.clock());
+    let (store, clock) = (&intake.store, intake.store.clock());
     let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
     let mut connected = stream.connect(&pull.endpoint, &position, source.settings.payload_bytes_max, clock).await?;
     let mut stored = connected.done;
