@@ -199,6 +199,26 @@ async fn a_host_that_is_short_of_disk_space_is_not_ready_and_stores_payloads() {
 }
 
 #[tokio::test]
+async fn many_waiting_events_that_cannot_be_read_hold_up_no_other() {
+    const UNREADABLE: usize = 100;
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }");
+    let host = folder.start().await;
+    for number in 0..=UNREADABLE {
+        let sent = host.post("lab", incident(json!({"source-ref": number.to_string()}))).await;
+        assert_eq!(sent.status_word(), "queued");
+    }
+    host.kill();
+    let disk = Connection::open(folder.path(DATABASE)).unwrap();
+    let sql = "UPDATE events SET headers = '?' WHERE key IN (SELECT key FROM events ORDER BY key LIMIT ?)";
+    assert_eq!(disk.execute(sql, [UNREADABLE]).unwrap(), UNREADABLE);
+    drop(disk);
+    folder.put("returns", &guest("returns"));
+    let host = folder.start().await;
+    let mapped = eventually("the event that can be read", async || host.list("/api/incidents").await.pop()).await;
+    assert_eq!(mapped["source_ref"], UNREADABLE.to_string());
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_holds_up_nothing_else() {
     let playbook = "sources: { lab: { scheme: none, plugin: returns, auto_triage: true, playbook: judges } }";
     let folder = Folder::new(playbook).with("returns", &guest("returns"));

@@ -197,11 +197,13 @@ pub(super) fn with_status(
 ) -> Result<Vec<EventRow>> {
     // The status is part of the text, so that its partial index is used.
     let list = EventColumns::LIST;
-    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key LIMIT ?");
+    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key");
     let mut query = connection.prepare_cached(&sql)?;
-    let mut rows = query.query(params![after, limit as u64])?;
+    let mut rows = query.query([after])?;
     let mut readable = Vec::new();
-    while let Some(row) = rows.next()? {
+    while readable.len() < limit
+        && let Some(row) = rows.next()?
+    {
         match without_body(row) {
             Ok(row) => readable.push(row),
             Err(error) => warn!("an event cannot be read and is passed over: {error}"),
