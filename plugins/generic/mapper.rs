@@ -73,28 +73,28 @@ impl Mapper for Generic {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let payload: WithRest<Payload> = event.json(EXPECTED)?;
-        // Some senders write the object as a text.
-        let text: Option<String> =
-            payload.data.filter(|data| data.get().starts_with('"')).and_then(|data| json(data.get()));
-        let inner = text.filter(|text| text.trim_start().starts_with('{')).map(|text| json::<&RawValue>(text.leak()));
-        match inner.flatten() {
-            Some(data) => map_object(
-                &Event { body: payload.rest_with("data", data).into_bytes(), ..event.clone() },
-                event.digest(),
-            ),
-            None => map_object(event, event.digest()),
+        let fields: Fields = event.json(EXPECTED)?;
+        match with_data_as_object(event, &fields) {
+            Some(other) => map_object(&other, &other.json(EXPECTED)?, || event.digest()),
+            None => map_object(event, &fields, || event.digest()),
         }
     }
 }
 
+/// Returns the event with the object that some senders write as a text in `data`.
+fn with_data_as_object(event: &Event, fields: &Fields) -> Option<Event> {
+    let (_, text) = fields.iter().find(|(path, _)| *path == "data")?;
+    let data: &RawValue = json(text).filter(|data: &&RawValue| data.get().starts_with('{'))?;
+    let payload: WithRest<Payload> = event.json(EXPECTED).ok()?;
+    Some(Event { body: payload.rest_with("data", data).into_bytes(), ..event.clone() })
+}
+
 /// Maps a payload; one without an id of its own gets this one.
-fn map_object(event: &Event, digest: String) -> Result<Outcome, MappingError> {
-    let fields: Fields = event.json(EXPECTED)?;
+fn map_object(event: &Event, fields: &Fields, digest: impl Fn() -> String) -> Result<Outcome, MappingError> {
     let Some(event_type) = fields.first(&["event_type"]) else {
         return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
     };
-    let id = fields.first(&["data.alert_id"]).map_or(digest, str::to_owned);
+    let id = fields.first(&["data.alert_id"]).map_or_else(digest, str::to_owned);
     let mut incident = Incident::new(id);
     let title = fields.first(&["data.title", "title", "data.name", "name"]);
     incident.set_title(title.or(Some(&sentence(event_type))));
