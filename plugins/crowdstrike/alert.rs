@@ -1,6 +1,6 @@
 //! Alerts of Falcon's Alerts API, version 2: names in snake case, one shape for all products.
 
-use crate::{indicator_type, read_state};
+use super::{indicator_type, read_state};
 use hookmill_sdk::{Fields, Incident, Observable, Scale, Severity, State, timestamp};
 
 /// The fields with observables, and their roles. The first role of an observable is kept.

@@ -83,8 +83,8 @@ impl Mapper for Generic {
 
 /// Returns the event with the object that some senders write as a text in `data`.
 fn with_data_as_object(event: &Event, fields: &Fields) -> Option<Event> {
-    let (_, text) = fields.iter().find(|(path, _)| *path == "data")?;
-    let data: &RawValue = json(text).filter(|data: &&RawValue| data.get().starts_with('{'))?;
+    let mut data = fields.iter().filter(|(path, text)| *path == "data" && text.trim_start().starts_with('{'));
+    let data: &RawValue = json(data.next()?.1)?;
     let payload: WithRest<Payload> = event.json(EXPECTED).ok()?;
     Some(Event { body: payload.rest_with("data", data).into_bytes(), ..event.clone() })
 }
