@@ -1,6 +1,6 @@
 //! `hookmill incidents`.
 
-use super::client::{Connection, Page, Query, each, print_shape, read};
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape, read};
 use super::text::{clean, stored_incident, table, unreadable_row, utc};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
@@ -13,13 +13,13 @@ use serde_json::json;
 #[derive(Debug, Subcommand)]
 pub(super) enum Incidents {
     /// List incidents, the newest first; filters may be repeated
-    List(Box<Filters>),
+    List(Box<IncidentList>),
     /// Show one incident
     Show {
         /// The incident's number, such as INC-2026-0001, or id
         number: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
     /// List incidents that share observables with an incident, those with the rarest first
     Related {
@@ -29,7 +29,7 @@ pub(super) enum Incidents {
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
     /// Change one or several incidents
     Change(Change),
@@ -41,12 +41,12 @@ pub(super) enum Incidents {
         #[arg(long, value_name = "NAME")]
         playbook: Option<String>,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Filters {
+pub(super) struct IncidentList {
     /// new, triaged, in_progress, escalated, resolved, false_positive or closed
     #[arg(long)]
     status: Vec<String>,
@@ -87,9 +87,9 @@ pub(super) struct Filters {
     #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
     sort: Option<String>,
     #[command(flatten)]
-    page: Page,
+    page: PageOptions,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +100,7 @@ pub(super) struct Change {
     #[command(flatten)]
     change: Values,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 /// The values that a change sets.
@@ -167,8 +167,8 @@ impl Change {
     }
 }
 
-fn related(number: &str, limit: Option<u32>, connection: &Connection) -> Result<()> {
-    let query: Query = limit.map(|limit| ("limit", limit.to_string())).into_iter().collect();
+fn related(number: &str, limit: Option<u32>, connection: &HostConnection) -> Result<()> {
+    let query: QueryParameters = limit.map(|limit| ("limit", limit.to_string())).into_iter().collect();
     let answer = connection.open()?.get(&["incidents", number, "related"], &query)?;
     print_shape(connection.json, &answer, |related: List<ListedItem<ShownRelatedIncident>>| {
         let rows = related.data.iter().map(|item| match item {
@@ -188,9 +188,9 @@ fn related(number: &str, limit: Option<u32>, connection: &Connection) -> Result<
     })
 }
 
-impl Filters {
+impl IncidentList {
     fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(each("status", self.status));
         query.extend(each("severity", self.severity));
         query.extend(each("source", self.source));

@@ -4,7 +4,7 @@ use super::text::{clean, table, utc};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use hookmill_host::config::Config;
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(super) enum Token {
         #[arg(long)]
         expires: Option<Timestamp>,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// List the tokens
     List {
@@ -32,19 +32,19 @@ pub(super) enum Token {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// Remove a token
     Revoke {
         /// The token's name
         name: String,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Folder {
+pub(super) struct DataFolder {
     /// The configuration file, which names the data folder
     #[arg(long, default_value = "hookmill.yaml")]
     config: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Folder {
     data_dir: Option<PathBuf>,
 }
 
-impl Folder {
+impl DataFolder {
     fn open(self) -> Result<Tokens> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,
@@ -72,7 +72,10 @@ impl Token {
     pub fn run(self) -> Result<()> {
         match self {
             Self::Create { scope, name, expires, folder } => {
-                ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
+                ensure!(
+                    expires.is_none_or(|time| time.as_millisecond() > Clock::default().now_ms()),
+                    "--expires is in the past"
+                );
                 println!("{}", folder.open()?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
             Self::List { json, folder } => print(&folder.open()?.list()?, json),

@@ -9,16 +9,17 @@ use crate::compiler::{Compiler, CompilerProgram};
 use crate::engine_config::{Allocation, engine_config};
 use crate::guest::Guest;
 use crate::limits::CallSetup;
+use crate::ticker::{RunningCall, TICK, Ticker};
 use anyhow::Result;
+use hookmill_incident::Clock;
 use std::fmt;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-/// The time after which a running plugin yields to other tasks.
-const TICK: Duration = Duration::from_millis(2);
 /// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls
 /// the network.
 const TICKS_BEFORE_SLEEP: u32 = 10;
@@ -28,10 +29,14 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
     compiler: Compiler,
-    /// The files that may be compiled at once: fewer than there are cores.
+    /// The clock that plugins see while they are loaded.
+    clock: Clock,
+    /// The threads that may compile at once: as many as there are cores.
     compilations: Semaphore,
+    threads: usize,
     instances: u32,
     slots: Semaphore,
+    ticker: Ticker,
 }
 
 impl Sandbox {
@@ -58,26 +63,31 @@ impl Sandbox {
         // one replaces the other.
         let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
         let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
-        let ticker = engine.weak();
-        std::thread::Builder::new().name("epoch".into()).spawn(move || {
-            while let Some(engine) = ticker.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })?;
+        let ticker = Ticker::start(engine.clone())?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         let slots = Semaphore::new(instances as usize);
-        let compilations = Semaphore::new((cores() / 2).max(1));
-        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots })
+        let threads = cores().max(1);
+        let compilations = Semaphore::new(threads);
+        let (compiler, clock) = (Compiler::in_this_process()?, Clock::default());
+        Ok(Self { engine, linker, compiler, clock, compilations, threads, instances, slots, ticker })
     }
 
     /// Compiles plugin files with a program instead of threads of this process.
     #[must_use]
     pub fn with_compiler(self, program: CompilerProgram) -> Self {
         Self { compiler: Compiler::Program(program), ..self }
+    }
+
+    /// Shows plugins another clock than that of the system while they are loaded.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -93,21 +103,37 @@ impl Sandbox {
         self.compiler.compile(&self.engine, bytes)
     }
 
-    /// Returns the permits to compile.
-    pub(crate) fn compilations(&self) -> &Semaphore {
-        &self.compilations
+    /// Waits until a file of this size may be compiled, which is as long as the permit is kept.
+    pub(crate) async fn turn_to_compile(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+        let threads = self.compiler.threads(bytes).min(self.threads);
+        Ok(self.compilations.acquire_many(threads.try_into()?).await?)
     }
 
     /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.
-    #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
+    #[allow(unsafe_code, reason = "the bytes are native code")]
     pub(crate) fn restore(&self, compiled: &[u8]) -> Result<Component> {
-        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        // SAFETY: the compiler made these bytes.
         Ok(unsafe { Component::deserialize(&self.engine, compiled) }?)
+    }
+
+    /// Returns the component of a file that [`CompiledCode`](crate::CompiledCode) returned. The code is mapped into memory
+    /// and read when it is needed.
+    #[allow(unsafe_code, reason = "the file has native code")]
+    pub(crate) fn restore_file(&self, compiled: &File) -> Result<Component> {
+        // The engine opens a file by its path; this path names the file that was checked, whatever its name has become.
+        let path = format!("/proc/self/fd/{}", compiled.as_raw_fd());
+        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        Ok(unsafe { Component::deserialize_file(&self.engine, path) }?)
     }
 
     /// Returns the slots for instances of all plugins.
     pub(crate) fn slots(&self) -> &Semaphore {
         &self.slots
+    }
+
+    /// Lets the calls that run until the result is dropped yield to other tasks.
+    pub(crate) fn run(&self) -> RunningCall<'_> {
+        self.ticker.run()
     }
 
     /// Returns the slots that one plugin may take: one for each core or an eighth of all, but at most half, so that a

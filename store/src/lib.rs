@@ -31,11 +31,11 @@ pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
-    DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
-    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OBSERVABLE_PREFIX_BYTES_MAX,
-    OperatorAction, Order, Outbound, Page, PatchRefusal, Position, QueuePosition, RecordDryRun, Recorded,
-    RelatedIncident, Report, Scope, SecretRow, SharedObservable, SortKey, SortValue, Sorting, SourceRow, Tally,
-    TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    DestinationState, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health, IncidentFilter,
+    IncidentKey, IncidentRow, LastError, Listed, Message, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order,
+    Outbound, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, QueuePosition,
+    RecordDryRun, Recorded, RelatedIncident, Scope, SecretRow, SharedObservable, SortKey, SortValue, Sorting,
+    SourceRow, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use store::{Store, Tokens};

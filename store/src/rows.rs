@@ -30,7 +30,7 @@ pub use operator_action::OperatorAction;
 pub(crate) use order::Directed;
 pub use order::{Order, Position, SortKey, SortValue, Sorting};
 pub use page::{Listed, Page, Unreadable};
-pub use report::{Difference, Differences, FieldChange, Report};
+pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use source::{SecretRow, SourceRow};
 pub use tally::{LastError, Tally};
 pub use token::{Scope, TokenRow};

@@ -25,7 +25,7 @@ const CONTEXT_LINES: usize = 2;
 
 /// The arguments of `hookmill plugin test`.
 #[derive(Debug, Args)]
-pub(crate) struct Test {
+pub(crate) struct PluginTest {
     /// Folders of plugin projects, with payloads/NAME.json and the expected result in payloads/NAME.expected.json;
     /// payloads/NAME.event.json has the headers and the context of a payload
     #[arg(required = true, value_name = "DIR")]
@@ -38,7 +38,7 @@ pub(crate) struct Test {
     update: bool,
 }
 
-impl Test {
+impl PluginTest {
     /// Returns the command for one project.
     pub fn of(folder: PathBuf) -> Self {
         Self { folders: vec![folder], plugin: None, update: false }
@@ -154,8 +154,8 @@ struct Refused {
 async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, Refused> {
     let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
-    let event = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
-    let event = Event { received_at: RECEIVED_AT_MS, context, ..event };
+    let event = Event::dry_run(EVENT_ID, RECEIVED_AT_MS, source.name.clone(), headers, body.into());
+    let event = Event { context, ..event };
     let Call { result: verdict, log, .. } = map::run(plugin, &event, &source).await;
     match verdict {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {

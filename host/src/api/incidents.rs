@@ -59,7 +59,7 @@ pub(super) async fn list(
     let order = order(&mut parameters)?;
     let (after, limit) = (position(&mut parameters, &order)?, parameters.limit()?);
     parameters.end()?;
-    let found = host.pipeline.store.incidents(filter, order.clone(), after, limit).await?;
+    let found = host.store.incidents(filter, order.clone(), after, limit).await?;
     let next_cursor = found.next.map(|next| cursor(&order, &next));
     let data = found.rows.into_iter().map(|row| item(row, |row| explained(&host, row))).collect();
     Ok(Json(List { data, next_cursor }))
@@ -79,7 +79,7 @@ pub(super) async fn related(
     let mut parameters = Parameters::new(pairs);
     let limit = parameters.limit()?;
     parameters.end()?;
-    let found = host.pipeline.store.related_incidents(incident_key(&which)?, limit).await?;
+    let found = host.store.related_incidents(incident_key(&which)?, limit).await?;
     let found = found.ok_or_else(|| not_found(&which))?.map_err(|row| unreadable(&which, &row))?;
     let items = found.into_iter().map(|RelatedIncident { incident, shared }| {
         item(incident, |row| ShownRelatedIncident { incident: explained(&host, row), shared_observables: shared })
@@ -91,7 +91,7 @@ pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
 ) -> Result<Json<ShownIncident>, HttpError> {
-    let found = host.pipeline.store.incident(incident_key(&which)?).await?;
+    let found = host.store.incident(incident_key(&which)?).await?;
     Ok(Json(explained(&host, readable(&which, found)?)))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn triage(
     let playbook = match options.playbook {
         Some(name) => name,
         None => {
-            let row = readable(&which, host.pipeline.store.incident(key).await?)?;
+            let row = readable(&which, host.store.incident(key).await?)?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
                 HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
@@ -121,7 +121,7 @@ pub(super) async fn triage(
         }
     };
     host.triager.playbook(&playbook).map_err(HttpError::Conflict)?;
-    let found = host.pipeline.store.request_triage(key, playbook, request_id.to_string()).await?;
+    let found = host.store.request_triage(key, playbook, request_id.to_string()).await?;
     Ok((StatusCode::ACCEPTED, Json(shown_incident(readable(&which, found)?))))
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn audit(
     let mut parameters = Parameters::new(pairs);
     let (limit, after) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.audit(incident_key(&which)?, after, limit).await?;
+    let found = host.store.audit(incident_key(&which)?, after, limit).await?;
     Ok(listed(found.ok_or_else(|| not_found(&which))?, |entry| entry))
 }
 
@@ -189,7 +189,7 @@ async fn apply(
     by: String,
     request_id: String,
 ) -> Result<IncidentRow, HttpError> {
-    let patched = host.pipeline.store.patch(incident_key(which)?, patch, by, request_id).await?;
+    let patched = host.store.patch(incident_key(which)?, patch, by, request_id).await?;
     patched.map_err(|refusal| match refusal {
         PatchRefusal::NotFound => not_found(which),
         PatchRefusal::Unreadable(row) => unreadable(which, &row),
@@ -208,7 +208,7 @@ pub(super) async fn delete(
     Extension(Caller(by)): Extension<Caller>,
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
-    let deleted = host.pipeline.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
+    let deleted = host.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
 }
 

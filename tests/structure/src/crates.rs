@@ -22,11 +22,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/structure", &[]),
 ];
 const PLUGINS: &str = "plugins/";
-const OF_A_PLUGIN: &[&str] = &["sdk/rust"];
+const SDK: &str = "sdk/rust";
+const OF_A_PLUGIN: &[&str] = &[SDK];
 
 /// Crates of others, by the beginning of their names, that only one crate may depend on.
 const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
-/// What tests may depend on besides: the end-to-end tests build guests and look into the database.
+/// Further dependencies of tests: the end-to-end tests build guests and look into the database.
 const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
 
 /// The number of lines of a file that is not generated.
@@ -79,10 +80,10 @@ fn packages() -> Vec<Package> {
     serde_json::from_slice::<Metadata>(&output.stdout).unwrap().packages
 }
 
-/// Returns the folders of the crates of the program.
-pub fn crates_of_the_program() -> Vec<String> {
+/// Returns the folders of the crates whose modules have an order: those of the program, and the SDK.
+pub fn crates_with_an_order() -> Vec<String> {
     let packages = packages();
-    let folders = packages.iter().map(Package::folder).filter(|folder| !folder.contains('/'));
+    let folders = packages.iter().map(Package::folder).filter(|folder| !folder.contains('/') || *folder == SDK);
     folders.map(str::to_owned).collect()
 }
 
@@ -154,4 +155,23 @@ fn no_file_is_too_long() {
     let lines = files.filter(is_ours).map(|file| (std::fs::read_to_string(&file).unwrap().lines().count(), file));
     let long: Vec<_> = lines.filter(|(lines, _)| *lines > LINES_MAX).collect();
     assert!(long.is_empty(), "split these files by their ideas, at most {LINES_MAX} lines each: {long:#?}");
+}
+
+/// Otherwise a test could not shift a host's clock, and parts of a host could disagree about the time.
+#[test]
+fn only_one_file_reads_the_clock_of_the_system() {
+    const CLOCK: &str = "incident/src/clock.rs";
+    const READS: [&str; 4] = ["SystemTime::now", "UNIX_EPOCH.elapsed", "Timestamp::now", "Zoned::now"];
+    let sources = CRATES
+        .iter()
+        .filter(|(folder, _)| !folder.contains('/'))
+        .map(|(folder, _)| workspace().join(folder).join("src"));
+    let files = sources.flat_map(|folder| rust_files(&folder));
+    let readers: Vec<PathBuf> = files
+        .filter(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            READS.iter().any(|read| text.contains(read))
+        })
+        .collect();
+    assert_eq!(readers, [workspace().join(CLOCK)], "use `Clock`, which the host shares with its parts");
 }
