@@ -342,7 +342,7 @@ notifications: [{{ name: relay, trigger: event_received, notify: [{{ to: relay }
     ));
     let clock = Clock::default();
     let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-    let host = serve::start(config, Some(ADMIN_TOKEN.into()), None, clock.clone()).await.unwrap();
+    let host = serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap();
     let (client, url) = (client(), format!("http://{}/api/webhooks/lab", host.address));
     let post = async |body: &'static str| -> Value {
         client.post(&url).body(body).send().await.unwrap().json().await.unwrap()

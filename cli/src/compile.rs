@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use hookmill_sandbox::{CompilerProgram, compile_stdin};
+use hookmill_sandbox::{CompilerProgram, Machines, compile_stdin};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,16 @@ pub(crate) struct Compile {
     /// The number of threads [default: 2]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
+    /// Compile for other machines of this architecture too
+    #[arg(long)]
+    portable: bool,
 }
 
 impl Compile {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        compile_stdin(self.threads.map(NonZeroUsize::get))
+        let machines = if self.portable { Machines::Others } else { Machines::This };
+        compile_stdin(self.threads.map(NonZeroUsize::get), machines)
     }
 }
 
@@ -34,9 +38,13 @@ pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
 }
 
 /// Returns the compiler for interactive commands, which uses all cores.
-pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
+pub(crate) fn on_all_cores(machines: Machines) -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    program(vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()])
+    let mut options = vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()];
+    if machines == Machines::Others {
+        options.push("--portable".into());
+    }
+    program(options)
 }
 
 fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {

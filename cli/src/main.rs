@@ -8,12 +8,15 @@
 mod client;
 mod command;
 mod compile;
+mod config;
 mod deliveries;
 mod demo;
 mod destinations;
 mod events;
+mod healthcheck;
 mod incidents;
 mod logs;
+mod manual;
 mod notification;
 mod operator_actions;
 mod plugin;
@@ -22,6 +25,7 @@ mod signals;
 mod text;
 mod token;
 mod toolchain;
+mod upgrade;
 mod webhook;
 
 use clap::Parser;

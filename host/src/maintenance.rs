@@ -1,6 +1,7 @@
 //! Regular work of a running host: removing old rows from the store, and saving the counts of sources.
 
 use crate::host::Host;
+use crate::service_manager;
 use hookmill_incident::id;
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
@@ -122,6 +123,17 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_short = shortage.is_some();
+    }
+}
+
+/// Reports to the service manager every `interval` that the host is alive, if the store answers, until the host stops. A
+/// store that answers that it takes no writes is alive: a restart would not help.
+pub async fn report_alive(host: Arc<Host>, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    while pause(interval, &mut stopped).await {
+        host.pipeline.store.wait_for_writer().await;
+        if host.pipeline.store.is_open() {
+            service_manager::report_alive();
+        }
     }
 }
 

@@ -25,7 +25,8 @@ const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 
 /// A store of compiled code between starts. All functions block.
 ///
-/// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received.
+/// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received, or that
+/// the compiler of a trusted program made.
 pub trait CompiledCode: Send + Sync {
     /// Returns the compiled code of a plugin file for an engine of this compatibility, if it is known.
     fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>>;
@@ -110,8 +111,13 @@ impl PluginFile {
         if let Some(reason) = kept.too_much(&self.name, &self.sha256, compatibility) {
             bail!("{reason}, as an earlier attempt showed; `hookmill plugin promote {}` tries again", self.name);
         }
-        let code = kept.get(&self.name, &self.sha256, compatibility);
-        Ok(code.and_then(|code| sandbox.restore(&code).ok()))
+        let Some(code) = kept.get(&self.name, &self.sha256, compatibility) else { return Ok(None) };
+        let restored = sandbox.restore(&code);
+        Ok(restored
+            .inspect_err(|error| {
+                tracing::info!(plugin = self.name, "compiled again, because the kept code does not fit: {error:#}");
+            })
+            .ok())
     }
 
     /// Compiles the file and keeps the result. Blocks.

@@ -6,7 +6,7 @@
 
 use crate::bindings::log;
 use crate::compiler::{Compiler, CompilerProgram};
-use crate::engine_config::{Allocation, engine_config};
+use crate::engine_config::{Allocation, engine_config, portable_config};
 use crate::guest::Guest;
 use crate::limits::CallSetup;
 use anyhow::Result;
@@ -99,9 +99,10 @@ impl Sandbox {
     }
 
     /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.
-    #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
+    #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes of this compiler")]
     pub(crate) fn restore(&self, compiled: &[u8]) -> Result<Component> {
-        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged. Those of another version of the
+        // engine, or for another processor, are refused.
         Ok(unsafe { Component::deserialize(&self.engine, compiled) }?)
     }
 
@@ -145,11 +146,23 @@ impl Sandbox {
 
     /// Returns a hash of the engine's version and settings, on which compiled code depends.
     pub(crate) fn compatibility(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.finish()
+        compatibility(&self.engine)
     }
+}
+
+/// Returns a hash of the version and settings of the compiler for [`Machines::Others`](crate::Machines::Others).
+///
+/// # Errors
+/// Returns an error if the compiler does not know the architecture of this machine.
+pub fn portable_compatibility() -> Result<u64> {
+    Ok(compatibility(&Engine::new(&portable_config()?)?))
+}
+
+fn compatibility(engine: &Engine) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
 }
 
 impl fmt::Debug for Sandbox {

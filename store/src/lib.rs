@@ -35,4 +35,5 @@ pub use rows::{
     PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,
     TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
+pub use sqlite::Migration;
 pub use store::{Store, Tokens};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 9] = [
+pub(super) const SCHEMA: [&str; 9] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
