@@ -181,8 +181,8 @@ async fn precompiled_plugins_are_not_compiled() {
     assert_eq!(compiled(), 0);
     host.kill();
 
-    let entries = fs::read_dir(folder.path("plugins/compiled")).unwrap().map(|entry| entry.unwrap().path());
-    let entry = entries.filter(|path| !path.ends_with("digests")).next().unwrap();
+    let mut entries = fs::read_dir(folder.path("plugins/compiled")).unwrap().map(|entry| entry.unwrap().path());
+    let entry = entries.find(|path| !path.ends_with("digests")).unwrap();
     fs::OpenOptions::new().append(true).open(&entry).unwrap().write_all(b"more").unwrap();
     let host = folder.start().await;
     assert_eq!(host.signed("lab", "two").await.status_word(), "accepted");

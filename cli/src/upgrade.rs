@@ -3,7 +3,7 @@
 use crate::config::load_checked;
 use crate::plugin::Loader;
 use crate::text::{bytes, clean};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use hookmill_host::config::Settings;
 use hookmill_host::release::precompiled::Precompiled;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MINUTE_S: u64 = 60;
 
 #[derive(Debug, Args)]
@@ -33,10 +34,9 @@ impl Upgrade {
         let problems: Vec<String> =
             checks.into_iter().filter_map(|check| Some(format!("{:#}", check.err()?))).collect();
         problems.iter().for_each(|problem| println!("problem        {}", clean(problem)));
-        match problems.len() {
-            0 => Ok(println!("hookmill {} can take over this host", env!("CARGO_PKG_VERSION"))),
-            _ => bail!("hookmill {} cannot take over this host as it is", env!("CARGO_PKG_VERSION")),
-        }
+        ensure!(problems.is_empty(), "hookmill {VERSION} cannot take over this host as it is");
+        println!("hookmill {VERSION} can take over this host");
+        Ok(())
     }
 }
 
