@@ -17,6 +17,7 @@ mod healthcheck;
 mod incidents;
 mod logs;
 mod manual;
+mod memory;
 mod notification;
 mod operator_actions;
 mod plugin;
@@ -30,10 +31,6 @@ mod webhook;
 
 use clap::Parser;
 use std::process::ExitCode;
-
-/// Events are allocated on one thread and freed on that of the store, for which this allocator is fast.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ends the program quietly if the reader of its output has gone, such as `head`. The printing macros of the standard
 /// library panic then.

@@ -1,6 +1,7 @@
 //! `hookmill serve`, also as a service of systemd: with its sockets, reports of readiness and its watchdog.
 
 use crate::compile::beside_a_host;
+use crate::memory::return_freed;
 use crate::signals::Signals;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -60,6 +61,7 @@ impl Serve {
             let seen = before.for_paths(config.files(&self.config));
             let mut running = start(config, admin_token, Some(beside_a_host()?), sockets, Clock::default()).await?;
             service_manager::report_starting("Loading plugins");
+            tokio::spawn(return_freed());
             let (stopped, ready) = (signals.stopped(), running.ready());
             tokio::spawn(async {
                 ready.await;

@@ -30,10 +30,10 @@ pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
-    DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
-    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page,
-    PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,
-    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    DestinationState, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health, IncidentFilter,
+    IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page, PatchRefusal,
+    PayloadDifference, PayloadDifferences, ProofReport, QueuePosition, RecordDryRun, Recorded, Scope, SecretRow,
+    SourceRow, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use sqlite::Migration;
 pub use store::{Store, Tokens};

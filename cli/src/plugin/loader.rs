@@ -1,6 +1,6 @@
 //! Plugin files, loaded as a host loads them.
 
-use super::compiled_cache::CompiledCache;
+use super::compiled_cache::CommandCache;
 use crate::compile::on_all_cores;
 use anyhow::{Context, Error, Result};
 use hookmill_host::release::plugin_files::{check_size, plugin_name};
@@ -24,7 +24,7 @@ pub(crate) struct LoadedPlugin {
 impl Loader {
     /// Returns a loader that keeps compiled code in the user's cache.
     pub fn new() -> Result<Self> {
-        Self::with(CompiledCache::open().map(|cache| Arc::new(cache) as _))
+        Self::with(CommandCache::open().map(|cache| Arc::new(cache) as _))
     }
 
     /// Returns a loader with this store of compiled code.

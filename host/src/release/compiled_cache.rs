@@ -8,9 +8,9 @@ use super::precompiled::Precompiled;
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
 use hookmill_store::Store;
-use hookmill_store::private_files::{private_folder, replace_file};
+use hookmill_store::private_files::{digest, private_folder, replace_file};
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,12 +57,11 @@ impl CompiledCache {
         }
     }
 
-    /// Returns the content of an entry that is as it was written.
-    fn read(&self, entry: &str) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.folder.join(entry)).ok()?;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    /// Returns the file of an entry that is as it was written.
+    fn open_entry(&self, entry: &str) -> Option<File> {
+        let mut file = File::open(self.folder.join(entry)).ok()?;
         let known = self.store.compiled_digest(entry).ok()??;
-        (known == digest).then_some(bytes)
+        (digest(&mut file).ok()? == known).then_some(file)
     }
 
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
@@ -77,8 +76,8 @@ impl CompiledCache {
 }
 
 impl CompiledCode for CompiledCache {
-    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
-        let own = self.read(&entry_name(plugin, sha256, compatibility));
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
+        let own = self.open_entry(&entry_name(plugin, sha256, compatibility));
         own.or_else(|| self.precompiled.as_ref()?.get(plugin, sha256, compatibility))
     }
 
@@ -94,7 +93,8 @@ impl CompiledCode for CompiledCache {
     }
 
     fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String> {
-        String::from_utf8(self.read(&(entry_name(plugin, sha256, compatibility) + TOO_MUCH))?).ok()
+        let entry = self.open_entry(&(entry_name(plugin, sha256, compatibility) + TOO_MUCH))?;
+        std::io::read_to_string(entry).ok()
     }
 
     fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str) {

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use hookmill_sandbox::{CompiledCode, CompilerProgram, portable_compatibility};
-use hookmill_store::private_files::replace_file;
+use hookmill_store::private_files::{digest, replace_file};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, Permissions};
@@ -43,17 +43,19 @@ impl Precompiled {
             format!("cannot read the folder {}; `hookmill plugin precompile` makes it", folder.display())
         })?;
         check_owner(folder, &metadata, owner)?;
-        let list = read_owned(&folder.join(DIGESTS), owner)?;
-        let list = String::from_utf8(list).with_context(|| format!("{DIGESTS} in {}", folder.display()))?;
+        let mut list = String::new();
+        let read = open_owned(&folder.join(DIGESTS), owner)?.read_to_string(&mut list);
+        read.with_context(|| format!("cannot read {DIGESTS} in {}", folder.display()))?;
         let digests = list.lines().filter_map(|line| line.split_once("  "));
         let digests = digests.map(|(digest, entry)| (entry.to_owned(), digest.to_owned())).collect();
         Ok(Self { folder: folder.to_owned(), owner, digests, compatibility: portable_compatibility()? })
     }
 
-    fn read(&self, entry: &str) -> Result<Vec<u8>> {
-        let digest = self.digests.get(entry).context("another version of hookmill compiled the code there")?;
-        let code = read_owned(&self.folder.join(entry), self.owner)?;
-        ensure!(hex::encode(Sha256::digest(&code)) == *digest, "{entry} does not have its digest");
+    /// Opens an entry that has its digest.
+    fn open_entry(&self, entry: &str) -> Result<File> {
+        let known = self.digests.get(entry).context("another version of hookmill compiled the code there")?;
+        let mut code = open_owned(&self.folder.join(entry), self.owner)?;
+        ensure!(hex::encode(digest(&mut code)?) == *known, "{entry} does not have its digest");
         Ok(code)
     }
 }
@@ -61,9 +63,9 @@ impl Precompiled {
 impl CompiledCode for Precompiled {
     /// Returns the code for any machine, whose compatibility is another one than that of code for this machine. Logs why
     /// there is none, unless the folder has nothing about the file.
-    fn get(&self, plugin: &str, sha256: &str, _compatibility: u64) -> Option<Vec<u8>> {
+    fn get(&self, plugin: &str, sha256: &str, _compatibility: u64) -> Option<File> {
         let is_known = self.digests.keys().any(|entry| entry.starts_with(sha256));
-        let code = is_known.then(|| self.read(&entry_name(sha256, self.compatibility)))?;
+        let code = is_known.then(|| self.open_entry(&entry_name(sha256, self.compatibility)))?;
         code.inspect_err(|error| {
             let folder = self.folder.display();
             tracing::info!(plugin, "compiled here instead of taken from {folder}: {error:#}");
@@ -99,16 +101,17 @@ pub fn precompile(
     for file in files {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let entry = entry_name(&hex::encode(Sha256::digest(&bytes)), compatibility);
-        let code = match former.as_ref().and_then(|former| former.read(&entry).ok()) {
-            Some(code) => code,
+        let kept = former.as_ref().filter(|former| former.open_entry(&entry).is_ok());
+        let digest = match kept.and_then(|former| former.digests.get(&entry)) {
+            Some(digest) => digest.clone(),
             None => {
                 begin(file);
                 let code = compiler.compile(&bytes).with_context(|| format!("cannot compile {}", file.display()))?;
                 write(folder, &entry, &code)?;
-                code
+                hex::encode(Sha256::digest(&code))
             }
         };
-        digests.insert(entry, hex::encode(Sha256::digest(&code)));
+        digests.insert(entry, digest);
     }
     let list: String = digests.iter().map(|(entry, digest)| format!("{digest}  {entry}\n")).collect();
     write(folder, DIGESTS, list.as_bytes())?;
@@ -128,13 +131,11 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     Ok(std::fs::set_permissions(&path, Permissions::from_mode(0o644))?)
 }
 
-/// Reads a file that only the owner of the program can write to.
-fn read_owned(path: &Path, owner: u32) -> Result<Vec<u8>> {
-    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+/// Opens a file that only the owner of the program can write to.
+fn open_owned(path: &Path, owner: u32) -> Result<File> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     check_owner(path, &file.metadata()?, owner)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(file)
 }
 
 fn check_owner(path: &Path, metadata: &Metadata, owner: u32) -> Result<()> {
@@ -179,13 +180,13 @@ mod tests {
         let own = hookmill_sandbox::portable_compatibility().unwrap();
         let folder = folder(own);
         let precompiled = Precompiled::open(folder.path()).unwrap();
-        let get = |sha256| precompiled.get("name", sha256, 0);
-        assert_eq!((get(PLUGIN).as_deref(), get("4567")), (Some(b"code".as_slice()), None));
+        let get = |sha256| precompiled.get("name", sha256, 0).map(|file| std::io::read_to_string(file).unwrap());
+        assert_eq!((get(PLUGIN).as_deref(), get("4567")), (Some("code"), None));
         write(folder.path(), &entry_name(PLUGIN, own), b"other").unwrap();
         assert_eq!(get(PLUGIN), None, "the entry was changed");
 
         let other = self::folder(own ^ 1);
-        assert_eq!(Precompiled::open(other.path()).unwrap().get("name", PLUGIN, 0), None, "another version");
+        assert!(Precompiled::open(other.path()).unwrap().get("name", PLUGIN, 0).is_none(), "another version");
     }
 
     #[test]
@@ -199,6 +200,6 @@ mod tests {
         }
         let folder = folder(own);
         set_permissions(folder.path().join(entry_name(PLUGIN, own)), Permissions::from_mode(0o666)).unwrap();
-        assert_eq!(Precompiled::open(folder.path()).unwrap().get("name", PLUGIN, 0), None);
+        assert!(Precompiled::open(folder.path()).unwrap().get("name", PLUGIN, 0).is_none());
     }
 }
