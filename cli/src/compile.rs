@@ -16,9 +16,9 @@ const THREADS_MAX: usize = 8;
 /// The arguments of `hookmill compile`.
 #[derive(Debug, Args)]
 pub(crate) struct Compile {
-    /// The number of threads [default: 2]
+    /// The number of threads
     #[arg(long)]
-    threads: Option<NonZeroUsize>,
+    threads: NonZeroUsize,
     /// Compile for other machines of this architecture too
     #[arg(long)]
     portable: bool,
@@ -28,29 +28,29 @@ impl Compile {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let machines = if self.portable { Machines::Others } else { Machines::This };
-        compile_stdin(self.threads.map(NonZeroUsize::get), machines)
+        compile_stdin(self.threads.get(), machines)
     }
 }
 
 /// Returns the compiler for hosts, which compile several files at once.
 pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
-    program(Vec::new())
+    program(None, Machines::This)
 }
 
 /// Returns the compiler for interactive commands, which uses all cores.
 pub(crate) fn on_all_cores(machines: Machines) -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut options = vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()];
-    if machines == Machines::Others {
-        options.push("--portable".into());
-    }
-    program(options)
+    program(NonZeroUsize::new(cores.min(THREADS_MAX)), machines)
 }
 
-fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {
+fn program(threads: Option<NonZeroUsize>, machines: Machines) -> Result<CompilerProgram> {
     let path = match Path::new(SELF).exists() {
         true => PathBuf::from(SELF),
         false => std::env::current_exe().context("cannot find the program of this process")?,
     };
-    Ok(CompilerProgram { path, arguments: [vec!["compile".into()], options].concat() })
+    let mut arguments = vec!["compile".into()];
+    if machines == Machines::Others {
+        arguments.push("--portable".into());
+    }
+    Ok(CompilerProgram { path, arguments, threads })
 }
