@@ -1,14 +1,13 @@
 //! `hookmill token`.
 
+use super::data_folder::DataFolder;
 use super::text::{clean, table, utc};
-use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand};
-use hookmill_host::config::Config;
+use anyhow::{Result, ensure};
+use clap::Subcommand;
 use hookmill_incident::timestamp::unix_ms;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::json;
-use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
@@ -24,7 +23,7 @@ pub(super) enum Token {
         #[arg(long)]
         expires: Option<Timestamp>,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// List the tokens
     List {
@@ -32,40 +31,19 @@ pub(super) enum Token {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// Remove a token
     Revoke {
         /// The token's name
         name: String,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Folder {
-    /// The configuration file, which names the data folder
-    #[arg(long, default_value = "hookmill.yaml")]
-    config: PathBuf,
-    /// The data folder, instead of the one in the configuration file
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-}
-
-impl Folder {
-    fn open(self) -> Result<Tokens> {
-        let data_dir = match self.data_dir {
-            Some(folder) => folder,
-            None => {
-                Config::load(&self.config)
-                    .context("cannot find the data folder; give --config or --data-dir")?
-                    .settings
-                    .data_dir
-            }
-        };
-        Tokens::open(&data_dir)
-    }
+fn open(folder: &DataFolder) -> Result<Tokens> {
+    Tokens::open(&folder.path()?)
 }
 
 impl Token {
@@ -73,11 +51,11 @@ impl Token {
         match self {
             Self::Create { scope, name, expires, folder } => {
                 ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
-                println!("{}", folder.open()?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
+                println!("{}", open(&folder)?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
-            Self::List { json, folder } => print(&folder.open()?.list()?, json),
+            Self::List { json, folder } => print(&open(&folder)?.list()?, json),
             Self::Revoke { name, folder } => {
-                ensure!(folder.open()?.revoke(&name)?, "there is no token `{name}`");
+                ensure!(open(&folder)?.revoke(&name)?, "there is no token `{name}`");
             }
         }
         Ok(())

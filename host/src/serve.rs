@@ -1,6 +1,7 @@
 //! Assembles a host from its configuration, runs the host, and stops it without leaving work half done.
 
 use crate::aws::Aws;
+use crate::backup::BackupTask;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
@@ -111,8 +112,12 @@ pub async fn start(
         metrics: metrics.clone(),
         aws: Aws::new()?,
     });
+    let backup = settings.backup.clone().map(|schedule| {
+        BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
+    });
     let host = Arc::new(Host {
         registry,
+        backup: backup.transpose().context("`backup`")?,
         releases: plugins.releases.clone(),
         deliverer,
         triager: Arc::new(Triager::new(store.clone(), sources, loaded.clone(), metrics.clone())),
@@ -266,6 +271,9 @@ fn spawn_tasks(
     tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::put_marks(host.clone(), stopped.clone()));
+    if let Some(backup) = &host.backup {
+        tasks.spawn(backup.clone().run(stopped.clone()));
+    }
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));

@@ -47,6 +47,9 @@ pub(crate) const PLUGIN_REFUSED: Members = &[("object", FieldType::Object(REFUSE
 /// A source that sent nothing for longer than expected.
 pub(crate) const SOURCE_SILENT: Members = &[("object", FieldType::Object(SILENT))];
 
+/// Backups that fail, or that are not completed in time.
+pub(crate) const BACKUP_FAILED: Members = &[("object", FieldType::Object(BACKUP))];
+
 const INCIDENT: Members = &[
     ("id", FieldType::Text),
     ("number", FieldType::Text),
@@ -140,6 +143,8 @@ const REFUSED: Members = &[("name", FieldType::Text), ("sha256", FieldType::Text
 // `silent_after` is shown as the source's declaration writes it.
 const SILENT: Members =
     &[("name", FieldType::Text), ("last_event_at", FieldType::Time), ("silent_after", FieldType::Any)];
+
+const BACKUP: Members = &[("to", FieldType::Text), ("error", FieldType::Text), ("last_success_at", FieldType::Time)];
 
 #[cfg(test)]
 mod tests;
