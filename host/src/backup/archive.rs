@@ -5,7 +5,7 @@
 
 use super::manifest::{BYTES_MAX, Manifest, Part};
 use super::pace::Pace;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_store::private_files::private_file;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -105,8 +105,9 @@ impl Archive {
         let text = entry(&mut file, bytes)?;
         let digest = digest_line(&text);
         let mut head_of_digest = [0; BLOCK];
-        file.read_exact(&mut head_of_digest)?;
-        ensure!(entry(&mut file, digest.len() as u64)? == digest, "its digest is not the one in {MANIFEST_DIGEST}");
+        let found = file.read_exact(&mut head_of_digest).map_err(|error| anyhow!(read_problem(&error)));
+        let found = found.and_then(|()| entry(&mut file, digest.len() as u64)).context(MANIFEST_DIGEST)?;
+        ensure!(found == digest, "its digest is not the one in {MANIFEST_DIGEST}");
         let manifest = Manifest::read(&text)?;
         let time = manifest.created_at.as_second();
         ensure!(head == header(MANIFEST, bytes, time), "its header was changed");
@@ -220,7 +221,7 @@ fn read_problem(error: &std::io::Error) -> String {
 /// Reads an entry whole, after its header.
 fn entry(file: &mut impl Read, bytes: u64) -> Result<Vec<u8>> {
     let mut content = vec![0; usize::try_from(padded(bytes))?];
-    file.read_exact(&mut content).map_err(|error| anyhow::anyhow!(read_problem(&error)))?;
+    file.read_exact(&mut content).map_err(|error| anyhow!(read_problem(&error)))?;
     let after = content.split_off(usize::try_from(bytes)?);
     ensure!(after == padding(bytes), "bytes after its content were changed");
     Ok(content)

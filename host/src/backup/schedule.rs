@@ -118,9 +118,10 @@ impl BackupTask {
 
     /// Makes backups until the host stops.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
-        let started_at = self.now();
         let mut is_reported = false;
-        let mut due_at = self.state().last_success.map_or(started_at, |last| later(last.at, self.schedule.every));
+        // Without a backup for two intervals from then on, something is wrong.
+        let mut well_at = self.now();
+        let mut due_at = self.state().last_success.map_or(well_at, |last| later(last.at, self.schedule.every));
         let mut running: Option<Running> = None;
         while tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await.is_err() {
             if running.as_ref().is_some_and(|running| running.backup.is_finished())
@@ -131,13 +132,15 @@ impl BackupTask {
                 let last = self.lock().last_failure.as_ref().map(|failure| failure.at);
                 due_at = match last {
                     Some(failed_at) => later(failed_at, self.schedule.every.min(RETRY_AFTER)),
-                    None => later(due_at, self.schedule.every).max(self.now()),
+                    None => {
+                        well_at = self.now();
+                        later(due_at, self.schedule.every).max(well_at)
+                    }
                 };
             }
-            let last = self.lock().last_success.as_ref().map_or(started_at, |last| last.at.max(started_at));
-            if !is_reported && self.now() > later(last, self.schedule.every.saturating_mul(INTERVALS_MAX)) {
+            if !is_reported && self.now() > later(well_at, self.schedule.every.saturating_mul(INTERVALS_MAX)) {
                 is_reported = true;
-                self.notify(&format!("no backup was completed since {last}")).await;
+                self.notify(&format!("no backup was completed since {well_at}")).await;
             }
             self.lock().next_at = Some(due_at);
             if running.is_none() && self.now() >= due_at {

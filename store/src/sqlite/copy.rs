@@ -38,32 +38,40 @@ pub(crate) fn copy(
     if !in_use {
         check_files(&path, false)?;
     }
+    copy_snapshot(data_dir, &path, to, on_step)
+        .with_context(|| format!("cannot copy the database {} to {}", path.display(), to.display()))
+}
+
+fn copy_snapshot(
+    data_dir: &Path,
+    path: &Path,
+    to: &Path,
+    on_step: &mut dyn FnMut(CopyProgress) -> Result<()>,
+) -> Result<()> {
     // Read before the snapshot begins, so that the snapshot must go as far.
     let mark = Mark::read(data_dir)?;
-    let source = database::open_to_read(&path)?;
+    let source = database::open_to_read(path)?;
     let snapshot = source.unchecked_transaction()?;
     let (version, known) = (database::version(&snapshot)?, known_version());
     ensure!(
         version == known,
-        "the schema of {} has version {version}, but this hookmill has version {known}; make the backup with the hookmill \
-         that wrote the database{}",
-        path.display(),
+        "its schema has version {version}, but this hookmill has version {known}; make the backup with the hookmill that \
+         wrote the database{}",
         if version < known { ", or start this hookmill once, which migrates it" } else { "" }
     );
     if let Some(mark) = mark {
         mark.check(&database::mark(&snapshot)?, data_dir)?;
     }
-    let mut target = Connection::open(to).with_context(|| format!("cannot create {}", to.display()))?;
+    let mut target = Connection::open(to)?;
     // The file is of no use unless it is complete.
     target.pragma_update(None, "journal_mode", "off")?;
     target.pragma_update(None, "synchronous", "off")?;
-    copy_pages(&snapshot, &mut target, &wal_path(&path), on_step)
-        .with_context(|| format!("cannot copy the database to {}", to.display()))?;
+    copy_pages(&snapshot, &mut target, &wal_path(path), on_step)?;
     drop(snapshot);
     // Without a log, the copy is one file, which can be read from a medium that takes no writes.
     target.pragma_update(None, "journal_mode", "delete")?;
     target.close().map_err(|(_, error)| error)?;
-    File::open(to)?.sync_all().with_context(|| format!("cannot write {}", to.display()))
+    Ok(File::open(to)?.sync_all()?)
 }
 
 fn copy_pages(
