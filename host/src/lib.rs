@@ -9,13 +9,12 @@
 //! `tests/structure` checks.
 
 pub mod api;
-mod aws;
+pub mod aws;
 pub mod backup;
 mod bodies;
 pub mod config;
 mod deliver;
 mod disk;
-mod dry_run;
 mod extract;
 mod failed_tokens;
 mod field_changes;

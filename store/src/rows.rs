@@ -26,7 +26,7 @@ pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
 pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 pub use operator_action::OperatorAction;
 pub use page::{Listed, Page, Unreadable};
-pub use report::{Difference, Differences, FieldChange, Report};
+pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use source::{SecretRow, SourceRow};
 pub use tally::{LastError, Tally};
 pub use token::{Scope, TokenRow};

@@ -10,7 +10,7 @@ use hookmill_store::private_files::private_file;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_DIGEST: &str = "manifest.json.sha256";
@@ -25,7 +25,7 @@ const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) enum Content {
     Bytes(Vec<u8>),
-    File(File),
+    File(PathBuf),
 }
 
 /// Writes a new archive, and returns only when it is on disk. Returns its size.
@@ -46,7 +46,9 @@ pub(super) fn write(path: &Path, manifest: &Manifest, contents: Vec<Content>, pa
         out.write_all(&header(&part.name, part.bytes, time))?;
         let mut content: Box<dyn Read> = match content {
             Content::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
-            Content::File(file) => Box::new(file),
+            Content::File(path) => {
+                Box::new(File::open(&path).with_context(|| format!("cannot open {}", path.display()))?)
+            }
         };
         let mut copied = Copied::default();
         copied.copy(&mut content, part.bytes, |chunk| {

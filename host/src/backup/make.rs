@@ -12,7 +12,6 @@ use hookmill_store::{DatabaseCopy, SourceRow, copy_database, inspect_copy};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,9 +56,13 @@ pub fn make(options: &MakeOptions, file: &Path, pace: &mut Pace) -> Result<Made>
     let copy = inspect_copy(&work.database(), false)?;
     let key = Vault::key(&options.data_dir)?;
     let mut parts = Parts { manifest: Manifest::new(created_at, copy.schema, KeyState::NotMade), contents: Vec::new() };
-    parts.add_database(&work.database(), &copy, pace)?;
-    parts.add_key(options, key, &copy.sources)?;
+    let (bytes, sha256) = archive::digest(&mut File::open(work.database())?, pace)?;
+    parts.manifest.rows = copy.rows.clone();
+    parts.add_bytes(MARK, copy.mark.clone());
+    parts.add_key(options, key, &copy.sources, &sha256)?;
+    // Before the database, which takes long: a running host may remove the files of old versions.
     parts.add_plugins(&options.data_dir, &copy)?;
+    parts.add(DATABASE, bytes, sha256, Content::File(work.database()));
     let Parts { manifest, contents } = parts;
     let write = || -> Result<u64> {
         let bytes = archive::write(&work.archive(), &manifest, contents, pace)?;
@@ -99,17 +102,13 @@ impl Parts {
         self.add(name, bytes.len() as u64, hex::encode(Sha256::digest(&bytes)), Content::Bytes(bytes));
     }
 
-    fn add_database(&mut self, path: &Path, copy: &DatabaseCopy, pace: &mut Pace) -> Result<()> {
-        let mut file = File::open(path)?;
-        let (bytes, sha256) = archive::digest(&mut file, pace)?;
-        file.rewind()?;
-        self.add(DATABASE, bytes, sha256, Content::File(file));
-        self.add_bytes(MARK, copy.mark.clone());
-        self.manifest.rows = copy.rows.clone();
-        Ok(())
-    }
-
-    fn add_key(&mut self, options: &MakeOptions, key: Option<(String, String)>, sources: &[SourceRow]) -> Result<()> {
+    fn add_key(
+        &mut self,
+        options: &MakeOptions,
+        key: Option<(String, String)>,
+        sources: &[SourceRow],
+        database_sha256: &str,
+    ) -> Result<()> {
         let secrets: usize = sources.iter().map(|source| source.secrets.len()).sum();
         let Some(lock) = &options.lock else {
             self.manifest.keys = KeyState::LeftOut;
@@ -133,7 +132,7 @@ impl Parts {
             Lock::Passphrase(_) => KeyState::Passphrase,
             Lock::Key(_) => KeyState::KeyFile,
         };
-        let sealed = lock.seal(&key, &self.manifest.parts[0].sha256)?;
+        let sealed = lock.seal(&key, database_sha256)?;
         self.add_bytes(KEYS, sealed);
         Ok(())
     }
@@ -146,19 +145,14 @@ impl Parts {
             let (name, version, sha256) = (version.name, version.version, version.sha256);
             let mut plugin = KeptPlugin { name, version, sha256, live, kept: false };
             let path = data_dir.join(plugin.part_name());
-            let file = File::open(&path).and_then(|mut file| {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                file.rewind()?;
-                Ok((file, bytes.len() as u64, hex::encode(Sha256::digest(&bytes))))
-            });
-            match file {
-                Ok((file, bytes, sha256)) if sha256 == plugin.sha256 => {
+            let file = std::fs::read(&path);
+            match file.map(|bytes| (bytes.len() as u64, hex::encode(Sha256::digest(&bytes)))) {
+                Ok((bytes, sha256)) if sha256 == plugin.sha256 => {
                     plugin.kept = true;
-                    self.add(&plugin.part_name(), bytes, sha256, Content::File(file));
                     if let Ok(signature) = std::fs::read(signature_path(&path)) {
                         self.add_bytes(&format!("{}.sig", plugin.part_name()), signature);
                     }
+                    self.add(&plugin.part_name(), bytes, sha256, Content::File(path));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !live => {}
                 Ok(_) => self.warn(&path, "was changed"),

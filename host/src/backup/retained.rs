@@ -34,9 +34,11 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Retained>> {
     Ok(found)
 }
 
-/// Removes all complete backups but the newest. Returns an error if the folder cannot be read.
-pub(super) fn keep_newest(folder: &Path, keep: usize) -> Result<()> {
-    for old in list(folder)?.iter().skip(keep.max(1)) {
+/// Removes all complete backups but the one that was just made and the newest others, `keep` together. The clock may have
+/// been ahead when an older one was made. Returns an error if the folder cannot be read.
+pub(super) fn keep_newest(folder: &Path, keep: usize, made: &Path) -> Result<()> {
+    let others = list(folder)?.into_iter().filter(|backup| backup.path != made);
+    for old in others.skip(keep.saturating_sub(1)) {
         if let Err(error) = std::fs::remove_file(&old.path) {
             warn!("cannot remove the old backup {}: {error}", old.path.display());
         }

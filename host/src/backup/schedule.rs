@@ -142,6 +142,8 @@ impl BackupTask {
                 is_reported = true;
                 self.notify(&format!("no backup was completed since {well_at}")).await;
             }
+            // The clock may have been ahead when the newest backup was made.
+            due_at = due_at.min(later(self.now(), self.schedule.every));
             self.lock().next_at = Some(due_at);
             if running.is_none() && self.now() >= due_at {
                 running = Some(self.clone().begin());
@@ -166,7 +168,7 @@ impl BackupTask {
         let file = to.join(retained::file_name(self.now()));
         let options = MakeOptions { data_dir: self.data_dir.clone(), lock: lock.read()? };
         let made = make(&options, &file, &mut Pace::new(Some(*bytes_per_second), stop, |_| {}))?;
-        retained::keep_newest(to, *keep)?;
+        retained::keep_newest(to, *keep, &file)?;
         Ok((file, made))
     }
 

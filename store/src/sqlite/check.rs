@@ -19,7 +19,7 @@ const CHECKED_FOR: Duration = Duration::from_secs(3);
 const STEPS: i32 = 10_000;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// What to do about a database that is refused.
+/// The advice to an operator whose database is refused.
 const ADVICE: &str = "move the data folder away and run `hookmill restore BACKUP`; without a backup, docs/BACKUP.md shows how \
                       to recover what is readable";
 

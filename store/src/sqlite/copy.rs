@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// The pages that are copied at once: one MiB.
 const PAGES_PER_STEP: i32 = 256;
+/// The steps after which the new file is synchronised. More at once would delay the commits of a host.
+const STEPS_PER_SYNC: u32 = 32;
 /// The growth of the log at which a copy is given up.
 const LOG_GROWTH_MAX: u64 = 1024 * 1024 * 1024;
 
@@ -66,12 +68,21 @@ fn copy_snapshot(
     // The file is of no use unless it is complete.
     target.pragma_update(None, "journal_mode", "off")?;
     target.pragma_update(None, "synchronous", "off")?;
-    copy_pages(&snapshot, &mut target, &wal_path(path), on_step)?;
+    let file = File::open(to)?;
+    let mut unsynced = 0;
+    copy_pages(&snapshot, &mut target, &wal_path(path), &mut |progress| {
+        unsynced += 1;
+        if unsynced == STEPS_PER_SYNC {
+            unsynced = 0;
+            file.sync_data()?;
+        }
+        on_step(progress)
+    })?;
     drop(snapshot);
     // Without a log, the copy is one file, which can be read from a medium that takes no writes.
     target.pragma_update(None, "journal_mode", "delete")?;
     target.close().map_err(|(_, error)| error)?;
-    Ok(File::open(to)?.sync_all()?)
+    Ok(file.sync_all()?)
 }
 
 fn copy_pages(

@@ -4,13 +4,13 @@ use super::{
     audit, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources, triage,
     versions,
 };
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::ledger::{
     DeadDelivery, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
     RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Report,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
     SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::{Context, Result};
@@ -25,14 +25,14 @@ pub(crate) type Transaction<'a> = Ledger<'a, SqliteTx<'a>>;
 /// A transaction of the writing connection.
 pub(crate) struct SqliteTx<'a> {
     connection: &'a Connection,
-    clock: &'a Clock,
+    clock: &'a WriteClock,
     /// The number that was given last in this transaction; written once, at its end.
     last_number: Option<Number>,
     last_number_before_dry_run: Option<Number>,
 }
 
 impl<'a> SqliteTx<'a> {
-    pub fn new(connection: &'a Connection, clock: &'a Clock) -> Self {
+    pub fn new(connection: &'a Connection, clock: &'a WriteClock) -> Self {
         Self { connection, clock, last_number: None, last_number_before_dry_run: None }
     }
 
@@ -269,7 +269,7 @@ impl PlainWrites for SqliteTx<'_> {
         operator_actions::add(self.connection, action, oldest)
     }
 
-    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()> {
+    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {
         versions::put(self.connection, plugin, state, report, self.clock.now_ms())
     }
 
