@@ -18,7 +18,7 @@ const LOG_N: u8 = 17;
 const R: u32 = 8;
 const P: u32 = 1;
 
-/// What seals the key of the vault in a backup.
+/// The secret that seals the key of the vault in a backup.
 #[derive(Clone)]
 pub enum Lock {
     /// A passphrase.

@@ -18,19 +18,19 @@ use std::time::{Duration, Instant};
 /// The growth of the database's log from which the copy hurries, whatever its rate.
 const LOG_GROWTH_WITH_RATE: u64 = 256 * 1024 * 1024;
 
-/// The data of a backup.
+/// The sources of a backup.
 #[derive(Clone, Debug)]
 pub struct MakeOptions {
     /// The data folder.
     pub data_dir: PathBuf,
-    /// What seals the key of the vault; none leaves the key out.
+    /// The secret that seals the key of the vault; without one, the key is left out.
     pub lock: Option<Lock>,
 }
 
 /// A backup that was made.
 #[derive(Debug)]
 pub struct Made {
-    /// What the backup contains.
+    /// The content of the backup.
     pub manifest: Manifest,
     /// The size of the file.
     pub bytes: u64,

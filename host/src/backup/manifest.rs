@@ -1,4 +1,4 @@
-//! The manifest: the first entry of a backup, which says what the others must be.
+//! The manifest: the first entry of a backup, which describes all others.
 
 use anyhow::{Context, Result, bail, ensure};
 use hookmill_incident::words;
@@ -19,7 +19,7 @@ pub(super) const KEYS: &str = "keys.json";
 pub(super) const VERSIONS: &str = "versions";
 
 words!(
-    /// Where the key is that encrypts the secrets of registered sources.
+    /// The place of the key that encrypts the secrets of registered sources.
     KeyState {
         /// In the backup, sealed with a passphrase.
         Passphrase = "sealed_with_passphrase",
@@ -32,7 +32,7 @@ words!(
     }
 );
 
-/// What a backup contains.
+/// The content of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of the format.
@@ -41,9 +41,9 @@ pub struct Manifest {
     pub hookmill: String,
     /// The version of the database's schema.
     pub schema: usize,
-    /// When the backup was begun: it holds everything that was acknowledged before.
+    /// The time at which the backup was begun: the backup holds everything that was acknowledged before.
     pub created_at: Timestamp,
-    /// Where the key is.
+    /// The place of the key.
     pub keys: KeyState,
     /// The parts, in their order in the file.
     pub parts: Vec<Part>,
@@ -51,7 +51,7 @@ pub struct Manifest {
     pub rows: BTreeMap<String, u64>,
     /// The versions of plugins that were live.
     pub plugins: Vec<KeptPlugin>,
-    /// Remarks on what the backup lacks.
+    /// Remarks on missing parts.
     pub warnings: Vec<String>,
 }
 

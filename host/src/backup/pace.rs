@@ -11,7 +11,7 @@ pub const BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 /// The progress of one stage.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// What is done, such as `copying the database`.
+    /// The work, such as `copying the database`.
     pub stage: &'static str,
     /// The bytes that are done.
     pub done_bytes: u64,

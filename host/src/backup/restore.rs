@@ -20,7 +20,7 @@ pub const SKIPPED_NUMBERS: u32 = 1000;
 /// The folder, in the data folder, into which a backup is unpacked.
 const UNPACKED: &str = ".restore";
 
-/// What to restore, and where.
+/// The options of a restore.
 #[derive(Debug)]
 pub struct RestoreOptions {
     /// The backup.
@@ -29,7 +29,7 @@ pub struct RestoreOptions {
     pub data_dir: PathBuf,
     /// The plugins folder, if live plugins that are missing there are to be copied into it.
     pub plugins_dir: Option<PathBuf>,
-    /// What opens the key of the vault.
+    /// The secret that opens the key of the vault.
     pub lock: Option<Lock>,
     /// Permission to restore without the key that is in the backup.
     pub without_keys: bool,
@@ -37,10 +37,10 @@ pub struct RestoreOptions {
     pub skipped_numbers: u32,
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// What the backup contained.
+    /// The content of the backup.
     pub manifest: Manifest,
     /// The number of pending deliveries that became dead letters.
     pub dead_deliveries: usize,
@@ -48,7 +48,7 @@ pub struct Restored {
     pub ended_triages: usize,
     /// The plugins that were copied into the plugins folder.
     pub plugins: Vec<String>,
-    /// Remarks on what is to be done yet.
+    /// Remarks on missing parts and remaining work.
     pub warnings: Vec<String>,
 }
 
@@ -174,7 +174,7 @@ fn copy_live_plugins(
 struct Unpacked(PathBuf);
 
 impl Unpacked {
-    /// Makes the folder, and removes what a restore that was killed left behind.
+    /// Makes the folder, and removes the files of a restore that was killed.
     fn make(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(UNPACKED);
         if path.symlink_metadata().is_ok() {
@@ -210,7 +210,7 @@ impl Unpacked {
 
 impl Drop for Unpacked {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next restore.
+        // The next restore removes files that cannot be removed now.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

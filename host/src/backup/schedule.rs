@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 /// A backup that is older than this many intervals is a failure, even if no attempt failed.
 const INTERVALS_MAX: u32 = 2;
 
-/// When backups are made, and where.
+/// The interval and the folder of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// The interval.
@@ -34,16 +34,16 @@ pub struct Schedule {
     pub keep: usize,
     /// The folder of the backups.
     pub to: PathBuf,
-    /// What seals the key of the vault.
+    /// The secret that seals the key of the vault.
     pub lock: LockFile,
     /// The bytes that are read or written in a second.
     pub bytes_per_second: u64,
 }
 
-/// What is known about the backups of a schedule.
+/// The state of the backups of a schedule.
 #[derive(Clone, Debug, Default)]
 pub struct BackupState {
-    /// When the next one is due.
+    /// The time at which the next one is due.
     pub next_at: Option<Timestamp>,
     /// The newest complete one.
     pub last_success: Option<LastBackup>,
@@ -56,7 +56,7 @@ pub struct BackupState {
 pub struct LastBackup {
     /// The file.
     pub file: String,
-    /// When the backup was begun: it holds everything that was acknowledged before.
+    /// The time at which the backup was begun: the backup holds everything that was acknowledged before.
     pub at: Timestamp,
     /// The size of the file.
     pub bytes: u64,
@@ -67,7 +67,7 @@ pub struct LastBackup {
 /// A backup that failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastFailure {
-    /// When it failed.
+    /// The time of the failure.
     pub at: Timestamp,
     /// The reason.
     pub error: String,
@@ -149,7 +149,7 @@ impl BackupTask {
                 running = Some(self.clone().begin());
             }
         }
-        // The work ends at its next step, and what it leaves behind is removed by the next backup.
+        // The work ends at its next step. The next backup removes the files that are left behind.
         if let Some(Running { stop, .. }) = running {
             stop.store(true, Ordering::Relaxed);
         }

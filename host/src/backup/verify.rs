@@ -26,7 +26,7 @@ pub enum Outcome {
 /// One check of a backup.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was checked: a part, or `database`, `plugins`, `keys`, `end`.
+    /// The checked part, or `database`, `plugins`, `keys`, `end`.
     pub name: String,
     /// The result.
     #[serde(flatten)]
@@ -36,13 +36,13 @@ pub struct Finding {
 /// The result of all checks.
 #[derive(Debug)]
 pub struct Verified {
-    /// What the backup contains.
+    /// The content of the backup.
     pub manifest: Manifest,
     /// The results.
     pub findings: Vec<Finding>,
     /// The key of the vault, if it could be opened.
     pub(super) key: Option<String>,
-    /// What the database contains, if it is whole.
+    /// The content of the database, if the database is whole.
     pub(super) copy: Option<DatabaseCopy>,
 }
 

@@ -10,10 +10,11 @@ const NAME: &str = ".hookmill-backup";
 const LOCK: &str = "lock";
 const DATABASE: &str = "hookmill.db";
 const ARCHIVE: &str = "backup.tar";
-/// Everything that a backup leaves behind when it is killed.
+/// The files that a backup leaves behind when it is killed.
 const FILES: [&str; 4] = [DATABASE, "hookmill.db-journal", ARCHIVE, LOCK];
 
-/// The folder beside the new backup, with what an earlier one left behind removed. Dropping it removes the folder.
+/// The folder beside the new backup, without the files of an earlier one that was killed. Dropping this value removes the
+/// folder.
 #[derive(Debug)]
 pub(super) struct WorkFolder {
     path: PathBuf,
@@ -57,7 +58,7 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next backup.
+        // The next backup removes files that cannot be removed now.
         for name in FILES {
             let _ = std::fs::remove_file(self.path.join(name));
         }

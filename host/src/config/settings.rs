@@ -49,7 +49,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The time for which finished deliveries are kept.
     pub delivered_retention: Duration,
-    /// When backups are made.
+    /// The schedule of backups.
     pub backup: Option<Schedule>,
 }
 

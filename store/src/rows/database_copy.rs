@@ -14,7 +14,7 @@ pub struct CopyProgress {
     pub log_growth_bytes: u64,
 }
 
-/// What a copy of the database contains.
+/// The content of a copy of the database.
 #[derive(Debug)]
 pub struct DatabaseCopy {
     /// The version of the schema.
@@ -40,7 +40,7 @@ pub struct NewEpoch {
     pub skipped_numbers: u32,
 }
 
-/// What changed at the start of a restored database.
+/// The changes at the start of a restored database.
 #[derive(Clone, Copy, Debug)]
 pub struct EpochChanges {
     /// The number of pending deliveries that became dead letters.

@@ -70,7 +70,7 @@ fn copy_snapshot(
     target.pragma_update(None, "synchronous", "off")?;
     let file = File::open(to)?;
     let mut unsynced = 0;
-    copy_pages(&snapshot, &mut target, &wal_path(path), &mut |progress| {
+    copy_pages(&snapshot, &mut target, &wal_path(path), LOG_GROWTH_MAX, &mut |progress| {
         unsynced += 1;
         if unsynced == STEPS_PER_SYNC {
             unsynced = 0;
@@ -89,6 +89,7 @@ fn copy_pages(
     snapshot: &Connection,
     target: &mut Connection,
     log: &Path,
+    log_growth_max: u64,
     on_step: &mut dyn FnMut(CopyProgress) -> Result<()>,
 ) -> Result<()> {
     let page_bytes: u64 = snapshot.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -108,7 +109,7 @@ fn copy_pages(
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => ensure!(
-                log_growth_bytes < LOG_GROWTH_MAX,
+                log_growth_bytes < log_growth_max,
                 "the host wrote {} MiB meanwhile, and its log cannot be emptied before the copy ends; allow a higher rate, or \
                  make the backup when less is written",
                 log_growth_bytes / (1024 * 1024)
@@ -139,4 +140,49 @@ pub(crate) fn inspect(path: &Path, is_thorough: bool) -> Result<DatabaseCopy> {
         versions: versions::that_were_live(&connection)?,
         sources: sources::list(&connection)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAGES_PER_STEP, copy_pages};
+    use crate::sqlite::wal_file::wal_path;
+    use rusqlite::Connection;
+
+    #[test]
+    fn a_copy_is_one_snapshot_that_holds_up_no_write_and_lets_the_log_grow_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.pragma_update(None, "journal_mode", "wal").unwrap();
+        writer.execute_batch("CREATE TABLE t (x BLOB)").unwrap();
+        let add = || writer.execute("INSERT INTO t VALUES (randomblob(500000))", []).unwrap();
+        (0..12).for_each(|_| assert_eq!(add(), 1));
+        let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0));
+
+        for (name, log_growth_max, ends) in [("whole.db", u64::MAX, true), ("given-up.db", 2_000_000, false)] {
+            let source = Connection::open(&path).unwrap();
+            let snapshot = source.unchecked_transaction().unwrap();
+            let before: i64 = count(&snapshot).unwrap();
+            let mut target = Connection::open(folder.path().join(name)).unwrap();
+            let mut steps = 0;
+            let copied = copy_pages(&snapshot, &mut target, &wal_path(&path), log_growth_max, &mut |progress| {
+                steps += 1;
+                assert!(
+                    progress.copied_bytes >= steps * PAGES_PER_STEP as u64 * 4096
+                        || progress.copied_bytes == progress.total_bytes
+                );
+                // The writer is another connection, as that of another process.
+                assert_eq!((add(), add()), (1, 1));
+                Ok(())
+            });
+            assert!(steps > 1);
+            drop(snapshot);
+            match ends {
+                true => assert_eq!(count(&target).unwrap(), before),
+                false => assert!(copied.unwrap_err().to_string().contains("allow a higher rate")),
+            }
+            let after: i64 = count(&writer).unwrap();
+            assert_eq!(after, before + 2 * steps as i64);
+        }
+    }
 }

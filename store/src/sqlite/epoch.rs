@@ -1,4 +1,4 @@
-//! The start of a restored database: what the host did after the backup is unknown and must not be done again.
+//! The start of a restored database. The work of the host after the backup is unknown, and must not be repeated.
 
 use super::database;
 use crate::rows::{EpochChanges, NewEpoch};

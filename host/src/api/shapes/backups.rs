@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct ShownBackups {
     /// The schedule; null if none is configured.
     pub schedule: Option<ShownSchedule>,
-    /// When the next backup is due.
+    /// The time at which the next backup is due.
     pub next_at: Option<Timestamp>,
     /// The newest complete backup.
     pub last_success: Option<LastBackup>,
@@ -17,7 +17,7 @@ pub struct ShownBackups {
     pub last_failure: Option<LastFailure>,
 }
 
-/// When backups are made, and where.
+/// The interval and the folder of backups.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownSchedule {
     /// The interval in seconds.
