@@ -19,6 +19,7 @@ mod api;
 mod backup;
 mod backup_files;
 mod backup_schedule;
+mod clocks;
 mod commands;
 mod config;
 mod coverage;

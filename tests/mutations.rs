@@ -259,8 +259,8 @@ fn payloads(name: &str) -> Vec<PathBuf> {
 type Outcome = Result<Result<Reading, (FailureCode, String)>, String>;
 
 async fn run(plugin: &Plugin, file: &Path, body: &[u8]) -> Outcome {
-    let mut event = Event::dry_run(uuid::Uuid::nil(), "mutants".into(), Vec::new(), body.to_owned().into());
-    event.received_at = 1_767_225_600_000;
+    let (id, body) = (uuid::Uuid::nil(), body.to_owned());
+    let mut event = Event::dry_run(id, 1_767_225_600_000, "mutants".into(), Vec::new(), body.into());
     let context = std::fs::read(file.with_extension("event.json"));
     let context: Value = context.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
     for (name, value) in context["context"].as_object().into_iter().flatten() {

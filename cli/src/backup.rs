@@ -11,6 +11,7 @@ use hookmill_host::backup::{
     BYTES_PER_SECOND, MakeOptions, Manifest, Outcome, RestoreOptions, Restored, SKIPPED_NUMBERS, make, read_manifest,
     restore, verify,
 };
+use hookmill_incident::Clock;
 use lock_options::LockOptions;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -82,7 +83,7 @@ impl Backup {
         };
         let rate = NonZeroU32::new(self.rate_mib).map(|mib| u64::from(mib.get()) * MIB);
         let mut pace = progress::pace(rate, self.json);
-        let made = make(&MakeOptions { data_dir, lock }, &self.file, &mut pace)?;
+        let made = make(&MakeOptions { data_dir, lock, clock: Clock::default() }, &self.file, &mut pace)?;
         drop(pace);
         if self.json {
             let took_ms = u64::try_from(made.took.as_millis())?;

@@ -4,7 +4,7 @@ use super::data_folder::DataFolder;
 use super::text::{clean, table, utc};
 use anyhow::{Result, ensure};
 use clap::Subcommand;
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::json;
@@ -50,7 +50,10 @@ impl Token {
     pub fn run(self) -> Result<()> {
         match self {
             Self::Create { scope, name, expires, folder } => {
-                ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
+                ensure!(
+                    expires.is_none_or(|time| time.as_millisecond() > Clock::default().now_ms()),
+                    "--expires is in the past"
+                );
                 println!("{}", open(&folder)?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
             Self::List { json, folder } => print(&open(&folder)?.list()?, json),

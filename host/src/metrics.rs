@@ -2,6 +2,7 @@
 //!
 //! Label values are names of registered sources, plugins and destinations; any other name becomes `unknown`.
 
+use hookmill_incident::EventStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,6 +25,7 @@ macro_rules! labels {
 labels! {
     SourceLabel { source }
     ErrorLabels { source, code }
+    EventLabels { source, status }
     PluginLabel { plugin }
     ReloadLabels { plugin, result }
     PluginInfoLabels { plugin, version, sha256 }
@@ -40,6 +42,7 @@ pub struct Metrics {
     registry: Registry,
     received: Family<SourceLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    events: Family<EventLabels, Counter>,
     unauthorized: Counter,
     mapping_duration: Histograms<PluginLabel>,
     reloads: Family<ReloadLabels, Counter>,
@@ -67,6 +70,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             received: Family::default(),
             errors: Family::default(),
+            events: Family::default(),
             unauthorized: Counter::default(),
             mapping_duration: Family::new_with_constructor(mapping),
             reloads: Family::default(),
@@ -93,6 +97,7 @@ impl Default for Metrics {
             "Payloads that were refused or could not be mapped",
             metrics.errors.clone(),
         );
+        registry.register("events", "Events by the status that they got", metrics.events.clone());
         registry.register(
             "unauthorized_requests",
             "Requests to the API without a valid token",
@@ -143,6 +148,11 @@ impl Metrics {
     /// Counts a payload that was refused or not mapped.
     pub fn error(&self, source: &str, code: &str) {
         self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    /// Counts an event that got a status: when it was stored, or when it was mapped again.
+    pub fn event(&self, source: &str, status: EventStatus) {
+        self.events.get_or_create(&EventLabels { source: source.to_owned(), status: status.to_string() }).inc();
     }
 
     /// Counts a request to the API without a valid token.

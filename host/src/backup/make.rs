@@ -8,6 +8,7 @@ use super::work_folder::WorkFolder;
 use crate::release::trust::signature_path;
 use crate::vault::{KEY_FILE, KEY_VARIABLE, Vault, secret_label};
 use anyhow::{Context, Result, ensure};
+use hookmill_incident::Clock;
 use hookmill_store::{DatabaseCopy, SourceRow, copy_database, inspect_copy};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -25,6 +26,8 @@ pub struct MakeOptions {
     pub data_dir: PathBuf,
     /// The secret that seals the key of the vault; without one, the key is left out.
     pub lock: Option<Lock>,
+    /// The clock that gives the time of the backup.
+    pub clock: Clock,
 }
 
 /// A backup that was made.
@@ -47,7 +50,7 @@ pub fn make(options: &MakeOptions, file: &Path, pace: &mut Pace) -> Result<Made>
     ensure!(file.file_name().is_some() && !file.is_dir(), "{} is not the name of a file", file.display());
     let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     let work = WorkFolder::make(parent)?;
-    let created_at = Timestamp::from_second(Timestamp::now().as_second())?;
+    let created_at = Timestamp::from_second(options.clock.now().as_second())?;
     pace.begin("copying the database", 0);
     copy_database(&options.data_dir, &work.database(), &mut |step| {
         pace.reach(step.copied_bytes, step.total_bytes, step.log_growth_bytes > LOG_GROWTH_WITH_RATE)

@@ -166,7 +166,8 @@ impl BackupTask {
     fn make(&self, stop: Arc<AtomicBool>) -> Result<(PathBuf, Made)> {
         let Schedule { to, keep, lock, bytes_per_second, .. } = &self.schedule;
         let file = to.join(retained::file_name(self.now()));
-        let options = MakeOptions { data_dir: self.data_dir.clone(), lock: lock.read()? };
+        let options =
+            MakeOptions { data_dir: self.data_dir.clone(), lock: lock.read()?, clock: self.store.clock().clone() };
         let made = make(&options, &file, &mut Pace::new(Some(*bytes_per_second), stop, |_| {}))?;
         retained::keep_newest(to, *keep, &file)?;
         Ok((file, made))
