@@ -5,10 +5,12 @@
 //! - [`plugin`] builds, checks and tests plugins with the compilers that [`toolchain`] finds;
 //! - [`demo`] runs a temporary host and sends samples to it.
 
+mod backup;
 mod client;
 mod command;
 mod compile;
 mod config;
+mod data_folder;
 mod deliveries;
 mod demo;
 mod destinations;

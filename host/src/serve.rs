@@ -1,6 +1,7 @@
 //! Assembles a host from its configuration, runs the host, and stops it without leaving work half done.
 
 use crate::aws::Aws;
+use crate::backup::BackupTask;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
@@ -112,8 +113,12 @@ pub async fn start(
     let mappers = Mappers::new(loaded.clone(), metrics.clone());
     let pipeline = Pipeline::new(Aws::new()?, mappers, sources.clone(), store.clone(), metrics.clone());
     let pipeline = Arc::new(pipeline);
+    let backup = settings.backup.clone().map(|schedule| {
+        BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
+    });
     let host = Arc::new(Host {
         registry,
+        backup: backup.transpose().context("`backup`")?,
         releases: plugins.releases.clone(),
         deliverer,
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
@@ -288,6 +293,9 @@ fn spawn_tasks(
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::rest_idle_plugins(host.loaded.clone(), stopped.clone()));
     tasks.spawn(maintenance::put_marks(store.clone(), stopped.clone()));
+    if let Some(backup) = &host.backup {
+        tasks.spawn(backup.clone().run(stopped.clone()));
+    }
     if let Some(interval) = service_manager::alive_interval() {
         tasks.spawn(maintenance::report_alive(store.clone(), interval, stopped.clone()));
     }
