@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod aws;
+pub mod backup;
 mod bodies;
 pub mod config;
 mod deliver;
@@ -43,6 +44,7 @@ mod remap;
 mod request_id;
 mod routes;
 pub mod serve;
+pub mod service_manager;
 pub mod source;
 mod sources;
 mod stream;

@@ -8,11 +8,13 @@ mod audit;
 mod check;
 mod columns;
 mod conditions;
+pub(crate) mod copy;
 mod database;
 mod deliveries;
 mod destinations;
 #[cfg(test)]
 mod dump;
+pub(crate) mod epoch;
 mod events;
 mod gate;
 mod health;
@@ -20,6 +22,7 @@ mod incidents;
 mod index_rows;
 mod key_lists;
 mod log;
+mod migration;
 mod operator_actions;
 mod pages;
 mod postings;
@@ -41,6 +44,7 @@ mod writer;
 
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
+pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
 pub(crate) use tx::Transaction;
 

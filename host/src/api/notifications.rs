@@ -54,6 +54,9 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         Trigger::SourceSilent => {
             json!({"name": "example", "last_event_at": host.store.clock().now(), "silent_after": "1h"})
         }
+        Trigger::BackupFailed => {
+            json!({"to": "/backups", "error": "this is a test", "last_success_at": host.store.clock().now()})
+        }
         _ => json!({"name": "example", "reason": "this is a test"}),
     };
     Ok(Message::Notice(json!({"object": object})))
