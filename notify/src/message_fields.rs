@@ -47,6 +47,9 @@ pub(crate) const PLUGIN_REFUSED: Members = &[("object", FieldType::Object(REFUSE
 /// A source that sent nothing for longer than expected.
 pub(crate) const SOURCE_SILENT: Members = &[("object", FieldType::Object(SILENT))];
 
+/// A disk that becomes too small for the store.
+pub(crate) const STORAGE_LOW: Members = &[("object", FieldType::Object(LOW))];
+
 const INCIDENT: Members = &[
     ("id", FieldType::Text),
     ("number", FieldType::Text),
@@ -76,6 +79,7 @@ const INCIDENT: Members = &[
     ("playbook", FieldType::Text),
     ("triage", FieldType::Object(TRIAGE)),
     ("plugin", FieldType::Object(PLUGIN)),
+    ("hold", FieldType::Boolean),
     ("truncated", FieldType::Number),
     ("created_at", FieldType::Time),
     ("updated_at", FieldType::Time),
@@ -140,6 +144,14 @@ const REFUSED: Members = &[("name", FieldType::Text), ("sha256", FieldType::Text
 // `silent_after` is shown as the source's declaration writes it.
 const SILENT: Members =
     &[("name", FieldType::Text), ("last_event_at", FieldType::Time), ("silent_after", FieldType::Any)];
+
+const LOW: Members = &[
+    ("reason", FieldType::Text),
+    ("disk_free_bytes", FieldType::Number),
+    ("database_bytes", FieldType::Number),
+    ("growth_bytes_per_day", FieldType::Number),
+    ("days_until_low", FieldType::Number),
+];
 
 #[cfg(test)]
 mod tests;

@@ -24,15 +24,17 @@ mod rows;
 mod sqlite;
 mod store;
 mod topics;
+mod trusted_clock;
 
 pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, Cursor, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow,
-    DestinationState, Difference, Differences, DueDeliveries, DueDelivery, EventFilter, EventRow, FieldChange, Health,
-    IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, Next, OperatorAction, Outbound, Page,
-    PatchRefusal, QueuePosition, RecordDryRun, Recorded, Report, Scope, SecretRow, SourceRow, Tally, TokenRow,
-    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CountFilter, CountKind, CountSeries, Cursor, DeliveryFilter,
+    DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, Difference, Differences, DueDeliveries, DueDelivery,
+    EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, KindUse, LastError, Listed,
+    Message, Next, OperatorAction, Outbound, Page, PatchRefusal, PrunePosition, Pruned, QueuePosition, RecordDryRun,
+    Recorded, Removed, Report, Retention, RowCount, Scope, SecretRow, SourceRow, StorageUse, StoredKind, Tally,
+    TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
-pub use store::{Store, Tokens};
+pub use store::{Pruner, Store, Tokens};

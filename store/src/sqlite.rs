@@ -5,9 +5,12 @@
 //! SQL or rusqlite.
 
 mod audit;
+mod beside_host;
 mod check;
 mod columns;
+mod compact;
 mod conditions;
+mod counts;
 mod database;
 mod deliveries;
 mod destinations;
@@ -24,7 +27,10 @@ mod queue;
 mod readers;
 mod reads;
 mod repeats;
+mod retention;
 mod sources;
+mod storage;
+mod stored_days;
 mod tokens;
 mod triage;
 mod tx;
@@ -32,6 +38,8 @@ mod versions;
 mod wal_file;
 mod writer;
 
+pub(crate) use beside_host::BesideHost;
+pub(crate) use compact::compact;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
 pub(crate) use tokens::TokenTable;

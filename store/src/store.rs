@@ -6,10 +6,13 @@ mod events;
 mod incidents;
 mod operator_actions;
 mod plugins;
+mod prune;
+mod retention;
 mod sources;
 mod tokens;
 mod triage;
 
+pub use prune::Pruner;
 pub use tokens::Tokens;
 
 use crate::clock::Clock;
@@ -22,8 +25,10 @@ use crate::reads::Reads;
 use crate::rows::Outbound;
 use crate::sqlite::{Opened, Sqlite, in_use};
 use crate::topics::Topics;
+use crate::trusted_clock::TrustedClock;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
+use hookmill_incident::id::row_key_ms;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,6 +41,7 @@ use uuid::Uuid;
 pub struct Store {
     database: Sqlite,
     pub(crate) clock: Arc<Clock>,
+    trusted_clock: TrustedClock,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
@@ -76,7 +82,9 @@ impl Store {
             bail!(in_use(data_dir));
         }
         let opened = Opened::open(data_dir)?;
-        let clock = Arc::new(clock(opened.last_key()?));
+        let last_key = opened.last_key()?;
+        let clock = Arc::new(clock(last_key));
+        let trusted_clock = TrustedClock::new(row_key_ms(last_key), clock.now_ms());
         let outbound = Arc::new(ArcSwap::default());
         let silent = ArcSwap::from_pointee(opened.silent_sources()?);
         let topics = Arc::new(Topics::new(opened.newest_audit()?));
@@ -86,7 +94,7 @@ impl Store {
             Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
         let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
-        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
+        Ok(Self { database, clock, trusted_clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
     }
 
     /// Returns the clock of the host.

@@ -1,7 +1,7 @@
 //! Deliveries: a queue for each destination, in which those of one incident follow each other.
 
 use super::{Ledger, NewDelivery, Subject, Tx};
-use crate::rows::{Attempted, DeliveryFilter, DeliveryStatus, DestinationState, Next};
+use crate::rows::{Attempted, CountKind, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};
@@ -76,6 +76,9 @@ impl<T: Tx> Ledger<'_, T> {
             Next::Retry(_) | Next::Dead => (DeliveryStatus::Dead, attempt.at),
         };
         let is_known = self.rows.add_attempt(delivery, attempt, status, next_at)?;
+        if is_known {
+            self.count(CountKind::Deliveries, destination, counted(status));
+        }
         if is_known && status != DeliveryStatus::Pending {
             self.rows.release_next(destination, delivery, attempt.at)?;
         }
@@ -115,5 +118,13 @@ impl<T: Tx> Ledger<'_, T> {
     /// more.
     pub fn purge_delivered(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
         self.rows.remove_delivered(after, before, ROWS_PER_WRITE)
+    }
+}
+
+/// Returns the result of an attempt, as it is counted.
+fn counted(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "retry",
+        DeliveryStatus::Delivered | DeliveryStatus::Dead => status.as_str(),
     }
 }

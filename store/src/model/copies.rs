@@ -11,6 +11,7 @@ pub(super) struct EventCopy {
     pub state: EventState,
     pub attempts: u32,
     pub tried: Vec<String>,
+    pub body_removed_at: Option<i64>,
 }
 
 #[derive(Clone)]

@@ -2,15 +2,18 @@
 
 use super::copies::{AuditCopy, DeliveryCopy, EventCopy, RequestCopy};
 use crate::ledger::{
-    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
-    TriageRequest, Tx,
+    CountKey, Counts, DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow,
+    Subject, TriageRequest, Tx,
 };
-use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, TriageJob};
+use crate::rows::{
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, StoredKind, TriageJob,
+};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, EventState, EventStatus, Number};
+use hookmill_notify::Trigger;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 #[derive(Clone, Default)]
@@ -27,6 +30,14 @@ pub(super) struct Memory {
     pub triage: BTreeMap<i64, RequestCopy>,
     pub cursors: BTreeMap<String, Cursor>,
     pub silent: BTreeMap<String, i64>,
+    /// Incidents with a hold.
+    pub holds: BTreeSet<i64>,
+    /// The positions of retention.
+    pub positions: BTreeMap<StoredKind, i64>,
+    /// Events that had to stay.
+    pub kept: BTreeSet<i64>,
+    pub counts: BTreeMap<CountKey, u64>,
+    pub raised: BTreeMap<Trigger, i64>,
     before_dry_run: Option<Box<Memory>>,
 }
 
@@ -99,7 +110,7 @@ impl Tx for Memory {
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
         let (event, state) = (new.event.clone(), new.state.clone());
         let tried = serde_json::from_str(&new.encoded.tried)?;
-        let row = EventCopy { event, state, attempts: new.attempts, tried };
+        let row = EventCopy { event, state, attempts: new.attempts, tried, body_removed_at: None };
         ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
         Ok(())
     }
@@ -146,6 +157,18 @@ impl Tx for Memory {
         self.note_object(row)?;
         self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())
+    }
+
+    fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()> {
+        match is_held {
+            true => self.holds.insert(incident),
+            false => self.holds.remove(&incident),
+        };
+        Ok(())
+    }
+
+    fn is_held(&mut self, incident: i64) -> Result<bool> {
+        Ok(self.holds.contains(&incident))
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
@@ -322,6 +345,25 @@ impl Tx for Memory {
         Ok(())
     }
 
+    fn set_raised(&mut self, trigger: Trigger, since: Option<i64>) -> Result<()> {
+        match since {
+            Some(since) => self.raised.insert(trigger, since),
+            None => self.raised.remove(&trigger),
+        };
+        Ok(())
+    }
+
+    fn add_counts(&mut self, counts: &Counts) -> Result<()> {
+        counts.0.iter().for_each(|(key, count)| *self.counts.entry(key.clone()).or_default() += count);
+        Ok(())
+    }
+
+    fn remove_counts(&mut self, before: i64, limit: usize) -> Result<usize> {
+        let old: Vec<_> = self.counts.keys().filter(|key| key.minute < before).take(limit).cloned().collect();
+        self.counts.retain(|key, _| !old.contains(key));
+        Ok(old.len())
+    }
+
     fn begin_dry_run(&mut self) -> Result<()> {
         self.before_dry_run = Some(Box::new(self.clone()));
         Ok(())
@@ -386,12 +428,9 @@ impl Tx for Memory {
 
     fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
         let keys: Vec<i64> = self.deliveries.range(after + 1..before).map(|(key, _)| *key).take(limit).collect();
-        for key in &keys {
-            if self.deliveries[key].status == DeliveryStatus::Delivered {
-                self.deliveries.remove(key);
-                self.attempts.retain(|(delivery, _), _| delivery != key);
-            }
-        }
+        let is_delivered = |key: &&i64| self.deliveries[*key].status == DeliveryStatus::Delivered;
+        let delivered: Vec<i64> = keys.iter().filter(is_delivered).copied().collect();
+        self.remove_deliveries_of_keys(&delivered);
         Ok(keys.last().filter(|_| keys.len() == limit).copied())
     }
 

@@ -4,7 +4,10 @@ use super::memory::Memory;
 use super::operation::{ModelOperation, copy, key_of};
 use crate::clock::Clock;
 use crate::rows::DeliveryStatus;
-use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
+use crate::rows::{
+    Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, PrunePosition, Retention, TriageJob,
+    TriageResult,
+};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
@@ -68,7 +71,7 @@ impl Random {
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
             41..47 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
             47..49 => ModelOperation::Discard(self.event_id(memory)),
-            49..50 => ModelOperation::PurgeRepeats,
+            49 => self.purge(memory, now),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
             59..62 => {
@@ -93,11 +96,34 @@ impl Random {
             94..95 => ModelOperation::Enable(self.name(&DESTINATIONS)),
             95..96 => ModelOperation::PullForward(self.name(&DESTINATIONS)),
             96..98 => self.outbound(),
-            _ => {
+            98 => {
                 let is_silent = self.chance(60);
                 ModelOperation::SetSilent(self.name(&SOURCES), is_silent)
             }
+            _ => self.prune(memory, now),
         }
+    }
+
+    fn purge(&mut self, memory: &Memory, now: i64) -> ModelOperation {
+        match self.rng.random_range(0..4) {
+            0 => ModelOperation::PurgeRepeats,
+            1 => ModelOperation::PurgeCounts,
+            2 => ModelOperation::StorageLow(self.chance(60)),
+            _ => self.prune(memory, now),
+        }
+    }
+
+    fn prune(&mut self, memory: &Memory, now: i64) -> ModelOperation {
+        let kind = self.one_of(&Retention::KINDS);
+        let before = (now - self.rng.random_range(0..120_000)) << 15;
+        let from = self.maybe(30, |random| {
+            let after = random.event_id(memory);
+            match random.chance(50) {
+                true => PrunePosition::Kept(row_key(after)),
+                false => PrunePosition::Old(row_key(after)),
+            }
+        });
+        ModelOperation::Prune(kind, before, from)
     }
 
     /// Returns a new event or, often, a repeat of a recent one.
@@ -240,6 +266,7 @@ impl Random {
             assignee: self.maybe(20, |random| random.maybe(50, |random| random.name(&TAGS))),
             tags: self.maybe(20, |random| vec![random.name(&TAGS)]),
             note: self.maybe(20, |random| random.name(&TAGS)),
+            hold: self.maybe(20, |random| random.chance(50)),
             revision: self.maybe(20, |random| random.rng.random_range(1..4)),
             ..Patch::default()
         };
@@ -363,6 +390,7 @@ impl Random {
             Trigger::DestinationDisabled,
             Trigger::PluginRefused,
             Trigger::SourceSilent,
+            Trigger::StorageLow,
         ];
         let mut rules = Vec::new();
         for index in 0..self.rng.random_range(0..6) {

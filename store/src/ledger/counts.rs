@@ -1,0 +1,63 @@
+//! Counts of what happens, by minute. They are added up in memory and written once for all writes of a transaction.
+
+use super::{Ledger, Tx};
+use crate::clock::Clock;
+use crate::rows::CountKind;
+use anyhow::Result;
+use std::collections::BTreeMap;
+
+/// The days for which counts are kept.
+const DAYS_KEPT: i64 = 30;
+/// The counts that one write removes.
+const COUNTS_PER_WRITE: usize = 1000;
+const MINUTE_MS: i64 = 60_000;
+
+/// Counts that are not written yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Counts(pub BTreeMap<CountKey, u64>);
+
+/// One thing that is counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CountKey {
+    /// In minutes since the Unix epoch.
+    pub minute: i64,
+    pub kind: CountKind,
+    /// The source or the destination.
+    pub name: String,
+    pub result: &'static str,
+}
+
+impl Counts {
+    /// Counts something that happened now.
+    pub fn add(&mut self, clock: &Clock, kind: CountKind, name: &str, result: &'static str, count: u64) {
+        if count > 0 {
+            let key = CountKey { minute: clock.now_ms() / MINUTE_MS, kind, name: name.to_owned(), result };
+            *self.0.entry(key).or_default() += count;
+        }
+    }
+}
+
+impl<T: Tx> Ledger<'_, T> {
+    pub(super) fn count(&mut self, kind: CountKind, name: &str, result: &'static str) {
+        self.counts.add(self.clock, kind, name, result, 1);
+    }
+
+    /// Counts payloads that were refused, of which nothing is stored.
+    pub fn count_refused(&mut self, source: &str, count: u64) {
+        for result in ["received", "refused"] {
+            self.counts.add(self.clock, CountKind::Payloads, source, result, count);
+        }
+    }
+
+    /// Writes the counts of the transaction.
+    pub fn write_counts(&mut self) -> Result<()> {
+        let counts = std::mem::take(&mut self.counts);
+        self.rows.add_counts(&counts)
+    }
+
+    /// Removes counts that are too old to be shown. Returns whether there may be more.
+    pub fn purge_counts(&mut self) -> Result<bool> {
+        let before = self.clock.now_ms() / MINUTE_MS - DAYS_KEPT * 24 * 60;
+        Ok(self.rows.remove_counts(before, COUNTS_PER_WRITE)? == COUNTS_PER_WRITE)
+    }
+}
