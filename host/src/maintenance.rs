@@ -1,6 +1,7 @@
 //! Regular work of a running host: removing old rows from the store, and saving the counts of sources.
 
 use crate::host::Host;
+use anyhow::Result;
 use hookmill_incident::id;
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
@@ -13,6 +14,9 @@ const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
+const WATCH_STORAGE_EVERY: Duration = Duration::from_secs(1);
+/// By the clock of the host.
+const STORAGE_EVERY_MS: i64 = 60 * 1000;
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// A smaller step back is the ordinary work of a time service.
 const CLOCK_STEP_MS: i64 = 1000;
@@ -123,6 +127,42 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
         }
         was_short = shortage.is_some();
     }
+}
+
+/// Samples the used space, and queues notifications when the disk becomes too small, until the host stops.
+pub async fn watch_storage(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut looked_at = i64::MIN;
+    loop {
+        let minute = host.pipeline.store.clock().now_ms() / STORAGE_EVERY_MS;
+        if minute != looked_at {
+            looked_at = minute;
+            if let Err(error) = look_at_storage(&host).await {
+                warn!("cannot record the used space: {error:#}");
+            }
+        }
+        if !pause(WATCH_STORAGE_EVERY, &mut stopped).await {
+            return;
+        }
+    }
+}
+
+async fn look_at_storage(host: &Host) -> Result<()> {
+    let store = &host.pipeline.store;
+    let (storage, was_low) = (host.storage().await?, store.is_storage_low().await?);
+    let reason = storage.shortage(host.edge.disk.forecast, was_low);
+    match &reason {
+        Some(reason) if !was_low => {
+            warn!("the disk of the data folder becomes too small: {reason}");
+            store.set_storage_low(Some(storage.notice(reason))).await?;
+        }
+        None if was_low => {
+            info!("the disk of the data folder is large enough again");
+            store.set_storage_low(None).await?;
+        }
+        _ => {}
+    }
+    store.sample_storage().await?;
+    Ok(())
 }
 
 /// Waits, and returns whether the host still runs.

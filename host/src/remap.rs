@@ -107,7 +107,8 @@ impl Remapper {
 
     /// Returns whether mapping could have another result than before.
     fn is_worth_trying(&self, row: &EventRow) -> bool {
-        let Some(source) = self.pipeline.sources.get(&row.event.source) else { return false };
+        let source = self.pipeline.sources.get(&row.event.source).filter(|_| row.body_removed_at.is_none());
+        let Some(source) = source else { return false };
         let candidates = self.pipeline.mappers.candidate_versions(&source);
         let is_new = |version: &String| !row.tried.contains(version);
         if row.state.status == EventStatus::Queued {

@@ -16,9 +16,10 @@ use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
+use copies::as_read;
 use dump::TABLES;
+use hookmill_incident::EventStatus;
 use hookmill_incident::id::row_key;
-use hookmill_incident::{EventStatus, RepeatKey};
 use memory::Memory;
 use operation::ModelOperation;
 use rand::RngExt;
@@ -296,12 +297,4 @@ impl Model {
 fn open(folder: &Path, policy: &Policy, now: i64) -> Store {
     let clock = |last_key| Clock::fixed(now, last_key);
     Store::open_with(folder, 64, policy.clone(), Box::new(|_, _| {}), clock).expect("a store")
-}
-
-/// Returns a repeat key as it is read again. Whether a delivery id was signed does not matter any more then.
-fn as_read(key: &RepeatKey) -> RepeatKey {
-    match key {
-        RepeatKey::UnsignedDeliveryId { id, .. } => RepeatKey::DeliveryId(id.clone()),
-        key => key.clone(),
-    }
 }

@@ -48,6 +48,9 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
         })?;
         let row = host.pipeline.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
+        if row.body_removed_at.is_some() {
+            return Err(HttpError::Conflict(format!("the payload of event `{id}` was removed by retention")));
+        }
         return Ok(Message::Event(Box::new(row)));
     }
     let object = match trigger {
@@ -55,6 +58,9 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         Trigger::SourceSilent => {
             json!({"name": "example", "last_event_at": host.pipeline.store.clock().now(), "silent_after": "1h"})
         }
+        Trigger::StorageLow => json!({
+            "reason": "this is a test", "disk_free_bytes": 0, "database_bytes": 0, "growth_bytes_per_day": 0, "days_until_low": 0
+        }),
         _ => json!({"name": "example", "reason": "this is a test"}),
     };
     Ok(Message::Notice(json!({"object": object})))

@@ -13,6 +13,8 @@ mod operator_action;
 mod plugin;
 mod source;
 mod state;
+mod stats;
+mod storage;
 
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
 pub use crate::dry_run::{DryRun, IncidentChanges, Stage};
@@ -23,7 +25,9 @@ pub use crate::plugin_dry_run::{
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
-pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
+pub use event::{
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
+};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
 pub use incident::TriageOptions;
@@ -36,3 +40,5 @@ pub use source::{
     SourcePatch, SourceSecret, UnusableSource, UsableSource,
 };
 pub use state::HostState;
+pub use stats::{Stats, StatsSeries, Step};
+pub use storage::{DueRows, ShownStorage, StoredRows};

@@ -3,6 +3,7 @@
 use super::destination::DestinationDeclaration;
 use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
+use super::retention::RetentionDeclaration;
 use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
 use super::value::Interpolated;
@@ -45,6 +46,7 @@ pub(super) struct File {
     pub notifications: Vec<NotificationDeclaration>,
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
+    pub retention: RetentionDeclaration,
 }
 
 /// `tls` or `admin_tls` as declared.

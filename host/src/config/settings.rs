@@ -6,6 +6,7 @@ use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
+use hookmill_store::Retention;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The time for which finished deliveries are kept.
     pub delivered_retention: Duration,
+    /// The ages from which other rows are removed.
+    pub retention: Retention,
 }
 
 impl Settings {
@@ -71,6 +74,7 @@ impl Settings {
             drain_timeout,
             trusted_proxies,
             delivered_retention,
+            retention,
         } = self;
         let differs = [
             ("listen", *listen != other.listen),
@@ -85,6 +89,7 @@ impl Settings {
             ("reload", *reload != other.reload || *proof != other.proof),
             ("reopen_within", *reopen_within != other.reopen_within),
             ("delivered_retention", *delivered_retention != other.delivered_retention),
+            ("retention", *retention != other.retention),
             ("tls", client_authentication(tls.as_ref()) != client_authentication(other.tls.as_ref())),
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),

@@ -153,7 +153,8 @@ impl Prover {
     }
 
     async fn stored(&self, plugin: &str, id: Uuid) -> Result<Option<Payload>> {
-        let Some(row) = self.store.event(id).await? else { return Ok(None) };
+        let row = self.store.event(id).await?.filter(|row| row.body_removed_at.is_none());
+        let Some(row) = row else { return Ok(None) };
         let known_rank = match (row.state.status, row.state.code) {
             _ if !row.tried.iter().any(|tried| tried.split('@').next() == Some(plugin)) => Rank::Unsupported,
             (EventStatus::Partial, _) => Rank::Partial,

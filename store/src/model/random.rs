@@ -69,9 +69,10 @@ impl Random {
                 ModelOperation::RecordPulled(self.name(&SOURCES), batch, cursor)
             }
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
-            41..47 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
+            41..44 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
+            44..47 => self.prune(memory, now),
             47..49 => ModelOperation::Discard(self.event_id(memory)),
-            49 => self.purge(memory, now),
+            49 => self.one_of_purges(),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
             59..62 => {
@@ -100,17 +101,12 @@ impl Random {
                 let is_silent = self.chance(60);
                 ModelOperation::SetSilent(self.name(&SOURCES), is_silent)
             }
-            _ => self.prune(memory, now),
+            _ => ModelOperation::StorageLow(self.chance(60)),
         }
     }
 
-    fn purge(&mut self, memory: &Memory, now: i64) -> ModelOperation {
-        match self.rng.random_range(0..4) {
-            0 => ModelOperation::PurgeRepeats,
-            1 => ModelOperation::PurgeCounts,
-            2 => ModelOperation::StorageLow(self.chance(60)),
-            _ => self.prune(memory, now),
-        }
+    fn one_of_purges(&mut self) -> ModelOperation {
+        if self.chance(50) { ModelOperation::PurgeRepeats } else { ModelOperation::PurgeCounts }
     }
 
     fn prune(&mut self, memory: &Memory, now: i64) -> ModelOperation {

@@ -1,6 +1,6 @@
 //! The rows that retention reads and removes, in memory.
 
-use super::copies::EventCopy;
+use super::copies::{EventCopy, as_read};
 use super::memory::Memory;
 use crate::ledger::{EndedIncident, OldEvent, RetentionTx};
 use crate::rows::{DeliveryStatus, EventRow, StoredKind};
@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 const DAY_MS: i64 = 86_400_000;
 
 fn old_event(key: i64, copy: &EventCopy) -> OldEvent {
-    let EventCopy { event, state, attempts, tried, body_removed_at } = copy.clone();
+    let EventCopy { mut event, state, attempts, tried, body_removed_at } = copy.clone();
+    event.repeat_key = as_read(&event.repeat_key);
     let body_bytes = body_removed_at.is_none().then_some(event.body.len() as i64);
     let row = EventRow { state, event, body_removed_at, attempts, tried };
     OldEvent { key, row: Some(row), body_bytes }

@@ -83,7 +83,8 @@ async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedVa
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
     let newest = host.pipeline.store.events(filter, None, 1).await?.rows.pop();
     let Some(newest) = newest.and_then(Result::ok) else { return Ok(None) };
-    Ok(host.pipeline.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
+    let row = host.pipeline.store.event(newest.state.id).await?.filter(|row| row.body_removed_at.is_none());
+    Ok(row.map(|row| (row.event.headers, row.event.body)))
 }
 
 fn sample(source: &Source) -> axum::body::Bytes {
