@@ -7,6 +7,7 @@ mod copies;
 mod dump;
 mod memory;
 mod operation;
+mod queue;
 mod random;
 mod retention;
 

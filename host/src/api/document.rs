@@ -18,8 +18,8 @@ mod tests {
         FieldChange, HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
         NotificationDryRunRequest, PluginDryRunRequest, PluginVersion, PluginWithVersions, Report, RetriedDeliveries,
         RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery, ShownDestination, ShownEvent,
-        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest, ShownSource,
-        SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent, TriageOptions, Unreadable, UnusableSource,
+        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest, ShownSource, ShownStorage,
+        SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource,
         UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
@@ -123,6 +123,8 @@ mod tests {
         check::<RetriedDeliveries>(&document, answer("post", "/api/deliveries/retry", "200"));
         check::<RetriedDelivery>(&document, answer("post", "/api/deliveries/{id}/retry", "200"));
         check::<ShownSource>(&document, answer("get", "/api/sources/{name}", "200"));
+        check::<ShownStorage>(&document, answer("get", "/api/storage", "200"));
+        check::<Stats>(&document, answer("get", "/api/stats", "200"));
         check::<StoredEvent>(&document, answer("get", "/api/events/{id}", "200"));
         check::<UsableSource>(&document, answer("patch", "/api/sources/{name}", "200"));
     }

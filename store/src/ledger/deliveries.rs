@@ -3,6 +3,7 @@
 use super::{Ledger, NewDelivery, Subject, Tx};
 use crate::rows::{Attempted, CountKind, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
+use hookmill_incident::EventState;
 use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};
 use serde_json::Value;
@@ -114,10 +115,39 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(dead.into_iter().map(|delivery| delivery.key).collect())
     }
 
-    /// Removes delivered deliveries before a key, from the key `after` on. Returns where to continue, if there may be
-    /// more.
+    /// Removes delivered deliveries before a key, from the key `after` on, except those that belong to an incident with a
+    /// hold. Returns where to continue, if there may be more.
     pub fn purge_delivered(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
-        self.rows.remove_delivered(after, before, ROWS_PER_WRITE)
+        let (delivered, last) = self.rows.delivered(after, before, ROWS_PER_WRITE)?;
+        let mut removed = Vec::with_capacity(delivered.len());
+        for (delivery, subject) in delivered {
+            if !self.belongs_to_hold(subject)? {
+                removed.push(delivery);
+            }
+        }
+        self.rows.remove_deliveries(&removed)?;
+        Ok(last)
+    }
+
+    /// Returns whether a subject is an incident with a hold, or an event that reported one.
+    fn belongs_to_hold(&mut self, subject: i64) -> Result<bool> {
+        if self.rows.is_held(subject)? {
+            return Ok(true);
+        }
+        match self.rows.event_state(subject)? {
+            Some(event) => self.is_of_held(&event),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns whether an event reported an incident with a hold.
+    pub(super) fn is_of_held(&mut self, event: &EventState) -> Result<bool> {
+        for incident in &event.incidents {
+            if self.rows.is_held(row_key(incident.id))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

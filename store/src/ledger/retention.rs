@@ -8,7 +8,7 @@ use super::{EndedIncident, Ledger, OldEvent, RetentionTx, is_repeat};
 use crate::rows::{PrunePosition, Pruned, Removed, StoredKind};
 use anyhow::Result;
 use hookmill_incident::EventStatus;
-use hookmill_incident::id::{row_key, row_key_at};
+use hookmill_incident::id::row_key_at;
 
 /// The rows that one batch removes.
 const ROWS_PER_BATCH: usize = 50;
@@ -108,13 +108,11 @@ impl<T: RetentionTx> Ledger<'_, T> {
 
     fn must_stay(&mut self, kind: StoredKind, event: &OldEvent) -> Result<bool> {
         let Some(row) = &event.row else { return Ok(true) };
-        if row.state.status == EventStatus::Queued || self.rows.has_pending_of(event.key)? {
+        if row.state.status == EventStatus::Queued
+            || self.rows.has_pending_of(event.key)?
+            || self.is_of_held(&row.state)?
+        {
             return Ok(true);
-        }
-        for incident in &row.state.incidents {
-            if self.rows.is_held(row_key(incident.id))? {
-                return Ok(true);
-            }
         }
         if kind == StoredKind::Payloads {
             return Ok(false);

@@ -42,8 +42,6 @@ pub(crate) trait RetentionTx: Tx {
     fn has_pending_of(&mut self, subject: i64) -> Result<bool>;
     /// Returns at most `limit` deliveries of a subject.
     fn deliveries_of(&mut self, subject: i64, limit: usize) -> Result<Vec<i64>>;
-    /// Removes deliveries with their attempts.
-    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()>;
 }
 
 /// An event that is old enough for retention.

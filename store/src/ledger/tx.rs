@@ -132,9 +132,11 @@ pub(crate) trait Tx {
     /// Makes at most `limit` pending deliveries of a destination dead, those that wait for others first. Returns their
     /// number.
     fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize>;
-    /// Looks at `limit` deliveries between two keys and removes those that were delivered. Returns the last key that
-    /// was looked at, if there may be more.
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>>;
+    /// Looks at `limit` deliveries between two keys. Returns those that were delivered, each with its subject, and the
+    /// last key that was looked at, if there may be more.
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)>;
+    /// Removes deliveries with their attempts.
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()>;
     /// Makes at most `limit` pending deliveries of a destination due whose time was set by a clock that was ahead: those
     /// without an attempt that are not due yet, those whose last attempt is in the future, and those due after `latest`.
     /// Returns their number.

@@ -70,7 +70,7 @@ impl Memory {
         Ok(())
     }
 
-    fn pending(&mut self, destination: &str) -> impl Iterator<Item = (&i64, &mut DeliveryCopy)> {
+    pub fn pending(&mut self, destination: &str) -> impl Iterator<Item = (&i64, &mut DeliveryCopy)> {
         let is_meant =
             move |row: &DeliveryCopy| row.destination == destination && row.status == DeliveryStatus::Pending;
         self.deliveries.iter_mut().filter(move |(_, row)| is_meant(row))
@@ -394,26 +394,7 @@ impl Tx for Memory {
         after: i64,
         limit: usize,
     ) -> Result<Vec<DeadDelivery>> {
-        let passes = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|one| one == value);
-        let is_about =
-            |ids: &[Uuid], subject: Option<Uuid>| ids.is_empty() || subject.is_some_and(|id| ids.contains(&id));
-        let incident = |row: &DeliveryCopy| Some(self.incidents.get(&row.audit.and(Some(row.subject))?)?.0.id);
-        let event = |row: &DeliveryCopy| Some(self.events.get(&row.event?)?.event.id);
-        let is_meant = |row: &DeliveryCopy| {
-            row.status == DeliveryStatus::Dead
-                && destinations.contains(&row.destination.as_str())
-                && passes(&filter.destination, &row.destination)
-                && (filter.status.is_empty() || filter.status.contains(&row.status))
-                && passes(&filter.notification, row.step.as_ref().map_or("", |(name, _)| name))
-                && is_about(&filter.incident, incident(row))
-                && is_about(&filter.event, event(row))
-        };
-        let rows = self.deliveries.range(after + 1..).filter(|(_, row)| is_meant(row)).take(limit);
-        let dead = rows.map(|(key, row)| {
-            let (destination, subject) = (row.destination.clone(), row.subject);
-            DeadDelivery { key: *key, destination, subject }
-        });
-        Ok(dead.collect())
+        Ok(self.dead(filter, destinations, after, limit))
     }
 
     fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize> {
@@ -426,26 +407,21 @@ impl Tx for Memory {
         Ok(pending.len())
     }
 
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
-        let keys: Vec<i64> = self.deliveries.range(after + 1..before).map(|(key, _)| *key).take(limit).collect();
-        let is_delivered = |key: &&i64| self.deliveries[*key].status == DeliveryStatus::Delivered;
-        let delivered: Vec<i64> = keys.iter().filter(is_delivered).copied().collect();
-        self.remove_deliveries_of_keys(&delivered);
-        Ok(keys.last().filter(|_| keys.len() == limit).copied())
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
+        let rows: Vec<_> = self.deliveries.range(after + 1..before.max(after + 1)).take(limit).collect();
+        let delivered = rows.iter().filter(|(_, row)| row.status == DeliveryStatus::Delivered);
+        let last = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| **key);
+        Ok((delivered.map(|(key, row)| (**key, row.subject)).collect(), last))
+    }
+
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
+        self.deliveries.retain(|key, _| !deliveries.contains(key));
+        self.attempts.retain(|(delivery, _), _| !deliveries.contains(delivery));
+        Ok(())
     }
 
     fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
-        let last_attempts: BTreeMap<i64, i64> =
-            self.attempts.iter().map(|((delivery, _), attempt)| (*delivery, attempt.at)).collect();
-        let is_ahead = |key: &i64, row: &DeliveryCopy| {
-            let is_attempted_later = last_attempts.get(key).is_some_and(|at| *at > now);
-            row.next_at.is_some_and(|at| at > now && (row.attempts == 0 || at > latest || is_attempted_later))
-        };
-        let mut rows: Vec<_> = self.pending(destination).filter(|(key, row)| is_ahead(key, row)).collect();
-        rows.sort_by_key(|(key, row)| (row.next_at, **key));
-        rows.truncate(limit);
-        rows.iter_mut().for_each(|(_, row)| row.next_at = Some(now));
-        Ok(rows.len())
+        Ok(self.pull(destination, now, latest, limit))
     }
 
     fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()> {

@@ -37,12 +37,6 @@ impl Memory {
         self.deliveries.keys().for_each(|key| add(StoredKind::Deliveries, *key, 0));
         days
     }
-
-    /// Removes deliveries with their attempts.
-    pub fn remove_deliveries_of_keys(&mut self, deliveries: &[i64]) {
-        self.deliveries.retain(|key, _| !deliveries.contains(key));
-        self.attempts.retain(|(delivery, _), _| !deliveries.contains(delivery));
-    }
 }
 
 impl RetentionTx for Memory {
@@ -134,10 +128,5 @@ impl RetentionTx for Memory {
     fn deliveries_of(&mut self, subject: i64, limit: usize) -> Result<Vec<i64>> {
         let deliveries = self.deliveries.iter().filter(|(_, row)| row.subject == subject);
         Ok(deliveries.map(|(key, _)| *key).take(limit).collect())
-    }
-
-    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
-        self.remove_deliveries_of_keys(deliveries);
-        Ok(())
     }
 }

@@ -37,6 +37,7 @@ columns! {
 columns! {
     PurgeColumns {
         key: i64,
+        subject: i64,
         status: Word<DeliveryStatus>,
     }
 }
@@ -168,20 +169,20 @@ pub(super) fn remove(connection: &Connection, deliveries: &[i64]) -> Result<()> 
     Ok(())
 }
 
-/// Looks at deliveries between two keys. Returns those that were delivered, and the last key if there may be more.
 pub(super) fn delivered(
     connection: &Connection,
     after: i64,
     before: i64,
     limit: usize,
-) -> Result<(Vec<i64>, Option<i64>)> {
+) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
     let list = PurgeColumns::LIST;
     let sql = format!("SELECT {list} FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
     let rows = query.query_map(params![after, before, limit as u64], PurgeColumns::read)?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let delivered = rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered).map(|row| row.key);
-    Ok((delivered.collect(), rows.last().filter(|_| rows.len() == limit).map(|row| row.key)))
+    let delivered = rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered);
+    let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.key);
+    Ok((delivered.map(|row| (row.key, row.subject)).collect(), last))
 }
 
 pub(super) fn destinations_after(connection: &Connection, key: i64) -> Result<Vec<String>> {

@@ -184,10 +184,4 @@ impl RetentionTx for SqliteTx<'_> {
         let sql = "SELECT key FROM deliveries INDEXED BY deliveries_told WHERE subject = ? ORDER BY key LIMIT ?";
         keys(self.connection, sql, params![subject, bound(limit)])
     }
-
-    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
-        super::queue::remove(self.connection, deliveries)?;
-        self.stored.remove_all(StoredKind::Deliveries, deliveries);
-        Ok(())
-    }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::clock::Clock;
 use crate::ledger::{
     Counts, DeadDelivery, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, RetentionTx, TriageRequest, Tx,
+    RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::options::Policy;
 use crate::rows::{
@@ -294,10 +294,13 @@ impl Tx for SqliteTx<'_> {
         queue::kill_pending(self.connection, destination, error, limit)
     }
 
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
-        let (delivered, last) = queue::delivered(self.connection, after, before, limit)?;
-        self.remove_deliveries(&delivered)?;
-        Ok(last)
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
+        queue::delivered(self.connection, after, before, limit)
+    }
+
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
+        self.stored.remove_all(StoredKind::Deliveries, deliveries);
+        queue::remove(self.connection, deliveries)
     }
 
     fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
