@@ -82,7 +82,10 @@ impl Prune {
             let mut from = None;
             loop {
                 let started = Instant::now();
-                let pruned = pruner.prune(kind, age, from, self.dry_run).context(FULL)?;
+                let mut pruned = pruner.prune(kind, age, from, self.dry_run).context(FULL)?;
+                if self.dry_run {
+                    drop_counted(kind, retention, &mut pruned.removed);
+                }
                 removed.merge(&pruned.removed);
                 progress.show(&in_words(&removed));
                 from = pruned.next;
@@ -97,6 +100,24 @@ impl Prune {
         }
         progress.end();
         Ok(removed)
+    }
+}
+
+/// Drops what was counted with an earlier kind of a dry run, after which everything is still there.
+fn drop_counted(kind: StoredKind, retention: &Retention, removed: &mut Removed) {
+    let Removed(counts) = removed;
+    match kind {
+        StoredKind::Events if retention.payloads.is_some() => {
+            counts.remove(&StoredKind::Payloads);
+        }
+        StoredKind::Incidents if retention.audit.is_some() => {
+            counts.remove(&StoredKind::Deliveries);
+            // Only the newest entry of each incident was not counted.
+            let newest = counts.get(&StoredKind::Incidents).copied();
+            counts.remove(&StoredKind::Audit);
+            counts.extend(newest.map(|newest| (StoredKind::Audit, newest)));
+        }
+        _ => {}
     }
 }
 

@@ -56,6 +56,7 @@ pub struct Metrics {
     stream_readers: Gauge,
     stream_pages: Counter,
     retention_removed: Family<KindLabel, Counter>,
+    retention_passes: Counter,
     storage: StorageMetrics,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
@@ -81,6 +82,7 @@ impl Default for Metrics {
             stream_readers: Gauge::default(),
             stream_pages: Counter::default(),
             retention_removed: Family::default(),
+            retention_passes: Counter::default(),
             storage: StorageMetrics::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
@@ -117,6 +119,7 @@ impl Default for Metrics {
             metrics.stream_pages.clone(),
         );
         registry.register("retention_removed_rows", "Rows that retention removed", metrics.retention_removed.clone());
+        registry.register("retention_passes", "Looks for rows to remove", metrics.retention_passes.clone());
         metrics.storage.register(registry);
         registry.register("store_commit_batch_size", "Writes per commit", metrics.commit_batch_size.clone());
         registry.register(
@@ -203,6 +206,11 @@ impl Metrics {
     /// Counts rows that retention removed.
     pub fn retention_removed(&self, kind: &str, rows: u64) {
         self.retention_removed.get_or_create(&KindLabel { kind: kind.to_owned() }).inc_by(rows);
+    }
+
+    /// Counts a look at everything that may be old enough to be removed, which has ended.
+    pub fn retention_pass(&self) {
+        self.retention_passes.inc();
     }
 
     /// Sets the space that the store uses.

@@ -64,6 +64,7 @@ impl Pass<'_> {
             info!("retention removed {}", in_words(&removed));
         }
         while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
+        host.pipeline.metrics.retention_pass();
         Ok(())
     }
 

@@ -25,8 +25,8 @@ pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use repeats::is_repeat;
 pub(crate) use retention_tx::{EndedIncident, OldEvent, RetentionTx};
 pub(crate) use tx::{
-    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewDetails, NewEvent, PlainWrites,
-    RepeatKeyRow, Subject, TriageRequest, Tx,
+    DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewDetails, NewEvent,
+    PlainWrites, RepeatKeyRow, Subject, TriageRequest, Tx,
 };
 
 use crate::Policy;

@@ -67,7 +67,7 @@ async fn run(seed: u64) {
         }
         if step % 6 == 5 {
             let id = *known.iter().next().unwrap();
-            store.delete(IncidentKey::Id(id), "operator".into(), "delete".into()).await.unwrap();
+            store.delete(IncidentKey::Id(id), "operator".into(), "delete".into()).await.unwrap().unwrap();
         }
     }
     store.close();

@@ -55,9 +55,9 @@ impl<T: Tx> Ledger<'_, T> {
         self.rows.add_counts(&counts)
     }
 
-    /// Removes counts that are too old to be shown. Returns whether there may be more.
-    pub fn purge_counts(&mut self) -> Result<bool> {
-        let before = self.clock.now_ms() / MINUTE_MS - DAYS_KEPT * 24 * 60;
+    /// Removes counts that are too old at a time to be shown. Returns whether there may be more.
+    pub fn purge_counts(&mut self, now_ms: i64) -> Result<bool> {
+        let before = now_ms / MINUTE_MS - DAYS_KEPT * 24 * 60;
         Ok(self.rows.remove_counts(before, COUNTS_PER_WRITE)? == COUNTS_PER_WRITE)
     }
 }

@@ -1,6 +1,6 @@
 //! Deliveries: a queue for each destination, in which those of one incident follow each other.
 
-use super::{Ledger, NewDelivery, Subject, Tx};
+use super::{Delivered, Ledger, NewDelivery, Subject, Tx};
 use crate::rows::{Attempted, CountKind, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
 use hookmill_incident::EventState;
@@ -118,9 +118,9 @@ impl<T: Tx> Ledger<'_, T> {
     /// Removes delivered deliveries before a key, from the key `after` on, except those that belong to an incident with a
     /// hold. Returns where to continue, if there may be more.
     pub fn purge_delivered(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
-        let (delivered, last) = self.rows.delivered(after, before, ROWS_PER_WRITE)?;
-        let mut removed = Vec::with_capacity(delivered.len());
-        for (delivery, subject) in delivered {
+        let Delivered { deliveries, last } = self.rows.delivered(after, before, ROWS_PER_WRITE)?;
+        let mut removed = Vec::with_capacity(deliveries.len());
+        for (delivery, subject) in deliveries {
             if !self.belongs_to_hold(subject)? {
                 removed.push(delivery);
             }

@@ -132,9 +132,8 @@ pub(crate) trait Tx {
     /// Makes at most `limit` pending deliveries of a destination dead, those that wait for others first. Returns their
     /// number.
     fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize>;
-    /// Looks at `limit` deliveries between two keys. Returns those that were delivered, each with its subject, and the
-    /// last key that was looked at, if there may be more.
-    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)>;
+    /// Looks at `limit` deliveries between two keys.
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered>;
     /// Removes deliveries with their attempts.
     fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()>;
     /// Makes at most `limit` pending deliveries of a destination due whose time was set by a clock that was ahead: those
@@ -257,6 +256,15 @@ pub(crate) struct DeadDelivery {
     pub destination: String,
     /// The key of its subject.
     pub subject: i64,
+}
+
+/// The deliveries among some that were delivered.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    /// The keys of the deliveries and of their subjects.
+    pub deliveries: Vec<(i64, i64)>,
+    /// The last key that was looked at, if there may be more.
+    pub last: Option<i64>,
 }
 
 /// The stored health of a destination.

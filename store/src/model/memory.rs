@@ -2,8 +2,8 @@
 
 use super::copies::{AuditCopy, DeliveryCopy, EventCopy, RequestCopy};
 use crate::ledger::{
-    CountKey, Counts, DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow,
-    Subject, TriageRequest, Tx,
+    CountKey, Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent,
+    RepeatKeyRow, Subject, TriageRequest, Tx,
 };
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, StoredKind, TriageJob,
@@ -407,11 +407,11 @@ impl Tx for Memory {
         Ok(pending.len())
     }
 
-    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered> {
         let rows: Vec<_> = self.deliveries.range(after + 1..before.max(after + 1)).take(limit).collect();
         let delivered = rows.iter().filter(|(_, row)| row.status == DeliveryStatus::Delivered);
         let last = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| **key);
-        Ok((delivered.map(|(key, row)| (**key, row.subject)).collect(), last))
+        Ok(Delivered { deliveries: delivered.map(|(key, row)| (**key, row.subject)).collect(), last })
     }
 
     fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::columns::{Id, Word, columns};
 use super::conditions::is_of_database;
 use super::{audit, events};
-use crate::ledger::{NewDelivery, Subject};
+use crate::ledger::{Delivered, NewDelivery, Subject};
 use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueuePosition};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
@@ -169,12 +169,7 @@ pub(super) fn remove(connection: &Connection, deliveries: &[i64]) -> Result<()> 
     Ok(())
 }
 
-pub(super) fn delivered(
-    connection: &Connection,
-    after: i64,
-    before: i64,
-    limit: usize,
-) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
+pub(super) fn delivered(connection: &Connection, after: i64, before: i64, limit: usize) -> Result<Delivered> {
     let list = PurgeColumns::LIST;
     let sql = format!("SELECT {list} FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
@@ -182,7 +177,7 @@ pub(super) fn delivered(
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let delivered = rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered);
     let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.key);
-    Ok((delivered.map(|row| (row.key, row.subject)).collect(), last))
+    Ok(Delivered { deliveries: delivered.map(|row| (row.key, row.subject)).collect(), last })
 }
 
 pub(super) fn destinations_after(connection: &Connection, key: i64) -> Result<Vec<String>> {

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::ledger::{
-    Counts, DeadDelivery, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, TriageRequest, Tx,
+    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent,
+    PlainWrites, RepeatKeyRow, TriageRequest, Tx,
 };
 use crate::options::Policy;
 use crate::rows::{
@@ -294,7 +294,7 @@ impl Tx for SqliteTx<'_> {
         queue::kill_pending(self.connection, destination, error, limit)
     }
 
-    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<(Vec<(i64, i64)>, Option<i64>)> {
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered> {
         queue::delivered(self.connection, after, before, limit)
     }
 

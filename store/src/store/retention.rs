@@ -19,8 +19,12 @@ impl Store {
     /// Returns the key before which rows of an age are old enough to be removed. A clock that jumped ahead does not make
     /// rows old.
     pub fn aged_key(&self, age: Duration) -> i64 {
-        let now = self.trusted_clock.now_ms(self.clock.now_ms());
-        row_key_at(now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
+        let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        row_key_at(self.trusted_now_ms().saturating_sub(age_ms))
+    }
+
+    fn trusted_now_ms(&self) -> i64 {
+        self.trusted_clock.now_ms(self.clock.now_ms())
     }
 
     /// Removes one batch of rows of a kind that are older than a key.
@@ -49,7 +53,11 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be removed.
     pub async fn purge_counts(&self) -> Result<bool, StoreError> {
-        self.database.write(|ledger| ledger.purge_counts()).await
+        self.purge_counts_at(self.trusted_now_ms()).await
+    }
+
+    pub(crate) async fn purge_counts_at(&self, now_ms: i64) -> Result<bool, StoreError> {
+        self.database.write(move |ledger| ledger.purge_counts(now_ms)).await
     }
 
     /// Returns counts of what happened. Refused payloads are counted after some seconds.
