@@ -64,7 +64,8 @@ impl Folder {
         std::fs::rename(aside, self.plugin(name)).unwrap();
     }
 
-    /// Adds or replaces a plugin by a file that was written long ago, so that it is no upload that has stalled.
+    /// Adds or replaces a plugin by a file that was written long ago, so that the host does not take it for an upload
+    /// that has stalled.
     pub fn put_old(&self, name: &str, bytes: &[u8]) {
         let aside = self.path(&format!("plugins/.{name}"));
         std::fs::write(&aside, bytes).unwrap();

@@ -3,8 +3,11 @@
 use crate::guest::{guest, guest_in, wit};
 use crate::host::{Folder, eventually};
 use crate::outcome::{incident, returns};
+use hookmill_sdk::testing::outcome_json;
+use hookmill_sdk::{Field, Incident};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A guest, the body of its payload, the resulting code, and texts that the message contains.
 const FAILURES: &[(&str, &str, &str, &str)] = &[
@@ -227,6 +230,24 @@ async fn deeply_nested_details_stay_readable() {
         let changed = host.call(Method::PATCH, &path, json!({"severity": "low"}).to_string()).await;
         assert_eq!(changed.status, 200, "{changed:?}");
     }
+}
+
+/// The Rust SDK is complete in itself, so that its tests of mappers have the rule a second time.
+#[tokio::test]
+async fn details_are_stored_as_the_tests_of_the_rust_sdk_show_them() {
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let mut texts =
+        ["7.10", "7.1", "1e3", "-0", "x", "\"x\"", "true", " [1] ", "{\"a\": [1]}"].map(String::from).to_vec();
+    texts.extend([63, 64, 65, 127, 128, 200].map(nested));
+    let details: Vec<Field> =
+        (10..).zip(texts).map(|(number, value)| Field { name: format!("detail{number}"), value }).collect();
+    let sent: BTreeMap<_, _> = details.iter().map(|Field { name, value }| (name, value)).collect();
+    let answer = host.post("lab", incident(json!({"source-ref": "a", "details": sent}))).await;
+    let stored = host.get(&format!("/api/incidents/{}", answer.body["incident_id"].as_str().unwrap())).await;
+    let shown = outcome_json(&Ok(Incident { details, ..Incident::new("a") }.into()));
+    assert_eq!(stored["details"], shown["incidents"][0]["details"]);
 }
 
 #[tokio::test]

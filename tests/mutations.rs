@@ -12,6 +12,7 @@ use hookmill_sandbox::{Allocation, CompiledCode, Plugin, PluginLimits, Sandbox};
 use hookmill_store::private_files::replace_file;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,8 +224,8 @@ impl CompiledMapper {
 }
 
 impl CompiledCode for CompiledMapper {
-    fn get(&self, _: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
-        std::fs::read(self.file(sha256, compatibility)).ok()
+    fn get(&self, _: &str, sha256: &str, compatibility: u64) -> Option<File> {
+        File::open(self.file(sha256, compatibility)).ok()
     }
 
     /// Keeps the code in place of that of older files.

@@ -172,7 +172,7 @@ async fn a_plugin_for_a_compatible_interface_version_loads() {
     assert_eq!(host.post("lab", "x").await.status_word(), "accepted");
 }
 
-/// An upload that stalls is no broken plugin. One that never ends is refused once.
+/// An upload that stalls is not a broken plugin. One that never ends is refused once.
 #[tokio::test]
 async fn an_upload_that_stalls_is_waited_for() {
     let folder = folder();

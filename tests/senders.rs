@@ -96,7 +96,7 @@ async fn no_header_or_parameter_with_a_secret_is_stored() {
     assert!(!kept.windows(6).any(|bytes| bytes == b"canary"));
 }
 
-/// Whoever has seen a signed request can send it again with another id, if the id is not signed.
+/// An attacker who has seen a signed request can send it again with another id, if the id is not signed.
 #[tokio::test]
 async fn an_unsigned_id_does_not_make_a_repeat_new() {
     let folder = Folder::new(&format!(

@@ -1,4 +1,4 @@
-//! Senders that nobody has verified and that hold memory: slow, stalled and endless bodies.
+//! Unverified senders that hold memory: slow, stalled and endless bodies.
 
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, Host, eventually};

@@ -238,7 +238,7 @@ async fn a_row_that_cannot_be_read_holds_up_nothing_else() {
     let number = whole["number"].as_str().unwrap().replace("0002", "0001");
     let trail = host.list(&format!("/api/incidents/{number}/audit")).await;
     assert!(trail.len() == 1 && trail[0]["error"].as_str().unwrap().contains("nested"), "{trail:?}");
-    // Whoever follows the stream gets the other entries.
+    // A client of the stream gets the other entries.
     let mut stream = host.request(Method::GET, "/api/stream?from=0").send().await.unwrap();
     let mut text = String::new();
     while !text.contains("\"again\"") {

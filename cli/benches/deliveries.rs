@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use load::{Report, SECRET, requests};
+use load::{LoadReport, SECRET, requests};
 use server::Server;
 use std::process::Command;
 use std::sync::Arc;
@@ -193,7 +193,7 @@ fn delays(host: &Server, sink: &Server, first: usize) -> Duration {
             started.elapsed()
         })
         .collect();
-    let mut report = Report { latencies, ..Report::default() };
+    let mut report = LoadReport { latencies, ..LoadReport::default() };
     report.latencies.sort_unstable();
     report.percentile(0.5)
 }

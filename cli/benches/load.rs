@@ -18,7 +18,7 @@ pub const SECRET: &str = "a-benchmark-secret-of-32-bytes!!";
 
 /// The results of a load.
 #[derive(Default)]
-pub struct Report {
+pub struct LoadReport {
     /// Requests that were answered with 202.
     pub accepted: usize,
     /// Requests that were answered otherwise, or not.
@@ -29,7 +29,7 @@ pub struct Report {
     pub latencies: Vec<Duration>,
 }
 
-impl Report {
+impl LoadReport {
     /// Accepted requests per second.
     pub fn rate(&self) -> f64 {
         self.accepted as f64 / self.elapsed.as_secs_f64()
@@ -63,7 +63,7 @@ pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) ->
 }
 
 /// Sends every request once and waits for every answer.
-pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> Report {
+pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
     let threads: Vec<_> = (0..THREADS)
@@ -81,7 +81,7 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> Report {
             })
         })
         .collect();
-    let mut report = Report::default();
+    let mut report = LoadReport::default();
     for part in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
         report.accepted += part.accepted;
         report.failed += part.failed;
@@ -92,8 +92,8 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> Report {
     report
 }
 
-async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> Report {
-    let mut report = Report::default();
+async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> LoadReport {
+    let mut report = LoadReport::default();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];

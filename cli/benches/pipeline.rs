@@ -17,10 +17,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use futures_util::stream::{StreamExt, iter, pending};
+use hookmill_host::aws::Aws;
 use hookmill_host::config::Config;
 use hookmill_host::host::Host;
+use hookmill_host::map::Mappers;
 use hookmill_host::verify::Unverified;
-use load::{Report, SECRET, requests};
+use load::{LoadReport, SECRET, requests};
 use server::{Server, plugin_file};
 use std::path::Path;
 use std::process::Command;
@@ -79,7 +81,9 @@ async fn serve(kind: &str, folder: &Path) {
             }
             let host = running.host().clone();
             std::mem::forget(running);
-            Router::new().route(path, post(mapped)).with_state(host)
+            let mappers = Mappers::new(host.loaded.clone(), host.metrics.clone());
+            let stages = Stages { host, aws: Aws::new().unwrap(), mappers };
+            Router::new().route(path, post(mapped)).with_state(Arc::new(stages))
         }
     };
     eprintln!("listens on http://{address}");
@@ -90,16 +94,24 @@ async fn bare(body: Bytes) -> (StatusCode, String) {
     (StatusCode::ACCEPTED, format!("{{\"status\":\"accepted\",\"bytes\":{}}}", body.len()))
 }
 
+/// The stages that the server `mapped` runs, and the host with the sources.
+struct Stages {
+    host: Arc<Host>,
+    aws: Aws,
+    mappers: Mappers,
+}
+
 /// Verify and map, and keep nothing.
-async fn mapped(State(host): State<Arc<Host>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let source = host.pipeline.sources.get("crowdstrike").unwrap();
+async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let Stages { host, aws, mappers } = &*stages;
+    let source = host.sources.get("crowdstrike").unwrap();
     let received_at = hookmill_incident::timestamp::unix_ms();
     let unverified =
-        Unverified { id: host.pipeline.store.new_id(), received_at, source, headers, token: None, query: None, body };
-    let Ok(verified) = hookmill_host::verify::verify(unverified, &host.pipeline.aws).await else {
+        Unverified { id: host.store.new_id(), received_at, source, headers, token: None, query: None, body };
+    let Ok(verified) = hookmill_host::verify::verify(unverified, aws).await else {
         return StatusCode::UNAUTHORIZED;
     };
-    match host.pipeline.mappers.map(verified, 1).await.verdict {
+    match mappers.map(verified, 1).await.verdict {
         hookmill_incident::Verdict::Read { .. } => StatusCode::ACCEPTED,
         other => panic!("{other:?}"),
     }
@@ -169,7 +181,7 @@ fn reload() {
         let stop = Arc::new(AtomicBool::new(false));
         let (address, stopped) = (server.address, stop.clone());
         let sender = std::thread::spawn(move || {
-            let mut total = Report::default();
+            let mut total = LoadReport::default();
             let mut round = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let report = load::run(address, &requests(SMALL, SMALL_ID, round * 20_000, 20_000));

@@ -15,7 +15,7 @@ const PAGE_ROWS: &str = "1000";
 
 /// The options of every command that calls a host.
 #[derive(Debug, Args)]
-pub(super) struct Connection {
+pub(super) struct HostConnection {
     /// The URL of the host
     #[arg(long, env = "HOOKMILL_URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
@@ -29,7 +29,7 @@ pub(super) struct Connection {
 
 /// The options that select a page of a list.
 #[derive(Debug, Args)]
-pub(super) struct Page {
+pub(super) struct PageOptions {
     /// The maximum number of rows, up to 1000 [default: 50]
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -39,9 +39,9 @@ pub(super) struct Page {
 }
 
 /// The parameters of a request, by their names in the API.
-pub(super) type Query = Vec<(&'static str, String)>;
+pub(super) type QueryParameters = Vec<(&'static str, String)>;
 
-impl Page {
+impl PageOptions {
     /// Returns the parameters that select the page.
     pub fn parameters(self) -> impl Iterator<Item = (&'static str, String)> {
         let limit = self.limit.map(|limit| ("limit", limit.to_string()));
@@ -49,7 +49,7 @@ impl Page {
     }
 }
 
-impl Connection {
+impl HostConnection {
     /// Returns a client of the host. Nothing is sent yet.
     pub fn open(&self) -> Result<Client> {
         Client::new(self.url.clone(), self.token.clone())

@@ -37,7 +37,7 @@ enum Command {
     Destinations(destinations::Destinations),
     /// List the notifications of a running host, and show or send their messages
     #[command(subcommand)]
-    Notification(notification::Notification),
+    Notification(notification::NotificationCommand),
     /// Show the newest lines of a running host's log
     Logs(logs::Logs),
     /// List what operators changed on a running host

@@ -1,6 +1,6 @@
 //! `hookmill deliveries`.
 
-use super::client::{Connection, Page, Query, each, print_shape};
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 #[derive(Debug, Subcommand)]
 pub(super) enum Deliveries {
     /// List deliveries, the newest first; filters may be repeated
-    List(List),
+    List(DeliveryList),
     /// Retry a delivery now, dead or not, or many dead deliveries
     Retry(Retry),
 }
@@ -37,11 +37,11 @@ pub(super) struct Retry {
     #[arg(long, requires = "dead", value_name = "ID")]
     event: Option<Uuid>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct DeliveryList {
     /// The name of a destination
     #[arg(long)]
     destination: Vec<String>,
@@ -58,9 +58,9 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     event: Vec<String>,
     #[command(flatten)]
-    page: Page,
+    page: PageOptions,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Deliveries {
@@ -94,9 +94,9 @@ impl Retry {
     }
 }
 
-impl List {
+impl DeliveryList {
     fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(each("destination", self.destination));
         query.extend(each("notification", self.notification));
         query.extend(each("status", self.status));

@@ -12,9 +12,9 @@ mod sender;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use host::DemoHost;
-use report::Report;
+use report::DemoReport;
 use samples::{Expect, HOSTILE, SAMPLES};
-use sender::{Answer, Signed, Signing};
+use sender::{HostAnswer, SignedRequest, Signing};
 use std::path::PathBuf;
 use std::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -41,7 +41,7 @@ impl Demo {
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
         }
         let started = Instant::now();
-        let mut report = Report::new();
+        let mut report = DemoReport::new();
         report.heading("A temporary host with the bundled mappers");
         let host = DemoHost::start(&self.plugins_dir, &mut report)?;
         let first = send_samples(&host, &mut report)?;
@@ -67,7 +67,7 @@ impl Demo {
 }
 
 /// Sends every sample. Returns the first one and its answer, so that the request can be repeated.
-fn send_samples(host: &DemoHost, report: &mut Report) -> Result<(Signed, Answer)> {
+fn send_samples(host: &DemoHost, report: &mut DemoReport) -> Result<(SignedRequest, HostAnswer)> {
     report.heading("Signed samples of every bundled vendor");
     report.columns("sample", "expected", "answered");
     let mut first = None;
@@ -82,7 +82,7 @@ fn send_samples(host: &DemoHost, report: &mut Report) -> Result<(Signed, Answer)
     first.context("there are no samples")
 }
 
-fn is_as_expected(answer: &Answer, expect: Expect) -> bool {
+fn is_as_expected(answer: &HostAnswer, expect: Expect) -> bool {
     let (status, created, updated) = expect.answer();
     answer.accepted().is_some_and(|accepted| {
         let new = accepted.incidents.iter().filter(|incident| incident.created).count();
@@ -90,7 +90,7 @@ fn is_as_expected(answer: &Answer, expect: Expect) -> bool {
     })
 }
 
-fn send_hostile(host: &DemoHost, report: &mut Report, (signed, first): (Signed, Answer)) -> Result<()> {
+fn send_hostile(host: &DemoHost, report: &mut DemoReport, (signed, first): (SignedRequest, HostAnswer)) -> Result<()> {
     report.heading("Hostile payloads");
     report.columns("sent", "expected", "answered");
     for hostile in HOSTILE {

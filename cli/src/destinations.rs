@@ -1,6 +1,6 @@
 //! `hookmill destinations`.
 
-use super::client::{Connection, print_shape};
+use super::client::{HostConnection, print_shape};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
@@ -9,13 +9,13 @@ use hookmill_host::api::shapes::{EnabledDestination, ShownDestination};
 #[derive(Debug, Subcommand)]
 pub(super) enum Destinations {
     /// List destinations with their state and the size of their queues
-    List(Connection),
+    List(HostConnection),
     /// Enable a destination that was disabled; its dead deliveries stay dead until they are retried
     Enable {
         /// The destination's name
         name: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
 }
 

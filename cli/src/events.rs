@@ -3,7 +3,7 @@
 mod replay;
 mod result_line;
 
-use super::client::{Connection, Page, Query, each, print_shape};
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape};
 use super::text::{clean, fields, given, join, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -13,13 +13,13 @@ use result_line::{error_code, incident_numbers, result_line};
 #[derive(Debug, Subcommand)]
 pub(super) enum Events {
     /// List events, the newest first; filters may be repeated
-    List(List),
+    List(EventList),
     /// Show one event with its body
     Show {
         /// The event's id
         id: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
     /// Map an event again, or all events in quarantine
     Replay(replay::Replay),
@@ -28,12 +28,12 @@ pub(super) enum Events {
         /// The event's id
         id: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct EventList {
     /// mapped, ignored, partial, queued, quarantined or discarded
     #[arg(long)]
     status: Vec<String>,
@@ -47,9 +47,9 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     incident: Vec<String>,
     #[command(flatten)]
-    page: Page,
+    page: PageOptions,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Events {
@@ -69,9 +69,9 @@ impl Events {
     }
 }
 
-impl List {
+impl EventList {
     fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(each("status", self.status));
         query.extend(each("code", self.code));
         query.extend(each("source", self.source));

@@ -1,6 +1,6 @@
 //! `hookmill incidents`.
 
-use super::client::{Connection, Page, Query, each, print_shape};
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape};
 use super::text::{clean, stored_incident, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -10,13 +10,13 @@ use serde_json::json;
 #[derive(Debug, Subcommand)]
 pub(super) enum Incidents {
     /// List incidents, the newest first; filters may be repeated
-    List(List),
+    List(IncidentList),
     /// Show one incident
     Show {
         /// The incident's number, such as INC-2026-0001, or id
         number: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
     /// Call a playbook for an incident, for the first time or again
     Triage {
@@ -26,12 +26,12 @@ pub(super) enum Incidents {
         #[arg(long, value_name = "NAME")]
         playbook: Option<String>,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct IncidentList {
     /// new, triaged, in_progress, escalated, resolved, false_positive or closed
     #[arg(long)]
     status: Vec<String>,
@@ -51,9 +51,9 @@ pub(super) struct List {
     #[arg(short, long, value_name = "TEXT")]
     query: Option<String>,
     #[command(flatten)]
-    page: Page,
+    page: PageOptions,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Incidents {
@@ -78,9 +78,9 @@ impl Incidents {
     }
 }
 
-impl List {
+impl IncidentList {
     fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(each("status", self.status));
         query.extend(each("severity", self.severity));
         query.extend(each("source", self.source));

@@ -1,6 +1,6 @@
 //! `hookmill logs`.
 
-use super::client::{Connection, Query};
+use super::client::{HostConnection, QueryParameters};
 use super::text::clean;
 use anyhow::Result;
 use clap::Args;
@@ -14,12 +14,12 @@ pub(super) struct Logs {
     #[arg(long, value_name = "N")]
     tail: Option<u32>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Logs {
     pub fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(self.filter.map(|text| ("filter", text)));
         query.extend(self.tail.map(|count| ("tail", count.to_string())));
         self.connection.print_list("logs", &query, |lines: Vec<String>| {

@@ -14,6 +14,7 @@ mod destinations;
 mod events;
 mod incidents;
 mod logs;
+mod memory;
 mod notification;
 mod operator_actions;
 mod plugin;
@@ -28,10 +29,6 @@ mod webhook;
 
 use clap::Parser;
 use std::process::ExitCode;
-
-/// Events are allocated on one thread and freed on that of the store, for which this allocator is fast.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ends the program quietly if the reader of its output has gone, such as `head`. The printing macros of the standard
 /// library panic then.

@@ -1,6 +1,6 @@
 //! `hookmill notification`.
 
-use super::client::{Connection, print_shape, read};
+use super::client::{HostConnection, print_shape, read};
 use super::text::{clean, http_request, table};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
@@ -13,15 +13,15 @@ use serde_json::json;
 use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Notification {
+pub(super) enum NotificationCommand {
     /// List notifications
-    List(Connection),
+    List(HostConnection),
     /// Show the messages of a notification, whether its filter matches or not
-    Test(Test),
+    Test(NotificationTest),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Test {
+pub(super) struct NotificationTest {
     /// The notification's name
     name: String,
     /// The number or id of an incident; the messages are about its newest change
@@ -34,10 +34,10 @@ pub(super) struct Test {
     #[arg(long)]
     send: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
-impl Notification {
+impl NotificationCommand {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(connection) => {
@@ -50,7 +50,7 @@ impl Notification {
     }
 }
 
-impl Test {
+impl NotificationTest {
     fn run(self) -> Result<()> {
         let request = NotificationDryRunRequest { incident: self.incident, event: self.event, send: self.send };
         let path = ["notifications", self.name.as_str(), "test"];

@@ -1,6 +1,6 @@
 //! `hookmill operator-actions`.
 
-use super::client::{Connection, Page};
+use super::client::{HostConnection, PageOptions};
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -9,15 +9,15 @@ use hookmill_host::api::shapes::ShownOperatorAction;
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorActions {
     /// List the requests that were to change something, the newest first
-    List(List),
+    List(OperatorActionList),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct OperatorActionList {
     #[command(flatten)]
-    page: Page,
+    page: PageOptions,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl OperatorActions {
@@ -28,7 +28,7 @@ impl OperatorActions {
     }
 }
 
-impl List {
+impl OperatorActionList {
     fn run(self) -> Result<()> {
         let query: Vec<_> = self.page.parameters().collect();
         self.connection.print_list("operator-actions", &query, |actions: Vec<ShownOperatorAction>| {

@@ -29,11 +29,11 @@ pub(super) enum PluginCommand {
     /// Call a plugin file with a payload file, without a host and without storing anything
     Run(run::Run),
     /// Map the payloads of a project with its plugin, and compare the results with the expected files
-    Test(test::Test),
+    Test(test::PluginTest),
     /// Build a project and test it as `plugin test` does, again whenever one of its files changes
     Watch(watch::Watch),
     /// List the plugins of a running host
-    List(list::List),
+    List(list::PluginList),
     /// Show which results a new version of a mapper changes, for the payloads that a running host has stored
     Diff(release::Diff),
     /// Make the version in a running host's plugins folder live, even if its proof failed

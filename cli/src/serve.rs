@@ -1,6 +1,7 @@
 //! `hookmill serve`.
 
 use crate::compile::beside_a_host;
+use crate::memory::return_freed;
 use crate::signals::Signals;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -54,6 +55,7 @@ impl Serve {
             let config = Config::load(&self.config)?;
             let seen = before.for_paths(config.files(&self.config));
             let mut running = start(config, admin_token, Some(beside_a_host()?), Clock::default()).await?;
+            tokio::spawn(return_freed());
             let stopped = signals.stopped();
             running.follow(self.config, seen, signals.hangup);
             let broken = tokio::select! {

@@ -1,6 +1,6 @@
 //! `hookmill stats`.
 
-use super::client::{Connection, Query, each, print_shape};
+use super::client::{HostConnection, QueryParameters, each, print_shape};
 use super::text::{clean, table};
 use anyhow::Result;
 use clap::Args;
@@ -31,12 +31,12 @@ pub(super) struct Stats {
     #[arg(long)]
     name: Vec<String>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Stats {
     pub fn run(self) -> Result<()> {
-        let mut query = Query::new();
+        let mut query = QueryParameters::new();
         query.extend(self.from.map(|time| ("from", time.to_string())));
         query.extend(self.to.map(|time| ("to", time.to_string())));
         query.extend(self.step.map(|step| ("step", step)));

@@ -24,7 +24,7 @@ pub(super) enum Token {
         #[arg(long)]
         expires: Option<Timestamp>,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// List the tokens
     List {
@@ -32,19 +32,19 @@ pub(super) enum Token {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
     /// Remove a token
     Revoke {
         /// The token's name
         name: String,
         #[command(flatten)]
-        folder: Folder,
+        folder: DataFolder,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Folder {
+pub(super) struct DataFolder {
     /// The configuration file, which names the data folder
     #[arg(long, default_value = "hookmill.yaml")]
     config: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Folder {
     data_dir: Option<PathBuf>,
 }
 
-impl Folder {
+impl DataFolder {
     fn open(self) -> Result<Tokens> {
         let data_dir = match self.data_dir {
             Some(folder) => folder,

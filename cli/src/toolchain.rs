@@ -17,14 +17,14 @@ use entry::ENTRY;
 use std::path::{Path, PathBuf};
 
 /// The language of a project.
-enum Language {
+enum ProjectLanguage {
     Rust,
     /// JavaScript or TypeScript.
     JavaScript,
     Python,
 }
 
-impl Language {
+impl ProjectLanguage {
     fn of(folder: &Path) -> Result<Self> {
         let has = |name: &str| folder.join(name).is_file();
         if has("Cargo.toml") {
@@ -50,10 +50,10 @@ impl Language {
 pub(crate) fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
     let (mut crates, mut javascript, mut python) = (Vec::new(), Vec::new(), Vec::new());
     for folder in folders {
-        match Language::of(folder)? {
-            Language::Rust => crates.push(folder.clone()),
-            Language::JavaScript => javascript.push(javascript::Project::open(folder)?),
-            Language::Python => python.push(python::Project::open(folder)?),
+        match ProjectLanguage::of(folder)? {
+            ProjectLanguage::Rust => crates.push(folder.clone()),
+            ProjectLanguage::JavaScript => javascript.push(javascript::JavaScriptProject::open(folder)?),
+            ProjectLanguage::Python => python.push(python::PythonProject::open(folder)?),
         }
     }
     let rust = (!crates.is_empty()).then(rust::Toolchain::find).transpose()?;

@@ -4,7 +4,7 @@ mod add;
 mod secret;
 mod test;
 
-use super::client::{Connection, print_shape};
+use super::client::{HostConnection, print_shape};
 use super::text::{clean, table, utc};
 use anyhow::Result;
 use clap::Subcommand;
@@ -21,9 +21,9 @@ pub(super) enum Webhook {
     /// Register a source; its vendor then posts to /api/webhooks/NAME
     Add(add::Add),
     /// List the sources with the counts of their payloads
-    List(Connection),
+    List(HostConnection),
     /// Sign a payload as the vendor would, do a dry run of it on the host, and print each stage
-    Test(test::Test),
+    Test(test::WebhookTest),
     /// Give a registered source a new secret; the former secret expires after an overlap
     Rotate {
         /// The name of the source
@@ -34,14 +34,14 @@ pub(super) enum Webhook {
         #[arg(long, value_name = "TIME")]
         overlap: Option<String>,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
     /// Remove a registered source; its events and incidents stay
     Remove {
         /// The name of the source
         name: String,
         #[command(flatten)]
-        connection: Connection,
+        connection: HostConnection,
     },
 }
 
@@ -63,7 +63,7 @@ impl Webhook {
     }
 }
 
-fn list(connection: &Connection) -> Result<()> {
+fn list(connection: &HostConnection) -> Result<()> {
     connection.print_list("sources", &[], |sources: Vec<ShownSource>| {
         table(
             ["NAME", "SCHEME OR KIND", "PLUGIN", "ORIGIN", "ACCEPTED", "REFUSED", "LAST SUCCESS (UTC)", "LAST ERROR"],
@@ -72,7 +72,7 @@ fn list(connection: &Connection) -> Result<()> {
     })
 }
 
-fn rotate(connection: &Connection, name: &str, secret: SecretOptions, overlap: Option<String>) -> Result<()> {
+fn rotate(connection: &HostConnection, name: &str, secret: SecretOptions, overlap: Option<String>) -> Result<()> {
     let rotation = SecretRotation { secret: secret.read()?, overlap };
     let answer = connection.open()?.post_json(&["sources", name, "rotate"], &json!(rotation))?;
     print_shape(connection.json, &answer, |issued: IssuedSource| {

@@ -14,7 +14,7 @@ const REDACTED: &str = "***";
 /// The shortest secret that is redacted: shorter texts occur in any answer by chance.
 const SECRET_BYTES_MIN: usize = 4;
 
-/// The header that authenticates requests, and the secrets to redact. The default is no header.
+/// The header that authenticates requests, and the secrets to redact. The default sends no header.
 #[derive(Clone, Default)]
 pub struct Authentication {
     header: Option<(HeaderName, HeaderValue)>,

@@ -17,7 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// The default limit for connecting, or half of the limit for the attempt if that is shorter: a server that cannot be
 /// reached is reported differently from one that does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most headers of an answer. The client's own limit is a hundred, and an answer with more would be a failure.
+/// The maximum number of headers of an answer. The client's own limit is a hundred; an answer with more would be a
+/// failure.
 const HEADERS_MAX: usize = 1_000;
 const USER_AGENT_VALUE: HeaderValue = HeaderValue::from_static(concat!("Hookmill/", env!("CARGO_PKG_VERSION")));
 

@@ -3,7 +3,7 @@
 
 mod unfinished;
 
-pub use unfinished::Origin;
+pub use unfinished::BodyOrigin;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -63,7 +63,7 @@ pub struct ReadBody {
 }
 
 /// A body while it is read.
-struct Reading<'b> {
+struct BodyReading<'b> {
     bodies: &'b Bodies,
     unfinished: Option<UnfinishedBody<'b>>,
     memory: Option<OwnedSemaphorePermit>,
@@ -85,7 +85,7 @@ impl Bodies {
     /// Returns an error if the body is larger than `bytes_max`, too slow or incomplete, or there is not enough memory.
     pub async fn read(
         &self,
-        origin: Origin,
+        origin: BodyOrigin,
         headers: &HeaderMap,
         body: Body,
         bytes_max: usize,
@@ -104,12 +104,12 @@ impl Bodies {
     /// Reads a body that has `expected_bytes` at most, as far as its sender declared that.
     async fn collect(
         &self,
-        origin: Origin,
+        origin: BodyOrigin,
         mut body: Body,
         expected_bytes: usize,
         bytes_max: usize,
     ) -> Result<ReadBody, BodyError> {
-        let mut reading = Reading { bodies: self, unfinished: None, memory: None };
+        let mut reading = BodyReading { bodies: self, unfinished: None, memory: None };
         let mut first = Bytes::new();
         let mut whole = Vec::new();
         loop {
@@ -162,14 +162,14 @@ impl Bodies {
     /// # Errors
     /// Returns an error if there is not enough memory.
     pub async fn make_room(&self, body: &mut ReadBody, bytes: usize) -> Result<(), BodyError> {
-        let mut reading = Reading { bodies: self, unfinished: None, memory: body.memory.take() };
+        let mut reading = BodyReading { bodies: self, unfinished: None, memory: body.memory.take() };
         let taken = reading.grow_to(reading.taken() + bytes).await;
         body.memory = reading.memory;
         taken
     }
 }
 
-impl Reading<'_> {
+impl BodyReading<'_> {
     /// Returns the bytes that the body has taken.
     fn taken(&self) -> usize {
         self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
@@ -228,7 +228,7 @@ mod tests {
     async fn a_body_keeps_its_memory_until_it_is_dropped() {
         let bodies = Bodies::new(3 * BODY_BYTES_MIN, Duration::from_secs(60));
         let read = async |bytes: usize| {
-            bodies.read(Origin::default(), &HeaderMap::new(), Body::from(vec![0; bytes]), 100_000).await
+            bodies.read(BodyOrigin::default(), &HeaderMap::new(), Body::from(vec![0; bytes]), 100_000).await
         };
         let first = read(2 * BODY_BYTES_MIN).await.unwrap();
         // A small body takes the whole buffer that it keeps alive.
@@ -245,7 +245,7 @@ mod tests {
         let bodies = Bodies::new(1 << 20, Duration::from_secs(60));
         let pieces = (0..40).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![1; 1000])));
         let body = Body::from_stream(futures_util::stream::iter(pieces));
-        let read = bodies.read(Origin::default(), &HeaderMap::new(), body, 100_000).await.unwrap();
+        let read = bodies.read(BodyOrigin::default(), &HeaderMap::new(), body, 100_000).await.unwrap();
         let taken = read.memory.as_ref().unwrap().num_permits();
         assert_eq!(read.bytes.len(), 40_000);
         assert!((40_000..=80_000).contains(&taken), "{taken}");

@@ -33,7 +33,7 @@ use crate::release::trust::Trust;
 use crate::source::{Source, SourceOrigin};
 use anyhow::{Context, Result, anyhow, ensure};
 use destination::DestinationDeclaration;
-use file::File;
+use file::ConfigFile;
 use hookmill_notify::Rule;
 use notification::NotificationDeclaration;
 use scalar::{Age, Name, Period};
@@ -110,7 +110,7 @@ impl Config {
     }
 
     fn read(text: &str, folder: &Path) -> Result<Self> {
-        let file = File::parse(text)?;
+        let file = ConfigFile::parse(text)?;
         let limits = file.limits.into_limits(file.dedup_retention, file.dedup_window)?;
         let duration =
             |period: Option<value::Interpolated<Period>>, default| period.map_or(default, |time| time.0.into());

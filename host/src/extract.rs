@@ -1,6 +1,6 @@
 //! Extractors for handlers. Their errors have the same shape as all other errors.
 
-use crate::bodies::{Origin, ReadBody};
+use crate::bodies::{BodyOrigin, ReadBody};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use axum::body::Body;
@@ -27,7 +27,7 @@ pub struct Bytes(pub ReadBody);
 
 /// The body of an API request that contains a plugin's file, which keeps its share of the memory until it is dropped.
 #[derive(Debug)]
-pub struct PluginFile(pub ReadBody);
+pub struct PluginFileBody(pub ReadBody);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = HttpError;
@@ -59,7 +59,7 @@ impl FromRequest<Arc<Host>> for Bytes {
     }
 }
 
-impl FromRequest<Arc<Host>> for PluginFile {
+impl FromRequest<Arc<Host>> for PluginFileBody {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, host: &Arc<Host>) -> Result<Self, HttpError> {
@@ -69,5 +69,5 @@ impl FromRequest<Arc<Host>> for PluginFile {
 
 async fn read(request: Request, host: &Host, bytes_max: usize) -> Result<ReadBody, HttpError> {
     let (parts, body): (Parts, Body) = request.into_parts();
-    Ok(host.edge.api_bodies.read(Origin::default(), &parts.headers, body, bytes_max).await?)
+    Ok(host.edge.api_bodies.read(BodyOrigin::default(), &parts.headers, body, bytes_max).await?)
 }

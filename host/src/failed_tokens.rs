@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// a program with an expired token, stays below it.
 pub const FAILURES_PER_MINUTE: u32 = 30;
 const MINUTE: Duration = Duration::from_secs(60);
-/// The most addresses and tokens that are remembered. They take a few hundred KiB.
+/// The maximum number of addresses and tokens that are remembered. They take a few hundred KiB.
 const REMEMBERED_MAX: usize = 4096;
 
 /// The failures of all addresses within the last minute.

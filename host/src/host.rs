@@ -6,12 +6,14 @@ use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
 use crate::loaded::Loaded;
+use crate::metrics::Metrics;
 use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
+use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::Stream;
 use crate::triage::Triager;
@@ -19,6 +21,7 @@ use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_signatures::Secret;
 use hookmill_store::Retention;
+use hookmill_store::Store;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -27,6 +30,12 @@ use tracing::warn;
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Host {
+    /// The incidents, events and deliveries.
+    pub store: Arc<Store>,
+    /// The known sources.
+    pub sources: Arc<Sources>,
+    /// The counts that `/metrics` shows.
+    pub metrics: Arc<Metrics>,
     /// The stages that process every payload.
     pub pipeline: Arc<Pipeline>,
     /// Changes the registered sources.
@@ -84,7 +93,7 @@ impl Host {
     /// # Errors
     /// Returns an error if it cannot be read.
     pub async fn storage(&self) -> Result<Storage> {
-        let store = &self.pipeline.store;
+        let store = &self.store;
         Ok(Storage::new(store.storage().await?, &self.edge.disk, store.clock().now_ms()))
     }
 
@@ -99,14 +108,14 @@ impl Host {
         let admin_tls = config.settings.admin_tls.as_ref().map(TlsFiles::read).transpose().context("`admin_tls`")?;
         let OutboundConfig { destinations, rules, notifications, public_url } = config.outbound;
         let rows = destinations.iter().map(Destination::row).collect();
-        let store = &self.pipeline.store;
-        let outbound = self.deliverer.expect(&notifications, store.set_outbound(rows, rules, public_url.clone()));
+        let queue = self.store.set_outbound(rows, rules, public_url.clone());
+        let outbound = self.deliverer.expect(&notifications, queue);
         self.registry.reconfigure(config.sources, outbound).await?;
         self.puller.replace(config.pulls);
         self.edge.tls.replace(tls);
         self.edge.admin_tls.replace(admin_tls);
         self.deliverer.replace(destinations, notifications, public_url).await;
-        if let Err(error) = store.give_up_removed().await {
+        if let Err(error) = self.store.give_up_removed().await {
             warn!("deliveries to removed destinations become dead letters at the next start: {error:#}");
         }
         Ok(())

@@ -9,12 +9,11 @@
 //! `tests/structure` checks.
 
 pub mod api;
-mod aws;
+pub mod aws;
 mod bodies;
 pub mod config;
 mod deliver;
 mod disk;
-mod dry_run;
 mod extract;
 mod failed_tokens;
 mod field_changes;

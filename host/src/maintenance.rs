@@ -1,8 +1,8 @@
 //! Regular work of a running host: removing old rows from the store, and saving the counts of sources.
 
 use crate::host::Host;
+use crate::loaded::Loaded;
 use anyhow::Result;
-use hookmill_incident::id;
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
 const WATCH_STORAGE_EVERY: Duration = Duration::from_secs(1);
 /// By the clock of the host.
@@ -22,21 +23,21 @@ const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 const CLOCK_STEP_MS: i64 = 1000;
 
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
-pub async fn purge_repeats(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_REPEATS_EVERY, &mut stopped).await {
-        let _lease = host.pipeline.store.acquire(LeaseName::Purge).await;
-        while let Ok(true) = host.pipeline.store.purge_repeats().await {}
+        let _lease = store.acquire(LeaseName::Purge).await;
+        while let Ok(true) = store.purge_repeats().await {}
     }
 }
 
 /// Removes deliveries that finished longer ago than `retention`, until the host stops.
-pub async fn purge_delivered(host: Arc<Host>, retention: Duration, mut stopped: watch::Receiver<bool>) {
+pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     loop {
-        let lease = host.pipeline.store.acquire(LeaseName::Purge).await;
+        let lease = store.acquire(LeaseName::Purge).await;
         let mut after = 0;
-        let before = id::row_key_at(host.pipeline.store.clock().now_ms() - retention.as_millis() as i64);
+        let before = store.aged_key(retention);
         while !*stopped.borrow() && lease.is_held() {
-            match host.pipeline.store.purge_delivered(after, before).await {
+            match store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,
                 Err(error) => {
@@ -61,8 +62,7 @@ pub async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
 
 /// Looks for steps back of the clock, logs them, and makes deliveries due that were queued while the clock was ahead, until
 /// the host stops. At the start it looks for such deliveries too.
-pub async fn watch_clock(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
-    let store = &host.pipeline.store;
+pub async fn watch_clock(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     let mut is_behind = true;
     loop {
         let step_ms = store.clock().take_step_back_ms();
@@ -71,7 +71,7 @@ pub async fn watch_clock(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             is_behind = true;
         }
         if is_behind {
-            is_behind = !pull_forward(store).await;
+            is_behind = !pull_forward(&store).await;
         }
         if !pause(WATCH_CLOCK_EVERY, &mut stopped).await {
             return;
@@ -98,12 +98,12 @@ async fn pull_forward(store: &Store) -> bool {
 
 /// Writes down from time to time how far the database goes, so that a start with an older one is refused, until the host
 /// stops.
-pub async fn put_marks(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
-    let mut audit = host.pipeline.store.watch_audit();
+pub async fn put_marks(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
+    let mut audit = store.watch_audit();
     while pause(PUT_MARK_EVERY, &mut stopped).await {
         if audit.has_changed().unwrap_or(true) {
             audit.mark_unchanged();
-            if let Err(error) = host.pipeline.store.put_mark().await {
+            if let Err(error) = store.put_mark().await {
                 warn!("cannot write the mark of the database: {error:#}");
             }
         }
@@ -115,9 +115,9 @@ pub async fn put_marks(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
 pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     let mut was_short = false;
     while pause(WATCH_STORE_EVERY, &mut stopped).await {
-        if host.pipeline.store.trouble().is_some() {
+        if host.store.trouble().is_some() {
             // The store logs the result.
-            let _ = host.pipeline.store.probe().await;
+            let _ = host.store.probe().await;
         }
         let shortage = host.edge.disk.shortage();
         match &shortage {
@@ -133,7 +133,7 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
 pub async fn watch_storage(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     let mut looked_at = i64::MIN;
     loop {
-        let minute = host.pipeline.store.clock().now_ms() / STORAGE_EVERY_MS;
+        let minute = host.store.clock().now_ms() / STORAGE_EVERY_MS;
         if minute != looked_at {
             looked_at = minute;
             if let Err(error) = look_at_storage(&host).await {
@@ -147,7 +147,7 @@ pub async fn watch_storage(host: Arc<Host>, mut stopped: watch::Receiver<bool>) 
 }
 
 async fn look_at_storage(host: &Host) -> Result<()> {
-    let store = &host.pipeline.store;
+    let store = &host.store;
     let (storage, was_low) = (host.storage().await?, store.is_storage_low().await?);
     let reason = storage.shortage(host.edge.disk.forecast, was_low);
     match &reason {
@@ -163,6 +163,13 @@ async fn look_at_storage(host: &Host) -> Result<()> {
     }
     store.sample_storage().await?;
     Ok(())
+}
+
+/// Lets plugins that were not called for an hour give memory back, until the host stops.
+pub async fn rest_idle_plugins(loaded: Arc<Loaded>, mut stopped: watch::Receiver<bool>) {
+    while pause(REST_PLUGINS_EVERY, &mut stopped).await {
+        loaded.plugins().values().for_each(|plugin| plugin.rest_if_idle());
+    }
 }
 
 /// Waits, and returns whether the host still runs.

@@ -16,7 +16,7 @@ use tracing::debug;
 
 /// The mapper that is called last with `plugin: auto`.
 const FALLBACK: &str = "generic";
-/// The most attempts for an event that exceeds the deadline.
+/// The maximum number of attempts for an event that exceeds the deadline.
 pub const ATTEMPTS: u32 = 3;
 
 /// The mapping of events with the loaded plugins.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::time::Duration;
-use storage_metrics::StorageMetrics;
+use storage_metrics::{KindLabel, StorageMetrics};
 
 /// The label value for sources that are not registered.
 pub const UNKNOWN: &str = "unknown";
@@ -33,7 +33,6 @@ labels! {
     TriageLabels { playbook, result }
     DeliveryLabels { destination, result }
     DestinationLabel { destination }
-    KindLabel { kind }
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;

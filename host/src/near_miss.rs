@@ -62,6 +62,6 @@ fn segments(path: &str) -> Vec<String> {
 
 /// Counts and logs a refusal if the path names a source. The path itself is not logged, because it may hold a token.
 fn refuse_near_miss(host: &Host, RequestId(id): RequestId, segments: &[String], error: HttpError) -> Response {
-    let source = segments.iter().find_map(|segment| host.pipeline.sources.get(segment));
+    let source = segments.iter().find_map(|segment| host.sources.get(segment));
     refuse_for(host, source.as_deref(), id, error)
 }

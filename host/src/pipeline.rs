@@ -3,6 +3,10 @@
 //! Deliveries, playbooks and further attempts to map queued events are other tasks, which the store wakes by its
 //! topics.
 
+mod dry_run;
+
+pub use dry_run::{DryRun, IncidentChanges, Stage};
+
 use crate::aws::Aws;
 use crate::handshake::{self, NotConfirmed};
 use crate::map::{ATTEMPTS, Mappers};
@@ -21,16 +25,11 @@ use tracing::info;
 /// The stages and the parts that they use.
 #[derive(Debug)]
 pub struct Pipeline {
-    /// The known sources.
-    pub sources: Arc<Sources>,
-    /// Maps payloads with plugins.
-    pub mappers: Mappers,
-    /// Stores events and incidents.
-    pub store: Arc<Store>,
-    /// Counts payloads and errors.
-    pub metrics: Arc<Metrics>,
-    /// Fetches certificates from AWS, and confirms subscriptions there.
-    pub aws: Aws,
+    aws: Aws,
+    mappers: Mappers,
+    sources: Arc<Sources>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
 }
 
 /// The result of a payload that was accepted.
@@ -80,6 +79,11 @@ pub enum RemapError {
 }
 
 impl Pipeline {
+    /// Creates a pipeline that verifies with certificates of `aws`, maps with `mappers` and records in `store`.
+    pub fn new(aws: Aws, mappers: Mappers, sources: Arc<Sources>, store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
+        Self { aws, mappers, sources, store, metrics }
+    }
+
     /// Counts a payload that arrived; `None` stands for a source that is not registered.
     pub fn received(&self, source: Option<&Source>) {
         self.metrics.received(source.map_or(UNKNOWN, |source| &source.name));
@@ -189,11 +193,13 @@ impl Pipeline {
         self.store.record_again(mapped, was, attempts).await?.ok_or(RemapError::Changed)
     }
 
+    /// Returns the versions of the mappers that payloads of a source are given to.
+    pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
+        self.mappers.candidate_versions(source)
+    }
+
     /// Maps a stored event again and records nothing.
-    ///
-    /// # Errors
-    /// Returns an error if the event would stay as it is.
-    pub async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
+    async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
         let mapped = self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await;

@@ -2,15 +2,14 @@
 
 mod answer;
 
-use crate::bodies::{Origin, ReadBody};
-use crate::dry_run::DryRun;
+use crate::bodies::{BodyOrigin, ReadBody};
 use crate::extract::Path;
 use crate::handshake;
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
 use crate::peer;
-use crate::pipeline::AcceptedPayload;
+use crate::pipeline::{AcceptedPayload, DryRun};
 use crate::request_id::RequestId;
 use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
@@ -61,10 +60,10 @@ pub async fn webhook(
     let query = uri.query().map(str::to_owned);
     let span = debug_span!("webhook", request_id = %id);
     // Sources that the host reads do not post.
-    let source = host.pipeline.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
+    let source = host.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
     let Some(source) = source else {
         host.pipeline.received(None);
-        if let Some(why) = host.pipeline.sources.unusable().get(&target.source) {
+        if let Some(why) = host.sources.unusable().get(&target.source) {
             return refuse(
                 &host,
                 None,
@@ -103,7 +102,7 @@ pub async fn challenge(
     headers: HeaderMap,
 ) -> Response {
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
-    let source = host.pipeline.sources.get(&target.source);
+    let source = host.sources.get(&target.source);
     let admitted = source.as_ref().filter(|source| source.settings.admits(peer));
     match admitted.and_then(|source| Some((handshake::okta(source, &headers)?, source))) {
         Some((answer, source)) => {
@@ -163,9 +162,9 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body } = arrived;
-    let received_at = host.pipeline.store.clock().now_ms();
+    let received_at = host.store.clock().now_ms();
     let bytes_max = source.settings.payload_bytes_max;
-    let origin = Origin { network: peer.map(peer::network), source: Some(source.name.clone()) };
+    let origin = BodyOrigin { network: peer.map(peer::network), source: Some(source.name.clone()) };
     let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
     if headers.contains_key(CONTENT_ENCODING) {
         host.edge.bodies.make_room(&mut read, bytes_max).await?;

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The number of lines that are kept.
 pub const LINES_MAX: usize = 10_000;
-/// The most bytes of a line; with [`LINES_MAX`], at most 10 MiB are kept.
+/// The maximum number of bytes of a line; with [`LINES_MAX`], at most 10 MiB are kept.
 const LINE_BYTES_MAX: usize = 1024;
 
 static LINES: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());

@@ -5,11 +5,12 @@ use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
 use crate::pipeline::{Pipeline, RemapError};
 use crate::source::PluginChoice;
+use crate::sources::Sources;
 use crate::tasks::{finish_all, finish_one};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::{EventRow, LeaseName, Leases};
+use hookmill_store::{EventRow, LeaseName, Leases, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,21 +32,23 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Remapper {
     pipeline: Arc<Pipeline>,
+    store: Arc<Store>,
+    sources: Arc<Sources>,
     loaded: Arc<Loaded>,
 }
 
 impl Remapper {
     /// Creates a remapper that uses the live plugins.
-    pub fn new(pipeline: Arc<Pipeline>, loaded: Arc<Loaded>) -> Self {
-        Self { pipeline, loaded }
+    pub fn new(pipeline: Arc<Pipeline>, store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>) -> Self {
+        Self { pipeline, store, sources, loaded }
     }
 
     /// Maps waiting events whenever the plugins, the sources or the queue change, until `stop` is set.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let lease = self.pipeline.store.acquire(LeaseName::Remap).await;
+        let lease = self.store.acquire(LeaseName::Remap).await;
         let mut plugins = self.loaded.watch();
-        let mut sources = self.pipeline.sources.watch();
-        let mut queued = self.pipeline.store.watch_queued();
+        let mut sources = self.sources.watch();
+        let mut queued = self.store.watch_queued();
         let mut statuses: &[EventStatus] = &UNFINISHED;
         while !*stop.borrow() && lease.is_held() {
             if self.loaded.is_settled()
@@ -71,7 +74,7 @@ impl Remapper {
         for &status in statuses {
             let mut after = 0;
             loop {
-                let rows = self.pipeline.store.events_with_status(status, after, CHUNK).await?;
+                let rows = self.store.events_with_status(status, after, CHUNK).await?;
                 let Some(last) = rows.last() else { break };
                 after = row_key(last.state.id);
                 for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
@@ -93,7 +96,7 @@ impl Remapper {
     async fn remap_one(self: Arc<Self>, row: EventRow) {
         let id = row.state.id;
         // Lists have no bodies, so that only the bodies of running calls are in memory.
-        let row = match self.pipeline.store.event(id).await {
+        let row = match self.store.event(id).await {
             Ok(Some(row)) => row,
             Ok(None) => return,
             Err(error) => return warn!(request_id = %id, "cannot read a waiting event: {error:#}"),
@@ -107,9 +110,9 @@ impl Remapper {
 
     /// Returns whether mapping could have another result than before.
     fn is_worth_trying(&self, row: &EventRow) -> bool {
-        let source = self.pipeline.sources.get(&row.event.source).filter(|_| row.body_removed_at.is_none());
+        let source = self.sources.get(&row.event.source).filter(|_| row.body_removed_at.is_none());
         let Some(source) = source else { return false };
-        let candidates = self.pipeline.mappers.candidate_versions(&source);
+        let candidates = self.pipeline.candidate_versions(&source);
         let is_new = |version: &String| !row.tried.contains(version);
         if row.state.status == EventStatus::Queued {
             let again = row.tried.is_empty() || row.attempts < ATTEMPTS;

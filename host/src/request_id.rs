@@ -17,7 +17,7 @@ pub struct RequestId(pub Uuid);
 
 /// Gives every request its id, and logs the cause of internal errors.
 pub async fn identify(State(host): State<Arc<Host>>, mut request: Request, next: Next) -> Response {
-    let id = host.pipeline.store.new_id();
+    let id = host.store.new_id();
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).await;
     if let Some(Cause(cause)) = response.extensions().get() {

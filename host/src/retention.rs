@@ -21,7 +21,7 @@ const PAGES_PER_WRITE: u32 = 32;
 
 /// Removes what is older than its retention, and counts that are no longer shown, until the host stops.
 pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped: watch::Receiver<bool>) {
-    let store = &host.pipeline.store;
+    let store = &host.store;
     let mut due_ms = i64::MIN;
     loop {
         let now_ms = store.clock().now_ms();
@@ -64,7 +64,7 @@ impl Pass<'_> {
             info!("retention removed {}", in_words(&removed));
         }
         while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
-        host.pipeline.metrics.retention_pass();
+        host.metrics.retention_pass();
         Ok(())
     }
 
@@ -73,7 +73,7 @@ impl Pass<'_> {
         while self.goes_on() {
             let pruned = self.paced(self.store.prune(kind, before, from)).await?;
             for (kind, count) in &pruned.removed.0 {
-                host.pipeline.metrics.retention_removed(kind.as_str(), count.rows as u64);
+                host.metrics.retention_removed(kind.as_str(), count.rows as u64);
             }
             all.merge(&pruned.removed);
             from = pruned.next;

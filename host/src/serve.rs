@@ -104,21 +104,20 @@ pub async fn start(
     let sources = registry.sources().clone();
     let plugins = open_plugins(&settings, sandbox, &store, &sources, &loaded, &metrics)?;
     let deliverer = start_deliverer(outbound, &store, &loaded, &metrics).await?;
-    let pipeline = Arc::new(Pipeline {
-        sources: sources.clone(),
-        mappers: Mappers::new(loaded.clone(), metrics.clone()),
-        store: store.clone(),
-        metrics: metrics.clone(),
-        aws: Aws::new()?,
-    });
+    let mappers = Mappers::new(loaded.clone(), metrics.clone());
+    let pipeline = Pipeline::new(Aws::new()?, mappers, sources.clone(), store.clone(), metrics.clone());
+    let pipeline = Arc::new(pipeline);
     let host = Arc::new(Host {
         registry,
         releases: plugins.releases.clone(),
         deliverer,
-        triager: Arc::new(Triager::new(store.clone(), sources, loaded.clone(), metrics.clone())),
-        puller: Arc::new(Puller::new(pipeline.clone(), loaded.clone())),
-        stream: Arc::new(Stream::new(store, metrics, capacity.stream_readers)),
+        triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
+        puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
+        stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
         edge: edge(&settings, admin_token)?,
+        store,
+        sources,
+        metrics,
         loaded,
         pipeline,
     });
@@ -253,22 +252,23 @@ fn spawn_tasks(
     plugins: PluginParts,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
-    let Pipeline { store, sources, .. } = &*host.pipeline;
-    let remapper = Arc::new(Remapper::new(host.pipeline.clone(), host.loaded.clone()));
+    let Host { store, sources, pipeline, loaded, .. } = &**host;
+    let remapper = Remapper::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone());
     let notices = Arc::new(Notices::new(store.clone(), sources.clone()));
     let mut tasks = JoinSet::new();
     tasks.spawn(host.triager.clone().run(stopped.clone()));
-    tasks.spawn(remapper.run(stopped.clone()));
+    tasks.spawn(Arc::new(remapper).run(stopped.clone()));
     tasks.spawn(host.stream.clone().run(stopped.clone()));
     tasks.spawn(host.puller.clone().run(stopped.clone()));
-    tasks.spawn(maintenance::purge_repeats(host.clone(), stopped.clone()));
-    tasks.spawn(maintenance::purge_delivered(host.clone(), settings.delivered_retention, stopped.clone()));
+    tasks.spawn(maintenance::purge_repeats(store.clone(), stopped.clone()));
+    tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));
     tasks.spawn(retention::remove_old_rows(host.clone(), settings.retention, stopped.clone()));
     tasks.spawn(maintenance::watch_storage(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
-    tasks.spawn(maintenance::watch_clock(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::watch_clock(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
-    tasks.spawn(maintenance::put_marks(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::rest_idle_plugins(host.loaded.clone(), stopped.clone()));
+    tasks.spawn(maintenance::put_marks(store.clone(), stopped.clone()));
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));
@@ -353,7 +353,7 @@ impl Running {
             warn!("stopped before all requests and deliveries were finished; deliveries continue at the next start");
         }
         self.host.registry.save_tallies().await;
-        let store = self.host.pipeline.store.clone();
+        let store = self.host.store.clone();
         if let Err(error) = store.put_mark().await {
             warn!("cannot write the mark of the database: {error:#}");
         }

@@ -26,11 +26,12 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 use uuid::Uuid;
 
-/// The most readers at once.
+/// The maximum number of readers at once.
 pub const READERS_MAX: u32 = 1024;
-/// The most pages for single readers in memory at once; a page stays in memory until it is sent.
+/// The maximum number of pages for single readers in memory at once; a page stays in memory until it is sent.
 const PAGES_MAX: usize = 128;
-/// The most pages read at the same time, so that many readers that reconnect together do not delay incoming payloads.
+/// The maximum number of pages read at the same time, so that many readers that reconnect together do not delay
+/// incoming payloads.
 const PAGES_READ_AT_ONCE: usize = 2;
 /// The interval of heartbeats, which send the reader its position.
 const HEARTBEAT: Duration = Duration::from_secs(10);

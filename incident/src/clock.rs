@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// The wall clock decides what is due, expired or a repeat, and it can be set back while the host runs. Everything that
 /// is measured within the process uses [`std::time::Instant`] instead.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<Shared>);
+pub struct Clock(Arc<ClockState>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct ClockState {
     shift_ms: AtomicI64,
     /// The latest time that the clock has shown.
     latest_ms: AtomicI64,

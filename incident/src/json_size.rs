@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The most bytes of a number in JSON.
+/// The maximum number of bytes of a number in JSON.
 const NUMBER_BYTES: usize = 32;
 
 /// Returns the number of bytes that a text takes in JSON, with its quotes and escapes.

@@ -20,7 +20,7 @@ pub fn unix_ms() -> i64 {
 /// Parses RFC 3339 with any offset and any number of fractional digits, or digits that count from the Unix epoch in
 /// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).
 ///
-/// The units are told apart by size: below 10¹¹ seconds (the year 5138), below 10¹⁴ ms, below 10¹⁷ µs, below 10¹⁸
+/// The units are distinguished by size: below 10¹¹ seconds (the year 5138), below 10¹⁴ ms, below 10¹⁷ µs, below 10¹⁸
 /// FILETIME (from 1970, 1.16 × 10¹⁷, to the year 4769), above that ns (from 2001). Each unit may have a fraction.
 ///
 /// # Errors

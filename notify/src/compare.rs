@@ -30,7 +30,7 @@ impl Comparison {
     }
 }
 
-/// Returns the time of a value: RFC 3339, or a count since the Unix epoch as number or text, whose unit is told by its
+/// Returns the time of a value: RFC 3339, or a count since the Unix epoch as number or text, whose unit follows from its
 /// size.
 pub(crate) fn timestamp_of(value: &Value) -> Option<Timestamp> {
     match value {

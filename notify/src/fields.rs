@@ -11,7 +11,7 @@ use serde_json::Value;
 const SEGMENTS_MAX: usize = 32;
 
 /// The names and types of an object's members.
-pub(crate) type Members = &'static [(&'static str, FieldType)];
+pub(crate) type MemberTypes = &'static [(&'static str, FieldType)];
 
 /// The type of a field, which decides how its value is compared.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(crate) enum FieldType {
     /// A list of values of one type.
     List(&'static FieldType),
     /// An object with exactly these members.
-    Object(Members),
+    Object(MemberTypes),
 }
 
 /// A field that exists in a message.
@@ -113,7 +113,7 @@ impl FieldType {
     }
 }
 
-fn unknown_member(members: Members, name: &str, path: &str, parent: &str) -> String {
+fn unknown_member(members: MemberTypes, name: &str, path: &str, parent: &str) -> String {
     let names = members.iter().map(|(known, _)| *known);
     let listed = || members.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
     match nearest(name, names) {

@@ -1,6 +1,6 @@
 //! The fields of the messages of each trigger.
 
-use crate::fields::{FieldType, Members};
+use crate::fields::{FieldType, MemberTypes};
 use hookmill_incident::{Operation, Severity, Status, Tlp, TriageCode, TriageStatus};
 
 /// Makes the vocabularies of enums that `words!` made.
@@ -24,7 +24,7 @@ vocabularies!(
 const TEXTS: FieldType = FieldType::List(&FieldType::Text);
 
 /// A change of an incident: `object` is the incident after the change, `details` has the fields that changed.
-pub(crate) const CHANGE: Members = &[
+pub(crate) const CHANGE: MemberTypes = &[
     ("object", FieldType::Object(INCIDENT)),
     ("details", FieldType::Object(INCIDENT)),
     ("audit", FieldType::Object(AUDIT)),
@@ -33,24 +33,25 @@ pub(crate) const CHANGE: Members = &[
 ];
 
 /// An event that was received.
-pub(crate) const EVENT_RECEIVED: Members = &[("event", FieldType::Object(RECEIVED)), ("url", FieldType::Text)];
+pub(crate) const EVENT_RECEIVED: MemberTypes = &[("event", FieldType::Object(RECEIVED)), ("url", FieldType::Text)];
 
 /// An event that could not be mapped.
-pub(crate) const EVENT_QUARANTINED: Members = &[("event", FieldType::Object(QUARANTINED)), ("url", FieldType::Text)];
+pub(crate) const EVENT_QUARANTINED: MemberTypes =
+    &[("event", FieldType::Object(QUARANTINED)), ("url", FieldType::Text)];
 
 /// A destination that was disabled.
-pub(crate) const DESTINATION_DISABLED: Members = &[("object", FieldType::Object(DISABLED))];
+pub(crate) const DESTINATION_DISABLED: MemberTypes = &[("object", FieldType::Object(DISABLED))];
 
 /// A plugin file that was refused.
-pub(crate) const PLUGIN_REFUSED: Members = &[("object", FieldType::Object(REFUSED))];
+pub(crate) const PLUGIN_REFUSED: MemberTypes = &[("object", FieldType::Object(REFUSED))];
 
 /// A source that sent nothing for longer than expected.
-pub(crate) const SOURCE_SILENT: Members = &[("object", FieldType::Object(SILENT))];
+pub(crate) const SOURCE_SILENT: MemberTypes = &[("object", FieldType::Object(SILENT))];
 
 /// A disk that becomes too small for the store.
-pub(crate) const STORAGE_LOW: Members = &[("object", FieldType::Object(LOW))];
+pub(crate) const STORAGE_LOW: MemberTypes = &[("object", FieldType::Object(LOW))];
 
-const INCIDENT: Members = &[
+const INCIDENT: MemberTypes = &[
     ("id", FieldType::Text),
     ("number", FieldType::Text),
     ("source", FieldType::Text),
@@ -88,7 +89,7 @@ const INCIDENT: Members = &[
     ("event_ids", TEXTS),
 ];
 
-const OBSERVABLE: Members = &[
+const OBSERVABLE: MemberTypes = &[
     ("data_type", FieldType::Text),
     ("value", FieldType::Text),
     ("message", FieldType::Text),
@@ -96,7 +97,7 @@ const OBSERVABLE: Members = &[
     ("ioc", FieldType::Boolean),
 ];
 
-const TRIAGE: Members = &[
+const TRIAGE: MemberTypes = &[
     ("playbook", FieldType::Text),
     ("status", FieldType::Word(triage_statuses)),
     ("at", FieldType::Time),
@@ -105,9 +106,9 @@ const TRIAGE: Members = &[
     ("problems", TEXTS),
 ];
 
-const PLUGIN: Members = &[("name", FieldType::Text), ("version", FieldType::Text), ("sha256", FieldType::Text)];
+const PLUGIN: MemberTypes = &[("name", FieldType::Text), ("version", FieldType::Text), ("sha256", FieldType::Text)];
 
-const AUDIT: Members = &[
+const AUDIT: MemberTypes = &[
     ("operation", FieldType::Word(operations)),
     ("objectType", FieldType::Text),
     ("objectId", FieldType::Text),
@@ -117,7 +118,7 @@ const AUDIT: Members = &[
     ("rootId", FieldType::Text),
 ];
 
-const RECEIVED: Members = &[
+const RECEIVED: MemberTypes = &[
     ("id", FieldType::Text),
     ("source", FieldType::Text),
     ("received_at", FieldType::Time),
@@ -127,7 +128,7 @@ const RECEIVED: Members = &[
     ("body", FieldType::Any),
 ];
 
-const QUARANTINED: Members = &[
+const QUARANTINED: MemberTypes = &[
     ("id", FieldType::Text),
     ("source", FieldType::Text),
     ("received_at", FieldType::Time),
@@ -137,15 +138,15 @@ const QUARANTINED: Members = &[
     ("error", FieldType::Object(&[("code", FieldType::Text), ("message", FieldType::Text)])),
 ];
 
-const DISABLED: Members = &[("name", FieldType::Text), ("reason", FieldType::Text)];
+const DISABLED: MemberTypes = &[("name", FieldType::Text), ("reason", FieldType::Text)];
 
-const REFUSED: Members = &[("name", FieldType::Text), ("sha256", FieldType::Text), ("error", FieldType::Text)];
+const REFUSED: MemberTypes = &[("name", FieldType::Text), ("sha256", FieldType::Text), ("error", FieldType::Text)];
 
 // `silent_after` is shown as the source's declaration writes it.
-const SILENT: Members =
+const SILENT: MemberTypes =
     &[("name", FieldType::Text), ("last_event_at", FieldType::Time), ("silent_after", FieldType::Any)];
 
-const LOW: Members = &[
+const LOW: MemberTypes = &[
     ("reason", FieldType::Text),
     ("disk_free_bytes", FieldType::Number),
     ("database_bytes", FieldType::Number),

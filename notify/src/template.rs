@@ -59,7 +59,7 @@ impl Template {
         self.nodes.iter().any(|node| !matches!(node, Node::Text(_)))
     }
 
-    /// Renders the text for a message. A text of spaces alone is no document: its blocks left everything out.
+    /// Renders the text for a message. A text of spaces alone is not parsed as JSON: its blocks left everything out.
     ///
     /// # Errors
     /// Returns an error if the text becomes too long, or should be JSON and is not.

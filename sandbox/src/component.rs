@@ -6,6 +6,7 @@ use crate::engine::Sandbox;
 use crate::guest::Guest;
 use anyhow::{Result, anyhow, bail};
 use hookmill_incident::words;
+use std::fs::File;
 use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
@@ -25,10 +26,12 @@ const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 
 /// A store of compiled code between starts. All functions block.
 ///
-/// Compiled code is native code: an implementation must return only bytes that [`CompiledCode::put`] received.
+/// Compiled code is native code: an implementation must return only files with the bytes that [`CompiledCode::put`]
+/// received, which do not change afterwards.
 pub trait CompiledCode: Send + Sync {
-    /// Returns the compiled code of a plugin file for an engine of this compatibility, if it is known.
-    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>>;
+    /// Returns the file with the compiled code of a plugin file for an engine of this compatibility, if it is known. The
+    /// code is mapped from this file while the plugin is loaded.
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<File>;
 
     /// Keeps the compiled code of a plugin file.
     fn put(&self, plugin: &str, sha256: &str, compatibility: u64, code: &[u8]);
@@ -60,7 +63,7 @@ pub(crate) enum Interface {
 }
 
 /// A component that was compiled and checked, and can be instantiated.
-pub(crate) struct Checked {
+pub(crate) struct CheckedComponent {
     pub kind: Kind,
     pub api_version: String,
     pub interface: Interface,
@@ -69,7 +72,7 @@ pub(crate) struct Checked {
     pub memory_bytes: usize,
 }
 
-impl Checked {
+impl CheckedComponent {
     /// Checks the imports and exports of a compiled component.
     ///
     /// # Errors
@@ -110,8 +113,12 @@ impl PluginFile {
         if let Some(reason) = kept.too_much(&self.name, &self.sha256, compatibility) {
             bail!("{reason}, as an earlier attempt showed; `hookmill plugin promote {}` tries again", self.name);
         }
-        let code = kept.get(&self.name, &self.sha256, compatibility);
-        Ok(code.and_then(|code| sandbox.restore(&code).ok()))
+        Ok(self.restore_kept(sandbox, compatibility))
+    }
+
+    fn restore_kept(&self, sandbox: &Sandbox, compatibility: u64) -> Option<Component> {
+        let code = self.kept.as_ref()?.get(&self.name, &self.sha256, compatibility)?;
+        sandbox.restore_file(&code).ok()
     }
 
     /// Compiles the file and keeps the result. Blocks.
@@ -129,7 +136,8 @@ impl PluginFile {
             }
             _ => None,
         };
-        sandbox.restore(&compiled?)
+        let compiled = compiled?;
+        self.restore_kept(sandbox, compatibility).map_or_else(|| sandbox.restore(&compiled), Ok)
     }
 }
 

@@ -9,16 +9,16 @@ use crate::compiler::{Compiler, CompilerProgram};
 use crate::engine_config::{Allocation, engine_config};
 use crate::guest::Guest;
 use crate::limits::CallSetup;
+use crate::ticker::{RunningCall, TICK, Ticker};
 use anyhow::Result;
 use std::fmt;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-/// The time after which a running plugin yields to other tasks.
-const TICK: Duration = Duration::from_millis(2);
 /// The number of ticks after which a plugin also sleeps for a tick each time. A thread that is never idle seldom polls
 /// the network.
 const TICKS_BEFORE_SLEEP: u32 = 10;
@@ -32,6 +32,7 @@ pub struct Sandbox {
     compilations: Semaphore,
     instances: u32,
     slots: Semaphore,
+    ticker: Ticker,
 }
 
 impl Sandbox {
@@ -58,20 +59,13 @@ impl Sandbox {
         // one replaces the other.
         let idle = reusing.saturating_mul(2 * u32::try_from(share(instances))?);
         let engine = Engine::new(&engine_config(allocation, instances.saturating_add(idle)))?;
-        let ticker = engine.weak();
-        std::thread::Builder::new().name("epoch".into()).spawn(move || {
-            while let Some(engine) = ticker.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })?;
+        let ticker = Ticker::start(engine.clone())?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         let slots = Semaphore::new(instances as usize);
         let compilations = Semaphore::new((cores() / 2).max(1));
-        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots })
+        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots, ticker })
     }
 
     /// Compiles plugin files with a program instead of threads of this process.
@@ -99,15 +93,30 @@ impl Sandbox {
     }
 
     /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.
-    #[allow(unsafe_code, reason = "`CompiledCode` returns only bytes that it received")]
+    #[allow(unsafe_code, reason = "the bytes are native code")]
     pub(crate) fn restore(&self, compiled: &[u8]) -> Result<Component> {
-        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        // SAFETY: the compiler made these bytes.
         Ok(unsafe { Component::deserialize(&self.engine, compiled) }?)
+    }
+
+    /// Returns the component of a file that [`CompiledCode`](crate::CompiledCode) returned. The code is mapped into memory
+    /// and read when it is needed.
+    #[allow(unsafe_code, reason = "the file has native code")]
+    pub(crate) fn restore_file(&self, compiled: &File) -> Result<Component> {
+        // The engine opens a file by its path; this path names the file that was checked, whatever its name has become.
+        let path = format!("/proc/self/fd/{}", compiled.as_raw_fd());
+        // SAFETY: the compiler made these bytes, and `CompiledCode` keeps them unchanged.
+        Ok(unsafe { Component::deserialize_file(&self.engine, path) }?)
     }
 
     /// Returns the slots for instances of all plugins.
     pub(crate) fn slots(&self) -> &Semaphore {
         &self.slots
+    }
+
+    /// Lets the calls that run until the result is dropped yield to other tasks.
+    pub(crate) fn run(&self) -> RunningCall<'_> {
+        self.ticker.run()
     }
 
     /// Returns the slots that one plugin may take: one for each core or an eighth of all, but at most half, so that a

@@ -2,7 +2,7 @@
 
 use crate::bindings::log;
 use crate::limits::CallSetup;
-use crate::log::{Log, LogLine, LogStream, lock};
+use crate::log::{LogLine, LogStream, PluginLog, lock};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ pub(crate) struct Guest {
     memory_bytes: usize,
     /// The number of times that the call has yielded to other tasks.
     pub ticks: u32,
-    log: Arc<Mutex<Log>>,
+    log: Arc<Mutex<PluginLog>>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
@@ -94,7 +94,7 @@ impl WasiView for Guest {
     }
 }
 
-fn empty_wasi(setup: CallSetup, log: &Arc<Mutex<Log>>) -> WasiCtx {
+fn empty_wasi(setup: CallSetup, log: &Arc<Mutex<PluginLog>>) -> WasiCtx {
     // Ids of the same moment differ in a few bits; their hashes differ in many.
     let seed: [u8; 32] = Sha256::digest(setup.seed).into();
     let random = || Xoshiro256PlusPlus::from_seed(seed);

@@ -4,12 +4,15 @@ use crate::call::{Call, CallError};
 use crate::engine::Sandbox;
 use crate::guest::Guest;
 use crate::limits::CallSetup;
+use crate::ticker::RunningCall;
+use rustix::mm::{Advice, madvise};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
+use wasmtime::component::{Component, Instance, InstancePre};
 
 /// The time that a call waits for a free slot. Calls take microseconds, unless a plugin hangs.
 const PERMIT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -26,6 +29,8 @@ pub(crate) struct Instances {
     events_per_instance: NonZeroU32,
     /// The instances that may take another event.
     idle: Mutex<Vec<Idle>>,
+    /// Whether there was a call since the last check for idle plugins.
+    was_called: AtomicBool,
 }
 
 /// An instance between two calls.
@@ -47,7 +52,14 @@ impl Instances {
     /// Prepares to instantiate a component.
     pub fn new(sandbox: Arc<Sandbox>, component: InstancePre<Guest>, events_per_instance: NonZeroU32) -> Self {
         let share = sandbox.share_of_slots();
-        Self { sandbox, component, share, events_per_instance, idle: Mutex::default() }
+        Self {
+            sandbox,
+            component,
+            share,
+            events_per_instance,
+            idle: Mutex::default(),
+            was_called: AtomicBool::new(true),
+        }
     }
 
     /// Returns the names of the interfaces that the component imports.
@@ -100,10 +112,25 @@ impl Instances {
         Call { duration: started.elapsed(), ..call }
     }
 
-    /// Waits for a slot of this plugin and one of the engine; `None` if that takes too long.
-    async fn permits(&self) -> Option<[SemaphorePermit<'_>; 2]> {
+    /// Waits for a slot of this plugin and one of the engine; `None` if that takes too long. The call ends when the result
+    /// is dropped.
+    async fn permits(&self) -> Option<([SemaphorePermit<'_>; 2], RunningCall<'_>)> {
         let permits = async { Some([self.share.acquire().await.ok()?, self.sandbox.slots().acquire().await.ok()?]) };
-        tokio::time::timeout(PERMIT_TIMEOUT, permits).await.ok()?
+        let permits = tokio::time::timeout(PERMIT_TIMEOUT, permits).await.ok()??;
+        if !self.was_called.load(Ordering::Relaxed) {
+            self.was_called.store(true, Ordering::Relaxed);
+        }
+        Some((permits, self.sandbox.run()))
+    }
+
+    /// Gives memory back if there was no call since the last check: the instances that are kept for reuse, and the pages of
+    /// the compiled code.
+    pub fn rest_if_idle(&self) {
+        if self.was_called.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        page_out(self.component.component());
     }
 
     /// Runs one call in an instance; without `used`, the instance is made first. Also returns the instance if its call
@@ -160,6 +187,19 @@ impl Instances {
     }
 }
 
+/// Gives the pages of compiled code back to the system, which reads them from their file again when they are needed. Code
+/// that is not from a file stays in memory.
+#[allow(unsafe_code, reason = "the function needs a raw address")]
+fn page_out(component: &Component) {
+    let code = component.image_range();
+    let bytes = code.end.addr() - code.start.addr();
+    // SAFETY: the range is mapped while `component` exists, and the advice changes no byte of it.
+    let result = unsafe { madvise(code.start.cast_mut().cast(), bytes, Advice::LinuxPageOut) };
+    if let Err(error) = result {
+        tracing::debug!("the pages of an idle plugin stay in memory: {error}");
+    }
+}
+
 /// Returns whether state of earlier calls can be the reason of a failure.
 fn may_be_due_to_state<T>(result: &Result<T, CallError>) -> bool {
     matches!(result, Err(CallError::Memory(_) | CallError::Output(_) | CallError::Trap(_)))
@@ -168,6 +208,7 @@ fn may_be_due_to_state<T>(result: &Result<T, CallError>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use uuid::Uuid;
 
     const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -175,7 +216,9 @@ mod tests {
 
     fn instances(events_per_instance: u32) -> Instances {
         let sandbox = Arc::new(Sandbox::new(2, 1).unwrap());
-        let component = sandbox.restore(&sandbox.compile(EMPTY_COMPONENT).unwrap()).unwrap();
+        let mut code = tempfile::tempfile().unwrap();
+        code.write_all(&sandbox.compile(EMPTY_COMPONENT).unwrap()).unwrap();
+        let component = sandbox.restore_file(&code).unwrap();
         let component = sandbox.linker().instantiate_pre(&component).unwrap();
         Instances::new(sandbox, component, NonZeroU32::new(events_per_instance).unwrap())
     }
@@ -214,6 +257,18 @@ mod tests {
         }
         call(&instances, Err(())).await;
         assert!(idle(&instances).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_idle_plugin_gives_its_memory_back_and_can_be_called_again() {
+        let instances = instances(3);
+        for _ in 0..2 {
+            call(&instances, Ok(())).await;
+            instances.rest_if_idle();
+            assert_eq!(idle(&instances), [1], "there was a call since the last check");
+            instances.rest_if_idle();
+            assert!(idle(&instances).is_empty());
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ mod reading;
 mod sentences;
 mod shape;
 mod stored_incident;
+mod ticker;
 
 pub use call::{Call, CallError};
 pub use compiler::{CompilerProgram, compile_stdin};

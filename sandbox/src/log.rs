@@ -27,7 +27,7 @@ pub fn forward_log(request_id: impl std::fmt::Display, plugin: &str, lines: &[Lo
 
 /// The log of one call.
 #[derive(Default)]
-pub(crate) struct Log {
+pub(crate) struct PluginLog {
     lines: Vec<LogLine>,
     bytes: usize,
     dropped: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Log {
     unfinished: [(Option<tracing::Level>, Vec<u8>); 2],
 }
 
-impl Log {
+impl PluginLog {
     /// Adds a line, or counts it if the log is full.
     pub fn push(&mut self, level: tracing::Level, message: &str) {
         if self.lines.len() >= LOG_LINES_MAX || self.bytes + message.len() > LOG_BYTES_MAX {
@@ -89,13 +89,13 @@ impl Log {
 }
 
 /// Locks a log, also if a thread panicked while it held the lock.
-pub(crate) fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
+pub(crate) fn lock(log: &Mutex<PluginLog>) -> std::sync::MutexGuard<'_, PluginLog> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A plugin's standard output or error.
 #[derive(Clone)]
-pub(crate) struct LogStream(pub Arc<Mutex<Log>>, pub tracing::Level);
+pub(crate) struct LogStream(pub Arc<Mutex<PluginLog>>, pub tracing::Level);
 
 impl IsTerminal for LogStream {
     fn is_terminal(&self) -> bool {
@@ -138,25 +138,25 @@ impl Pollable for LogStream {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOG_BYTES_MAX, LOG_LINES_MAX, Log};
+    use super::{LOG_BYTES_MAX, LOG_LINES_MAX, PluginLog};
     use tracing::Level;
 
     #[test]
     fn lines_beyond_the_bounds_are_counted() {
-        let mut log = Log::default();
+        let mut log = PluginLog::default();
         (0..LOG_LINES_MAX + 3).for_each(|line| log.push(Level::INFO, &line.to_string()));
         let lines = log.finish();
         assert_eq!(lines.len(), LOG_LINES_MAX + 1);
         assert_eq!(lines[LOG_LINES_MAX].message, "3 further lines were dropped");
 
-        let mut log = Log::default();
+        let mut log = PluginLog::default();
         log.push(Level::ERROR, &"x".repeat(LOG_BYTES_MAX + 1));
         assert_eq!(log.finish()[0].message, "1 further lines were dropped");
     }
 
     #[test]
     fn streams_are_split_into_lines() {
-        let mut log = Log::default();
+        let mut log = PluginLog::default();
         log.stream(Level::INFO, b"one\ntw");
         log.stream(Level::WARN, b"error\n");
         log.stream(Level::INFO, b"o");

@@ -2,7 +2,7 @@
 
 use crate::bindings::wit;
 use crate::call::{Call, CallError};
-use crate::component::{Checked, CompiledCode, Interface, Kind, PluginFile};
+use crate::component::{CheckedComponent, CompiledCode, Interface, Kind, PluginFile};
 use crate::engine::Sandbox;
 use crate::guest::Guest;
 use crate::instances::Instances;
@@ -76,7 +76,8 @@ impl Plugin {
         let sha256 = hex::encode(Sha256::digest(&bytes));
         let file = PluginFile { name: name.to_owned(), sha256: sha256.clone(), bytes, kept };
         let component = component(file, &sandbox).await?;
-        let Checked { kind, api_version, interface, component, memory_bytes } = Checked::new(&sandbox, &component)?;
+        let CheckedComponent { kind, api_version, interface, component, memory_bytes } =
+            CheckedComponent::new(&sandbox, &component)?;
         let instances = Instances::new(sandbox, component, limits.events_per_instance);
         let memory_bytes = limits.memory_bytes.unwrap_or(memory_bytes);
         let compiled = Compiled { kind, interface, instances, limits, memory_bytes };
@@ -93,6 +94,11 @@ impl Plugin {
     /// Returns the names of the interfaces that the plugin imports.
     pub fn imports(&self) -> Vec<String> {
         self.compiled.instances.imports()
+    }
+
+    /// Gives memory back if the plugin was not called since the last time this function was called.
+    pub fn rest_if_idle(&self) {
+        self.compiled.instances.rest_if_idle();
     }
 
     /// Returns the result of a call that plugins of this kind do not have.

@@ -25,7 +25,7 @@ pub(crate) fn without_panic<T>(work: impl FnOnce() -> T) -> Result<T> {
         }));
     });
     IS_QUIET.set(true);
-    // What `work` changed is dropped together with its result.
+    // The values that `work` changed are dropped together with its result.
     let result = catch_unwind(AssertUnwindSafe(work));
     IS_QUIET.set(false);
     result.map_err(|panic| anyhow!("{}", text(&*panic)))

@@ -16,21 +16,21 @@ pub(crate) struct Graph {
 
 /// A list of notifications, or a single one without a list.
 #[derive(Deserialize)]
-struct Notifications<'b> {
+struct ChangeNotifications<'b> {
     #[serde(borrow, default)]
-    value: Option<Vec<Notification<'b>>>,
+    value: Option<Vec<ChangeNotification<'b>>>,
     #[serde(borrow, default, rename = "clientState")]
     client_state: Option<&'b RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Notification<'b> {
+struct ChangeNotification<'b> {
     /// As written in the body, so that the body without this member can be made from the same bytes.
     #[serde(borrow, default, rename = "clientState")]
     client_state: Option<&'b RawValue>,
 }
 
-impl<'b> Notifications<'b> {
+impl<'b> ChangeNotifications<'b> {
     fn read(body: &'b [u8]) -> Option<Self> {
         serde_json::from_slice(without_byte_order_mark(body)).ok()
     }
@@ -51,7 +51,7 @@ impl Graph {
     /// Checks every notification of the request. If one `clientState` is wrong, all notifications are refused, because
     /// they come from one sender.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let notifications = Notifications::read(request.body).ok_or(VerifyError::Signature)?;
+        let notifications = ChangeNotifications::read(request.body).ok_or(VerifyError::Signature)?;
         let find = |state: Option<&RawValue>| {
             let state: Cow<str> = serde_json::from_str(state?.get()).ok()?;
             self.secrets.find(state.as_bytes(), request.now_ms)
@@ -63,7 +63,7 @@ impl Graph {
 
     /// Returns a verified body without `clientState`. All other bytes stay as they are.
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let states = Notifications::read(body)?;
+        let states = ChangeNotifications::read(body)?;
         let mut members: Vec<Range<usize>> =
             states.client_states().flatten().map(|state| member(body, state)).collect();
         members.sort_by_key(|member| member.start);

@@ -52,7 +52,7 @@ pub(crate) enum Encoding {
 
 /// One piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Segment {
+pub(crate) enum TemplateSegment {
     Timestamp,
     Id,
     Body,
@@ -77,7 +77,7 @@ pub(crate) struct HmacFormat {
     pub header_sets: Vec<HeaderSet>,
     pub items: ItemFormat,
     pub unit: Unit,
-    pub template: Vec<Segment>,
+    pub template: Vec<TemplateSegment>,
     pub tolerance_s: i64,
 }
 
@@ -120,18 +120,18 @@ impl HmacFormat {
     }
 
     fn refuse_contradictions(&self, in_header: bool) -> Result<(), DeclarationError> {
-        let count = |segment: &Segment| self.template.iter().filter(|other| *other == segment).count();
+        let count = |segment: &TemplateSegment| self.template.iter().filter(|other| *other == segment).count();
         let in_value = self.items.timestamp_prefix.is_some();
         let problem = match () {
-            () if count(&Segment::Body) != 1 => "`template` must contain {body} once",
+            () if count(&TemplateSegment::Body) != 1 => "`template` must contain {body} once",
             () if in_header && in_value => "set either `timestamp_header` or `timestamp_prefix`, not both",
-            () if (in_header || in_value) && count(&Segment::Timestamp) == 0 => {
+            () if (in_header || in_value) && count(&TemplateSegment::Timestamp) == 0 => {
                 "`template` must contain {timestamp}: a time that is not signed proves nothing"
             }
-            () if !in_header && !in_value && count(&Segment::Timestamp) > 0 => {
+            () if !in_header && !in_value && count(&TemplateSegment::Timestamp) > 0 => {
                 "`template` contains {timestamp}; also set `timestamp_header` or `timestamp_prefix`"
             }
-            () if count(&Segment::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
+            () if count(&TemplateSegment::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
                 "`template` contains {id}; also set `id_header`"
             }
             () if in_value && self.items.separator.is_none() => "`timestamp_prefix` needs a `separator`",
@@ -146,12 +146,12 @@ impl HmacFormat {
 
     /// Returns whether the signing time is part of the signed content.
     pub fn is_timed(&self) -> bool {
-        self.template.contains(&Segment::Timestamp)
+        self.template.contains(&TemplateSegment::Timestamp)
     }
 
     /// Returns whether the delivery id is part of the signed content.
     pub fn signs_id(&self) -> bool {
-        self.template.contains(&Segment::Id)
+        self.template.contains(&TemplateSegment::Id)
     }
 }
 
@@ -183,21 +183,21 @@ fn header_sets(keys: &Keys) -> Result<Vec<HeaderSet>, DeclarationError> {
     Ok(sets)
 }
 
-fn template(text: &str) -> Result<Vec<Segment>, DeclarationError> {
+fn template(text: &str) -> Result<Vec<TemplateSegment>, DeclarationError> {
     let mut segments = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let start = rest.find('{').unwrap_or(rest.len());
         if start > 0 {
-            segments.push(Segment::Text(rest[..start].to_owned()));
+            segments.push(TemplateSegment::Text(rest[..start].to_owned()));
             rest = &rest[start..];
             continue;
         }
         let end = rest.find('}').map_or(rest.len(), |end| end + 1);
         segments.push(match &rest[..end] {
-            "{timestamp}" => Segment::Timestamp,
-            "{id}" => Segment::Id,
-            "{body}" => Segment::Body,
+            "{timestamp}" => TemplateSegment::Timestamp,
+            "{id}" => TemplateSegment::Id,
+            "{body}" => TemplateSegment::Body,
             other => {
                 return Err(DeclarationError::new(format!(
                     "`template`: `{other}` is not one of: {{timestamp}}, {{id}}, {{body}}"

@@ -1,7 +1,7 @@
 //! Keys of HMAC schemes, prepared once: the hash state has already absorbed the key.
 
 use crate::declaration::DeclarationError;
-use crate::hmac_format::{Algorithm, Encoding, HmacFormat, Segment};
+use crate::hmac_format::{Algorithm, Encoding, HmacFormat, TemplateSegment};
 use crate::secret::Secret;
 use constant_time_eq::constant_time_eq;
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,7 +15,7 @@ const PUBLIC_KEY_PREFIX: &str = "whpk_";
 const PUBLIC_KEY_BYTES: usize = 32;
 
 pub(crate) struct HmacKey {
-    pub key: Key,
+    pub key: VerifyingKey,
     /// The number of bytes that an attacker has to guess; `None` for a public key.
     pub secret_bytes: Option<usize>,
     /// The secret that the key was made from.
@@ -23,7 +23,7 @@ pub(crate) struct HmacKey {
 }
 
 #[allow(clippy::large_enum_variant, reason = "nearly all keys are of the larger variants")]
-pub(crate) enum Key {
+pub(crate) enum VerifyingKey {
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
     Ed25519(PublicKey),
@@ -55,15 +55,15 @@ impl HmacKey {
                 let text = format!("the public key has {} bytes; ed25519 keys have {PUBLIC_KEY_BYTES}", key.len());
                 return Err(DeclarationError::new(text));
             }
-            let key = Key::Ed25519(UnparsedPublicKey::new(&ED25519, key));
+            let key = VerifyingKey::Ed25519(UnparsedPublicKey::new(&ED25519, key));
             return Ok(Self { key, secret_bytes: None, secret: secret.clone() });
         }
         let text = secret.expose();
         let bytes = format.key_encoding.key(text.strip_prefix(format.key_prefix.as_str()).unwrap_or(text))?;
         let unusable = |_| DeclarationError::new("the secret cannot be used as a key");
         let key = match format.algorithm {
-            Algorithm::Sha256 => Key::Sha256(Hmac::new_from_slice(&bytes).map_err(unusable)?),
-            Algorithm::Sha512 => Key::Sha512(Hmac::new_from_slice(&bytes).map_err(unusable)?),
+            Algorithm::Sha256 => VerifyingKey::Sha256(Hmac::new_from_slice(&bytes).map_err(unusable)?),
+            Algorithm::Sha512 => VerifyingKey::Sha512(Hmac::new_from_slice(&bytes).map_err(unusable)?),
         };
         Ok(Self { key, secret_bytes: Some(bytes.len()), secret: secret.clone() })
     }
@@ -73,10 +73,10 @@ impl HmacKey {
     }
 }
 
-impl Key {
+impl VerifyingKey {
     /// Computes the HMAC of the signed content. Returns `None` for a public key.
-    pub fn hmac(&self, template: &[Segment], content: SignedContent) -> Option<HmacBytes> {
-        fn finish<M: Mac + Clone>(keyed: &M, template: &[Segment], content: SignedContent) -> HmacBytes {
+    pub fn hmac(&self, template: &[TemplateSegment], content: SignedContent) -> Option<HmacBytes> {
+        fn finish<M: Mac + Clone>(keyed: &M, template: &[TemplateSegment], content: SignedContent) -> HmacBytes {
             let mut mac = keyed.clone();
             template.iter().for_each(|segment| mac.update(content.bytes_of(segment)));
             let computed = mac.finalize().into_bytes();
@@ -94,12 +94,12 @@ impl Key {
 
 impl SignedContent<'_> {
     /// Returns the bytes of a segment of the template.
-    pub fn bytes_of<'s>(&'s self, segment: &'s Segment) -> &'s [u8] {
+    pub fn bytes_of<'s>(&'s self, segment: &'s TemplateSegment) -> &'s [u8] {
         match segment {
-            Segment::Timestamp => self.timestamp,
-            Segment::Id => self.id,
-            Segment::Body => self.body,
-            Segment::Text(text) => text.as_bytes(),
+            TemplateSegment::Timestamp => self.timestamp,
+            TemplateSegment::Id => self.id,
+            TemplateSegment::Body => self.body,
+            TemplateSegment::Text(text) => text.as_bytes(),
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::declaration::DeclarationError;
 use crate::headers::{at_most_one, delivery_id, header_value, is_unambiguous};
-use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, Segment};
-use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, Key, PublicKey, SignedContent};
+use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, TemplateSegment};
+use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, PublicKey, SignedContent, VerifyingKey};
 use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
 use crate::secret::Secret;
 use crate::signature_items::{ItemList, Items};
@@ -86,7 +86,7 @@ impl HmacScheme {
         for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.is_live(now_ms)) {
             // A request without a signature of this kind costs no computation.
             let matches = match &key.key {
-                Key::Ed25519(key) => {
+                VerifyingKey::Ed25519(key) => {
                     !items.ed25519.is_empty() && self.any_ed25519_matches(key, &items.ed25519, content)
                 }
                 key => !items.hmacs.is_empty() && self.any_hmac_matches(key, &items.hmacs, content),
@@ -98,7 +98,7 @@ impl HmacScheme {
         found
     }
 
-    fn any_hmac_matches(&self, key: &Key, hmacs: &ItemList, content: SignedContent) -> bool {
+    fn any_hmac_matches(&self, key: &VerifyingKey, hmacs: &ItemList, content: SignedContent) -> bool {
         let Some(expected) = key.hmac(&self.format.template, content) else { return false };
         let mut bytes = [0; HMAC_BYTES_MAX];
         let bytes = &mut bytes[..expected.bytes().len()];
@@ -155,7 +155,7 @@ impl HmacScheme {
 
     pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
         let content = SignedContent { timestamp: b"", id: b"", body: text };
-        let hmac = self.keys.get(secret)?.key.hmac(&[Segment::Body], content)?;
+        let hmac = self.keys.get(secret)?.key.hmac(&[TemplateSegment::Body], content)?;
         Some(self.format.encoding.encode(hmac.bytes()))
     }
 }

@@ -1,7 +1,7 @@
 //! The table of all schemes, with the keys that a configuration uses for a custom one. The table contains only data: no
 //! vendor has code of its own.
 //!
-//! The keys are explained in `hmac_format.rs`. The formats come from the vendors' public documentation. Where a vendor
+//! The keys are explained in `hmac_format.rs`. The formats come from the vendors' public documentation. If a vendor
 //! sends a delivery id that stays the same when it retries, the id identifies repeats. An id that is not signed does not
 //! make a repeat new: the body, with the signing time if there is one, identifies repeats as well.
 

@@ -42,7 +42,7 @@ pub struct Subscription {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Message<'b> {
+struct SignedMessage<'b> {
     #[serde(borrow)]
     r#type: Cow<'b, str>,
     #[serde(borrow)]
@@ -90,7 +90,7 @@ impl Sns {
     }
 
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let message = Message::read(request.body).ok_or(VerifyError::Signature)?;
+        let message = SignedMessage::read(request.body).ok_or(VerifyError::Signature)?;
         // Checked first: an unlisted topic must not make the host fetch anything.
         if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
             return Err(VerifyError::Signature);
@@ -118,7 +118,7 @@ impl Sns {
     }
 
     pub fn subscription(&self, body: &[u8]) -> Option<Subscription> {
-        let message = Message::read(body)?;
+        let message = SignedMessage::read(body)?;
         (message.r#type == CONFIRMATION).then(|| Subscription {
             topic: message.topic_arn.into_owned(),
             url: message.subscribe_url.as_deref().and_then(AwsUrl::new),
@@ -127,7 +127,7 @@ impl Sns {
     }
 }
 
-impl<'b> Message<'b> {
+impl<'b> SignedMessage<'b> {
     fn read(body: &'b [u8]) -> Option<Self> {
         serde_json::from_slice(without_byte_order_mark(body)).ok()
     }
@@ -153,7 +153,7 @@ impl<'b> Message<'b> {
 
 /// Returns the signed content of a body.
 pub(crate) fn signed_text(body: &[u8]) -> Option<String> {
-    Message::read(body)?.canonical()
+    SignedMessage::read(body)?.canonical()
 }
 
 /// Returns whether the bytes are a PEM certificate that can verify signatures.

@@ -1,22 +1,22 @@
 //! The source of ids and times of all writes.
 
-use hookmill_incident::Clock as HostClock;
+use hookmill_incident::Clock;
 use hookmill_incident::id::IdSource;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 /// The source of ids and times. Tests set the time and get the same ids in every run.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct WriteClock {
     ids: IdSource,
-    times: HostClock,
+    times: Clock,
     #[cfg(test)]
     fixed: Option<fixed::Fixed>,
 }
 
-impl Clock {
+impl WriteClock {
     /// Returns a clock whose ids come after `last_key`, the largest key in the database.
-    pub fn after(last_key: i64, times: HostClock) -> Self {
+    pub fn after(last_key: i64, times: Clock) -> Self {
         Self {
             ids: IdSource::after(last_key),
             times,
@@ -44,7 +44,7 @@ impl Clock {
     }
 
     /// Returns the clock of the host.
-    pub fn times(&self) -> &HostClock {
+    pub fn times(&self) -> &Clock {
         &self.times
     }
 
@@ -60,7 +60,7 @@ impl Clock {
 
 #[cfg(test)]
 mod fixed {
-    use super::{Clock, HostClock};
+    use super::{Clock, WriteClock};
     use hookmill_incident::id::IdSource;
     use std::sync::atomic::{AtomicI64, Ordering};
     use uuid::Uuid;
@@ -85,11 +85,11 @@ mod fixed {
         }
     }
 
-    impl Clock {
+    impl WriteClock {
         /// Returns a clock that is stopped at this time, and whose ids come after `last_key`.
         pub fn fixed(now_ms: i64, last_key: i64) -> Self {
             let fixed = Fixed { now_ms: AtomicI64::new(now_ms), last_key: AtomicI64::new(last_key) };
-            Self { ids: IdSource::after(0), times: HostClock::default(), fixed: Some(fixed) }
+            Self { ids: IdSource::after(0), times: Clock::default(), fixed: Some(fixed) }
         }
 
         /// Moves a fixed clock.

@@ -30,7 +30,7 @@ pub(crate) use tx::{
 };
 
 use crate::Policy;
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::rows::Outbound;
 use crate::topics::Changed;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) struct Ledger<'a, T> {
     /// The row verbs of the database.
     pub rows: T,
     /// The source of ids and times.
-    pub clock: &'a Clock,
+    pub clock: &'a WriteClock,
     pub policy: &'a Policy,
     /// The destinations and notifications. A write that changes them changes them for the later writes of the same
     /// transaction, and for all others after the commit.

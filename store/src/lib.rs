@@ -31,10 +31,10 @@ pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CountFilter, CountKind, CountSeries, Cursor, DeliveryFilter,
-    DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, Difference, Differences, DueDeliveries, DueDelivery,
-    EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, KindUse, LastError, Listed,
-    Message, Next, OperatorAction, Outbound, Page, PatchRefusal, PrunePosition, Pruned, QueuePosition, RecordDryRun,
-    Recorded, Removed, Report, Retention, RowCount, Scope, SecretRow, SourceRow, StorageUse, StoredKind, Tally,
-    TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, DueDeliveries, DueDelivery, EventFilter, EventRow,
+    FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, Next,
+    OperatorAction, Outbound, Page, PatchRefusal, PayloadDifference, PayloadDifferences, ProofReport, PrunePosition,
+    Pruned, QueuePosition, RecordDryRun, Recorded, Removed, Retention, RowCount, Scope, SecretRow, SourceRow,
+    StorageUse, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use store::{Pruner, Store, Tokens};

@@ -16,8 +16,8 @@ const MARK: &str = "store.mark";
 /// An operator makes this file to accept a loss; it counts once.
 const ACCEPT_LOSS: &str = "accept-loss";
 
-/// The identity of a database and the largest key of its events, incidents and audit entries. What removes the newest of
-/// these rows must write the mark anew.
+/// The identity of a database and the largest key of its events, incidents and audit entries. Code that removes the
+/// newest of these rows must write the mark anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub database: String,

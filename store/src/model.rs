@@ -11,7 +11,7 @@ mod queue;
 mod random;
 mod retention;
 
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
 use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
 use crate::sqlite::dump;
@@ -61,7 +61,7 @@ struct Model {
     store: Option<Arc<Store>>,
     memory: Memory,
     /// The clock of the memory.
-    clock: Clock,
+    clock: WriteClock,
     outbound: Arc<Outbound>,
 }
 
@@ -71,7 +71,7 @@ impl Model {
         let policy = Policy { dedup, reopen_within: Duration::from_secs(20) };
         let folder = tempfile::tempdir().expect("a folder");
         let store = Some(Arc::new(open(folder.path(), &policy, START_MS)));
-        let clock = Clock::fixed(START_MS, 0);
+        let clock = WriteClock::fixed(START_MS, 0);
         let (memory, outbound) = (Memory::default(), Arc::default());
         Self { seed, step: 0, policy, random: Random::new(seed), folder, store, memory, clock, outbound }
     }
@@ -118,7 +118,7 @@ impl Model {
     fn restart(&mut self) {
         self.store().close();
         let now = self.clock.now_ms();
-        self.clock = Clock::fixed(now, self.memory.last_key());
+        self.clock = WriteClock::fixed(now, self.memory.last_key());
         let (folder, policy) = (self.folder.path().to_owned(), self.policy.clone());
         // The lock is released before the folder is opened again.
         drop(self.store.take());
@@ -296,6 +296,6 @@ impl Model {
 }
 
 fn open(folder: &Path, policy: &Policy, now: i64) -> Store {
-    let clock = |last_key| Clock::fixed(now, last_key);
+    let clock = |last_key| WriteClock::fixed(now, last_key);
     Store::open_with(folder, 64, policy.clone(), Box::new(|_, _| {}), clock).expect("a store")
 }

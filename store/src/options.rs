@@ -1,6 +1,6 @@
 //! The options with which the host opens the store.
 
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::rows::Outbound;
 use crate::topics::Topics;
 use arc_swap::ArcSwap;
@@ -29,9 +29,9 @@ pub struct Dedup {
 pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
 
 /// The values that the writer shares with the rest of the store.
-pub(crate) struct Shared {
+pub(crate) struct WriterShared {
     pub policy: Policy,
-    pub clock: Arc<Clock>,
+    pub clock: Arc<WriteClock>,
     pub outbound: Arc<ArcSwap<Outbound>>,
     pub topics: Arc<Topics>,
     pub on_commit: OnCommit,

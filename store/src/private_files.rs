@@ -1,8 +1,9 @@
 //! Files and folders that only their owner can change.
 
 use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -31,6 +32,23 @@ pub fn replace_file(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path)?;
     // The new name is in the folder, which is synchronised on its own.
     File::open(folder)?.sync_all().with_context(|| format!("cannot write the folder {}", folder.display()))
+}
+
+/// Returns the digest of a file's content, and goes back to its beginning.
+///
+/// # Errors
+/// Returns an error if the file cannot be read.
+pub fn digest(file: &mut File) -> std::io::Result<[u8; 32]> {
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    file.rewind()?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            bytes => digest.update(&buffer[..bytes]),
+        }
+    }
+    file.rewind()?;
+    Ok(digest.finalize().into())
 }
 
 /// Checks that other users cannot write in a folder: they could replace the plugins in it.

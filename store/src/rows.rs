@@ -27,7 +27,7 @@ pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
 pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
 pub use operator_action::OperatorAction;
 pub use page::{Listed, Page, Unreadable};
-pub use report::{Difference, Differences, FieldChange, Report};
+pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use retention::{PrunePosition, Pruned, Removed, Retention, RowCount, StoredKind};
 pub use source::{SecretRow, SourceRow};
 pub use stats::{CountFilter, CountKind, CountSeries};

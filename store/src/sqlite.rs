@@ -47,10 +47,10 @@ pub(crate) use tx::Transaction;
 
 use crate::error::StoreError;
 use crate::mark::{self, Mark};
-use crate::options::Shared;
+use crate::options::WriterShared;
 use anyhow::{Result, ensure};
 use gate::Gate;
-use log::Log;
+use log::WriteAheadLog;
 use readers::Readers;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -111,9 +111,9 @@ impl Opened {
     }
 
     /// Starts the thread that writes.
-    pub fn start(self, queue: usize, shared: Shared) -> Result<Sqlite> {
+    pub fn start(self, queue: usize, shared: WriterShared) -> Result<Sqlite> {
         let gate = Arc::new(Gate::default());
-        let log = Log::of(&self.path, gate.clone());
+        let log = WriteAheadLog::of(&self.path, gate.clone());
         let writer = Writer::start(self.connection, log, queue, shared)?;
         Ok(Sqlite { writer, readers: Readers::new(self.path, gate, readers::DEADLINE), _lock: self.lock })
     }

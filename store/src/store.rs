@@ -15,11 +15,11 @@ mod triage;
 pub use prune::Pruner;
 pub use tokens::Tokens;
 
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::error::StoreError;
 use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
 use crate::ledger::PlainWrites;
-use crate::options::{Dedup, OnCommit, Policy, Shared};
+use crate::options::{Dedup, OnCommit, Policy, WriterShared};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
@@ -40,7 +40,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Store {
     database: Sqlite,
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) clock: Arc<WriteClock>,
     trusted_clock: TrustedClock,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
@@ -65,7 +65,7 @@ impl Store {
         on_commit: OnCommit,
         clock: hookmill_incident::Clock,
     ) -> Result<Self> {
-        Self::open_with(data_dir, queue, policy, on_commit, |last_key| Clock::after(last_key, clock))
+        Self::open_with(data_dir, queue, policy, on_commit, |last_key| WriteClock::after(last_key, clock))
     }
 
     /// Opens the store with the clock that `clock` makes from the largest key in the database.
@@ -74,7 +74,7 @@ impl Store {
         queue: usize,
         policy: Policy,
         on_commit: OnCommit,
-        clock: impl FnOnce(i64) -> Clock,
+        clock: impl FnOnce(i64) -> WriteClock,
     ) -> Result<Self> {
         private_folder(data_dir)?;
         let lock = private_file(&data_dir.join("lock"))?;
@@ -91,7 +91,7 @@ impl Store {
         let dedup = policy.dedup;
         let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
         let shared =
-            Shared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
+            WriterShared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
         let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
         Ok(Self { database, clock, trusted_clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })

@@ -1,9 +1,9 @@
 //! The demo's host with a temporary folder, secrets, the receiver of audit webhooks and the clients.
 
 use super::receiver::Receiver;
-use super::report::Report;
+use super::report::DemoReport;
 use super::samples::vendors;
-use super::sender::{Answer, Sender, Signed};
+use super::sender::{HostAnswer, Sender, SignedRequest};
 use crate::client::{Client, read};
 use crate::compile::beside_a_host;
 use crate::text::{clean, given, short};
@@ -51,7 +51,7 @@ impl DemoHost {
     ///
     /// # Errors
     /// Returns an error if a mapper is missing or the host does not start.
-    pub fn start(mappers: &Path, report: &mut Report) -> Result<Self> {
+    pub fn start(mappers: &Path, report: &mut DemoReport) -> Result<Self> {
         let missing: Vec<&str> =
             vendors().into_iter().filter(|vendor| !mappers.join(format!("{vendor}.wasm")).is_file()).collect();
         ensure!(
@@ -88,7 +88,7 @@ impl DemoHost {
         Ok(host)
     }
 
-    fn report_start(&self, report: &mut Report, started: Instant) -> Result<()> {
+    fn report_start(&self, report: &mut DemoReport, started: Instant) -> Result<()> {
         report.progress("compiling the mappers");
         let ready = wait_within(COMPILE_WAIT_MAX, || Ok(self.running.is_ready().then_some(())))?.is_some();
         let took = started.elapsed().as_secs_f64();
@@ -127,7 +127,7 @@ impl DemoHost {
     ///
     /// # Errors
     /// Returns an error if the host does not answer.
-    pub fn post(&self, signed: &Signed) -> Result<Answer> {
+    pub fn post(&self, signed: &SignedRequest) -> Result<HostAnswer> {
         self.runtime.block_on(self.sender.post(signed))
     }
 

@@ -2,7 +2,7 @@
 
 use super::host::{DemoHost, wait_for};
 use super::receiver::Seen;
-use super::report::Report;
+use super::report::DemoReport;
 use super::samples::{HOSTILE, SAMPLES};
 use crate::text::{clean, table};
 use anyhow::Result;
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_incidents(host: &DemoHost, report: &mut Report) -> Result<()> {
+pub(super) fn show_incidents(host: &DemoHost, report: &mut DemoReport) -> Result<()> {
     report.heading("The incidents");
     let incidents: Vec<ShownIncident> = host.api.all("incidents", &[])?;
     let created: usize = SAMPLES.iter().map(|sample| sample.expect.answer().1).sum();
@@ -43,7 +43,7 @@ pub(super) fn show_incidents(host: &DemoHost, report: &mut Report) -> Result<()>
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_deliveries(host: &DemoHost, report: &mut Report) -> Result<()> {
+pub(super) fn show_deliveries(host: &DemoHost, report: &mut DemoReport) -> Result<()> {
     report.heading("The audit webhooks that the receiver got");
     let done = wait_for(|| {
         let query = [("status", "pending".to_owned()), ("limit", "1".to_owned())];
@@ -86,7 +86,7 @@ pub(super) fn show_deliveries(host: &DemoHost, report: &mut Report) -> Result<()
 ///
 /// # Errors
 /// Returns an error if the host does not answer.
-pub(super) fn show_refused(host: &DemoHost, report: &mut Report) -> Result<()> {
+pub(super) fn show_refused(host: &DemoHost, report: &mut DemoReport) -> Result<()> {
     report.heading("Payloads that a mapper refused");
     let quarantined: Vec<ShownEvent> = host.api.all("events", &[("status", "quarantined")])?;
     let has =

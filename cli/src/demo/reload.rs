@@ -1,7 +1,7 @@
 //! Replaces a mapper while requests run, first with a valid file and then with a broken one.
 
 use super::host::{DemoHost, wait_for};
-use super::report::Report;
+use super::report::DemoReport;
 use super::samples::{LOAD_VENDOR, load_body};
 use super::sender::{Sender, Signing};
 use crate::text::{clean, short};
@@ -33,7 +33,7 @@ struct Load {
 ///
 /// # Errors
 /// Returns an error if a file cannot be replaced or the host does not answer.
-pub(super) fn replace_under_load(host: &DemoHost, report: &mut Report) -> Result<()> {
+pub(super) fn replace_under_load(host: &DemoHost, report: &mut DemoReport) -> Result<()> {
     report.heading("A mapper is replaced while requests run");
     let file = host.plugins_dir.join(format!("{LOAD_VENDOR}.wasm"));
     let old = std::fs::read(&file).context("cannot read the mapper")?;
@@ -41,7 +41,7 @@ pub(super) fn replace_under_load(host: &DemoHost, report: &mut Report) -> Result
     let (old_digest, new_digest) = (digest(&old), digest(&new));
     let load = Arc::new(Load::default());
     let senders: Vec<_> = (0..SENDERS).map(|_| host.runtime.spawn(load.clone().run(host.sender.clone()))).collect();
-    let watch = |report: &Report, seen: &dyn Fn(&ShownPlugin) -> bool| {
+    let watch = |report: &DemoReport, seen: &dyn Fn(&ShownPlugin) -> bool| {
         wait_for(|| {
             report.progress(&format!("{} requests", load.accepted.load(Ordering::Relaxed)));
             Ok(host.plugins()?.into_iter().find(|plugin| plugin.name == LOAD_VENDOR && seen(plugin)))
@@ -102,7 +102,7 @@ impl Load {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
     }
 
-    fn report(&self, host: &DemoHost, report: &mut Report, new_digest: &str) -> Result<()> {
+    fn report(&self, host: &DemoHost, report: &mut DemoReport, new_digest: &str) -> Result<()> {
         let accepted = self.accepted.load(Ordering::Relaxed);
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let slowest_ms = self.slowest_us.load(Ordering::Relaxed) as f64 / 1000.0;

@@ -10,7 +10,7 @@ const DIM: &str = "2";
 const ANSWER_CHARS_MAX: usize = 110;
 
 /// The printed report with its counts.
-pub(super) struct Report {
+pub(super) struct DemoReport {
     coloured: bool,
     terminal: bool,
     headings: usize,
@@ -18,7 +18,7 @@ pub(super) struct Report {
     failed: usize,
 }
 
-impl Report {
+impl DemoReport {
     /// Creates a report, coloured if standard output is a terminal and `NO_COLOR` is not set.
     pub fn new() -> Self {
         let terminal = std::io::stdout().is_terminal();
@@ -33,7 +33,7 @@ impl Report {
         println!("{gap}{}", self.paint(BOLD, &format!("{}. {text}", self.headings)));
     }
 
-    /// Prints the heads of the columns of [`Report::row`].
+    /// Prints the heads of the columns of [`DemoReport::row`].
     pub fn columns(&self, name: &str, expected: &str, answered: &str) {
         println!("{}", self.paint(DIM, &format!("    {name:<52}  {expected:<24}  {answered}")));
     }

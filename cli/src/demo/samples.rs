@@ -6,7 +6,7 @@ use hookmill_host::api::shapes::AcceptedStatus;
 use std::fmt;
 
 /// A payload that the host should accept.
-pub(super) struct Sample {
+pub(super) struct DemoSample {
     /// The name of the source and of the vendor's plugin.
     pub vendor: &'static str,
     /// The name of the file without `.json`.
@@ -54,11 +54,11 @@ macro_rules! payload {
 
 macro_rules! samples {
     ($($vendor:literal $name:literal $expect:expr;)*) => {
-        &[$(Sample { vendor: $vendor, name: $name, body: payload!($vendor, $name), expect: $expect }),*]
+        &[$(DemoSample { vendor: $vendor, name: $name, body: payload!($vendor, $name), expect: $expect }),*]
     };
 }
 
-pub(super) const SAMPLES: &[Sample] = samples![
+pub(super) const SAMPLES: &[DemoSample] = samples![
     "generic" "seed" Expect::Creates(1);
     "generic" "observables" Expect::Creates(1);
     "defender-office365" "seed" Expect::Creates(1);

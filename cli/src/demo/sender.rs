@@ -28,14 +28,14 @@ pub(super) enum Signing {
 
 /// A request that can be sent any number of times.
 #[derive(Clone)]
-pub(super) struct Signed {
+pub(super) struct SignedRequest {
     source: String,
     body: String,
     headers: HeaderMap,
 }
 
 /// The host's answer.
-pub(super) struct Answer {
+pub(super) struct HostAnswer {
     pub status: u16,
     pub took: Duration,
     /// The body; `None` if it has none of the expected shapes.
@@ -49,7 +49,7 @@ enum AnswerBody {
     Refused(ErrorAnswer),
 }
 
-impl Answer {
+impl HostAnswer {
     /// Returns the body if the host stored the payload.
     pub fn accepted(&self) -> Option<&Accepted> {
         match &self.body {
@@ -92,7 +92,7 @@ impl Sender {
     }
 
     /// Returns a signed request.
-    pub fn sign(&self, source: &str, body: &str, signing: Signing) -> Signed {
+    pub fn sign(&self, source: &str, body: &str, signing: Signing) -> SignedRequest {
         let now_ms = unix_ms();
         let mut headers = match signing {
             Signing::Missing => HeaderMap::new(),
@@ -101,14 +101,14 @@ impl Sender {
             Signing::Wrong => signature_headers(self.secret("nobody"), now_ms, body),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Signed { source: source.to_owned(), body: body.to_owned(), headers }
+        SignedRequest { source: source.to_owned(), body: body.to_owned(), headers }
     }
 
     /// Sends a request and returns the answer.
     ///
     /// # Errors
     /// Returns an error if the host does not answer.
-    pub async fn post(&self, signed: &Signed) -> Result<Answer> {
+    pub async fn post(&self, signed: &SignedRequest) -> Result<HostAnswer> {
         let mut url = self.host.clone();
         url.set_path(&format!("/api/webhooks/{}", signed.source));
         let request = self.http.post(url).headers(signed.headers.clone()).body(signed.body.clone());
@@ -117,7 +117,7 @@ impl Sender {
         let status = response.status().as_u16();
         let bytes = response.bytes().await.context("the host's answer was interrupted")?;
         let body = serde_json::from_slice(&bytes).ok();
-        Ok(Answer { status, took: started.elapsed(), body })
+        Ok(HostAnswer { status, took: started.elapsed(), body })
     }
 }
 
@@ -128,7 +128,7 @@ fn signature_headers(secret: &str, now_ms: i64, body: &str) -> HeaderMap {
     signed.map(|signed| signed.headers).unwrap_or_default()
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for HostAnswer {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self { status, took, body } = self;
         let body = match body {

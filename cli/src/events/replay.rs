@@ -1,7 +1,7 @@
 //! `hookmill events replay`.
 
 use super::result_line::result_line;
-use crate::client::{Client, Connection, print_shape, read};
+use crate::client::{Client, HostConnection, print_shape, read};
 use crate::plugin::field_change;
 use crate::text::clean;
 use anyhow::{Result, bail, ensure};
@@ -26,7 +26,7 @@ pub(crate) struct Replay {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Replay {

@@ -1,28 +1,27 @@
 //! Compiled plugins, kept between runs of these commands in the user's cache folder: a mapper with an interpreter takes
 //! seconds to compile.
 //!
-//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and nobody else can
-//! read or write them, and if the entry begins with the digest of its code; any other entry counts as missing.
+//! A compiled plugin is native code. An entry is only used if it and its folder belong to this user and no other user can
+//! read or write them, and if the name of the entry ends with the digest of its code; any other entry counts as missing.
 
 use hookmill_sandbox::CompiledCode;
-use hookmill_store::private_files::{private_folder, replace_file};
+use hookmill_store::private_files::{self, private_folder, replace_file};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Result};
+use std::io::Result;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The most entries. One with an interpreter has some 40 MiB.
 const ENTRIES_MAX: usize = 16;
-const DIGEST_BYTES: usize = 32;
 
 /// The cache of one user.
-pub(super) struct CompiledCache {
+pub(super) struct CommandCache {
     folder: PathBuf,
 }
 
-impl CompiledCache {
+impl CommandCache {
     /// Returns the cache in `$XDG_CACHE_HOME/hookmill`, else in `~/.cache/hookmill`. Returns `None` if the user has no such
     /// folder or others have access to it.
     pub fn open() -> Option<Self> {
@@ -37,8 +36,9 @@ impl CompiledCache {
         (metadata.is_dir() && is_private(&metadata)).then_some(Self { folder })
     }
 
-    fn entry(&self, sha256: &str, compatibility: u64) -> PathBuf {
-        self.folder.join(format!("{sha256}-{compatibility:016x}"))
+    /// Returns the path of the entry of a plugin file, which ends with the digest of the code.
+    fn entry(&self, sha256: &str, compatibility: u64, digest: &str) -> PathBuf {
+        self.folder.join(format!("{}{digest}", beginning(sha256, compatibility)))
     }
 
     /// Removes the entries that were written first.
@@ -53,22 +53,20 @@ impl CompiledCache {
     }
 }
 
-impl CompiledCode for CompiledCache {
-    fn get(&self, _plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
-        let mut entry = open(&self.entry(sha256, compatibility)).ok()?;
-        if !is_private(&entry.metadata().ok()?) {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).ok()?;
-        let (digest, code) = bytes.split_at_checked(DIGEST_BYTES)?;
-        (*digest == *Sha256::digest(code)).then(|| code.to_vec())
+impl CompiledCode for CommandCache {
+    fn get(&self, _plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
+        let beginning = beginning(sha256, compatibility);
+        let entries = std::fs::read_dir(&self.folder).ok()?.flatten();
+        entries.into_iter().find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            open_unchanged(&entry.path(), name.strip_prefix(&beginning)?)
+        })
     }
 
     /// Keeps the code. Where that fails, the next run compiles again.
     fn put(&self, _plugin: &str, sha256: &str, compatibility: u64, code: &[u8]) {
-        let bytes = [Sha256::digest(code).as_slice(), code].concat();
-        if replace_file(&self.folder, &self.entry(sha256, compatibility), &bytes).is_ok() {
+        let entry = self.entry(sha256, compatibility, &hex::encode(Sha256::digest(code)));
+        if replace_file(&self.folder, &entry, code).is_ok() {
             let _ = self.trim();
         }
     }
@@ -81,9 +79,23 @@ impl CompiledCode for CompiledCache {
     fn put_too_much(&self, _plugin: &str, _sha256: &str, _compatibility: u64, _reason: &str) {}
 }
 
+/// Returns the beginning of the name of an entry.
+fn beginning(sha256: &str, compatibility: u64) -> String {
+    format!("{sha256}-{compatibility:016x}-")
+}
+
 /// Opens a file that is not a link.
 fn open(path: &Path) -> Result<File> {
     OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(path)
+}
+
+/// Opens an entry that only this user can access and whose code has this digest.
+fn open_unchanged(path: &Path, digest: &str) -> Option<File> {
+    let mut entry = open(path).ok()?;
+    if !is_private(&entry.metadata().ok()?) {
+        return None;
+    }
+    (hex::encode(private_files::digest(&mut entry).ok()?) == digest).then_some(entry)
 }
 
 fn is_private(metadata: &std::fs::Metadata) -> bool {
@@ -92,8 +104,9 @@ fn is_private(metadata: &std::fs::Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompiledCache, ENTRIES_MAX};
+    use super::{CommandCache, ENTRIES_MAX};
     use hookmill_sandbox::CompiledCode;
+    use sha2::{Digest, Sha256};
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt;
 
@@ -101,16 +114,20 @@ mod tests {
     fn code_is_kept_and_anything_else_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hookmill/compiled");
-        let cache = CompiledCache::at(path.clone()).unwrap();
+        let cache = CommandCache::at(path.clone()).unwrap();
         cache.put("name", "a", 1, b"code");
-        let get = |sha256, compatibility| cache.get("name", sha256, compatibility);
-        assert_eq!((get("a", 1).as_deref(), get("a", 2), get("b", 1)), (Some(b"code".as_slice()), None, None));
+        let get = |sha256, compatibility| {
+            let entry = cache.get("name", sha256, compatibility)?;
+            Some(std::io::read_to_string(entry).unwrap())
+        };
+        assert_eq!((get("a", 1).as_deref(), get("a", 2), get("b", 1)), (Some("code"), None, None));
 
-        let entry = cache.entry("a", 1);
+        let digest = hex::encode(Sha256::digest("code"));
+        let entry = cache.entry("a", 1, &digest);
         set_permissions(&entry, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(get("a", 1), None, "others can read it");
         cache.put("name", "a", 1, b"code");
-        std::os::unix::fs::symlink(&entry, cache.entry("link", 1)).unwrap();
+        std::os::unix::fs::symlink(&entry, cache.entry("link", 1, &digest)).unwrap();
         assert_eq!(get("link", 1), None);
         let mut bytes = std::fs::read(&entry).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
@@ -118,13 +135,13 @@ mod tests {
         assert_eq!(get("a", 1), None, "it was changed");
 
         set_permissions(&path, Permissions::from_mode(0o750)).unwrap();
-        assert!(CompiledCache::at(path).is_none(), "others can enter the folder");
+        assert!(CommandCache::at(path).is_none(), "others can enter the folder");
     }
 
     #[test]
     fn the_oldest_entries_are_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = CompiledCache::at(folder.path().join("compiled")).unwrap();
+        let cache = CommandCache::at(folder.path().join("compiled")).unwrap();
         for number in 0..ENTRIES_MAX + 3 {
             cache.put("name", &number.to_string(), 1, b"code");
         }

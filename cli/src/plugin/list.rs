@@ -1,6 +1,6 @@
 //! `hookmill plugin list`.
 
-use crate::client::Connection;
+use crate::client::HostConnection;
 use crate::text::{clean, given, short, table, utc};
 use anyhow::Result;
 use clap::Args;
@@ -8,12 +8,12 @@ use hookmill_host::api::shapes::ShownPlugin;
 
 /// The arguments of `hookmill plugin list`.
 #[derive(Debug, Args)]
-pub(crate) struct List {
+pub(crate) struct PluginList {
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
-impl List {
+impl PluginList {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         self.connection.print_list("plugins", &[], |plugins: Vec<ShownPlugin>| {

@@ -1,6 +1,6 @@
 //! Plugin files, loaded as a host loads them.
 
-use super::compiled_cache::CompiledCache;
+use super::compiled_cache::CommandCache;
 use crate::compile::on_all_cores;
 use anyhow::{Context, Error, Result};
 use hookmill_host::release::plugin_files::{check_size, plugin_name};
@@ -23,7 +23,7 @@ pub(super) struct LoadedPlugin {
 
 impl Loader {
     pub fn new() -> Result<Self> {
-        let cache = CompiledCache::open().map(|cache| Arc::new(cache) as Arc<dyn CompiledCode>);
+        let cache = CommandCache::open().map(|cache| Arc::new(cache) as Arc<dyn CompiledCode>);
         Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?.with_compiler(on_all_cores()?)), cache })
     }
 

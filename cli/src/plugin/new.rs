@@ -4,7 +4,7 @@ mod files;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use files::{File, JAVASCRIPT, PAYLOADS, PYTHON, RUST, TYPESCRIPT};
+use files::{JAVASCRIPT, PAYLOADS, PYTHON, ProjectFile, RUST, TYPESCRIPT};
 use std::path::{Path, PathBuf};
 
 /// The name of the plugin in the templates.
@@ -33,7 +33,7 @@ enum Language {
 }
 
 impl Language {
-    fn files(self) -> &'static [File] {
+    fn files(self) -> &'static [ProjectFile] {
         match self {
             Self::Rust => RUST,
             Self::Js => JAVASCRIPT,

@@ -1,10 +1,10 @@
 //! `hookmill plugin diff|promote|rollback`: shows what a new version changes, and chooses the live version.
 
-use crate::client::{Connection, print_shape, read};
+use crate::client::{HostConnection, print_shape, read};
 use crate::text::{clean, fields, utc};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use hookmill_host::api::shapes::{Difference, Differences, FieldChange, PluginVersion, Report};
+use hookmill_host::api::shapes::{FieldChange, PayloadDifference, PayloadDifferences, PluginVersion, ProofReport};
 use hookmill_host::release::trust::signature_path;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(crate) struct Diff {
     /// the newest proof]
     file: Option<PathBuf>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Diff {
@@ -39,7 +39,7 @@ impl Diff {
                 .with_context(|| format!("no version of `{}` has been compared yet", self.name))?,
         };
         print_shape(self.connection.json, &answer, |report| report_text(&report))?;
-        let Report { passed, .. } = read(&answer)?;
+        let ProofReport { passed, .. } = read(&answer)?;
         ensure!(passed, "the new version fails on payloads on which the version before it does not");
         Ok(())
     }
@@ -67,7 +67,7 @@ pub(crate) struct Release {
     /// The name of the plugin
     name: String,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Release {
@@ -89,7 +89,7 @@ impl Release {
     }
 }
 
-fn report_text(report: &Report) -> String {
+fn report_text(report: &ProofReport) -> String {
     let against = report.against.as_ref().map_or_else(
         || "nothing, because it is the first version".to_owned(),
         |version| format!("version {}", clean(&version.version)),
@@ -115,9 +115,9 @@ fn report_text(report: &Report) -> String {
     text
 }
 
-fn differences(title: &str, differences: &Differences) -> String {
+fn differences(title: &str, differences: &PayloadDifferences) -> String {
     let mut text = String::new();
-    for Difference { payload, source, reason, fields } in &differences.payloads {
+    for PayloadDifference { payload, source, reason, fields } in &differences.payloads {
         text += &format!("\n{title}: {} of {}\n", clean(payload), clean(source));
         if let Some(reason) = reason {
             text += &format!("  {}\n", clean(reason));

@@ -25,7 +25,7 @@ const CONTEXT_LINES: usize = 2;
 
 /// The arguments of `hookmill plugin test`.
 #[derive(Debug, Args)]
-pub(crate) struct Test {
+pub(crate) struct PluginTest {
     /// Folders of plugin projects, with payloads/NAME.json and the expected result in payloads/NAME.expected.json;
     /// payloads/NAME.event.json has the headers and the context of a payload
     #[arg(required = true, value_name = "DIR")]
@@ -38,7 +38,7 @@ pub(crate) struct Test {
     update: bool,
 }
 
-impl Test {
+impl PluginTest {
     /// Returns the command for one project.
     pub fn of(folder: PathBuf) -> Self {
         Self { folders: vec![folder], plugin: None, update: false }

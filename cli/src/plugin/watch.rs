@@ -1,6 +1,6 @@
 //! `hookmill plugin watch`: builds and tests a project whenever one of its files changes.
 
-use super::test::Test;
+use super::test::PluginTest;
 use anyhow::Result;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Watch {
     pub fn run(self) -> Result<()> {
         loop {
             let seen = files(&self.folder)?;
-            match Test::of(self.folder.clone()).run() {
+            match PluginTest::of(self.folder.clone()).run() {
                 Ok(()) => eprintln!("all payloads become what is expected; waiting for a change"),
                 Err(error) => eprintln!("error: {error:#}; waiting for a change"),
             }

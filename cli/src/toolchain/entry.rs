@@ -13,7 +13,7 @@ pub(super) const SDK: &str = "sdk";
 
 /// A project in a language in which one file of code is the entry.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ProjectEntry {
     /// The plugin's name.
     pub name: String,
     pub folder: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub file: String,
 }
 
-impl Entry {
+impl ProjectEntry {
     /// Finds the entry file, which has one of these file name extensions.
     ///
     /// # Errors

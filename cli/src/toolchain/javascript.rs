@@ -1,7 +1,7 @@
 //! Builds JavaScript and TypeScript projects to components with the installed Node.js and the packages of the project.
 
 use super::built::Built;
-use super::entry::{Entry, WORLD};
+use super::entry::{ProjectEntry, WORLD};
 use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -18,27 +18,27 @@ const NODE_MAJOR_MIN: u32 = 20;
 
 /// A project that can be built.
 #[derive(Debug)]
-pub(super) struct Project {
-    pub entry: Entry,
+pub(super) struct JavaScriptProject {
+    pub entry: ProjectEntry,
     node: String,
 }
 
 /// The used members of `package.json`.
 #[derive(Deserialize)]
-struct Package {
+struct NpmPackage {
     name: Option<String>,
 }
 
-impl Project {
+impl JavaScriptProject {
     /// Finds the entry of a project and the tools to build it with.
     ///
     /// # Errors
     /// Returns an error that names what is missing and the command that installs it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let mut entry = Entry::find(folder, &["ts", "js", "mjs"])?;
+        let mut entry = ProjectEntry::find(folder, &["ts", "js", "mjs"])?;
         let manifest = folder.join("package.json");
         let text = std::fs::read(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-        let package: Package = serde_json::from_slice(&text).with_context(|| format!("{}", manifest.display()))?;
+        let package: NpmPackage = serde_json::from_slice(&text).with_context(|| format!("{}", manifest.display()))?;
         if let Some(name) = package.name {
             // The name may have a scope: `@scope/name`.
             entry.name = name.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! Builds Python projects to components with componentize-py and the packages of the project's virtual environment.
 
 use super::built::Built;
-use super::entry::{Entry, SDK, WORLD};
+use super::entry::{ProjectEntry, SDK, WORLD};
 use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -15,22 +15,22 @@ const BUILDER_VERSION: &str = "0.25.1";
 
 /// A project that can be built.
 #[derive(Debug)]
-pub(super) struct Project {
-    pub entry: Entry,
+pub(super) struct PythonProject {
+    pub entry: ProjectEntry,
     builder: PathBuf,
     version: String,
     /// The virtual environment: that of the project, or the active one.
     environment: Option<PathBuf>,
 }
 
-impl Project {
+impl PythonProject {
     /// Finds the entry of a project and componentize-py: in the virtual environment of the project, in the active one,
     /// or in `PATH`.
     ///
     /// # Errors
     /// Returns an error that names what is missing and the command that installs it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let entry = Entry::find(folder, &["py"])?;
+        let entry = ProjectEntry::find(folder, &["py"])?;
         let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
         let environments: Vec<PathBuf> =
             [Some(entry.folder.join(".venv")), active].into_iter().flatten().filter(|folder| folder.is_dir()).collect();

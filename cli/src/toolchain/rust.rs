@@ -1,7 +1,7 @@
 //! Builds Rust crates to core modules.
 //!
 //! A crate needs a standard library for `wasm32-unknown-unknown`. If rustup has installed one, cargo is used as usual.
-//! Where the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian
+//! If the servers of rustup cannot be reached, Debian's compiler builds the library from the source that Debian
 //! packages.
 
 use super::built::Built;
@@ -101,7 +101,7 @@ impl Toolchain {
     }
 
     /// Returns the workspace root, the target folder and the package of the crate in a folder.
-    fn package(&self, folder: &Path) -> Result<(PathBuf, PathBuf, Package)> {
+    fn package(&self, folder: &Path) -> Result<(PathBuf, PathBuf, CargoPackage)> {
         let manifest = folder.join("Cargo.toml");
         let manifest = manifest.canonicalize().with_context(|| format!("cannot open {}", manifest.display()))?;
         let output = self
@@ -146,7 +146,7 @@ impl Toolchain {
         let mut running = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
         let mut modules = BTreeMap::new();
         for line in BufReader::new(running.stdout.take().context("cargo has no output")?).lines() {
-            let Ok(message) = serde_json::from_str::<Message>(&line?) else { continue };
+            let Ok(message) = serde_json::from_str::<CargoMessage>(&line?) else { continue };
             let module = message.filenames.into_iter().find(|path| path.extension() == Some(OsStr::new("wasm")));
             modules.extend(module.map(|module| (message.package_id, module)));
         }
@@ -198,33 +198,33 @@ impl fmt::Display for Toolchain {
 
 struct Workspace {
     target_dir: PathBuf,
-    packages: Vec<Package>,
+    packages: Vec<CargoPackage>,
 }
 
 /// The used members of the output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
-    packages: Vec<Package>,
+    packages: Vec<CargoPackage>,
     workspace_root: PathBuf,
     target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct CargoPackage {
     id: String,
     name: String,
     manifest_path: PathBuf,
-    targets: Vec<Target>,
+    targets: Vec<CargoTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct CargoTarget {
     crate_types: Vec<String>,
 }
 
 /// A line of the output of `cargo build`. Lines with files are about finished crates.
 #[derive(Deserialize)]
-struct Message {
+struct CargoMessage {
     package_id: String,
     filenames: Vec<PathBuf>,
 }

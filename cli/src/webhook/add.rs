@@ -1,7 +1,7 @@
 //! `hookmill webhook add`.
 
 use super::secret::{SecretOptions, created_secret};
-use crate::client::{Connection, print_shape};
+use crate::client::{HostConnection, print_shape};
 use crate::text::clean;
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -34,7 +34,7 @@ pub(crate) struct Add {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, Value)>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
 impl Add {

@@ -1,6 +1,6 @@
 //! `hookmill webhook test`.
 
-use crate::client::{Connection, print_shape, read};
+use crate::client::{HostConnection, print_shape, read};
 use crate::text::clean;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -10,17 +10,17 @@ use std::path::PathBuf;
 
 /// The arguments of `hookmill webhook test`.
 #[derive(Debug, Args)]
-pub(crate) struct Test {
+pub(crate) struct WebhookTest {
     /// The name of the source
     name: String,
     /// A file with the payload [default: the newest payload of the source, else a sample]
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
     #[command(flatten)]
-    connection: Connection,
+    connection: HostConnection,
 }
 
-impl Test {
+impl WebhookTest {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let read_text =

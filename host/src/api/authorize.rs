@@ -43,7 +43,7 @@ pub(super) async fn check(
     }
     let action = OperatorAction {
         id,
-        at: host.pipeline.store.clock().now_ms(),
+        at: host.store.clock().now_ms(),
         token: name.clone(),
         address: address.map(|address| address.to_string()),
         method: request.method().to_string(),
@@ -67,7 +67,7 @@ pub(super) async fn check(
 /// Records what a request did. A failure to record is logged with the record.
 async fn record(host: &Host, action: OperatorAction, status: StatusCode) {
     let action = OperatorAction { status: status.as_u16(), ..action };
-    if let Err(error) = host.pipeline.store.record_operator_action(action.clone()).await {
+    if let Err(error) = host.store.record_operator_action(action.clone()).await {
         let OperatorAction { id, token, method, path, status, .. } = action;
         error!(request_id = %id, token, "cannot record {method} {path}, answered {status}: {error:#}");
     }
@@ -77,18 +77,18 @@ async fn record(host: &Host, action: OperatorAction, status: StatusCode) {
 async fn caller(host: &Host, headers: &HeaderMap, address: Option<IpAddr>) -> Result<(String, Scope), HttpError> {
     let failed = &host.edge.failed_tokens;
     let Some(token) = bearer(headers) else {
-        host.pipeline.metrics.unauthorized();
+        host.metrics.unauthorized();
         return Err(HttpError::Unauthorized);
     };
     if let Err(limited) = failed.check(address, token) {
-        host.pipeline.metrics.unauthorized();
+        host.metrics.unauthorized();
         return Err(limited.into());
     }
     let is_token = |admin: &Secret| constant_time_eq(admin.expose().as_bytes(), token.as_bytes());
     let found = if host.edge.admin_token.as_ref().is_some_and(is_token) {
         Some((ENVIRONMENT_TOKEN.to_owned(), Scope::Admin))
     } else {
-        host.pipeline.store.token(token).await?.map(|found| (found.name, found.scope))
+        host.store.token(token).await?.map(|found| (found.name, found.scope))
     };
     match found {
         Some(caller) => {
@@ -96,7 +96,7 @@ async fn caller(host: &Host, headers: &HeaderMap, address: Option<IpAddr>) -> Re
             Ok(caller)
         }
         None => {
-            host.pipeline.metrics.unauthorized();
+            host.metrics.unauthorized();
             note(host, failed.failed(address), address);
             Err(HttpError::Unauthorized)
         }

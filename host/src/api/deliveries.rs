@@ -26,7 +26,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.deliveries(filter, before, limit).await?;
+    let found = host.store.deliveries(filter, before, limit).await?;
     Ok(page(found, ShownDelivery::from))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn retry(
 ) -> Result<Json<RetriedDelivery>, HttpError> {
     let not_found = || HttpError::NotFound(format!("delivery `{id}`"));
     let parsed = id.parse().map_err(|_| not_found())?;
-    let retried = host.pipeline.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
+    let retried = host.store.retry_delivery(parsed).await?.ok_or_else(not_found)?;
     let destination =
         retried.map_err(|reason| HttpError::Conflict(format!("delivery `{id}` is not tried again: {reason}")))?;
     Ok(Json(RetriedDelivery { id: parsed, destination, status: DeliveryStatus::Pending }))
@@ -54,6 +54,6 @@ pub(super) async fn retry_dead(
         incident: which.incident.into_iter().collect(),
         event: which.event.into_iter().collect(),
     };
-    let retried = host.pipeline.store.retry_dead(filter).await?;
+    let retried = host.store.retry_dead(filter).await?;
     Ok(Json(RetriedDeliveries { retried }))
 }

@@ -14,25 +14,25 @@ pub(super) async fn openapi() -> impl IntoResponse {
 mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
-        Accepted, Differences, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult,
-        FieldChange, HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
-        NotificationDryRunRequest, PluginDryRunRequest, PluginVersion, PluginWithVersions, Report, RetriedDeliveries,
-        RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery, ShownDestination, ShownEvent,
-        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest, ShownSource, ShownStorage,
-        SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource,
-        UsableSource,
+        Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
+        HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
+        NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
+        ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery,
+        ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest,
+        ShownSource, ShownStorage, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions,
+        Unreadable, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use serde_json::{Map, Value};
 
-    /// The most alternatives that a schema has.
+    /// The maximum number of alternatives that a schema has.
     const CHOICES: usize = 6;
 
     /// The members of an example of a schema.
     #[derive(Clone, Copy, PartialEq)]
-    enum Members {
+    enum ExampleMembers {
         /// Every property, with a value. Of several alternatives, the example uses the one with this number, modulo
         /// their count.
         All(usize),
@@ -45,11 +45,11 @@ mod tests {
     /// must be readable.
     fn check<T: DeserializeOwned + Serialize>(document: &Value, schema: &Value) {
         for choice in 0..CHOICES {
-            let whole = example(document, schema, Members::All(choice));
+            let whole = example(document, schema, ExampleMembers::All(choice));
             let written = serde_json::to_value(read::<T>(&whole)).unwrap();
             assert_eq!(written, whole, "{} has other members in the document", std::any::type_name::<T>());
         }
-        read::<T>(&example(document, schema, Members::Required));
+        read::<T>(&example(document, schema, ExampleMembers::Required));
     }
 
     fn read<T: DeserializeOwned>(example: &Value) -> T {
@@ -66,7 +66,7 @@ mod tests {
             schema
         };
         check::<Accepted>(&document, schema("Accepted"));
-        check::<Differences>(&document, schema("Differences"));
+        check::<PayloadDifferences>(&document, schema("Differences"));
         check::<DryRunMessage>(&document, schema("DryRunMessage"));
         check::<ErrorAnswer>(&document, schema("Error"));
         check::<EventDryRun>(&document, schema("EventDryRun"));
@@ -78,7 +78,7 @@ mod tests {
         check::<Observable>(&document, schema("Observable"));
         check::<PluginVersion>(&document, schema("PluginVersion"));
         check::<PluginWithVersions>(&document, schema("PluginWithVersions"));
-        check::<Report>(&document, schema("Proof"));
+        check::<ProofReport>(&document, schema("Proof"));
         check::<ShownAlert>(&document, schema("AlertChange"));
         check::<ShownDelivery>(&document, schema("Delivery"));
         check::<ShownDestination>(&document, schema("Destination"));
@@ -119,7 +119,7 @@ mod tests {
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
         check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
         check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
-        check::<Report>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
+        check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
         check::<RetriedDeliveries>(&document, answer("post", "/api/deliveries/retry", "200"));
         check::<RetriedDelivery>(&document, answer("post", "/api/deliveries/{id}/retry", "200"));
         check::<ShownSource>(&document, answer("get", "/api/sources/{name}", "200"));
@@ -151,7 +151,7 @@ mod tests {
         schema
     }
 
-    fn example(document: &Value, schema: &Value, members: Members) -> Value {
+    fn example(document: &Value, schema: &Value, members: ExampleMembers) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             return example(document, document.pointer(&reference[1..]).unwrap(), members);
         }
@@ -162,8 +162,10 @@ mod tests {
         let choices = schema["anyOf"].as_array().or(schema["oneOf"].as_array()).filter(|_| schema["type"].is_null());
         if let Some(choices) = choices {
             let choice = match members {
-                Members::All(choice) => choice % choices.len(),
-                Members::Required => choices.iter().position(|choice| choice["type"] == "null").unwrap_or_default(),
+                ExampleMembers::All(choice) => choice % choices.len(),
+                ExampleMembers::Required => {
+                    choices.iter().position(|choice| choice["type"] == "null").unwrap_or_default()
+                }
             };
             return example(document, &choices[choice], members);
         }
@@ -180,7 +182,7 @@ mod tests {
             Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
             one => one.as_str().into_iter().collect(),
         };
-        if members == Members::Required && types.contains(&"null") {
+        if members == ExampleMembers::Required && types.contains(&"null") {
             return Value::Null;
         }
         match types.first().copied() {
@@ -196,14 +198,14 @@ mod tests {
         }
     }
 
-    fn array(document: &Value, schema: &Value, members: Members) -> Value {
+    fn array(document: &Value, schema: &Value, members: ExampleMembers) -> Value {
         let items = schema["minItems"].as_u64().unwrap_or(1);
         (0..items).map(|_| example(document, &schema["items"], members)).collect()
     }
 
-    fn object(document: &Value, schema: &Value, members: Members) -> Value {
+    fn object(document: &Value, schema: &Value, members: ExampleMembers) -> Value {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        let is_wanted = |name: &str| members != Members::Required || required.iter().any(|known| known == name);
+        let is_wanted = |name: &str| members != ExampleMembers::Required || required.iter().any(|known| known == name);
         let properties = schema["properties"].as_object().into_iter().flatten();
         let wanted = properties.filter(|(name, _)| is_wanted(name));
         wanted.map(|(name, schema)| (name.clone(), example(document, schema, members))).collect::<Map<_, _>>().into()

@@ -39,7 +39,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.events(filter, before, limit).await?;
+    let found = host.store.events(filter, before, limit).await?;
     Ok(listed(found, shown_event))
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn discard(
     Path(id): Path<String>,
 ) -> Result<Json<EventResult>, HttpError> {
     let parsed = id.parse().map_err(|_| not_found(&id))?;
-    match host.pipeline.store.discard(parsed).await? {
+    match host.store.discard(parsed).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
@@ -105,7 +105,7 @@ pub(super) async fn discard(
 
 async fn find(host: &Host, id: &str) -> Result<EventRow, HttpError> {
     let parsed: Uuid = id.parse().map_err(|_| not_found(id))?;
-    host.pipeline.store.event(parsed).await?.ok_or_else(|| not_found(id))
+    host.store.event(parsed).await?.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> HttpError {

@@ -3,7 +3,6 @@
 use super::shapes::HostState;
 use crate::host::Host;
 use crate::http_error::HttpError;
-use crate::pipeline::Pipeline;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -20,10 +19,10 @@ pub(super) async fn healthz() -> Json<HostState> {
 }
 
 pub(super) async fn readyz(State(host): State<Arc<Host>>) -> (StatusCode, Json<HostState>) {
-    if !host.pipeline.store.is_open() {
+    if !host.store.is_open() {
         return (StatusCode::SERVICE_UNAVAILABLE, state("the store is closed"));
     }
-    if let Some(trouble) = host.pipeline.store.trouble() {
+    if let Some(trouble) = host.store.trouble() {
         return (StatusCode::SERVICE_UNAVAILABLE, state(&format!("the store takes no writes: {trouble}")));
     }
     if let Some(shortage) = host.edge.disk.shortage() {
@@ -41,11 +40,8 @@ fn state(status: &str) -> Json<HostState> {
 
 pub(super) async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
     count_rows(&host).await?;
-    host.pipeline.metrics.set_stream_readers(host.stream.readers());
-    Ok((
-        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        host.pipeline.metrics.encode(),
-    ))
+    host.metrics.set_stream_readers(host.stream.readers());
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
 }
 
 /// Sets the metrics that are counted in the store, at most once in a second however many clients ask.
@@ -54,7 +50,7 @@ async fn count_rows(host: &Host) -> Result<(), HttpError> {
     if counted_at.is_some_and(|at| at.elapsed() < COUNTED_FOR) {
         return Ok(());
     }
-    let Pipeline { store, metrics, .. } = &*host.pipeline;
+    let Host { store, metrics, .. } = host;
     metrics.set_quarantined(store.count_events(EventStatus::Quarantined).await?);
     metrics.set_triage_waiting(store.count_triage().await?);
     for (destination, pending, _) in store.delivery_counts().await? {

@@ -40,7 +40,7 @@ pub(super) async fn list(
     };
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.incidents(filter, before, limit).await?;
+    let found = host.store.incidents(filter, before, limit).await?;
     Ok(listed(found, |row| explained(&host, row)))
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Path(which): Path<String>,
 ) -> Result<Json<ShownIncident>, HttpError> {
-    let found = host.pipeline.store.incident(incident_key(&which)?).await?;
+    let found = host.store.incident(incident_key(&which)?).await?;
     Ok(Json(explained(&host, readable(&which, found)?)))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn triage(
     let playbook = match options.playbook {
         Some(name) => name,
         None => {
-            let row = readable(&which, host.pipeline.store.incident(key).await?)?;
+            let row = readable(&which, host.store.incident(key).await?)?;
             let last = row.incident.triage.map(|triage| triage.playbook);
             row.incident.playbook.or(last).ok_or_else(|| {
                 HttpError::Conflict("the incident's source has no playbook; name one in `playbook`".into())
@@ -78,7 +78,7 @@ pub(super) async fn triage(
         }
     };
     host.triager.playbook(&playbook).map_err(HttpError::Conflict)?;
-    let found = host.pipeline.store.request_triage(key, playbook, request_id.to_string()).await?;
+    let found = host.store.request_triage(key, playbook, request_id.to_string()).await?;
     Ok((StatusCode::ACCEPTED, Json(shown_incident(readable(&which, found)?))))
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn audit(
     let mut parameters = Parameters::new(pairs);
     let (limit, after) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.audit(incident_key(&which)?, after, limit).await?;
+    let found = host.store.audit(incident_key(&which)?, after, limit).await?;
     Ok(listed(found.ok_or_else(|| not_found(&which))?, |entry| entry))
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn patch(
 ) -> Result<Json<ShownIncident>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
-    let patched = host.pipeline.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
+    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
     let row = patched.map_err(|refusal| refused(&which, refusal))?;
     Ok(Json(explained(&host, row)))
 }
@@ -131,7 +131,7 @@ pub(super) async fn delete(
     Extension(Caller(by)): Extension<Caller>,
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
-    let deleted = host.pipeline.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
+    let deleted = host.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
     deleted.map(|()| StatusCode::NO_CONTENT).map_err(|refusal| refused(&which, refusal))
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownNotification>> {
     let shown =
         |rule: &Rule| ShownNotification { name: rule.name.to_string(), trigger: rule.trigger, to: rule.to.to_vec() };
-    Json(List::complete(host.pipeline.store.outbound().rules.iter().map(shown)))
+    Json(List::complete(host.store.outbound().rules.iter().map(shown)))
 }
 
 pub(super) async fn test(
@@ -26,7 +26,7 @@ pub(super) async fn test(
 ) -> Result<Json<NotificationDryRun>, HttpError> {
     let request: NotificationDryRunRequest = optional_body(&bytes)?;
     let not_found = || HttpError::NotFound(format!("notification `{name}`"));
-    let outbound = host.pipeline.store.outbound();
+    let outbound = host.store.outbound();
     let rule = outbound.rules.iter().find(|rule| *rule.name == *name).ok_or_else(not_found)?;
     let message = message(&host, rule.trigger, &request).await?;
     let matches = rule.filter.matches(&crate::deliver::template_values(&message, rule.trigger, &outbound.public_url));
@@ -40,14 +40,14 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an incident; set `incident`"))
         })?;
         let missing = || HttpError::NotFound(format!("incident `{which}`"));
-        let entry = host.pipeline.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
+        let entry = host.store.newest_audit(incidents::incident_key(which)?).await?.ok_or_else(missing)?;
         return Ok(Message::Change(Box::new(entry)));
     }
     if trigger.is_about_events() {
         let id = request.event.ok_or_else(|| {
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
         })?;
-        let row = host.pipeline.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
+        let row = host.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
         if row.body_removed_at.is_some() {
             return Err(HttpError::Conflict(format!("the payload of event `{id}` was removed by retention")));
         }
@@ -56,7 +56,7 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
     let object = match trigger {
         Trigger::PluginRefused => json!({"name": "example", "sha256": "0".repeat(64), "error": "this is a test"}),
         Trigger::SourceSilent => {
-            json!({"name": "example", "last_event_at": host.pipeline.store.clock().now(), "silent_after": "1h"})
+            json!({"name": "example", "last_event_at": host.store.clock().now(), "silent_after": "1h"})
         }
         Trigger::StorageLow => json!({
             "reason": "this is a test", "disk_free_bytes": 0, "database_bytes": 0, "growth_bytes_per_day": 0, "days_until_low": 0

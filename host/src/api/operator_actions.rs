@@ -17,6 +17,6 @@ pub(super) async fn list(
     let mut parameters = Parameters::new(pairs);
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.pipeline.store.operator_actions(before, limit).await?;
+    let found = host.store.operator_actions(before, limit).await?;
     Ok(page(found, ShownOperatorAction::from))
 }

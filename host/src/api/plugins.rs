@@ -6,7 +6,7 @@ use super::shapes::{
     ShownPluginVersion,
 };
 use super::time::timestamp;
-use crate::extract::{Bytes, Path, PluginFile, Query};
+use crate::extract::{Bytes, Path, PluginFileBody, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::loaded::PluginState;
@@ -20,7 +20,7 @@ use axum::{Extension, Json};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Event, PluginVersion};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Report, Scope, VersionRow};
+use hookmill_store::{ProofReport, Scope, VersionRow};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(super) async fn show(
     let states = host.loaded.states();
     let state = states.get(&name).ok_or_else(|| not_found(&name))?;
     let plugin = shown(&name, host.loaded.plugins().get(&name), state);
-    let mut versions = host.pipeline.store.plugin_versions(name).await?;
+    let mut versions = host.store.plugin_versions(name).await?;
     if scope == Scope::Read {
         versions.iter_mut().filter_map(|row| row.report.as_mut()).for_each(hide_samples);
     }
@@ -88,8 +88,8 @@ pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
     Query(DiffQuery { signature }): Query<DiffQuery>,
-    PluginFile(mut file): PluginFile,
-) -> Result<Json<Report>, HttpError> {
+    PluginFileBody(mut file): PluginFileBody,
+) -> Result<Json<ProofReport>, HttpError> {
     check_name(&name).map_err(HttpError::InvalidRequest)?;
     let bytes = std::mem::take(&mut file.bytes).into();
     let report = host.releases.diff(&name, bytes, signature.as_deref()).await;
@@ -137,13 +137,13 @@ pub(super) async fn run(
         return Ok(Json(shown));
     }
     let source = match request.source {
-        Some(name) => host.pipeline.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
+        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = Event::dry_run(host.pipeline.store.new_id(), source.name.clone(), headers, payload.into());
+    let event = Event::dry_run(host.store.new_id(), source.name.clone(), headers, payload.into());
     let call = map::run(&plugin, &event, &source).await;
-    let recorded = host.pipeline.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
+    let recorded = host.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
     let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
     Ok(Json(PluginDryRun::Mapper(result)))
 }

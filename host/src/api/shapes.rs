@@ -17,8 +17,8 @@ mod stats;
 mod storage;
 
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
-pub use crate::dry_run::{DryRun, IncidentChanges, Stage};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
+pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
 pub use crate::plugin_dry_run::{
     CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
 };
@@ -29,7 +29,7 @@ pub use event::{
     BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{Difference, Differences, FieldChange, Report, Unreadable};
+pub use hookmill_store::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport, Unreadable};
 pub use incident::TriageOptions;
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};

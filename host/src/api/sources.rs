@@ -28,8 +28,8 @@ const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<ShownSource>>, HttpError> {
-    let (sources, unusable) = (host.pipeline.sources.all(), host.pipeline.sources.unusable());
-    let positions = host.pipeline.store.cursors().await?;
+    let (sources, unusable) = (host.sources.all(), host.sources.unusable());
+    let positions = host.store.cursors().await?;
     let usable = sources.values().map(|source| shown_with_position(&host, source, &positions));
     Ok(Json(List::complete(usable.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))))))
 }
@@ -38,11 +38,11 @@ pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
 ) -> Result<Json<ShownSource>, HttpError> {
-    if let Some(why) = host.pipeline.sources.unusable().get(&name) {
+    if let Some(why) = host.sources.unusable().get(&name) {
         return Ok(Json(shown_unusable(&name, why)));
     }
     let source = find(&host, &name)?;
-    Ok(Json(shown_with_position(&host, &source, &host.pipeline.store.cursors().await?)))
+    Ok(Json(shown_with_position(&host, &source, &host.store.cursors().await?)))
 }
 
 pub(super) async fn register(

@@ -28,13 +28,13 @@ pub(super) async fn show(
     let step = parameters.word("step", Step::ALL)?;
     let (kind, name) = (parameters.words("kind", CountKind::ALL)?, parameters.all("name"));
     parameters.end()?;
-    let now = host.pipeline.store.clock().now();
+    let now = host.store.clock().now();
     let to = (to.unwrap_or(now).as_millisecond() + MINUTE_MS - 1).div_euclid(MINUTE_MS);
     let from = from.map_or(to - DAY, |from| from.as_millisecond().div_euclid(MINUTE_MS));
     let step = step.unwrap_or_else(|| step_for(to - from));
     let filter = aligned(from, to, step, kind, name)?;
     let (from, minutes, buckets) = (filter.from, filter.step, (filter.to - filter.from) / filter.step);
-    let series = host.pipeline.store.count_series(filter).await?;
+    let series = host.store.count_series(filter).await?;
     if series.len() * buckets as usize > NUMBERS_MAX {
         return Err(HttpError::InvalidRequest(format!(
             "{} series of {buckets} buckets are too many; use a longer step, a shorter time, or `kind` and `name`",

@@ -1,4 +1,4 @@
-//! The bodies whose senders have not sent everything yet. Nobody has verified these senders, so that each address and
+//! The bodies whose senders have not sent everything yet. These senders are not verified, so that each address and
 //! each source may use only a share of the memory, and a body that does not progress gives way to others.
 
 use std::collections::hash_map::Entry;
@@ -25,7 +25,7 @@ pub const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The sender of a body, as far as it is known before the body is verified. Bodies of authorized clients of the API have
 /// neither address nor source, and so no share.
 #[derive(Clone, Debug, Default)]
-pub struct Origin {
+pub struct BodyOrigin {
     /// The network of the sender's address.
     pub network: Option<IpAddr>,
     /// The name of the source.
@@ -50,7 +50,7 @@ struct Registered {
 
 #[derive(Debug)]
 struct Unfinished {
-    origin: Origin,
+    origin: BodyOrigin,
     bytes: usize,
     progressed_at: Instant,
     gives_way: bool,
@@ -68,7 +68,7 @@ pub struct UnfinishedBody<'b> {
     bytes_max: usize,
 }
 
-impl Origin {
+impl BodyOrigin {
     fn shares_with(&self, other: &Self) -> bool {
         let is_same_network = self.network.is_some() && self.network == other.network;
         is_same_network || (self.source.is_some() && self.source == other.source)
@@ -86,7 +86,7 @@ impl UnfinishedBodies {
     }
 
     /// Adds a body of at most `bytes_max` bytes, which uses no memory yet.
-    pub fn add(&self, origin: Origin, bytes_max: usize) -> UnfinishedBody<'_> {
+    pub fn add(&self, origin: BodyOrigin, bytes_max: usize) -> UnfinishedBody<'_> {
         let (give_way, progressed_at) = (Arc::new(Notify::new()), Instant::now());
         let mut bodies = self.lock();
         let number = bodies.next;
@@ -137,7 +137,7 @@ impl UnfinishedBody<'_> {
         let mut bodies = self.all.lock();
         let Registered { by_age, by_address, by_source, .. } = &mut *bodies;
         let Some(entry) = by_age.get_mut(&self.number) else { return true };
-        let Origin { network, source } = &entry.origin;
+        let BodyOrigin { network, source } = &entry.origin;
         let of_address = network.map(|network| (by_address.entry(network).or_default(), address_max));
         let of_source = source.clone().map(|source| (by_source.entry(source).or_default(), source_max));
         let mut shares = [of_address, of_source];

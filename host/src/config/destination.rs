@@ -1,6 +1,6 @@
 //! A destination as declared: one of `webhooks`, which get every audit entry, or of `destinations`.
 
-use super::connection::take_connection;
+use super::connection::with_connection_keys;
 use super::keys::{Key, check_keys};
 use super::scalar::{Name, Period};
 use super::typed::TypedDeclaration;
@@ -14,7 +14,6 @@ use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::AddressGuard;
 use hookmill_notify::Trigger;
-use ipnet::IpNet;
 use reqwest::Method;
 use reqwest::header::{HeaderName, USER_AGENT};
 use serde::Deserialize;
@@ -26,41 +25,34 @@ use std::sync::Arc;
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Every key of a destination. The type decides which keys may be set.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct DestinationDeclaration {
-    #[serde(rename = "type")]
-    kind: Option<Interpolated<DestinationType>>,
-    url: Option<Interpolated<String>>,
-    format: Option<Interpolated<Format>>,
-    notifier: Option<Interpolated<Name>>,
-    method: Option<Interpolated<String>>,
-    headers: BTreeMap<String, Interpolated<String>>,
-    body: Option<Interpolated<String>>,
-    from: Option<Interpolated<String>>,
-    to: Vec<Interpolated<String>>,
-    hello: Option<Interpolated<String>>,
-    starttls: Option<Interpolated<bool>>,
-    path: Option<Interpolated<PathBuf>>,
-    secret: Option<Interpolated<String>>,
-    secrets: Vec<Interpolated<String>>,
-    signature: Option<TypedDeclaration>,
-    auth: Option<TypedDeclaration>,
-    allow_networks: Vec<Interpolated<IpNet>>,
-    proxy: Option<Interpolated<reqwest::Url>>,
-    ca: Option<Interpolated<PathBuf>>,
-    ca_password: Option<Interpolated<String>>,
-    client_certificate: Option<Interpolated<PathBuf>>,
-    client_key: Option<Interpolated<PathBuf>>,
-    client_password: Option<Interpolated<String>>,
-    connect_timeout: Option<Interpolated<Period>>,
-    timeout: Option<Interpolated<Period>>,
-    retry_schedule: Option<Vec<Interpolated<Period>>>,
-    ordering: Option<Interpolated<Ordering>>,
-    concurrency: Option<Interpolated<NonZeroUsize>>,
-    requests_per_second: Option<Interpolated<NonZeroU32>>,
-    disable_after: Option<Interpolated<Period>>,
+with_connection_keys! {
+    /// Every key of a destination. The type decides which keys may be set.
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub(super) struct DestinationDeclaration {
+        #[serde(rename = "type")]
+        kind: Option<Interpolated<DestinationType>>,
+        url: Option<Interpolated<String>>,
+        format: Option<Interpolated<Format>>,
+        notifier: Option<Interpolated<Name>>,
+        method: Option<Interpolated<String>>,
+        headers: BTreeMap<String, Interpolated<String>>,
+        body: Option<Interpolated<String>>,
+        from: Option<Interpolated<String>>,
+        to: Vec<Interpolated<String>>,
+        hello: Option<Interpolated<String>>,
+        starttls: Option<Interpolated<bool>>,
+        path: Option<Interpolated<PathBuf>>,
+        secret: Option<Interpolated<String>>,
+        secrets: Vec<Interpolated<String>>,
+        signature: Option<TypedDeclaration>,
+        auth: Option<TypedDeclaration>,
+        retry_schedule: Option<Vec<Interpolated<Period>>>,
+        ordering: Option<Interpolated<Ordering>>,
+        concurrency: Option<Interpolated<NonZeroUsize>>,
+        requests_per_second: Option<Interpolated<NonZeroU32>>,
+        disable_after: Option<Interpolated<Period>>,
+    }
 }
 
 /// The part of a `url` that decides where requests go.
@@ -71,7 +63,7 @@ enum Literal {
 }
 
 /// A receiver over HTTP.
-struct Receiver {
+struct HttpReceiver {
     /// The `url` as declared.
     text: String,
     url: reqwest::Url,
@@ -187,7 +179,7 @@ impl DestinationDeclaration {
     }
 
     fn webhook(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         ensure!(
             self.format.is_none() || self.notifier.is_none(),
             "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
@@ -198,7 +190,7 @@ impl DestinationDeclaration {
     }
 
     fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+        let HttpReceiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
         let options = ContentOptions::Http {
             url: text.clone(),
             method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
@@ -210,20 +202,20 @@ impl DestinationDeclaration {
     }
 
     fn chat(mut self, folder: &Path, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         Ok((Channel::Http(http.with_secret_path()), ContentOptions::Chat { url, chat }, text))
     }
 
     fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let Receiver { text, url, http } = self.receiver(folder, Literal::All)?;
+        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
         Ok((Channel::Http(http), ContentOptions::Thehive { url, memory: Arc::new(TheHiveMemory::default()) }, text))
     }
 
-    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<Receiver> {
+    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<HttpReceiver> {
         let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
         let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
-        let connection = take_connection!(self).into_options(folder)?.build()?;
+        let connection = self.take_connection(folder)?.build()?;
         let parsed = match literal {
             Literal::All => text.parse::<reqwest::Url>(),
             Literal::BeforeFirstValue => text.split("{{").next().unwrap_or_default().parse(),
@@ -232,13 +224,13 @@ impl DestinationDeclaration {
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
         let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        Ok(Receiver { text, url, http })
+        Ok(HttpReceiver { text, url, http })
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let text = self.url.take().context("`url` is missing; set a URL such as smtp://mail.example")?.0;
         let url = text.parse::<reqwest::Url>();
-        let connection = take_connection!(self).into_options(folder)?;
+        let connection = self.take_connection(folder)?;
         let options = EmailOptions {
             url: url.map_err(|error| anyhow!("`url` is not a URL such as smtp://mail.example: {error}"))?,
             hello: self.hello.take().map(|name| hello(name.0)).transpose()?,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// The whole file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct File {
+pub(super) struct ConfigFile {
     pub listen: Option<Interpolated<SocketAddr>>,
     pub admin_listen: Option<Interpolated<SocketAddr>>,
     pub tls: Option<TlsDeclaration>,
@@ -58,7 +58,7 @@ pub(super) struct TlsDeclaration {
     client_ca: Option<Interpolated<PathBuf>>,
 }
 
-impl File {
+impl ConfigFile {
     /// Parses the text of the file.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
-use super::connection::take_connection;
 use super::source::SourceDeclaration;
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
@@ -59,7 +58,7 @@ impl SourceDeclaration {
         let start = self.take_start(&reader)?;
         let headers = self.take_headers()?;
         let is_stream = matches!(reader, PullReader::Opencti(_));
-        let (authentication, connection) = (self.take_authentication()?, self.take_connection(is_stream)?);
+        let (authentication, connection) = (self.take_authentication()?, self.take_endpoint_connection(is_stream)?);
         let endpoint = Endpoint::new(url, headers, authentication, connection)?;
         Ok(Some(Pull { endpoint, start, reader, fingerprint: fingerprint.finish() }))
     }
@@ -162,9 +161,9 @@ impl SourceDeclaration {
         }
     }
 
-    fn take_connection(&mut self, is_stream: bool) -> Result<Connection> {
+    fn take_endpoint_connection(&mut self, is_stream: bool) -> Result<Connection> {
         // `with_files` has made the paths absolute.
-        let declared = take_connection!(self).into_options(Path::new(""))?;
+        let declared = self.take_connection(Path::new(""))?;
         let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
         ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
     }

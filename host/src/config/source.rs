@@ -1,6 +1,7 @@
 //! A source as declared: in the configuration file, or in the JSON of a client that registers a source.
 
 use super::choice::{DeclaredPlugin, DeclaredScheme};
+use super::connection::with_connection_keys;
 use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
@@ -24,54 +25,47 @@ const DEFAULT_SCHEME: &str = "hookmill";
 const NO_SCHEME: &str = "none";
 const PEM: &str = "-----BEGIN";
 
-/// Every key of a source. The kind decides which keys may be set.
-#[derive(Default, Hash, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SourceDeclaration {
-    pub(super) kind: Option<Interpolated<SourceKind>>,
-    pub(super) secret: Option<Interpolated<String>>,
-    pub(super) secrets: Vec<SecretDeclaration>,
-    pub(super) scheme: Option<DeclaredScheme>,
-    pub(super) allow_ips: Vec<Interpolated<IpNet>>,
-    pub(super) plugin: Option<DeclaredPlugin>,
-    pub(super) auto_triage: Option<Interpolated<bool>>,
-    pub(super) playbook: Option<Interpolated<Name>>,
-    pub(super) severity_mapping: BTreeMap<String, Interpolated<Severity>>,
-    pub(super) settings: BTreeMap<String, Interpolated<String>>,
-    pub(super) payload_mib: Option<Interpolated<Mib>>,
-    pub(super) requests_per_second: Option<Interpolated<NonZeroU32>>,
-    pub(super) on_unmappable: Option<Interpolated<OnUnmappable>>,
-    pub(super) silent_after: Option<Interpolated<Period>>,
+with_connection_keys! {
+    /// Every key of a source. The kind decides which keys may be set.
+    #[derive(Default, Hash, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct SourceDeclaration {
+        pub(super) kind: Option<Interpolated<SourceKind>>,
+        pub(super) secret: Option<Interpolated<String>>,
+        pub(super) secrets: Vec<SecretDeclaration>,
+        pub(super) scheme: Option<DeclaredScheme>,
+        pub(super) allow_ips: Vec<Interpolated<IpNet>>,
+        pub(super) plugin: Option<DeclaredPlugin>,
+        pub(super) auto_triage: Option<Interpolated<bool>>,
+        pub(super) playbook: Option<Interpolated<Name>>,
+        pub(super) severity_mapping: BTreeMap<String, Interpolated<Severity>>,
+        pub(super) settings: BTreeMap<String, Interpolated<String>>,
+        pub(super) payload_mib: Option<Interpolated<Mib>>,
+        pub(super) requests_per_second: Option<Interpolated<NonZeroU32>>,
+        pub(super) on_unmappable: Option<Interpolated<OnUnmappable>>,
+        pub(super) silent_after: Option<Interpolated<Period>>,
 
-    pub(super) url: Option<Interpolated<String>>,
-    pub(super) token: Option<Interpolated<String>>,
-    pub(super) auth: Option<TypedDeclaration>,
-    pub(super) headers: BTreeMap<String, Interpolated<String>>,
-    pub(super) start: Option<Interpolated<String>>,
-    pub(super) interval: Option<Interpolated<Period>>,
-    pub(super) overlap: Option<Interpolated<Period>>,
-    pub(super) query: Option<Interpolated<String>>,
-    pub(super) items: Option<Interpolated<Pointer>>,
-    pub(super) next: Option<Interpolated<Pointer>>,
-    pub(super) next_parameter: Option<Interpolated<String>>,
-    pub(super) retries: Option<Interpolated<u32>>,
-    pub(super) time_format: Option<Interpolated<TimeFormat>>,
-    pub(super) ignore_duplicates: Option<Interpolated<bool>>,
-    pub(super) stream: Option<Interpolated<String>>,
-    pub(super) listen_delete: Option<Interpolated<bool>>,
-    pub(super) no_dependencies: Option<Interpolated<bool>>,
-    pub(super) with_inferences: Option<Interpolated<bool>>,
-    pub(super) recover: Option<Interpolated<Timestamp>>,
-    pub(super) consumer_count: Option<Interpolated<NonZeroUsize>>,
-    pub(super) allow_networks: Vec<Interpolated<IpNet>>,
-    pub(super) proxy: Option<Interpolated<reqwest::Url>>,
-    pub(super) ca: Option<Interpolated<PathBuf>>,
-    pub(super) ca_password: Option<Interpolated<String>>,
-    pub(super) client_certificate: Option<Interpolated<PathBuf>>,
-    pub(super) client_key: Option<Interpolated<PathBuf>>,
-    pub(super) client_password: Option<Interpolated<String>>,
-    pub(super) connect_timeout: Option<Interpolated<Period>>,
-    pub(super) timeout: Option<Interpolated<Period>>,
+        pub(super) url: Option<Interpolated<String>>,
+        pub(super) token: Option<Interpolated<String>>,
+        pub(super) auth: Option<TypedDeclaration>,
+        pub(super) headers: BTreeMap<String, Interpolated<String>>,
+        pub(super) start: Option<Interpolated<String>>,
+        pub(super) interval: Option<Interpolated<Period>>,
+        pub(super) overlap: Option<Interpolated<Period>>,
+        pub(super) query: Option<Interpolated<String>>,
+        pub(super) items: Option<Interpolated<Pointer>>,
+        pub(super) next: Option<Interpolated<Pointer>>,
+        pub(super) next_parameter: Option<Interpolated<String>>,
+        pub(super) retries: Option<Interpolated<u32>>,
+        pub(super) time_format: Option<Interpolated<TimeFormat>>,
+        pub(super) ignore_duplicates: Option<Interpolated<bool>>,
+        pub(super) stream: Option<Interpolated<String>>,
+        pub(super) listen_delete: Option<Interpolated<bool>>,
+        pub(super) no_dependencies: Option<Interpolated<bool>>,
+        pub(super) with_inferences: Option<Interpolated<bool>>,
+        pub(super) recover: Option<Interpolated<Timestamp>>,
+        pub(super) consumer_count: Option<Interpolated<NonZeroUsize>>,
+    }
 }
 
 /// `{ secret: X, not_after: 2026-12-31T00:00:00Z }`.

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 const PLUGINS_PAUSE: Duration = Duration::from_millis(100);
 /// The number of deliveries read from the store in one go, per concurrent attempt.
 const READ_AHEAD: usize = 8;
-/// The most deliveries read in one go; each of them has its message in memory.
+/// The maximum number of deliveries read in one go; each of them has its message in memory.
 const READ_MAX: usize = 64;
 /// Results that may wait for the disk; after a crash their deliveries are attempted again.
 const UNRECORDED_MAX: usize = 256;

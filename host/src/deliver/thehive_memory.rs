@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The time after which an alert is sent unchanged again, because types and techniques can be added to a TheHive.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
-/// The most names that are remembered.
+/// The maximum number of names that are remembered.
 const NAMES_MAX: usize = 1_000;
 
 /// The parts of alerts that one TheHive refused.

@@ -1,11 +1,17 @@
 //! The metrics of the space that the store uses.
 
-use super::KindLabel;
 use crate::storage::Storage;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
+
+/// The kind of rows.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct KindLabel {
+    pub kind: String,
+}
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 

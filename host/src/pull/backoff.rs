@@ -34,7 +34,7 @@ impl Backoff {
         self.first = server_wait.map_or(self.first, |wait| wait.clamp(SERVER_WAIT_MIN, SERVER_WAIT_MAX));
     }
 
-    /// Returns how long to wait after an error. A busy server's own wait is no failure.
+    /// Returns how long to wait after an error. A wait that a busy server asks for is not a failure.
     pub fn after(&mut self, error: &ReadError) -> Duration {
         let asked = error.asked_wait.map(with_jitter);
         asked.unwrap_or_else(|| self.next().max(error.retry_after.unwrap_or_default()))

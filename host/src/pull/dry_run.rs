@@ -6,7 +6,7 @@ use super::poll::Poll;
 use super::puller::Puller;
 use super::read_error::ReadError;
 use super::settings::{Pull, PullReader};
-use crate::dry_run::DryRun;
+use crate::pipeline::DryRun;
 use crate::source::Source;
 use crate::verify::Verified;
 use jiff::Timestamp;
@@ -15,15 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The most new items that are mapped.
+/// The maximum number of new items that are mapped.
 const MAPPED_MAX: usize = 10;
-/// The most items that are looked up in the store.
+/// The maximum number of items that are looked up in the store.
 const LOOKED_UP_MAX: usize = 100;
 /// The longest wait for an event of a stream.
 const STREAM_WAIT: Duration = Duration::from_secs(6);
 
 /// The items of one read, with a summary.
-struct Sample {
+struct ReadSample {
     items: Vec<Item>,
     summary: String,
 }
@@ -34,15 +34,15 @@ impl Puller {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
-        let stored = self.intake.pipeline.store.cursors().await?.remove(&*source.name);
-        let now = self.intake.pipeline.store.clock().now_ms();
+        let stored = self.intake.store.cursors().await?.remove(&*source.name);
+        let now = self.intake.store.clock().now_ms();
         let position = stored.unwrap_or_else(|| pull.start.position(now).position);
         let (stage, read) = match &pull.reader {
             PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, now).await),
             PullReader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
         };
         let mut dry_run = DryRun::default();
-        let Sample { items, summary } = match read {
+        let ReadSample { items, summary } = match read {
             Ok(sample) => sample,
             Err(ReadError { failure, .. }) => {
                 dry_run.failed(stage, failure.to_string());
@@ -54,7 +54,7 @@ impl Puller {
         let count = items.len();
         for item in items.into_iter().take(LOOKED_UP_MAX) {
             let event = self.intake.event_of(source, item);
-            if self.intake.pipeline.store.is_repeat(event.clone()).await? {
+            if self.intake.store.is_repeat(event.clone()).await? {
                 known += 1;
             } else if mapped < MAPPED_MAX {
                 mapped += 1;
@@ -75,7 +75,7 @@ impl Puller {
 }
 
 impl Poll {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<Sample, ReadError> {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<ReadSample, ReadError> {
         let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, now);
         let request = run.first_request()?;
         let since = time(run.since);
@@ -85,12 +85,15 @@ impl Poll {
             count => format!(", {count} left out because they are larger than `payload_mib`"),
         };
         let next = if page.next?.is_some() { ", and there is a next page" } else { "" };
-        Ok(Sample { summary: format!("{} items since {since}{oversized}{next}", page.items.len()), items: page.items })
+        Ok(ReadSample {
+            summary: format!("{} items since {since}{oversized}{next}", page.items.len()),
+            items: page.items,
+        })
     }
 }
 
 impl OpenctiStream {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<Sample, ReadError> {
+    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<ReadSample, ReadError> {
         let mut connection = self.connect(&pull.endpoint, position, source.settings.payload_bytes_max).await?;
         let end = Instant::now() + STREAM_WAIT;
         let (mut items, mut names) = (Vec::new(), BTreeSet::new());
@@ -106,7 +109,7 @@ impl OpenctiStream {
             count => format!("connected at {position}; received {count} events"),
         };
         let names = if names.is_empty() { String::new() } else { format!(" ({})", Vec::from_iter(names).join(", ")) };
-        Ok(Sample { items, summary: summary + &names })
+        Ok(ReadSample { items, summary: summary + &names })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::source::Source;
 use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::{Event, RepeatKey};
-use hookmill_store::{Cursor, StoreError};
+use hookmill_store::{Cursor, Store, StoreError};
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
     pub pipeline: Arc<Pipeline>,
+    pub store: Arc<Store>,
 }
 
 impl Intake {
@@ -63,9 +64,9 @@ impl Intake {
     /// Returns the event of an item, with a new id.
     pub fn event_of(&self, source: &Source, item: Item) -> Event {
         Event {
-            id: self.pipeline.store.new_id(),
+            id: self.store.new_id(),
             source: source.name.clone(),
-            received_at: self.pipeline.store.clock().now_ms(),
+            received_at: self.store.clock().now_ms(),
             content_type: Some("application/json".to_owned()),
             headers: Vec::new(),
             context: item.context,

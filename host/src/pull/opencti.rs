@@ -203,14 +203,14 @@ impl StreamConnection<'_> {
 
 fn item(event: String, id: String, body: Bytes) -> Item {
     #[derive(Deserialize)]
-    struct Message {
+    struct StreamMessage {
         data: Option<Object>,
     }
     #[derive(Deserialize)]
     struct Object {
         id: Option<String>,
     }
-    let message: Option<Message> = serde_json::from_slice(&body).ok();
+    let message: Option<StreamMessage> = serde_json::from_slice(&body).ok();
     let object = message.and_then(|message| message.data?.id);
     let mut digest = Sha256::new_with_prefix(&event).chain_update(" ");
     match &object {

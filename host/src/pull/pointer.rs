@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// The most items in one answer.
+/// The maximum number of items in one answer.
 const ITEMS_MAX: usize = 10_000;
 
 /// A position in a JSON document, written as JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) or as
@@ -28,7 +28,7 @@ impl Pointer {
         for name in &self.0 {
             let is_inner = value.get().starts_with(['{', '[']);
             let member =
-                if is_inner { Member(name).deserialize(&mut Deserializer::from_str(value.get()))? } else { None };
+                if is_inner { MemberSeed(name).deserialize(&mut Deserializer::from_str(value.get()))? } else { None };
             let Some(member) = member else { return Ok(None) };
             value = member;
         }
@@ -43,7 +43,7 @@ impl Pointer {
         let found = self.find(document)?;
         let found = found.with_context(|| format!("there are no items at `items`, {self}"))?;
         match found.get().as_bytes().first() {
-            Some(b'[') => Ok(List.deserialize(&mut Deserializer::from_str(found.get()))?),
+            Some(b'[') => Ok(ElementList.deserialize(&mut Deserializer::from_str(found.get()))?),
             Some(b'{') => Ok(vec![found]),
             _ => bail!("the value at `items`, {self}, is neither a list nor an object"),
         }
@@ -51,9 +51,9 @@ impl Pointer {
 }
 
 /// Deserializes only the member of this name, or the element at this index.
-struct Member<'n>(&'n str);
+struct MemberSeed<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Member<'_> {
+impl<'de> DeserializeSeed<'de> for MemberSeed<'_> {
     type Value = Option<&'de RawValue>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -61,7 +61,7 @@ impl<'de> DeserializeSeed<'de> for Member<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Member<'_> {
+impl<'de> Visitor<'de> for MemberSeed<'_> {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(Name(name)) = members.next_key()? {
+        while let Some(MemberName(name)) = members.next_key()? {
             match name == self.0.as_bytes() {
                 true => found = Some(members.next_value()?),
                 false => drop(members.next_value::<IgnoredAny>()?),
@@ -93,32 +93,32 @@ impl<'de> Visitor<'de> for Member<'_> {
 }
 
 /// The name of a member, which may have characters that were cut in half.
-struct Name(Vec<u8>);
+struct MemberName(Vec<u8>);
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for MemberName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(NameVisitor)
+        deserializer.deserialize_bytes(MemberNameVisitor)
     }
 }
 
-struct NameVisitor;
+struct MemberNameVisitor;
 
-impl Visitor<'_> for NameVisitor {
-    type Value = Name;
+impl Visitor<'_> for MemberNameVisitor {
+    type Value = MemberName;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a name")
     }
 
-    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Name, E> {
-        Ok(Name(name.to_vec()))
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<MemberName, E> {
+        Ok(MemberName(name.to_vec()))
     }
 }
 
 /// Deserializes a list of at most [`ITEMS_MAX`] elements.
-struct List;
+struct ElementList;
 
-impl<'de> DeserializeSeed<'de> for List {
+impl<'de> DeserializeSeed<'de> for ElementList {
     type Value = Vec<&'de RawValue>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -126,7 +126,7 @@ impl<'de> DeserializeSeed<'de> for List {
     }
 }
 
-impl<'de> Visitor<'de> for List {
+impl<'de> Visitor<'de> for ElementList {
     type Value = Vec<&'de RawValue>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Pages of one poll.
 const PAGES_MAX: usize = 10_000;
-/// The longest reference to a next page.
+/// The maximum length of a reference to a next page, in bytes.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
 /// A server whose clock is further behind the host's is assumed to send a wrong `Date`.
 const BEHIND_MS_MAX: i64 = 24 * 60 * 60 * 1000;

@@ -7,7 +7,8 @@ use super::settings::{Pull, PullReader, Pulls};
 use crate::loaded::Loaded;
 use crate::pipeline::Pipeline;
 use crate::source::Source;
-use hookmill_store::{LeaseName, Leases};
+use crate::sources::Sources;
+use hookmill_store::{LeaseName, Leases, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ const PANIC_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Puller {
     pub(super) intake: Intake,
+    sources: Arc<Sources>,
     loaded: Arc<Loaded>,
     pulls: watch::Sender<Arc<Pulls>>,
 }
@@ -35,11 +37,11 @@ struct Tasks {
 
 impl Puller {
     /// Creates a puller without sources; [`Puller::replace`] adds them.
-    pub fn new(pipeline: Arc<Pipeline>, loaded: Arc<Loaded>) -> Self {
-        Self { intake: Intake { pipeline }, loaded, pulls: watch::Sender::default() }
+    pub fn new(pipeline: Arc<Pipeline>, store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>) -> Self {
+        Self { intake: Intake { pipeline, store }, sources, loaded, pulls: watch::Sender::default() }
     }
 
-    /// Replaces the sources to read. The pipeline must have them already.
+    /// Replaces the sources to read. They must be registered already.
     pub fn replace(&self, pulls: Pulls) {
         self.pulls.send_replace(Arc::new(pulls));
     }
@@ -96,7 +98,7 @@ impl Puller {
             if tasks.by_source.contains_key(name) {
                 continue;
             }
-            if let Some(source) = self.intake.pipeline.sources.get(name) {
+            if let Some(source) = self.sources.get(name) {
                 let task = tasks.all.spawn(self.clone().read_forever(source, pull.clone()));
                 tasks.by_source.insert(name.clone(), (pull.clone(), task));
             }
@@ -104,7 +106,7 @@ impl Puller {
     }
 
     async fn read_forever(self: Arc<Self>, source: Arc<Source>, pull: Arc<Pull>) {
-        let lease = self.intake.pipeline.store.acquire(LeaseName::Source(source.name.to_string())).await;
+        let lease = self.intake.store.acquire(LeaseName::Source(source.name.to_string())).await;
         let mut backoff = Backoff::new();
         while lease.is_held() {
             let read = match &pull.reader {

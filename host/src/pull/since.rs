@@ -23,12 +23,12 @@ words!(
 /// A text with placeholders for the time of the last poll.
 #[derive(Debug)]
 pub struct SinceText {
-    segments: Vec<Segment>,
+    segments: Vec<SinceSegment>,
     format: TimeFormat,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Segment {
+enum SinceSegment {
     Text(String),
     /// The time of the last poll plus this many milliseconds.
     Time(i64),
@@ -43,7 +43,7 @@ impl SinceText {
         let mut segments = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(NAME) {
-            segments.push(Segment::Text(rest[..at].to_owned()));
+            segments.push(SinceSegment::Text(rest[..at].to_owned()));
             rest = &rest[at + NAME.len()..];
             let mut offset_ms = 0_i64;
             while let Some((summand, after)) = summand(rest) {
@@ -51,17 +51,17 @@ impl SinceText {
                 offset_ms = sum.with_context(|| format!("`{NAME}{summand}` is not a time: the number is too large"))?;
                 rest = after;
             }
-            segments.push(Segment::Time(offset_ms));
+            segments.push(SinceSegment::Time(offset_ms));
         }
-        segments.push(Segment::Text(rest.to_owned()));
+        segments.push(SinceSegment::Text(rest.to_owned()));
         Ok(Self { segments, format })
     }
 
     /// Returns the text for a last poll at this time, in milliseconds since the Unix epoch.
     pub fn at(&self, unix_ms: i64) -> String {
         let written = self.segments.iter().map(|segment| match segment {
-            Segment::Text(text) => text.clone(),
-            Segment::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms).max(0)),
+            SinceSegment::Text(text) => text.clone(),
+            SinceSegment::Time(offset_ms) => self.time(unix_ms.saturating_add(*offset_ms).max(0)),
         });
         written.collect()
     }

@@ -7,9 +7,9 @@
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
 use hookmill_store::Store;
-use hookmill_store::private_files::{private_folder, replace_file};
+use hookmill_store::private_files::{digest, private_folder, replace_file};
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,12 +55,11 @@ impl CompiledCache {
         }
     }
 
-    /// Returns the content of an entry that is as it was written.
-    fn read(&self, entry: &str) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.folder.join(entry)).ok()?;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    /// Returns the file of an entry that is as it was written.
+    fn open_entry(&self, entry: &str) -> Option<File> {
+        let mut file = File::open(self.folder.join(entry)).ok()?;
         let known = self.store.compiled_digest(entry).ok()??;
-        (known == digest).then_some(bytes)
+        (digest(&mut file).ok()? == known).then_some(file)
     }
 
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
@@ -75,8 +74,8 @@ impl CompiledCache {
 }
 
 impl CompiledCode for CompiledCache {
-    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<Vec<u8>> {
-        self.read(&entry_name(plugin, sha256, compatibility))
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
+        self.open_entry(&entry_name(plugin, sha256, compatibility))
     }
 
     /// Stores the compiled code, and removes the entries of older versions of the plugin.
@@ -91,7 +90,8 @@ impl CompiledCode for CompiledCache {
     }
 
     fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String> {
-        String::from_utf8(self.read(&(entry_name(plugin, sha256, compatibility) + TOO_MUCH))?).ok()
+        let entry = self.open_entry(&(entry_name(plugin, sha256, compatibility) + TOO_MUCH))?;
+        std::io::read_to_string(entry).ok()
     }
 
     fn put_too_much(&self, plugin: &str, sha256: &str, compatibility: u64, reason: &str) {

@@ -11,7 +11,7 @@ use crate::loaded::Loaded;
 use anyhow::{Context, Result, bail};
 use hookmill_incident::{PluginVersion, words};
 use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
-use hookmill_store::{Report, Store, VersionRow, VersionState};
+use hookmill_store::{ProofReport, Store, VersionRow, VersionState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,7 +213,7 @@ impl Releases {
         &self,
         candidate: &Candidate<'_>,
         state: VersionState,
-        report: Option<Report>,
+        report: Option<ProofReport>,
     ) -> Result<(), DecisionError> {
         let version = (*candidate.plugin.version).clone();
         self.store.decide_version(version, state, report).await.map_err(postponed)
@@ -256,7 +256,7 @@ impl Releases {
     ///
     /// # Errors
     /// Returns an error if the file may not be loaded, cannot be loaded or is not a mapper, or the proof fails.
-    pub async fn diff(&self, name: &str, bytes: Vec<u8>, signature: Option<&str>) -> Result<Report> {
+    pub async fn diff(&self, name: &str, bytes: Vec<u8>, signature: Option<&str>) -> Result<ProofReport> {
         self.options.trust.check(name, signature, &bytes)?;
         let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
         if plugin.kind() != Kind::Mapper {
@@ -328,7 +328,7 @@ impl Releases {
     }
 }
 
-fn log_proof(report: &Report) {
+fn log_proof(report: &ProofReport) {
     info!(
         plugin = report.plugin.name,
         version = report.plugin.version,

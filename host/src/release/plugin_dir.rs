@@ -7,7 +7,7 @@
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::decision::{Decision, DecisionError, Releases};
-use super::plugin_files::{Content, LoadEnd, NotTaken, PluginFiles, ToLoad, read_plugin};
+use super::plugin_files::{FileContent, LoadEnd, NotTaken, PluginFiles, ToLoad, read_plugin};
 use crate::folder_watcher::{FolderWatcher, changed};
 use crate::loaded::{Loaded, PluginStates, Plugins};
 use crate::metrics::Metrics;
@@ -311,8 +311,8 @@ impl PluginDir {
 /// Reads a file and decides on it.
 async fn load_file(releases: &Releases, name: &str, path: &Path, file: ToLoad, is_promoted: bool) -> LoadResult {
     match read_plugin(path, file).await? {
-        Content::Whole(bytes) => releases.decide(name, path, bytes, is_promoted).await.map(Loading::Decided),
-        Content::Changed => Ok(Loading::FileChanged),
-        Content::CutOff => Ok(Loading::CutOff),
+        FileContent::Whole(bytes) => releases.decide(name, path, bytes, is_promoted).await.map(Loading::Decided),
+        FileContent::Changed => Ok(Loading::FileChanged),
+        FileContent::CutOff => Ok(Loading::CutOff),
     }
 }

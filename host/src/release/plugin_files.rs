@@ -180,7 +180,7 @@ pub struct ToLoad {
 
 /// The content of a file that has to be loaded.
 #[derive(Debug)]
-pub enum Content {
+pub enum FileContent {
     /// The file is as it was looked at.
     Whole(Vec<u8>),
     /// The file changed since; the next look finds the change.
@@ -395,15 +395,15 @@ pub fn check_size(bytes: u64) -> Result<()> {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or is too large.
-pub async fn read_plugin(path: &Path, ToLoad { stamp, patience }: ToLoad) -> Result<Content> {
+pub async fn read_plugin(path: &Path, ToLoad { stamp, patience }: ToLoad) -> Result<FileContent> {
     check_size(stamp.bytes)?;
     let bytes = tokio::fs::read(path).await.context("the file cannot be read")?;
     let now = tokio::fs::metadata(path).await.ok().map(|metadata| FileStamp::of(&metadata, stamp.trust_changed));
     if now != Some(stamp) || bytes.len() as u64 != stamp.bytes {
-        return Ok(Content::Changed);
+        return Ok(FileContent::Changed);
     }
     if patience != Patience::None && is_cut_off(&bytes) {
-        return Ok(Content::CutOff);
+        return Ok(FileContent::CutOff);
     }
-    Ok(Content::Whole(bytes))
+    Ok(FileContent::Whole(bytes))
 }

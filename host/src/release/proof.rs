@@ -14,7 +14,7 @@ use crate::sources::Sources;
 use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Difference, Differences, LeaseName, Leases, Report, Store};
+use hookmill_store::{LeaseName, Leases, PayloadDifference, PayloadDifferences, ProofReport, Store};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -86,10 +86,10 @@ impl Prover {
     ///
     /// # Errors
     /// Returns an error if the payloads cannot be read.
-    pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<Report> {
+    pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<ProofReport> {
         let _turn = self.turn.acquire().await;
         let _lease = self.store.acquire(LeaseName::Proof).await;
-        let mut report = Report {
+        let mut report = ProofReport {
             plugin: (*new.version).clone(),
             against: before.map(|before| (*before.version).clone()),
             at: self.store.clock().now(),
@@ -97,9 +97,9 @@ impl Prover {
             payloads: 0,
             left_out: 0,
             same: 0,
-            changed: Differences::default(),
-            newly_failing: Differences::default(),
-            newly_succeeding: Differences::default(),
+            changed: PayloadDifferences::default(),
+            newly_failing: PayloadDifferences::default(),
+            newly_succeeding: PayloadDifferences::default(),
         };
         let name = &new.version.name;
         let (folder, plugin) = (self.plugins_dir.clone(), name.clone());
@@ -169,7 +169,7 @@ impl Prover {
 }
 
 /// Maps a payload with both versions, and adds the comparison of the results to the report.
-async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
+async fn compare(report: &mut ProofReport, payload: Payload, former: Option<&Arc<Plugin>>, new: &Arc<Plugin>) {
     let new_result = outcome(new, &payload).await;
     let former_result = match former {
         Some(former) => Some(outcome(former, &payload).await),
@@ -194,7 +194,7 @@ async fn compare(report: &mut Report, payload: Payload, former: Option<&Arc<Plug
     if group.payloads.len() < NAMED_MAX {
         let (name, source) = (payload.name, payload.source.name.to_string());
         let fields = former_shown.map(|shown| field_changes(&shown, &new_shown)).unwrap_or_default();
-        group.payloads.push(Difference { payload: name, source, reason, fields });
+        group.payloads.push(PayloadDifference { payload: name, source, reason, fields });
     }
 }
 

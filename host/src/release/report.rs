@@ -1,11 +1,11 @@
 //! The objection to a version whose proof failed, and the report without the content of samples.
 
-use hookmill_store::{Difference, Report};
+use hookmill_store::{PayloadDifference, ProofReport};
 use uuid::Uuid;
 
 /// Removes the reasons and fields of samples. Sample files are not payloads of the host's sources, and a plugin can
 /// quote a whole file in its result.
-pub fn hide_samples(report: &mut Report) {
+pub fn hide_samples(report: &mut ProofReport) {
     for differences in [&mut report.changed, &mut report.newly_failing, &mut report.newly_succeeding] {
         for difference in differences.payloads.iter_mut().filter(|difference| is_sample(difference)) {
             (difference.reason, difference.fields) = (None, Vec::new());
@@ -14,12 +14,12 @@ pub fn hide_samples(report: &mut Report) {
 }
 
 /// Returns whether a difference is about a sample: stored payloads have the id of their event instead of a name.
-fn is_sample(difference: &Difference) -> bool {
+fn is_sample(difference: &PayloadDifference) -> bool {
     Uuid::parse_str(&difference.payload).is_err()
 }
 
 /// Returns one sentence on why the version of a report does not go live.
-pub fn objection(report: &Report) -> String {
+pub fn objection(report: &ProofReport) -> String {
     let name = &report.plugin.name;
     if report.newly_failing.count == 0 {
         return format!(

@@ -26,7 +26,7 @@ pub struct StreamFilter {
 /// Entries that were read at once.
 pub(super) struct Chunk {
     pub bytes: Vec<u8>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ChunkEntry>,
     pub looked_at: usize,
     /// The last entry that was looked at.
     pub to: Uuid,
@@ -34,9 +34,9 @@ pub(super) struct Chunk {
     pub is_last: bool,
 }
 
-/// Where an entry ends in the bytes of its part, and what it is chosen by.
+/// The end of an entry in the bytes of its chunk, and the fields that filters compare.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ChunkEntry {
     pub id: Uuid,
     pub end: usize,
     pub event: &'static str,
@@ -63,7 +63,7 @@ impl Chunk {
             Ok(audit) => (event_name(audit.operation), serde_json::from_str(audit.object.get()).unwrap_or_default()),
             Err(_) => ("unreadable", Chosen::default()),
         };
-        let mut entry = Entry { id, end: 0, event, source: chosen.source, severity: chosen.severity };
+        let mut entry = ChunkEntry { id, end: 0, event, source: chosen.source, severity: chosen.severity };
         self.to = id;
         self.looked_at += 1;
         if filter.matches(&entry) {
@@ -84,7 +84,7 @@ impl Chunk {
         ControlFlow::Continue(())
     }
 
-    /// How far it reaches, when all until there was on disk before it was read.
+    /// Returns the position after the chunk. `until` is an id up to which all entries were on disk before the read.
     pub fn end(&self, until: Uuid) -> Uuid {
         if self.is_last { self.to.max(until) } else { self.to }
     }
@@ -100,7 +100,7 @@ pub fn event_name(operation: Operation) -> &'static str {
 }
 
 impl StreamFilter {
-    pub(super) fn matches(&self, entry: &Entry) -> bool {
+    pub(super) fn matches(&self, entry: &ChunkEntry) -> bool {
         let choices =
             [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];
         choices.iter().all(|(allowed, word)| allowed.is_empty() || allowed.iter().any(|allowed| allowed == word))

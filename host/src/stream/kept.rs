@@ -1,11 +1,11 @@
 //! The newest entries, kept for all readers.
 
-use super::chunk::{Chunk, Entry, StreamFilter};
+use super::chunk::{Chunk, ChunkEntry, StreamFilter};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-/// The most bytes kept for all readers. A reader that falls further behind reads pages of its own.
+/// The maximum number of bytes kept for all readers. A reader that falls further behind reads pages of its own.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most chunks kept for all readers.
 const KEPT_PARTS_MAX: usize = 4096;
@@ -26,11 +26,11 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct KeptChunk {
     bytes: Bytes,
-    entries: Vec<Entry>,
+    entries: Vec<ChunkEntry>,
     to: Uuid,
 }
 
-/// What is there for a reader.
+/// The next bytes for a reader, or their absence.
 pub(super) enum Found {
     /// Bytes to send, and the reader's position after them.
     Bytes(Bytes, Uuid),
@@ -95,7 +95,7 @@ mod tests {
 
     /// Returns a chunk of a creation and an update of `ENTRY_BYTES` bytes each: zeros, then ones.
     fn part(ids: &[Uuid]) -> Chunk {
-        let entry = |(index, &id): (usize, &Uuid)| Entry {
+        let entry = |(index, &id): (usize, &Uuid)| ChunkEntry {
             id,
             end: (index + 1) * ENTRY_BYTES,
             event: ["create", "update"][index],

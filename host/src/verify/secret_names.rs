@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-/// The most bytes of a name for which nothing is allocated; nearly all names are shorter.
+/// The maximum number of bytes of a name for which nothing is allocated; nearly all names are shorter.
 const NAME_BYTES: usize = 48;
 /// Parts of names that stand for secrets.
 const PARTS: [&str; 15] = [

@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 
 const KIB: usize = 1024;
 
-/// The most bytes that a record takes in JSON. The shares of all groups are less together.
+/// The maximum number of bytes that a record takes in JSON. The shares of all groups are less together.
 pub const RECORD_BYTES_MAX: usize = 1024 * KIB;
-/// The most bytes of a description, in JSON.
+/// The maximum number of bytes of a description, in JSON.
 pub const DESCRIPTION_BYTES_MAX: usize = 64 * KIB;
-/// The most bytes of a title, a category or an assignee, in JSON.
+/// The maximum number of bytes of a title, a category or an assignee, in JSON.
 pub const WORDS_BYTES_MAX: usize = 4 * KIB;
-/// The most bytes of a note, in JSON.
+/// The maximum number of bytes of a note, in JSON.
 pub const NOTE_BYTES_MAX: usize = 16 * KIB;
 
 const LINK_BYTES_MAX: usize = 16 * KIB;

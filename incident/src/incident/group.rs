@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-/// The bounds of a list, and the way in which its items are told apart and merged.
+/// The bounds of a list, and the way in which its items are distinguished and merged.
 pub(super) struct Group<T> {
     pub items_max: usize,
-    /// The most bytes of all items together, in JSON.
+    /// The maximum number of bytes of all items together, in JSON.
     pub bytes_max: usize,
     /// Returns the parts by which equal items are recognised.
     pub key: fn(&T) -> (&str, &str),

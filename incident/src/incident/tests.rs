@@ -263,7 +263,7 @@ fn an_earlier_state_is_restored_from_its_difference() {
             assert_eq!(difference.restore(&later).unwrap().get(), expected.get(), "{stored}");
         }
     }
-    // What stays is not stored.
+    // A difference has only the items that changed.
     let (was, later) = (incident.clone(), Observation { tags: vec!["last".into()], ..observation() });
     incident.apply(&mut guard, later, &origin(300), at(300));
     let difference = view(&was, &ids, 1).difference_from(&view(&incident, &ids, 1)).unwrap();

@@ -46,15 +46,15 @@ const OPERATORS: [&str; 22] = [
 
 /// Parses a filter for the messages of a trigger.
 pub(super) fn parse(filter: &Value, trigger: Trigger) -> Result<FilterNode> {
-    Parser { trigger, nodes: 0 }.node(filter, trigger.message_type(), "filter", 1)
+    FilterParser { trigger, nodes: 0 }.node(filter, trigger.message_type(), "filter", 1)
 }
 
-struct Parser {
+struct FilterParser {
     trigger: Trigger,
     nodes: usize,
 }
 
-impl Parser {
+impl FilterParser {
     /// Parses the filter at `position`, whose paths begin in `scope`.
     fn node(&mut self, filter: &Value, scope: FieldType, position: &str, depth: usize) -> Result<FilterNode> {
         ensure!(depth <= DEPTH_MAX, "{position}: filters can be nested at most {DEPTH_MAX} deep");

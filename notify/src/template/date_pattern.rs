@@ -28,12 +28,12 @@ const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 /// A format of times.
 #[derive(Clone, Debug)]
 pub(super) struct DatePattern {
-    segments: Vec<Segment>,
+    segments: Vec<PatternSegment>,
     offset: Offset,
 }
 
 #[derive(Clone, Debug)]
-enum Segment {
+enum PatternSegment {
     Text(String),
     /// A letter and the number of its repetitions.
     Letter(char, usize),
@@ -67,8 +67,8 @@ impl DatePattern {
         let mut text = String::new();
         for segment in &self.segments {
             match segment {
-                Segment::Text(literal) => text.push_str(literal),
-                Segment::Letter(letter, count) => text.push_str(&self.letter(*letter, *count, local)),
+                PatternSegment::Text(literal) => text.push_str(literal),
+                PatternSegment::Letter(letter, count) => text.push_str(&self.letter(*letter, *count, local)),
             }
         }
         text
@@ -112,14 +112,14 @@ impl DatePattern {
 }
 
 /// Returns the first segment of `rest`, the rest of `pattern`, and its length in bytes.
-fn first_segment(rest: &str, pattern: &str) -> Result<(Segment, usize)> {
+fn first_segment(rest: &str, pattern: &str) -> Result<(PatternSegment, usize)> {
     let first = rest.chars().next().unwrap_or_default();
     if first == '\'' {
         let (text, length) = quoted(rest)?;
-        return Ok((Segment::Text(text), length));
+        return Ok((PatternSegment::Text(text), length));
     }
     if !first.is_ascii_alphabetic() {
-        return Ok((Segment::Text(first.to_string()), first.len_utf8()));
+        return Ok((PatternSegment::Text(first.to_string()), first.len_utf8()));
     }
     ensure!(
         LETTERS.contains(first),
@@ -127,7 +127,7 @@ fn first_segment(rest: &str, pattern: &str) -> Result<(Segment, usize)> {
     );
     let count = rest.len() - rest.trim_start_matches(first).len();
     ensure!(first != 'S' || count <= 9, "a date pattern has at most nine `S`; `{pattern}` has {count}");
-    Ok((Segment::Letter(first, count), count))
+    Ok((PatternSegment::Letter(first, count), count))
 }
 
 /// Returns the quoted text at the start of a pattern and its length with the quotes. Two quotes stand for one.

@@ -9,7 +9,7 @@ use super::output_context::OutputContext;
 use super::syntax::Node;
 use crate::Trigger;
 use anyhow::{Result, anyhow, ensure};
-use blocks::Parser;
+use blocks::TemplateParser;
 
 /// The greatest length of a template, in bytes.
 pub(super) const TEMPLATE_BYTES_MAX: usize = 65_536;
@@ -26,7 +26,7 @@ pub(super) fn parse(text: &str, context: OutputContext, trigger: Trigger) -> Res
     check_depth(text)?;
     let parsed = handlebars::Template::compile(text)
         .map_err(|error| anyhow!("the template has a syntax error: {}", on_one_line(&error.to_string())))?;
-    Parser::new(context, trigger).template(&parsed)
+    TemplateParser::new(context, trigger).template(&parsed)
 }
 
 /// Checks the depth before the parser of `handlebars`, which is recursive, reads the text.

@@ -23,7 +23,7 @@ _LAZY = (
     "encodings.utf_32",
     "encodings.utf_8_sig",
 )
-# Time zones are read from files once and found again as long as somebody has them.
+# Time zones are read from files once and found again as long as they are referenced.
 _zones: List[object] = []
 
 
@@ -39,6 +39,7 @@ def load_lazy_parts() -> None:
         _zones.extend(zoneinfo.ZoneInfo(name) for name in sorted(zoneinfo.available_timezones()))
         if not _zones:
             raise ImportError("zoneinfo has no time zones: add `tzdata` to requirements.txt and install it")
-    # What is loaded now stays for ever. A collection that looked at it would copy every page of it.
+    # Everything that is loaded now is needed until the end. A garbage collection that looked at these objects would copy
+    # their pages.
     gc.collect()
     gc.freeze()

@@ -41,7 +41,7 @@ impl Incident {
         }
     }
 
-    /// Adds a vendor's field of any type, as JSON. What is nested deeper than 64 levels becomes text.
+    /// Adds a vendor's field of any type, as JSON. Values nested deeper than 64 levels become text.
     pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
         if let Ok(value) = serde_json::to_string(value) {
             self.details.push(Field { name: name.to_owned(), value: storable(value) });

@@ -93,10 +93,13 @@ pub mod attack;
 pub mod bindings;
 mod details;
 mod digest;
+mod export;
 mod fields;
 mod incident;
 mod key;
 mod list;
+pub mod log;
+mod mapper;
 mod names;
 pub mod notifier;
 mod panic;
@@ -118,6 +121,7 @@ pub use bindings::types::{
 pub use digest::fingerprint;
 pub use fields::Fields;
 pub use list::List;
+pub use mapper::Mapper;
 pub use names::Scale;
 pub use part::Part;
 pub use present::present;
@@ -130,81 +134,3 @@ pub use time::{is_timestamp, timestamp};
 pub use allocator::BumpAllocator;
 #[doc(hidden)]
 pub use panic::report_panics;
-
-/// Maps the payloads of one vendor to incidents.
-pub trait Mapper {
-    /// Returns the plugin's description; [`description!`] adds the crate's version.
-    fn describe() -> Description;
-
-    /// Maps one payload. Must be deterministic: the same event gives the same outcome.
-    ///
-    /// # Errors
-    /// Returns [`MappingError::Unsupported`] if the payload is of a kind that this mapper does not know; the text
-    /// should name what was expected. Returns [`MappingError::Malformed`] if the payload is of a known kind but broken.
-    fn map(event: &Event) -> Result<Outcome, MappingError>;
-}
-
-/// Returns a [`Description`] with the version of the calling crate: `description!(name, summary)`, or
-/// `description!(name, summary, scheme)` with the name of the vendor's signature scheme.
-#[macro_export]
-macro_rules! description {
-    ($name:expr, $summary:expr) => {
-        $crate::description!(@ $name, $summary, None)
-    };
-    ($name:expr, $summary:expr, $scheme:expr) => {
-        $crate::description!(@ $name, $summary, Some($scheme.into()))
-    };
-    (@ $name:expr, $summary:expr, $scheme:expr) => {
-        $crate::Description {
-            name: $name.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: $summary.into(),
-            scheme: $scheme,
-        }
-    };
-}
-
-/// Exports a [`Mapper`] as the crate's plugin. Use once per crate.
-#[macro_export]
-macro_rules! export {
-    ($mapper:ty) => {
-        const _: () = {
-            struct Plugin;
-            impl $crate::bindings::mapper::Guest for Plugin {
-                fn describe() -> $crate::Description {
-                    $crate::report_panics();
-                    <$mapper as $crate::Mapper>::describe()
-                }
-                fn to_incidents(event: $crate::Event) -> Result<$crate::Outcome, $crate::MappingError> {
-                    $crate::report_panics();
-                    $crate::map::<$mapper>(&event)
-                }
-            }
-            $crate::__export_plugin!(Plugin, mapper);
-        };
-    };
-}
-
-/// Writes lines to the plugin's log, in native tests to standard error.
-pub mod log {
-    #[cfg(target_arch = "wasm32")]
-    use crate::bindings::log::{Level, write};
-
-    macro_rules! levels {
-        ($($name:ident $level:ident $doc:literal)*) => {$(
-            #[doc = $doc]
-            pub fn $name(message: &str) {
-                #[cfg(target_arch = "wasm32")]
-                write(Level::$level, message);
-                #[cfg(not(target_arch = "wasm32"))]
-                eprintln!("{}: {message}", stringify!($name));
-            }
-        )*};
-    }
-    levels! {
-        debug Debug "Writes a line for the plugin's author."
-        info Info "Writes a line about normal operation."
-        warn Warn "Writes a line about an unexpected condition that the plugin handled."
-        error Error "Writes a line about a failure; data was lost."
-    }
-}

@@ -21,7 +21,7 @@ const NO_SUCH_TIME: &str = "there is no such day or time of day";
 
 /// Converts a vendor's time to a form that the host accepts: a number is unchanged, other times become RFC 3339.
 ///
-/// - Numbers are seconds, milliseconds, microseconds, nanoseconds or Windows FILETIME, told apart by size.
+/// - Numbers are seconds, milliseconds, microseconds, nanoseconds or Windows FILETIME, distinguished by size.
 /// - Between date and time may be a space; seconds, fraction, time of day and offset may be missing. A time without an
 ///   offset is UTC.
 /// - Also read: `20240605T091524Z`, `Wed, 05 Jun 2024 09:15:24 GMT`, `Wed Jun  5 09:15:24 2024`,

@@ -1,7 +1,7 @@
 //! Counts of what happens, by minute. They are added up in memory and written once for all writes of a transaction.
 
 use super::{Ledger, Tx};
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::rows::CountKind;
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(crate) struct CountKey {
 
 impl Counts {
     /// Counts something that happened now.
-    pub fn add(&mut self, clock: &Clock, kind: CountKind, name: &str, result: &'static str, count: u64) {
+    pub fn add(&mut self, clock: &WriteClock, kind: CountKind, name: &str, result: &'static str, count: u64) {
         if count > 0 {
             let key = CountKey { minute: clock.now_ms() / MINUTE_MS, kind, name: name.to_owned(), result };
             *self.0.entry(key).or_default() += count;

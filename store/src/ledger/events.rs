@@ -8,7 +8,7 @@ use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, 
 use hookmill_notify::{Rule, Trigger, about_event};
 use uuid::Uuid;
 
-/// The most bytes, in JSON, of the notes on an event: a mapper may return thousands.
+/// The maximum number of bytes, in JSON, of the notes on an event: a mapper may return thousands.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 impl<T: Tx> Ledger<'_, T> {

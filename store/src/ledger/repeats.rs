@@ -17,7 +17,7 @@ pub(crate) fn is_repeat(
     dedup: Dedup,
     mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>,
 ) -> Result<bool> {
-    for identity in Identity::all_of(event, dedup).into_iter().flatten() {
+    for identity in RepeatIdentity::all_of(event, dedup).into_iter().flatten() {
         if identity.find(&mut find)?.is_some() {
             return Ok(true);
         }
@@ -26,7 +26,7 @@ pub(crate) fn is_repeat(
 }
 
 /// A property by which an event is recognised.
-enum Identity<'a> {
+enum RepeatIdentity<'a> {
     /// One key, with the time that the sender signed.
     Signed(RepeatKeyRow<'a>),
     /// Keys with windows of the time of arrival.
@@ -40,7 +40,7 @@ struct FoundKey {
     event: KnownEvent,
 }
 
-impl<'a> Identity<'a> {
+impl<'a> RepeatIdentity<'a> {
     /// Returns the identities of an event; one that was remembered is enough to recognise a repeat. An event with an id
     /// that is not signed has a second identity, because anyone who saw the event can send it with another id.
     fn all_of(event: &'a Event, dedup: Dedup) -> [Option<Self>; 2] {
@@ -124,9 +124,9 @@ impl Windows<'_> {
 impl<T: Tx> Ledger<'_, T> {
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
-        let identities = Identity::all_of(event, self.policy.dedup);
+        let identities = RepeatIdentity::all_of(event, self.policy.dedup);
         let new = KnownEvent { key: row_key(event.id), received_at: event.received_at };
-        if let [Some(Identity::Signed(key)), None] = &identities {
+        if let [Some(RepeatIdentity::Signed(key)), None] = &identities {
             return Ok(self.rows.add_repeat(key, new)?.map(|known| known.key));
         }
         // All are looked for before one is written: no key may name an event that is not stored because it is a repeat.

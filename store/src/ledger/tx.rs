@@ -2,7 +2,7 @@
 
 use super::{Counts, EncodedEvent};
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Report,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
     SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
@@ -166,7 +166,7 @@ pub(crate) trait PlainWrites {
     /// Adds an action of an operator, and removes those before the row key `oldest`.
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
-    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()>;
+    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the
     /// digests of the versions that remain.
     fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>>;

@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::operation::{ModelOperation, copy, key_of};
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::rows::DeliveryStatus;
 use crate::rows::{
     Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, PrunePosition, Retention, TriageJob,
@@ -58,7 +58,12 @@ impl Random {
     }
 
     /// Returns an operation that may be run together with others: it depends on no answer of theirs.
-    pub fn operation(&mut self, memory: &Memory, clock: &Clock, new_id: &mut impl FnMut() -> Uuid) -> ModelOperation {
+    pub fn operation(
+        &mut self,
+        memory: &Memory,
+        clock: &WriteClock,
+        new_id: &mut impl FnMut() -> Uuid,
+    ) -> ModelOperation {
         let now = clock.now_ms();
         match self.rng.random_range(0..100) {
             0..32 => ModelOperation::Record(self.event(new_id(), now)),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The comparison of two versions of a mapper on the same payloads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
+pub struct ProofReport {
     /// The new version.
     pub plugin: PluginVersion,
     /// The version that the new one was compared with; `None` for a first version.
@@ -22,25 +22,25 @@ pub struct Report {
     /// The number of payloads with the same outcome.
     pub same: usize,
     /// Payloads with another outcome.
-    pub changed: Differences,
+    pub changed: PayloadDifferences,
     /// Payloads that only the version before could map, or on which the new one fails in a worse way.
-    pub newly_failing: Differences,
+    pub newly_failing: PayloadDifferences,
     /// Payloads that only the new version can map.
-    pub newly_succeeding: Differences,
+    pub newly_succeeding: PayloadDifferences,
 }
 
 /// Payloads with one kind of difference.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Differences {
+pub struct PayloadDifferences {
     /// The number of payloads.
     pub count: usize,
     /// The first of them.
-    pub payloads: Vec<Difference>,
+    pub payloads: Vec<PayloadDifference>,
 }
 
 /// One payload with a difference.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Difference {
+pub struct PayloadDifference {
     /// The event's id, or the file's name.
     pub payload: String,
     /// The name of the source.

@@ -1,6 +1,6 @@
 //! Versions of plugins.
 
-use super::Report;
+use super::ProofReport;
 use hookmill_incident::{PluginVersion, words};
 
 words!(
@@ -29,5 +29,5 @@ pub struct VersionRow {
     /// The decision.
     pub state: VersionState,
     /// The newest proof.
-    pub report: Option<Report>,
+    pub report: Option<ProofReport>,
 }

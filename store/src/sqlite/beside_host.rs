@@ -3,7 +3,7 @@
 use super::database;
 use super::storage;
 use super::tx::Transaction;
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::options::Policy;
 use crate::rows::StorageUse;
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct BesideHost {
     connection: Connection,
     path: PathBuf,
-    clock: Clock,
+    clock: WriteClock,
     policy: Policy,
 }
 
@@ -25,7 +25,7 @@ impl BesideHost {
     pub fn open(data_dir: &Path, policy: Policy, times: hookmill_incident::Clock) -> Result<Self> {
         database::prepare_file(data_dir, false)?;
         let connection = database::open(data_dir)?;
-        let clock = Clock::after(database::last_key(&connection)?, times);
+        let clock = WriteClock::after(database::last_key(&connection)?, times);
         Ok(Self { connection, path: database::path(data_dir), clock, policy })
     }
 

@@ -19,7 +19,7 @@ const CHECKED_FOR: Duration = Duration::from_secs(3);
 const STEPS: i32 = 10_000;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// What to do about a database that is refused.
+/// The advice to an operator whose database is refused.
 const ADVICE: &str = "restore a backup of the whole data folder, or move the file away and recover what is readable with \
                       `sqlite3 FILE .recover`";
 

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 /// The gate that every read passes.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     changed: Condvar,
     ends_reads: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GateState {
     is_closed: bool,
     reads: usize,
 }
@@ -66,7 +66,7 @@ impl Gate {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,17 +9,17 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// The state of the writing connection, shared with readers of the state.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Health(Arc<Mutex<State>>);
+pub(super) struct WriterHealth(Arc<Mutex<HealthState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     /// Why the last commit failed; none if it succeeded.
     trouble: Option<Arc<str>>,
     logged_at: Option<Instant>,
     unlogged: u64,
 }
 
-impl Health {
+impl WriterHealth {
     /// Returns why the last commit failed, if it did.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
@@ -46,7 +46,7 @@ impl Health {
     }
 }
 
-impl State {
+impl HealthState {
     fn log(&mut self, text: &str) {
         if self.logged_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
             self.unlogged += 1;

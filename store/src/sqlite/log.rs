@@ -18,7 +18,7 @@ const LOG_BYTES_STEP: u64 = 64 * 1024 * 1024;
 const GRACE: Duration = Duration::from_millis(250);
 
 /// The write-ahead log, as the writer keeps it in bounds.
-pub(super) struct Log {
+pub(super) struct WriteAheadLog {
     path: PathBuf,
     gate: Arc<Gate>,
     bytes_max: u64,
@@ -26,7 +26,7 @@ pub(super) struct Log {
     next_bytes: u64,
 }
 
-impl Log {
+impl WriteAheadLog {
     /// Returns the log of a database.
     pub fn of(database: &Path, gate: Arc<Gate>) -> Self {
         Self { path: wal_path(database), gate, bytes_max: LOG_BYTES_MAX, next_bytes: LOG_BYTES_MAX }
@@ -64,7 +64,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::Log;
+    use super::WriteAheadLog;
     use crate::StoreError;
     use crate::sqlite::gate::Gate;
     use crate::sqlite::readers::{Readers, long_reads};
@@ -102,7 +102,8 @@ mod tests {
         for (_, has_started) in &mut scans {
             has_started.await.unwrap();
         }
-        let mut log = Log { bytes_max: 1 << 20, next_bytes: 1 << 20, ..Log::of(&path, gate.clone()) };
+        let mut log =
+            WriteAheadLog { bytes_max: 1 << 20, next_bytes: 1 << 20, ..WriteAheadLog::of(&path, gate.clone()) };
         let size = || std::fs::metadata(wal_path(&path)).unwrap().len();
         while size() < 1 << 20 {
             connection.execute("INSERT INTO t VALUES (?)", ["x".repeat(100_000)]).unwrap();

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 /// Reads by key, and those of the host itself, at once.
 const SHORT_READS: usize = 4;
-/// The most lists and scans at once. They keep old pages in the log.
+/// The maximum number of lists and scans at once. They keep old pages in the log.
 const LONG_READS_MAX: usize = 4;
 /// Short reads that may wait: one for each connection and each destination, and more.
 const SHORT_WAITING_MAX: usize = 16_384;

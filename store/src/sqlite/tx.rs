@@ -5,7 +5,7 @@ use super::{
     audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources,
     storage, triage, versions,
 };
-use crate::clock::Clock;
+use crate::clock::WriteClock;
 use crate::ledger::{
     Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent,
     PlainWrites, RepeatKeyRow, TriageRequest, Tx,
@@ -13,7 +13,7 @@ use crate::ledger::{
 use crate::options::Policy;
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Outbound,
-    Report, SourceRow, StoredKind, Tally, TriageJob, VersionState,
+    ProofReport, SourceRow, StoredKind, Tally, TriageJob, VersionState,
 };
 use crate::topics::Changed;
 use anyhow::{Context, Result};
@@ -31,7 +31,7 @@ impl<'a> Transaction<'a> {
     /// Returns the writes of a transaction that has begun.
     pub fn begin(
         connection: &'a Connection,
-        clock: &'a Clock,
+        clock: &'a WriteClock,
         policy: &'a Policy,
         outbound: Arc<Outbound>,
     ) -> Transaction<'a> {
@@ -50,7 +50,7 @@ impl<'a> Transaction<'a> {
 /// A transaction of the writing connection.
 pub(crate) struct SqliteTx<'a> {
     pub(super) connection: &'a Connection,
-    clock: &'a Clock,
+    clock: &'a WriteClock,
     /// The rows that were added and removed in this transaction; written once, at its end.
     pub(super) stored: StoredDays,
     stored_before_dry_run: StoredDays,
@@ -60,7 +60,7 @@ pub(crate) struct SqliteTx<'a> {
 }
 
 impl<'a> SqliteTx<'a> {
-    pub fn new(connection: &'a Connection, clock: &'a Clock) -> Self {
+    pub fn new(connection: &'a Connection, clock: &'a WriteClock) -> Self {
         Self {
             connection,
             clock,
@@ -349,7 +349,7 @@ impl PlainWrites for SqliteTx<'_> {
         operator_actions::add(self.connection, action, oldest)
     }
 
-    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&Report>) -> Result<()> {
+    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {
         versions::put(self.connection, plugin, state, report, self.clock.now_ms())
     }
 

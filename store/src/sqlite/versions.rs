@@ -1,7 +1,7 @@
 //! The tables `plugin_versions` and `compiled`.
 
 use super::columns::{Word, columns, json};
-use crate::rows::{Report, VersionRow, VersionState};
+use crate::rows::{ProofReport, VersionRow, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -42,7 +42,7 @@ pub(super) fn put(
     connection: &Connection,
     plugin: &PluginVersion,
     state: VersionState,
-    report: Option<&Report>,
+    report: Option<&ProofReport>,
     now: i64,
 ) -> Result<()> {
     let sql = "INSERT INTO plugin_versions (plugin, sha256, version, seen_at, state, report) \

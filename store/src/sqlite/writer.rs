@@ -1,12 +1,12 @@
 //! The thread that owns the writing connection and commits in groups.
 
 use super::conditions::is_busy;
-use super::health::Health;
-use super::log::Log;
+use super::health::WriterHealth;
+use super::log::WriteAheadLog;
 use super::tx::Transaction;
 use crate::StoreError;
 use crate::ledger::Ledger;
-use crate::options::Shared;
+use crate::options::WriterShared;
 use anyhow::{Result, anyhow};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,15 +49,15 @@ impl<F: FnMut(&mut Transaction) -> Result<T> + Send, T: Send> Write for Job<F, T
 pub(super) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Write>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    health: Health,
+    health: WriterHealth,
 }
 
 impl Writer {
     /// Starts the thread. At most `queue` writes wait for it.
-    pub fn start(connection: Connection, log: Log, queue: usize, shared: Shared) -> Result<Self> {
+    pub fn start(connection: Connection, log: WriteAheadLog, queue: usize, shared: WriterShared) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(queue.min(Semaphore::MAX_PERMITS));
-        let health = Health::default();
-        let group = Group { connection, shared, log, health: health.clone() };
+        let health = WriterHealth::default();
+        let group = WriteGroup { connection, shared, log, health: health.clone() };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || group.work(receiver))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), health })
     }
@@ -130,14 +130,14 @@ fn job<T: Send + 'static>(
     (Box::new(Job { run, result: None, reply }), answer)
 }
 
-struct Group {
+struct WriteGroup {
     connection: Connection,
-    shared: Shared,
-    log: Log,
-    health: Health,
+    shared: WriterShared,
+    log: WriteAheadLog,
+    health: WriterHealth,
 }
 
-impl Group {
+impl WriteGroup {
     fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Write>>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
@@ -166,7 +166,7 @@ impl Group {
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> Result<()> {
         let started = Instant::now();
-        let Shared { clock, policy, outbound, topics, on_commit } = &self.shared;
+        let WriterShared { clock, policy, outbound, topics, on_commit } = &self.shared;
         let outbound_before = outbound.load_full();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut ledger = Transaction::begin(&transaction, clock, policy, outbound_before.clone());
@@ -198,9 +198,9 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use crate::clock::Clock;
+    use crate::clock::WriteClock;
     use crate::ledger::Tx;
-    use crate::options::Shared;
+    use crate::options::WriterShared;
     use crate::rows::Cursor;
     use crate::sqlite::Opened;
     use crate::topics::Topics;
@@ -218,9 +218,9 @@ mod tests {
         let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
         let committed = Arc::new(AtomicUsize::new(0));
         let counted = committed.clone();
-        let shared = Shared {
+        let shared = WriterShared {
             policy: Policy { dedup, reopen_within: Duration::ZERO },
-            clock: Arc::new(Clock::after(0, hookmill_incident::Clock::default())),
+            clock: Arc::new(WriteClock::after(0, hookmill_incident::Clock::default())),
             outbound: Arc::default(),
             topics: Arc::new(Topics::new(Uuid::nil())),
             on_commit: Box::new(move |writes, _| {

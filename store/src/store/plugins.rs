@@ -4,7 +4,7 @@ use super::Store;
 use crate::error::StoreError;
 use crate::ledger::PlainWrites;
 use crate::reads::Reads;
-use crate::rows::{Report, VersionRow, VersionState};
+use crate::rows::{ProofReport, VersionRow, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
 
@@ -25,7 +25,7 @@ impl Store {
         &self,
         plugin: PluginVersion,
         state: VersionState,
-        report: Option<Report>,
+        report: Option<ProofReport>,
     ) -> Result<(), StoreError> {
         self.database.write(move |ledger| ledger.rows.put_version(&plugin, state, report.as_ref())).await
     }

@@ -22,11 +22,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/structure", &[]),
 ];
 const PLUGINS: &str = "plugins/";
-const OF_A_PLUGIN: &[&str] = &["sdk/rust"];
+const SDK: &str = "sdk/rust";
+const OF_A_PLUGIN: &[&str] = &[SDK];
 
 /// Crates of others, by the beginning of their names, that only one crate may depend on.
 const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
-/// What tests may depend on besides: the end-to-end tests build guests and look into the database.
+/// Further dependencies of tests: the end-to-end tests build guests and look into the database.
 const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
 
 /// The number of lines of a file that is not generated.
@@ -79,10 +80,10 @@ fn packages() -> Vec<Package> {
     serde_json::from_slice::<Metadata>(&output.stdout).unwrap().packages
 }
 
-/// Returns the folders of the crates of the program.
-pub fn crates_of_the_program() -> Vec<String> {
+/// Returns the folders of the crates whose modules have an order: those of the program, and the SDK.
+pub fn crates_with_an_order() -> Vec<String> {
     let packages = packages();
-    let folders = packages.iter().map(Package::folder).filter(|folder| !folder.contains('/'));
+    let folders = packages.iter().map(Package::folder).filter(|folder| !folder.contains('/') || *folder == SDK);
     folders.map(str::to_owned).collect()
 }
 

@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md, CONTRIBUTING.md and the decisions say about files and tests.
+//! The statements of ARCHITECTURE.md, CONTRIBUTING.md and the decisions about files and tests.
 
 use crate::imports::workspace;
 

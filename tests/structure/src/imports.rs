@@ -4,12 +4,12 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
+use syn::{Attribute, Item, ItemMacro, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
 
 /// The modules of a crate, `config::file` for `config/file.rs`. The root is `lib` or `main`.
 pub type Modules = BTreeMap<String, Module>;
 
-/// What one file names outside of itself.
+/// The names in one file of things outside of it.
 #[derive(Debug, Default)]
 pub struct Module {
     /// The modules of its own crate.
@@ -266,6 +266,15 @@ impl<'ast> Visit<'ast> for Found<'_> {
         }
     }
 
+    /// An exported macro is named as if the root defined it.
+    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
+        if let Some(name) = item.ident.as_ref().filter(|_| has(&item.attrs, "macro_export")) {
+            let path = [&self.scope[..], &[name.to_string()]].concat();
+            self.uses.push(Used { scope: Vec::new(), name: name.to_string(), path, is_re_export: true });
+        }
+        visit::visit_item_macro(self, item);
+    }
+
     /// The module of `pub(in …)` is above, and is not imported.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
@@ -279,6 +288,10 @@ impl<'ast> Visit<'ast> for Found<'_> {
         self.add_tokens(item.tokens.clone());
         visit::visit_macro(self, item);
     }
+}
+
+fn has(attributes: &[Attribute], name: &str) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident(name))
 }
 
 fn is_test(attributes: &[Attribute]) -> bool {
@@ -337,6 +350,8 @@ mod tests {
             ("fn f() { format!(\"{}\", crate::high::NAME) }", "low > high"),
             ("fn f() { outer!(a => [inner(super::high::deep::g())]) }", "low > high::deep"),
             ("use crate::high; fn f() { json!({ \"a\": high::deep::NAME }) }", "low > high, low > high::deep"),
+            ("fn f() { crate::made!(high) }", "low > high"),
+            ("macro_rules! own { () => { $crate::high::g() } }", "low > high"),
             ("use anyhow::anyhow; fn f() { anyhow::bail!(\"crate::high\") }", ""),
             ("#[cfg(test)] mod tests { use crate::high::Thing; }", ""),
             ("pub mod under; pub use under::Part;", ""),
@@ -344,7 +359,10 @@ mod tests {
         ] {
             let files = [
                 ("lib", "pub mod high; mod low; pub use high::Deep as Renamed;"),
-                ("high", "pub mod deep; pub use deep::Deep; pub struct Thing;"),
+                (
+                    "high",
+                    "pub mod deep; pub use deep::Deep; pub struct Thing; #[macro_export] macro_rules! made { () => {} }",
+                ),
                 ("high::deep", "pub struct Deep;"),
                 ("low", text),
                 ("low::under", "pub struct Part;"),

@@ -1,4 +1,5 @@
-//! Tests of the structure of this workspace: which crate and which file may import which, and what documents say of them.
+//! Tests of the structure of this workspace: the imports that crates and files may have, and the
+//! statements of documents about them.
 //!
 //! ARCHITECTURE.md has the order of the modules. There is nothing to use here.
 
@@ -10,3 +11,5 @@ mod documents;
 mod imports;
 #[cfg(test)]
 mod modules;
+#[cfg(test)]
+mod scripts;

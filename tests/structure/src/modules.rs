@@ -1,6 +1,6 @@
 //! The order of the modules in each crate.
 
-use crate::crates::crates_of_the_program;
+use crate::crates::crates_with_an_order;
 use crate::documents::{in_backticks, read, table};
 use crate::imports::{Modules, circle, has_only_modules, imports, parse, workspace};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ fn refusals(modules: &Modules, order: &[String]) -> Vec<String> {
 
 #[test]
 fn no_file_imports_itself_in_a_circle_and_no_module_a_later_one() {
-    for name in crates_of_the_program() {
+    for name in crates_with_an_order() {
         let files = parse(&workspace().join(&name).join("src"));
         let modules = imports(&files);
         assert_eq!(circle(&modules), None, "files of `{name}` import each other in a circle");
@@ -58,7 +58,7 @@ fn no_file_imports_itself_in_a_circle_and_no_module_a_later_one() {
 /// Otherwise names of the root would be imports that no order covers.
 #[test]
 fn the_root_of_a_library_only_declares_modules_and_their_names() {
-    for name in crates_of_the_program() {
+    for name in crates_with_an_order() {
         let files = parse(&workspace().join(&name).join("src"));
         let root = files.get("lib").filter(|_| files.len() > 1);
         assert!(

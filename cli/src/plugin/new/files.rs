@@ -3,7 +3,7 @@
 
 /// A file of a new project.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct ProjectFile {
     /// The path of the file in the project.
     pub path: &'static str,
     pub text: &'static str,
@@ -18,16 +18,16 @@ macro_rules! sdk {
 /// Lists files: the path in the project, and the path in the folder `sdk`.
 macro_rules! files {
     ($($path:literal $file:literal)*) => {
-        &[$(File { path: $path, text: sdk!($file) }),*]
+        &[$(ProjectFile { path: $path, text: sdk!($file) }),*]
     };
 }
 
-pub(super) const PAYLOADS: &[File] = files![
+pub(super) const PAYLOADS: &[ProjectFile] = files![
     "payloads/sample.json" "payloads/sample.json"
     "payloads/sample.expected.json" "payloads/sample.expected.json"
 ];
 
-pub(super) const RUST: &[File] = files![
+pub(super) const RUST: &[ProjectFile] = files![
     "Cargo.toml" "rust/template/Cargo.toml"
     "mapper.rs" "rust/template/mapper.rs"
     "README.md" "rust/template/README.md"
@@ -41,11 +41,14 @@ pub(super) const RUST: &[File] = files![
     "sdk/src/bindings/plugin.rs" "rust/src/bindings/plugin.rs"
     "sdk/src/details.rs" "rust/src/details.rs"
     "sdk/src/digest.rs" "rust/src/digest.rs"
+    "sdk/src/export.rs" "rust/src/export.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
     "sdk/src/key.rs" "rust/src/key.rs"
     "sdk/src/lib.rs" "rust/src/lib.rs"
     "sdk/src/list.rs" "rust/src/list.rs"
+    "sdk/src/log.rs" "rust/src/log.rs"
+    "sdk/src/mapper.rs" "rust/src/mapper.rs"
     "sdk/src/names.rs" "rust/src/names.rs"
     "sdk/src/notifier.rs" "rust/src/notifier.rs"
     "sdk/src/panic.rs" "rust/src/panic.rs"
@@ -94,7 +97,7 @@ macro_rules! javascript {
     };
 }
 
-pub(super) const TYPESCRIPT: &[File] = javascript![
+pub(super) const TYPESCRIPT: &[ProjectFile] = javascript![
     "package.json" "js/template-ts/package.json"
     "tsconfig.json" "js/template-ts/tsconfig.json"
     "mapper.ts" "js/template-ts/mapper.ts"
@@ -102,7 +105,7 @@ pub(super) const TYPESCRIPT: &[File] = javascript![
     ".gitignore" "js/template-ts/gitignore"
 ];
 
-pub(super) const JAVASCRIPT: &[File] = javascript![
+pub(super) const JAVASCRIPT: &[ProjectFile] = javascript![
     "package.json" "js/template-js/package.json"
     "tsconfig.json" "js/template-js/tsconfig.json"
     "mapper.js" "js/template-js/mapper.js"
@@ -110,7 +113,7 @@ pub(super) const JAVASCRIPT: &[File] = javascript![
     ".gitignore" "js/template-js/gitignore"
 ];
 
-pub(super) const PYTHON: &[File] = files![
+pub(super) const PYTHON: &[ProjectFile] = files![
     "pyproject.toml" "python/template/pyproject.toml"
     "requirements.txt" "python/template/requirements.txt"
     "mapper.py" "python/template/mapper.py"

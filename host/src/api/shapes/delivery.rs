@@ -40,7 +40,7 @@ pub struct ShownAttempt {
     pub number: u32,
     /// When the attempt began.
     pub at: Timestamp,
-    /// How long the attempt took.
+    /// The duration of the attempt.
     pub duration_ms: i64,
     /// The HTTP status of the answer.
     pub http_status: Option<u16>,

@@ -1,6 +1,6 @@
 //! Received events.
 
-use crate::dry_run::IncidentChanges;
+use crate::pipeline::IncidentChanges;
 use hookmill_incident::{EventStatus, FailureCode, IncidentRef, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use hookmill_incident::{given, words};
 use hookmill_sandbox::Kind;
-use hookmill_store::{Report, VersionState};
+use hookmill_store::{ProofReport, VersionState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,14 +60,14 @@ pub struct ShownPluginVersion {
     pub version: String,
     /// The SHA-256 digest of the file in hexadecimal.
     pub sha256: String,
-    /// When the file was first seen.
+    /// The time when the file was first seen.
     pub seen_at: Timestamp,
     /// When the version went live last.
     pub live_since: Option<Timestamp>,
     /// The decision on the version.
     pub state: VersionState,
     /// The newest proof.
-    pub report: Option<Report>,
+    pub report: Option<ProofReport>,
 }
 
 /// The body of a dry run of a plugin. Either `payload` or `body` is given.

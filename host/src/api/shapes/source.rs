@@ -25,9 +25,9 @@ pub enum ShownSource {
 pub struct UsableSource {
     /// The source's name.
     pub name: String,
-    /// How payloads of the source come to the host.
+    /// The way in which payloads of the source come to the host.
     pub kind: SourceKind,
-    /// Where the source is defined.
+    /// The place where the source is defined.
     pub origin: ShownOrigin,
     /// When the source was registered.
     pub created_at: Option<Timestamp>,
@@ -79,7 +79,7 @@ pub struct UsableSource {
 pub struct UnusableSource {
     /// The source's name.
     pub name: String,
-    /// Where the source is defined.
+    /// The place where the source is defined.
     pub origin: ShownOrigin,
     /// Why the source cannot be used.
     pub last_error: SourceError,
@@ -100,7 +100,7 @@ pub struct IssuedSource {
 }
 
 words!(
-    /// Where a source is defined.
+    /// The place where a source is defined.
     ShownOrigin {
         /// In the configuration file.
         Config = "config",

@@ -3,10 +3,10 @@
 use super::find::find;
 use crate::api::request_body::optional_body;
 use crate::api::shapes::SourceDryRunRequest;
-use crate::dry_run::DryRun;
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
+use crate::pipeline::DryRun;
 use crate::receive::{self, Arrived};
 use crate::source::Source;
 use crate::verify::Verified;
@@ -40,12 +40,12 @@ pub(in crate::api) async fn test(
         (None, None) => newest_payload(&host, &name).await?.unwrap_or_else(|| (json, sample(&source))),
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
-    let id = host.pipeline.store.new_id();
+    let id = host.store.new_id();
     if source.settings.is_pulled() {
         let event = Event::dry_run(id, source.name.clone(), headers, payload);
         return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), DryRun::default()).await?));
     }
-    let signed = match source.settings.scheme.sign(&payload, host.pipeline.store.clock().now_ms(), &id.to_string()) {
+    let signed = match source.settings.scheme.sign(&payload, host.store.clock().now_ms(), &id.to_string()) {
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
@@ -81,9 +81,9 @@ pub(in crate::api) async fn test(
 /// Headers and body of the newest event of a source.
 async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedValue>, axum::body::Bytes)>, HttpError> {
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
-    let newest = host.pipeline.store.events(filter, None, 1).await?.rows.pop();
+    let newest = host.store.events(filter, None, 1).await?.rows.pop();
     let Some(newest) = newest.and_then(Result::ok) else { return Ok(None) };
-    let row = host.pipeline.store.event(newest.state.id).await?.filter(|row| row.body_removed_at.is_none());
+    let row = host.store.event(newest.state.id).await?.filter(|row| row.body_removed_at.is_none());
     Ok(row.map(|row| (row.event.headers, row.event.body)))
 }
 

@@ -6,5 +6,5 @@ use crate::source::Source;
 use std::sync::Arc;
 
 pub(super) fn find(host: &Host, name: &str) -> Result<Arc<Source>, HttpError> {
-    host.pipeline.sources.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))
+    host.sources.get(name).ok_or_else(|| HttpError::NotFound(format!("source `{name}`")))
 }

@@ -11,13 +11,13 @@ use handlebars::Template;
 use handlebars::template::{HelperTemplate, TemplateElement};
 
 /// A parser of one template.
-pub(super) struct Parser {
+pub(super) struct TemplateParser {
     context: OutputContext,
     scopes: Scopes,
     json: JsonPosition,
 }
 
-impl Parser {
+impl TemplateParser {
     pub fn new(context: OutputContext, trigger: Trigger) -> Self {
         Self { context, scopes: Scopes::new(trigger), json: JsonPosition::default() }
     }

@@ -1,7 +1,7 @@
 //! Dry runs: the results that a payload would have, stage by stage. Nothing is recorded.
 
+use super::{Pipeline, RemapError};
 use crate::field_changes::field_changes;
-use crate::pipeline::{Pipeline, RemapError};
 use crate::verify::{Unverified, Verified, verify};
 use hookmill_incident::{EventState, Mapped, Reading, Verdict};
 use hookmill_store::{EventRow, FieldChange, RecordDryRun, StoreError};
