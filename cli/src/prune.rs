@@ -53,7 +53,7 @@ impl Prune {
         let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
         let mut pruner = Pruner::open(data_dir, policy, Clock::default())?;
         let before = pruner.storage()?;
-        warn_of_clock(pruner.now_ms());
+        pruner.counts_back_from().into_iter().for_each(warn_of_clock);
         let removed = self.remove(&mut pruner, &retention)?;
         println!("{}", report(&removed, &retention, &before, self.dry_run));
         if !self.dry_run {
@@ -124,14 +124,11 @@ fn drop_counted(kind: StoredKind, retention: &Retention, removed: &mut Removed) 
 /// The context of errors after a part was removed.
 const FULL: &str = "stopped; what was removed before stays removed, and nothing else has changed";
 
-fn warn_of_clock(now_ms: i64) {
-    let ahead = Clock::default().now_ms() - now_ms;
-    if ahead > 0 {
-        let from = Timestamp::from_millisecond(now_ms).map(|time| time.to_string()).unwrap_or_default();
-        eprintln!(
-            "the newest row is more than a day older than the clock of this machine; ages are counted back from {from}"
-        );
-    }
+fn warn_of_clock(from_ms: i64) {
+    let from = Timestamp::from_millisecond(from_ms).map(|time| time.to_string()).unwrap_or_default();
+    eprintln!(
+        "the newest row is more than a day older than the clock of this machine; ages are counted back from {from}"
+    );
 }
 
 /// Returns what was removed by kind, with the size of its content.

@@ -4,6 +4,7 @@
 //! folder names SQL, a database or a thread, so that a test can run the decisions over maps in memory.
 
 mod audit;
+mod counting;
 mod counts;
 mod cursors;
 mod deliveries;

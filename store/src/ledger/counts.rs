@@ -1,16 +1,10 @@
-//! Counts of what happens, by minute. They are added up in memory and written once for all writes of a transaction.
+//! Counts of what happens, by minute.
 
-use super::{Ledger, Tx};
 use crate::clock::WriteClock;
 use crate::rows::CountKind;
-use anyhow::Result;
 use std::collections::BTreeMap;
 
-/// The days for which counts are kept.
-const DAYS_KEPT: i64 = 30;
-/// The counts that one write removes.
-const COUNTS_PER_WRITE: usize = 1000;
-const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// Counts that are not written yet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,30 +28,5 @@ impl Counts {
             let key = CountKey { minute: clock.now_ms() / MINUTE_MS, kind, name: name.to_owned(), result };
             *self.0.entry(key).or_default() += count;
         }
-    }
-}
-
-impl<T: Tx> Ledger<'_, T> {
-    pub(super) fn count(&mut self, kind: CountKind, name: &str, result: &'static str) {
-        self.counts.add(self.clock, kind, name, result, 1);
-    }
-
-    /// Counts payloads that were refused, of which nothing is stored.
-    pub fn count_refused(&mut self, source: &str, count: u64) {
-        for result in ["received", "refused"] {
-            self.counts.add(self.clock, CountKind::Payloads, source, result, count);
-        }
-    }
-
-    /// Writes the counts of the transaction.
-    pub fn write_counts(&mut self) -> Result<()> {
-        let counts = std::mem::take(&mut self.counts);
-        self.rows.add_counts(&counts)
-    }
-
-    /// Removes counts that are too old at a time to be shown. Returns whether there may be more.
-    pub fn purge_counts(&mut self, now_ms: i64) -> Result<bool> {
-        let before = now_ms / MINUTE_MS - DAYS_KEPT * 24 * 60;
-        Ok(self.rows.remove_counts(before, COUNTS_PER_WRITE)? == COUNTS_PER_WRITE)
     }
 }

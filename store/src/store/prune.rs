@@ -15,7 +15,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Pruner {
     database: BesideHost,
+    /// The time from which ages are counted back.
     now_ms: i64,
+    is_behind: bool,
 }
 
 impl Pruner {
@@ -25,17 +27,16 @@ impl Pruner {
     /// Returns an error if the folder or its database cannot be used.
     pub fn open(data_dir: &Path, policy: Policy, clock: hookmill_incident::Clock) -> Result<Self> {
         private_folder(data_dir)?;
-        let now_ms = clock.now_ms();
+        let wall_ms = clock.now_ms();
         let database = BesideHost::open(data_dir, policy, clock)?;
-        let newest_ms = row_key_ms(database.last_key()?);
-        let now_ms = TrustedClock::new(newest_ms, now_ms).now_ms(now_ms);
-        Ok(Self { database, now_ms })
+        let now_ms = TrustedClock::new(row_key_ms(database.last_key()?), wall_ms).now_ms(wall_ms);
+        Ok(Self { database, now_ms, is_behind: now_ms < wall_ms })
     }
 
-    /// Returns the time from which ages are counted back, in milliseconds since the Unix epoch: the present, unless the
-    /// newest row is more than a day older.
-    pub fn now_ms(&self) -> i64 {
-        self.now_ms
+    /// Returns the time from which ages are counted back, in milliseconds since the Unix epoch, if that is not the present,
+    /// because the newest row is more than a day older.
+    pub fn counts_back_from(&self) -> Option<i64> {
+        self.is_behind.then_some(self.now_ms)
     }
 
     /// Removes one batch of rows of a kind that have an age; a dry run only returns them.

@@ -1,0 +1,36 @@
+//! Counts what happens: in memory, and written once for all writes of a transaction.
+
+use super::counts::MINUTE_MS;
+use super::{Ledger, Tx};
+use crate::rows::CountKind;
+use anyhow::Result;
+
+/// The days for which counts are kept.
+const DAYS_KEPT: i64 = 30;
+/// The counts that one write removes.
+const COUNTS_PER_WRITE: usize = 1000;
+
+impl<T: Tx> Ledger<'_, T> {
+    pub(super) fn count(&mut self, kind: CountKind, name: &str, result: &'static str) {
+        self.counts.add(self.clock, kind, name, result, 1);
+    }
+
+    /// Counts payloads that were refused, of which nothing is stored.
+    pub fn count_refused(&mut self, source: &str, count: u64) {
+        for result in ["received", "refused"] {
+            self.counts.add(self.clock, CountKind::Payloads, source, result, count);
+        }
+    }
+
+    /// Writes the counts of the transaction.
+    pub fn write_counts(&mut self) -> Result<()> {
+        let counts = std::mem::take(&mut self.counts);
+        self.rows.add_counts(&counts)
+    }
+
+    /// Removes counts that are too old at a time to be shown. Returns whether there may be more.
+    pub fn purge_counts(&mut self, now_ms: i64) -> Result<bool> {
+        let before = now_ms / MINUTE_MS - DAYS_KEPT * 24 * 60;
+        Ok(self.rows.remove_counts(before, COUNTS_PER_WRITE)? == COUNTS_PER_WRITE)
+    }
+}
