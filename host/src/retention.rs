@@ -2,9 +2,9 @@
 
 use crate::host::Host;
 use anyhow::Result;
-use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind};
+use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind, Timed};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -89,11 +89,10 @@ impl Pass<'_> {
     }
 
     /// Does one write, and leaves the writer to others for a while.
-    async fn paced<T>(&self, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let started = Instant::now();
-        let result = write.await;
-        tokio::time::sleep(PAUSE.max(started.elapsed() * PAUSE_SHARE)).await;
-        result
+    async fn paced<T>(&self, write: impl Future<Output = Result<Timed<T>, StoreError>>) -> Result<T, StoreError> {
+        let Timed { answer, took } = write.await?;
+        tokio::time::sleep(PAUSE.max(took * PAUSE_SHARE)).await;
+        Ok(answer)
     }
 }
 

@@ -37,4 +37,4 @@ pub use rows::{
     Pruned, QueuePosition, RecordDryRun, Recorded, Removed, Retention, RowCount, Scope, SecretRow, SourceRow,
     StorageUse, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
-pub use store::{Pruner, Store, Tokens};
+pub use store::{Pruner, Store, Timed, Tokens};

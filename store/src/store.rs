@@ -13,6 +13,7 @@ mod tokens;
 mod triage;
 
 pub use prune::Pruner;
+pub use retention::Timed;
 pub use tokens::Tokens;
 
 use crate::clock::WriteClock;

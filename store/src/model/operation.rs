@@ -63,8 +63,8 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
             Self::PurgeRepeats => text(store.purge_repeats().await?),
-            Self::PurgeCounts(now) => text(store.purge_counts_at(*now).await?),
-            Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?),
+            Self::PurgeCounts(now) => text(store.purge_counts_at(*now).await?.answer),
+            Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
             Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),
             Self::Patch(which, patch, request_id) => {
                 text(store.patch(*which, patch.clone(), "analyst".into(), request_id.clone()).await?)

@@ -5,15 +5,25 @@ use crate::error::StoreError;
 use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{CountFilter, CountSeries, PrunePosition, Pruned, StorageUse, StoredKind};
+use crate::sqlite::Transaction;
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use hookmill_notify::Trigger;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// The hours for which samples of the used space are kept.
 const SAMPLE_HOURS: i64 = 30 * 24;
+
+/// The answer of a write that should not delay others, and how long it kept the writer.
+#[derive(Clone, Copy, Debug)]
+pub struct Timed<T> {
+    /// The answer.
+    pub answer: T,
+    /// The time of the write itself, without the time that it waited for others and for the disk.
+    pub took: Duration,
+}
 
 impl Store {
     /// Returns the key before which rows of an age are old enough to be removed. A clock that jumped ahead does not make
@@ -36,28 +46,39 @@ impl Store {
         kind: StoredKind,
         before: i64,
         from: Option<PrunePosition>,
-    ) -> Result<Pruned, StoreError> {
-        self.database.write(move |ledger| ledger.prune(kind, before, from, false)).await
+    ) -> Result<Timed<Pruned>, StoreError> {
+        self.timed(move |ledger| ledger.prune(kind, before, from, false)).await
+    }
+
+    async fn timed<A: Send + 'static>(
+        &self,
+        mut run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
+    ) -> Result<Timed<A>, StoreError> {
+        let timed = move |ledger: &mut Transaction| {
+            let started = Instant::now();
+            run(ledger).map(|answer| Timed { answer, took: started.elapsed() })
+        };
+        self.database.write(timed).await
     }
 
     /// Gives a few free pages of the database back to the disk. Returns whether there are more to give back.
     ///
     /// # Errors
     /// Returns an error if that is not possible.
-    pub async fn release_pages(&self, pages: u32) -> Result<bool, StoreError> {
-        self.database.write(move |ledger| ledger.rows.release_pages(pages)).await
+    pub async fn release_pages(&self, pages: u32) -> Result<Timed<bool>, StoreError> {
+        self.timed(move |ledger| ledger.rows.release_pages(pages)).await
     }
 
     /// Removes counts that are too old to be shown. Returns whether there may be more.
     ///
     /// # Errors
     /// Returns an error if they cannot be removed.
-    pub async fn purge_counts(&self) -> Result<bool, StoreError> {
+    pub async fn purge_counts(&self) -> Result<Timed<bool>, StoreError> {
         self.purge_counts_at(self.trusted_now_ms()).await
     }
 
-    pub(crate) async fn purge_counts_at(&self, now_ms: i64) -> Result<bool, StoreError> {
-        self.database.write(move |ledger| ledger.purge_counts(now_ms)).await
+    pub(crate) async fn purge_counts_at(&self, now_ms: i64) -> Result<Timed<bool>, StoreError> {
+        self.timed(move |ledger| ledger.purge_counts(now_ms)).await
     }
 
     /// Returns counts of what happened. Refused payloads are counted after some seconds.
