@@ -16,6 +16,7 @@ mod server;
 mod wire;
 
 mod api;
+mod clocks;
 mod commands;
 mod config;
 mod coverage;

@@ -4,7 +4,7 @@ use super::text::{clean, table, utc};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use hookmill_host::config::Config;
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::json;
@@ -72,7 +72,10 @@ impl Token {
     pub fn run(self) -> Result<()> {
         match self {
             Self::Create { scope, name, expires, folder } => {
-                ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
+                ensure!(
+                    expires.is_none_or(|time| time.as_millisecond() > Clock::default().now_ms()),
+                    "--expires is in the past"
+                );
                 println!("{}", folder.open()?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
             Self::List { json, folder } => print(&folder.open()?.list()?, json),

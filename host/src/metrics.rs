@@ -5,6 +5,7 @@
 mod storage_metrics;
 
 use crate::storage::Storage;
+use hookmill_incident::EventStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,12 +28,14 @@ macro_rules! labels {
 labels! {
     SourceLabel { source }
     ErrorLabels { source, code }
+    EventLabels { source, status }
     PluginLabel { plugin }
     ReloadLabels { plugin, result }
     PluginInfoLabels { plugin, version, sha256 }
     TriageLabels { playbook, result }
     DeliveryLabels { destination, result }
     DestinationLabel { destination }
+    ResultLabel { result }
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -43,6 +46,7 @@ pub struct Metrics {
     registry: Registry,
     received: Family<SourceLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    events: Family<EventLabels, Counter>,
     unauthorized: Counter,
     mapping_duration: Histograms<PluginLabel>,
     reloads: Family<ReloadLabels, Counter>,
@@ -55,7 +59,7 @@ pub struct Metrics {
     stream_readers: Gauge,
     stream_pages: Counter,
     retention_removed: Family<KindLabel, Counter>,
-    retention_passes: Counter,
+    retention_passes: Family<ResultLabel, Counter>,
     storage: StorageMetrics,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
@@ -69,6 +73,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             received: Family::default(),
             errors: Family::default(),
+            events: Family::default(),
             unauthorized: Counter::default(),
             mapping_duration: Family::new_with_constructor(mapping),
             reloads: Family::default(),
@@ -81,7 +86,7 @@ impl Default for Metrics {
             stream_readers: Gauge::default(),
             stream_pages: Counter::default(),
             retention_removed: Family::default(),
-            retention_passes: Counter::default(),
+            retention_passes: Family::default(),
             storage: StorageMetrics::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
@@ -94,6 +99,7 @@ impl Default for Metrics {
             "Payloads that were refused or could not be mapped",
             metrics.errors.clone(),
         );
+        registry.register("events", "Events by the status that they got", metrics.events.clone());
         registry.register(
             "unauthorized_requests",
             "Requests to the API without a valid token",
@@ -139,6 +145,11 @@ impl Metrics {
     /// Counts a payload that was refused or not mapped.
     pub fn error(&self, source: &str, code: &str) {
         self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    /// Counts an event that got a status: when it was stored, or when it was mapped again.
+    pub fn event(&self, source: &str, status: EventStatus) {
+        self.events.get_or_create(&EventLabels { source: source.to_owned(), status: status.to_string() }).inc();
     }
 
     /// Counts a request to the API without a valid token.
@@ -207,9 +218,10 @@ impl Metrics {
         self.retention_removed.get_or_create(&KindLabel { kind: kind.to_owned() }).inc_by(rows);
     }
 
-    /// Counts a look at everything that may be old enough to be removed, which has ended.
-    pub fn retention_pass(&self) {
-        self.retention_passes.inc();
+    /// Counts a look at everything that may be old enough to be removed: `done`, `failed`, or `clock` if the clock may be
+    /// wrong.
+    pub fn retention_pass(&self, result: &str) {
+        self.retention_passes.get_or_create(&ResultLabel { result: result.to_owned() }).inc();
     }
 
     /// Sets the space that the store uses.

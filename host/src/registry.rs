@@ -241,8 +241,11 @@ impl Registry {
         Ok((sources, unusable))
     }
 
-    /// Adds the counts so far to a source.
+    /// Adds the counts so far to a source that is going to be published.
     async fn with_tally(&self, mut source: Source) -> Result<Source> {
+        if source.settings.secrets_end.is_some_and(|end| end < self.store.clock().now_ms()) {
+            warn!("every secret of source `{}` has passed its not_after: all of its payloads are refused", source.name);
+        }
         source.tally = match self.sources.get(&source.name) {
             Some(present) => present.tally.clone(),
             None => Arc::new(LiveTally::new(self.store.tally(source.name.clone()).await?)),

@@ -29,13 +29,15 @@ pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped:
         if now_ms >= due_ms || due_ms - now_ms > PASS_EVERY.as_millis() as i64 {
             let lease = store.acquire(LeaseName::Purge).await;
             let work = Pass { store, lease: &lease, stopped: &stopped };
-            let next = match work.run(&host, &retention).await {
-                Ok(()) => PASS_EVERY,
+            let (result, next) = match work.run(&host, &retention).await {
+                Ok(true) => ("done", PASS_EVERY),
+                Ok(false) => ("clock", RETRY_AFTER),
                 Err(error) => {
                     warn!("old rows cannot be removed, will try again: {error:#}");
-                    RETRY_AFTER
+                    ("failed", RETRY_AFTER)
                 }
             };
+            host.metrics.retention_pass(result);
             due_ms = now_ms + next.as_millis() as i64;
         }
         if tokio::time::timeout(LOOK_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
@@ -52,24 +54,32 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    async fn run(&self, host: &Host, retention: &Retention) -> Result<(), StoreError> {
+    /// Returns whether the clock was right from the beginning to the end.
+    async fn run(&self, host: &Host, retention: &Retention) -> Result<bool, StoreError> {
         while self.goes_on() && self.paced(self.store.purge_counts()).await? {}
-        let mut removed = Removed::default();
+        let (mut removed, mut is_clock_steady) = (Removed::default(), true);
         for kind in Retention::KINDS {
             if let Some(age) = retention.age(kind) {
-                self.remove(kind, age, host, &mut removed).await?;
+                is_clock_steady &= self.remove(kind, age, host, &mut removed).await?;
             }
         }
         if !removed.0.is_empty() {
             info!("retention removed {}", in_words(&removed));
         }
         while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
-        host.metrics.retention_pass();
-        Ok(())
+        Ok(is_clock_steady)
     }
 
-    async fn remove(&self, kind: StoredKind, age: Duration, host: &Host, all: &mut Removed) -> Result<(), StoreError> {
-        let (before, mut from) = (self.store.aged_key(age), None);
+    /// Removes the rows of one kind. Returns whether the clock is right.
+    async fn remove(
+        &self,
+        kind: StoredKind,
+        age: Duration,
+        host: &Host,
+        all: &mut Removed,
+    ) -> Result<bool, StoreError> {
+        let Some(before) = self.store.aged_key(age) else { return Ok(false) };
+        let mut from = None;
         while self.goes_on() {
             let pruned = self.paced(self.store.prune(kind, before, from)).await?;
             for (kind, count) in &pruned.removed.0 {
@@ -81,7 +91,7 @@ impl Pass<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn goes_on(&self) -> bool {

@@ -95,7 +95,8 @@ pub async fn start(
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
+    let sandbox =
+        Sandbox::new(settings.limits.instances, settings.reusing_plugins())?.with_clock(store.clock().clone());
     let sandbox = Arc::new(match compiler {
         Some(program) => sandbox.with_compiler(program),
         None => sandbox,
@@ -202,8 +203,8 @@ fn open_plugins(
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files =
-        PluginFiles::new(settings.plugins_dir.clone(), settings.plugins_dir_shared, settings.trust.lock.clone());
+    let (folder, lock) = (settings.plugins_dir.clone(), settings.trust.lock.clone());
+    let files = PluginFiles::new(folder, settings.plugins_dir_shared, lock, store.clock().clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })

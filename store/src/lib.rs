@@ -24,7 +24,6 @@ mod rows;
 mod sqlite;
 mod store;
 mod topics;
-mod trusted_clock;
 
 pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};

@@ -26,10 +26,8 @@ use crate::reads::Reads;
 use crate::rows::Outbound;
 use crate::sqlite::{Opened, Sqlite, in_use};
 use crate::topics::Topics;
-use crate::trusted_clock::TrustedClock;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
-use hookmill_incident::id::row_key_ms;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -42,7 +40,6 @@ use uuid::Uuid;
 pub struct Store {
     database: Sqlite,
     pub(crate) clock: Arc<WriteClock>,
-    trusted_clock: TrustedClock,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
@@ -83,9 +80,7 @@ impl Store {
             bail!(in_use(data_dir));
         }
         let opened = Opened::open(data_dir)?;
-        let last_key = opened.last_key()?;
-        let clock = Arc::new(clock(last_key));
-        let trusted_clock = TrustedClock::new(row_key_ms(last_key), clock.now_ms());
+        let clock = Arc::new(clock(opened.last_key()?));
         let outbound = Arc::new(ArcSwap::default());
         let silent = ArcSwap::from_pointee(opened.silent_sources()?);
         let topics = Arc::new(Topics::new(opened.newest_audit()?));
@@ -95,7 +90,7 @@ impl Store {
             WriterShared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
         let database = opened.start(queue, shared)?;
         let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
-        Ok(Self { database, clock, trusted_clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
+        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
     }
 
     /// Returns the clock of the host.

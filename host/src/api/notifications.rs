@@ -1,8 +1,8 @@
 //! `/api/notifications`.
 
-use super::incidents;
 use super::request_body::optional_body;
 use super::shapes::{List, NotificationDryRun, NotificationDryRunRequest, ShownNotification};
+use super::{events, incidents};
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -47,7 +47,7 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         let id = request.event.ok_or_else(|| {
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
         })?;
-        let row = host.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
+        let row = events::find(host, &id.to_string()).await?;
         if row.body_removed_at.is_some() {
             return Err(HttpError::Conflict(format!("the payload of event `{id}` was removed by retention")));
         }

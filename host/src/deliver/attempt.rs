@@ -113,7 +113,7 @@ async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, con
         Err(reason) => return SendResult::Impossible(Failure::new(Code::Request, reason)),
     };
     let message = prepare(content, destination, delivery, &context.loaded, &context.public_url.load()).await;
-    destination.channel.send(delivery.id, message).await
+    destination.channel.send(delivery.id, message, context.store.clock()).await
 }
 
 /// Returns the content of a step of a notification.

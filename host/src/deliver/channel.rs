@@ -6,6 +6,7 @@ use super::http::Http;
 use super::outgoing::OutgoingMessage;
 use super::send_result::SendResult;
 use hookmill_connection::{Code, Failure};
+use hookmill_incident::Clock;
 use reqwest::header::HeaderName;
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -39,16 +40,16 @@ impl Channel {
         }
     }
 
-    /// Sends the message of a delivery.
-    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage) -> SendResult {
+    /// Sends the message of a delivery. `clock` is that of the signature.
+    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage, clock: &Clock) -> SendResult {
         let request = |text: String| Failure::new(Code::Request, text);
         match (message, self) {
             (OutgoingMessage::Nothing(reason), _) => SendResult::Skipped(reason),
             (OutgoingMessage::NotNow(error), _) => SendResult::Failed(request(format!("{error:#}"))),
             (OutgoingMessage::Never(error), _) => SendResult::Impossible(request(format!("{error:#}"))),
-            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing).await,
+            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing, clock).await,
             // Boxed: the future is large, and every attempt would reserve room for it.
-            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery)).await,
+            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery, clock)).await,
             (OutgoingMessage::Mail(mail), Self::Email(email)) => email.send(mail).await,
             (OutgoingMessage::Line(line), Self::File(file)) => file.append(line).await,
             _ => SendResult::Impossible(request("this type of destination does not send such messages".to_owned())),

@@ -5,7 +5,7 @@ use super::send_result::SendResult;
 use super::signature::Signature;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::HeaderName;
@@ -61,16 +61,16 @@ impl Http {
     }
 
     /// Sends a request with signature and authentication.
-    pub(super) async fn send(&self, id: Uuid, request: OutgoingRequest) -> SendResult {
-        match self.request(id, request).await {
+    pub(super) async fn send(&self, id: Uuid, request: OutgoingRequest, clock: &Clock) -> SendResult {
+        match self.request(id, request, clock).await {
             Ok(answer) => answer.into(),
             Err(failure) => SendResult::Failed(failure),
         }
     }
 
     /// Sends a request and returns the answer, with any status.
-    async fn request(&self, id: Uuid, request: OutgoingRequest) -> Result<Answer, Failure> {
-        self.request_document(id, request, 0).await.map(|(answer, _)| answer)
+    async fn request(&self, id: Uuid, request: OutgoingRequest, clock: &Clock) -> Result<Answer, Failure> {
+        self.request_document(id, request, 0, clock).await.map(|(answer, _)| answer)
     }
 
     /// Sends a request and returns the answer with its body, up to a number of bytes.
@@ -79,16 +79,17 @@ impl Http {
         id: Uuid,
         request: OutgoingRequest,
         bytes_max: usize,
+        clock: &Clock,
     ) -> Result<(Answer, Vec<u8>), Failure> {
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
         }
         // These replace headers of the same name from a notifier or a template.
-        headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);
+        headers.extend(self.signature.headers(&id.to_string(), clock.now_ms(), &body)?);
         self.authentication.apply(&mut headers);
         let response = self.connection.send(method, url, headers, body).await?;
-        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max).await;
+        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max, clock.now_ms()).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");
             answer.text = hide(&answer.text);

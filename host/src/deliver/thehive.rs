@@ -10,6 +10,7 @@ use super::send_result::SendResult;
 use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, is_invalid, learn};
 use super::thehive_memory::TheHiveMemory;
 use hookmill_connection::{Answer, Code, Failure};
+use hookmill_incident::Clock;
 use hookmill_notify::bodies::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -69,8 +70,8 @@ impl Alert {
     }
 
     /// Applies the change.
-    pub async fn send(&self, http: &Http, id: Uuid) -> SendResult {
-        let mut transfer = Transfer { alert: self, http, id, gaps: self.memory.gaps(), notes: Vec::new() };
+    pub async fn send(&self, http: &Http, id: Uuid, clock: &Clock) -> SendResult {
+        let mut transfer = Transfer { alert: self, http, id, clock, gaps: self.memory.gaps(), notes: Vec::new() };
         let sent = if self.is_new { transfer.create().await } else { transfer.update().await };
         match sent {
             Ok(answer) if transfer.notes.is_empty() => SendResult::Arrived(answer),
@@ -85,6 +86,7 @@ struct Transfer<'a> {
     alert: &'a Alert,
     http: &'a Http,
     id: Uuid,
+    clock: &'a Clock,
     gaps: TheHiveGaps,
     /// The parts that TheHive did not take as they are.
     notes: Vec<String>,
@@ -242,7 +244,8 @@ impl Transfer<'_> {
         url.set_path(&format!("{}/api/v1/{path}", base.path().trim_end_matches('/')));
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let request = OutgoingRequest { method, url, headers, body: body.to_string().into_bytes() };
-        self.http.request_document(self.id, request, ANSWER_BYTES_MAX).await.map_err(SendResult::Failed)
+        let requested = self.http.request_document(self.id, request, ANSWER_BYTES_MAX, self.clock).await;
+        requested.map_err(SendResult::Failed)
     }
 }
 

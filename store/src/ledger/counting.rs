@@ -28,9 +28,10 @@ impl<T: Tx> Ledger<'_, T> {
         self.rows.add_counts(&counts)
     }
 
-    /// Removes counts that are too old at a time to be shown. Returns whether there may be more.
-    pub fn purge_counts(&mut self, now_ms: i64) -> Result<bool> {
-        let before = now_ms / MINUTE_MS - DAYS_KEPT * 24 * 60;
+    /// Removes counts that are too old to be shown, unless the clock may be wrong. Returns whether there may be more.
+    pub fn purge_counts(&mut self) -> Result<bool> {
+        let Some(now) = self.clock.steady_ms() else { return Ok(false) };
+        let before = now / MINUTE_MS - DAYS_KEPT * 24 * 60;
         Ok(self.rows.remove_counts(before, COUNTS_PER_WRITE)? == COUNTS_PER_WRITE)
     }
 }

@@ -24,8 +24,7 @@ pub(super) enum ModelOperation {
     RecordDryRun(Mapped),
     Discard(Uuid),
     PurgeRepeats,
-    /// At a time: the store follows only a clock that it trusts.
-    PurgeCounts(i64),
+    PurgeCounts,
     Prune(StoredKind, i64, Option<PrunePosition>),
     StorageLow(bool),
     Patch(IncidentKey, Patch, String),
@@ -63,7 +62,7 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
             Self::PurgeRepeats => text(store.purge_repeats().await?),
-            Self::PurgeCounts(now) => text(store.purge_counts_at(*now).await?.answer),
+            Self::PurgeCounts => text(store.purge_counts().await?.answer),
             Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
             Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),
             Self::Patch(which, patch, request_id) => {
@@ -105,7 +104,7 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(ledger.dry_run(mapped)?),
             Self::Discard(id) => text(ledger.discard(*id)?),
             Self::PurgeRepeats => text(ledger.purge_repeats()?),
-            Self::PurgeCounts(now) => text(ledger.purge_counts(*now)?),
+            Self::PurgeCounts => text(ledger.purge_counts()?),
             Self::Prune(kind, before, from) => text(ledger.prune(*kind, *before, *from, false)?),
             Self::StorageLow(is_low) => text(ledger.set_storage_low(is_low.then(low).as_ref())?),
             Self::Patch(which, patch, request_id) => {

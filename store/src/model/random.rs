@@ -77,7 +77,7 @@ impl Random {
             41..44 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
             44..47 => self.prune(memory, now),
             47..49 => ModelOperation::Discard(self.event_id(memory)),
-            49 => self.one_of_purges(now),
+            49 => self.one_of_purges(),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
             59..62 => {
@@ -110,12 +110,8 @@ impl Random {
         }
     }
 
-    fn one_of_purges(&mut self, now: i64) -> ModelOperation {
-        if self.chance(50) {
-            return ModelOperation::PurgeRepeats;
-        }
-        const MONTH_MS: i64 = 30 * 24 * 60 * 60 * 1000;
-        ModelOperation::PurgeCounts(now + MONTH_MS - self.rng.random_range(0..120_000))
+    fn one_of_purges(&mut self) -> ModelOperation {
+        if self.chance(50) { ModelOperation::PurgeRepeats } else { ModelOperation::PurgeCounts }
     }
 
     fn prune(&mut self, memory: &Memory, now: i64) -> ModelOperation {

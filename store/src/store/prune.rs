@@ -5,11 +5,12 @@ use crate::options::Policy;
 use crate::private_files::private_folder;
 use crate::rows::{PrunePosition, Pruned, StorageUse, StoredKind};
 use crate::sqlite::{BesideHost, compact};
-use crate::trusted_clock::TrustedClock;
 use anyhow::Result;
 use hookmill_incident::id::{row_key_at, row_key_ms};
 use std::path::Path;
 use std::time::Duration;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The rows of a data folder that retention removes by hand.
 #[derive(Debug)]
@@ -29,7 +30,8 @@ impl Pruner {
         private_folder(data_dir)?;
         let wall_ms = clock.now_ms();
         let database = BesideHost::open(data_dir, policy, clock)?;
-        let now_ms = TrustedClock::new(row_key_ms(database.last_key()?), wall_ms).now_ms(wall_ms);
+        // The newest row is the last time that is known to have passed.
+        let now_ms = wall_ms.min(row_key_ms(database.last_key()?) + DAY_MS);
         Ok(Self { database, now_ms, is_behind: now_ms < wall_ms })
     }
 

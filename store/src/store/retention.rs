@@ -26,15 +26,10 @@ pub struct Timed<T> {
 }
 
 impl Store {
-    /// Returns the key before which rows of an age are old enough to be removed. A clock that jumped ahead does not make
-    /// rows old.
-    pub fn aged_key(&self, age: Duration) -> i64 {
+    /// Returns the key before which rows of an age are old enough to be removed; `None` if the clock may be wrong.
+    pub fn aged_key(&self, age: Duration) -> Option<i64> {
         let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        row_key_at(self.trusted_now_ms().saturating_sub(age_ms))
-    }
-
-    fn trusted_now_ms(&self) -> i64 {
-        self.trusted_clock.now_ms(self.clock.now_ms())
+        self.clock.steady_ms().map(|now| row_key_at(now.saturating_sub(age_ms)))
     }
 
     /// Removes one batch of rows of a kind that are older than a key.
@@ -74,11 +69,7 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be removed.
     pub async fn purge_counts(&self) -> Result<Timed<bool>, StoreError> {
-        self.purge_counts_at(self.trusted_now_ms()).await
-    }
-
-    pub(crate) async fn purge_counts_at(&self, now_ms: i64) -> Result<Timed<bool>, StoreError> {
-        self.timed(move |ledger| ledger.purge_counts(now_ms)).await
+        self.timed(|ledger| ledger.purge_counts()).await
     }
 
     /// Returns counts of what happened. Refused payloads are counted after some seconds.
