@@ -16,6 +16,9 @@ mod server;
 mod wire;
 
 mod api;
+mod backup;
+mod backup_files;
+mod backup_schedule;
 mod clocks;
 mod commands;
 mod config;
@@ -43,6 +46,7 @@ mod reload;
 mod retention;
 mod schemes;
 mod senders;
+mod service;
 mod signals;
 mod slow_senders;
 mod sources;

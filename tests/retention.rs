@@ -38,7 +38,7 @@ impl Shifted {
         let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
         clock.shift_ms(-days_ago * DAY_MS);
         let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-        let running = serve::start(config, Some(ADMIN_TOKEN.into()), None, clock.clone()).await.unwrap();
+        let running = serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap();
         let shifted = Self { running, client: client(), clock };
         eventually("the host is ready", async || shifted.running.is_ready().then_some(())).await;
         shifted

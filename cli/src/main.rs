@@ -5,15 +5,20 @@
 //! - [`plugin`] builds, checks and tests plugins with the compilers that [`toolchain`] finds;
 //! - [`demo`] runs a temporary host and sends samples to it.
 
+mod backup;
 mod client;
 mod command;
 mod compile;
+mod config;
+mod data_folder;
 mod deliveries;
 mod demo;
 mod destinations;
 mod events;
+mod healthcheck;
 mod incidents;
 mod logs;
+mod manual;
 mod memory;
 mod notification;
 mod operator_actions;
@@ -25,6 +30,7 @@ mod stats;
 mod text;
 mod token;
 mod toolchain;
+mod upgrade;
 mod webhook;
 
 use clap::Parser;

@@ -5,6 +5,7 @@
 //! configure; [`Config`] is all of them together. Values that cannot work are refused
 //! here, with an error that explains what to do.
 
+mod backup;
 mod choice;
 mod connection;
 mod destination;
@@ -122,6 +123,7 @@ impl Config {
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
+            precompiled_dir: file.precompiled_dir.map(|path| folder.join(path.0)),
             trust: Trust {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),
@@ -137,6 +139,7 @@ impl Config {
             drain_timeout: duration(file.drain_timeout, DRAIN_TIMEOUT),
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
+            backup: file.backup.map(|backup| backup.schedule(folder)).transpose().context("`backup`")?,
             retention: file.retention.into_retention()?,
         };
         ensure!(

@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod aws;
+pub mod backup;
 mod bodies;
 pub mod config;
 mod deliver;
@@ -44,6 +45,7 @@ mod request_id;
 mod retention;
 mod routes;
 pub mod serve;
+pub mod service_manager;
 pub mod source;
 mod sources;
 mod storage;

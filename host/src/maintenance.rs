@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::loaded::Loaded;
+use crate::service_manager;
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
 use hookmill_store::{LeaseName, Leases, Store};
@@ -169,6 +170,17 @@ async fn look_at_storage(host: &Host) -> Result<()> {
     }
     store.sample_storage().await?;
     Ok(())
+}
+
+/// Reports to the service manager every `interval` that the host is alive, if the store answers, until the host stops. A
+/// store that answers that it takes no writes is alive: a restart would not help.
+pub async fn report_alive(store: Arc<Store>, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    while pause(interval, &mut stopped).await {
+        store.wait_for_writer().await;
+        if store.is_open() {
+            service_manager::report_alive();
+        }
+    }
 }
 
 /// Lets plugins that were not called for an hour give memory back, until the host stops.

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use storage_metrics::{KindLabel, StorageMetrics};
 
@@ -63,6 +64,10 @@ pub struct Metrics {
     storage: StorageMetrics,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
+    backup_last_success: Gauge,
+    backup_duration: Gauge<f64, AtomicU64>,
+    backup_size: Gauge,
+    backup_failures: Counter,
 }
 
 impl Default for Metrics {
@@ -90,6 +95,10 @@ impl Default for Metrics {
             storage: StorageMetrics::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
+            backup_last_success: Gauge::default(),
+            backup_duration: Gauge::default(),
+            backup_size: Gauge::default(),
+            backup_failures: Counter::default(),
         };
         let registry = &mut metrics.registry;
         // Counters are registered without `_total`, because the text format adds this suffix.
@@ -132,6 +141,14 @@ impl Default for Metrics {
             "Duration of one durable commit",
             metrics.commit_duration.clone(),
         );
+        registry.register(
+            "backup_last_success_timestamp_seconds",
+            "Time of the newest complete backup; 0 without one",
+            metrics.backup_last_success.clone(),
+        );
+        registry.register("backup_duration_seconds", "Duration of the last backup", metrics.backup_duration.clone());
+        registry.register("backup_size_bytes", "Size of the newest complete backup", metrics.backup_size.clone());
+        registry.register("backup_failures", "Scheduled backups that failed", metrics.backup_failures.clone());
         metrics
     }
 }
@@ -233,6 +250,20 @@ impl Metrics {
     pub fn commit(&self, writes: usize, duration: Duration) {
         self.commit_batch_size.observe(writes as f64);
         self.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Records the newest complete backup. Its duration is not known if another process made it.
+    pub fn backup(&self, unix_s: i64, duration: Option<Duration>, bytes: u64) {
+        self.backup_last_success.set(unix_s);
+        self.backup_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if let Some(duration) = duration {
+            self.backup_duration.set(duration.as_secs_f64());
+        }
+    }
+
+    /// Counts a backup that failed.
+    pub fn backup_failure(&self) {
+        self.backup_failures.inc();
     }
 
     /// Returns all metrics in Prometheus' text format.

@@ -10,17 +10,20 @@ mod check;
 mod columns;
 mod compact;
 mod conditions;
+pub(crate) mod copy;
 mod counts;
 mod database;
 mod deliveries;
 mod destinations;
 #[cfg(test)]
 mod dump;
+pub(crate) mod epoch;
 mod events;
 mod gate;
 mod health;
 mod incidents;
 mod log;
+mod migration;
 mod operator_actions;
 mod pages;
 mod queue;
@@ -42,6 +45,7 @@ pub(crate) use beside_host::BesideHost;
 pub(crate) use compact::compact;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
+pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
 pub(crate) use tx::Transaction;
 

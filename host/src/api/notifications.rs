@@ -58,6 +58,9 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         Trigger::SourceSilent => {
             json!({"name": "example", "last_event_at": host.store.clock().now(), "silent_after": "1h"})
         }
+        Trigger::BackupFailed => {
+            json!({"to": "/backups", "error": "this is a test", "last_success_at": host.store.clock().now()})
+        }
         Trigger::StorageLow => json!({
             "reason": "this is a test", "disk_free_bytes": 0, "database_bytes": 0, "growth_bytes_per_day": 0, "days_until_low": 0
         }),

@@ -1,5 +1,6 @@
 //! The shape of the configuration file: its keys and the type of each.
 
+use super::backup::BackupDeclaration;
 use super::destination::DestinationDeclaration;
 use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
@@ -28,6 +29,7 @@ pub(super) struct ConfigFile {
     pub data_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir_shared: Option<Interpolated<bool>>,
+    pub precompiled_dir: Option<Interpolated<PathBuf>>,
     pub plugins_lock: Option<Interpolated<PathBuf>>,
     pub plugins_key: Option<Interpolated<SigningKey>>,
     pub limits: LimitsDeclaration,
@@ -46,6 +48,7 @@ pub(super) struct ConfigFile {
     pub notifications: Vec<NotificationDeclaration>,
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
+    pub backup: Option<BackupDeclaration>,
     pub retention: RetentionDeclaration,
 }
 

@@ -391,6 +391,7 @@ impl Random {
             Trigger::DestinationDisabled,
             Trigger::PluginRefused,
             Trigger::SourceSilent,
+            Trigger::BackupFailed,
             Trigger::StorageLow,
         ];
         let mut rules = Vec::new();
