@@ -71,7 +71,7 @@ impl Host {
         let config = Config::parse(&text, folder.path()).unwrap();
         let runtime = Runtime::new().unwrap();
         let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
-        let running = runtime.block_on(serve::start(config, None, None, clock)).unwrap();
+        let running = runtime.block_on(serve::start(config, None, None, Vec::new(), clock)).unwrap();
         while !running.is_ready() {
             std::thread::sleep(Duration::from_millis(20));
         }
