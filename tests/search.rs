@@ -349,7 +349,7 @@ fn downgrade(database: &Connection, incidents: &[Value]) {
         let record = serde_json::to_string(&record).unwrap();
         assert_eq!(database.execute(sql, [record.as_str(), incident["source_ref"].as_str().unwrap()]).unwrap(), 1);
     }
-    database.pragma_update(None, "user_version", 10).unwrap();
+    database.pragma_update(None, "user_version", 11).unwrap();
 }
 
 #[tokio::test]

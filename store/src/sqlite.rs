@@ -5,10 +5,13 @@
 //! SQL or rusqlite.
 
 mod audit;
+mod beside_host;
 mod check;
 mod columns;
+mod compact;
 mod conditions;
 pub(crate) mod copy;
+mod counts;
 mod database;
 mod deliveries;
 mod destinations;
@@ -31,9 +34,12 @@ mod readers;
 mod reads;
 mod related;
 mod repeats;
+mod retention;
 mod search;
 mod search_conditions;
 mod sources;
+mod storage;
+mod stored_days;
 mod tokens;
 mod triage;
 mod tx;
@@ -42,6 +48,8 @@ mod wal_file;
 mod walk;
 mod writer;
 
+pub(crate) use beside_host::BesideHost;
+pub(crate) use compact::compact;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
 pub use migration::Migration;

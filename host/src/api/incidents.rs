@@ -190,7 +190,12 @@ async fn apply(
     request_id: String,
 ) -> Result<IncidentRow, HttpError> {
     let patched = host.store.patch(incident_key(which)?, patch, by, request_id).await?;
-    patched.map_err(|refusal| match refusal {
+    patched.map_err(|refusal| refused(which, refusal))
+}
+
+/// Returns the error of a change that was not applied.
+fn refused(which: &str, refusal: PatchRefusal) -> HttpError {
+    match refusal {
         PatchRefusal::NotFound => not_found(which),
         PatchRefusal::Unreadable(row) => unreadable(which, &row),
         PatchRefusal::Stale(revision) => HttpError::Conflict(format!(
@@ -199,7 +204,10 @@ async fn apply(
         PatchRefusal::NoRoomForNote => {
             HttpError::Conflict("the incident has as many notes as it can hold; nothing was changed".into())
         }
-    })
+        PatchRefusal::Held => HttpError::Conflict(format!(
+            "incident `{which}` has a hold and cannot be deleted; end the hold first, with `hold: false`"
+        )),
+    }
 }
 
 pub(super) async fn delete(
@@ -209,7 +217,7 @@ pub(super) async fn delete(
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
     let deleted = host.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
+    deleted.map(|()| StatusCode::NO_CONTENT).map_err(|refusal| refused(&which, refusal))
 }
 
 fn check(patch: &Patch) -> Result<(), HttpError> {

@@ -139,11 +139,6 @@ pub(super) fn total(connection: &Connection) -> Result<i64> {
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
-/// Returns the text of a record as it is stored.
-fn stored_record(row: &IncidentRow) -> Result<String> {
-    Ok(record::shortened(&json(&row.incident))?)
-}
-
 pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
     let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
                changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
@@ -164,7 +159,7 @@ pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
         row.occurrences,
         id_bytes(&row.event_ids),
         row.newest_audit,
-        stored_record(row)?,
+        record::short_text(&row.incident)?,
     ])?;
     postings::add(connection, key, &row.incident)
 }
@@ -182,7 +177,7 @@ pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &Incide
         row.occurrences,
         id_bytes(&row.event_ids),
         row.newest_audit,
-        stored_record(row)?,
+        record::short_text(&row.incident)?,
         key,
     ])?;
     if let Some(dropped) = before.event_ids.first().filter(|first| !row.event_ids.contains(first)) {
@@ -203,6 +198,16 @@ pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Re
     Ok(())
 }
 
+/// Removes an incident, and the values by which it is found.
+pub(super) fn remove(connection: &Connection, key: i64) -> Result<()> {
+    if let Some((_, _, Ok(row))) = with_key(connection, key)? {
+        postings::remove(connection, key, &row.incident)?;
+    }
+    connection.prepare_cached("DELETE FROM earlier_events WHERE incident = ?")?.execute([key])?;
+    connection.prepare_cached("DELETE FROM incidents WHERE key = ?")?.execute([key])?;
+    Ok(())
+}
+
 pub(super) fn last_number(connection: &Connection, year: i16) -> Result<u32> {
     let mut query = connection.prepare_cached("SELECT last FROM numbers WHERE year = ?")?;
     Ok(query.query_row([year], |row| row.get(0)).optional()?.unwrap_or(0))
@@ -212,4 +217,16 @@ pub(super) fn put_last_number(connection: &Connection, number: Number) -> Result
     let sql = "INSERT INTO numbers (year, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last";
     connection.prepare_cached(sql)?.execute(params![number.year, number.count])?;
     Ok(())
+}
+pub(super) fn set_hold(connection: &Connection, incident: i64, is_held: bool) -> Result<()> {
+    let sql = match is_held {
+        true => "INSERT OR IGNORE INTO holds (incident) VALUES (?)",
+        false => "DELETE FROM holds WHERE incident = ?",
+    };
+    connection.prepare_cached(sql)?.execute([incident])?;
+    Ok(())
+}
+
+pub(super) fn is_held(connection: &Connection, incident: i64) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM holds WHERE incident = ?")?.exists([incident])?)
 }

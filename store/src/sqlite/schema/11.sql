@@ -1,42 +1,57 @@
--- The values by which incidents are found that were not deleted: `kind` is 0 for a tag, 1 for the value of an observable,
--- 2 for a technique. Long values are stored as their beginning and a digest.
-CREATE TABLE postings (
-    kind INTEGER NOT NULL,
-    value TEXT NOT NULL,
-    incident INTEGER NOT NULL,
-    PRIMARY KEY (kind, value, incident)
+-- When retention removed the body of an event, in milliseconds; the body is empty then.
+ALTER TABLE events ADD COLUMN body_removed_at INTEGER;
+
+-- Incidents with `hold`: everything that belongs to them is kept. Their records say so too.
+CREATE TABLE holds (incident INTEGER PRIMARY KEY) STRICT;
+UPDATE incidents SET record = json_set(record, '$.hold', json('false')) WHERE json_type(record, '$.hold') IS NULL;
+
+-- Incidents that retention may remove, in the order of their last change.
+CREATE INDEX incidents_ended ON incidents (newest_audit)
+WHERE deleted = 1 OR status IN ('resolved', 'false_positive', 'closed');
+
+-- The key up to which retention has looked at the rows of a kind.
+CREATE TABLE retention (
+    kind TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The words of the same incidents. The text of a row is a list of words that were split and lowered before: the
--- tokenizer leaves these as they are.
-CREATE VIRTUAL TABLE words USING fts5 (
-    text, content = '', columnsize = 0, detail = none, tokenize = "ascii tokenchars '.-_'"
-);
+-- Events below these positions that had to stay when retention looked at them, and are looked at again.
+CREATE TABLE kept_events (event INTEGER PRIMARY KEY) STRICT;
 
--- Lists of incidents by words that few values share, in the order of creation and in that of the last update.
-CREATE INDEX incidents_class ON incidents (status, severity, source) WHERE deleted = 0;
-CREATE INDEX incidents_updated ON incidents (status, severity, source, updated_at) WHERE deleted = 0;
-
--- Incidents that were changed after their creation: all others were updated when they were created.
-CREATE INDEX incidents_changed ON incidents (updated_at) WHERE deleted = 0 AND updated_at > created_at;
-
--- Incidents whose key is later than their time of creation, because the clock was set back. All others are found in the
--- range of keys that belongs to a range of times.
-CREATE INDEX incidents_ahead ON incidents (key, created_at) WHERE (key >> 15) - created_at / 1000000 > 1000;
-
-CREATE INDEX events_class ON events (status, source);
-CREATE INDEX events_code ON events (code) WHERE code IS NOT NULL;
-
--- The events of incidents that are no longer among the newest ones in `incidents.event_ids`.
-CREATE TABLE earlier_events (
-    incident INTEGER NOT NULL,
-    event INTEGER NOT NULL,
-    PRIMARY KEY (incident, event)
+-- What happened, by minutes since the Unix epoch. `name` is a source or a destination.
+CREATE TABLE counts (
+    minute INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    result TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (minute, kind, name, result)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO earlier_events (incident, event)
-SELECT DISTINCT incidents.key, events.key
-FROM events, json_each(events.incidents) AS named
-    JOIN incidents ON incidents.number = (substr(named.value ->> 'number', 5, 4) << 32) + substr(named.value ->> 'number', 10)
-WHERE EXISTS (SELECT 1 FROM incidents WHERE occurrences > 100)
-    AND incidents.occurrences > 100 AND instr(incidents.event_ids, events.id) = 0;
+-- The rows that are stored, by the day in their keys, in days since the Unix epoch. Only payloads have bytes.
+CREATE TABLE stored_days (
+    kind TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (kind, day)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO stored_days (kind, day, rows, bytes)
+SELECT 'payloads', (key >> 15) / 86400000, count(*), sum(length(body)) FROM events GROUP BY 2
+UNION ALL SELECT 'events', (key >> 15) / 86400000, count(*), 0 FROM events GROUP BY 2
+UNION ALL SELECT 'incidents', (key >> 15) / 86400000, count(*), 0 FROM incidents GROUP BY 2
+UNION ALL SELECT 'audit', (key >> 15) / 86400000, count(*), 0 FROM audit GROUP BY 2
+UNION ALL SELECT 'deliveries', (key >> 15) / 86400000, count(*), 0 FROM deliveries GROUP BY 2;
+
+-- The bytes of the database in use, by hours since the Unix epoch.
+CREATE TABLE storage_samples (
+    hour INTEGER PRIMARY KEY,
+    used_bytes INTEGER NOT NULL
+) STRICT;
+
+-- Conditions of the host itself about which notifications were queued, until they end.
+CREATE TABLE raised_notices (
+    trigger TEXT PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
