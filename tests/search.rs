@@ -375,7 +375,7 @@ async fn incidents_of_an_older_database_are_found_and_unchanged() {
     let long = bytes(&database);
     drop(database);
     let host = folder.start().await;
-    host.logs("migrating the database from version 10").await;
+    host.logs("migrating the database from version 11").await;
     assert_eq!(host.list("/api/incidents").await, before);
     assert_eq!(host.list(&format!("/api/incidents/{often}/audit")).await, trail);
     assert_eq!(host.list(&events).await.len(), 104);

@@ -30,7 +30,14 @@ pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    ASKED_TO_WAIT, Attempt, Attempted, AttemptRow, CopyProgress, CountFilter, CountKind, CountSeries, Cursor, DatabaseCopy, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order, Outbound, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, Pruned, PrunePosition, QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SharedObservable, Sorting, SortKey, SortValue, SourceRow, StorageUse, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CopyProgress, CountFilter, CountKind, CountSeries, Cursor,
+    DatabaseCopy, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, DueDeliveries,
+    DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow,
+    KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order, Outbound,
+    Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, PrunePosition, Pruned,
+    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow,
+    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredKind, Tally, TokenRow, TriageJob,
+    TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

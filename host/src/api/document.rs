@@ -15,7 +15,13 @@ mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
         Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
-    HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions, ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSource, ShownStorage, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource,
+        HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText,
+        NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
+        PluginVersion, PluginWithVersions, ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter,
+        SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
+        ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSource,
+        ShownStorage, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable,
+        UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;

@@ -2,14 +2,17 @@
 
 use super::readers::Readers;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats, search, sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats,
+    search, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
 use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
-    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident, SourceRow,
+    StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
