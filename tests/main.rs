@@ -49,3 +49,4 @@ mod stream;
 mod thehive;
 mod tls;
 mod tokens;
+mod traces;

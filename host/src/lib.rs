@@ -47,6 +47,7 @@ pub mod source;
 mod sources;
 mod stream;
 mod tasks;
+pub mod traces;
 mod triage;
 mod vault;
 pub mod verify;

@@ -52,6 +52,7 @@ pub struct Metrics {
     stream_pages: Counter,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
+    spans_dropped: Counter,
 }
 
 impl Default for Metrics {
@@ -75,6 +76,7 @@ impl Default for Metrics {
             stream_pages: Counter::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
+            spans_dropped: Counter::default(),
         };
         let registry = &mut metrics.registry;
         // Counters are registered without `_total`, because the text format adds this suffix.
@@ -112,6 +114,11 @@ impl Default for Metrics {
             "store_commit_duration_seconds",
             "Duration of one durable commit",
             metrics.commit_duration.clone(),
+        );
+        registry.register(
+            "trace_spans_dropped",
+            "Spans that the collector of traces did not get",
+            metrics.spans_dropped.clone(),
         );
         metrics
     }
@@ -193,6 +200,11 @@ impl Metrics {
     pub fn commit(&self, writes: usize, duration: Duration) {
         self.commit_batch_size.observe(writes as f64);
         self.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts spans that the collector of traces did not get.
+    pub fn spans_dropped(&self, spans: u64) {
+        self.spans_dropped.inc_by(spans);
     }
 
     /// Returns all metrics in Prometheus' text format.

@@ -5,6 +5,7 @@ use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
 use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
+use super::traces::TracesDeclaration;
 use super::value::Interpolated;
 use crate::release::decision::Reload;
 use crate::release::trust::SigningKey;
@@ -45,6 +46,7 @@ pub(super) struct ConfigFile {
     pub notifications: Vec<NotificationDeclaration>,
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
+    pub traces: Option<TracesDeclaration>,
 }
 
 /// `tls` or `admin_tls` as declared.

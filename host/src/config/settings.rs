@@ -4,6 +4,7 @@ use super::limits::Limits;
 use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
+use crate::traces::TracesOptions;
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
 use ipnet::IpNet;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The time for which finished deliveries are kept.
     pub delivered_retention: Duration,
+    /// Where traces go; `None` if there are none.
+    pub traces: Option<TracesOptions>,
 }
 
 impl Settings {
@@ -71,6 +74,7 @@ impl Settings {
             drain_timeout,
             trusted_proxies,
             delivered_retention,
+            traces,
         } = self;
         let differs = [
             ("listen", *listen != other.listen),
@@ -89,6 +93,7 @@ impl Settings {
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
             ("drain_timeout", *drain_timeout != other.drain_timeout),
+            ("traces", *traces != other.traces),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

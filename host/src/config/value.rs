@@ -1,6 +1,6 @@
 //! Values of the configuration that are written as text: interpolated from the environment, then parsed.
 
-use super::scalar::{EventsPerInstance, MemoryMib, Mib, Name, Period};
+use super::scalar::{EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
 use crate::pull::{Pointer, TimeFormat};
 use crate::release::decision::Reload;
@@ -157,6 +157,7 @@ from_text! {
     EventsPerInstance,
     SigningKey,
     Period,
+    Share,
 }
 
 impl FromText for reqwest::Url {

@@ -5,6 +5,7 @@ use super::file::LineFile;
 use super::http::Http;
 use super::outgoing::OutgoingMessage;
 use super::send_result::SendResult;
+use crate::traces::Trace;
 use hookmill_connection::{Code, Failure};
 use reqwest::header::HeaderName;
 use std::path::PathBuf;
@@ -39,16 +40,21 @@ impl Channel {
         }
     }
 
+    /// Returns whether requests name the trace that they belong to.
+    pub fn sends_traceparent(&self) -> bool {
+        matches!(self, Self::Http(http) if http.sends_traceparent)
+    }
+
     /// Sends the message of a delivery.
-    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage) -> SendResult {
+    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage, trace: &Trace) -> SendResult {
         let request = |text: String| Failure::new(Code::Request, text);
         match (message, self) {
             (OutgoingMessage::Nothing(reason), _) => SendResult::Skipped(reason),
             (OutgoingMessage::NotNow(error), _) => SendResult::Failed(request(format!("{error:#}"))),
             (OutgoingMessage::Never(error), _) => SendResult::Impossible(request(format!("{error:#}"))),
-            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing).await,
+            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing, trace).await,
             // Boxed: the future is large, and every attempt would reserve room for it.
-            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery)).await,
+            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery, trace)).await,
             (OutgoingMessage::Mail(mail), Self::Email(email)) => email.send(mail).await,
             (OutgoingMessage::Line(line), Self::File(file)) => file.append(line).await,
             _ => SendResult::Impossible(request("this type of destination does not send such messages".to_owned())),

@@ -8,6 +8,7 @@ use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
 use super::request::{OutgoingRequest, ShownRequest};
 use super::thehive::ShownAlert;
+use crate::traces::Trace;
 use hookmill_store::{Attempt, DueDelivery, Message};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -77,6 +78,7 @@ impl Deliverer {
                 asked_waits: 0,
                 message: Ok(message.clone()),
                 step: step_of,
+                traceparent: None,
             };
             let public_url = self.context.public_url.load_full();
             let message = prepare(&step.content, &destination, &delivery, &self.context.loaded, &public_url).await;
@@ -91,7 +93,7 @@ impl Deliverer {
 
 async fn send(destination: &Destination, id: Uuid, message: OutgoingMessage, at: i64) -> DryRunAttempt {
     let started = Instant::now();
-    let sent = destination.channel.send(id, message).await;
+    let sent = destination.channel.send(id, message, &Trace::default()).await;
     let attempt = sent.into_attempt(at, started.elapsed().as_millis() as i64);
     let Attempt { at: _, duration_ms, http_status, code, error, answer } = attempt;
     DryRunAttempt { duration_ms, http_status, code: code.map(str::to_owned), error, answer }

@@ -9,6 +9,7 @@ use super::request::OutgoingRequest;
 use super::send_result::SendResult;
 use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, is_invalid, learn};
 use super::thehive_memory::TheHiveMemory;
+use crate::traces::Trace;
 use hookmill_connection::{Answer, Code, Failure};
 use hookmill_notify::bodies::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -69,8 +70,8 @@ impl Alert {
     }
 
     /// Applies the change.
-    pub async fn send(&self, http: &Http, id: Uuid) -> SendResult {
-        let mut transfer = Transfer { alert: self, http, id, gaps: self.memory.gaps(), notes: Vec::new() };
+    pub async fn send(&self, http: &Http, id: Uuid, trace: &Trace) -> SendResult {
+        let mut transfer = Transfer { alert: self, http, id, trace, gaps: self.memory.gaps(), notes: Vec::new() };
         let sent = if self.is_new { transfer.create().await } else { transfer.update().await };
         match sent {
             Ok(answer) if transfer.notes.is_empty() => SendResult::Arrived(answer),
@@ -85,6 +86,7 @@ struct Transfer<'a> {
     alert: &'a Alert,
     http: &'a Http,
     id: Uuid,
+    trace: &'a Trace,
     gaps: TheHiveGaps,
     /// The parts that TheHive did not take as they are.
     notes: Vec<String>,
@@ -242,7 +244,7 @@ impl Transfer<'_> {
         url.set_path(&format!("{}/api/v1/{path}", base.path().trim_end_matches('/')));
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let request = OutgoingRequest { method, url, headers, body: body.to_string().into_bytes() };
-        self.http.request_document(self.id, request, ANSWER_BYTES_MAX).await.map_err(SendResult::Failed)
+        self.http.request_document(self.id, request, self.trace, ANSWER_BYTES_MAX).await.map_err(SendResult::Failed)
     }
 }
 

@@ -158,6 +158,7 @@ impl Memory {
             signed_at,
             event.digest[..],
             event.body[..],
+            event.traceparent,
         ]
     }
 
@@ -203,6 +204,7 @@ impl Memory {
             row.notice,
             row.step.as_ref().map(|(name, _)| name),
             row.step.as_ref().map(|(_, step)| *step as u64),
+            row.traceparent,
         ]
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 9] = [
+const SCHEMA: [&str; 10] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -24,6 +24,7 @@ const SCHEMA: [&str; 9] = [
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
+    include_str!("schema/10.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.

@@ -74,13 +74,19 @@ impl EventColumns {
             digest: self.digest,
             body: body.into(),
             repeat_key,
+            traceparent: None,
         };
         EventRow { state, event, attempts: self.attempts, tried: self.tried.0 }
     }
 }
 
+/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
+const BODY_COLUMNS: &str = "body, traceparent";
+
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
-    Ok(EventColumns::read(row)?.into_row(row.get("body")?))
+    let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
+    read.event.traceparent = row.get("traceparent")?;
+    Ok(read)
 }
 
 fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
@@ -102,7 +108,8 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
     let NewEvent { event, state, attempts, encoded } = new;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body, traceparent) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
         RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
@@ -125,6 +132,7 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         signed_at,
         event.digest,
         &*event.body,
+        event.traceparent,
     ])?;
     Ok(())
 }
@@ -151,13 +159,13 @@ pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus)
 }
 
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<EventRow>> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
     Ok(connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], with_body).optional()?)
 }
 
 /// Returns the event to which another row points.
 pub(super) fn of_key(connection: &Connection, event: i64) -> Result<EventRow> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ?", EventColumns::LIST);
     Ok(connection.prepare_cached(&sql)?.query_row([event], with_body)?)
 }
 
