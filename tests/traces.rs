@@ -153,6 +153,24 @@ async fn attempts_after_a_restart_belong_to_the_trace_of_their_event() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_mapped_later_stays_in_its_trace() {
+    let (collector, soc) = (Receiver::start([]).await, Receiver::start([]).await);
+    let folder = folder(&to(&collector), &soc, "");
+    std::fs::remove_file(folder.plugin("returns")).unwrap();
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a-1"}))).await;
+    assert_eq!(answer.status_word(), "queued");
+    folder.put("returns", &guest("returns"));
+    let spans = wait_for(&collector, "deliver", 1).await;
+    let request = only(&spans, REQUEST);
+    for name in ["map", "deliver"] {
+        let span = only(&spans, name);
+        assert_eq!((&span.trace_id, &span.parent_span_id), (&request.trace_id, &request.span_id));
+    }
+    assert_eq!(spans.iter().filter(|span| span.name == "commit").count(), 2, "{spans:?}");
+}
+
+#[tokio::test]
 async fn the_trace_of_a_sender_is_continued_if_it_is_valid() {
     let (collector, soc) = (Receiver::start([]).await, Receiver::start([]).await);
     let folder = folder(&to(&collector), &soc, "traceparent: true");
@@ -175,6 +193,20 @@ async fn the_trace_of_a_sender_is_continued_if_it_is_valid() {
     let untraced = soc.wait_for(1).await.remove(0);
     let header = untraced.header("traceparent");
     assert!(header.starts_with(&format!("00-{TRACE}-")) && header.ends_with("-00"), "{header}");
+}
+
+#[tokio::test]
+async fn only_a_share_of_new_traces_is_sampled_and_a_stopping_host_sends_what_waits() {
+    let (collector, soc) = (Receiver::start([]).await, Receiver::start([]).await);
+    let folder = folder(&format!("{{ otlp: \"{}\", sample: 0 }}", collector.url), &soc, "");
+    let mut host = folder.start().await;
+    host.post("lab", incident(json!({"source-ref": "a-1"}))).await;
+    post_with(&host, &format!("00-{TRACE}-{PARENT}-01")).await;
+    host.terminate();
+    host.end().await;
+    let spans = spans(&collector);
+    only(&spans, REQUEST);
+    assert!(spans.iter().all(|span| hex::encode(&span.trace_id) == TRACE), "{spans:?}");
 }
 
 #[tokio::test]

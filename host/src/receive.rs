@@ -80,9 +80,9 @@ pub async fn webhook(
         return refuse(&host, None, id, HttpError::UnknownSource(name));
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
-    // The route, because the path may contain a token.
-    let mut request_span =
-        host.traces.request(if target.token.is_some() { WITH_TOKEN } else { WITHOUT_TOKEN }, &headers);
+    // The path itself may contain a token.
+    let route = if target.token.is_some() { WITH_TOKEN } else { WITHOUT_TOKEN };
+    let mut request_span = host.traces.request(route, &headers);
     request_span.set("hookmill.source", &*source.name);
     let trace = request_span.trace();
     let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body, trace };
@@ -90,7 +90,7 @@ pub async fn webhook(
     let response = async {
         match take(&host, arrived).await {
             Ok(AcceptedPayload::Recorded(recorded)) => {
-                request_span.set("hookmill.event.id", &*recorded.state.id.to_string());
+                request_span.set("hookmill.event.id", recorded.state.id);
                 request_span.set("hookmill.event.status", recorded.state.status.as_str());
                 answer(&source, recorded)
             }
@@ -99,14 +99,21 @@ pub async fn webhook(
                 answer
             }
             Err(error) => {
-                request_span.set("error.type", error.code());
-                refuse(&host, Some(&source), id, error)
+                let code = error.code();
+                let response = refuse(&host, Some(&source), id, error);
+                // By the conventions of OpenTelemetry, a refusal that is the client's fault is no failure of the server.
+                if response.status().is_server_error() {
+                    request_span.fail(code);
+                } else {
+                    request_span.set("error.type", code);
+                }
+                response
             }
         }
     }
     .instrument(span)
     .await;
-    request_span.answer(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    request_span.answer(response.status());
     response
 }
 

@@ -27,6 +27,7 @@ use reqwest::{Method, Url};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The header with the trace and the span of the caller: [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -158,12 +159,9 @@ impl Span {
         }
     }
 
-    /// Sets the status of an answer, given or received; from `failure` on, the span has failed.
-    pub fn answer(&mut self, status: StatusCode, failure: StatusCode) {
+    /// Sets the status of an answer, given or received.
+    pub fn answer(&mut self, status: StatusCode) {
         self.set("http.response.status_code", i64::from(status.as_u16()));
-        if status >= failure {
-            self.fail(status.as_str());
-        }
     }
 
     /// Returns the trace under this span.
@@ -191,6 +189,12 @@ pub trait IntoValue {
 impl IntoValue for &str {
     fn into_value(self) -> Value {
         self.to_owned().into()
+    }
+}
+
+impl IntoValue for Uuid {
+    fn into_value(self) -> Value {
+        self.to_string().into()
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn attempt(
     context.metrics.delivery(&destination.name, result);
     let attempt = sent.into_attempt(at, duration_ms);
     span.set("hookmill.destination", &*destination.name);
-    span.set("hookmill.delivery.id", &*delivery.id.to_string());
+    span.set("hookmill.delivery.id", delivery.id);
     span.set("hookmill.delivery.attempt", i64::from(delivery.attempts) + 1);
     span.set("hookmill.delivery.result", result);
     if let Some(code) = attempt.code {

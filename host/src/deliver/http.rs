@@ -109,7 +109,10 @@ impl Http {
         headers.extend(span.header().filter(|_| self.sends_traceparent));
         let sent = self.connection.send(method, url, headers, body).await;
         let response = sent.inspect_err(|failure| span.fail(failure.code.as_str()))?;
-        span.answer(response.status(), StatusCode::BAD_REQUEST);
+        span.answer(response.status());
+        if response.status() >= StatusCode::BAD_REQUEST {
+            span.fail(response.status().as_str());
+        }
         let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");
