@@ -91,7 +91,7 @@ impl Exporter {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
-                _ = self.queue.recv_many(&mut batch, BATCH_MAX) => {}
+                received = self.queue.recv_many(&mut batch, BATCH_MAX) => if received == 0 { return },
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
             let until = Instant::now() + BATCH_WAIT;
