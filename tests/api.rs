@@ -5,6 +5,8 @@ use crate::host::Folder;
 use crate::outcome::{incident, returns};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 fn folder() -> Folder {
     Folder::new(
@@ -297,6 +299,23 @@ async fn a_dry_run_of_a_plugin_stores_nothing() {
 }
 
 /// Metrics have the documented names, and labels never contain text from a sender.
+/// However many clients read the metrics, the rows are counted once a second at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_counted_once_a_second_at_most() {
+    let folder = Folder::new("sources: { edr: { scheme: none, plugin: returns } }").with("returns", &guest("returns"));
+    let host = folder.start().await;
+    let (started, mut shown) = (Instant::now(), BTreeSet::new());
+    for index in 0..60 {
+        host.post("edr", returns(&json!({"unsupported": index.to_string()}))).await;
+        let reads = (0..8).map(|_| host.metric("quarantined_events"));
+        shown.extend(futures_util::future::join_all(reads).await.into_iter().map(|count| count as u32));
+    }
+    let counted = started.elapsed().as_secs() + 2;
+    assert!(shown.len() as u64 <= counted, "{shown:?} in {counted} s");
+    crate::host::eventually("the last count", async || (host.metric("quarantined_events").await == 60.0).then_some(()))
+        .await;
+}
+
 #[tokio::test]
 async fn metrics_have_documented_names_and_known_labels() {
     let receiver = crate::receiver::Receiver::start([]).await;
@@ -313,6 +332,8 @@ async fn metrics_have_documented_names_and_known_labels() {
     };
     count("webhook_received_total{source=\"edr\"}", 2.0).await;
     count("webhook_received_total{source=\"unknown\"}", 1.0).await;
+    count("events_total{source=\"edr\",status=\"mapped\"}", 1.0).await;
+    count("events_total{source=\"edr\",status=\"quarantined\"}", 1.0).await;
     count("webhook_errors_total{source=\"unknown\",code=\"unknown_source\"}", 1.0).await;
     count("webhook_errors_total{source=\"edr\",code=\"unsupported\"}", 1.0).await;
     count("webhook_errors_total{source=\"traps\",code=\"trapped\"}", 1.0).await;

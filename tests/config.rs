@@ -89,7 +89,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ),
         (
             notification("filter: { _eq: { object.plugin.version: 1.10 } }, notify: [{ to: x }]"),
-            &["notifications: n", "object.plugin.version", "into quotes"],
+            &["notifications: n", "object.plugin.version", "put the value into quotes"],
         ),
         (
             "destinations: { x: { type: email, url: \"smtp://x.example\", from: a@x.example, to: [b@x.example], hello: \"a b\" } }"

@@ -16,6 +16,10 @@ mod server;
 mod wire;
 
 mod api;
+mod backup;
+mod backup_files;
+mod backup_schedule;
+mod clocks;
 mod commands;
 mod config;
 mod coverage;

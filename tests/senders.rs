@@ -43,10 +43,16 @@ async fn nearly_right_urls_are_taken_or_counted() {
         (format!("//api/webhooks/splunk/{TOKEN}-not/"), 401),
         ("/api/webhooks/splunk/".to_owned(), 401),
         ("/api/webhooks/unknown/".to_owned(), 404),
+        ("/api/webhooks/Edr".to_owned(), 404),
+        ("/api/webhooks/edr%20".to_owned(), 404),
     ] {
         let answer = send(host.client.post(format!("{}{path}", host.url)).body(path.clone())).await.unwrap();
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
+    assert_eq!(host.metric("webhook_errors_total{source=\"edr\",code=\"unknown_source\"}").await, 2.0);
+    let edr = source(&host, "edr").await;
+    assert_eq!((&edr["refused"], &edr["last_error"]["code"]), (&json!(2), &json!("unknown_source")), "{edr}");
+    assert!(host.log().lines().any(|line| line.contains("source=\"edr\"") && line.contains("'Edr' is not registered")));
     let refused = source(&host, "splunk").await["refused"].as_u64().unwrap();
     for (method, path, status, code) in [
         (Method::POST, format!("/api/webhooks/splunk/{TOKEN}/more"), 404, "not_found"),

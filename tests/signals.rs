@@ -54,6 +54,24 @@ webhooks: {{ slow: {{ url: \"{}\", allow_networks: [127.0.0.0/8], timeout: 10m }
     }
 }
 
+/// A command whose output is lost fails and says so.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = Folder::new("");
+    let token = &["token", "create", "--scope", "read"][..];
+    for arguments in [&["config"][..], &["--help"], &["--version"], &["demo", "--help"], token, &["token", "list"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = folder.hookmill(arguments).stdout(full).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert_eq!(errors, "error: cannot write to stdout: No space left on device (os error 28)\n", "{arguments:?}");
+        // There may be no place for the error either.
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = folder.hookmill(arguments).stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
+}
+
 /// A command ends quietly if the reader of its output has gone.
 #[test]
 fn output_without_a_reader_ends_a_command_quietly() {

@@ -1,12 +1,8 @@
-//! The disk and the database: damage, a full disk, locks of others, clocks that jump, and rows that cannot be read.
+//! The disk and the database: damage, a full disk, locks of others, and rows that cannot be read.
 
 use crate::guest::{guest, guest_of_kind};
-use crate::host::{ADMIN_TOKEN, Folder, Host, client, eventually};
+use crate::host::{ADMIN_TOKEN, Folder, Host, eventually};
 use crate::outcome::{incident, judgement, returns};
-use crate::receiver::{Receiver, Reply};
-use hookmill_host::config::Config;
-use hookmill_host::serve;
-use hookmill_incident::Clock;
 use reqwest::Method;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -203,6 +199,26 @@ async fn a_host_that_is_short_of_disk_space_is_not_ready_and_stores_payloads() {
 }
 
 #[tokio::test]
+async fn many_waiting_events_that_cannot_be_read_hold_up_no_other() {
+    const UNREADABLE: usize = 100;
+    let folder = Folder::new("sources: { lab: { scheme: none, plugin: returns } }");
+    let host = folder.start().await;
+    for number in 0..=UNREADABLE {
+        let sent = host.post("lab", incident(json!({"source-ref": number.to_string()}))).await;
+        assert_eq!(sent.status_word(), "queued");
+    }
+    host.kill();
+    let disk = Connection::open(folder.path(DATABASE)).unwrap();
+    let sql = "UPDATE events SET headers = '?' WHERE key IN (SELECT key FROM events ORDER BY key LIMIT ?)";
+    assert_eq!(disk.execute(sql, [UNREADABLE]).unwrap(), UNREADABLE);
+    drop(disk);
+    folder.put("returns", &guest("returns"));
+    let host = folder.start().await;
+    let mapped = eventually("the event that can be read", async || host.list("/api/incidents").await.pop()).await;
+    assert_eq!(mapped["source_ref"], UNREADABLE.to_string());
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_holds_up_nothing_else() {
     let playbook = "sources: { lab: { scheme: none, plugin: returns, auto_triage: true, playbook: judges } }";
     let folder = Folder::new(playbook).with("returns", &guest("returns"));
@@ -330,40 +346,29 @@ async fn an_incident_does_not_grow_without_bound() {
     assert_eq!((answers[0], answers[19]), (200, 409), "{answers:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_was_ahead_for_a_moment_puts_nothing_off() {
-    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-    let receiver = Receiver::start([Reply::Status(200), Reply::Status(500)]).await;
-    let folder = Folder::new(&format!(
-        "{STORES}
-destinations: {{ relay: {{ type: http, url: \"{}\", allow_networks: [127.0.0.0/8] }} }}
-notifications: [{{ name: relay, trigger: event_received, notify: [{{ to: relay }}] }}]",
-        receiver.url
-    ));
-    let clock = Clock::default();
-    let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-    let host = serve::start(config, Some(ADMIN_TOKEN.into()), None, clock.clone()).await.unwrap();
-    let (client, url) = (client(), format!("http://{}/api/webhooks/lab", host.address));
-    let post = async |body: &'static str| -> Value {
-        client.post(&url).body(body).send().await.unwrap().json().await.unwrap()
-    };
-    let is_repeat = |answer: Value| answer["duplicate"] == json!(true);
-    assert!(!is_repeat(post("before").await));
-    clock.shift_ms(DAY_MS);
-    assert!(!is_repeat(post("ahead").await));
-    let deliveries = format!("http://{}/api/deliveries?status=pending", host.address);
-    eventually("the attempt that fails is recorded", async || {
-        let pending = client.get(&deliveries).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
-        let pending: Value = pending.json().await.unwrap();
-        (pending["data"][0]["attempts"].as_array()?.len() == 1).then_some(())
-    })
-    .await;
-    clock.shift_ms(-DAY_MS);
-    // Ids stay ahead, and times of arrival do not.
-    assert!(!is_repeat(post("after").await));
-    assert!(is_repeat(post("after").await));
-    assert!(is_repeat(post("before").await));
-    // The retry of the failed attempt would be due in a day.
-    receiver.wait_for(4).await;
-    host.stop().await;
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_shown_as_such_and_can_be_discarded() {
+    let folder =
+        Folder::new("sources: { lab: { scheme: none, plugin: missing }, other: { scheme: none, plugin: none } }");
+    let host = folder.start().await;
+    let broken = host.post("lab", "waits").await.event_id().to_owned();
+    host.post("other", "whole").await;
+    host.kill();
+    let sql = "UPDATE events SET headers = 'no JSON' WHERE source = 'lab'";
+    assert_eq!(Connection::open(folder.path(DATABASE)).unwrap().execute(sql, []).unwrap(), 1);
+    let host = folder.start().await;
+    let events = host.list("/api/events").await;
+    assert_eq!(events.len(), 2);
+    let listed = events.iter().find(|item| item.get("error").is_some_and(Value::is_string)).unwrap();
+    assert_eq!(listed["id"], broken);
+    let path = format!("/api/events/{broken}");
+    for (method, path) in [(Method::GET, path.clone()), (Method::POST, format!("{path}/replay"))] {
+        let refused = host.call(method.clone(), &path, "").await;
+        assert_eq!((refused.status, refused.error_code()), (409, "conflict"), "{method}: {refused:?}");
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&broken) && message.contains(listed["error"].as_str().unwrap()), "{message}");
+    }
+    let discarded = host.call(Method::POST, &format!("{path}/discard"), "").await;
+    assert_eq!((discarded.status, discarded.status_word()), (200, "discarded"), "{discarded:?}");
+    assert_eq!(host.call(Method::POST, &format!("{path}/discard"), "").await.status, 409);
 }

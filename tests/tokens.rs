@@ -175,11 +175,17 @@ async fn changes_are_recorded_with_the_name_of_their_token() {
         json!(["operator", "PATCH", path, 400]),
         json!(["operator", "PATCH", path, 200]),
         json!(["reader", "DELETE", path, 403]),
+        json!(["local", "CLI", "token create reader --scope read", null]),
+        json!(["local", "CLI", "token create operator --scope admin", null]),
     ];
     assert_eq!(shown, expected);
     assert_eq!((&actions[0]["id"], &actions[0]["address"]), (&json!(deleted.request_id), &json!("127.0.0.1")));
     let (success, text, errors) = folder.run(&["operator-actions", "list", "--url", &host.url, "--token", ADMIN_TOKEN]);
     assert!(success && text.contains("operator") && text.contains("DELETE"), "{text}{errors}");
+    assert!(folder.run(&["token", "revoke", "reader"]).0);
+    assert!(!folder.run(&["token", "revoke", "reader"]).0, "nothing changes, and nothing is recorded");
+    let actions = host.list("/api/operator-actions?limit=3").await;
+    assert_eq!((actions.len(), &actions[0]["path"]), (7, &json!("token revoke reader")));
 
     // The audit entry of the deletion names the token, too.
     let audit = host.get(&format!("{path}/audit")).await;

@@ -53,7 +53,7 @@ fn main() {
         let (fresh, from_cache, memory) = load(1);
         let (reused, ..) = load(u32::MAX);
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let event = Event::dry_run(Uuid::nil(), name.into(), headers, body.into());
+        let event = Event::dry_run(Uuid::nil(), 1_767_225_600_000, name.into(), headers, body.into());
         let time = |plugin: &Plugin| {
             median(|| {
                 let call = runtime.block_on(plugin.map(&event, &[], &BTreeMap::new()));

@@ -106,7 +106,7 @@ struct Stages {
 async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let Stages { host, aws, mappers } = &*stages;
     let source = host.sources.get("crowdstrike").unwrap();
-    let received_at = hookmill_incident::timestamp::unix_ms();
+    let received_at = hookmill_incident::Clock::default().now_ms();
     let (id, trace) = (host.store.new_id(), Trace::default());
     let unverified = Unverified { id, received_at, source, headers, token: None, query: None, body, trace };
     let Ok(verified) = hookmill_host::verify::verify(unverified, aws).await else {

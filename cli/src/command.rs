@@ -1,8 +1,8 @@
 //! The commands of the program.
 
 use crate::{
-    compile, deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin, serve,
-    token, webhook,
+    backup, compile, deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin,
+    serve, token, webhook,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -49,6 +49,12 @@ enum Command {
     /// Add, list, test, rotate and remove the sources of a running host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// Back up the data folder into one file, with or without a running host
+    Backup(backup::Backup),
+    /// Check a backup completely
+    Verify(backup::Verify),
+    /// Make a data folder of a backup
+    Restore(backup::Restore),
     /// Create, list and revoke tokens of the API in the data folder, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
@@ -78,6 +84,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::OperatorActions(actions) => actions.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Token(token) => token.run(),
         Command::Compile(compile) => compile.run(),
     }

@@ -16,33 +16,33 @@ const THREADS_MAX: usize = 8;
 /// The arguments of `hookmill compile`.
 #[derive(Debug, Args)]
 pub(crate) struct Compile {
-    /// The number of threads [default: 2]
+    /// The number of threads
     #[arg(long)]
-    threads: Option<NonZeroUsize>,
+    threads: NonZeroUsize,
 }
 
 impl Compile {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        compile_stdin(self.threads.map(NonZeroUsize::get))
+        compile_stdin(self.threads.get())
     }
 }
 
 /// Returns the compiler for hosts, which compile several files at once.
 pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
-    program(Vec::new())
+    program(None)
 }
 
 /// Returns the compiler for interactive commands, which uses all cores.
 pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    program(vec!["--threads".into(), cores.min(THREADS_MAX).to_string().into()])
+    program(NonZeroUsize::new(cores.min(THREADS_MAX)))
 }
 
-fn program(options: Vec<std::ffi::OsString>) -> Result<CompilerProgram> {
+fn program(threads: Option<NonZeroUsize>) -> Result<CompilerProgram> {
     let path = match Path::new(SELF).exists() {
         true => PathBuf::from(SELF),
         false => std::env::current_exe().context("cannot find the program of this process")?,
     };
-    Ok(CompilerProgram { path, arguments: [vec!["compile".into()], options].concat() })
+    Ok(CompilerProgram { path, arguments: vec!["compile".into()], threads })
 }

@@ -5,9 +5,11 @@
 //! - [`plugin`] builds, checks and tests plugins with the compilers that [`toolchain`] finds;
 //! - [`demo`] runs a temporary host and sends samples to it.
 
+mod backup;
 mod client;
 mod command;
 mod compile;
+mod data_folder;
 mod deliveries;
 mod demo;
 mod destinations;
@@ -26,28 +28,52 @@ mod toolchain;
 mod webhook;
 
 use clap::Parser;
+use std::fmt::Display;
+use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
 
-/// Ends the program quietly if the reader of its output has gone, such as `head`. The printing macros of the standard
-/// library panic then.
-fn end_with_reader() {
+/// Ends the program when its output cannot be written, which makes the printing macros of the standard library panic.
+fn end_without_output() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or_default();
-        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
-            std::process::exit(0);
+        match text.strip_prefix("failed printing to ") {
+            Some(text) => std::process::exit(without_output(text.contains("Broken pipe"), text).into()),
+            None => report(panic),
         }
-        report(panic);
     }));
 }
 
-fn main() -> ExitCode {
-    end_with_reader();
-    match command::run(command::Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+/// Returns the exit code for output that cannot be written, and says so unless only the reader has gone, such as `head`.
+fn without_output(is_reader_gone: bool, reason: impl Display) -> u8 {
+    if is_reader_gone {
+        return 0;
     }
+    // Standard error may be as full.
+    let _ = writeln!(std::io::stderr(), "error: cannot write to {reason}");
+    1
+}
+
+fn unwritten(error: &Error) -> ExitCode {
+    without_output(error.kind() == ErrorKind::BrokenPipe, format_args!("stdout: {error}")).into()
+}
+
+fn main() -> ExitCode {
+    end_without_output();
+    let code = match command::Arguments::try_parse() {
+        Ok(arguments) => match command::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+        // Help and the version are printed here, too.
+        Err(message) => match message.print() {
+            Ok(()) => ExitCode::from(message.exit_code().try_into().unwrap_or(1)),
+            Err(error) => return unwritten(&error),
+        },
+    };
+    // A last line without an end is written only now.
+    std::io::stdout().flush().map_or_else(|error| unwritten(&error), |()| code)
 }

@@ -8,7 +8,7 @@ use hookmill_host::api::shapes::ShownOperatorAction;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorActions {
-    /// List the requests that were to change something, the newest first
+    /// List the requests and commands that were to change something, the newest first
     List(OperatorActionList),
 }
 
@@ -45,7 +45,7 @@ fn row(action: &ShownOperatorAction) -> [String; 7] {
         given(action.address.as_ref()),
         clean(&action.method),
         clean(&action.path),
-        action.http_status.to_string(),
+        action.http_status.map(|status| status.to_string()).unwrap_or_default(),
         action.id.to_string(),
     ]
 }

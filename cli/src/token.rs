@@ -1,14 +1,13 @@
 //! `hookmill token`.
 
+use super::data_folder::DataFolder;
 use super::text::{clean, table, utc};
-use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand};
-use hookmill_host::config::Config;
-use hookmill_incident::timestamp::unix_ms;
+use anyhow::{Result, ensure};
+use clap::Subcommand;
+use hookmill_incident::Clock;
 use hookmill_store::{Scope, TokenRow, Tokens};
 use jiff::Timestamp;
 use serde_json::json;
-use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
@@ -43,41 +42,23 @@ pub(super) enum Token {
     },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct DataFolder {
-    /// The configuration file, which names the data folder
-    #[arg(long, default_value = "hookmill.yaml")]
-    config: PathBuf,
-    /// The data folder, instead of the one in the configuration file
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-}
-
-impl DataFolder {
-    fn open(self) -> Result<Tokens> {
-        let data_dir = match self.data_dir {
-            Some(folder) => folder,
-            None => {
-                Config::load(&self.config)
-                    .context("cannot find the data folder; give --config or --data-dir")?
-                    .settings
-                    .data_dir
-            }
-        };
-        Tokens::open(&data_dir)
-    }
+fn open(folder: &DataFolder) -> Result<Tokens> {
+    Tokens::open(&folder.path()?)
 }
 
 impl Token {
     pub fn run(self) -> Result<()> {
         match self {
             Self::Create { scope, name, expires, folder } => {
-                ensure!(expires.is_none_or(|time| time.as_millisecond() > unix_ms()), "--expires is in the past");
-                println!("{}", folder.open()?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
+                ensure!(
+                    expires.is_none_or(|time| time.as_millisecond() > Clock::default().now_ms()),
+                    "--expires is in the past"
+                );
+                println!("{}", open(&folder)?.create(&name, scope, expires.map(Timestamp::as_millisecond))?);
             }
-            Self::List { json, folder } => print(&folder.open()?.list()?, json),
+            Self::List { json, folder } => print(&open(&folder)?.list()?, json),
             Self::Revoke { name, folder } => {
-                ensure!(folder.open()?.revoke(&name)?, "there is no token `{name}`");
+                ensure!(open(&folder)?.revoke(&name)?, "there is no token `{name}`");
             }
         }
         Ok(())

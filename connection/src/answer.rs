@@ -29,8 +29,10 @@ pub struct Answer {
 impl Answer {
     /// Reads the part of an answer that is kept, within the time limit of the request. A body that breaks off is kept
     /// as far as it arrived, because the status is already known.
-    pub async fn read(response: Response, authentication: &Authentication) -> Self {
-        Self::read_document(response, authentication, 0).await.0
+    ///
+    /// `now_ms` is the host's time in milliseconds since the Unix epoch.
+    pub async fn read(response: Response, authentication: &Authentication, now_ms: i64) -> Self {
+        Self::read_document(response, authentication, 0, now_ms).await.0
     }
 
     /// Reads an answer as [`Self::read`] does, and its body up to a number of bytes.
@@ -38,8 +40,9 @@ impl Answer {
         mut response: Response,
         authentication: &Authentication,
         bytes_max: usize,
+        now_ms: i64,
     ) -> (Self, Vec<u8>) {
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let (status, retry_after) = (response.status(), retry_after(response.headers(), now_ms));
         let location = status.is_redirection().then(|| location(&response)).flatten();
         let location = location.map(|target| sanitize(&authentication.redact(&target)));
         // A server may repeat a secret, which is recognized only if it is complete. So more is read than is kept.

@@ -1,7 +1,7 @@
 //! Reads the header `Retry-After`, in every form in which servers write it.
 
 use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest wait that a server can ask for; a longer one is reduced to it.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -9,10 +9,11 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const UNITS: [(&str, f64); 6] =
     [("ms", 0.001), ("seconds", 1.0), ("second", 1.0), ("secs", 1.0), ("sec", 1.0), ("s", 1.0)];
 
-/// Returns the wait that a server asks for: the longest, if the header is repeated.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// Returns the wait that a server asks for: the longest, if the header is repeated. `now_ms` is the host's time.
+pub(crate) fn retry_after(headers: &HeaderMap, now_ms: i64) -> Option<Duration> {
     let texts = headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
-    let now = server_time(headers, SystemTime::now());
+    let now = UNIX_EPOCH + Duration::from_millis(now_ms.try_into().unwrap_or(0));
+    let now = server_time(headers, now);
     texts.filter_map(|text| parse(text, now)).max()
 }
 

@@ -3,6 +3,7 @@
 //! Handlers answer in [`shapes`], which the commands of `hookmill` read.
 
 mod authorize;
+mod backups;
 mod deliveries;
 mod destinations;
 mod document;
@@ -65,6 +66,7 @@ routes! { guarded, GUARDED;
     "/api/notifications" => get(notifications::list);
     "/api/notifications/{name}/test" => post(notifications::test);
     "/api/operator-actions" => get(operator_actions::list);
+    "/api/backups" => get(backups::show);
     "/api/stream" => get(stream::follow);
     "/api/logs" => get(logs::list);
 }

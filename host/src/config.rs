@@ -5,6 +5,7 @@
 //! configure; [`Config`] is all of them together. Values that cannot work are refused
 //! here, with an error that explains what to do.
 
+mod backup;
 mod choice;
 mod connection;
 mod destination;
@@ -137,6 +138,7 @@ impl Config {
             drain_timeout: duration(file.drain_timeout, DRAIN_TIMEOUT),
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
+            backup: file.backup.map(|backup| backup.schedule(folder)).transpose().context("`backup`")?,
             traces: file.traces.map(|traces| traces.into_options(folder)).transpose().context("traces")?,
         };
         ensure!(

@@ -1,5 +1,6 @@
 //! The parts of a running host that HTTP routes use.
 
+use crate::backup::BackupTask;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
@@ -53,6 +54,8 @@ pub struct Host {
     pub puller: Arc<Puller>,
     /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
+    /// Makes backups, if they are configured.
+    pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.
     pub edge: Edge,
 }

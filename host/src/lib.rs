@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod aws;
+pub mod backup;
 mod bodies;
 pub mod config;
 mod deliver;

@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::loaded::Loaded;
-use hookmill_incident::id;
+use hookmill_incident::{STEADY_FOR, id};
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
-const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(60 * 60);
+const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(10 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
 const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -29,10 +29,10 @@ pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>
 
 /// Removes deliveries that finished longer ago than `retention`, until the host stops.
 pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped: watch::Receiver<bool>) {
-    loop {
+    while pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
         let lease = store.acquire(LeaseName::Purge).await;
-        let mut after = 0;
-        let before = id::row_key_at(store.clock().now_ms() - retention.as_millis() as i64);
+        let Some(now) = store.clock().steady_ms() else { continue };
+        let (mut after, before) = (0, id::row_key_at(now - retention.as_millis() as i64));
         while !*stopped.borrow() && lease.is_held() {
             match store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
@@ -42,10 +42,6 @@ pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped
                     break;
                 }
             }
-        }
-        drop(lease);
-        if !pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
-            return;
         }
     }
 }
@@ -57,11 +53,20 @@ pub async fn save_tallies(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Looks for steps back of the clock, logs them, and makes deliveries due that were queued while the clock was ahead, until
-/// the host stops. At the start it looks for such deliveries too.
+/// Looks for steps of the clock and logs them. Makes deliveries due that were queued while the clock was ahead, until the
+/// host stops; at the start it looks for such deliveries too.
 pub async fn watch_clock(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     let mut is_behind = true;
     loop {
+        let step_ms = store.clock().take_step_ahead_ms();
+        if step_ms > 0 {
+            warn!(
+                "the clock went ahead by {} s; nothing is removed because of its age until the clock has kept pace for {} \
+                 minutes",
+                step_ms / 1000,
+                STEADY_FOR.as_secs() / 60
+            );
+        }
         let step_ms = store.clock().take_step_back_ms();
         if step_ms >= CLOCK_STEP_MS {
             warn!("the clock went back by {} s; times in the store may be ahead of it", step_ms / 1000);

@@ -2,12 +2,14 @@
 //!
 //! Label values are names of registered sources, plugins and destinations; any other name becomes `unknown`.
 
+use hookmill_incident::EventStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// The label value for sources that are not registered.
@@ -23,6 +25,7 @@ macro_rules! labels {
 labels! {
     SourceLabel { source }
     ErrorLabels { source, code }
+    EventLabels { source, status }
     PluginLabel { plugin }
     ReloadLabels { plugin, result }
     PluginInfoLabels { plugin, version, sha256 }
@@ -39,6 +42,7 @@ pub struct Metrics {
     registry: Registry,
     received: Family<SourceLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    events: Family<EventLabels, Counter>,
     unauthorized: Counter,
     mapping_duration: Histograms<PluginLabel>,
     reloads: Family<ReloadLabels, Counter>,
@@ -52,6 +56,10 @@ pub struct Metrics {
     stream_pages: Counter,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
+    backup_last_success: Gauge,
+    backup_duration: Gauge<f64, AtomicU64>,
+    backup_size: Gauge,
+    backup_failures: Counter,
     spans_dropped: Counter,
 }
 
@@ -63,6 +71,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             received: Family::default(),
             errors: Family::default(),
+            events: Family::default(),
             unauthorized: Counter::default(),
             mapping_duration: Family::new_with_constructor(mapping),
             reloads: Family::default(),
@@ -76,6 +85,10 @@ impl Default for Metrics {
             stream_pages: Counter::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
+            backup_last_success: Gauge::default(),
+            backup_duration: Gauge::default(),
+            backup_size: Gauge::default(),
+            backup_failures: Counter::default(),
             spans_dropped: Counter::default(),
         };
         let registry = &mut metrics.registry;
@@ -86,6 +99,7 @@ impl Default for Metrics {
             "Payloads that were refused or could not be mapped",
             metrics.errors.clone(),
         );
+        registry.register("events", "Events by the status that they got", metrics.events.clone());
         registry.register(
             "unauthorized_requests",
             "Requests to the API without a valid token",
@@ -116,6 +130,14 @@ impl Default for Metrics {
             metrics.commit_duration.clone(),
         );
         registry.register(
+            "backup_last_success_timestamp_seconds",
+            "Time of the newest complete backup; 0 without one",
+            metrics.backup_last_success.clone(),
+        );
+        registry.register("backup_duration_seconds", "Duration of the last backup", metrics.backup_duration.clone());
+        registry.register("backup_size_bytes", "Size of the newest complete backup", metrics.backup_size.clone());
+        registry.register("backup_failures", "Scheduled backups that failed", metrics.backup_failures.clone());
+        registry.register(
             "trace_spans_dropped",
             "Spans that the collector of traces did not get",
             metrics.spans_dropped.clone(),
@@ -133,6 +155,11 @@ impl Metrics {
     /// Counts a payload that was refused or not mapped.
     pub fn error(&self, source: &str, code: &str) {
         self.errors.get_or_create(&ErrorLabels { source: source.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    /// Counts an event that got a status: when it was stored, or when it was mapped again.
+    pub fn event(&self, source: &str, status: EventStatus) {
+        self.events.get_or_create(&EventLabels { source: source.to_owned(), status: status.to_string() }).inc();
     }
 
     /// Counts a request to the API without a valid token.
@@ -200,6 +227,20 @@ impl Metrics {
     pub fn commit(&self, writes: usize, duration: Duration) {
         self.commit_batch_size.observe(writes as f64);
         self.commit_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Records the newest complete backup. Its duration is not known if another process made it.
+    pub fn backup(&self, unix_s: i64, duration: Option<Duration>, bytes: u64) {
+        self.backup_last_success.set(unix_s);
+        self.backup_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if let Some(duration) = duration {
+            self.backup_duration.set(duration.as_secs_f64());
+        }
+    }
+
+    /// Counts a backup that failed.
+    pub fn backup_failure(&self) {
+        self.backup_failures.inc();
     }
 
     /// Counts spans that the collector of traces did not get.

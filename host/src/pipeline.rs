@@ -199,7 +199,9 @@ impl Pipeline {
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
         let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
-        recorded.ok_or(RemapError::Changed)
+        let recorded = recorded.ok_or(RemapError::Changed)?;
+        self.metrics.event(&source.name, recorded.state.status);
+        Ok(recorded)
     }
 
     /// Returns the versions of the mappers that payloads of a source are given to.
@@ -230,6 +232,9 @@ impl Pipeline {
             }
             count(tally, state, *duplicate, now);
         });
+        if !duplicate {
+            self.metrics.event(&source.name, state.status);
+        }
         if let Some(code) = state.code.filter(|_| !duplicate) {
             self.metrics.error(&source.name, code.as_str());
             info!(request_id = %state.id, source = %source.name, code = code.as_str(), "event quarantined: {}",

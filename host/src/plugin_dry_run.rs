@@ -154,7 +154,8 @@ pub async fn dry_run_mapper(plugin: &Plugin, event: &Event, source: &Source) -> 
     let call = map::run(plugin, event, source).await;
     let incidents = match &call.result {
         Verdict::Read { plugin, reading } => {
-            let (origin, now) = (Origin::of(event, plugin)?, Timestamp::now());
+            let origin = Origin::of(event, plugin)?;
+            let now = Timestamp::from_millisecond(event.received_at)?;
             let observations = reading.observations.iter().cloned();
             observations.map(|observation| Incident::create(observation, &origin, now).0).collect()
         }

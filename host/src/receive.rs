@@ -77,7 +77,9 @@ pub async fn webhook(
         }
         // Escaped, because a line feed in an unverified text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
-        return refuse(&host, None, id, HttpError::UnknownSource(name));
+        // The operator finds the vendor's wrong URL at the source; the sender is not told which names exist.
+        let meant = host.sources.meant_by(&target.source);
+        return refuse(&host, meant.as_deref(), id, HttpError::UnknownSource(name));
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
     // The path itself may contain a token.

@@ -6,7 +6,7 @@
 use crate::config::{Limits, SourceDeclaration};
 use crate::source::{LiveTally, SecretNote, Source, SourceOrigin};
 use crate::sources::{SourceMap, Sources};
-use crate::vault::Vault;
+use crate::vault::{Vault, secret_label};
 use anyhow::{Result, anyhow, ensure};
 use hookmill_incident::name::check_name;
 use hookmill_signatures::Secret;
@@ -241,8 +241,11 @@ impl Registry {
         Ok((sources, unusable))
     }
 
-    /// Adds the counts so far to a source.
+    /// Adds the counts so far to a source that is going to be published.
     async fn with_tally(&self, mut source: Source) -> Result<Source> {
+        if source.settings.secrets_end.is_some_and(|end| end < self.store.clock().now_ms()) {
+            warn!("every secret of source `{}` has passed its not_after: all of its payloads are refused", source.name);
+        }
         source.tally = match self.sources.get(&source.name) {
             Some(present) => present.tally.clone(),
             None => Arc::new(LiveTally::new(self.store.tally(source.name.clone()).await?)),
@@ -284,7 +287,7 @@ impl Registry {
     fn build(&self, row: &SourceRow) -> Result<Source> {
         let mut secrets = Vec::new();
         for secret in &row.secrets {
-            let plain = self.vault.unseal(&label(&row.name, secret.id), &secret.sealed)?;
+            let plain = self.vault.unseal(&secret_label(&row.name, secret.id), &secret.sealed)?;
             let plain = Secret::new(String::from_utf8(plain)?);
             secrets.push(secret.not_after.map_or(plain.clone(), |end| plain.until(end)));
         }
@@ -302,14 +305,9 @@ impl Registry {
 
     fn seal(&self, row: &SourceRow, secret: &str, created_at: i64) -> Result<SecretRow> {
         let id = row.secrets.last().map_or(1, |last| last.id + 1);
-        let sealed = self.vault.seal(&label(&row.name, id), secret.as_bytes())?;
+        let sealed = self.vault.seal(&secret_label(&row.name, id), secret.as_bytes())?;
         Ok(SecretRow { id, sealed, created_at, not_after: None })
     }
-}
-
-/// Returns the label that binds a sealed secret to its row.
-fn label(source: &str, id: i64) -> String {
-    format!("source {source} secret {id}")
 }
 
 fn declared(declaration: &Map<String, Value>) -> Result<SourceDeclaration> {

@@ -97,7 +97,8 @@ impl Remapper {
         let id = row.state.id;
         // Lists have no bodies, so that only the bodies of running calls are in memory.
         let row = match self.store.event(id).await {
-            Ok(Some(row)) => row,
+            Ok(Some(Ok(row))) => row,
+            Ok(Some(Err(row))) => return warn!(request_id = %id, "a waiting event is unreadable: {}", row.error),
             Ok(None) => return,
             Err(error) => return warn!(request_id = %id, "cannot read a waiting event: {error:#}"),
         };

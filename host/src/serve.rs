@@ -1,6 +1,7 @@
 //! Assembles a host from its configuration, runs the host, and stops it without leaving work half done.
 
 use crate::aws::Aws;
+use crate::backup::BackupTask;
 use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
@@ -96,11 +97,13 @@ pub async fn start(
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&settings);
     let metrics = Arc::new(Metrics::default());
-    let started = settings.traces.as_ref().map(|traces| Traces::start(traces, metrics.clone())).transpose()?;
+    let started =
+        settings.traces.as_ref().map(|traces| Traces::start(traces, clock.clone(), metrics.clone())).transpose()?;
     let (traces, exporter) = started.map_or_else(Default::default, |(traces, exporter)| (traces, Some(exporter)));
     let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
-    let sandbox = Sandbox::new(settings.limits.instances, settings.reusing_plugins())?;
+    let sandbox =
+        Sandbox::new(settings.limits.instances, settings.reusing_plugins())?.with_clock(store.clock().clone());
     let sandbox = Arc::new(match compiler {
         Some(program) => sandbox.with_compiler(program),
         None => sandbox,
@@ -113,8 +116,12 @@ pub async fn start(
     let (aws, mappers) = (Aws::new()?, Mappers::new(loaded.clone(), metrics.clone()));
     let pipeline = Pipeline::new(aws, mappers, sources.clone(), store.clone(), metrics.clone(), traces.clone());
     let pipeline = Arc::new(pipeline);
+    let backup = settings.backup.clone().map(|schedule| {
+        BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
+    });
     let host = Arc::new(Host {
         registry,
+        backup: backup.transpose().context("`backup`")?,
         releases: plugins.releases.clone(),
         deliverer,
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
@@ -209,8 +216,8 @@ fn open_plugins(
     };
     let releases = Releases::new(options, store.clone(), prover, sandbox, loaded.clone(), command_sender)?;
     let releases = Arc::new(releases);
-    let files =
-        PluginFiles::new(settings.plugins_dir.clone(), settings.plugins_dir_shared, settings.trust.lock.clone());
+    let (folder, lock) = (settings.plugins_dir.clone(), settings.trust.lock.clone());
+    let files = PluginFiles::new(folder, settings.plugins_dir_shared, lock, store.clock().clone());
     let (metrics, loaded) = (metrics.clone(), loaded.clone());
     let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })
@@ -267,6 +274,9 @@ fn spawn_tasks(
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::rest_idle_plugins(host.loaded.clone(), stopped.clone()));
     tasks.spawn(maintenance::put_marks(store.clone(), stopped.clone()));
+    if let Some(backup) = &host.backup {
+        tasks.spawn(backup.clone().run(stopped.clone()));
+    }
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
     tasks.spawn(until_stopped(plugins.plugin_dir.run(), stopped.clone()));

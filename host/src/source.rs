@@ -97,6 +97,8 @@ impl LiveTally {
 pub struct SourceSettings {
     /// The scheme that its payloads are signed with.
     pub scheme: Scheme,
+    /// The time after which none of its secrets is valid, in milliseconds since the Unix epoch.
+    pub secrets_end: Option<i64>,
     /// The networks that the source may send from; all networks if the list is empty.
     pub allow_ips: Vec<IpNet>,
     /// The mapper of its payloads.
@@ -166,6 +168,7 @@ impl Source {
     pub fn unregistered(name: String) -> Self {
         let settings = SourceSettings {
             scheme: Scheme::none(),
+            secrets_end: None,
             allow_ips: Vec::new(),
             plugin: PluginChoice::Auto,
             auto_triage: false,

@@ -23,6 +23,15 @@ impl Sources {
         self.published.load().get(name).cloned()
     }
 
+    /// Returns the source whose name a sender probably meant: one that takes posts and differs only in case or in the characters
+    /// around it.
+    pub fn meant_by(&self, name: &str) -> Option<Arc<Source>> {
+        let core = name.trim_matches(|char: char| !char.is_ascii_alphanumeric());
+        let sources = self.published.load();
+        let mut posted = sources.values().filter(|source| !source.settings.is_pulled());
+        posted.find(|source| source.name.eq_ignore_ascii_case(core)).cloned()
+    }
+
     /// Returns every source.
     pub fn all(&self) -> Arc<SourceMap> {
         self.published.load_full()

@@ -16,6 +16,7 @@ use anyhow::Result;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use collector::Collector;
 use exporter::SpanQueue;
+use hookmill_incident::Clock;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{
     Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer, TracerProvider,
@@ -70,8 +71,8 @@ impl Traces {
     ///
     /// # Errors
     /// Returns an error if the connection to the collector cannot be set up.
-    pub fn start(options: &TracesOptions, metrics: Arc<Metrics>) -> Result<(Self, ExportTask)> {
-        let (queue, task) = SpanQueue::start(Collector::new(&options.collector)?, metrics);
+    pub fn start(options: &TracesOptions, clock: Clock, metrics: Arc<Metrics>) -> Result<(Self, ExportTask)> {
+        let (queue, task) = SpanQueue::start(Collector::new(&options.collector, clock)?, metrics);
         let sampler = Sampler::TraceIdRatioBased(options.sample);
         let provider = SdkTracerProvider::builder()
             .with_sampler(Sampler::ParentBased(Box::new(sampler)))

@@ -14,8 +14,10 @@ use std::path::Path;
 
 /// The environment variable with the key, if the key is not in a file.
 pub const KEY_VARIABLE: &str = "HOOKMILL_SECRET_KEY";
-const KEY_FILE: &str = "secret.key";
-const KEY_BYTES: usize = 32;
+/// The key file in the data folder.
+pub const KEY_FILE: &str = "secret.key";
+/// The length of a key.
+pub const KEY_BYTES: usize = 32;
 
 /// Seals and unseals secrets with one key.
 pub struct Vault {
@@ -28,26 +30,35 @@ impl Vault {
     /// # Errors
     /// Returns an error that explains what to do if the key cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        match std::env::var(KEY_VARIABLE) {
-            Ok(text) => Self::with_key(&text).with_context(|| format!("in the environment variable {KEY_VARIABLE}")),
-            Err(VarError::NotPresent) => Self::with_file(&data_dir.join(KEY_FILE)),
-            Err(error) => Err(error).with_context(|| format!("the environment variable {KEY_VARIABLE}")),
-        }
-    }
-
-    fn with_file(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(path)?,
-            Err(error) => return Err(error).with_context(|| format!("cannot read the key file {shown}")),
+        let path = data_dir.join(KEY_FILE);
+        let (text, place) = match Self::key(data_dir)? {
+            Some(key) => key,
+            None => (make_key(&path)?, format!("the key file {}", path.display())),
         };
-        let mode = std::fs::metadata(path)?.mode();
-        ensure!(mode & 0o077 == 0, "other users can read the key file {shown}; run `chmod 600 {shown}`");
-        Self::with_key(&text).with_context(|| format!("in the key file {shown}"))
+        Self::with_key(&text).context(format!("in {place}"))
     }
 
-    fn with_key(text: &str) -> Result<Self> {
+    /// Returns the key of a data folder in base64, with a description of its place; `None` if no key was made yet.
+    ///
+    /// # Errors
+    /// Returns an error if the key cannot be read, or if other users can read it.
+    pub fn key(data_dir: &Path) -> Result<Option<(String, String)>> {
+        let variable = || format!("the environment variable {KEY_VARIABLE}");
+        match std::env::var(KEY_VARIABLE) {
+            Ok(text) => return Ok(Some((text.trim().to_owned(), variable()))),
+            Err(VarError::NotPresent) => {}
+            Err(error) => return Err(error).with_context(variable),
+        }
+        let path = data_dir.join(KEY_FILE);
+        let text = path.exists().then(|| read_private(&path)).transpose()?;
+        Ok(text.map(|text| (text.trim().to_owned(), format!("the key file {}", path.display()))))
+    }
+
+    /// Uses a key in base64.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not a key.
+    pub fn with_key(text: &str) -> Result<Self> {
         let help =
             || anyhow!("a key is {KEY_BYTES} random bytes in base64; `openssl rand -base64 {KEY_BYTES}` makes one");
         let bytes = BASE64_STANDARD.decode(text.trim()).map_err(|_| help())?;
@@ -88,6 +99,23 @@ impl std::fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.debug_struct("Vault").finish_non_exhaustive()
     }
+}
+
+/// Returns the label that binds a sealed secret to its source and number.
+pub fn secret_label(source: &str, id: i64) -> String {
+    format!("source {source} secret {id}")
+}
+
+/// Reads a file that other users must not be able to read.
+///
+/// # Errors
+/// Returns an error if they can, or if the file cannot be read.
+pub fn read_private(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the file {shown}"))?;
+    let mode = std::fs::metadata(path)?.mode();
+    ensure!(mode & 0o077 == 0, "other users can read the file {shown}; run `chmod 600 {shown}`");
+    Ok(text)
 }
 
 /// Makes a new key, and returns only when the key is safely on disk.

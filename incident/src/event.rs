@@ -1,6 +1,5 @@
 //! Events: payloads as they were received.
 
-use crate::timestamp::unix_ms;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -58,12 +57,12 @@ pub enum RepeatKey {
 }
 
 impl Event {
-    /// Returns an event for a dry run, with the current time as the time of receipt.
-    pub fn dry_run(id: Uuid, source: Arc<str>, headers: Vec<NamedValue>, body: Bytes) -> Self {
+    /// Returns an event for a dry run, received at a time in milliseconds since the Unix epoch.
+    pub fn dry_run(id: Uuid, received_at: i64, source: Arc<str>, headers: Vec<NamedValue>, body: Bytes) -> Self {
         Self {
             id,
             source,
-            received_at: unix_ms(),
+            received_at,
             content_type: headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone()),
             headers,
             context: Vec::new(),

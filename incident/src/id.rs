@@ -78,20 +78,20 @@ fn random_bits() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timestamp::unix_ms;
+    use crate::Clock;
 
     #[test]
     fn ids_grow_carry_their_key_and_are_version_7() {
         let source = IdSource::after(0);
-        let ids: Vec<Uuid> = (0..100_000).map(|_| source.next(unix_ms())).collect();
+        let ids: Vec<Uuid> = (0..100_000).map(|_| source.next(Clock::default().now_ms())).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && row_key(pair[0]) < row_key(pair[1])));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
-        assert!((row_key_ms(row_key(ids[0])) - unix_ms()).abs() < 60_000);
+        assert!((row_key_ms(row_key(ids[0])) - Clock::default().now_ms()).abs() < 60_000);
     }
 
     #[test]
     fn a_clock_set_back_does_not_repeat_a_key() {
-        let future = row_key_at(unix_ms() + 3_600_000);
-        assert_eq!(row_key(IdSource::after(future).next(unix_ms())), future + 1);
+        let future = row_key_at(Clock::default().now_ms() + 3_600_000);
+        assert_eq!(row_key(IdSource::after(future).next(Clock::default().now_ms())), future + 1);
     }
 }

@@ -9,7 +9,7 @@
 //! - [`words!`] makes the enums whose values are words of the API, the database and the command line.
 //!
 //! This crate must not know about plugins, HTTP, the configuration or a database, and must not do input or output. The
-//! exceptions are [`timestamp::unix_ms`] and [`Clock`], which read the system's clock.
+//! exception is [`Clock`], which reads the system's clock.
 
 mod audit;
 mod clock;
@@ -33,7 +33,7 @@ mod vocabulary;
 mod words;
 
 pub use audit::{AuditEntry, EntryDetails, Operation};
-pub use clock::Clock;
+pub use clock::{Clock, STEADY_FOR};
 pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use incident::{

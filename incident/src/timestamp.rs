@@ -1,8 +1,7 @@
-//! Points in time: the current one, and those that vendors write.
+//! Points in time as vendors write them.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The Unix epoch as a Windows FILETIME, which counts steps of 100 ns from 1601.
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
@@ -11,11 +10,6 @@ const SECONDS: i128 = 100_000_000_000;
 const MILLISECONDS: i128 = 100_000_000_000_000;
 const MICROSECONDS: i128 = 100_000_000_000_000_000;
 const FILETIMES: i128 = 1_000_000_000_000_000_000;
-
-/// Returns the current time, in milliseconds since the Unix epoch.
-pub fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-}
 
 /// Parses RFC 3339 with any offset and any number of fractional digits, or digits that count from the Unix epoch in
 /// seconds, milliseconds, microseconds or nanoseconds, or from 1601 in steps of 100 ns (Windows FILETIME).

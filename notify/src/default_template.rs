@@ -31,6 +31,10 @@ fn sentence(trigger: Trigger) -> &'static str {
         Trigger::DestinationDisabled => "Destination {{object.name}} is disabled: {{object.reason}}",
         Trigger::PluginRefused => "Plugin {{object.name}} was refused: {{object.error}}",
         Trigger::SourceSilent => "Source {{object.name}} is silent; its last event came {{object.last_event_at}}",
+        Trigger::BackupFailed => {
+            "Backups to {{object.to}} fail{{#if object.last_success_at}}, the last one is of {{object.last_success_at}}{{/if}}: \
+             {{object.error}}"
+        }
         Trigger::IncidentCreated
         | Trigger::IncidentUpdated
         | Trigger::IncidentResolved

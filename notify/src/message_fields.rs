@@ -48,6 +48,9 @@ pub(crate) const PLUGIN_REFUSED: MemberTypes = &[("object", FieldType::Object(RE
 /// A source that sent nothing for longer than expected.
 pub(crate) const SOURCE_SILENT: MemberTypes = &[("object", FieldType::Object(SILENT))];
 
+/// Backups that fail, or that are not completed in time.
+pub(crate) const BACKUP_FAILED: MemberTypes = &[("object", FieldType::Object(BACKUP))];
+
 const INCIDENT: MemberTypes = &[
     ("id", FieldType::Text),
     ("number", FieldType::Text),
@@ -141,6 +144,9 @@ const REFUSED: MemberTypes = &[("name", FieldType::Text), ("sha256", FieldType::
 // `silent_after` is shown as the source's declaration writes it.
 const SILENT: MemberTypes =
     &[("name", FieldType::Text), ("last_event_at", FieldType::Time), ("silent_after", FieldType::Any)];
+
+const BACKUP: MemberTypes =
+    &[("to", FieldType::Text), ("error", FieldType::Text), ("last_success_at", FieldType::Time)];
 
 #[cfg(test)]
 mod tests;

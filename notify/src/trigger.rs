@@ -15,6 +15,7 @@ words!(
         Any = "any",
         EventReceived = "event_received", EventQuarantined = "event_quarantined",
         DestinationDisabled = "destination_disabled", PluginRefused = "plugin_refused", SourceSilent = "source_silent",
+        BackupFailed = "backup_failed",
     }
 );
 
@@ -33,6 +34,7 @@ impl Trigger {
             Self::DestinationDisabled => message_fields::DESTINATION_DISABLED,
             Self::PluginRefused => message_fields::PLUGIN_REFUSED,
             Self::SourceSilent => message_fields::SOURCE_SILENT,
+            Self::BackupFailed => message_fields::BACKUP_FAILED,
         })
     }
 

@@ -1,13 +1,16 @@
 //! CrowdStrike Falcon: detections of the Event Streams API and of Falcon Data Replicator (FDR), which has no
-//! `metadata`.
+//! `metadata`, and alerts of the Alerts API.
+
+mod alert;
 
 use hookmill_sdk::{
-    Description, Event, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Scale, Severity, State, Text,
-    WithRest,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Scale, Severity,
+    State, Text, WithRest,
 };
 use serde::Deserialize;
 
-const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, or FDR's `event.ExternalApiType`";
+const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, FDR's `event.ExternalApiType`, or an \
+                        alert with `composite_id`, also in `resources`";
 
 /// The mapper for CrowdStrike Falcon.
 pub struct CrowdStrike;
@@ -17,6 +20,8 @@ struct Payload<'a> {
     #[serde(borrow)]
     metadata: Part<Metadata<'a>>,
     event: Part<WithRest<'a, Detection<'a>>>,
+    /// In an answer of the Alerts API.
+    resources: List<Fields<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +82,7 @@ struct Detection<'a> {
     local_ipv6: Text<'a>,
     endpoint_ip: Text<'a>,
     source_endpoint_ip_address: Text<'a>,
-    #[serde(rename = "IPv4Addresses")]
+    #[serde(rename = "IPv4Addresses", alias = "IPV4Addresses")]
     ipv4_addresses: Text<'a>,
     #[serde(rename = "IPv6Addresses", alias = "IPV6Addresses")]
     ipv6_addresses: Text<'a>,
@@ -181,13 +186,16 @@ impl Mapper for CrowdStrike {
     fn describe() -> Description {
         hookmill_sdk::description!(
             "CrowdStrike Falcon",
-            "Detections of Falcon's event stream and FDR, and changes of their state",
+            "Detections of Falcon's event stream, FDR and Alerts API, and changes of their state",
             "crowdstrike"
         )
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
+        if payload.event.get().is_none() {
+            return alerts(event, &payload.resources);
+        }
         let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
         let detection = payload.event.get().ok_or_else(unsupported)?;
         let metadata = payload.metadata.get();
@@ -210,10 +218,30 @@ impl Mapper for CrowdStrike {
     }
 }
 
+/// Maps alerts of the Alerts API, those of `resources` or the body itself.
+fn alerts(event: &Event, resources: &[Fields]) -> Result<Outcome, MappingError> {
+    let body: Fields = event.json(EXPECTED)?;
+    let list = if resources.is_empty() { std::slice::from_ref(&body) } else { resources };
+    if !list.iter().any(alert::is_alert) {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+    }
+    let mut outcome = Outcome::default();
+    for (number, found) in (1..).zip(list) {
+        match alert::id(found) {
+            Some(id) => outcome.incidents.push(alert::incident(id, found)),
+            None => outcome.problems.push(format!("alert {number} has no `composite_id`")),
+        }
+    }
+    if outcome.incidents.is_empty() {
+        return Err(MappingError::Malformed(outcome.problems.join("; ")));
+    }
+    Ok(outcome)
+}
+
 impl Metadata<'_> {
     /// Returns the place of the event in the customer's stream, which identifies events without an id.
     fn id(&self) -> Option<String> {
-        Some(format!("{}:{}", self.customer_id.get()?, self.offset.get()?))
+        Some(format!("{}:{}", self.customer_id.get().unwrap_or_default(), self.offset.get()?))
     }
 }
 
@@ -291,14 +319,7 @@ impl Detection<'_> {
         incident.observe("user-account", first([&self.user_name, &self.source_account_name]), "user");
         incident.observe("user-account", self.target_account_name.get(), "target account");
         // Added first, because the first role of an observable is kept.
-        let indicator_type = match self.ioc_type.get().unwrap_or_default() {
-            "domain" => "domain",
-            "ipv4" | "ipv6" => "ip",
-            "filename" => "filename",
-            "registry_key" => "registry",
-            "hash_sha256" | "hash_sha1" | "hash_md5" | "sha256" | "sha1" | "md5" => "hash",
-            _ => "other",
-        };
+        let indicator_type = indicator_type(self.ioc_type.get().unwrap_or_default());
         incident.observe(indicator_type, self.ioc_value.get(), "indicator").map(Observable::ioc);
         for hash in [&self.sha256, &self.sha1, &self.md5] {
             incident.observe("hash", hash.get(), "process image");
@@ -358,7 +379,9 @@ impl Detection<'_> {
         let id = value("detection_id").or_else(|| value("composite_id"));
         let (Some(id), Some(state)) = (id, value("new_state").and_then(read_state)) else {
             let operation = self.operation_name.get().unwrap_or("an unnamed operation");
-            return Outcome::skip(format!("UserActivityAuditEvent: {operation} does not open or close a detection"));
+            let state = value("new_state").map(|state| format!(" ({state})")).unwrap_or_default();
+            let reason = format!("UserActivityAuditEvent: {operation}{state} does not open or close a detection");
+            return Outcome::skip(reason);
         };
         let mut incident = Incident::new(id);
         incident.state = Some(state);
@@ -366,6 +389,18 @@ impl Detection<'_> {
         incident.detail("new_state", value("new_state"));
         incident.detail("new_state_by", self.user_id.get());
         incident.into()
+    }
+}
+
+/// Returns the type of observable of an indicator.
+fn indicator_type(name: &str) -> &'static str {
+    match name {
+        "domain" => "domain",
+        "ipv4" | "ipv6" => "ip",
+        "filename" => "filename",
+        "registry_key" => "registry",
+        "hash_sha256" | "hash_sha1" | "hash_md5" | "sha256" | "sha1" | "md5" => "hash",
+        _ => "other",
     }
 }
 

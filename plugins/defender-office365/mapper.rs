@@ -99,7 +99,11 @@ impl Mapper for Defender {
         let batch: Batch = event.json(EXPECTED)?;
         let mut outcome = Outcome::default();
         let lists = [batch.value, batch.records].into_iter().flatten().map(RawValue::get);
-        let Some(list) = lists.into_iter().find(|list| list.starts_with('[')) else {
+        let is_in_text = |list: &str| {
+            list.starts_with('"') && json::<String>(list).is_some_and(|text| text.trim_start().starts_with('['))
+        };
+        let is_list = |list: &&str| list.starts_with('[') || is_in_text(list);
+        let Some(list) = lists.into_iter().find(is_list) else {
             let item: WithRest<Item> = event.json(EXPECTED)?;
             map_item(&item, &mut outcome)?;
             return Ok(outcome);

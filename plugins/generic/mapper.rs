@@ -1,7 +1,7 @@
 //! The generic form `{"event_type": …, "data": {…}}`, for senders without a mapper of their own.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State, WithRest};
-use hookmill_sdk::{sentence, timestamp};
+use hookmill_sdk::{json, sentence, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -74,29 +74,45 @@ impl Mapper for Generic {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let fields: Fields = event.json(EXPECTED)?;
-        let Some(event_type) = fields.first(&["event_type"]) else {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
-        };
-        let id = fields.first(&["data.alert_id"]).map_or_else(|| event.digest(), str::to_owned);
-        let mut incident = Incident::new(id);
-        let title = fields.first(&["data.title", "title", "data.name", "name"]);
-        incident.set_title(title.or(Some(&sentence(event_type))));
-        incident.description =
-            fields.first(&["data.description", "description", "data.message", "message"]).map(str::to_owned);
-        incident.category = fields.first(&["data.category", "category"]).or(Some(event_type)).map(str::to_owned);
-        incident.set_severity(fields.first(&["data.severity", "severity"]));
-        incident.state = fields.first(&["data.status", "status"]).and_then(State::parse);
-        incident.occurred_at = fields.first(&["timestamp", "data.timestamp"]).and_then(timestamp);
-        incident.external_link = fields.first(&["data.link", "link"]).map(str::to_owned);
-        for tag in fields.all("data.tags").chain(fields.all("tags")) {
-            incident.tag(tag);
+        match with_data_as_object(event, &fields) {
+            Some(other) => map_object(&other, &other.json(EXPECTED)?, || event.digest()),
+            None => map_object(event, &fields, || event.digest()),
         }
-        for (path, value) in fields.iter().filter(|(path, _)| path.starts_with("data.")) {
-            observe(&mut incident, path.rsplit('.').next().unwrap_or(path), value);
-        }
-        add_details(&mut incident, event)?;
-        Ok(incident.into())
     }
+}
+
+/// Returns the event with the object that some senders write as a text in `data`.
+fn with_data_as_object(event: &Event, fields: &Fields) -> Option<Event> {
+    let mut data = fields.iter().filter(|(path, text)| *path == "data" && text.trim_start().starts_with('{'));
+    let data: &RawValue = json(data.next()?.1)?;
+    let payload: WithRest<Payload> = event.json(EXPECTED).ok()?;
+    Some(Event { body: payload.rest_with("data", data).into_bytes(), ..event.clone() })
+}
+
+/// Maps a payload; one without an id of its own gets this one.
+fn map_object(event: &Event, fields: &Fields, digest: impl Fn() -> String) -> Result<Outcome, MappingError> {
+    let Some(event_type) = fields.first(&["event_type"]) else {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+    };
+    let id = fields.first(&["data.alert_id"]).map_or_else(digest, str::to_owned);
+    let mut incident = Incident::new(id);
+    let title = fields.first(&["data.title", "title", "data.name", "name"]);
+    incident.set_title(title.or(Some(&sentence(event_type))));
+    incident.description =
+        fields.first(&["data.description", "description", "data.message", "message"]).map(str::to_owned);
+    incident.category = fields.first(&["data.category", "category"]).or(Some(event_type)).map(str::to_owned);
+    incident.set_severity(fields.first(&["data.severity", "severity"]));
+    incident.state = fields.first(&["data.status", "status"]).and_then(State::parse);
+    incident.occurred_at = fields.first(&["timestamp", "data.timestamp"]).and_then(timestamp);
+    incident.external_link = fields.first(&["data.link", "link"]).map(str::to_owned);
+    for tag in fields.all("data.tags").chain(fields.all("tags")) {
+        incident.tag(tag);
+    }
+    for (path, value) in fields.iter().filter(|(path, _)| path.starts_with("data.")) {
+        observe(&mut incident, path.rsplit('.').next().unwrap_or(path), value);
+    }
+    add_details(&mut incident, event)?;
+    Ok(incident.into())
 }
 
 fn observe(incident: &mut Incident, name: &str, value: &str) {

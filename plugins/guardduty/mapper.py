@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import hookmill
 from hookmill import (
-    Description, Event, Incident, Outcome, Severity, State, at, items, malformed, read_json, severity, text, timestamp, unfold,
-    unsupported,
+    Description, Event, Incident, Outcome, Severity, State, at, items, malformed, problem, read_json, severity, text,
+    timestamp, unfold, unsupported,
 )
 
 from finding_types import TACTICS, technique_of
@@ -66,10 +66,15 @@ def findings(body: Any, result: Outcome, wrapped: int = 0) -> Iterator[Any]:
         detail = unfold(at(body, "detail"))
         if kind == "GuardDuty Finding":
             yield camel_case(detail)
-        elif text(detail, "scanResultDetails", "scanResultStatus") == "THREATS_FOUND":
+            return
+        status = text(detail, "scanResultDetails", "scanResultStatus")
+        if status == "THREATS_FOUND" or items(detail, "scanResultDetails", "threats"):
             result.incidents.append(object_scan(body, detail))
+        elif status or "Object Scan" not in (kind or ""):
+            what = f"{kind} ({status})" if status else kind
+            result.skipped.append(f"{what} of GuardDuty is not a finding"[:200])
         else:
-            result.skipped.append(f"{kind} of GuardDuty is not a finding"[:200])
+            result.problems.append(f"{kind} of GuardDuty has no status"[:200])
         return
     if wrapped == ENVELOPES_MAX:
         return
@@ -159,11 +164,16 @@ def object_scan(event: Any, detail: Any) -> Incident:
     bucket, key = text(detail, "s3ObjectDetails", "bucketName"), text(detail, "s3ObjectDetails", "objectKey")
     version = text(detail, "s3ObjectDetails", "versionId") or text(detail, "s3ObjectDetails", "eTag") or ""
     threats = [name for threat in items(detail, "scanResultDetails", "threats") if (name := text(threat, "name"))]
-    found = Incident(f"object-scan:{bucket}/{key}@{version}", title=f"Malware in s3://{bucket}/{key}: {', '.join(threats)}")
+    if bucket and key:
+        known_id = f"object-scan:{bucket}/{key}@{version}"
+    else:
+        problem("the result of an object scan does not name its object")
+        known_id = f"object-scan:{text(event, 'id') or text(event, 'time')}"
+    found = Incident(known_id, title=f"Malware in s3://{bucket or '?'}/{key or '?'}: {', '.join(threats)}")
     found.category, found.severity = "malware", Severity.HIGH
     found.occurred_at = timestamp(text(event, "time"))
     found.tag("guardduty:ObjectScan")
-    found.observe("other", f"arn:aws:s3:::{bucket}", "affected bucket")
+    found.observe("other", f"arn:aws:s3:::{bucket}" if bucket else None, "affected bucket")
     found.observe("filename", key, "malicious file")
     found.keep(event, {"detail", "detail-type", "id", "resources", "source", "time", "version"})
     found.keep(detail, {"schemaVersion"}, "scan_")

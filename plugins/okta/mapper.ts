@@ -33,12 +33,13 @@ export const mapper = defineMapper({
 
   toIncidents(event) {
     const body = unwrapped(readJson(event, EXPECTED));
-    const isHook = at(body, "eventType") === "com.okta.event_hook" || Array.isArray(at(body, "data", "events"));
+    const events = unfold(at(body, "data", "events"));
+    const isHook = at(body, "eventType") === "com.okta.event_hook" || Array.isArray(events);
     if (!isHook && (!field(body, "uuid") || !field(body, "eventType"))) throw unsupported(`expected ${EXPECTED}`);
-    if (isHook && !Array.isArray(at(body, "data", "events"))) throw malformed("the event hook has no `data.events`");
+    if (isHook && (typeof events !== "object" || !events)) throw malformed("the event hook has no `data.events`");
     const console = consoleUrl(text(body, "source") ?? setting(event, "okta_url"));
     const outcome: Outcome = { incidents: [], skipped: [], problems: [] };
-    for (const [index, entry] of (isHook ? list(body, "data", "events") : [body]).entries()) {
+    for (const [index, entry] of (isHook ? list(events) : [body]).entries()) {
       const type = field(entry, "eventType");
       const uuid = field(entry, "uuid");
       const rule = type && ruleOf(type, entry);
@@ -90,8 +91,13 @@ function isOf(rule: Rule, type: string): boolean {
 function riskOf(entry: unknown): Severity | undefined {
   const data = debugData(entry);
   const level = text(data, "riskLevel") ?? text(unfold(at(data, "logOnlySecurityData")), "risk", "level") ??
-    /\blevel=(\w+)/i.exec(text(data, "risk") ?? text(data, "Risk") ?? "")?.[1] ?? text(at(data, "risk"), "level");
+    ["risk", "Risk"].map((name) => levelOf(at(data, name))).find(Boolean);
   return parseSeverity(level);
+}
+
+/** Reads `{level=HIGH, reasons=…}`, the same as JSON in a text, and an object. */
+function levelOf(risk: unknown): string | undefined {
+  return typeof risk === "string" ? /\blevel"?\s*[=:]\s*"?(\w+)/i.exec(risk)?.[1] : text(risk, "level");
 }
 
 function debugData(entry: unknown): unknown {

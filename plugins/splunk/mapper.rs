@@ -1,7 +1,10 @@
 //! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
-use hookmill_sdk::{fingerprint, is_timestamp, timestamp};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, WithRest};
+use hookmill_sdk::{fingerprint, is_timestamp, json, json_list, timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
@@ -36,12 +39,34 @@ const DETAILS: [&str; 14] = [
     "orig_sourcetype",
 ];
 
+/// The same types for the fields of an event in JSON, by the last segment of the path, as lower-case letters and digits.
+const OBSERVABLES_OF_JSON: [(&str, &[&str]); 8] = [
+    ("ip", &["srcip", "sourceip", "sourceipaddress", "destip", "dstip", "destinationip", "clientip", "remoteip", "ip"]),
+    ("hostname", &["src", "dest", "host", "hostname", "computer", "computername", "devicename"]),
+    ("user-account", &["user", "username", "srcuser", "targetuser", "accountname"]),
+    ("hash", &["filehash", "hash", "sha256", "sha1", "md5"]),
+    ("url", &["url"]),
+    ("domain", &["domain"]),
+    ("user-agent", &["useragent", "httpuseragent"]),
+    ("filename", &["filename"]),
+];
+
 struct Splunk;
 
-/// The fields of a payload: those of the result, of the body, and of `_raw` if that is a notable event.
+/// The rows of a search. The webhook sends one row as an object; scripts send a list or JSON in a text.
+#[derive(Deserialize)]
+struct Rows<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    results: Option<&'a RawValue>,
+}
+
+/// The fields of a payload: those of the result, of the body, and of `_raw` if that is a notable event or JSON.
 struct Alert<'a> {
     body: &'a Fields<'a>,
-    raw: Vec<(&'a str, &'a str)>,
+    /// The pairs of a notable event.
+    raw: Vec<(&'a str, Cow<'a, str>)>,
+    json: Option<&'a Fields<'a>>,
     has_result: bool,
 }
 
@@ -55,15 +80,58 @@ impl Mapper for Splunk {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let body: Fields = event.json(EXPECTED)?;
-        let raw = body.first(&["result._raw", "_raw"]).filter(|raw| is_notable_text(raw));
-        let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
-        let alert = Alert { body: &body, raw: raw.map(key_values).unwrap_or_default(), has_result };
-        let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
-        let mut incident = alert.incident(id);
-        incident.keep_unread(&body, "result.");
-        Ok(incident.into())
+        let rows: WithRest<Rows> = event.json(EXPECTED)?;
+        let list = [rows.result, rows.results].into_iter().flatten().find(|rows| !rows.get().starts_with('{'));
+        let list = list.map(rows_of).filter(|list| !list.is_empty());
+        let Some(list) = list else { return map_row(event) };
+        let mut outcome = Outcome::default();
+        for (number, row) in (1..).zip(list) {
+            if !row.get().starts_with('{') {
+                outcome.problems.push(format!("row {number} is not an object"));
+                continue;
+            }
+            match map_row(&Event { body: rows.rest_with("result", row).into_bytes(), ..event.clone() }) {
+                Ok(row) => outcome.incidents.extend(row.incidents),
+                Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
+                    outcome.problems.push(format!("row {number}: {text}"));
+                }
+            }
+        }
+        match outcome.problems.first() {
+            Some(text) if outcome.incidents.is_empty() => Err(MappingError::Unsupported(text.clone())),
+            _ => Ok(outcome),
+        }
     }
+}
+
+/// Returns the rows in a list or in a text.
+fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
+    if rows.get().starts_with('[') {
+        return json(rows.get()).unwrap_or_default();
+    }
+    let text: Option<&str> = json::<String>(rows.get()).map(|text| &*text.leak());
+    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
+}
+
+fn map_row(event: &Event) -> Result<Outcome, MappingError> {
+    let body: Fields = event.json(EXPECTED)?;
+    let raw = ["result._raw", "_raw"].into_iter().find_map(|name| body.iter().find(|(path, _)| *path == name));
+    let raw = raw.map(|(_, raw)| raw);
+    let in_raw = raw.and_then(read_json);
+    let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
+    let pairs = raw.filter(|raw| is_notable_text(raw)).map(key_values).unwrap_or_default();
+    let alert = Alert { body: &body, raw: pairs, json: in_raw.as_ref(), has_result };
+    let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
+    let mut incident = alert.incident(id);
+    if in_raw.is_some() || (!alert.raw.is_empty() && !has_result) {
+        // Marked as read, because the text repeats other fields.
+        body.first(&["result._raw", "_raw"]);
+    }
+    incident.keep_unread(&body, "result.");
+    if let Some(fields) = &in_raw {
+        incident.keep_unread(fields, "");
+    }
+    Ok(incident.into())
 }
 
 impl Alert<'_> {
@@ -76,7 +144,9 @@ impl Alert<'_> {
             false => (Some(self.body.all(name)), None),
         };
         let inner = self.body.all(format!("result.{name}")).chain(outer.into_iter().flatten());
-        inner.chain(raw.map(|(_, value)| *value)).chain(last.into_iter().flatten())
+        let json = self.json.filter(|json| is_notable_json(json)).map(|json| json.all(name));
+        let raw = raw.map(|(_, value)| &**value).chain(json.into_iter().flatten());
+        inner.chain(raw).chain(last.into_iter().flatten())
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -118,7 +188,10 @@ impl Alert<'_> {
     }
 
     fn is_notable(&self) -> bool {
-        !self.raw.is_empty() || self.get("index") == Some("notable") || self.get("rule_title").is_some()
+        !self.raw.is_empty()
+            || self.json.is_some_and(is_notable_json)
+            || self.get("index") == Some("notable")
+            || self.get("rule_title").is_some()
     }
 
     fn incident(&self, id: String) -> Incident {
@@ -159,28 +232,69 @@ impl Alert<'_> {
                 incident.observe(if is_address { "ip" } else { data_type }, Some(value), name);
             }
         }
+        for (path, value) in self.json.into_iter().flat_map(Fields::iter) {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let is_sign = |letter: &char| letter.is_ascii_alphanumeric();
+            let key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
+            if let Some((data_type, _)) = OBSERVABLES_OF_JSON.iter().find(|(_, names)| names.contains(&&*key)) {
+                incident.observe(data_type, Some(value), name);
+            }
+        }
     }
 }
 
 /// Returns whether `raw` is a notable event as written by its search: a time, then the search name. A log line that
 /// contains such pairs elsewhere is not trusted, because an attacker can write it.
 fn is_notable_text(raw: &str) -> bool {
-    let (time, pairs) = raw.split_once(", ").unwrap_or_default();
-    is_timestamp(time) && pairs.starts_with("search_name=\"")
+    let (time, pairs) = raw.split_once(',').unwrap_or_default();
+    is_timestamp(time) && pairs.trim_start().starts_with("search_name=\"")
 }
 
-/// Reads `key="value"` pairs. A quoted value can contain any text, including `\"`.
-fn key_values(text: &str) -> Vec<(&str, &str)> {
+/// Reads an event that is a JSON object. Any other line that begins with a bracket is a text.
+fn read_json(raw: &str) -> Option<Fields<'_>> {
+    if raw.starts_with('{') && raw.ends_with('}') { json(raw) } else { None }
+}
+
+/// Returns whether JSON is a notable event: it names its search.
+fn is_notable_json(fields: &Fields) -> bool {
+    fields.iter().any(|(path, _)| path == "search_name")
+}
+
+/// Reads `key="value"` and `key=value` pairs. A quoted value can contain any text, including `\"`.
+fn key_values(text: &str) -> Vec<(&str, Cow<'_, str>)> {
     let mut pairs = Vec::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("=\"") {
-        let end = (0..after.len()).find(|&at| after.as_bytes()[at] == b'"' && !is_escaped(after, at));
-        let end = end.unwrap_or(after.len());
+    while let Some((before, after)) = rest.split_once('=') {
         let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
-        pairs.push((key, after[..end].trim()));
-        rest = after.get(end + 1..).unwrap_or_default();
+        let (value, end) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let end = (0..quoted.len()).find(|&at| quoted.as_bytes()[at] == b'"' && !is_escaped(quoted, at));
+                let end = end.unwrap_or(quoted.len());
+                (unescaped(quoted[..end].trim()), end + 2)
+            }
+            None => {
+                let end = after.find([',', '\n']).unwrap_or(after.len());
+                (Cow::Borrowed(after[..end].trim()), end)
+            }
+        };
+        pairs.push((key, value));
+        rest = after.get(end..).unwrap_or_default();
     }
     pairs
+}
+
+/// Returns a value without the backslashes before quotes and backslashes. Other backslashes are of paths.
+fn unescaped(value: &str) -> Cow<'_, str> {
+    if !value.contains('\\') {
+        return Cow::Borrowed(value);
+    }
+    let mut text = String::with_capacity(value.len());
+    let mut letters = value.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_escape = letter == '\\' && letters.peek().is_some_and(|next| matches!(next, '"' | '\\'));
+        text.extend(if is_escape { letters.next() } else { Some(letter) });
+    }
+    Cow::Owned(text)
 }
 
 /// Returns whether an odd number of backslashes precedes the byte `at`.

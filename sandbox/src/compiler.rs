@@ -10,6 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::process::{Resource, Rlimit, Signal, getppid, nice, setrlimit};
 use std::ffi::OsString;
 use std::io::{Error as IoError, ErrorKind, Read, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -21,13 +22,16 @@ const MIB: u64 = 1024 * 1024;
 const MEMORY_BYTES_MAX: u64 = 2048 * MIB;
 /// The processor time of a child process, on all its threads. The largest bundled plugin needs 15 s.
 const CPU_SECONDS_MAX: u64 = 120;
-/// The time after which a child process ends, however busy the machine is.
-const WALL_TIME_MAX: Duration = Duration::from_secs(300);
+/// The time after which a child process ends that uses no processor time. Far more than [`CPU_SECONDS_MAX`], because a busy
+/// machine must not decide whether a file is too much.
+const WALL_TIME_MAX: Duration = Duration::from_secs(30 * 60);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Compiling takes little of what serving needs, and still ends on a busy machine.
 const NICENESS: i32 = 5;
-/// The threads that compile one file. As half as many files as there are cores are compiled at once, they use all cores.
+/// The threads that compile a large file. Compiling a small one is mostly done by one thread.
 const THREADS: usize = 2;
+/// The size of a large file: those of interpreted languages are larger.
+const LARGE_BYTES: usize = 2 * 1024 * 1024;
 /// Exit codes of a child process.
 const REFUSED: i32 = 1;
 const OUT_OF_MEMORY: i32 = 3;
@@ -40,8 +44,10 @@ const ERROR_BYTES_MAX: usize = 1024;
 pub struct CompilerProgram {
     /// The program.
     pub path: PathBuf,
-    /// The arguments.
+    /// The arguments before `--threads N`.
     pub arguments: Vec<OsString>,
+    /// The threads for each file, if their number does not depend on the file.
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// The reason why a file is not compiled although it may be valid. The same file would fail again.
@@ -63,6 +69,15 @@ impl Compiler {
         Ok(Self::Threads(thread_pool(THREADS)?))
     }
 
+    /// Returns the threads that compile a file of this size.
+    pub fn threads(&self, bytes: usize) -> usize {
+        match self {
+            Self::Program(CompilerProgram { threads: Some(threads), .. }) => threads.get(),
+            _ if bytes < LARGE_BYTES => 1,
+            _ => THREADS,
+        }
+    }
+
     /// Compiles a plugin file for an engine. Blocks, for up to minutes.
     ///
     /// # Errors
@@ -74,16 +89,17 @@ impl Compiler {
                 let component = to_component(bytes)?;
                 Ok(threads.install(|| engine.precompile_component(&component))?)
             }
-            Self::Program(program) => program.compile(bytes),
+            Self::Program(program) => program.compile(bytes, self.threads(bytes.len())),
         }
     }
 }
 
 impl CompilerProgram {
-    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+    fn compile(&self, bytes: &[u8], threads: usize) -> Result<Vec<u8>> {
         // Without the environment, which may contain secrets.
         let child = Command::new(&self.path)
             .args(&self.arguments)
+            .args(["--threads", &threads.to_string()])
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -118,7 +134,10 @@ fn reason(status: ExitStatus, stderr: &[u8]) -> anyhow::Error {
         (Some(REFUSED), _) => anyhow!("{text}"),
         (Some(OUT_OF_MEMORY), _) => memory(),
         // On a busy machine this can happen to every file.
-        (Some(OUT_OF_TIME), _) => anyhow!("the compiler did not end within {} s", WALL_TIME_MAX.as_secs()),
+        (Some(OUT_OF_TIME), _) => anyhow!(
+            "the compiler did not end within {} minutes; put the file there again when the machine is less busy",
+            WALL_TIME_MAX.as_secs() / 60
+        ),
         (_, Some(Signal::XCPU)) => TooMuch(format!("{CPU_SECONDS_MAX} s of processor time")).into(),
         // A failed allocation aborts; the kernel kills a child that it has no memory for.
         (_, Some(Signal::ABORT | Signal::KILL | Signal::SEGV | Signal::BUS)) => memory(),
@@ -131,12 +150,12 @@ fn reason(status: ExitStatus, stderr: &[u8]) -> anyhow::Error {
 ///
 /// # Errors
 /// Returns an error if the file is not a valid plugin file.
-pub fn compile_stdin(threads: Option<usize>) -> Result<()> {
+pub fn compile_stdin(threads: usize) -> Result<()> {
     limit_this_process()?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
     let engine = Engine::new(&engine_config(Allocation::OnDemand, 1))?;
-    let compiler = Compiler::Threads(thread_pool(threads.unwrap_or(THREADS))?);
+    let compiler = Compiler::Threads(thread_pool(threads)?);
     match compiler.compile(&engine, &bytes) {
         Ok(code) => Ok(std::io::stdout().lock().write_all(&code)?),
         Err(error) if is_out_of_memory(&error) => std::process::exit(OUT_OF_MEMORY),
@@ -194,6 +213,7 @@ mod tests {
         let exited = |code: i32| ExitStatus::from_raw(code << 8);
         let killed = ExitStatus::from_raw;
         let (abort, kill, cpu_time) = (6, 9, 24);
+        let busy = "the compiler did not end within 30 minutes; put the file there again when the machine is less busy";
         let memory = "compiling the file takes more than 2048 MiB of memory";
         for (status, text, is_too_much) in [
             (exited(REFUSED), "the file is not a component", false),
@@ -201,7 +221,7 @@ mod tests {
             (killed(abort), memory, true),
             (killed(kill), memory, true),
             (killed(cpu_time), "compiling the file takes more than 120 s of processor time", true),
-            (exited(OUT_OF_TIME), "the compiler did not end within 300 s", false),
+            (exited(OUT_OF_TIME), busy, false),
             (exited(101), "the compiler failed with exit status: 101: the file is not a component", false),
         ] {
             let error = reason(status, b"error: the file is not a component\n");

@@ -11,11 +11,12 @@ use crate::guest::Guest;
 use crate::limits::CallSetup;
 use crate::ticker::{RunningCall, TICK, Ticker};
 use anyhow::Result;
+use hookmill_incident::Clock;
 use std::fmt;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -28,8 +29,11 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<Guest>,
     compiler: Compiler,
-    /// The files that may be compiled at once: fewer than there are cores.
+    /// The clock that plugins see while they are loaded.
+    clock: Clock,
+    /// The threads that may compile at once: as many as there are cores.
     compilations: Semaphore,
+    threads: usize,
     instances: u32,
     slots: Semaphore,
     ticker: Ticker,
@@ -64,14 +68,26 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
         let slots = Semaphore::new(instances as usize);
-        let compilations = Semaphore::new((cores() / 2).max(1));
-        Ok(Self { engine, linker, compiler: Compiler::in_this_process()?, compilations, instances, slots, ticker })
+        let threads = cores().max(1);
+        let compilations = Semaphore::new(threads);
+        let (compiler, clock) = (Compiler::in_this_process()?, Clock::default());
+        Ok(Self { engine, linker, compiler, clock, compilations, threads, instances, slots, ticker })
     }
 
     /// Compiles plugin files with a program instead of threads of this process.
     #[must_use]
     pub fn with_compiler(self, program: CompilerProgram) -> Self {
         Self { compiler: Compiler::Program(program), ..self }
+    }
+
+    /// Shows plugins another clock than that of the system while they are loaded.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn linker(&self) -> &Linker<Guest> {
@@ -87,9 +103,10 @@ impl Sandbox {
         self.compiler.compile(&self.engine, bytes)
     }
 
-    /// Returns the permits to compile.
-    pub(crate) fn compilations(&self) -> &Semaphore {
-        &self.compilations
+    /// Waits until a file of this size may be compiled, which is as long as the permit is kept.
+    pub(crate) async fn turn_to_compile(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+        let threads = self.compiler.threads(bytes).min(self.threads);
+        Ok(self.compilations.acquire_many(threads.try_into()?).await?)
     }
 
     /// Returns the component of a result of [`Sandbox::compile`]. Fails if another engine made the result.

@@ -9,7 +9,6 @@ use crate::instances::Instances;
 use crate::limits::{CallSetup, PluginLimits};
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_incident::PluginVersion;
-use hookmill_incident::timestamp::unix_ms;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -78,10 +77,11 @@ impl Plugin {
         let component = component(file, &sandbox).await?;
         let CheckedComponent { kind, api_version, interface, component, memory_bytes } =
             CheckedComponent::new(&sandbox, &component)?;
+        let now_ms = sandbox.clock().now_ms();
         let instances = Instances::new(sandbox, component, limits.events_per_instance);
         let memory_bytes = limits.memory_bytes.unwrap_or(memory_bytes);
         let compiled = Compiled { kind, interface, instances, limits, memory_bytes };
-        let description = compiled.describe().await?;
+        let description = compiled.describe(now_ms).await?;
         let version = PluginVersion { name: name.to_owned(), version: description.version.clone(), sha256 };
         Ok(Self { version: Arc::new(version), description, api_version, compiled })
     }
@@ -114,7 +114,7 @@ async fn component(file: PluginFile, sandbox: &Arc<Sandbox>) -> Result<Component
     if let Some(component) = on_own_thread(move || restoring.restore(&own)).await?? {
         return Ok(component);
     }
-    let _turn = sandbox.compilations().acquire().await?;
+    let _turn = sandbox.turn_to_compile(file.bytes.len()).await?;
     let own = sandbox.clone();
     on_own_thread(move || file.compile(&own)).await?
 }
@@ -144,14 +144,14 @@ impl Compiled {
         CallSetup { clock_ms, seed, memory_bytes: self.memory_bytes, output_bytes: self.limits.output_bytes }
     }
 
-    async fn describe(&self) -> Result<Description> {
-        let mut call = self.call_describe().await;
+    async fn describe(&self, now_ms: i64) -> Result<Description> {
+        let mut call = self.call_describe(now_ms).await;
         for _ in 0..IMAGE_BUSY_RETRIES {
             if !matches!(call.result, Err(CallError::ImageBusy(_))) {
                 break;
             }
             tokio::time::sleep(IMAGE_BUSY_PAUSE).await;
-            call = self.call_describe().await;
+            call = self.call_describe(now_ms).await;
         }
         let Ok(described) = call.result.map_err(|error| anyhow!("calling `describe` failed: {error}"))?;
         let wit::Description { name, version, summary, scheme } = described;
@@ -163,8 +163,8 @@ impl Compiled {
         Ok(Description { name, version, summary, scheme })
     }
 
-    async fn call_describe(&self) -> Call<Result<Result<wit::Description, Infallible>, CallError>> {
-        let setup = self.setup(unix_ms(), Uuid::nil());
+    async fn call_describe(&self, now_ms: i64) -> Call<Result<Result<wit::Description, Infallible>, CallError>> {
+        let setup = self.setup(now_ms, Uuid::nil());
         let describe = async |store: &mut _, instance: &_| {
             let described = match &self.interface {
                 Interface::Mapper(indices) => indices.load(&mut *store, instance)?.call_describe(store).await,

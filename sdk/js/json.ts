@@ -1,12 +1,14 @@
 // Reading JSON that senders cut, glue together or write against the rules.
 
 import { malformed, SeveralDocuments } from "./errors";
+import { excerpt } from "./problems";
 import type { Event } from "hookmill:plugin/types@0.1.0";
 
 /** The depth up to which values stay structured. A deeper value becomes the text of its JSON. */
 const DEPTH_MAX = 64;
-/** The most values of one text, and the most values that cannot be read. */
-const VALUES_MAX = 1000;
+/** The most values of one payload: more than the host takes incidents. */
+export const VALUES_MAX = 2000;
+/** The most values that cannot be read. */
 const FAULTS_MAX = 50;
 /** The JSON values of one text, with the reasons why parts of it are not values. */
 interface Documents {
@@ -16,13 +18,15 @@ interface Documents {
 
 /** An integer that a JavaScript number could not hold exactly, or half a surrogate pair. */
 const INEXACT = /[\[{:,\s]-?\d{16}|\\u[dD][89a-fA-F]/;
-/** Between two JSON values. RFC 7464 begins each with the last of these. */
-const GAP = /[\s,\x1e]*/y;
+/** Between two JSON values; `\s` contains the byte order mark. RFC 7464 begins each with 0x1E. */
+const GAP = /[\s,\0\x1e]*/y;
 const SPACE = /\s*/y;
 const PLAIN_TEXT = /[^"\\]*/y;
 const WORD = /[\w+.-]*/y;
+const BARE = /[^,}\]{[":\n]*/y;
 const NESTING_OR_TEXT = /["{}[\]]/g;
 const LINE = /\n[[{]/g;
+const BRACKET_OR_END = /[[{\]]/g;
 const HALF_PAIR = /[\ud800-\udfff]/u;
 
 /**
@@ -60,6 +64,15 @@ export function unfold(value: unknown): unknown {
   return list.length === 1 && problems.length === 0 ? list[0] : value;
 }
 
+/** Returns the elements of a JSON text that is a list with objects, or the values in a text that contains JSON. */
+export function elementsOf(json: string): string[] {
+  const value = parsed(json) ?? documents(json).list[0];
+  if (typeof value === "string" && /^\s*[[{]/.test(value)) return documents(value).list.map((inner) => stringify(inner));
+  if (!Array.isArray(value)) return [];
+  const isObject = (element: unknown) => typeof element === "object" && element !== null && !Array.isArray(element);
+  return value.some(isObject) ? value.map((element) => stringify(element)) : [];
+}
+
 /** Returns a value as JSON, with integers of any size. Returns undefined for undefined and functions. */
 export function stringify(value: unknown): string;
 export function stringify(value: unknown): string | undefined {
@@ -92,26 +105,44 @@ function isShallow(value: unknown, depth: number): boolean {
 
 /**
  * Reads the values of a text that contains one or several JSON values, one after the other, one per line or with commas
- * between them. A value that cannot be read is a problem; reading continues at the next line that begins with a value.
+ * between them. A value that cannot be read is a problem; reading continues after its last bracket or, if that is missing, at
+ * the next line that begins with a value. What is not JSON ends at the next bracket. If an element of a list cannot be read or
+ * the list is cut off, the elements are values in place of the list.
  */
 function documents(text: string): Documents {
   const found: Documents = { list: [], problems: [] };
   const reader = new Reader(text);
+  let isInList = false;
+  let lists = 0;
   while (!reader.isAtEnd()) {
     const number = found.list.length + found.problems.length + 1;
-    if (number > VALUES_MAX || found.problems.length >= FAULTS_MAX) {
+    if (found.list.length === VALUES_MAX || found.problems.length === FAULTS_MAX) {
       found.problems.push(`JSON value ${number} and what follows is not read: there are too many values or faults`);
-      break;
+      return found;
     }
     const start = reader.at;
+    if (isInList && text[start] === "]") {
+      isInList = false;
+      reader.at += 1;
+      continue;
+    }
     try {
+      reader.problems = [];
       found.list.push(reader.value(0));
+      found.problems.push(...reader.problems);
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
-      found.problems.push(`JSON value ${number} ${fault.message}`);
-      reader.skipToLineAfter(start);
+      if (text[start] === "[" && lists < FAULTS_MAX && (!isInList || text[start - 1] === "\n")) {
+        isInList = true;
+        lists += 1;
+        reader.at = start + 1;
+      } else {
+        found.problems.push(`JSON value ${number} ${fault.message}`);
+        reader.skipValue(start);
+      }
     }
   }
+  if (isInList && !found.problems.at(-1)?.endsWith(CUT_OFF)) found.problems.push(`the list of JSON values ${CUT_OFF}`);
   return found;
 }
 
@@ -126,6 +157,8 @@ const WORDS: Record<string, unknown> = {
 /** A parser that repairs faults in their place. Runs only after the engine's parser rejected a text. */
 class Reader {
   at = 0;
+  /** The values that are not JSON although their places are known. */
+  problems: string[] = [];
 
   constructor(private readonly text: string) {}
 
@@ -134,11 +167,26 @@ class Reader {
     return this.at === this.text.length;
   }
 
-  /** Moves to the next line that begins with an object or an array. */
-  skipToLineAfter(position: number): void {
-    LINE.lastIndex = position;
+  /**
+   * Moves to where to read on after what cannot be read: to the next bracket after a word; else after the last bracket of
+   * the object or array or, if that is missing, to the next line that begins with a value.
+   */
+  skipValue(start: number): void {
+    if (!/[[{]/.test(this.text[start] ?? "")) {
+      BRACKET_OR_END.lastIndex = start + 1;
+      this.at = BRACKET_OR_END.exec(this.text)?.index ?? this.text.length;
+      return;
+    }
+    LINE.lastIndex = start;
     const line = LINE.exec(this.text);
-    this.at = line ? line.index + 1 : this.text.length;
+    const end = line ? line.index + 1 : this.text.length;
+    try {
+      this.at = start;
+      this.nestedText();
+    } catch {
+      this.at = end;
+    }
+    this.at = Math.min(this.at, end);
   }
 
   value(depth: number): unknown {
@@ -146,7 +194,7 @@ class Reader {
     if ((sign === "{" || sign === "[") && depth === DEPTH_MAX) return this.nestedText();
     if (sign === "{") return this.object(depth);
     if (sign === "[") return this.array(depth);
-    return sign === '"' ? this.string() : this.word();
+    return sign === '"' ? this.string() : this.word(depth);
   }
 
   private match(pattern: RegExp): string {
@@ -246,13 +294,13 @@ class Reader {
   }
 
   /** Reads a number, `true`, `false` or `null`, also as Python and JavaScript write them. */
-  private word(): unknown {
+  private word(depth: number): unknown {
     const start = this.at;
     const word = this.match(WORD);
     if (Object.hasOwn(WORDS, word)) return WORDS[word];
     if (!/^[\d+.-]/.test(word)) {
       this.at = start;
-      throw this.fault();
+      return this.bare(depth);
     }
     if (/^-?(0|[1-9]\d*)$/.test(word)) {
       const whole = BigInt(word);
@@ -261,5 +309,19 @@ class Reader {
       return Number(word);
     }
     return word;
+  }
+
+  /** Returns a word without quotes as text, and null in place of nothing, as templates write them. */
+  private bare(depth: number): string | null {
+    const start = this.at;
+    const word = this.match(BARE).trim();
+    const end = this.text[this.at] ?? "";
+    if (depth === 0 || !/[,}\]\n]/.test(end) || this.problems.length === FAULTS_MAX) {
+      this.at = start;
+      throw this.fault();
+    }
+    const what = word ? `\`${excerpt(word)}\` at character ${start} has no quotes` : `the value at character ${start} is missing`;
+    this.problems.push(what);
+    return word || null;
   }
 }

@@ -3,7 +3,7 @@
 import { log } from "./engine";
 import { PayloadError, SeveralDocuments } from "./errors";
 import { Incident } from "./incident";
-import { readText, stringify } from "./json";
+import { elementsOf, readText, VALUES_MAX } from "./json";
 import { bounded, takeProblems } from "./problems";
 import { checkedDescription, checkedOutcome } from "./returned";
 import { severity } from "./severity";
@@ -46,23 +46,35 @@ function map(mapper: Mapper, event: Event): Outcome {
     return mapOne(mapper, event);
   } catch (error) {
     if (error instanceof SeveralDocuments) return mapAll(mapper, event, error.documents, error.problems);
-    const elements = error instanceof PayloadError ? elementsOf(event) : [];
+    const elements = error instanceof PayloadError ? elementsOf(new TextDecoder().decode(event.body)) : [];
     if (elements.length === 0) throw error;
-    return mapAll(mapper, event, elements, [], error);
+    return mapAll(mapper, event, elements, []);
   }
 }
 
 function mapOne(mapper: Mapper, event: Event): Outcome {
   takeProblems();
   const outcome = checkedOutcome(mapper.toIncidents(event));
-  return { ...outcome, problems: bounded([...outcome.problems, ...takeProblems()]) };
+  // A kind that cannot be read is not one that is rightly skipped: a reason that quotes a broken character is a problem.
+  const isBroken = (reason: string) => reason.includes("\ufffd");
+  const broken = outcome.skipped.filter(isBroken).map((reason) => `${reason}; a character of it is broken`);
+  const skipped = outcome.skipped.filter((reason) => !isBroken(reason));
+  return { ...outcome, skipped, problems: bounded([...outcome.problems, ...broken, ...takeProblems()]) };
 }
 
 /** Maps each of these JSON values, or throws the first error if none can be mapped. */
-function mapAll(mapper: Mapper, event: Event, documents: string[], problems: string[], whole?: unknown): Outcome {
+function mapAll(mapper: Mapper, event: Event, documents: string[], problems: string[]): Outcome {
   const merged: Outcome = { incidents: [], skipped: [], problems: [] };
-  const errors: PayloadError[] = [];
-  for (const [index, document] of documents.entries()) {
+  const errors: [number, PayloadError][] = [];
+  // In reverse.
+  let parts = [...documents].reverse();
+  let count = 0;
+  for (let document = parts.pop(); document !== undefined; document = parts.pop()) {
+    if (count === VALUES_MAX) {
+      const more = parts.length + 1;
+      merged.problems.push(`${more} of ${count + more} JSON values are not read: at most ${VALUES_MAX} are`);
+      break;
+    }
     try {
       const outcome = mapOne(mapper, { ...event, body: new TextEncoder().encode(document) });
       merged.incidents.push(...outcome.incidents);
@@ -70,23 +82,19 @@ function mapAll(mapper: Mapper, event: Event, documents: string[], problems: str
       merged.problems.push(...outcome.problems);
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error;
-      errors.push(error);
-      merged.problems.push(`JSON value ${index + 1} of ${documents.length}: ${error.message}`);
+      // A mapper that does not know a list of its payloads gets each of them.
+      const elements = elementsOf(document);
+      if (elements.length > 0) {
+        parts = parts.concat(elements.reverse());
+        continue;
+      }
+      errors.push([count + 1, error]);
     }
+    count += 1;
   }
-  if (errors.length === documents.length) throw whole ?? errors[0];
-  return { ...merged, problems: bounded([...merged.problems, ...problems]) };
-}
-
-/** Returns the elements of a body that is a list of objects. */
-function elementsOf(event: Event): string[] {
-  try {
-    const body: unknown = JSON.parse(new TextDecoder().decode(event.body));
-    const isList = Array.isArray(body) && body.every((element) => typeof element === "object" && element !== null);
-    return isList ? body.map((element) => stringify(element)) : [];
-  } catch {
-    return [];
-  }
+  if (errors[0] && errors.length === count) throw errors[0][1];
+  const failed = errors.map(([number, error]) => `JSON value ${number} of ${count}: ${error.message}`);
+  return { ...merged, problems: bounded([...merged.problems, ...failed, ...problems]) };
 }
 
 /**

@@ -54,7 +54,7 @@ function incident(path: string, value: unknown): Incident | undefined {
   };
   const title = field("title", text)?.trim();
   return {
-    sourceRef: truncate(sourceRef, REF_BYTES_MAX),
+    sourceRef: shortened(sourceRef),
     title: title ? truncate(title, TITLE_BYTES_MAX) : undefined,
     description: field("description", text),
     category: field("category", text),
@@ -70,6 +70,17 @@ function incident(path: string, value: unknown): Incident | undefined {
     techniques: all(`${path}.techniques`, found.techniques, technique),
     details: all(`${path}.details`, found.details, detail),
   };
+}
+
+/** Returns an id within the host's limit. A longer one ends with a digest of the whole, so that different ids stay different. */
+function shortened(sourceRef: string): string {
+  const bytes = new TextEncoder().encode(sourceRef);
+  if (bytes.length <= REF_BYTES_MAX) return sourceRef;
+  problem(`the id \`${excerpt(sourceRef)}\` has ${bytes.length} bytes and is shortened`);
+  // FNV-1a.
+  let digest = 0xcbf29ce484222325n;
+  for (const byte of bytes) digest = BigInt.asUintN(64, (digest ^ BigInt(byte)) * 0x100000001b3n);
+  return truncate(sourceRef, REF_BYTES_MAX - 16) + digest.toString(16).padStart(16, "0");
 }
 
 function observable(path: string, value: unknown): Observable | undefined {

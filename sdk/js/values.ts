@@ -1,5 +1,6 @@
 // Reading a payload of any shape.
 
+import { unfold } from "./json";
 import { excerpt, problem } from "./problems";
 import type { Event } from "hookmill:plugin/types@0.1.0";
 
@@ -13,11 +14,13 @@ export function present(text: string | undefined): string | undefined {
 }
 
 /**
- * Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. A value
- * that stands where the path needs an object or an array is reported as a problem.
+ * Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. JSON in a
+ * text stands for its object or array. Another value that stands where the path needs an object or an array is reported as a
+ * problem.
  */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
   for (const name of path) {
+    if (typeof value === "string") value = unfolded(value);
     if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
       if (!isAbsent(value)) misplaced(value, "an object");
       return undefined;
@@ -43,11 +46,20 @@ export function text(value: unknown, ...path: (string | number)[]): string | und
   return present(String(found));
 }
 
-/** Returns the array at a path. An absent value is an empty array; a single value is an array with one element. */
+/** Returns the array at a path, also one that is JSON in a text. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
-  const found = at(value, ...path);
+  const given = at(value, ...path);
+  const found = typeof given === "string" && given.trimStart().startsWith("[") ? unfolded(given) : given;
   if (Array.isArray(found)) return found;
   return found === undefined || found === null || found === "" ? [] : [found];
+}
+
+let last: [text: string, value: unknown] = ["", ""];
+
+/** Returns what `unfold` returns, and keeps the last value, because mappers read many members of one object. */
+function unfolded(text: string): unknown {
+  if (last[0] !== text) last = [text, unfold(text)];
+  return last[1];
 }
 
 /** Returns the source's first setting with this name. */

@@ -43,6 +43,15 @@ impl WriteClock {
         self.times.now_ms()
     }
 
+    /// Returns the time for removing what is too old; `None` if the clock may be wrong.
+    pub fn steady_ms(&self) -> Option<i64> {
+        #[cfg(test)]
+        if let Some(fixed) = &self.fixed {
+            return Some(fixed.now_ms());
+        }
+        self.times.steady_ms()
+    }
+
     /// Returns the clock of the host.
     pub fn times(&self) -> &Clock {
         &self.times

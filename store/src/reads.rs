@@ -21,7 +21,7 @@ impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
 /// Lists, single rows, counts and the stream of audit entries, each documented at the method of [`crate::Store`] of the
 /// same name.
 pub(crate) trait Reads {
-    fn event(&self, id: Uuid) -> impl Read<Option<EventRow>>;
+    fn event(&self, id: Uuid) -> impl Read<Option<Listed<EventRow>>>;
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;

@@ -1,6 +1,7 @@
 //! The values that the store takes and returns: rows, filters and results, without a database's types.
 
 mod cursor;
+mod database_copy;
 mod delivery;
 mod destination;
 mod event;
@@ -15,6 +16,7 @@ mod triage;
 mod version;
 
 pub use cursor::Cursor;
+pub use database_copy::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch};
 pub use delivery::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DeliveryStatus, DueDeliveries,
     DueDelivery, Message, Next, QueuePosition,

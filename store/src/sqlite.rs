@@ -8,11 +8,13 @@ mod audit;
 mod check;
 mod columns;
 mod conditions;
+pub(crate) mod copy;
 mod database;
 mod deliveries;
 mod destinations;
 #[cfg(test)]
 mod dump;
+pub(crate) mod epoch;
 mod events;
 mod gate;
 mod health;

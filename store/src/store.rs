@@ -1,5 +1,6 @@
 //! The store of one host, independent of its database.
 
+mod copy;
 mod deliveries;
 mod destinations;
 mod events;
@@ -10,6 +11,7 @@ mod sources;
 mod tokens;
 mod triage;
 
+pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
 pub use tokens::Tokens;
 
 use crate::clock::WriteClock;

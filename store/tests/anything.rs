@@ -58,7 +58,7 @@ async fn run(seed: u64) {
             change(&store, &mut random, *id, number, &place).await;
         }
         let stored = store.event(event.id).await.unwrap().unwrap_or_else(|| panic!("{place}: the event is lost"));
-        let again = random.mapped(stored.event);
+        let again = random.mapped(stored.unwrap().event);
         let replayed = store.record_again(again, recorded.state.status, 2).await.unwrap();
         known.extend(replayed.into_iter().flat_map(|recorded| recorded.state.incidents).map(|incident| incident.id));
         deliver(&store, &place).await;

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use hookmill_signatures::StandardWebhooks;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -60,7 +60,7 @@ impl Receiver {
 }
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let verified = receiver.keys.verify(&headers, &body, unix_ms()).is_ok();
+    let verified = receiver.keys.verify(&headers, &body, Clock::default().now_ms()).is_ok();
     let headers = headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));

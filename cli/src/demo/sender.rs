@@ -3,7 +3,7 @@
 use crate::text::{clean, join};
 use anyhow::{Context, Result};
 use hookmill_host::api::shapes::{Accepted, ErrorAnswer};
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use hookmill_signatures::{Declaration, Scheme, Secret};
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -93,7 +93,7 @@ impl Sender {
 
     /// Returns a signed request.
     pub fn sign(&self, source: &str, body: &str, signing: Signing) -> SignedRequest {
-        let now_ms = unix_ms();
+        let now_ms = Clock::default().now_ms();
         let mut headers = match signing {
             Signing::Missing => HeaderMap::new(),
             Signing::Right => signature_headers(self.secret(source), now_ms, body),

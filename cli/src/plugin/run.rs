@@ -11,8 +11,7 @@ use hookmill_host::payload_file::PayloadFile;
 use hookmill_host::plugin_dry_run;
 use hookmill_host::source::Source;
 use hookmill_incident::id::IdSource;
-use hookmill_incident::timestamp::unix_ms;
-use hookmill_incident::{Event, Incident, NamedValue};
+use hookmill_incident::{Clock, Event, Incident, NamedValue};
 use hookmill_sandbox::Plugin;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,8 +78,9 @@ impl Run {
         // Mappers use the first value of a name, so the command line takes precedence over the file.
         let headers = self.headers.iter().cloned().chain(payload.headers).collect();
         let context = self.context.iter().cloned().chain(payload.context).collect();
-        let id = IdSource::after(0).next(unix_ms());
-        let event = Event { context, ..Event::dry_run(id, source.name.clone(), headers, payload.body.into()) };
+        let now = Clock::default().now_ms();
+        let id = IdSource::after(0).next(now);
+        let event = Event { context, ..Event::dry_run(id, now, source.name.clone(), headers, payload.body.into()) };
         Ok(PluginDryRun::Mapper(plugin_dry_run::dry_run_mapper(plugin, &event, &source).await?))
     }
 

@@ -154,8 +154,8 @@ struct Refused {
 async fn outcome(plugin: &Arc<Plugin>, payload: PayloadFile) -> Result<Value, Refused> {
     let PayloadFile { body, headers, context } = payload;
     let source = Source::unregistered(SOURCE.to_owned());
-    let event = Event::dry_run(EVENT_ID, source.name.clone(), headers, body.into());
-    let event = Event { received_at: RECEIVED_AT_MS, context, ..event };
+    let event = Event::dry_run(EVENT_ID, RECEIVED_AT_MS, source.name.clone(), headers, body.into());
+    let event = Event { context, ..event };
     let Call { result: verdict, log, .. } = map::run(plugin, &event, &source).await;
     match verdict {
         Verdict::Failed(failure) if !matches!(failure.code, FailureCode::Malformed | FailureCode::Unsupported) => {

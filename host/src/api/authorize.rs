@@ -48,7 +48,7 @@ pub(super) async fn check(
         address: address.map(|address| address.to_string()),
         method: request.method().to_string(),
         path: request.uri().path().chars().take(PATH_CHARS_MAX).collect(),
-        status: 0,
+        status: None,
     };
     if scope == Scope::Read {
         record(&host, action, StatusCode::FORBIDDEN).await;
@@ -66,9 +66,9 @@ pub(super) async fn check(
 
 /// Records what a request did. A failure to record is logged with the record.
 async fn record(host: &Host, action: OperatorAction, status: StatusCode) {
-    let action = OperatorAction { status: status.as_u16(), ..action };
+    let action = OperatorAction { status: Some(status.as_u16()), ..action };
     if let Err(error) = host.store.record_operator_action(action.clone()).await {
-        let OperatorAction { id, token, method, path, status, .. } = action;
+        let OperatorAction { id, token, method, path, .. } = action;
         error!(request_id = %id, token, "cannot record {method} {path}, answered {status}: {error:#}");
     }
 }

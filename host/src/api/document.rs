@@ -17,10 +17,10 @@ mod tests {
         Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
         HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
         NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
-        ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownDelivery,
-        ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRequest,
-        ShownSource, SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent, TriageOptions, Unreadable,
-        UnusableSource, UsableSource,
+        ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownBackups,
+        ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction,
+        ShownPlugin, ShownRequest, ShownSource, SourceDryRunRequest, SourcePatch, SourceSecret, StoredEvent,
+        TriageOptions, Unreadable, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -122,6 +122,7 @@ mod tests {
         check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
         check::<RetriedDeliveries>(&document, answer("post", "/api/deliveries/retry", "200"));
         check::<RetriedDelivery>(&document, answer("post", "/api/deliveries/{id}/retry", "200"));
+        check::<ShownBackups>(&document, answer("get", "/api/backups", "200"));
         check::<ShownSource>(&document, answer("get", "/api/sources/{name}", "200"));
         check::<StoredEvent>(&document, answer("get", "/api/events/{id}", "200"));
         check::<UsableSource>(&document, answer("patch", "/api/sources/{name}", "200"));

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hookmill_incident::{EventState, EventStatus, FailureCode, NamedValue};
-use hookmill_store::{EventFilter, EventRow};
+use hookmill_store::{EventFilter, EventRow, Unreadable};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -94,13 +94,29 @@ pub(super) async fn discard(
     match host.store.discard(parsed).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
-        Some(true) => Ok(Json(result(find(&host, &id).await?.state))),
+        Some(true) => {
+            let row = host.store.event(parsed).await?.ok_or_else(|| not_found(&id))?;
+            // An event that cannot be read can be discarded too.
+            let unread = |Unreadable { id, .. }| {
+                let (code, message, incidents) = (None, None, Vec::new());
+                EventState { id, status: EventStatus::Discarded, code, message, incidents }
+            };
+            Ok(Json(result(row.map_or_else(unread, |row| row.state))))
+        }
     }
 }
 
-async fn find(host: &Host, id: &str) -> Result<EventRow, HttpError> {
+/// Returns an event, or the error if there is none or it cannot be read. The latter is a conflict and not a defect: the client
+/// can discard the event.
+pub(super) async fn find(host: &Host, id: &str) -> Result<EventRow, HttpError> {
     let parsed: Uuid = id.parse().map_err(|_| not_found(id))?;
-    host.store.event(parsed).await?.ok_or_else(|| not_found(id))
+    let found = host.store.event(parsed).await?.ok_or_else(|| not_found(id))?;
+    found.map_err(|Unreadable { error, .. }| {
+        HttpError::Conflict(format!(
+            "event `{id}` cannot be read, because it is damaged or another version wrote it: {error}; it can be discarded \
+             while it waits"
+        ))
+    })
 }
 
 fn not_found(id: &str) -> HttpError {

@@ -1,8 +1,8 @@
 //! `/api/notifications`.
 
-use super::incidents;
 use super::request_body::optional_body;
 use super::shapes::{List, NotificationDryRun, NotificationDryRunRequest, ShownNotification};
+use super::{events, incidents};
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -47,13 +47,15 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         let id = request.event.ok_or_else(|| {
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
         })?;
-        let row = host.store.event(id).await?.ok_or_else(|| HttpError::NotFound(format!("event `{id}`")))?;
-        return Ok(Message::Event(Box::new(row)));
+        return Ok(Message::Event(Box::new(events::find(host, &id.to_string()).await?)));
     }
     let object = match trigger {
         Trigger::PluginRefused => json!({"name": "example", "sha256": "0".repeat(64), "error": "this is a test"}),
         Trigger::SourceSilent => {
             json!({"name": "example", "last_event_at": host.store.clock().now(), "silent_after": "1h"})
+        }
+        Trigger::BackupFailed => {
+            json!({"to": "/backups", "error": "this is a test", "last_success_at": host.store.clock().now()})
         }
         _ => json!({"name": "example", "reason": "this is a test"}),
     };

@@ -141,7 +141,8 @@ pub(super) async fn run(
         None => Arc::new(Source::unregistered(name)),
     };
     let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let event = Event::dry_run(host.store.new_id(), source.name.clone(), headers, payload.into());
+    let (id, now) = (host.store.new_id(), host.store.clock().now_ms());
+    let event = Event::dry_run(id, now, source.name.clone(), headers, payload.into());
     let call = map::run(&plugin, &event, &source).await;
     let recorded = host.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
     let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));

@@ -3,6 +3,7 @@
 //! A test in `api/document.rs` compares each shape with the OpenAPI document, which describes the fields for users.
 //! Names that begin with `Shown` tell an answer from the value of the domain that it shows.
 
+mod backups;
 mod delivery;
 mod destination;
 mod event;
@@ -14,6 +15,7 @@ mod plugin;
 mod source;
 mod state;
 
+pub use crate::backup::{LastBackup, LastFailure};
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
@@ -21,6 +23,7 @@ pub use crate::plugin_dry_run::{
     CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
+pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};

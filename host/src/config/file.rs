@@ -1,5 +1,6 @@
 //! The shape of the configuration file: its keys and the type of each.
 
+use super::backup::BackupDeclaration;
 use super::destination::DestinationDeclaration;
 use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
@@ -46,6 +47,7 @@ pub(super) struct ConfigFile {
     pub notifications: Vec<NotificationDeclaration>,
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
+    pub backup: Option<BackupDeclaration>,
     pub traces: Option<TracesDeclaration>,
 }
 

@@ -1,6 +1,7 @@
 //! The settings of the host itself, most of which take effect only at a start.
 
 use super::limits::Limits;
+use crate::backup::Schedule;
 use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The time for which finished deliveries are kept.
     pub delivered_retention: Duration,
+    /// The schedule of backups.
+    pub backup: Option<Schedule>,
     /// Where traces go; `None` if there are none.
     pub traces: Option<TracesOptions>,
 }
@@ -74,6 +77,7 @@ impl Settings {
             drain_timeout,
             trusted_proxies,
             delivered_retention,
+            backup,
             traces,
         } = self;
         let differs = [
@@ -89,6 +93,7 @@ impl Settings {
             ("reload", *reload != other.reload || *proof != other.proof),
             ("reopen_within", *reopen_within != other.reopen_within),
             ("delivered_retention", *delivered_retention != other.delivered_retention),
+            ("backup", *backup != other.backup),
             ("tls", client_authentication(tls.as_ref()) != client_authentication(other.tls.as_ref())),
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),

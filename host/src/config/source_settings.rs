@@ -6,7 +6,6 @@ use super::value::SECRET_BYTES_MIN;
 use crate::rate_limit::RateLimit;
 use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
 use anyhow::{Result, ensure};
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_signatures::{Scheme, Secret};
 use std::time::Duration;
 
@@ -30,11 +29,6 @@ impl SourceDeclaration {
         let scheme = Scheme::declare(&self.scheme(), secrets)?;
         check_secret_length(&scheme, name, warnings)?;
         check_tolerance(&scheme, limits.dedup.retention)?;
-        if !secrets.is_empty() && !secrets.iter().any(|secret| secret.is_live(unix_ms())) {
-            warnings.push(format!(
-                "every secret of source `{name}` has passed its not_after: all of its payloads are refused"
-            ));
-        }
         if self.auto_triage.as_ref().is_some_and(|flag| flag.0) && self.playbook.is_none() {
             warnings.push(format!("source `{name}` has auto_triage and no `playbook`: nothing is triaged"));
         }
@@ -46,6 +40,7 @@ impl SourceDeclaration {
         let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
         Ok(SourceSettings {
             scheme,
+            secrets_end: secrets_end(secrets),
             allow_ips: self.allow_ips.into_iter().map(|network| network.0).collect(),
             plugin: self.plugin.map_or(PluginChoice::Auto, |plugin| plugin.0),
             auto_triage: self.auto_triage.is_some_and(|flag| flag.0),
@@ -61,6 +56,12 @@ impl SourceDeclaration {
             kind,
         })
     }
+}
+
+/// Returns when the last of the secrets ends; `None` if one has no end, or there are none.
+fn secrets_end(secrets: &[Secret]) -> Option<i64> {
+    let ends: Option<Vec<i64>> = secrets.iter().map(Secret::not_after_ms).collect();
+    ends?.into_iter().max()
 }
 
 fn check_secret_length(scheme: &Scheme, name: &str, warnings: &mut Vec<String>) -> Result<()> {

@@ -5,6 +5,7 @@ use super::context::DeliveryContext;
 use super::destination::{Destination, Notifications};
 use super::prepare::prepare;
 use super::retry_schedule::ASKED_JITTER_MAX;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
 use crate::traces::Trace;
 use hookmill_connection::{Code, Failure, with_jitter};
@@ -128,7 +129,8 @@ async fn prepare_and_send(
         Err(reason) => return SendResult::Impossible(Failure::new(Code::Request, reason)),
     };
     let message = prepare(content, destination, delivery, &context.loaded, &context.public_url.load()).await;
-    destination.channel.send(delivery.id, message, trace).await
+    let context = SendContext { id: delivery.id, clock: context.store.clock(), trace };
+    destination.channel.send(message, context).await
 }
 
 /// Returns the content of a step of a notification.

@@ -4,12 +4,11 @@ use super::email::Email;
 use super::file::LineFile;
 use super::http::Http;
 use super::outgoing::OutgoingMessage;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
-use crate::traces::Trace;
 use hookmill_connection::{Code, Failure};
 use reqwest::header::HeaderName;
 use std::path::PathBuf;
-use uuid::Uuid;
 
 /// The channel to a destination.
 #[derive(Debug)]
@@ -46,15 +45,15 @@ impl Channel {
     }
 
     /// Sends the message of a delivery.
-    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage, trace: &Trace) -> SendResult {
+    pub(super) async fn send(&self, message: OutgoingMessage, context: SendContext<'_>) -> SendResult {
         let request = |text: String| Failure::new(Code::Request, text);
         match (message, self) {
             (OutgoingMessage::Nothing(reason), _) => SendResult::Skipped(reason),
             (OutgoingMessage::NotNow(error), _) => SendResult::Failed(request(format!("{error:#}"))),
             (OutgoingMessage::Never(error), _) => SendResult::Impossible(request(format!("{error:#}"))),
-            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing, trace).await,
+            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(outgoing, context).await,
             // Boxed: the future is large, and every attempt would reserve room for it.
-            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery, trace)).await,
+            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, context)).await,
             (OutgoingMessage::Mail(mail), Self::Email(email)) => email.send(mail).await,
             (OutgoingMessage::Line(line), Self::File(file)) => file.append(line).await,
             _ => SendResult::Impossible(request("this type of destination does not send such messages".to_owned())),

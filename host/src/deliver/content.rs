@@ -81,7 +81,9 @@ impl Content {
             ContentKind::Webhook { url, format, .. } => {
                 let (body, content_type) = match format {
                     Format::Thehive => raw_body(message, self.trigger, public_url)?,
-                    Format::StandardWebhooks => (standard_webhooks_body(message, self.trigger, public_url)?, JSON),
+                    Format::StandardWebhooks => {
+                        (standard_webhooks_body(message, self.trigger, public_url, delivery.id)?, JSON)
+                    }
                 };
                 OutgoingMessage::Request(OutgoingRequest::post(url, body, content_type))
             }

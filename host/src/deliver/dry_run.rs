@@ -7,8 +7,10 @@ use super::mail::ShownMail;
 use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
 use super::request::{OutgoingRequest, ShownRequest};
+use super::send_context::SendContext;
 use super::thehive::ShownAlert;
 use crate::traces::Trace;
+use hookmill_incident::Clock;
 use hookmill_store::{Attempt, DueDelivery, Message};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -83,17 +85,18 @@ impl Deliverer {
             let public_url = self.context.public_url.load_full();
             let message = prepare(&step.content, &destination, &delivery, &self.context.loaded, &public_url).await;
             let shown = shown(destination.kind, &message);
-            let now = self.context.store.clock().now_ms();
-            let sent = if sends { Some(send(&destination, delivery.id, message, now).await) } else { None };
+            let clock = self.context.store.clock();
+            let sent = if sends { Some(send(&destination, delivery.id, message, clock).await) } else { None };
             results.push(DryRunStep { to: destination.name.clone(), kind: destination.kind, message: shown, sent });
         }
         Some(results)
     }
 }
 
-async fn send(destination: &Destination, id: Uuid, message: OutgoingMessage, at: i64) -> DryRunAttempt {
-    let started = Instant::now();
-    let sent = destination.channel.send(id, message, &Trace::default()).await;
+async fn send(destination: &Destination, id: Uuid, message: OutgoingMessage, clock: &Clock) -> DryRunAttempt {
+    let (at, started) = (clock.now_ms(), Instant::now());
+    let context = SendContext { id, clock, trace: &Trace::default() };
+    let sent = destination.channel.send(message, context).await;
     let attempt = sent.into_attempt(at, started.elapsed().as_millis() as i64);
     let Attempt { at: _, duration_ms, http_status, code, error, answer } = attempt;
     DryRunAttempt { duration_ms, http_status, code: code.map(str::to_owned), error, answer }

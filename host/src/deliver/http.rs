@@ -1,16 +1,15 @@
 //! Sends requests over HTTP.
 
 use super::request::OutgoingRequest;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
 use super::signature::Signature;
-use crate::traces::{TRACEPARENT, Trace};
+use crate::traces::TRACEPARENT;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
-use hookmill_incident::timestamp::unix_ms;
 use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderName;
 use reqwest::{StatusCode, Url};
-use uuid::Uuid;
 
 /// The connection to one receiver, with the host's credentials and signature.
 #[derive(Debug)]
@@ -78,32 +77,32 @@ impl Http {
     }
 
     /// Sends a request with signature and authentication.
-    pub(super) async fn send(&self, id: Uuid, request: OutgoingRequest, trace: &Trace) -> SendResult {
-        match self.request(id, request, trace).await {
+    pub(super) async fn send(&self, request: OutgoingRequest, context: SendContext<'_>) -> SendResult {
+        match self.request(request, context).await {
             Ok(answer) => answer.into(),
             Err(failure) => SendResult::Failed(failure),
         }
     }
 
     /// Sends a request and returns the answer, with any status.
-    async fn request(&self, id: Uuid, request: OutgoingRequest, trace: &Trace) -> Result<Answer, Failure> {
-        self.request_document(id, request, trace, 0).await.map(|(answer, _)| answer)
+    async fn request(&self, request: OutgoingRequest, context: SendContext<'_>) -> Result<Answer, Failure> {
+        self.request_document(request, 0, context).await.map(|(answer, _)| answer)
     }
 
     /// Sends a request and returns the answer with its body, up to a number of bytes.
     pub(super) async fn request_document(
         &self,
-        id: Uuid,
         request: OutgoingRequest,
-        trace: &Trace,
         bytes_max: usize,
+        context: SendContext<'_>,
     ) -> Result<(Answer, Vec<u8>), Failure> {
+        let SendContext { id, clock, trace } = context;
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
         }
         // These replace headers of the same name from a notifier or a template.
-        headers.extend(self.signature.headers(&id.to_string(), unix_ms(), &body)?);
+        headers.extend(self.signature.headers(&id.to_string(), clock.now_ms(), &body)?);
         self.authentication.apply(&mut headers);
         let mut span = trace.call(&method, &url);
         headers.extend(span.header().filter(|_| self.sends_traceparent));
@@ -113,7 +112,7 @@ impl Http {
         if response.status() >= StatusCode::BAD_REQUEST {
             span.fail(response.status().as_str());
         }
-        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max).await;
+        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max, clock.now_ms()).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");
             answer.text = hide(&answer.text);

@@ -3,10 +3,12 @@
 use super::send_result::SendResult;
 use anyhow::Result;
 use hookmill_connection::{Code, Failure};
+use hookmill_incident::id::{row_key, row_key_ms};
 use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::{Address, Message};
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// Asks other programs not to answer ([RFC 3834](https://www.rfc-editor.org/rfc/rfc3834)).
@@ -52,15 +54,18 @@ pub(super) struct MailProgress {
 }
 
 impl MailAddresses {
-    /// Creates a mail. Its `Message-ID` contains the delivery's id, so that a repeated mail can be recognized.
+    /// Creates a mail. Its `Message-ID` contains the delivery's id, so that a repeated mail can be recognized, and its date is
+    /// that of the delivery.
     ///
     /// # Errors
     /// Returns an error if the mail cannot be composed.
     pub(super) fn mail(&self, id: Uuid, subject: &str, text: String) -> Result<Mail> {
         let domain = self.from.email.domain();
+        let created_ms = row_key_ms(row_key(id));
         let mut mail = Message::builder()
             .from(self.from.clone())
             .subject(subject)
+            .date(UNIX_EPOCH + Duration::from_millis(created_ms.try_into().unwrap_or(0)))
             .message_id(Some(format!("<{id}@{domain}>")))
             .header(MIME_VERSION_1_0)
             .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))

@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use hookmill_incident::Operation;
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_notify::{Trigger, about_change, about_event};
 use hookmill_store::Message;
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// The approximate size of an audit entry without its details and its object.
 const ENTRY_BYTES: usize = 512;
@@ -47,8 +49,14 @@ pub(super) fn raw_json(message: &Message, trigger: Trigger, public_url: &str) ->
     })
 }
 
-/// Returns the body of [`super::destination_type::Format::StandardWebhooks`]: `type`, `timestamp` and `data`.
-pub(super) fn standard_webhooks_body(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
+/// Returns the body of [`super::destination_type::Format::StandardWebhooks`]: `type`, `timestamp` and `data`. A notice has
+/// the time of its delivery, so that each attempt sends the same.
+pub(super) fn standard_webhooks_body(
+    message: &Message,
+    trigger: Trigger,
+    public_url: &str,
+    delivery: Uuid,
+) -> Result<Vec<u8>> {
     let of_trigger = || trigger.as_str().replacen('_', ".", 1);
     let (kind, at) = match message {
         Message::Change(entry) => {
@@ -60,7 +68,7 @@ pub(super) fn standard_webhooks_body(message: &Message, trigger: Trigger, public
             (kind.to_owned(), Timestamp::from_millisecond(entry.start_date)?)
         }
         Message::Event(row) => (of_trigger(), Timestamp::from_millisecond(row.event.received_at)?),
-        Message::Notice(_) => (of_trigger(), Timestamp::now()),
+        Message::Notice(_) => (of_trigger(), Timestamp::from_millisecond(row_key_ms(row_key(delivery)))?),
     };
     let data = template_values(message, trigger, public_url);
     Ok(serde_json::to_vec(&json!({"type": kind, "timestamp": at, "data": data}))?)

@@ -9,6 +9,7 @@ use super::settings::{Pull, PullReader};
 use crate::pipeline::DryRun;
 use crate::source::Source;
 use crate::verify::Verified;
+use hookmill_incident::Clock;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,11 +36,11 @@ impl Puller {
     /// Returns an error if the store cannot be read.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
         let stored = self.intake.store.cursors().await?.remove(&*source.name);
-        let now = self.intake.store.clock().now_ms();
-        let position = stored.unwrap_or_else(|| pull.start.position(now).position);
+        let clock = self.intake.store.clock();
+        let position = stored.unwrap_or_else(|| pull.start.position(clock.now_ms()).position);
         let (stage, read) = match &pull.reader {
-            PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, now).await),
-            PullReader::Opencti(stream) => ("stream", stream.sample(source, pull, &position).await),
+            PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, clock).await),
+            PullReader::Opencti(stream) => ("stream", stream.sample(source, pull, &position, clock).await),
         };
         let mut dry_run = DryRun::default();
         let ReadSample { items, summary } = match read {
@@ -75,8 +76,14 @@ impl Puller {
 }
 
 impl Poll {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str, now: i64) -> Result<ReadSample, ReadError> {
-        let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, now);
+    async fn sample(
+        &self,
+        source: &Source,
+        pull: &Pull,
+        position: &str,
+        clock: &Clock,
+    ) -> Result<ReadSample, ReadError> {
+        let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, clock);
         let request = run.first_request()?;
         let since = time(run.since);
         let page = run.page(request).await?;
@@ -93,8 +100,14 @@ impl Poll {
 }
 
 impl OpenctiStream {
-    async fn sample(&self, source: &Source, pull: &Pull, position: &str) -> Result<ReadSample, ReadError> {
-        let mut connection = self.connect(&pull.endpoint, position, source.settings.payload_bytes_max).await?;
+    async fn sample(
+        &self,
+        source: &Source,
+        pull: &Pull,
+        position: &str,
+        clock: &Clock,
+    ) -> Result<ReadSample, ReadError> {
+        let mut connection = self.connect(&pull.endpoint, position, source.settings.payload_bytes_max, clock).await?;
         let end = Instant::now() + STREAM_WAIT;
         let (mut items, mut names) = (Vec::new(), BTreeSet::new());
         while items.is_empty()

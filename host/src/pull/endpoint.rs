@@ -3,6 +3,7 @@
 use super::read_error::ReadError;
 use anyhow::{Result, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
+use hookmill_incident::Clock;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::path::PathBuf;
@@ -77,8 +78,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// Returns an error if the answer does not come in time or is not a success.
-    pub(super) async fn send(&self, request: EndpointRequest) -> Result<Response, ReadError> {
-        self.in_time(self.answer(request)).await?
+    pub(super) async fn send(&self, request: EndpointRequest, clock: &Clock) -> Result<Response, ReadError> {
+        self.in_time(self.answer(request, clock)).await?
     }
 
     /// Runs a future within the timeout of a request, which is also the longest silence of a stream.
@@ -89,7 +90,7 @@ impl Endpoint {
         })
     }
 
-    async fn answer(&self, request: EndpointRequest) -> Result<Response, ReadError> {
+    async fn answer(&self, request: EndpointRequest, clock: &Clock) -> Result<Response, ReadError> {
         let EndpointRequest { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
             let text =
@@ -103,7 +104,7 @@ impl Endpoint {
         if response.status().is_success() {
             return Ok(response);
         }
-        let answer = Answer::read(response, &self.authentication).await;
+        let answer = Answer::read(response, &self.authentication, clock.now_ms()).await;
         let (retry_after, asked_wait) = (answer.retry_after, answer.asked_wait());
         Err(ReadError { failure: answer.failure(), retry_after, asked_wait })
     }

@@ -9,7 +9,7 @@ use super::read_error::ReadError;
 use super::sse::{Frame, FrameParser};
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -74,6 +74,7 @@ impl fmt::Display for StreamId {
 /// A connection to a stream.
 pub(super) struct StreamConnection<'p> {
     endpoint: &'p Endpoint,
+    clock: &'p Clock,
     response: Response,
     parser: FrameParser,
     /// The end of the stream.
@@ -101,6 +102,7 @@ impl OpenctiStream {
         endpoint: &'p Endpoint,
         position: &str,
         payload_bytes_max: usize,
+        clock: &'p Clock,
     ) -> Result<StreamConnection<'p>, ReadError> {
         let mut url = endpoint.url().clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -124,7 +126,7 @@ impl OpenctiStream {
             (HeaderName::from_static("no-dependencies"), flag(self.no_dependencies)),
             (HeaderName::from_static("with-inferences"), flag(self.with_inferences)),
         ]);
-        let response = endpoint.send(request).await?;
+        let response = endpoint.send(request, clock).await?;
         let media_type = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::to_vec);
         let is_stream = |value: &HeaderValue| {
             media_type(value).is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
@@ -134,7 +136,7 @@ impl OpenctiStream {
             return Err(Failure::new(Code::Answer, text).into());
         }
         let parser = FrameParser::new(payload_bytes_max);
-        Ok(StreamConnection { endpoint, response, parser, end: None, last_id: String::new(), done })
+        Ok(StreamConnection { endpoint, clock, response, parser, end: None, last_id: String::new(), done })
     }
 }
 
@@ -183,7 +185,7 @@ impl StreamConnection<'_> {
     fn sort(&mut self, frame: Frame, batch: &mut Batch) {
         if !frame.id.is_empty() && frame.id != self.last_id {
             let before: Option<StreamId> = std::mem::replace(&mut self.last_id, frame.id.clone()).parse().ok();
-            let latest = (unix_ms() + AHEAD_MS_MAX).unsigned_abs();
+            let latest = (self.clock.now_ms() + AHEAD_MS_MAX).unsigned_abs();
             // An invalid id, or one far in the future, is not a position to continue from.
             self.done = before.filter(|id| id.ms <= latest).map_or(self.done, |id| id.max(self.done));
         }

@@ -11,6 +11,7 @@ use super::read_error::ReadError;
 use super::since::SinceText;
 use anyhow::{Result, anyhow, bail};
 use hookmill_connection::{Code, Failure};
+use hookmill_incident::Clock;
 use reqwest::header::{AGE, DATE};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::value::RawValue;
@@ -74,6 +75,7 @@ pub(super) struct PolledPage {
 pub(super) struct PollRun<'p> {
     poll: &'p Poll,
     endpoint: &'p Endpoint,
+    clock: &'p Clock,
     /// The time since which items are requested.
     pub since: i64,
     began: i64,
@@ -85,19 +87,20 @@ pub(super) struct PollRun<'p> {
 }
 
 impl Poll {
-    /// Begins a poll at the position reached before. `began` is the present time.
+    /// Begins a poll at the position reached before.
     pub(super) fn begin<'p>(
         &'p self,
         endpoint: &'p Endpoint,
         payload_bytes_max: usize,
         position: &str,
-        began: i64,
+        clock: &'p Clock,
     ) -> PollRun<'p> {
+        let began = clock.now_ms();
         // The clock may have been set back since the last poll.
         let last = position.parse().unwrap_or(began).min(began);
         let since = last.saturating_sub(self.overlap.as_millis() as i64).max(0);
         let pages = HashSet::new();
-        PollRun { poll: self, endpoint, since, began, reached: began, pages, payload_bytes_max }
+        PollRun { poll: self, endpoint, clock, since, began, reached: began, pages, payload_bytes_max }
     }
 }
 
@@ -124,7 +127,7 @@ impl PollRun<'_> {
     /// Requests one page.
     pub async fn page(&mut self, request: EndpointRequest) -> Result<PolledPage, ReadError> {
         let (asked, url) = (Instant::now(), request.url.clone());
-        let response = self.endpoint.send(request).await?;
+        let response = self.endpoint.send(request, self.clock).await?;
         self.reached = self.reached.min(server_time(&response, asked.elapsed(), self.began).unwrap_or(self.began));
         let is_empty = response.status() == StatusCode::NO_CONTENT;
         let link = next_link(response.headers());

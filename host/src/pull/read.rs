@@ -22,9 +22,9 @@ pub(super) async fn read_poll(
     pull: &Pull,
 ) -> Result<Duration, ReadError> {
     let started = Instant::now();
-    let (store, now) = (&intake.store, intake.store.clock().now_ms());
-    let position = store.cursor(source.name.clone(), pull.start.position(now)).await?;
-    let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, now);
+    let (store, clock) = (&intake.store, intake.store.clock());
+    let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
+    let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, clock);
     let mut request = Some(run.first_request()?);
     while let Some(next) = request {
         let page = read_page(poll, &mut run, next, intake, source).await?;
@@ -35,7 +35,7 @@ pub(super) async fn read_poll(
         intake.accept(source, page.items, CONCURRENCY, position).await?;
         request = page.next?;
     }
-    source.tally.count(|tally| tally.last_success = Some(intake.store.clock().now_ms()));
+    source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
     Ok(poll.interval.saturating_sub(started.elapsed()))
 }
 
@@ -72,9 +72,9 @@ pub(super) async fn read_stream(
     pull: &Pull,
     backoff: &mut Backoff,
 ) -> Result<(), ReadError> {
-    let (store, now) = (&intake.store, intake.store.clock().now_ms());
-    let position = store.cursor(source.name.clone(), pull.start.position(now)).await?;
-    let mut connected = stream.connect(&pull.endpoint, &position, source.settings.payload_bytes_max).await?;
+    let (store, clock) = (&intake.store, intake.store.clock());
+    let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
+    let mut connected = stream.connect(&pull.endpoint, &position, source.settings.payload_bytes_max, clock).await?;
     let mut stored = connected.done;
     while let Some(batch) = connected.batch().await? {
         for _ in 0..batch.oversized {
@@ -83,7 +83,7 @@ pub(super) async fn read_stream(
         let position = (connected.done > stored).then(|| pull.start.reached(connected.done.to_string()));
         stored = connected.done;
         intake.accept(source, batch.items, stream.consumer_count, position).await?;
-        source.tally.count(|tally| tally.last_success = Some(intake.store.clock().now_ms()));
+        source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
         backoff.succeed(connected.server_wait());
     }
     Ok(())

@@ -14,8 +14,8 @@ use crate::metrics::Metrics;
 use anyhow::{Result, anyhow};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::Plugin;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,9 @@ const LOOK_EVERY_UNSETTLED: Duration = Duration::from_millis(25);
 /// The time between two looks at the folder otherwise.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// The number of files that are loaded at once. Each is in memory while it is loaded.
-const LOADS_AT_ONCE: usize = 4;
+/// The number of files that are loaded at once on a machine with few cores, otherwise as many as there are cores. Each is in
+/// memory while it is loaded.
+const LOADS_AT_ONCE_MIN: usize = 4;
 
 /// A plugin file that was refused.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl PluginDir {
         } else {
             warn!("the plugins folder {} does not exist yet; events wait until it does", folder.display());
         }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             files,
             releases,
@@ -102,7 +104,7 @@ impl PluginDir {
             replies: BTreeMap::new(),
             refusals,
             loading: JoinSet::new(),
-            loads: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
+            loads: Arc::new(Semaphore::new(cores.max(LOADS_AT_ONCE_MIN))),
             not_taken: NotTaken::new(),
             logged_problem: None,
         })
@@ -246,7 +248,7 @@ impl PluginDir {
             return;
         }
         info!(plugin = name, version = plugin.version.version, sha256, "plugin loaded");
-        state.loaded_at = Some(Timestamp::now());
+        state.loaded_at = Some(self.files.clock().now());
         self.metrics.reload(name, "loaded");
         let mut plugins = Plugins::clone(&self.loaded.plugins());
         plugins.insert(name.to_owned(), plugin);

@@ -3,8 +3,8 @@
 use super::command::CommandError;
 use super::trust::signature_path;
 use anyhow::{Context, Result, ensure};
+use hookmill_incident::Clock;
 use hookmill_incident::name::check_name;
-use hookmill_incident::timestamp::unix_ms;
 use hookmill_sandbox::{FILE_BYTES_MAX, is_cut_off};
 use hookmill_store::private_files::refuse_writable_by_others;
 use std::collections::BTreeMap;
@@ -50,15 +50,22 @@ impl FileStamp {
     }
 
     /// Returns the time since the file was changed; none for a file of the future.
-    fn age(&self) -> Duration {
+    fn age(&self, now_ms: i64) -> Duration {
         let (seconds, nanos) = self.modified;
-        let age_ms = unix_ms() - (seconds * 1000 + nanos / 1_000_000);
+        let age_ms = now_ms - (seconds * 1000 + nanos / 1_000_000);
         Duration::from_millis(u64::try_from(age_ms).unwrap_or(0))
     }
 }
 
 fn change_time(metadata: &Metadata) -> ChangeTime {
     (metadata.ctime(), metadata.ctime_nsec())
+}
+
+/// The time of a look at the folder. Files have times of the wall clock.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    instant: Instant,
+    unix_ms: i64,
 }
 
 /// The state of one file.
@@ -103,23 +110,23 @@ impl WatchedFile {
         self.loaded != Some(self.stamp) || self.gone_since.is_some()
     }
 
-    fn is_unchanged_for(&self, time: Duration, now: Instant) -> bool {
-        self.stamp.age() >= time || now - self.stamp_since >= time
+    fn is_unchanged_for(&self, time: Duration, now: Moment) -> bool {
+        self.stamp.age(now.unix_ms) >= time || now.instant - self.stamp_since >= time
     }
 
     /// Records that the file is there, and returns whether it has to be loaded now.
-    fn see(&mut self, stamp: FileStamp, now: Instant) -> bool {
+    fn see(&mut self, stamp: FileStamp, now: Moment) -> bool {
         self.gone_since = None;
         if self.stamp != stamp {
-            (self.stamp, self.stamp_since) = (stamp, now);
+            (self.stamp, self.stamp_since) = (stamp, now.instant);
         }
         let is_unchanged = self.is_unchanged_for(UNCHANGED_FOR, now);
-        let is_new = self.loaded != Some(stamp) || self.retry_at.is_some_and(|at| at <= now);
+        let is_new = self.loaded != Some(stamp) || self.retry_at.is_some_and(|at| at <= now.instant);
         // Versions load one after the other: if files follow each other quickly, each one that was begun goes live.
         is_new && is_unchanged && !self.is_loading
     }
 
-    fn begin_loading(&mut self, now: Instant) -> Patience {
+    fn begin_loading(&mut self, now: Moment) -> Patience {
         (self.loaded, self.is_loading, self.retry_at) = (Some(self.stamp), true, None);
         match self.upload {
             Upload::Refused(inode) if inode == self.stamp.inode => Patience::Endless,
@@ -196,6 +203,7 @@ pub struct PluginFiles {
     /// Whether other users may be able to write in the folder.
     is_shared: bool,
     lock: Option<PathBuf>,
+    clock: Clock,
     files: BTreeMap<String, WatchedFile>,
     not_taken: NotTaken,
 }
@@ -210,8 +218,8 @@ struct Entries {
 impl PluginFiles {
     /// Prepares to look at a folder, whose files depend on the lock file too. Unless the folder `is_shared`, it must not
     /// be one that other users can write in.
-    pub fn new(folder: PathBuf, is_shared: bool, lock: Option<PathBuf>) -> Self {
-        Self { folder, is_shared, lock, files: BTreeMap::new(), not_taken: NotTaken::new() }
+    pub fn new(folder: PathBuf, is_shared: bool, lock: Option<PathBuf>, clock: Clock) -> Self {
+        Self { folder, is_shared, lock, clock, files: BTreeMap::new(), not_taken: NotTaken::new() }
     }
 
     /// Checks who can write in the folder.
@@ -235,6 +243,11 @@ impl PluginFiles {
     /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the clock that the ages of files are measured with.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Returns the path of a plugin's file.
@@ -262,10 +275,10 @@ impl PluginFiles {
             Err(error) if self.folder.exists() => return Err(error),
             found => found.unwrap_or_default(),
         };
-        let now = Instant::now();
+        let now = Moment { instant: Instant::now(), unix_ms: self.clock.now_ms() };
         let mut changes = FileChanges::default();
         for (name, stamp) in &found.files {
-            let file = self.files.entry(name.clone()).or_insert_with(|| WatchedFile::new(*stamp, now));
+            let file = self.files.entry(name.clone()).or_insert_with(|| WatchedFile::new(*stamp, now.instant));
             if file.see(*stamp, now) {
                 let patience = file.begin_loading(now);
                 changes.to_load.push((name.clone(), ToLoad { stamp: *stamp, patience }));
@@ -275,7 +288,7 @@ impl PluginFiles {
             // A file that is being loaded is not removed before the result of the loading is known.
             if !found.files.contains_key(name)
                 && !file.is_loading
-                && now - *file.gone_since.get_or_insert(now) >= GONE_FOR
+                && now.instant - *file.gone_since.get_or_insert(now.instant) >= GONE_FOR
             {
                 changes.removed.push(name.clone());
             }
@@ -336,7 +349,7 @@ impl PluginFiles {
             LoadEnd::CutOff if matches!(file.upload, Upload::Refused(_)) => {}
             LoadEnd::CutOff => {
                 file.upload = Upload::Waiting;
-                file.retry_at = Some(Instant::now() + CUT_OFF_FOR.saturating_sub(file.stamp.age()));
+                file.retry_at = Some(Instant::now() + CUT_OFF_FOR.saturating_sub(file.stamp.age(self.clock.now_ms())));
             }
             LoadEnd::FileChanged => file.loaded = None,
             LoadEnd::Postponed => file.retry_at = Some(Instant::now() + RETRY_AFTER),

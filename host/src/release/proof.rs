@@ -136,7 +136,8 @@ impl Prover {
         let read = read.inspect_err(|error| warn!(plugin, "a sample is not used: {error:#}"));
         let Ok(PayloadFile { body, headers, context }) = read else { return Ok(None) };
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
-        let event = Event { context, ..Event::dry_run(Uuid::nil(), source.name.clone(), headers, body.into()) };
+        let now = self.store.clock().now_ms();
+        let event = Event { context, ..Event::dry_run(Uuid::nil(), now, source.name.clone(), headers, body.into()) };
         // A plugin must map its own samples.
         Ok(Some(Payload { name, event, source, known_rank: Rank::Unsupported }))
     }
@@ -153,7 +154,7 @@ impl Prover {
     }
 
     async fn stored(&self, plugin: &str, id: Uuid) -> Result<Option<Payload>> {
-        let Some(row) = self.store.event(id).await? else { return Ok(None) };
+        let Some(Ok(row)) = self.store.event(id).await? else { return Ok(None) };
         let known_rank = match (row.state.status, row.state.code) {
             _ if !row.tried.iter().any(|tried| tried.split('@').next() == Some(plugin)) => Rank::Unsupported,
             (EventStatus::Partial, _) => Rank::Partial,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use hookmill_connection::{
     Answer, Authentication, CertificateFile, Connection, ConnectionOptions, Failure, require_http,
 };
+use hookmill_incident::Clock;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -45,6 +46,7 @@ pub(super) struct Collector {
     url: Url,
     authentication: Authentication,
     connection: Connection,
+    clock: Clock,
     resource: ResourceAttributesWithSchema,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct ExportError {
     pub text: String,
     /// Whether the same request may succeed later.
     pub is_temporary: bool,
+    /// The wait that a busy collector asks for.
+    pub asked_wait: Option<Duration>,
 }
 
 impl CollectorOptions {
@@ -74,13 +78,13 @@ impl CollectorOptions {
 }
 
 impl Collector {
-    pub fn new(options: &CollectorOptions) -> Result<Self> {
+    pub fn new(options: &CollectorOptions, clock: Clock) -> Result<Self> {
         let connection = options.connect().context("`traces`")?;
         let mut url = options.url.clone();
         url.set_path(&format!("{}/{PATH}", url.path().trim_end_matches('/')));
         let (authentication, resource) =
             (options.authentication.clone(), ResourceAttributesWithSchema::from(&resource()));
-        Ok(Self { url, authentication, connection, resource })
+        Ok(Self { url, authentication, connection, clock, resource })
     }
 
     /// Returns the body of a request with these spans.
@@ -95,9 +99,11 @@ impl Collector {
         self.authentication.apply(&mut headers);
         let sent = self.connection.send(Method::POST, self.url.clone(), headers, body).await;
         let response = sent.map_err(|failure| ExportError::new(&failure, true))?;
-        let (answer, document) = Answer::read_document(response, &self.authentication, ANSWER_BYTES_MAX).await;
+        let now_ms = self.clock.now_ms();
+        let (answer, document) = Answer::read_document(response, &self.authentication, ANSWER_BYTES_MAX, now_ms).await;
         if !answer.status.is_success() {
-            return Err(ExportError::new(&answer.failure(), is_temporary(answer.status)));
+            let error = ExportError::new(&answer.failure(), is_temporary(answer.status));
+            return Err(ExportError { asked_wait: answer.asked_wait(), ..error });
         }
         let partial = ExportTraceServiceResponse::decode(&*document).ok().and_then(|answer| answer.partial_success);
         Ok(partial.map_or(0, |partial| partial.rejected_spans.max(0).unsigned_abs()))
@@ -106,7 +112,7 @@ impl Collector {
 
 impl ExportError {
     fn new(failure: &Failure, is_temporary: bool) -> Self {
-        Self { text: failure.to_string(), is_temporary }
+        Self { text: failure.to_string(), is_temporary, asked_wait: None }
     }
 }
 

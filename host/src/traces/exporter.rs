@@ -23,6 +23,8 @@ const BATCH_MAX: usize = 512;
 const BATCH_WAIT: Duration = Duration::from_secs(1);
 /// The pauses between the attempts to send one request.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// The longest pause that a busy collector can ask for.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The time between two lines in the log about a collector that fails.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -127,7 +129,7 @@ impl Exporter {
                 return false;
             };
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(error.asked_wait.map_or(pause, |wait| wait.min(ASKED_WAIT_MAX))) => {}
                 _ = stopped.wait_for(|stopped| *stopped) => {}
             }
         }

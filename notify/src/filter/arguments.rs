@@ -53,7 +53,7 @@ pub(super) fn plain_field(path: &str, scope: FieldType) -> Result<Field> {
 /// Reads a text of limited length.
 pub(super) fn text(value: &Value) -> Result<String> {
     let text = value.as_str().filter(|text| (1..=VALUE_BYTES_MAX).contains(&text.len()));
-    let hint =
-        if value.is_number() || value.is_boolean() { format!("; put {value} into quotes") } else { String::new() };
+    // Without the value, which YAML may have changed: see `Operand::text`.
+    let hint = if value.is_number() || value.is_boolean() { "; put the value into quotes" } else { "" };
     Ok(text.ok_or_else(|| anyhow!("expected a text of 1 to {VALUE_BYTES_MAX} bytes{hint}"))?.to_owned())
 }

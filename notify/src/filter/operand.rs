@@ -78,8 +78,8 @@ impl Operand {
     fn text(field: &Field, value: &Value) -> Result<Self> {
         match value {
             Value::String(text) => Ok(Self::Text(text.clone())),
-            // YAML drops the leading zeros of a number, and the last ones of a version, so the text is not known any more.
-            Value::Number(_) | Value::Bool(_) => bail!("`{}` is a text; put {value} into quotes", field.path()),
+            // YAML drops the leading zeros of a number, and the last ones of a version, so what was written is not known.
+            Value::Number(_) | Value::Bool(_) => bail!("`{}` is a text; put the value into quotes", field.path()),
             Value::Null | Value::Array(_) | Value::Object(_) => Err(not_comparable(field, value)),
         }
     }

@@ -309,18 +309,18 @@ fn invalid_filters_are_refused_with_their_position() {
         (json!({"_match": {"object.title": "***"}}), "filter._match: `***` does not contain a word"),
         (
             json!({"_eq": {"object.source_ref": 4711}}),
-            "filter._eq: `object.source_ref` is a text; put 4711 into quotes",
+            "filter._eq: `object.source_ref` is a text; put the value into quotes",
         ),
         (
             json!({"_in": {"_field": "object.plugin.version", "_values": ["1.9", 1.1]}}),
-            "filter._in: `object.plugin.version` is a text; put 1.1 into quotes",
+            "filter._in: `object.plugin.version` is a text; put the value into quotes",
         ),
-        (json!({"_eq": {"object.tags": true}}), "filter._eq: `object.tags` is a text; put true into quotes"),
+        (json!({"_eq": {"object.tags": true}}), "filter._eq: `object.tags` is a text; put the value into quotes"),
         (
             json!({"_startsWith": {"object.source_ref": 47}}),
-            "filter._startsWith: expected a text of 1 to 1024 bytes; put 47 into quotes",
+            "filter._startsWith: expected a text of 1 to 1024 bytes; put the value into quotes",
         ),
-        (json!({"_id": 7}), "filter._id: expected a text of 1 to 1024 bytes; put 7 into quotes"),
+        (json!({"_id": 7}), "filter._id: expected a text of 1 to 1024 bytes; put the value into quotes"),
         (json!({"_has": 1}), "filter._has: expected a path such as object.title, or {_field: object.title}"),
     ];
     for (filter, expected) in cases {

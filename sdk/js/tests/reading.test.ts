@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { at, techniqueId, readText, severity, stringify, tacticId, text, timestamp, unfold, defineMapper, readJson, Incident } from "../index";
+import { at, list, techniqueId, readText, severity, stringify, tacticId, text, timestamp, unfold, defineMapper, readJson, Incident } from "../index";
 import { takeProblems } from "../problems";
 
 const cases = (name: string) => JSON.parse(readFileSync(`${process.env.CASES}/${name}.json`, "utf8"));
@@ -86,6 +86,10 @@ test("values in the wrong place are absent and reported", () => {
 });
 
 test("JSON inside a text is unfolded, other values stay", () => {
+  takeProblems();
+  const value = { host: '{"name": "h", "n": [1]}', files: '["f", "g"]', text: "[not JSON" };
+  assert.deepEqual([text(value, "host", "name"), list(value, "files"), list(value, "text")], ["h", ["f", "g"], ["[not JSON"]]);
+  assert.deepEqual([text(value, "host", "n"), takeProblems()], ["1", []]);
   assert.deepEqual(unfold('{"sample":true}'), { sample: true });
   for (const value of ["[1", "text", "7", 7, null]) assert.equal(unfold(value), value);
 });

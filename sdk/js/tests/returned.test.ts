@@ -50,13 +50,34 @@ test("each value of a payload is mapped, and one that is wrong costs no other", 
     if (!value.id) throw malformed("no id");
     return { incidents: [new Incident(value.id)], skipped: [], problems: [] };
   };
-  for (const text of ['{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]']) {
+  for (const text of [
+    '{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]', '[{"id":"a"}]\n[{"id":"b"},{}]', '[{"id":"a"},{"id":"b"}]{}',
+    '{"id":"a"}[{"id":"b"},{}]\0', JSON.stringify('[{"id":"a"},{"id":"b"},{}]'),
+  ]) {
     const { incidents, problems } = outcomeOf(map, body(text));
-    assert.deepEqual(incidents.map((incident) => incident.sourceRef), ["a", "b"]);
+    assert.deepEqual(incidents.map((incident) => incident.sourceRef), ["a", "b"], text);
     assert.deepEqual(problems, ["JSON value 3 of 3: no id"]);
   }
-  assert.throws(() => outcomeOf(map, body("{}{}")), /no id/);
-  assert.throws(() => outcomeOf(map, body("[{},{}]")), /expected a thing/);
+  for (const text of ["{}{}", "[{},{}]", "[{}]\n[{}]"]) assert.throws(() => outcomeOf(map, body(text)), /no id/);
+  assert.throws(() => outcomeOf(map, body('[[{"id":"a"}]]')), /expected a thing/);
+  const { incidents, problems } = outcomeOf(map, body('[{"id":"a"},7,{"id":"b"}]'));
+  assert.deepEqual([incidents.length, problems], [2, ["JSON value 2 of 3: no id"]]);
+  const many = outcomeOf(map, body(JSON.stringify(Array.from({ length: 2001 }, () => ({ id: "a" })))));
+  assert.deepEqual([many.incidents.length, many.problems], [2000, ["1 of 2001 JSON values are not read: at most 2000 are"]]);
+});
+
+test("a kind that cannot be read is not skipped", () => {
+  const skipped = (reason) => outcomeOf(() => ({ incidents: [], skipped: [reason], problems: [] }));
+  assert.deepEqual(skipped("`login` is routine"), { incidents: [], skipped: ["`login` is routine"], problems: [] });
+  const problem = "`log\ufffd` is routine; a character of it is broken";
+  assert.deepEqual(skipped("`log\ud83d` is routine"), { incidents: [], skipped: [], problems: [problem] });
+});
+
+test("long ids are shortened and remain different", () => {
+  const { incidents, problems } = outcomeOf(() => ({ incidents: ["1", "2"].map((end) => new Incident("é".repeat(300) + end)) }));
+  const [one, other] = incidents.map((incident) => incident.sourceRef);
+  assert.ok(one !== other && one.startsWith("é".repeat(248)) && new TextEncoder().encode(one).length === 512);
+  assert.match(problems[0], /has 601 bytes and is shortened/);
 });
 
 test("many problems are counted", () => {

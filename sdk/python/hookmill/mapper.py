@@ -1,11 +1,10 @@
 """Calls a mapper: once for each JSON value of a payload, with checks of what it returns."""
 
 import functools
-import json
 import os
 import traceback
 from dataclasses import replace
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -15,7 +14,7 @@ from wit_world.imports.types import Description, Event, Outcome
 from . import standard_library
 from .errors import SeveralDocuments
 from .problems import bounded, take_problems
-from .reading import to_json, well_formed
+from .reading import VALUES_MAX, elements_of, well_formed
 from .returned import checked_description, checked_outcome
 
 Map = Callable[[Any, Event], Outcome]
@@ -71,52 +70,54 @@ def _map(to_incidents: Callable[[Event], Outcome], event: Event) -> Outcome:
     try:
         return _map_one(to_incidents, event)
     except SeveralDocuments as several:
-        return _map_all(to_incidents, event, several.documents, several.problems, None)
-    except Err as error:
-        elements = _elements_of(event)
+        return _map_all(to_incidents, event, several.documents, several.problems)
+    except Err:
+        elements = elements_of(event.body)
         if not elements:
             raise
-        return _map_all(to_incidents, event, elements, [], error)
+        return _map_all(to_incidents, event, elements, [])
 
 
 def _map_one(to_incidents: Callable[[Event], Outcome], event: Event) -> Outcome:
     take_problems()
     outcome = checked_outcome(to_incidents(event))
-    return replace(outcome, problems=bounded(outcome.problems + take_problems()))
+    # A kind that cannot be read is not one that is rightly skipped: a reason that quotes a broken character is a problem.
+    broken = [f"{reason}; a character of it is broken" for reason in outcome.skipped if "\ufffd" in reason]
+    skipped = [reason for reason in outcome.skipped if "\ufffd" not in reason]
+    return replace(outcome, skipped=skipped, problems=bounded(outcome.problems + broken + take_problems()))
 
 
 def _map_all(
-    to_incidents: Callable[[Event], Outcome],
-    event: Event,
-    documents: List[str],
-    problems: List[str],
-    whole: Optional[Err[Any]],
+    to_incidents: Callable[[Event], Outcome], event: Event, documents: List[str], problems: List[str]
 ) -> Outcome:
     """Maps each of these JSON values, or raises the first error if none can be mapped."""
-    merged, errors = Outcome([], [], []), []
-    for number, document in enumerate(documents, 1):
+    merged, errors, count = Outcome([], [], []), [], 0
+    # In reverse.
+    parts = documents[::-1]
+    while parts:
+        if count == VALUES_MAX:
+            more = len(parts)
+            merged.problems.append(f"{more} of {count + more} JSON values are not read: at most {VALUES_MAX} are")
+            break
+        body = parts.pop().encode()
         try:
-            outcome = _map_one(to_incidents, replace(event, body=document.encode()))
+            outcome = _map_one(to_incidents, replace(event, body=body))
         except Err as error:
-            errors.append(error)
-            merged.problems.append(f"JSON value {number} of {len(documents)}: {error.value.value}")
-            continue
-        merged.incidents += outcome.incidents
-        merged.skipped += outcome.skipped
-        merged.problems += outcome.problems
-    if len(errors) == len(documents):
-        raise whole or errors[0]
-    return replace(merged, problems=bounded(merged.problems + problems))
-
-
-def _elements_of(event: Event) -> List[str]:
-    """Returns the elements of a body that is a list of objects."""
-    try:
-        body = json.loads(event.body) if event.body.lstrip()[:1] == b"[" else None
-    except (ValueError, RecursionError):
-        return []
-    is_list = isinstance(body, list) and all(isinstance(element, (dict, list)) for element in body)
-    return [to_json(element) for element in body] if is_list else []
+            # A mapper that does not know a list of its payloads gets each of them.
+            elements = elements_of(body)
+            if elements:
+                parts += elements[::-1]
+                continue
+            errors.append((count + 1, error))
+        else:
+            merged.incidents += outcome.incidents
+            merged.skipped += outcome.skipped
+            merged.problems += outcome.problems
+        count += 1
+    if len(errors) == count:
+        raise errors[0][1]
+    failed = [f"JSON value {number} of {count}: {error.value.value}" for number, error in errors]
+    return replace(merged, problems=bounded(merged.problems + failed + problems))
 
 
 def _report(error: Exception) -> None:

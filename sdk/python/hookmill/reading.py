@@ -4,27 +4,31 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, List, Union
+from typing import Any, List, Optional, Union
 
 from .errors import SeveralDocuments, malformed
+from .problems import excerpt
 
 # The depth up to which values stay structured. A deeper value becomes the text of its JSON.
 DEPTH_MAX = 64
-# The most values of one text, and the most values that cannot be read.
-VALUES_MAX = 1000
+# The most values of one payload: more than the host takes incidents.
+VALUES_MAX = 2000
+# The most values that cannot be read.
 FAULTS_MAX = 50
 
 _AS_SQUARE = str.maketrans("{}", "[]")
 _NEITHER_BRACKET_NOR_QUOTE = re.compile(r'[^\[\]{}"]+')
 # Half a surrogate pair, or a number that Python's parser does not read as other parsers do.
 _INEXACT = re.compile(r"\\u[dD][89a-fA-F]|[\[:,\s]-?(?:\d{19}|\d+(?:\.\d+)?[eE]\+?\d{3}|NaN|Infinity)")
-# Between two JSON values. RFC 7464 begins each with the last of these.
-_GAP = re.compile(r"[\s,\x1e]*")
+# Between two JSON values. RFC 7464 begins each with 0x1E.
+_GAP = re.compile("[\\s,\0\x1e\ufeff]*")
 _SPACE = re.compile(r"\s*")
 _PLAIN_TEXT = re.compile(r'[^"\\]*')
 _WORD = re.compile(r"[\w+.-]*", re.ASCII)
+_BARE = re.compile(r'[^,}\]{\[":\n]*')
 _NESTING_OR_TEXT = re.compile(r'["{}\[\]]')
 _LINE = re.compile(r"\n[\[{]")
+_BRACKET_OR_END = re.compile(r"[\[{\]]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -70,6 +74,20 @@ def unfold(value: Any) -> Any:
         return strict
     found = _documents(value)
     return found.values[0] if len(found.values) == 1 and not found.problems else value
+
+
+def elements_of(body: bytes) -> List[str]:
+    """Returns the elements of a body that is a list with objects, or the values in a text that contains JSON."""
+    text = body.decode("utf-8", "replace").removeprefix("\ufeff")
+    if text.lstrip()[:1] not in ("[", '"'):
+        return []
+    value = _parsed(text)
+    if value is _FAULTY:
+        value = next(iter(_documents(text).values), None)
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return [to_json(inner) for inner in _documents(value).values]
+    is_list = isinstance(value, list) and any(isinstance(element, dict) for element in value)
+    return [to_json(element) for element in value] if is_list else []
 
 
 def to_json(value: Any) -> str:
@@ -120,23 +138,41 @@ class _Documents:
 
 def _documents(document: str) -> _Documents:
     """Reads the values of a text that contains one or several JSON values, one after the other, one per line or with
-    commas between them. A value that cannot be read is a problem; reading continues at the next line that begins with a
-    value."""
+    commas between them.
+
+    A value that cannot be read is a problem; reading continues after its last bracket or, if that is missing, at the next
+    line that begins with a value. What is not JSON ends at the next bracket. If an element of a list cannot be read or the
+    list is cut off, the elements are values in place of the list."""
     found = _Documents()
     reader = _Reader(document)
+    is_in_list, lists = False, 0
     while not reader.is_at_end():
         number = len(found.values) + len(found.problems) + 1
-        if number > VALUES_MAX or len(found.problems) >= FAULTS_MAX:
+        if len(found.values) == VALUES_MAX or len(found.problems) == FAULTS_MAX:
             found.problems.append(
                 f"JSON value {number} and what follows is not read: there are too many values or faults"
             )
-            break
+            return found
         start = reader.at
+        if is_in_list and document[start] == "]":
+            is_in_list = False
+            reader.at += 1
+            continue
         try:
+            reader.problems = []
             found.values.append(reader.value(0))
+            found.problems += reader.problems
         except _Fault as fault:
-            found.problems.append(f"JSON value {number} {fault}")
-            reader.skip_to_line_after(start)
+            is_new_list = not is_in_list or document[start - 1] == "\n"
+            if document[start] == "[" and lists < FAULTS_MAX and is_new_list:
+                is_in_list = True
+                lists += 1
+                reader.at = start + 1
+            else:
+                found.problems.append(f"JSON value {number} {fault}")
+                reader.skip_value(start)
+    if is_in_list and not (found.problems and found.problems[-1].endswith(_CUT_OFF)):
+        found.problems.append(f"the list of JSON values {_CUT_OFF}")
     return found
 
 
@@ -150,15 +186,28 @@ class _Reader:
     def __init__(self, text: str):
         self.text = text
         self.at = 0
+        # The values that are not JSON although their places are known.
+        self.problems: List[str] = []
 
     def is_at_end(self) -> bool:
         self._match(_GAP)
         return self.at == len(self.text)
 
-    def skip_to_line_after(self, position: int) -> None:
-        """Moves to the next line that begins with an object or an array."""
-        line = _LINE.search(self.text, position)
-        self.at = line.start() + 1 if line else len(self.text)
+    def skip_value(self, start: int) -> None:
+        """Moves to where to read on after what cannot be read: to the next bracket after a word; else after the last
+        bracket of the object or list or, if that is missing, to the next line that begins with a value."""
+        if self.text[start] not in "{[":
+            bracket = _BRACKET_OR_END.search(self.text, start + 1)
+            self.at = bracket.start() if bracket else len(self.text)
+            return
+        line = _LINE.search(self.text, start)
+        end = line.start() + 1 if line else len(self.text)
+        self.at = start
+        try:
+            self._nested_text()
+        except _Fault:
+            self.at = end
+        self.at = min(self.at, end)
 
     def value(self, depth: int) -> Any:
         sign = self._peek()
@@ -168,7 +217,7 @@ class _Reader:
             return self._object(depth)
         if sign == "[":
             return self._array(depth)
-        return self._string() if sign == '"' else self._word()
+        return self._string() if sign == '"' else self._word(depth)
 
     def _match(self, pattern: "re.Pattern[str]") -> str:
         found = pattern.match(self.text, self.at)
@@ -259,7 +308,7 @@ class _Reader:
             self.at += 1
         return _ESCAPES.get(sign, "\\")
 
-    def _word(self) -> Any:
+    def _word(self, depth: int) -> Any:
         """Reads a number, `true`, `false` or `null`, also as Python and JavaScript write them."""
         start = self.at
         word = self._match(_WORD)
@@ -267,10 +316,21 @@ class _Reader:
             return _WORDS[word]
         if not word or word[0] not in "0123456789+.-":
             self.at = start
-            raise self._fault()
+            return self._bare(depth)
         if _INTEGER.fullmatch(word):
             if len(word) <= 20 and -(2**63) <= int(word) < 2**64:
                 return int(word)
         elif _DECIMAL.fullmatch(word) and math.isfinite(float(word)):
             return float(word)
         return word
+
+    def _bare(self, depth: int) -> Optional[str]:
+        """Returns a word without quotes as text, and None in place of nothing, as templates write them."""
+        start = self.at
+        word = self._match(_BARE).strip()
+        if depth == 0 or self.text[self.at : self.at + 1] not in (",", "}", "]", "\n") or len(self.problems) == FAULTS_MAX:
+            self.at = start
+            raise self._fault()
+        what = f"`{excerpt(word)}` at character {start} has no quotes" if word else f"the value at character {start} is missing"
+        self.problems.append(what)
+        return word or None

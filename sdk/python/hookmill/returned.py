@@ -44,6 +44,20 @@ def checked_outcome(returned: Any) -> Outcome:
     )
 
 
+def _shortened(source_ref: str) -> str:
+    """Returns an id within the host's limit. A longer one ends with a digest of the whole, so that different ids stay
+    different."""
+    whole = well_formed(source_ref).strip().encode()
+    if len(whole) <= REF_BYTES_MAX:
+        return whole.decode()
+    problem(f"the id `{excerpt(source_ref)}` has {len(whole)} bytes and is shortened")
+    # FNV-1a.
+    digest = 0xCBF29CE484222325
+    for byte in whole:
+        digest = (digest ^ byte) * 0x100000001B3 % 2**64
+    return truncate(source_ref, REF_BYTES_MAX - 16) + f"{digest:016x}"
+
+
 def _incident(path: str, given: Any) -> Optional[types.Incident]:
     source_ref = getattr(given, "source_ref", None)
     if isinstance(source_ref, int) and not isinstance(source_ref, bool):
@@ -56,7 +70,7 @@ def _incident(path: str, given: Any) -> Optional[types.Incident]:
         return None if value is None else read(f"{path}.{name}", value)
 
     return types.Incident(
-        source_ref=truncate(source_ref, REF_BYTES_MAX),
+        source_ref=_shortened(source_ref),
         title=truncate(member("title", _text), TITLE_BYTES_MAX) or None,
         description=member("description", _text),
         category=member("category", _text),

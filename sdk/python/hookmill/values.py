@@ -1,11 +1,12 @@
 """Reading a payload of any shape."""
 
+import functools
 from typing import Any, List, Optional, Union
 
 from wit_world.imports.types import Event
 
 from .problems import excerpt, problem
-from .reading import to_json, well_formed
+from .reading import to_json, unfold, well_formed
 
 Key = Union[str, int]
 
@@ -23,9 +24,13 @@ def present(text: Optional[str]) -> Optional[str]:
 
 
 def at(value: Any, *path: Key) -> Any:
-    """Returns the value at a path of names and indexes, or None. Never raises, whatever the shape of the payload. A value
-    that stands where the path needs an object or a list is reported as a problem."""
+    """Returns the value at a path of names and indexes, or None. Never raises, whatever the shape of the payload.
+
+    JSON in a text stands for its object or list. Another value that stands where the path needs an object or a list is
+    reported as a problem."""
     for key in path:
+        if isinstance(value, str):
+            value = _unfolded(value)
         if isinstance(value, dict):
             value = value.get(key)
         elif isinstance(value, list) and isinstance(key, int):
@@ -56,8 +61,11 @@ def text(value: Any, *path: Key) -> Optional[str]:
 
 
 def items(value: Any, *path: Key) -> List[Any]:
-    """Returns the list at a path. An absent value is an empty list; a single value is a list with one element."""
+    """Returns the list at a path, also one that is JSON in a text. An absent value is an empty list; a single value is a
+    list with one element."""
     found = at(value, *path)
+    if isinstance(found, str) and found.lstrip().startswith("["):
+        found = _unfolded(found)
     if isinstance(found, list):
         return found
     return [] if found is None or found == "" else [found]
@@ -66,6 +74,12 @@ def items(value: Any, *path: Key) -> List[Any]:
 def setting(event: Event, name: str) -> Optional[str]:
     """Returns the source's first setting with this name."""
     return next((known.value for known in event.settings if known.name == name), None)
+
+
+@functools.lru_cache(maxsize=1)
+def _unfolded(text: str) -> Any:
+    """Returns what `unfold` returns, and keeps the last value, because mappers read many members of one object."""
+    return unfold(text)
 
 
 def _report_unless_absent(value: Any, expected: str) -> None:

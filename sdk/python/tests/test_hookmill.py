@@ -107,6 +107,11 @@ class Reading(unittest.TestCase):
         self.assertEqual(take_problems(), expected)
 
     def test_json_inside_a_text_is_unfolded_and_other_values_stay(self):
+        take_problems()
+        value = {"host": '{"name": "h", "n": [1]}', "files": '["f", "g"]', "text": "[not JSON"}
+        self.assertEqual([hookmill.text(value, "host", name) for name in ("name", "n")], ["h", "1"])
+        lists = [hookmill.items(value, name) for name in ("files", "text")]
+        self.assertEqual((lists, take_problems()), ([["f", "g"], ["[not JSON"]], []))
         self.assertEqual(hookmill.unfold('{"sample":true}'), {"sample": True})
         for value in ("[1", "text", "7", 7, None):
             self.assertEqual(hookmill.unfold(value), value)
@@ -159,18 +164,40 @@ class Returned(unittest.TestCase):
             value = hookmill.read_json(event.body, "a thing")
             if isinstance(value, list):
                 raise hookmill.unsupported("expected a thing")
-            if "id" not in value:
+            if not isinstance(value, dict) or "id" not in value:
                 raise hookmill.malformed("no id")
             return hookmill.outcome(Incident(value["id"]))
 
-        for body in ('{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]'):
+        for body in (
+            '{"id":"a"}{"id":"b"}{}', '[{"id":"a"},{"id":"b"},{}]', '[{"id":"a"}]\n[{"id":"b"},{}]',
+            '[{"id":"a"},{"id":"b"}]{}', '{"id":"a"}[{"id":"b"},{}]\0',
+            json.dumps('[{"id":"a"},{"id":"b"},{}]'),
+        ):
             made = outcome_of(to_incidents, body)
-            self.assertEqual([incident.source_ref for incident in made.incidents], ["a", "b"])
+            self.assertEqual([incident.source_ref for incident in made.incidents], ["a", "b"], body)
             self.assertEqual(made.problems, ["JSON value 3 of 3: no id"])
-        for body, text in (("{}{}", "no id"), ("[{},{}]", "expected a thing")):
+        made = outcome_of(to_incidents, '[{"id":"a"},7,{"id":"b"}]')
+        self.assertEqual((len(made.incidents), made.problems), (2, ["JSON value 2 of 3: no id"]))
+        made = outcome_of(to_incidents, json.dumps([{"id": "a"}] * 2001))
+        problem = "1 of 2001 JSON values are not read: at most 2000 are"
+        self.assertEqual((len(made.incidents), made.problems), (2000, [problem]))
+        refused = [("{}{}", "no id"), ("[{},{}]", "no id"), ("[{}]\n[{}]", "no id"), ('[[{"id":"a"}]]', "expected a thing")]
+        for body, text in refused:
             with self.assertRaises(Err) as raised:
                 outcome_of(to_incidents, body)
             self.assertEqual(raised.exception.value.value, text)
+
+    def test_a_kind_that_cannot_be_read_is_not_skipped(self):
+        made = outcome_of(lambda _: hookmill.skip("`login` is routine"))
+        self.assertEqual((made.skipped, made.problems), (["`login` is routine"], []))
+        made = outcome_of(lambda _: hookmill.skip("`log\ud83d` is routine"))
+        self.assertEqual((made.skipped, made.problems), ([], ["`log\ufffd` is routine; a character of it is broken"]))
+
+    def test_long_ids_are_shortened_and_remain_different(self):
+        made = outcome_of(lambda _: hookmill.outcome(Incident("é" * 300 + "1"), Incident("é" * 300 + "2")))
+        one, other = (incident.source_ref for incident in made.incidents)
+        self.assertTrue(one != other and one.startswith("é" * 248) and len(one.encode()) == 512)
+        self.assertIn("has 601 bytes and is shortened", made.problems[0])
 
     def test_many_problems_are_counted(self):
         def to_incidents(_):

@@ -1,7 +1,8 @@
 //! Methods of the records that a mapper returns.
 
+use crate::path::excerpt;
 use crate::present::present;
-use crate::reading::{excerpt, problem};
+use crate::reading::problem;
 use crate::{Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};

@@ -71,7 +71,8 @@
 //! Mappers get this from the types: [`Text`], [`List`], [`Part`] and [`Fields`] leave out a value of another type,
 //! [`timestamp`] leaves out an impossible time. If the body is not JSON as the standard has it, [`map`] repairs it and
 //! calls the mapper again: half a surrogate pair becomes U+FFFD, of repeated keys the last counts, of several JSON values
-//! or of a list in one body each is mapped, values nested deeper than 64 levels become text. Use [`json`] and
+//! or lists in one body each is mapped, values nested deeper than 64 levels become text. A reason in `skipped` that quotes
+//! U+FFFD is a problem. Use [`json`] and
 //! [`json_list`] for JSON inside texts, [`problem`] for parts that a mapper itself finds wrong, and
 //! [`Incident::keep_unread`] or [`Incident::keep_rest`] for the fields that it does not read.
 //!
@@ -102,8 +103,10 @@ pub mod log;
 mod mapper;
 mod names;
 pub mod notifier;
+mod object;
 mod panic;
 mod part;
+mod path;
 mod payload;
 pub mod playbook;
 mod present;

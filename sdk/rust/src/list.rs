@@ -1,5 +1,6 @@
 //! A list in any form that vendors use.
 
+use crate::object::ByName;
 use crate::present::present;
 use crate::reading;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
@@ -50,6 +51,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 }
 
 fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
+    let is_element = || serde_json::from_str::<ByName<T>>(raw.get()).is_ok();
+    let unfolded = || reading::unfolded(raw.get()).filter(|inner| inner.starts_with('['));
+    if raw.get().starts_with('"')
+        && !is_element()
+        && let Some(inner) = unfolded().and_then(|inner| serde_json::from_str(inner).ok())
+    {
+        return lenient(inner);
+    }
     match serde_json::from_str::<Vec<Option<&'de RawValue>>>(raw.get()) {
         Ok(elements) => elements.into_iter().flatten().filter_map(reading::part).collect(),
         Err(_) if serde_json::from_str(raw.get()).is_ok_and(|text: String| present(&text).is_none()) => Vec::new(),
@@ -76,8 +85,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element::<Option<T>>()? {
-            list.extend(element);
+        while let Some(element) = elements.next_element::<Option<ByName<T>>>()? {
+            list.extend(element.map(|element| element.0));
         }
         Ok(list)
     }

@@ -1,5 +1,6 @@
 //! A part of a payload that may have another shape.
 
+use crate::object::ByName;
 use crate::reading;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -32,7 +33,8 @@ impl<T> Default for Part<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !reading::is_lenient() {
-            return Option::deserialize(deserializer).map(Self);
+            let value: Option<ByName<T>> = Option::deserialize(deserializer)?;
+            return Ok(Self(value.map(|value| value.0)));
         }
         let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
         Ok(Self(raw.and_then(reading::part)))

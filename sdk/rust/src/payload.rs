@@ -1,6 +1,7 @@
 //! Methods of [`Event`], the argument of a mapper.
 
-use crate::reading::fault;
+use crate::object::ByName;
+use crate::reading::{fault, reason_of};
 use crate::{Event, Field, MappingError};
 use serde::Deserialize;
 
@@ -30,11 +31,12 @@ impl Event {
     pub fn json<'a, T: Deserialize<'a>>(&'a self, expected: &str) -> Result<T, MappingError> {
         let body = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
         // Checking UTF-8 once is faster than checking each string, as `from_slice` does.
-        let read = std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
-        read.map_err(|error| {
+        let read: Result<ByName<T>, _> =
+            std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
+        read.map(|value| value.0).map_err(|error| {
             fault();
             if error.is_data() {
-                MappingError::Unsupported(format!("expected {expected}: {error}"))
+                MappingError::Unsupported(format!("expected {expected}: {}", reason_of(&error)))
             } else {
                 MappingError::Malformed(format!("not JSON: {error}; expected {expected}"))
             }

@@ -3,6 +3,8 @@
 //! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
 //! costs the payload or another part.
 
+use crate::object::ByName;
+use crate::path::{excerpt, path_at};
 use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,8 +15,6 @@ use std::collections::VecDeque;
 const PROBLEMS_MAX: usize = 50;
 /// The most JSON values of one payload that are mapped: more than the host takes incidents.
 const PARTS_MAX: usize = 2000;
-/// The most characters of a payload in a problem.
-const EXCERPT_CHARS_MAX: usize = 60;
 
 thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
@@ -94,14 +94,27 @@ fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, Mapping
     M::map(&event).map(with_problems)
 }
 
-/// Returns the elements of a list that contains objects.
+/// Returns the elements of a list that contains objects, or the values in a text that contains JSON.
 fn elements(json: &str) -> Option<Vec<String>> {
+    if let Ok(text) = serde_json::from_str::<String>(json) {
+        let list = if text.trim_start().starts_with(['{', '[']) {
+            repair::documents(text.as_bytes()).list
+        } else {
+            Vec::new()
+        };
+        return (!list.is_empty()).then_some(list);
+    }
     let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;
     let has_objects = elements.iter().any(|element| element.get().starts_with('{'));
     has_objects.then(|| elements.into_iter().map(|element| element.get().to_owned()).collect())
 }
 
+/// Adds the problems of this call. A kind that cannot be read is not one that is rightly skipped: a reason to skip that
+/// quotes a broken character is a problem.
 fn with_problems(mut outcome: Outcome) -> Outcome {
+    let is_broken = |reason: &mut String| reason.contains(char::REPLACEMENT_CHARACTER);
+    let broken: Vec<String> = outcome.skipped.extract_if(.., is_broken).collect();
+    outcome.problems.extend(broken.into_iter().map(|reason| format!("{reason}; a character of it is broken")));
     outcome.problems.extend(PROBLEMS.take());
     bound(&mut outcome.problems);
     outcome
@@ -131,7 +144,7 @@ pub fn problem(text: impl Into<String>) {
 /// A repaired text is never freed, like all memory of an instance.
 pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
     match serde_json::from_str(text) {
-        Ok(value) => Some(value),
+        Ok(ByName(value)) => Some(value),
         Err(_) if !is_lenient() => {
             fault();
             None
@@ -178,17 +191,38 @@ pub(crate) fn part<'t, T: Deserialize<'t>>(raw: &'t RawValue) -> Option<T> {
 
 fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
     match serde_json::from_str(json) {
-        Ok(value) => Some(value),
+        Ok(ByName(value)) => Some(value),
         Err(error) => {
-            let text = error.to_string();
-            let reason = text.split(" at line ").next().unwrap_or(&text);
-            match reason.split_once(", expected struct ") {
-                // The name of the type says nothing to the reader.
-                Some((found, _name)) => wrong_part(json, &format!("{found}, expected an object")),
-                None => wrong_part(json, reason),
+            let inner = unfolded(json).and_then(|inner| serde_json::from_str(inner).ok());
+            if let Some(ByName(value)) = inner {
+                return Some(value);
             }
+            wrong_part(json, &reason_of(&error));
             None
         }
+    }
+}
+
+/// Returns the object or array in a text, in place of which it stands.
+///
+/// It is never freed, like all memory of an instance.
+pub(crate) fn unfolded<'t>(json: &str) -> Option<&'t str> {
+    let text: String = serde_json::from_str(json).ok()?;
+    let text = Some(text).filter(|text| text.trim_start().starts_with(['{', '[']))?;
+    let documents = repair::documents(text.as_bytes());
+    match (documents.list.len(), documents.problems.is_empty()) {
+        (1, true) => documents.list.into_iter().next().map(|inner| &*inner.leak()),
+        _ => None,
+    }
+}
+
+/// Returns the text of an error without the position, and without the name of a type, which says nothing to the reader.
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    match reason.split_once(", expected struct ") {
+        Some((found, _name)) => format!("{found}, expected an object"),
+        None => reason.to_owned(),
     }
 }
 
@@ -207,57 +241,6 @@ fn path_of(json: &str) -> Option<String> {
     DOCUMENT.with_borrow(|(address, document)| {
         let offset = json.as_ptr().addr().checked_sub(*address)?;
         (offset < document.len()).then(|| path_at(document, offset))
-    })
-}
-
-/// Returns the beginning of a text.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(EXCERPT_CHARS_MAX).collect();
-    if excerpt.len() < text.len() {
-        excerpt.push('…');
-    }
-    excerpt
-}
-
-/// Returns the path of the value at an offset in valid JSON, such as `event.Hosts[2].Name`.
-fn path_at(json: &str, offset: usize) -> String {
-    enum Step<'j> {
-        Member(&'j str),
-        Element(usize),
-    }
-    let mut steps: Vec<Step> = Vec::new();
-    let (mut at, mut last) = (0, "");
-    while at < offset {
-        match json.as_bytes()[at] {
-            b'{' => steps.push(Step::Member("")),
-            b'[' => steps.push(Step::Element(0)),
-            b'}' | b']' => drop(steps.pop()),
-            b',' => {
-                if let Some(Step::Element(index)) = steps.last_mut() {
-                    *index += 1;
-                }
-            }
-            b':' => {
-                if let Some(Step::Member(name)) = steps.last_mut() {
-                    *name = last;
-                }
-            }
-            b'"' => {
-                let start = at + 1;
-                at = start;
-                while json.as_bytes()[at] != b'"' {
-                    at += if json.as_bytes()[at] == b'\\' { 2 } else { 1 };
-                }
-                last = &json[start..at];
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    steps.iter().fold(String::new(), |path, step| match step {
-        Step::Member(name) if path.is_empty() => (*name).to_owned(),
-        Step::Member(name) => format!("{path}.{name}"),
-        Step::Element(index) => format!("{path}[{index}]"),
     })
 }
 
@@ -296,6 +279,9 @@ mod tests {
 
         fn map(event: &Event) -> Result<Outcome, MappingError> {
             let payload: Payload = event.json("a payload with `id`")?;
+            if payload.name.get().is_some_and(|name| name.starts_with("routine")) {
+                return Ok(Outcome::skip(format!("`{}` is not an incident", payload.name.get().unwrap_or_default())));
+            }
             let id = payload.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
             let mut incident = Incident::new(id);
             incident.set_title(payload.name.get());
@@ -389,6 +375,7 @@ mod tests {
             assert_eq!((ids(&outcome), &outcome["problems"]), (vec![json!("a"), json!("b")], &json!([])), "{body}");
         }
         assert_eq!(ids(&mapped(r#"[{"id": "a"}, 7, {"id": "b"}]"#)), ["a", "b"]);
+        assert_eq!(ids(&mapped(r#""[{\"id\": \"a\"}, {\"id\": \"b\"}]""#)), ["a", "b"]);
         let outcome = mapped("{\"id\": \"a\"}\n{\"name\": \"no id\"}\n{broken}\n{\"id\": \"d\"}\n{\"id\": \"cut");
         assert_eq!(ids(&outcome), ["a", "d"]);
         assert_eq!(
@@ -407,6 +394,15 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_that_cannot_be_read_is_not_skipped() {
+        for (body, skipped) in [(r#"{"id": 1, "name": "routine"}"#, 1), (r#"{"id": 1, "name": "routine \udfff"}"#, 0)] {
+            let outcome = mapped(body);
+            let count = |name: &str| outcome[name].as_array().unwrap().len();
+            assert_eq!((count("skipped"), count("problems")), (skipped, 1 - skipped), "{outcome}");
+        }
+    }
+
+    #[test]
     fn an_impossible_time_costs_the_time() {
         let outcome = mapped(
             r#"[{"id": "a", "at": "2026-02-30T10:00:00Z"}, {"id": "b", "at": "2026-02-28"}, {"id": "c", "at": "unknown"}]"#,
@@ -416,6 +412,15 @@ mod tests {
             outcome["problems"],
             json!(["the time `2026-02-30T10:00:00Z` is left out: there is no such day or time of day"])
         );
+    }
+
+    #[test]
+    fn json_in_a_text_stands_for_the_object_or_list() {
+        let outcome =
+            mapped(r#"{"id": "a", "host": "{\"name\": \"h\"}", "files": "[{\"name\": \"f\"}, {\"name\": \"g\"}]"}"#);
+        assert_eq!(outcome["incidents"][0]["observables"].as_array().map(Vec::len), Some(3), "{outcome}");
+        assert_eq!(outcome["problems"], json!([]));
+        assert_eq!(mapped(r#"{"id": "a", "host": "{h}"}"#)["problems"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]

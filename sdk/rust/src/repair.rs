@@ -3,6 +3,7 @@
 //! Runs only after a strict parser rejected a text, so its speed matters little. The result is JSON that every parser
 //! accepts.
 
+use crate::path::excerpt;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -22,34 +23,46 @@ pub(crate) struct Documents {
 }
 
 /// Reads the values of a text that contains one or several JSON values, one after the other, one per line or with commas
-/// between them. Passes over a byte order mark.
+/// between them. Passes over byte order marks and NULs between the values.
 ///
 /// - A lone half of a surrogate pair and a byte that is not UTF-8 become U+FFFD.
 /// - Of members with the same name, the last is kept.
 /// - A value nested deeper than [`DEPTH_MAX`] becomes a text.
 /// - A control character in a text and an unknown escape stand for themselves.
 /// - An integer of more than 64 bits and a number without a finite value become texts.
-/// - A value that cannot be read is a problem; reading continues at the next line that begins with a value. Of a list
-///   that is cut off, the whole elements are values.
-pub(crate) fn documents(text: &[u8]) -> Documents {
-    let bytes = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+/// - A member or element without a value is null, a word without quotes is a text; both are problems.
+/// - A value that cannot be read is a problem; reading continues after its last bracket or, if that is missing, at the
+///   next line that begins with a value. What is not JSON ends at the next bracket.
+/// - If an element of a list cannot be read or the list is cut off, the elements are values in place of the list.
+pub(crate) fn documents(bytes: &[u8]) -> Documents {
     let mut documents = Documents::default();
     let mut at = 0;
     let mut is_in_list = false;
-    let is_between = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, b',' | 0x1e);
+    let mut lists = 0;
     loop {
-        at += bytes[at..].iter().take_while(is_between).count();
+        at += gap(&bytes[at..]);
         if at == bytes.len() {
+            let is_known = documents.problems.last().is_some_and(|problem| problem.ends_with(CUT_OFF));
+            if is_in_list && !is_known {
+                documents.problems.push(format!("the list of JSON values {CUT_OFF}"));
+            }
             return documents;
         }
-        let mut repair = Repair { bytes, at, out: String::new() };
+        if is_in_list && bytes[at] == b']' {
+            is_in_list = false;
+            at += 1;
+            continue;
+        }
+        let mut repair = Repair { bytes, at, out: String::new(), problems: Vec::new() };
         match repair.value(0) {
             Ok(()) => {
                 at = repair.at;
                 documents.list.push(repair.out);
+                documents.problems.extend(repair.problems);
             }
-            Err(_) if documents.list.is_empty() && bytes[at] == b'[' && !is_in_list => {
+            Err(_) if bytes[at] == b'[' && lists < FAULTS_MAX && (!is_in_list || bytes[at - 1] == b'\n') => {
                 is_in_list = true;
+                lists += 1;
                 at += 1;
             }
             Err(fault) => {
@@ -59,16 +72,48 @@ pub(crate) fn documents(text: &[u8]) -> Documents {
                     documents.problems.push(format!("what follows byte {at} is not read"));
                     return documents;
                 }
-                at = next_line(bytes, at);
+                at = after_value(bytes, at);
             }
         }
     }
 }
 
-/// Returns the start of the next line that begins with an object or an array.
-fn next_line(bytes: &[u8], from: usize) -> usize {
-    let lines = bytes[from..].windows(2).position(|pair| pair[0] == b'\n' && matches!(pair[1], b'{' | b'['));
-    lines.map_or(bytes.len(), |line| from + line + 1)
+/// Returns the length of what may stand between two values. RFC 7464 begins each with the byte 0x1E.
+fn gap(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match bytes.get(at) {
+            Some(b',' | 0x1e | 0) => at += 1,
+            Some(byte) if byte.is_ascii_whitespace() => at += 1,
+            Some(0xEF) if bytes[at..].starts_with(b"\xEF\xBB\xBF") => at += 3,
+            _ => return at,
+        }
+    }
+}
+
+/// Returns where to read on after what cannot be read: at the next bracket after a word; else after the last bracket of the
+/// object or array or, if that is missing, at the next line that begins with a value.
+fn after_value(bytes: &[u8], from: usize) -> usize {
+    let is_bracket = |byte: &u8| matches!(byte, b'{' | b'[');
+    if !is_bracket(&bytes[from]) {
+        let next = bytes[from + 1..].iter().position(|byte| is_bracket(byte) || *byte == b']');
+        return next.map_or(bytes.len(), |next| from + 1 + next);
+    }
+    let line = bytes[from..].windows(2).position(|pair| pair[0] == b'\n' && is_bracket(&pair[1]));
+    let end = line.map_or(bytes.len(), |line| from + line + 1);
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in bytes.iter().enumerate().take(end).skip(from) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text && depth == 1 => return at + 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    end
 }
 
 /// Returns whether JSON text needs [`documents`] although the parser accepts it as a raw value: it could contain half a
@@ -94,6 +139,8 @@ struct Repair<'b> {
     bytes: &'b [u8],
     at: usize,
     out: String,
+    /// The values that are not JSON although their places are known.
+    problems: Vec<String>,
 }
 
 const CUT_OFF: &str = "is cut off at the end";
@@ -122,8 +169,30 @@ impl Repair<'_> {
                 self.push_text(&text);
                 Ok(())
             }
-            _ => self.word(),
+            _ => self.word().or_else(|fault| self.bare(depth).ok_or(fault)),
         }
+    }
+
+    /// Copies a word without quotes as text, and null in place of nothing, as templates write them. Returns none if the
+    /// end of the value is not plain.
+    fn bare(&mut self, depth: usize) -> Option<()> {
+        let length = self.bytes[self.at..].iter().position(|byte| b",}]{[\":\n".contains(byte))?;
+        let end = self.bytes[self.at + length];
+        let word = std::str::from_utf8(&self.bytes[self.at..self.at + length]).ok()?.trim();
+        if depth == 0 || !b",}]\n".contains(&end) || self.problems.len() == FAULTS_MAX {
+            return None;
+        }
+        match word {
+            "" => self.problems.push(format!("the value at byte {} is missing", self.at)),
+            word => self.problems.push(format!("`{}` at byte {} has no quotes", excerpt(word), self.at)),
+        }
+        if word.is_empty() {
+            self.out.push_str("null")
+        } else {
+            self.push_text(word)
+        }
+        self.at += length;
+        Some(())
     }
 
     fn push_text(&mut self, text: &str) {
@@ -322,7 +391,7 @@ mod tests {
 
     #[test]
     fn faults_are_repaired_in_their_place() {
-        let cases: [(&[u8], &[&str], usize); 19] = [
+        let cases: [(&[u8], &[&str], usize); 25] = [
             (br#"{"a": "x\ud83d y", "b": 1}"#, &["{\"a\":\"x\u{fffd} y\",\"b\":1}"], 0),
             (br#"["\ude00\ud83d\ude00\ud83d\u0041"]"#, &["[\"\u{fffd}\u{1f600}\u{fffd}A\"]"], 0),
             (br#"{"a": 1, "b": 2, "a": 3}"#, &[r#"{      "b":2,"a":3}"#], 0),
@@ -336,12 +405,18 @@ mod tests {
             (b"[None, True, NaN, ]", &["[null,true,null]"], 0),
             (b"{\"a\":1} and more", &[r#"{"a":1}"#], 1),
             (b"{a:1}", &[], 1),
-            (b"\"x\" 7", &[r#""x""#, "7"], 0),
+            (br#"{"a": , "b": High Risk, "c": [1,,x]}"#, &[r#"{"a":null,"b":"High Risk","c":[1,null,"x"]}"#], 4),
+            (br#"{"a": {{rule}}, "b": 1}"#, &[], 1),
+            (b"\"x\" 7]", &[r#""x""#, "7"], 1),
+            (b"<14>Jan 5 app: {\"a\":1}", &[r#"{"a":1}"#], 1),
             (b"<xml/>", &[], 1),
             (b"", &[], 0),
             (b"[[", &[], 1),
             (b"[{\"a\":1}, {\"a\":2}, {\"a\":", &[r#"{"a":1}"#, r#"{"a":2}"#], 1),
-            (b"[{\"a\":1},", &[r#"{"a":1}"#], 0),
+            (b"[{\"a\":1},", &[r#"{"a":1}"#], 1),
+            (b"[{\"a\":1}, {b}, {\"a\":2}] {\"a\":\"}{\", b}{\"a\":3}", &[r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#], 2),
+            (b"{\"a\":1}\n[{\"a\":2},\n[{\"a\":3}, 4", &[r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, "4"], 1),
+            (b"{\"a\":1}\xEF\xBB\xBF{\"a\":2}\r\n\0\0\xEF\xBB\xBF", &[r#"{"a":1}"#, r#"{"a":2}"#], 0),
         ];
         for (text, expected, problems) in cases {
             let found = documents(text);

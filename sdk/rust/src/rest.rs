@@ -3,6 +3,7 @@
 use crate::key::Key;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +21,16 @@ impl<'a, T> WithRest<'a, T> {
     /// Returns the names and values of the members that `T` does not declare.
     pub fn rest(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.rest.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+}
+
+impl<T> WithRest<'_, T> {
+    /// Returns an object of the members that `T` does not declare and one more, as JSON: the payload that a sender would
+    /// have sent without an envelope around this value.
+    pub fn rest_with(&self, name: &str, value: &RawValue) -> String {
+        let members = self.rest().chain([(name, value)]);
+        let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
+        format!("{{{}}}", members.join(","))
     }
 }
 
@@ -185,6 +196,7 @@ mod tests {
         assert_eq!(alert.id.get(), Some("7"));
         let rest: Vec<_> = alert.rest().map(|(name, value)| (name, value.get())).collect();
         assert_eq!(rest, [("ab", "[1]"), ("c", r#"{"d": null}"#)]);
+        assert_eq!(alert.rest_with("e", alert.rest[0].1), r#"{"ab":[1],"c":{"d": null},"e":[1]}"#);
         assert!(serde_json::from_str::<Payload>(r#"{"alert": [1]}"#).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Vendors' times in a form that the host accepts.
 
+use crate::path::excerpt;
 use crate::present::present;
 use crate::reading;
 
@@ -33,7 +34,7 @@ const NO_SUCH_TIME: &str = "there is no such day or time of day";
 pub fn timestamp(text: &str) -> Option<String> {
     let text = present(text)?;
     parse(text).unwrap_or_else(|reason| {
-        reading::problem(format!("the time `{}` is left out: {reason}", reading::excerpt(text)));
+        reading::problem(format!("the time `{}` is left out: {reason}", excerpt(text)));
         None
     })
 }

@@ -119,6 +119,7 @@ fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
         | Trigger::EventQuarantined
         | Trigger::DestinationDisabled
         | Trigger::PluginRefused
-        | Trigger::SourceSilent => false,
+        | Trigger::SourceSilent
+        | Trigger::BackupFailed => false,
     }
 }

@@ -143,10 +143,11 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(known.map(|known| known.key))
     }
 
-    /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.
+    /// Removes repeat keys that are too old to recognise anything, unless the clock may be wrong. Returns whether there may
+    /// be more.
     pub fn purge_repeats(&mut self) -> Result<bool> {
-        let dedup = self.policy.dedup;
-        let oldest = self.clock.now_ms() - dedup.retention.max(dedup.window).as_millis() as i64;
+        let (dedup, Some(now)) = (self.policy.dedup, self.clock.steady_ms()) else { return Ok(false) };
+        let oldest = now - dedup.retention.max(dedup.window).as_millis() as i64;
         Ok(self.rows.remove_repeats(oldest, KEYS_PER_WRITE)? == KEYS_PER_WRITE)
     }
 }

@@ -142,8 +142,8 @@ pub(crate) trait PlainWrites {
     fn touch(&mut self) -> Result<()>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
-    /// Adds an action of an operator, and removes those before the row key `oldest`.
-    fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()>;
+    /// Adds an action of an operator, and removes those before the row key `oldest`, if it is known.
+    fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the

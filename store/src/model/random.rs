@@ -369,6 +369,7 @@ impl Random {
             Trigger::DestinationDisabled,
             Trigger::PluginRefused,
             Trigger::SourceSilent,
+            Trigger::BackupFailed,
         ];
         let mut rules = Vec::new();
         for index in 0..self.rng.random_range(0..6) {

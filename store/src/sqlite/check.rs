@@ -20,8 +20,8 @@ const STEPS: i32 = 10_000;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The advice to an operator whose database is refused.
-const ADVICE: &str = "restore a backup of the whole data folder, or move the file away and recover what is readable with \
-                      `sqlite3 FILE .recover`";
+const ADVICE: &str = "move the data folder away and run `hookmill restore BACKUP`; without a backup, docs/BACKUP.md shows how \
+                      to recover what is readable";
 
 /// Checks the files before SQLite opens them: SQLite would change them.
 pub(super) fn check_files(path: &Path, accepts_loss: bool) -> Result<()> {
@@ -65,6 +65,15 @@ pub(super) fn check_files(path: &Path, accepts_loss: bool) -> Result<()> {
     Ok(())
 }
 
+/// Checks all pages of a copy. A thorough check also compares indexes with their tables.
+pub(super) fn check_copy(connection: &Connection, is_thorough: bool) -> Result<()> {
+    let check = if is_thorough { "integrity_check" } else { "quick_check" };
+    let found: rusqlite::Result<String> = connection.query_row(&format!("PRAGMA {check}(1)"), [], |row| row.get(0));
+    let text = found.with_context(|| format!("the database is damaged: {check}"))?;
+    ensure!(text == "ok", "the database is damaged: {check}: {}", text.trim());
+    Ok(())
+}
+
 /// Checks the pages, as many as there is time for.
 pub(super) fn check_pages(connection: &mut Connection) -> Result<()> {
     let until = Instant::now() + CHECKED_FOR;
@@ -72,11 +81,11 @@ pub(super) fn check_pages(connection: &mut Connection) -> Result<()> {
     let found: rusqlite::Result<String> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
     match found {
-        Ok(text) => ensure!(text == "ok", "it is damaged: {}; {ADVICE}", text.trim()),
+        Ok(text) => ensure!(text == "ok", "it is damaged: quick_check: {}; {ADVICE}", text.trim()),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
             info!("the database is large: its pages were checked for {} s and not to the end", CHECKED_FOR.as_secs());
         }
-        Err(error) => return Err(error).context(format!("it is damaged; {ADVICE}")),
+        Err(error) => return Err(error).context(format!("it is damaged: quick_check failed; {ADVICE}")),
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 10] = [
+pub(super) const SCHEMA: [&str; 11] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -25,6 +25,7 @@ const SCHEMA: [&str; 10] = [
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
+    include_str!("schema/11.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
@@ -114,7 +115,7 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
-    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = version(connection)?;
     let known = SCHEMA.len();
     ensure!(
         version <= known,
@@ -127,6 +128,11 @@ fn prepare(connection: &Connection) -> Result<()> {
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT", step + 1))?;
     }
     Ok(())
+}
+
+/// Returns the version of the schema.
+pub(super) fn version(connection: &Connection) -> Result<usize> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
 /// Copies the log into the database and empties the log. Returns whether that was possible.
@@ -145,8 +151,9 @@ pub(super) fn touch(connection: &Connection) -> Result<()> {
 
 /// Returns the largest key of any table, so that new ids come after all existing ones.
 pub(super) fn last_key(connection: &Connection) -> Result<i64> {
-    let last = largest_key(connection, &["events", "incidents", "audit", "deliveries"])?;
-    Ok(last.min(id::row_key_at(i64::MAX)))
+    let rows = largest_key(connection, &["events", "incidents", "audit", "deliveries"])?;
+    let restored: Option<i64> = connection.query_row("SELECT max(last_key) FROM restores", [], |row| row.get(0))?;
+    Ok(rows.max(restored.unwrap_or(0)).min(id::row_key_at(i64::MAX)))
 }
 
 fn largest_key(connection: &Connection, tables: &[&str]) -> Result<i64> {

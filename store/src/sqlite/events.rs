@@ -1,7 +1,7 @@
 //! The table `events`.
 
 use super::columns::{Conditions, Id, Json, Word, columns, json};
-use super::pages::read_page;
+use super::pages::{listed, read_page};
 use crate::ledger::NewEvent;
 use crate::rows::{EventFilter, EventRow, Listed, Page};
 use anyhow::Result;
@@ -158,9 +158,12 @@ pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus)
     Ok(())
 }
 
-pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<EventRow>> {
+/// Returns an event with its body, or why it is unreadable.
+pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<EventRow>>> {
     let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
-    Ok(connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], with_body).optional()?)
+    let read = |row: &Row| Ok(with_body(row));
+    let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
+    found.map(|row| listed(id, row)).transpose()
 }
 
 /// Returns the event to which another row points.
@@ -202,11 +205,13 @@ pub(super) fn with_status(
 ) -> Result<Vec<EventRow>> {
     // The status is part of the text, so that its partial index is used.
     let list = EventColumns::LIST;
-    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key LIMIT ?");
+    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key");
     let mut query = connection.prepare_cached(&sql)?;
-    let mut rows = query.query(params![after, limit as u64])?;
+    let mut rows = query.query([after])?;
     let mut readable = Vec::new();
-    while let Some(row) = rows.next()? {
+    while readable.len() < limit
+        && let Some(row) = rows.next()?
+    {
         match without_body(row) {
             Ok(row) => readable.push(row),
             Err(error) => warn!("an event cannot be read and is passed over: {error}"),

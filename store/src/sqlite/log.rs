@@ -43,7 +43,7 @@ impl WriteAheadLog {
             Ok(true) => debug!("the write-ahead log of {bytes} bytes was emptied"),
             Ok(false) => {
                 warn!(
-                    "the write-ahead log has {bytes} bytes and cannot be emptied: another program reads the database"
+                    "the write-ahead log has {bytes} bytes and cannot be emptied: another program reads the database, or a backup is made"
                 );
                 self.next_bytes = bytes + LOG_BYTES_STEP;
             }

@@ -6,6 +6,9 @@ use anyhow::Result;
 use hookmill_incident::id::row_key;
 use rusqlite::{Connection, Row, params};
 
+/// The status of a command, which has none.
+const NO_STATUS: u16 = 0;
+
 columns! {
     ActionColumns {
         id: Id,
@@ -20,17 +23,20 @@ columns! {
 
 fn action(row: &Row) -> rusqlite::Result<OperatorAction> {
     let ActionColumns { id: Id(id), at, token, address, method, path, status } = ActionColumns::read(row)?;
+    let status = Some(status).filter(|status| *status != NO_STATUS);
     Ok(OperatorAction { id, at, token, address, method, path, status })
 }
 
-/// Adds an action, and removes those before the row key `oldest`.
-pub(super) fn add(connection: &Connection, action: &OperatorAction, oldest: i64) -> Result<()> {
+/// Adds an action, and removes those before the row key `oldest`, if it is known.
+pub(super) fn add(connection: &Connection, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO operator_actions (key, id, at, token, address, method, path, status) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let OperatorAction { id, at, token, address, method, path, status } = action;
-    let row = params![row_key(*id), id.as_bytes(), at, token, address, method, path, status];
+    let row = params![row_key(*id), id.as_bytes(), at, token, address, method, path, status.unwrap_or(NO_STATUS)];
     connection.prepare_cached(sql)?.execute(row)?;
-    connection.prepare_cached("DELETE FROM operator_actions WHERE key < ?")?.execute([oldest])?;
+    if let Some(oldest) = oldest {
+        connection.prepare_cached("DELETE FROM operator_actions WHERE key < ?")?.execute([oldest])?;
+    }
     Ok(())
 }
 

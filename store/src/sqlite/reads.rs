@@ -20,7 +20,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 impl Reads for Readers {
-    async fn event(&self, id: Uuid) -> Result<Option<EventRow>> {
+    async fn event(&self, id: Uuid) -> Result<Option<Listed<EventRow>>> {
         self.read(move |connection| events::find(connection, id)).await
     }
 

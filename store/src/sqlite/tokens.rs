@@ -1,10 +1,10 @@
 //! The table `tokens`.
 
 use super::columns::{Word, columns};
-use super::database;
-use crate::rows::{Scope, TokenRow};
+use super::{database, operator_actions};
+use crate::rows::{OperatorAction, Scope, TokenRow};
 use anyhow::Result;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use std::path::Path;
 
 columns! {
@@ -39,11 +39,11 @@ impl TokenTable {
         Ok(Self(database::open(data_dir)?))
     }
 
-    /// Adds a token. Returns `false` if the name is taken.
-    pub fn add(&self, token: &TokenRow, hash: &[u8; 32]) -> Result<bool> {
+    /// Adds a token, and the action to the trail. Returns `false` if the name is taken.
+    pub fn add(&self, token: &TokenRow, hash: &[u8; 32], action: &OperatorAction) -> Result<bool> {
         let sql = "INSERT OR IGNORE INTO tokens (name, scope, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)";
         let row = params![token.name, token.scope.as_str(), hash, token.created_at, token.expires_at];
-        Ok(self.0.execute(sql, row)? == 1)
+        self.change(sql, row, action)
     }
 
     /// Returns every token, by name.
@@ -53,8 +53,19 @@ impl TokenTable {
         Ok(query.query_map([], token_row)?.collect::<Result<_, _>>()?)
     }
 
-    /// Removes a token. Returns whether there was one.
-    pub fn remove(&self, name: &str) -> Result<bool> {
-        Ok(self.0.execute("DELETE FROM tokens WHERE name = ?", [name])? == 1)
+    /// Removes a token, and adds the action to the trail. Returns whether there was one.
+    pub fn remove(&self, name: &str, action: &OperatorAction) -> Result<bool> {
+        self.change("DELETE FROM tokens WHERE name = ?", params![name], action)
+    }
+
+    /// Changes one row together with the trail, and returns whether there was such a row.
+    fn change(&self, sql: &str, row: impl Params, action: &OperatorAction) -> Result<bool> {
+        let transaction = self.0.unchecked_transaction()?;
+        let is_changed = transaction.execute(sql, row)? == 1;
+        if is_changed {
+            operator_actions::add(&transaction, action, None)?;
+        }
+        transaction.commit()?;
+        Ok(is_changed)
     }
 }

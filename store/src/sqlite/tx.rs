@@ -265,7 +265,7 @@ impl PlainWrites for SqliteTx<'_> {
         sources::put_tallies(self.connection, tallies)
     }
 
-    fn add_operator_action(&mut self, action: &OperatorAction, oldest: i64) -> Result<()> {
+    fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
         operator_actions::add(self.connection, action, oldest)
     }
 

@@ -38,6 +38,14 @@ pub(super) fn list(connection: &Connection, plugin: &str) -> Result<Vec<VersionR
     Ok(query.query_map([plugin], version_row)?.collect::<Result<_, _>>()?)
 }
 
+/// Returns the versions of all plugins that were live, each plugin's live version first.
+pub(super) fn that_were_live(connection: &Connection) -> Result<Vec<VersionRow>> {
+    let list = VersionColumns::LIST;
+    let sql =
+        format!("SELECT {list} FROM plugin_versions WHERE live_since IS NOT NULL ORDER BY plugin, live_since DESC");
+    Ok(connection.prepare(&sql)?.query_map([], version_row)?.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn put(
     connection: &Connection,
     plugin: &PluginVersion,

@@ -99,11 +99,11 @@ impl Store {
         self.database.write(|ledger| ledger.purge_repeats()).await
     }
 
-    /// Returns an event with its body.
+    /// Returns an event with its body, or why this event cannot be read.
     ///
     /// # Errors
-    /// Returns an error if it cannot be read.
-    pub async fn event(&self, id: Uuid) -> Result<Option<EventRow>> {
+    /// Returns an error if the database cannot be read.
+    pub async fn event(&self, id: Uuid) -> Result<Option<Listed<EventRow>>> {
         self.database.reads().event(id).await
     }
 

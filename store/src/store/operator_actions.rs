@@ -12,12 +12,12 @@ use hookmill_incident::id::row_key_at;
 const RETENTION_MS: i64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Store {
-    /// Records an action of an operator.
+    /// Records an action of an operator, and removes those that are too old.
     ///
     /// # Errors
     /// Returns an error if the action cannot be written.
     pub async fn record_operator_action(&self, action: OperatorAction) -> Result<(), StoreError> {
-        let oldest = row_key_at(action.at - RETENTION_MS);
+        let oldest = self.clock.steady_ms().map(|now| row_key_at(now - RETENTION_MS));
         self.database.write(move |ledger| ledger.rows.add_operator_action(&action, oldest)).await
     }
 

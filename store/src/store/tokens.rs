@@ -3,10 +3,11 @@
 use super::Store;
 use crate::private_files::private_folder;
 use crate::reads::Reads;
-use crate::rows::{Scope, TokenRow};
+use crate::rows::{OperatorAction, Scope, TokenRow};
 use crate::sqlite::TokenTable;
 use anyhow::{Context, Result, bail};
-use hookmill_incident::timestamp::unix_ms;
+use hookmill_incident::Clock;
+use hookmill_incident::id::IdSource;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -20,10 +21,16 @@ impl Store {
     }
 }
 
+/// Who changes tokens in the data folder itself, in the trail of operators.
+const LOCAL: &str = "local";
+/// The method of commands in the trail of operators.
+const COMMAND: &str = "CLI";
+
 /// The tokens of a data folder, with or without a running host.
 #[derive(Debug)]
 pub struct Tokens {
     table: TokenTable,
+    clock: Clock,
 }
 
 impl Tokens {
@@ -33,10 +40,10 @@ impl Tokens {
     /// Returns an error if the folder or its database cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self> {
         private_folder(data_dir)?;
-        Ok(Self { table: TokenTable::open(data_dir)? })
+        Ok(Self { table: TokenTable::open(data_dir)?, clock: Clock::default() })
     }
 
-    /// Creates a token and returns its text, which is not stored.
+    /// Creates a token and returns its text, which is not stored. The trail of operators says so.
     ///
     /// # Errors
     /// Returns an error if the name is taken or the token cannot be written.
@@ -44,8 +51,9 @@ impl Tokens {
         let mut random = [0; 24];
         getrandom::fill(&mut random)?;
         let text = format!("hm_{}", hex::encode(random));
-        let token = TokenRow { name: name.to_owned(), scope, created_at: unix_ms(), expires_at };
-        if !self.table.add(&token, &digest(&text))? {
+        let token = TokenRow { name: name.to_owned(), scope, created_at: self.clock.now_ms(), expires_at };
+        let action = self.action(format!("token create {name} --scope {scope}"));
+        if !self.table.add(&token, &digest(&text), &action)? {
             bail!("token `{name}` already exists; choose another name or revoke it");
         }
         Ok(text)
@@ -59,12 +67,19 @@ impl Tokens {
         self.table.list().context("cannot read the tokens")
     }
 
-    /// Removes a token. Returns whether there was one.
+    /// Removes a token. Returns whether there was one. The trail of operators says so.
     ///
     /// # Errors
     /// Returns an error if the token cannot be removed.
     pub fn revoke(&self, name: &str) -> Result<bool> {
-        self.table.remove(name)
+        self.table.remove(name, &self.action(format!("token revoke {name}")))
+    }
+
+    fn action(&self, command: String) -> OperatorAction {
+        let at = self.clock.now_ms();
+        let (token, method) = (LOCAL.to_owned(), COMMAND.to_owned());
+        let id = IdSource::after(0).next(at);
+        OperatorAction { id, at, token, address: None, method, path: command, status: None }
     }
 }
 

@@ -156,3 +156,22 @@ fn no_file_is_too_long() {
     let long: Vec<_> = lines.filter(|(lines, _)| *lines > LINES_MAX).collect();
     assert!(long.is_empty(), "split these files by their ideas, at most {LINES_MAX} lines each: {long:#?}");
 }
+
+/// Otherwise a test could not shift a host's clock, and parts of a host could disagree about the time.
+#[test]
+fn only_one_file_reads_the_clock_of_the_system() {
+    const CLOCK: &str = "incident/src/clock.rs";
+    const READS: [&str; 4] = ["SystemTime::now", "UNIX_EPOCH.elapsed", "Timestamp::now", "Zoned::now"];
+    let sources = CRATES
+        .iter()
+        .filter(|(folder, _)| !folder.contains('/'))
+        .map(|(folder, _)| workspace().join(folder).join("src"));
+    let files = sources.flat_map(|folder| rust_files(&folder));
+    let readers: Vec<PathBuf> = files
+        .filter(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            READS.iter().any(|read| text.contains(read))
+        })
+        .collect();
+    assert_eq!(readers, [workspace().join(CLOCK)], "use `Clock`, which the host shares with its parts");
+}

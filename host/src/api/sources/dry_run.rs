@@ -41,17 +41,17 @@ pub(in crate::api) async fn test(
         (None, None) => newest_payload(&host, &name).await?.unwrap_or_else(|| (json, sample(&source))),
         _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
     };
-    let id = host.store.new_id();
+    let (id, now) = (host.store.new_id(), host.store.clock().now_ms());
     if source.settings.is_pulled() {
-        let event = Event::dry_run(id, source.name.clone(), headers, payload);
+        let event = Event::dry_run(id, now, source.name.clone(), headers, payload);
         return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), DryRun::default()).await?));
     }
-    let signed = match source.settings.scheme.sign(&payload, host.store.clock().now_ms(), &id.to_string()) {
+    let signed = match source.settings.scheme.sign(&payload, now, &id.to_string()) {
         Ok(signed) => signed,
         Err(SignError::NoKey) => {
             let mut dry_run = DryRun::default();
             dry_run.passed("sign", format!("{}: the next stages assume a valid signature", SignError::NoKey));
-            let event = Event::dry_run(id, source.name.clone(), headers, payload);
+            let event = Event::dry_run(id, now, source.name.clone(), headers, payload);
             return Ok(Json(host.pipeline.dry_run_verified(Verified::trusted(event, source), dry_run).await?));
         }
         Err(cannot) => {
@@ -85,7 +85,8 @@ async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedVa
     let filter = EventFilter { source: vec![source.to_owned()], ..EventFilter::default() };
     let newest = host.store.events(filter, None, 1).await?.rows.pop();
     let Some(newest) = newest.and_then(Result::ok) else { return Ok(None) };
-    Ok(host.store.event(newest.state.id).await?.map(|row| (row.event.headers, row.event.body)))
+    let row = host.store.event(newest.state.id).await?.and_then(Result::ok);
+    Ok(row.map(|row| (row.event.headers, row.event.body)))
 }
 
 fn sample(source: &Source) -> axum::body::Bytes {

@@ -1,4 +1,7 @@
--- The trace in which the event was received, in the form of the header `traceparent`: the attempts of its deliveries are
--- spans of the same trace, also after a restart. Null while traces are off.
-ALTER TABLE events ADD COLUMN traceparent TEXT;
-ALTER TABLE deliveries ADD COLUMN traceparent TEXT;
+-- The restores of this database from backups. Ids that are made later come after `last_key`, so that they differ from those
+-- that were made after the backup.
+CREATE TABLE restores (
+    at INTEGER PRIMARY KEY,     -- milliseconds, as backup_at
+    backup_at INTEGER NOT NULL,
+    last_key INTEGER NOT NULL
+) STRICT;
