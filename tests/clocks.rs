@@ -17,7 +17,7 @@ const AGES_MS: i64 = 500 * DAY_MS;
 
 async fn start(folder: &Folder, clock: &Clock) -> Running {
     let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-    serve::start(config, Some(ADMIN_TOKEN.into()), None, clock.clone()).await.unwrap()
+    serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap()
 }
 
 /// Returns a clock that has kept pace for long enough.

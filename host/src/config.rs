@@ -123,6 +123,7 @@ impl Config {
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
+            precompiled_dir: file.precompiled_dir.map(|path| folder.join(path.0)),
             trust: Trust {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),

@@ -44,6 +44,7 @@ mod remap;
 mod request_id;
 mod routes;
 pub mod serve;
+pub mod service_manager;
 pub mod source;
 mod sources;
 mod stream;

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::loaded::Loaded;
+use crate::service_manager;
 use hookmill_incident::{STEADY_FOR, id};
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
@@ -128,6 +129,17 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_short = shortage.is_some();
+    }
+}
+
+/// Reports to the service manager every `interval` that the host is alive, if the store answers, until the host stops. A
+/// store that answers that it takes no writes is alive: a restart would not help.
+pub async fn report_alive(store: Arc<Store>, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    while pause(interval, &mut stopped).await {
+        store.wait_for_writer().await;
+        if store.is_open() {
+            service_manager::report_alive();
+        }
     }
 }
 

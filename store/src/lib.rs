@@ -36,4 +36,5 @@ pub use rows::{
     RecordDryRun, Recorded, Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult, Unreadable,
     VersionRow, VersionState,
 };
+pub use sqlite::Migration;
 pub use store::{Store, Tokens, begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};

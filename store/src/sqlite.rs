@@ -20,6 +20,7 @@ mod gate;
 mod health;
 mod incidents;
 mod log;
+mod migration;
 mod operator_actions;
 mod pages;
 mod queue;
@@ -36,6 +37,7 @@ mod writer;
 
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
+pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
 pub(crate) use tx::Transaction;
 

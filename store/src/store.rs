@@ -119,6 +119,11 @@ impl Store {
         self.database.write(|ledger| ledger.rows.touch()).await
     }
 
+    /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.
+    pub async fn wait_for_writer(&self) {
+        let _ = self.database.write(|_| Ok(())).await;
+    }
+
     /// Writes into the mark beside the database how far the database goes.
     ///
     /// # Errors

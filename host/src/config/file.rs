@@ -29,6 +29,7 @@ pub(super) struct ConfigFile {
     pub data_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir_shared: Option<Interpolated<bool>>,
+    pub precompiled_dir: Option<Interpolated<PathBuf>>,
     pub plugins_lock: Option<Interpolated<PathBuf>>,
     pub plugins_key: Option<Interpolated<SigningKey>>,
     pub limits: LimitsDeclaration,

@@ -6,11 +6,12 @@ use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::traces::TracesOptions;
+use anyhow::{Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub plugins_dir: PathBuf,
     /// Permission for other users to write in the plugins folder.
     pub plugins_dir_shared: bool,
+    /// The folder of compiled plugins that were installed with the program.
+    pub precompiled_dir: Option<PathBuf>,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// The limits of the host and of one call of a plugin.
@@ -68,6 +71,7 @@ impl Settings {
             data_dir,
             plugins_dir,
             plugins_dir_shared,
+            precompiled_dir,
             trust,
             limits,
             plugin_limits,
@@ -86,6 +90,7 @@ impl Settings {
             ("data_dir", *data_dir != other.data_dir),
             ("plugins_dir", *plugins_dir != other.plugins_dir),
             ("plugins_dir_shared", *plugins_dir_shared != other.plugins_dir_shared),
+            ("precompiled_dir", *precompiled_dir != other.precompiled_dir),
             ("plugins_lock or plugins_key", *trust != other.trust),
             ("limits", *limits != Limits { dedup: limits.dedup, ..other.limits.clone() }),
             ("plugins", *plugin_limits != other.plugin_limits),
@@ -136,18 +141,42 @@ impl Settings {
     /// # Errors
     /// Returns a warning if the host listens on all its addresses, because others cannot connect to 0.0.0.0.
     pub(super) fn own_url(&self) -> Result<String, String> {
-        let (key, address, tls) = match self.admin_listen {
-            Some(address) => ("admin_listen", address, &self.admin_tls),
-            None => ("listen", self.listen, &self.tls),
-        };
+        let (key, address, tls) = self.api_address();
         if address.ip().is_unspecified() {
             return Err(format!(
                 "`{key}` {address} is not an address to which others can connect, so messages contain no link; set \
                  `public_url` to the address of this host as others see it"
             ));
         }
-        Ok(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }))
+        Ok(url(address, tls))
     }
+
+    /// Returns the URL at which programs on this machine reach the API.
+    ///
+    /// # Errors
+    /// Returns an error if the system chooses the port.
+    pub fn local_url(&self) -> Result<String> {
+        let (key, mut address, tls) = self.api_address();
+        ensure!(address.port() != 0, "`{key}` has port 0, for which the system chooses one");
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(url(address, tls))
+    }
+
+    /// Returns the key and the address at which the API is, with its certificate.
+    fn api_address(&self) -> (&'static str, SocketAddr, bool) {
+        match self.admin_listen {
+            Some(address) => ("admin_listen", address, self.admin_tls.is_some()),
+            None => ("listen", self.listen, self.tls.is_some()),
+        }
+    }
+}
+
+fn url(address: SocketAddr, has_tls: bool) -> String {
+    format!("{}://{address}", if has_tls { "https" } else { "http" })
 }
 
 /// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; the
