@@ -2,7 +2,7 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
-    notification, operator_actions, plugin, serve, token, upgrade, webhook,
+    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -47,6 +47,10 @@ enum Command {
     /// List what operators changed on a running host
     #[command(subcommand)]
     OperatorActions(operator_actions::OperatorActions),
+    /// Show how many payloads, incidents and deliveries a running host had, by time
+    Stats(stats::Stats),
+    /// Remove old payloads, events and incidents from the data folder, with or without a running host
+    Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -88,6 +92,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Notification(notification) => notification.run(),
         Command::Logs(logs) => logs.run(),
         Command::OperatorActions(actions) => actions.run(),
+        Command::Stats(stats) => stats.run(),
+        Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Backup(backup) => backup.run(),

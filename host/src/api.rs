@@ -19,6 +19,8 @@ mod plugins;
 mod request_body;
 pub mod shapes;
 mod sources;
+mod stats;
+mod storage;
 mod stream;
 mod time;
 
@@ -67,6 +69,8 @@ routes! { guarded, GUARDED;
     "/api/notifications/{name}/test" => post(notifications::test);
     "/api/operator-actions" => get(operator_actions::list);
     "/api/backups" => get(backups::show);
+    "/api/stats" => get(stats::show);
+    "/api/storage" => get(storage::show);
     "/api/stream" => get(stream::follow);
     "/api/logs" => get(logs::list);
 }

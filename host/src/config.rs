@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod notification;
 mod pull;
+mod retention;
 mod scalar;
 mod settings;
 mod source;
@@ -37,7 +38,7 @@ use destination::DestinationDeclaration;
 use file::ConfigFile;
 use hookmill_notify::Rule;
 use notification::NotificationDeclaration;
-use scalar::{Name, Period};
+use scalar::{Age, Name, Period};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -140,6 +141,7 @@ impl Config {
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
             backup: file.backup.map(|backup| backup.schedule(folder)).transpose().context("`backup`")?,
+            retention: file.retention.into_retention()?,
             traces: file.traces.map(|traces| traces.into_options(folder)).transpose().context("traces")?,
         };
         ensure!(
@@ -245,6 +247,15 @@ fn outbound(
 /// Returns an error that names the allowed forms.
 pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(Duration::from)
+}
+
+/// Parses an age in the form of `retention`: `90d`, `1y`.
+///
+/// # Errors
+/// Returns an error that names the allowed forms.
+pub fn age(text: &str) -> Result<Duration, String> {
+    let age = text.parse::<Age>()?.get();
+    age.ok_or_else(|| "`never` is not a duration; write a duration such as `90d` or `2y`".to_owned())
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
-use crate::{api, maintenance, near_miss, request_id, service_manager};
+use crate::{api, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -269,7 +269,8 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
         bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),
         api_bodies: Bodies::new(API_BODY_MEMORY_BYTES, settings.limits.body_timeout),
-        disk: Disk::new(settings.data_dir.clone(), settings.limits.free_disk_bytes),
+        disk: Disk::new(settings.data_dir.clone(), settings.limits.free_disk_bytes, settings.limits.disk_forecast),
+        retention: settings.retention,
         counted_at: Mutex::default(),
     })
 }
@@ -290,6 +291,8 @@ fn spawn_tasks(
     tasks.spawn(host.puller.clone().run(stopped.clone()));
     tasks.spawn(maintenance::purge_repeats(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));
+    tasks.spawn(retention::remove_old_rows(host.clone(), settings.retention, stopped.clone()));
+    tasks.spawn(maintenance::watch_storage(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));

@@ -5,10 +5,13 @@
 //! SQL or rusqlite.
 
 mod audit;
+mod beside_host;
 mod check;
 mod columns;
+mod compact;
 mod conditions;
 pub(crate) mod copy;
+mod counts;
 mod database;
 mod deliveries;
 mod destinations;
@@ -27,7 +30,10 @@ mod queue;
 mod readers;
 mod reads;
 mod repeats;
+mod retention;
 mod sources;
+mod storage;
+mod stored_days;
 mod tokens;
 mod triage;
 mod tx;
@@ -35,6 +41,8 @@ mod versions;
 mod wal_file;
 mod writer;
 
+pub(crate) use beside_host::BesideHost;
+pub(crate) use compact::compact;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
 pub use migration::Migration;

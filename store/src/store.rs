@@ -7,11 +7,15 @@ mod events;
 mod incidents;
 mod operator_actions;
 mod plugins;
+mod prune;
+mod retention;
 mod sources;
 mod tokens;
 mod triage;
 
 pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use prune::Pruner;
+pub use retention::Timed;
 pub use tokens::Tokens;
 
 use crate::clock::WriteClock;

@@ -4,6 +4,7 @@ use super::backup::BackupDeclaration;
 use super::destination::DestinationDeclaration;
 use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
+use super::retention::RetentionDeclaration;
 use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
 use super::traces::TracesDeclaration;
@@ -49,6 +50,7 @@ pub(super) struct ConfigFile {
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
     pub backup: Option<BackupDeclaration>,
+    pub retention: RetentionDeclaration,
     pub traces: Option<TracesDeclaration>,
 }
 

@@ -9,6 +9,7 @@ use crate::traces::TracesOptions;
 use anyhow::{Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
+use hookmill_store::Retention;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub delivered_retention: Duration,
     /// The schedule of backups.
     pub backup: Option<Schedule>,
+    /// The ages from which other rows are removed.
+    pub retention: Retention,
     /// Where traces go; `None` if there are none.
     pub traces: Option<TracesOptions>,
 }
@@ -82,6 +85,7 @@ impl Settings {
             trusted_proxies,
             delivered_retention,
             backup,
+            retention,
             traces,
         } = self;
         let differs = [
@@ -99,6 +103,7 @@ impl Settings {
             ("reopen_within", *reopen_within != other.reopen_within),
             ("delivered_retention", *delivered_retention != other.delivered_retention),
             ("backup", *backup != other.backup),
+            ("retention", *retention != other.retention),
             ("tls", client_authentication(tls.as_ref()) != client_authentication(other.tls.as_ref())),
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),

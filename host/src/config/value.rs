@@ -1,7 +1,7 @@
 //! Values of the configuration that are written as text: interpolated from the environment and from credentials, then
 //! parsed.
 
-use super::scalar::{EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
+use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
 use crate::pull::{Pointer, TimeFormat};
 use crate::release::decision::Reload;
@@ -179,6 +179,7 @@ from_text! {
     EventsPerInstance,
     SigningKey,
     Period,
+    Age,
     Share,
 }
 
