@@ -57,3 +57,4 @@ mod stream;
 mod thehive;
 mod tls;
 mod tokens;
+mod traces;

@@ -349,7 +349,7 @@ fn downgrade(database: &Connection, incidents: &[Value]) {
         let record = serde_json::to_string(&record).unwrap();
         assert_eq!(database.execute(sql, [record.as_str(), incident["source_ref"].as_str().unwrap()]).unwrap(), 1);
     }
-    database.pragma_update(None, "user_version", 11).unwrap();
+    database.pragma_update(None, "user_version", 12).unwrap();
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn incidents_of_an_older_database_are_found_and_unchanged() {
     let long = bytes(&database);
     drop(database);
     let host = folder.start().await;
-    host.logs("migrating the database from version 11").await;
+    host.logs("migrating the database from version 12").await;
     assert_eq!(host.list("/api/incidents").await, before);
     assert_eq!(host.list(&format!("/api/incidents/{often}/audit")).await, trail);
     assert_eq!(host.list(&events).await.len(), 104);

@@ -163,6 +163,7 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
                 headers: Vec::new(),
                 context: Vec::new(),
                 digest: [0; 32],
+                traceparent: None,
                 body: Vec::new().into(),
                 repeat_key: RepeatKey::DeliveryId(number.to_string()),
             };

@@ -51,6 +51,7 @@ mod sources;
 mod storage;
 mod stream;
 mod tasks;
+pub mod traces;
 mod triage;
 mod vault;
 pub mod verify;

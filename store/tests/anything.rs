@@ -318,6 +318,7 @@ impl Random {
             body: body.into(),
             repeat_key: [RepeatKey::Body, RepeatKey::SignedAt(i64::MIN), RepeatKey::SignedAt(i64::MAX)][self.below(3)]
                 .clone(),
+            traceparent: self.maybe(Self::text),
         }
     }
 

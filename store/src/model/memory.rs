@@ -219,7 +219,7 @@ impl Tx for Memory {
     fn add_delivery(&mut self, new: &NewDelivery) -> Result<()> {
         let (audit, event, notice) = match new.subject {
             Subject::Change { audit, .. } => (Some(audit), None, None),
-            Subject::Event(event) => (None, Some(event), None),
+            Subject::Event { event, .. } => (None, Some(event), None),
             Subject::Notice(text) => (None, None, Some(text.to_owned())),
         };
         let row = DeliveryCopy {
@@ -234,6 +234,7 @@ impl Tx for Memory {
             event,
             notice,
             step: new.step.map(|(name, step)| (name.to_owned(), step)),
+            traceparent: new.subject.traceparent().map(str::to_owned),
         };
         self.deliveries.insert(row_key(new.id), row);
         Ok(())

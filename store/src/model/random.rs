@@ -173,6 +173,7 @@ impl Random {
             digest: Sha256::digest(&body).into(),
             body: body.into_bytes().into(),
             repeat_key,
+            traceparent: self.maybe(50, |random| random.name(&TAGS)),
         };
         let playbook = self.maybe(60, |random| random.name(&PLAYBOOKS));
         let (verdict, auto_triage) = (self.verdict(now), self.chance(60));

@@ -80,13 +80,19 @@ impl EventColumns {
             digest: self.digest,
             body: body.into(),
             repeat_key,
+            traceparent: None,
         };
         EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
     }
 }
 
+/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
+const BODY_COLUMNS: &str = "body, traceparent";
+
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
-    Ok(EventColumns::read(row)?.into_row(row.get("body")?))
+    let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
+    read.event.traceparent = row.get("traceparent")?;
+    Ok(read)
 }
 
 pub(super) fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
@@ -108,7 +114,8 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
     let NewEvent { event, state, attempts, encoded } = new;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body, traceparent) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
         RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
@@ -131,6 +138,7 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         signed_at,
         event.digest,
         &*event.body,
+        event.traceparent,
     ])?;
     Ok(())
 }
@@ -158,7 +166,7 @@ pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus)
 
 /// Returns an event with its body, or why it is unreadable.
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<EventRow>>> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
     let read = |row: &Row| Ok(with_body(row));
     let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
     found.map(|row| listed(id, row)).transpose()
@@ -166,7 +174,7 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<Ev
 
 /// Returns the event to which another row points.
 pub(super) fn of_key(connection: &Connection, event: i64) -> Result<EventRow> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ?", EventColumns::LIST);
     Ok(connection.prepare_cached(&sql)?.query_row([event], with_body)?)
 }
 

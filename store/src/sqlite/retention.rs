@@ -17,7 +17,7 @@ columns! {
     }
 }
 
-/// Everything of an event except the body.
+/// Everything of an event except the body, and the trace, which only mapping the body again needs.
 const KEPT_COLUMNS: [&str; 15] = [
     "key",
     "id",
