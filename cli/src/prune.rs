@@ -87,7 +87,7 @@ impl Prune {
                     drop_counted(kind, retention, &mut pruned.removed);
                 }
                 removed.merge(&pruned.removed);
-                progress.show(&in_words(&removed));
+                progress.show(&removed.to_string());
                 from = pruned.next;
                 if from.is_none() {
                     break;
@@ -165,11 +165,6 @@ fn space(before: &StorageUse, after: &StorageUse) -> String {
         bytes(after.free_bytes),
         bytes(given_back)
     )
-}
-
-fn in_words(removed: &Removed) -> String {
-    let counts = removed.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows));
-    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// One line on a terminal that shows how far the command is.
