@@ -27,7 +27,7 @@ enum Command {
     Upgrade(upgrade::Upgrade),
     /// Run a temporary host with the bundled mappers, send signed samples to it and show the results
     Demo(demo::Demo),
-    /// List and show the incidents of a running host
+    /// Search, show and change the incidents of a running host
     #[command(subcommand)]
     Incidents(incidents::Incidents),
     /// List, show, replay and discard the events of a running host

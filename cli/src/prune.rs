@@ -87,7 +87,7 @@ impl Prune {
                     drop_counted(kind, retention, &mut pruned.removed);
                 }
                 removed.merge(&pruned.removed);
-                progress.show(&in_words(&removed));
+                progress.show(&removed.to_string());
                 from = pruned.next;
                 if from.is_none() {
                     break;
@@ -139,11 +139,19 @@ fn report(removed: &Removed, retention: &Retention, before: &StorageUse, is_dry_
     let row = |(kind, count): (&StoredKind, &RowCount)| {
         let row_bytes = before.kinds.get(kind).map_or(0.0, |found| found.row_bytes);
         let content = if *kind == StoredKind::Payloads { count.bytes as f64 } else { count.rows as f64 * row_bytes };
-        let age = retention.age(*kind).map_or_else(String::new, |age| format!("{} d", age.as_secs() / 86_400));
+        let age = retention.age(*kind).map_or_else(String::new, in_whole_units);
         [kind.to_string(), count.rows.to_string(), bytes(content as u64), age]
     };
     let verb = if is_dry_run { "WOULD GO" } else { "REMOVED" };
     table(["KIND", verb, "ABOUT", "OLDER THAN"], removed.0.iter().map(row).collect())
+}
+
+/// Returns an age as the configuration writes it, in the largest unit that needs no fraction.
+fn in_whole_units(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 fn space(before: &StorageUse, after: &StorageUse) -> String {
@@ -157,11 +165,6 @@ fn space(before: &StorageUse, after: &StorageUse) -> String {
         bytes(after.free_bytes),
         bytes(given_back)
     )
-}
-
-fn in_words(removed: &Removed) -> String {
-    let counts = removed.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows));
-    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// One line on a terminal that shows how far the command is.
@@ -186,6 +189,21 @@ impl Progress {
     fn end(self) {
         if self.shown_at.is_some() {
             eprint!("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_shown_as_it_is_written() {
+        for text in ["45s", "90s", "1m", "90m", "12h", "36h", "90d"] {
+            assert_eq!(age(&in_whole_units(age(text).unwrap())), age(text), "{text}");
+        }
+        for (text, shown) in [("45s", "45s"), ("60s", "1m"), ("90m", "90m"), ("24h", "1d"), ("1y", "365d")] {
+            assert_eq!(in_whole_units(age(text).unwrap()), shown);
         }
     }
 }

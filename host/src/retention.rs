@@ -64,7 +64,7 @@ impl Pass<'_> {
             }
         }
         if !removed.0.is_empty() {
-            info!("retention removed {}", in_words(&removed));
+            info!("retention removed {removed}");
         }
         while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
         Ok(is_clock_steady)
@@ -104,10 +104,4 @@ impl Pass<'_> {
         tokio::time::sleep(PAUSE.max(took * PAUSE_SHARE)).await;
         Ok(answer)
     }
-}
-
-/// Returns the numbers of removed rows, such as `3 payloads, 2 events`.
-fn in_words(removed: &Removed) -> String {
-    let counts = removed.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows));
-    counts.collect::<Vec<_>>().join(", ")
 }

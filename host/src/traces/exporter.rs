@@ -1,6 +1,6 @@
 //! The queue of spans that have ended, and the task that sends them to the collector.
 //!
-//! Whoever ends a span never waits: spans that find the queue full are counted and dropped.
+//! The end of a span never waits: a span that finds the queue full is counted and dropped.
 
 use super::collector::{Collector, ExportError};
 use crate::metrics::Metrics;

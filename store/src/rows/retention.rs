@@ -2,6 +2,7 @@
 
 use hookmill_incident::words;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 words!(
@@ -78,6 +79,14 @@ impl Removed {
         for (kind, RowCount { rows, bytes }) in &other.0 {
             self.add(*kind, *rows as usize, *bytes);
         }
+    }
+}
+
+/// The numbers of rows, such as `3 payloads, 2 events`.
+impl Display for Removed {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let counts: Vec<_> = self.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows)).collect();
+        f.write_str(&counts.join(", "))
     }
 }
 
