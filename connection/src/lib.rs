@@ -12,7 +12,7 @@
 //! provides [`with_jitter`] for the code that does.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example(now_ms: i64) -> Result<(), Box<dyn std::error::Error>> {
 //! use hookmill_connection::{Answer, Authentication, ConnectionOptions};
 //! use reqwest::{Method, header::HeaderMap};
 //!
@@ -21,7 +21,7 @@
 //! let mut headers = HeaderMap::new();
 //! authentication.apply(&mut headers);
 //! match connection.send(Method::POST, "https://soc.example/hook".parse()?, headers, b"{}".to_vec()).await {
-//!     Ok(response) => println!("{}", Answer::read(response, &authentication).await.status),
+//!     Ok(response) => println!("{}", Answer::read(response, &authentication, now_ms).await.status),
 //!     Err(failure) => println!("{failure}"),
 //! }
 //! # Ok(())
