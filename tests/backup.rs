@@ -77,7 +77,7 @@ webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], retry_schedule:
     assert_eq!(json_of(&folder, &["verify", "b.tar"])["whole"], true);
     let (events, incidents, before) =
         (ids(&host, "/api/events").await, host.list("/api/incidents").await, host.list("/api/deliveries").await);
-    // What comes after the backup is lost with the machine.
+    // Everything after the backup is lost with the machine.
     let lost = host.post("lab", incident(json!({"source-ref": "lost"}))).await;
     let lost_entry =
         host.list(&format!("/api/incidents/{}/audit", lost.body["incident_number"].as_str().unwrap())).await;

@@ -65,7 +65,7 @@ notifications: [{{ name: relay, trigger: event_received, notify: [{{ to: relay }
     host.stop().await;
 }
 
-/// Who changed something is kept for 400 days, by a clock that has kept pace for an hour.
+/// Operators' actions are kept for 400 days, by a clock that has kept pace for an hour.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_went_ahead_removes_no_records() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");

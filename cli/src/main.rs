@@ -23,6 +23,7 @@ mod memory;
 mod notification;
 mod operator_actions;
 mod plugin;
+mod progress;
 mod prune;
 mod serve;
 mod signals;

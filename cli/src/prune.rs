@@ -1,5 +1,6 @@
 //! `hookmill prune`: removes old rows from the data folder, beside a running host or without one.
 
+use super::progress::ProgressLine;
 use super::text::{bytes, table};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -7,15 +8,11 @@ use hookmill_host::config::{Config, age};
 use hookmill_incident::Clock;
 use hookmill_store::{Policy, Pruner, Removed, Retention, RowCount, StorageUse, StoredKind};
 use jiff::Timestamp;
-use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The least pause after a write, for a host that runs.
 const PAUSE: Duration = Duration::from_millis(5);
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-/// The free pages that one write gives back.
-const PAGES_PER_WRITE: u32 = 32;
 
 /// Removes what is older than `retention` in the configuration, as a running host does every hour.
 #[derive(Debug, Args)]
@@ -57,12 +54,11 @@ impl Prune {
         let removed = self.remove(&mut pruner, &retention)?;
         println!("{}", report(&removed, &retention, &before, self.dry_run));
         if !self.dry_run {
-            let mut progress = Progress::new();
-            while pruner.release_pages(PAGES_PER_WRITE).context(FULL)? {
+            let mut progress = ProgressLine::new();
+            while pruner.release_pages().context(FULL)? {
                 progress.show("giving space back");
                 std::thread::sleep(PAUSE);
             }
-            progress.end();
         }
         let after = pruner.storage()?;
         drop(pruner);
@@ -76,7 +72,7 @@ impl Prune {
     }
 
     fn remove(&self, pruner: &mut Pruner, retention: &Retention) -> Result<Removed> {
-        let (mut removed, mut progress) = (Removed::default(), Progress::new());
+        let (mut removed, mut progress) = (Removed::default(), ProgressLine::new());
         for kind in Retention::KINDS {
             let Some(age) = retention.age(kind) else { continue };
             let mut from = None;
@@ -98,7 +94,6 @@ impl Prune {
                 }
             }
         }
-        progress.end();
         Ok(removed)
     }
 }
@@ -165,32 +160,6 @@ fn space(before: &StorageUse, after: &StorageUse) -> String {
         bytes(after.free_bytes),
         bytes(given_back)
     )
-}
-
-/// One line on a terminal that shows how far the command is.
-struct Progress {
-    is_terminal: bool,
-    shown_at: Option<Instant>,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal(), shown_at: None }
-    }
-
-    fn show(&mut self, text: &str) {
-        if self.is_terminal && self.shown_at.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
-            eprint!("\r\x1b[K{text}");
-            let _ = stderr().flush();
-            self.shown_at = Some(Instant::now());
-        }
-    }
-
-    fn end(self) {
-        if self.shown_at.is_some() {
-            eprint!("\r\x1b[K");
-        }
-    }
 }
 
 #[cfg(test)]

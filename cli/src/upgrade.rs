@@ -6,6 +6,7 @@ use crate::text::{bytes, clean};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use hookmill_host::config::Settings;
+use hookmill_host::disk::free_bytes;
 use hookmill_host::release::precompiled::Precompiled;
 use hookmill_store::Migration;
 use std::path::PathBuf;
@@ -60,8 +61,7 @@ fn check_database(settings: &Settings) -> Result<()> {
     }
     // Each step is one transaction: its pages are in the log and in the database for a while.
     let needed = settings.limits.free_disk_bytes + if from == to { 0 } else { 2 * database_bytes };
-    let disk = rustix::fs::statvfs(&settings.data_dir).context("cannot read the free space of the data folder")?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free_bytes(&settings.data_dir).context("cannot read the free space of the data folder")?;
     println!("disk           {} are free, {} are needed", bytes(free), bytes(needed));
     if free < needed {
         bail!("make room on the disk of {}: {} more", settings.data_dir.display(), bytes(needed - free));

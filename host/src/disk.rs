@@ -1,6 +1,6 @@
 //! The free space of the disk that holds the data folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const MIB: u64 = 1024 * 1024;
@@ -27,8 +27,7 @@ impl Disk {
 
     /// Returns the free space; `None` if the disk cannot be asked.
     pub fn free_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.folder).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.folder).ok()
     }
 
     /// Returns a sentence if less space is free. A disk that cannot be asked is not short of space.
@@ -38,4 +37,13 @@ impl Disk {
         (free_bytes < self.free_bytes_min)
             .then(|| format!("{free_mib} MiB are free on the disk of the data folder, less than {min_mib}"))
     }
+}
+
+/// Returns the free space of the disk of a folder.
+///
+/// # Errors
+/// Returns an error if the disk cannot be asked.
+pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

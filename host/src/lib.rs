@@ -14,7 +14,7 @@ pub mod backup;
 mod bodies;
 pub mod config;
 mod deliver;
-mod disk;
+pub mod disk;
 mod extract;
 mod failed_tokens;
 mod field_changes;

@@ -3,6 +3,7 @@
 use crate::host::Host;
 use crate::loaded::Loaded;
 use crate::service_manager;
+use crate::tasks::pause;
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
 use hookmill_store::{LeaseName, Leases, Store};
@@ -188,9 +189,4 @@ pub async fn rest_idle_plugins(loaded: Arc<Loaded>, mut stopped: watch::Receiver
     while pause(REST_PLUGINS_EVERY, &mut stopped).await {
         loaded.plugins().values().for_each(|plugin| plugin.rest_if_idle());
     }
-}
-
-/// Waits, and returns whether the host still runs.
-async fn pause(duration: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
-    tokio::time::timeout(duration, stopped.wait_for(|stopped| *stopped)).await.is_err()
 }

@@ -12,9 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use storage_metrics::{KindLabel, StorageMetrics};
+use storage_metrics::{FloatGauge, KindLabel, StorageMetrics};
 
 /// The label value for sources that are not registered.
 pub const UNKNOWN: &str = "unknown";
@@ -65,7 +64,7 @@ pub struct Metrics {
     commit_batch_size: Histogram,
     commit_duration: Histogram,
     backup_last_success: Gauge,
-    backup_duration: Gauge<f64, AtomicU64>,
+    backup_duration: FloatGauge,
     backup_size: Gauge,
     backup_failures: Counter,
     spans_dropped: Counter,

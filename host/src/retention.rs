@@ -1,6 +1,7 @@
 //! Removes old rows in the background: in short writes with pauses between them, so that payloads are not delayed.
 
 use crate::host::Host;
+use crate::tasks::pause;
 use anyhow::Result;
 use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind, Timed};
 use std::sync::Arc;
@@ -16,8 +17,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(10);
 /// The pause after a write is so many times as long as the write took.
 const PAUSE_SHARE: u32 = 4;
-/// The free pages that one write gives back.
-const PAGES_PER_WRITE: u32 = 32;
 
 /// Removes what is older than its retention, and counts that are no longer shown, until the host stops.
 pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped: watch::Receiver<bool>) {
@@ -40,7 +39,7 @@ pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped:
             host.metrics.retention_pass(result);
             due_ms = now_ms + next.as_millis() as i64;
         }
-        if tokio::time::timeout(LOOK_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
+        if !pause(LOOK_EVERY, &mut stopped).await {
             return;
         }
     }
@@ -66,7 +65,7 @@ impl Pass<'_> {
         if !removed.0.is_empty() {
             info!("retention removed {removed}");
         }
-        while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
+        while self.goes_on() && self.paced(self.store.release_pages()).await? {}
         Ok(is_clock_steady)
     }
 

@@ -1,5 +1,7 @@
-//! Sets of tasks. A task that panics ends alone.
+//! Sets of tasks, of which one that panics ends alone, and the pauses of tasks that run until the host stops.
 
+use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -19,6 +21,11 @@ pub async fn finish_one(tasks: &mut JoinSet<()>) -> bool {
 /// Waits for all tasks. [`JoinSet::join_all`] would panic with the first task that does.
 pub async fn finish_all(mut tasks: JoinSet<()>) {
     while finish_one(&mut tasks).await {}
+}
+
+/// Waits, and returns whether the host still runs.
+pub async fn pause(duration: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::time::timeout(duration, stopped.wait_for(|stopped| *stopped)).await.is_err()
 }
 
 #[cfg(test)]

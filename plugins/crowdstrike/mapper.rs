@@ -193,11 +193,7 @@ impl Mapper for CrowdStrike {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
-        if payload.event.get().is_none() {
-            return alerts(event, &payload.resources);
-        }
-        let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-        let detection = payload.event.get().ok_or_else(unsupported)?;
+        let Some(detection) = payload.event.get() else { return alerts(event, &payload.resources) };
         let metadata = payload.metadata.get();
         let kind = metadata.and_then(|metadata| metadata.event_type.get());
         let kind = kind.or(detection.external_api_type.get()).ok_or_else(unsupported)?;
@@ -218,12 +214,16 @@ impl Mapper for CrowdStrike {
     }
 }
 
+fn unsupported() -> MappingError {
+    MappingError::Unsupported(format!("expected {EXPECTED}"))
+}
+
 /// Maps alerts of the Alerts API, those of `resources` or the body itself.
 fn alerts(event: &Event, resources: &[Fields]) -> Result<Outcome, MappingError> {
     let body: Fields = event.json(EXPECTED)?;
     let list = if resources.is_empty() { std::slice::from_ref(&body) } else { resources };
     if !list.iter().any(alert::is_alert) {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(unsupported());
     }
     let mut outcome = Outcome::default();
     for (number, found) in (1..).zip(list) {

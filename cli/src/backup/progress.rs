@@ -1,42 +1,19 @@
-//! The progress of long work, on a terminal.
+//! The progress of backups.
 
+use crate::progress::ProgressLine;
 use hookmill_host::backup::{Pace, Progress};
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
 
-const EVERY: Duration = Duration::from_millis(100);
-
-/// Returns a pace that shows the progress on standard error, if that is a terminal and the output is for people.
+/// Returns a pace that shows the progress if the output is for people.
 pub(super) fn pace(bytes_per_second: Option<u64>, is_json: bool) -> Pace<'static> {
-    let mut line = Line { is_shown: !is_json && std::io::stderr().is_terminal(), shown: None };
-    Pace::new(bytes_per_second, Default::default(), move |progress| line.show(progress))
-}
-
-struct Line {
-    is_shown: bool,
-    /// The stage that is shown, and when it was shown last.
-    shown: Option<(&'static str, Instant)>,
-}
-
-impl Line {
-    fn show(&mut self, progress: Progress) {
-        let is_due = self.shown.is_none_or(|(stage, at)| stage != progress.stage || at.elapsed() >= EVERY);
-        if !self.is_shown || !is_due {
-            return;
+    let mut line = (!is_json).then(ProgressLine::new);
+    let mut shown = "";
+    Pace::new(bytes_per_second, Default::default(), move |Progress { stage, done_bytes, total_bytes }| {
+        let Some(line) = &mut line else { return };
+        let percent = (done_bytes * 100).checked_div(total_bytes);
+        let text = percent.map_or_else(|| stage.to_owned(), |percent| format!("{stage} {percent} %"));
+        match stage == std::mem::replace(&mut shown, stage) {
+            true => line.show(&text),
+            false => line.show_now(&text),
         }
-        self.shown = Some((progress.stage, Instant::now()));
-        let percent = (progress.done_bytes * 100).checked_div(progress.total_bytes);
-        let percent = percent.map(|percent| format!(" {percent} %")).unwrap_or_default();
-        // The code erases the rest of the line.
-        eprint!("\r{}{percent}\x1b[K", progress.stage);
-        let _ = std::io::stderr().flush();
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if self.shown.is_some() {
-            eprint!("\r\x1b[K");
-        }
-    }
+    })
 }

@@ -3,6 +3,7 @@
 use super::result_line::result_line;
 use crate::client::{Client, HostConnection, print_shape, read};
 use crate::plugin::field_change;
+use crate::progress::ProgressLine;
 use crate::text::clean;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -12,7 +13,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
@@ -87,11 +87,11 @@ fn replay_all<T: DeserializeOwned>(client: &Client, dry_run: bool, json: bool, t
     // The list begins with the newest event; events are replayed in the order in which they arrived.
     let mut ids: Vec<EventId> = client.all("events", &[("status", "quarantined")])?;
     ids.reverse();
-    let progress = Progress { of: ids.len(), shown: std::io::stderr().is_terminal() };
+    let mut progress = ProgressLine::new();
     let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
     let mut left = Vec::new();
     for (index, EventId { id }) in ids.iter().enumerate() {
-        progress.show(index);
+        progress.show(&format!("replaying {} of {}", index + 1, ids.len()));
         let result = client.replay(id, dry_run).and_then(|answer| {
             let Replayed { status } = read(&answer)?;
             let text = if json { String::new() } else { text(&read(&answer)?) };
@@ -118,26 +118,5 @@ fn replay_all<T: DeserializeOwned>(client: &Client, dry_run: bool, json: bool, t
     match left.len() {
         0 => Ok(()),
         count => bail!("{count} of {} events stay in quarantine", ids.len()),
-    }
-}
-
-/// A line on a terminal that shows the progress of a replay.
-struct Progress {
-    of: usize,
-    shown: bool,
-}
-
-impl Progress {
-    fn show(&self, done: usize) {
-        if self.shown {
-            eprint!("\rreplaying {} of {}", done + 1, self.of);
-            let _ = std::io::stderr().flush();
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
     }
 }

@@ -5,6 +5,7 @@ use super::make::{Made, MakeOptions, make};
 use super::pace::Pace;
 use super::retained;
 use crate::metrics::Metrics;
+use crate::tasks::pause;
 use anyhow::{Context, Result};
 use hookmill_notify::Trigger;
 use hookmill_store::Store;
@@ -123,7 +124,7 @@ impl BackupTask {
         let mut well_at = self.now();
         let mut due_at = self.state().last_success.map_or(well_at, |last| later(last.at, self.schedule.every));
         let mut running: Option<Running> = None;
-        while tokio::time::timeout(POLL_INTERVAL, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+        while pause(POLL_INTERVAL, &mut stopped).await {
             if running.as_ref().is_some_and(|running| running.backup.is_finished())
                 && let Some(Running { backup, .. }) = running.take()
             {

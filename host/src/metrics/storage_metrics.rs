@@ -13,7 +13,7 @@ pub(super) struct KindLabel {
     pub kind: String,
 }
 
-type FloatGauge = Gauge<f64, AtomicU64>;
+pub(super) type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// The space that the store uses, and that of its disk.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Retention: removes rows that are old enough, in batches that are short for the other writes.
 //!
-//! What must stay: queued events, events with pending deliveries, events that their sender still repeats, everything that
+//! These rows stay: queued events, events with pending deliveries, events that their sender still repeats, everything that
 //! belongs to an incident with a hold, and open incidents. The newest event and the newest audit entry stay too: they
 //! tell how far the database goes.
 

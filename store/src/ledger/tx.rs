@@ -160,9 +160,9 @@ pub(crate) trait PlainWrites {
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
     /// Records the bytes of the database in use in an hour since the Unix epoch, and removes the samples before another.
     fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()>;
-    /// Gives at most `pages` free pages of the database back to the disk, but keeps some for new rows. Returns whether
-    /// there are more to give back.
-    fn release_pages(&mut self, pages: u32) -> Result<bool>;
+    /// Gives a few free pages of the database back to the disk, but keeps some for new rows. Returns whether there are more
+    /// to give back.
+    fn release_pages(&mut self) -> Result<bool>;
     /// Adds an action of an operator, and removes those before the row key `oldest`, if it is known.
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.

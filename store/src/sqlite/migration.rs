@@ -1,4 +1,4 @@
-//! What a migration of a database would do, without doing it.
+//! The work that a migration of a database would be, found without doing it.
 
 use super::database::{self, SCHEMA};
 use anyhow::{Context, Result};

@@ -15,6 +15,8 @@ const SAMPLED_ROWS: i64 = 64;
 const FREE_PAGES_SHARE: i64 = 20;
 /// So many pages may be free in any case.
 const FREE_PAGES_MIN: i64 = 256;
+/// The free pages that one write gives back, so that the write is short.
+const RELEASED_AT_ONCE: i64 = 32;
 
 /// Returns the table of a kind, and the size of the content of its rows.
 fn row_size(kind: StoredKind) -> Option<(&'static str, &'static str)> {
@@ -98,7 +100,7 @@ pub(super) fn put_sample(connection: &Connection, hour: i64, oldest: i64) -> Res
     Ok(())
 }
 
-pub(super) fn release_pages(connection: &Connection, pages: u32) -> Result<bool> {
+pub(super) fn release_pages(connection: &Connection) -> Result<bool> {
     if pragma(connection, "auto_vacuum")? != INCREMENTAL {
         return Ok(false);
     }
@@ -107,7 +109,7 @@ pub(super) fn release_pages(connection: &Connection, pages: u32) -> Result<bool>
     if spare <= 0 {
         return Ok(false);
     }
-    let released = spare.min(pages.into());
+    let released = spare.min(RELEASED_AT_ONCE);
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({released})"))?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}

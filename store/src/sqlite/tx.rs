@@ -337,8 +337,8 @@ impl PlainWrites for SqliteTx<'_> {
         storage::put_sample(self.connection, hour, oldest)
     }
 
-    fn release_pages(&mut self, pages: u32) -> Result<bool> {
-        storage::release_pages(self.connection, pages)
+    fn release_pages(&mut self) -> Result<bool> {
+        storage::release_pages(self.connection)
     }
 
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {

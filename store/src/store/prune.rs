@@ -64,8 +64,8 @@ impl Pruner {
     ///
     /// # Errors
     /// Returns an error if that is not possible.
-    pub fn release_pages(&mut self, pages: u32) -> Result<bool> {
-        self.database.write(|ledger| ledger.rows.release_pages(pages))
+    pub fn release_pages(&mut self) -> Result<bool> {
+        self.database.write(|ledger| ledger.rows.release_pages())
     }
 
     /// Returns the space that the store uses.

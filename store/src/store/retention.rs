@@ -60,8 +60,8 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if that is not possible.
-    pub async fn release_pages(&self, pages: u32) -> Result<Timed<bool>, StoreError> {
-        self.timed(move |ledger| ledger.rows.release_pages(pages)).await
+    pub async fn release_pages(&self) -> Result<Timed<bool>, StoreError> {
+        self.timed(|ledger| ledger.rows.release_pages()).await
     }
 
     /// Removes counts that are too old to be shown. Returns whether there may be more.

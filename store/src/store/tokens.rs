@@ -21,7 +21,7 @@ impl Store {
     }
 }
 
-/// Who changes tokens in the data folder itself, in the trail of operators.
+/// The name in the trail of operators for changes of tokens in the data folder itself.
 const LOCAL: &str = "local";
 /// The method of commands in the trail of operators.
 const COMMAND: &str = "CLI";

@@ -25,7 +25,7 @@ pub struct ShownStorage {
     pub days_until_low: Option<f64>,
     /// The rows of each kind.
     pub stored: Vec<StoredRows>,
-    /// What retention removes next.
+    /// The rows that retention removes next.
     pub retention: Vec<DueRows>,
 }
 
