@@ -45,6 +45,7 @@ mod releases;
 mod reload;
 mod schemes;
 mod senders;
+mod sessions;
 mod signals;
 mod slow_senders;
 mod sources;

@@ -4,6 +4,7 @@
 
 mod authorize;
 mod backups;
+mod credentials;
 mod deliveries;
 mod destinations;
 mod document;
@@ -17,6 +18,8 @@ mod page;
 mod parameters;
 mod plugins;
 mod request_body;
+mod session;
+mod session_cookie;
 pub mod shapes;
 mod sources;
 mod stream;
@@ -36,6 +39,10 @@ routes! { open, OPEN;
     "/readyz" => get(host_state::readyz);
     "/metrics" => get(host_state::metrics);
     "/openapi.json" => get(document::openapi);
+}
+
+routes! { own_session, OWN_SESSION;
+    "/api/session" => get(session::show).post(session::begin).delete(session::end);
 }
 
 routes! { guarded, GUARDED;
@@ -79,7 +86,7 @@ pub fn inbound_routes() -> Router<Arc<Host>> {
 /// Returns the routes for operators.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
     let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
-    open().merge(guarded)
+    open().merge(own_session()).merge(guarded)
 }
 
 #[cfg(test)]
@@ -99,7 +106,7 @@ mod tests {
             })
             .filter(|(_, method)| *method != "parameters")
             .collect();
-        let lists = [receive::ROUTES, HEALTH, OPEN, GUARDED].into_iter().flatten();
+        let lists = [receive::ROUTES, HEALTH, OPEN, OWN_SESSION, GUARDED].into_iter().flatten();
         let routed: BTreeSet<(&str, &str)> =
             lists.flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method))).collect();
         assert_eq!(documented, routed);

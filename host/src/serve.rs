@@ -33,8 +33,7 @@ use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
-use hookmill_signatures::Secret;
-use hookmill_store::{Policy, Store};
+use hookmill_store::{Policy, Store, credential_digest};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -237,8 +236,10 @@ async fn start_deliverer(
 fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
-        admin_token: admin_token.map(Secret::new),
+        admin_token: admin_token.as_deref().map(credential_digest),
+        api_has_tls: settings.api_tls().is_some(),
         failed_tokens: FailedTokens::default(),
+        failed_sessions: FailedTokens::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),

@@ -33,7 +33,9 @@ pub use rows::{
     DeliveryStatus, DestinationRow, DestinationState, DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow,
     FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, NewEpoch, Next,
     OperatorAction, Outbound, Page, PatchRefusal, PayloadDifference, PayloadDifferences, ProofReport, QueuePosition,
-    RecordDryRun, Recorded, Scope, SecretRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult, Unreadable,
-    VersionRow, VersionState,
+    RecordDryRun, Recorded, Scope, SecretRow, SessionRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult,
+    Unreadable, VersionRow, VersionState,
 };
-pub use store::{Store, Tokens, begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use store::{
+    Store, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database, schema_version,
+};

@@ -26,6 +26,7 @@ mod queue;
 mod readers;
 mod reads;
 mod repeats;
+mod sessions;
 mod sources;
 mod tokens;
 mod triage;

@@ -7,12 +7,13 @@ mod events;
 mod incidents;
 mod operator_actions;
 mod plugins;
+mod sessions;
 mod sources;
 mod tokens;
 mod triage;
 
 pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
-pub use tokens::Tokens;
+pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
 use crate::error::StoreError;

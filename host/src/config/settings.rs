@@ -126,14 +126,20 @@ impl Settings {
         open.collect()
     }
 
+    /// Returns the certificate and key of the address of the API.
+    pub fn api_tls(&self) -> Option<&TlsFiles> {
+        let tls = if self.admin_listen.is_some() { &self.admin_tls } else { &self.tls };
+        tls.as_ref()
+    }
+
     /// Returns the base of links to this host, unless one is configured.
     ///
     /// # Errors
     /// Returns a warning if the host listens on all its addresses, because others cannot connect to 0.0.0.0.
     pub(super) fn own_url(&self) -> Result<String, String> {
-        let (key, address, tls) = match self.admin_listen {
-            Some(address) => ("admin_listen", address, &self.admin_tls),
-            None => ("listen", self.listen, &self.tls),
+        let (key, address) = match self.admin_listen {
+            Some(address) => ("admin_listen", address),
+            None => ("listen", self.listen),
         };
         if address.ip().is_unspecified() {
             return Err(format!(
@@ -141,7 +147,7 @@ impl Settings {
                  `public_url` to the address of this host as others see it"
             ));
         }
-        Ok(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }))
+        Ok(format!("{}://{address}", if self.api_tls().is_some() { "https" } else { "http" }))
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 10] = [
+pub(super) const SCHEMA: [&str; 11] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -25,6 +25,7 @@ pub(super) const SCHEMA: [&str; 10] = [
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
+    include_str!("schema/11.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.

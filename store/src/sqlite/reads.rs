@@ -2,7 +2,8 @@
 
 use super::readers::Readers;
 use super::{
-    audit, database, deliveries, events, incidents, operator_actions, queue, repeats, sources, tokens, triage, versions,
+    audit, database, deliveries, events, incidents, operator_actions, queue, repeats, sessions, sources, tokens,
+    triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -10,7 +11,7 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, OperatorAction, Page, QueuePosition, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -136,6 +137,10 @@ impl Reads for Readers {
 
     async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
         self.scan(move |connection| operator_actions::list(connection, before, limit)).await
+    }
+
+    async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {
+        self.read(move |connection| sessions::find(connection, &digest)).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

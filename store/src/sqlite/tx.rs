@@ -1,8 +1,8 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
 use super::{
-    audit, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources, triage,
-    versions,
+    audit, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions, sources,
+    triage, versions,
 };
 use crate::clock::WriteClock;
 use crate::ledger::{
@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
-    SourceRow, Tally, TriageJob, VersionState,
+    SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::{Context, Result};
 use hookmill_incident::{Difference, EventState, EventStatus, Number, PluginVersion};
@@ -267,6 +267,18 @@ impl PlainWrites for SqliteTx<'_> {
 
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
         operator_actions::add(self.connection, action, oldest)
+    }
+
+    fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()> {
+        sessions::add(self.connection, session, keep)
+    }
+
+    fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()> {
+        sessions::set_used(self.connection, digest, used_at)
+    }
+
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()> {
+        sessions::remove(self.connection, digest)
     }
 
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {
