@@ -22,6 +22,7 @@ mod backup_schedule;
 mod clocks;
 mod commands;
 mod config;
+mod console;
 mod coverage;
 mod destinations;
 mod durability;

@@ -26,7 +26,7 @@ use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, maintenance, near_miss, request_id};
+use crate::{api, console, maintenance, near_miss, request_id};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -131,8 +131,9 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
     let (servers, address, admin_address) = listen(&host, &settings, &capacity, &stopped).await?;
-    let protocol = if settings.tls.is_some() { "https" } else { "http" };
-    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    let protocol = |has_tls| if has_tls { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
+    info!("the console is at {}://{admin_address}{}", protocol(settings.api_tls().is_some()), console::PATH);
     Ok(Running { address, admin_address, host, servers, tasks, stop, settings: Arc::new(settings) })
 }
 
@@ -289,7 +290,7 @@ async fn listen(
     capacity: &Capacity,
     stopped: &watch::Receiver<bool>,
 ) -> Result<(JoinSet<()>, SocketAddr, SocketAddr)> {
-    let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host));
+    let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host).merge(console::routes()));
     let everything = router(inbound.clone().merge(admin), host);
     let listener = Listener::bind(settings.listen, host.edge.tls.clone(), capacity.bounds).await?;
     let address = listener.address()?;
