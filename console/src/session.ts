@@ -1,0 +1,27 @@
+// The session of this browser: undefined until the API was asked, null without one.
+
+import { signal } from "@preact/signals";
+import { call, whenSessionEnds, type Session } from "./api/client";
+
+export const session = signal<Session | null | undefined>(undefined);
+
+whenSessionEnds(() => {
+  session.value = null;
+});
+
+export async function restoreSession(): Promise<void> {
+  try {
+    session.value = await call("get", "/api/session");
+  } catch {
+    session.value = null;
+  }
+}
+
+export async function signIn(token: string): Promise<void> {
+  session.value = await call("post", "/api/session", { body: { token } });
+}
+
+export async function signOut(): Promise<void> {
+  await call("delete", "/api/session");
+  session.value = null;
+}
