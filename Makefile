@@ -75,7 +75,7 @@ outside: mappers
 	cd tests/outside && HOOKMILL=$(abspath $(HOOKMILL)) ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
 
 # The console in a browser, against the host.
-console-test: build
+console-test: mappers
 	./setup browser
 	HOOKMILL=$(abspath $(HOOKMILL)) npm --prefix console test
 

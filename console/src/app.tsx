@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { textOf } from "./api/client";
 import { KeyHelp, useKeys } from "./parts/keys";
 import { nextTheme, theme } from "./parts/theme";
 import { Link, navigate, place } from "./router";
@@ -19,6 +20,14 @@ export function App() {
 
 function Frame({ name, scope }: { name: string; scope: string }) {
   const showsKeys = useSignal(false);
+  const error = useSignal("");
+  const leave = async () => {
+    try {
+      await signOut();
+    } catch (failure) {
+      error.value = `The session goes on: ${textOf(failure)}`;
+    }
+  };
   useKeys({
     "?": () => {
       showsKeys.value = true;
@@ -47,11 +56,12 @@ function Frame({ name, scope }: { name: string; scope: string }) {
           <button type="button" aria-keyshortcuts="?" onClick={() => (showsKeys.value = true)}>
             Keys
           </button>
-          <button type="button" onClick={() => void signOut()}>
+          <button type="button" onClick={() => void leave()}>
             Sign out
           </button>
         </span>
       </header>
+      {error.value !== "" && <p role="alert">{error.value}</p>}
       <Screen />
       {showsKeys.value && <KeyHelp close={() => (showsKeys.value = false)} />}
     </>

@@ -5,7 +5,11 @@ import { call, whenSessionEnds, type Session } from "./api/client";
 
 export const session = signal<Session | null | undefined>(undefined);
 
+// Whether the page had a session that ended without the user's doing.
+export const hasEnded = signal(false);
+
 whenSessionEnds(() => {
+  if (session.value) hasEnded.value = true;
   session.value = null;
 });
 
@@ -19,6 +23,7 @@ export async function restoreSession(): Promise<void> {
 
 export async function signIn(token: string): Promise<void> {
   session.value = await call("post", "/api/session", { body: { token } });
+  hasEnded.value = false;
 }
 
 export async function signOut(): Promise<void> {

@@ -1,7 +1,7 @@
 // The console in a browser, against a real host.
 
 import assert from "node:assert/strict";
-import { readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { Browser, assertAccessible, assertClean, signIn } from "./browser.mjs";
 import { Host } from "./host.mjs";
@@ -10,10 +10,14 @@ const FIRST_LOAD_BYTES_MAX = 60_000;
 const CONFIG = `
 sources:
   lab: { scheme: none, plugin: none }
-  late: { scheme: none }
+  late: { scheme: none, plugin: absent }
+  edr: { scheme: none, plugin: crowdstrike }
 destinations: { kept: { type: file, path: kept.ndjson } }
-notifications: [{ name: kept, trigger: event_received, notify: [{ to: kept }] }]
+notifications:
+  - { name: payloads, trigger: event_received, notify: [{ to: kept }] }
+  - { name: incidents, trigger: incident_created, notify: [{ to: kept }] }
 `;
+const SEED = readFileSync(new URL("../../plugins/crowdstrike/payloads/seed.json", import.meta.url));
 // Everything that a page could take for HTML, a direction or a number.
 const HOSTILE = `{"html": "<img src=x onerror=alert(1)><script>alert(2)</script>", "link": "https://evil.example/", "bidi": "a\u202eb\u2066c",
  "control": "\u009b1m\\u0000", "half": "\\ud800", "large": 9007199254740993, "larger": 10000000000000000000, "exact": 1.10}`;
@@ -77,6 +81,31 @@ test("the list follows what arrives, and waits while it is paused", async () => 
   await page.getByRole("textbox", { name: "Source" }).fill("nobody");
   await page.getByRole("textbox", { name: "Source" }).press("Enter");
   await page.getByText("No event matches").waitFor();
+  assertClean(page);
+});
+
+test("a list that lost its connection says so, and mends itself", async () => {
+  const page = await signedIn();
+  await page.locator("tbody tr").first().waitFor();
+  await page.context().setOffline(true);
+  await page.getByText("Not current:").waitFor();
+  const id = await host.post("lab", "while offline");
+  await page.context().setOffline(false);
+  await page.locator(`a[href$="${id}"]`).waitFor();
+  await page.getByText(/^\d+ shown$/).waitFor();
+  assertClean(page);
+});
+
+test("a mapped event shows its incidents and their deliveries, a quarantined one its failure", async () => {
+  const page = await signedIn();
+  await page.goto(`${host.url}/console/events/${await host.post("edr", SEED)}`);
+  await page.getByText(/INC-\d+-\d+ \(created\)/).waitFor();
+  await page.getByText("kept: ✓ delivered, Creation, attempts: 1").waitFor();
+  await assertAccessible(page);
+  await page.goto(`${host.url}/console/events/${await host.post("edr", "no JSON")}`);
+  await page.getByText("✗ quarantined").waitFor();
+  await page.getByText(/^malformed: /).waitFor();
+  await assertAccessible(page);
   assertClean(page);
 });
 
@@ -161,7 +190,10 @@ test("a change is offered only to a token that may make it, and one that is refu
 test("a session that ends in the middle leads to the page for signing in", async () => {
   const page = await signedIn(host.token("read", "leaver"));
   host.run("token", "revoke", "leaver");
-  await page.getByLabel("Token").waitFor();
+  await page.getByText("The session has ended.").waitFor();
+  await assertAccessible(page);
+  await signIn(page, admin);
+  await page.getByRole("heading", { name: "Events" }).waitFor();
   assertClean(page);
 });
 

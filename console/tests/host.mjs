@@ -2,9 +2,10 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 const PROGRAM = process.env.HOOKMILL ?? new URL("../../target/release/hookmill", import.meta.url).pathname;
 
@@ -14,9 +15,16 @@ export class Host {
     host.folder = mkdtempSync(join(tmpdir(), "hookmill-console-"));
     mkdirSync(join(host.folder, "plugins"), { mode: 0o700 });
     writeFileSync(join(host.folder, "hookmill.yaml"), `listen: 127.0.0.1:0\n${config}`);
+    cpSync(new URL("../../target/plugins/crowdstrike.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
     host.process = spawn(PROGRAM, ["serve"], { cwd: host.folder, env: { NO_COLOR: "1" } });
     host.url = await host.#logged(/the console is at (\S+)\/console\//);
+    await host.#ready();
     return host;
+  }
+
+  // Resolves when every plugin is loaded.
+  async #ready() {
+    while (!(await fetch(`${this.url}/readyz`)).ok) await setTimeout(20);
   }
 
   // Resolves with the first group of the expression when the log matches it.
@@ -43,7 +51,8 @@ export class Host {
   // Sends a payload and returns the id of its event.
   async post(source, body) {
     const response = await fetch(`${this.url}/api/webhooks/${source}`, { method: "POST", body });
-    return (await response.json()).event_id;
+    const answer = await response.json();
+    return answer.event_id ?? answer.error.event_id;
   }
 
   async stop() {

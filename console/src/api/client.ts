@@ -37,6 +37,11 @@ export class ApiError extends Error {
   }
 }
 
+// Returns the text of a failure for people.
+export function textOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : String(failure);
+}
+
 // Called when the API does not know the session any more.
 let sessionEnded = () => {};
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call } from "../api/client";
+import { call, textOf } from "../api/client";
 import { arrived, isReadable, merged, refreshed, type Page, type Row } from "../parts/event_list";
 import { useKeys } from "../parts/keys";
 import { PlainText } from "../parts/plain_text";
@@ -97,7 +97,7 @@ function List({ query }: { query: URLSearchParams }) {
       error.value = "";
     } catch (failure) {
       if (failure instanceof DOMException && failure.name === "AbortError") return;
-      error.value = failure instanceof Error ? failure.message : String(failure);
+      error.value = textOf(failure);
     }
   };
   const refresh = (isPoll: boolean, signal?: AbortSignal) =>

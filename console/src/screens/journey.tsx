@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { call, type Delivery, type StoredEvent } from "../api/client";
+import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
 import { LongText, PlainText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
 import { Status } from "../parts/status";
@@ -43,7 +43,7 @@ export function Journey({ id }: { id: string }) {
     try {
       await work();
     } catch (failure) {
-      error.value = failure instanceof Error ? failure.message : String(failure);
+      error.value = textOf(failure);
     }
   };
   const load = () =>

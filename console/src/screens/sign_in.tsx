@@ -1,7 +1,8 @@
 // Changes a token into a session. The token is kept nowhere.
 
 import { useSignal } from "@preact/signals";
-import { signIn } from "../session";
+import { textOf } from "../api/client";
+import { hasEnded, signIn } from "../session";
 
 export function SignIn() {
   const error = useSignal("");
@@ -15,13 +16,14 @@ export function SignIn() {
     try {
       await signIn(token);
     } catch (refusal) {
-      error.value = refusal instanceof Error ? refusal.message : String(refusal);
+      error.value = textOf(refusal);
     }
     isBusy.value = false;
   };
   return (
     <main class="sign-in">
       <h1>Hookmill</h1>
+      {hasEnded.value && <p role="status">The session has ended.</p>}
       <form onSubmit={submit}>
         <label for="token">Token</label>
         <input id="token" name="token" type="password" required autocomplete="off" aria-describedby="token-help" autofocus />

@@ -43,7 +43,7 @@ pub(super) async fn identify(
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Credentials, HttpError> {
-    let found = match (bearer(headers), session_cookie::read(headers)) {
+    let found = match (bearer(headers), session_cookie::read(&host.edge, headers)) {
         (Some(token), _) => {
             let token = by_token(host, token, address).await?;
             token.map(|token| Credentials { token, session: None })

@@ -67,14 +67,16 @@ pub(super) fn removal() -> [(HeaderName, HeaderValue); 2] {
     .map(|text| (header::SET_COOKIE, HeaderValue::from_static(text)))
 }
 
-/// Returns the id of a session. The cookie for TLS comes first: others cannot set it.
-pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
+/// Returns the id of a session. The cookie for TLS comes first, and is the only one where the host has TLS itself: other
+/// hosts cannot set it.
+pub(super) fn read<'h>(edge: &Edge, headers: &'h HeaderMap) -> Option<&'h str> {
     let named = |name: &str| {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.into_iter().find(|(known, _)| *known == name).map(|(_, id)| id)
     };
-    named(OVER_TLS).or_else(|| named(ON_LOOPBACK)).filter(|id| !id.is_empty())
+    let on_loopback = || if edge.api_has_tls { None } else { named(ON_LOOPBACK) };
+    named(OVER_TLS).or_else(on_loopback).filter(|id| !id.is_empty())
 }
 
 /// Returns whether a page made the request by itself.
