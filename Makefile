@@ -29,7 +29,7 @@ OTHERS = guardduty okta
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench benches fuzz deny doc sbom mappers build setup
+.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench benches fuzz deny doc sbom mappers build setup deb package-tests
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -48,7 +48,7 @@ verify: test
 	$(MAKE) verify-rest
 
 # The part of `make verify` that `make test` does not run.
-verify-rest: deny doc build benches outside console-test fuzz sbom
+verify-rest: deny doc build benches outside console-test fuzz sbom package-tests
 
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
@@ -126,10 +126,26 @@ sbom:
 	mkdir -p target/sbom
 	find . -name '*.cdx.json' -not -path './target/*' -not -path '*/node_modules/*' -exec mv -t target/sbom {} +
 
-# Every bundled plugin as target/plugins/NAME.wasm; those whose inputs did not change are kept.
+# Every bundled plugin as target/plugins/NAME.wasm, and its compiled code in target/plugins/compiled; those whose inputs
+# did not change are kept.
 mappers: build
 	./setup mappers
 	sdk/build-plugins $(abspath $(HOOKMILL))
+	$(HOOKMILL) plugin precompile target/plugins
+
+# The Debian package, as target/debian/hookmill_VERSION_ARCH.deb.
+deb: mappers
+	./setup package
+	rm -f target/debian/*.deb
+	packaging/build-deb $(HOOKMILL)
+
+# Checks the Debian package, installs it in a Debian with its own systemd, and runs the container's files as a container
+# does.
+package-tests: deb
+	lintian --allow-root --fail-on error,warning target/debian/hookmill_*.deb
+	packaging/check-unit
+	packaging/test-install target/debian/hookmill_*.deb
+	packaging/test-container target/debian/hookmill_*.deb
 
 # In the dev profile, the program as the end-to-end tests run it: cargo makes it with their features, and nothing twice.
 build: setup $(CONSOLE)

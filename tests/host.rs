@@ -115,7 +115,7 @@ impl Folder {
     /// Starts a host within this process, with a clock that the test can shift.
     pub async fn start_with(&self, clock: &Clock) -> Running {
         let config = Config::load(&self.path("hookmill.yaml")).unwrap();
-        serve::start(config, Some(ADMIN_TOKEN.into()), None, clock.clone()).await.unwrap()
+        serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap()
     }
 
     /// Starts a host and waits until it listens.

@@ -177,7 +177,7 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
 /// The members that contain the whole event: a mapper may refuse a payload if one of them is changed, but not if something
 /// in it is.
 const ENVELOPES: [(&str, &[&str]); 2] = [
-    ("guardduty", &["detail", "Records", "Sns", "Message", "Findings", "scanResultDetails"]),
+    ("guardduty", &["detail", "Records", "Sns", "Message", "Findings", "scanResultDetails", "threats"]),
     ("okta", &["detail", "data", "events"]),
 ];
 

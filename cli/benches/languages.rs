@@ -31,7 +31,7 @@ fn main() {
     let data = folder.path().join("data");
     let store =
         Arc::new(Store::open(&data, 64, policy, Box::new(|_, _| {}), hookmill_incident::Clock::default()).unwrap());
-    let cache = Arc::new(CompiledCache::open(&data, store).unwrap());
+    let cache = Arc::new(CompiledCache::open(&data, store, None).unwrap());
     println!(
         "{:<12}{:>9}{:>12}{:>12}{:>11}{:>12}{:>12}{:>8}",
         "", "file", "compile", "from cache", "memory", "fresh", "reused", "ratio"

@@ -75,7 +75,9 @@ async fn serve(kind: &str, folder: &Path) {
         _ => {
             let config = Config::load(&folder.join("hookmill.yaml")).unwrap();
             let running =
-                hookmill_host::serve::start(config, None, None, hookmill_incident::Clock::default()).await.unwrap();
+                hookmill_host::serve::start(config, None, None, Vec::new(), hookmill_incident::Clock::default())
+                    .await
+                    .unwrap();
             while !running.is_ready() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

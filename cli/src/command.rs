@@ -1,11 +1,11 @@
 //! The commands of the program.
 
 use crate::{
-    backup, compile, deliveries, demo, destinations, events, incidents, logs, notification, operator_actions, plugin,
-    serve, token, webhook,
+    backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
+    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, webhook,
 };
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Receives security vendors' webhooks, maps them to incidents with WebAssembly plugins, and delivers the changes.
 #[derive(Debug, Parser)]
@@ -19,8 +19,12 @@ pub struct Arguments {
 enum Command {
     /// Run a host
     Serve(serve::Serve),
-    /// Print the commented default configuration
-    Config,
+    /// Print the commented default configuration, or check a configuration file
+    Config(config::ConfigCommand),
+    /// Ask a running host whether it is ready; the exit code is the answer
+    Healthcheck(healthcheck::Healthcheck),
+    /// Check whether this version can take over a data folder and its configuration
+    Upgrade(upgrade::Upgrade),
     /// Run a temporary host with the bundled mappers, send signed samples to it and show the results
     Demo(demo::Demo),
     /// List and show the incidents of a running host
@@ -43,6 +47,10 @@ enum Command {
     /// List what operators changed on a running host
     #[command(subcommand)]
     OperatorActions(operator_actions::OperatorActions),
+    /// Show how many payloads, incidents and deliveries a running host had, by time
+    Stats(stats::Stats),
+    /// Remove old payloads, events and incidents from the data folder, with or without a running host
+    Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -61,6 +69,9 @@ enum Command {
     /// Compile a plugin file from standard input to standard output; other commands start this one
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Write the manual pages and the completions of shells into a folder; packages contain them
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// Runs a command.
@@ -70,10 +81,9 @@ enum Command {
 pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve(serve) => serve.run(),
-        Command::Config => {
-            print!("{}", hookmill_host::config::DEFAULT);
-            Ok(())
-        }
+        Command::Config(config) => config.run(),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Upgrade(upgrade) => upgrade.run(),
         Command::Demo(demo) => demo.run(),
         Command::Incidents(incidents) => incidents.run(),
         Command::Events(events) => events.run(),
@@ -82,6 +92,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Notification(notification) => notification.run(),
         Command::Logs(logs) => logs.run(),
         Command::OperatorActions(actions) => actions.run(),
+        Command::Stats(stats) => stats.run(),
+        Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Backup(backup) => backup.run(),
@@ -89,5 +101,6 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Restore(restore) => restore.run(),
         Command::Token(token) => token.run(),
         Command::Compile(compile) => compile.run(),
+        Command::Manual(manual) => manual.run(&Arguments::command()),
     }
 }

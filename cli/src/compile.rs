@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use hookmill_sandbox::{CompilerProgram, compile_stdin};
+use hookmill_sandbox::{CompilerProgram, Machines, compile_stdin};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -19,30 +19,38 @@ pub(crate) struct Compile {
     /// The number of threads
     #[arg(long)]
     threads: NonZeroUsize,
+    /// Compile for other machines of this architecture too
+    #[arg(long)]
+    portable: bool,
 }
 
 impl Compile {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        compile_stdin(self.threads.get())
+        let machines = if self.portable { Machines::Others } else { Machines::This };
+        compile_stdin(self.threads.get(), machines)
     }
 }
 
 /// Returns the compiler for hosts, which compile several files at once.
 pub(crate) fn beside_a_host() -> Result<CompilerProgram> {
-    program(None)
+    program(None, Machines::This)
 }
 
 /// Returns the compiler for interactive commands, which uses all cores.
-pub(crate) fn on_all_cores() -> Result<CompilerProgram> {
+pub(crate) fn on_all_cores(machines: Machines) -> Result<CompilerProgram> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    program(NonZeroUsize::new(cores.min(THREADS_MAX)))
+    program(NonZeroUsize::new(cores.min(THREADS_MAX)), machines)
 }
 
-fn program(threads: Option<NonZeroUsize>) -> Result<CompilerProgram> {
+fn program(threads: Option<NonZeroUsize>, machines: Machines) -> Result<CompilerProgram> {
     let path = match Path::new(SELF).exists() {
         true => PathBuf::from(SELF),
         false => std::env::current_exe().context("cannot find the program of this process")?,
     };
-    Ok(CompilerProgram { path, arguments: vec!["compile".into()], threads })
+    let mut arguments = vec!["compile".into()];
+    if machines == Machines::Others {
+        arguments.push("--portable".into());
+    }
+    Ok(CompilerProgram { path, arguments, threads })
 }

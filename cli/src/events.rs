@@ -99,7 +99,7 @@ fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
     ]
 }
 
-fn stored_event(StoredEvent { event, body }: &StoredEvent) -> String {
+fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> String {
     let pairs = |pairs: &[NamedText]| {
         let lines = pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value)));
         lines.collect::<Vec<_>>().join("\n")
@@ -119,6 +119,11 @@ fn stored_event(StoredEvent { event, body }: &StoredEvent) -> String {
         ("headers", pairs(&event.headers)),
         ("context", pairs(&event.context)),
     ]);
+    let Some(body) = body else {
+        let removed =
+            body_removed.as_ref().map(|removed| format!("removed {}: {}", removed.at, clean(&removed.reason)));
+        return format!("{about}\nbody {}", removed.unwrap_or_default());
+    };
     let encoded = if body.encoding == BodyEncoding::Base64 { " in base64" } else { "" };
     format!("{about}\nbody{encoded}\n{}", clean(&body.data))
 }

@@ -7,6 +7,7 @@ mod compiled_cache;
 mod list;
 mod loader;
 mod new;
+mod precompile;
 mod release;
 mod run;
 mod sign;
@@ -15,6 +16,8 @@ mod watch;
 
 use anyhow::Result;
 use clap::Subcommand;
+pub(super) use loader::Loader;
+pub(super) use precompile::PRECOMPILED_FOLDER;
 pub(super) use release::field_change;
 
 /// The commands on plugins.
@@ -40,6 +43,8 @@ pub(super) enum PluginCommand {
     Promote(release::Release),
     /// Return to the version that was live before
     Rollback(release::Release),
+    /// Compile the plugin files of a folder into its subfolder `compiled`, for `precompiled_dir` of the configuration
+    Precompile(precompile::Precompile),
     /// Sign plugin files, for hosts that accept only signed files
     Sign(sign::Sign),
 }
@@ -58,6 +63,7 @@ impl PluginCommand {
             Self::Diff(diff) => diff.run(),
             Self::Promote(release) => release.promote(),
             Self::Rollback(release) => release.rollback(),
+            Self::Precompile(precompile) => precompile.run(),
             Self::Sign(sign) => sign.run(),
         }
     }

@@ -1,16 +1,19 @@
-//! `hookmill serve`.
+//! `hookmill serve`, also as a service of systemd: with its sockets, reports of readiness and its watchdog.
 
 use crate::compile::beside_a_host;
 use crate::memory::return_freed;
 use crate::signals::Signals;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use hookmill_host::config::Config;
 use hookmill_host::recent_log;
 use hookmill_host::reload::FileDigests;
 use hookmill_host::serve::start;
+use hookmill_host::service_manager;
 use hookmill_incident::Clock;
+use listenfd::ListenFd;
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -47,6 +50,8 @@ impl Serve {
             LogFormat::Json => log.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry().with(log.with_filter(filter)).with(recent_log::layer()).init();
+        // Before there are threads, because this changes the environment.
+        let sockets = passed_sockets()?;
         let admin_token = std::env::var("HOOKMILL_ADMIN_TOKEN").ok();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async {
@@ -54,14 +59,20 @@ impl Serve {
             let before = FileDigests::read([self.config.clone()]);
             let config = Config::load(&self.config)?;
             let seen = before.for_paths(config.files(&self.config));
-            let mut running = start(config, admin_token, Some(beside_a_host()?), Clock::default()).await?;
+            let mut running = start(config, admin_token, Some(beside_a_host()?), sockets, Clock::default()).await?;
+            service_manager::report_starting("Loading plugins");
             tokio::spawn(return_freed());
-            let stopped = signals.stopped();
+            let (stopped, ready) = (signals.stopped(), running.ready());
+            tokio::spawn(async {
+                ready.await;
+                service_manager::report_ready();
+            });
             running.follow(self.config, seen, signals.hangup);
             let broken = tokio::select! {
                 () = stopped => false,
                 () = running.broken() => true,
             };
+            service_manager::report_stopping();
             running.stop().await;
             ensure!(
                 !broken,
@@ -73,4 +84,11 @@ impl Serve {
         runtime.shutdown_background();
         result
     }
+}
+
+/// Returns the listening sockets that a service manager opened for this process.
+fn passed_sockets() -> Result<Vec<TcpListener>> {
+    let mut passed = ListenFd::from_env();
+    let sockets = (0..passed.len()).filter_map(|index| passed.take_tcp_listener(index).transpose());
+    sockets.collect::<std::io::Result<_>>().context("the service manager passed something else than a TCP socket")
 }

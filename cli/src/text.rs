@@ -113,6 +113,7 @@ pub(super) fn incident(incident: &Incident) -> String {
         ("updated", incident.updated_at.to_string()),
         ("revision", incident.revision.to_string()),
         ("truncated", if truncated == 0 { String::new() } else { truncated.to_string() }),
+        ("hold", if incident.hold { "yes".to_owned() } else { String::new() }),
         ("link", given(incident.external_link.as_ref())),
         ("playbook", given(incident.playbook.as_ref())),
         ("triage", incident.triage.as_ref().map(triage).unwrap_or_default()),

@@ -22,6 +22,8 @@ mod session;
 mod session_cookie;
 pub mod shapes;
 mod sources;
+mod stats;
+mod storage;
 mod stream;
 mod time;
 
@@ -74,6 +76,8 @@ routes! { guarded, GUARDED;
     "/api/notifications/{name}/test" => post(notifications::test);
     "/api/operator-actions" => get(operator_actions::list);
     "/api/backups" => get(backups::show);
+    "/api/stats" => get(stats::show);
+    "/api/storage" => get(storage::show);
     "/api/stream" => get(stream::follow);
     "/api/logs" => get(logs::list);
 }

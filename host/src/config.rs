@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod notification;
 mod pull;
+mod retention;
 mod scalar;
 mod settings;
 mod source;
@@ -36,7 +37,7 @@ use destination::DestinationDeclaration;
 use file::ConfigFile;
 use hookmill_notify::Rule;
 use notification::NotificationDeclaration;
-use scalar::{Name, Period};
+use scalar::{Age, Name, Period};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,7 @@ impl Config {
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
+            precompiled_dir: file.precompiled_dir.map(|path| folder.join(path.0)),
             trust: Trust {
                 lock: file.plugins_lock.map(|path| folder.join(path.0)),
                 key: file.plugins_key.map(|key| key.0),
@@ -138,6 +140,7 @@ impl Config {
             trusted_proxies: file.trusted_proxies.into_iter().map(|network| network.0).collect(),
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
             backup: file.backup.map(|backup| backup.schedule(folder)).transpose().context("`backup`")?,
+            retention: file.retention.into_retention()?,
         };
         ensure!(
             settings.admin_listen.is_some() || settings.admin_tls.is_none(),
@@ -234,6 +237,15 @@ fn outbound(
 /// Returns an error that names the allowed forms.
 pub fn period(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(Duration::from)
+}
+
+/// Parses an age in the form of `retention`: `90d`, `1y`.
+///
+/// # Errors
+/// Returns an error that names the allowed forms.
+pub fn age(text: &str) -> Result<Duration, String> {
+    let age = text.parse::<Age>()?.get();
+    age.ok_or_else(|| "`never` is not a duration; write a duration such as `90d` or `2y`".to_owned())
 }
 
 #[cfg(test)]

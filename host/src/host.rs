@@ -15,11 +15,12 @@ use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
 use crate::sources::Sources;
+use crate::storage::Storage;
 use crate::stream::Stream;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
-use hookmill_store::Store;
+use hookmill_store::{Retention, Store};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -86,11 +87,22 @@ pub struct Edge {
     pub api_bodies: Bodies,
     /// The disk that holds the data folder.
     pub disk: Disk,
+    /// The ages from which rows are removed.
+    pub retention: Retention,
     /// When the rows that `/metrics` shows were last counted.
     pub counted_at: Mutex<Option<Instant>>,
 }
 
 impl Host {
+    /// Returns the space that is used now.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    pub async fn storage(&self) -> Result<Storage> {
+        let store = &self.store;
+        Ok(Storage::new(store.storage().await?, &self.edge.disk, store.clock().now_ms()))
+    }
+
     /// Replaces sources, destinations and certificates by those of another configuration.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use crate::host::Host;
 use crate::loaded::Loaded;
-use hookmill_incident::{STEADY_FOR, id};
+use crate::service_manager;
+use anyhow::Result;
+use hookmill_incident::STEADY_FOR;
 use hookmill_store::{LeaseName, Leases, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,9 @@ const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
 const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
+const WATCH_STORAGE_EVERY: Duration = Duration::from_secs(1);
+/// By the clock of the host.
+const STORAGE_EVERY_MS: i64 = 60 * 1000;
 const WATCH_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// A smaller step back is the ordinary work of a time service.
 const CLOCK_STEP_MS: i64 = 1000;
@@ -31,8 +36,8 @@ pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>
 pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
         let lease = store.acquire(LeaseName::Purge).await;
-        let Some(now) = store.clock().steady_ms() else { continue };
-        let (mut after, before) = (0, id::row_key_at(now - retention.as_millis() as i64));
+        let Some(before) = store.aged_key(retention) else { continue };
+        let mut after = 0;
         while !*stopped.borrow() && lease.is_held() {
             match store.purge_delivered(after, before).await {
                 Ok(Some(last)) => after = last,
@@ -128,6 +133,53 @@ pub async fn watch_store(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_short = shortage.is_some();
+    }
+}
+
+/// Samples the used space, and queues notifications when the disk becomes too small, until the host stops.
+pub async fn watch_storage(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut looked_at = i64::MIN;
+    loop {
+        let minute = host.store.clock().now_ms() / STORAGE_EVERY_MS;
+        if minute != looked_at {
+            looked_at = minute;
+            if let Err(error) = look_at_storage(&host).await {
+                warn!("cannot record the used space: {error:#}");
+            }
+        }
+        if !pause(WATCH_STORAGE_EVERY, &mut stopped).await {
+            return;
+        }
+    }
+}
+
+async fn look_at_storage(host: &Host) -> Result<()> {
+    let store = &host.store;
+    let (storage, was_low) = (host.storage().await?, store.is_storage_low().await?);
+    let reason = storage.shortage(host.edge.disk.forecast, was_low);
+    match &reason {
+        Some(reason) if !was_low => {
+            warn!("the disk of the data folder becomes too small: {reason}");
+            store.set_storage_low(Some(storage.notice(reason))).await?;
+        }
+        None if was_low => {
+            info!("the disk of the data folder is large enough again");
+            store.set_storage_low(None).await?;
+        }
+        _ => {}
+    }
+    store.sample_storage().await?;
+    Ok(())
+}
+
+/// Reports to the service manager every `interval` that the host is alive, if the store answers, until the host stops. A
+/// store that answers that it takes no writes is alive: a restart would not help.
+pub async fn report_alive(store: Arc<Store>, interval: Duration, mut stopped: watch::Receiver<bool>) {
+    while pause(interval, &mut stopped).await {
+        store.wait_for_writer().await;
+        if store.is_open() {
+            service_manager::report_alive();
+        }
     }
 }
 

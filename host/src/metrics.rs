@@ -2,6 +2,9 @@
 //!
 //! Label values are names of registered sources, plugins and destinations; any other name becomes `unknown`.
 
+mod storage_metrics;
+
+use crate::storage::Storage;
 use hookmill_incident::EventStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use storage_metrics::{KindLabel, StorageMetrics};
 
 /// The label value for sources that are not registered.
 pub const UNKNOWN: &str = "unknown";
@@ -32,6 +36,7 @@ labels! {
     TriageLabels { playbook, result }
     DeliveryLabels { destination, result }
     DestinationLabel { destination }
+    ResultLabel { result }
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -54,6 +59,9 @@ pub struct Metrics {
     delivery_queue_depth: Family<DestinationLabel, Gauge>,
     stream_readers: Gauge,
     stream_pages: Counter,
+    retention_removed: Family<KindLabel, Counter>,
+    retention_passes: Family<ResultLabel, Counter>,
+    storage: StorageMetrics,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
     backup_last_success: Gauge,
@@ -82,6 +90,9 @@ impl Default for Metrics {
             delivery_queue_depth: Family::default(),
             stream_readers: Gauge::default(),
             stream_pages: Counter::default(),
+            retention_removed: Family::default(),
+            retention_passes: Family::default(),
+            storage: StorageMetrics::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
             backup_last_success: Gauge::default(),
@@ -121,6 +132,9 @@ impl Default for Metrics {
             "Pages of the stream read from the store for a single reader that is behind",
             metrics.stream_pages.clone(),
         );
+        registry.register("retention_removed_rows", "Rows that retention removed", metrics.retention_removed.clone());
+        registry.register("retention_passes", "Looks for rows to remove", metrics.retention_passes.clone());
+        metrics.storage.register(registry);
         registry.register("store_commit_batch_size", "Writes per commit", metrics.commit_batch_size.clone());
         registry.register(
             "store_commit_duration_seconds",
@@ -214,6 +228,22 @@ impl Metrics {
     /// Counts a page of the stream that was read from the store for one reader that is behind the others.
     pub fn stream_page(&self) {
         self.stream_pages.inc();
+    }
+
+    /// Counts rows that retention removed.
+    pub fn retention_removed(&self, kind: &str, rows: u64) {
+        self.retention_removed.get_or_create(&KindLabel { kind: kind.to_owned() }).inc_by(rows);
+    }
+
+    /// Counts a look at everything that may be old enough to be removed: `done`, `failed`, or `clock` if the clock may be
+    /// wrong.
+    pub fn retention_pass(&self, result: &str) {
+        self.retention_passes.get_or_create(&ResultLabel { result: result.to_owned() }).inc();
+    }
+
+    /// Sets the space that the store uses.
+    pub fn set_storage(&self, storage: &Storage) {
+        self.storage.set(storage);
     }
 
     /// Records one commit of the store.

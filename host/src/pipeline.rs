@@ -64,6 +64,9 @@ pub enum RemapError {
     /// The source is no longer registered.
     #[error("its source is no longer registered")]
     NoSource,
+    /// Retention removed the payload.
+    #[error("its payload was removed by retention")]
+    NoPayload,
     /// The event was mapped before, and could not be mapped now.
     #[error("it could not be mapped now ({}), so it is kept unchanged", .0.reason())]
     Worse(Box<Verdict>),
@@ -206,7 +209,11 @@ impl Pipeline {
         Ok(mapped)
     }
 
+    /// Returns the source of an event that still has its payload.
     fn source_of(&self, row: &EventRow) -> Result<Arc<Source>, RemapError> {
+        if row.body_removed_at.is_some() {
+            return Err(RemapError::NoPayload);
+        }
         self.sources.get(&row.event.source).ok_or(RemapError::NoSource)
     }
 

@@ -6,13 +6,15 @@
 //!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on [`samples`] and
 //!   stored payloads, and [`report`] says why a version that failed does not go live;
-//! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code.
+//! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code;
+//! - [`precompiled`] has the compiled code that was installed together with the program.
 
 pub mod command;
 pub mod compiled_cache;
 pub mod decision;
 pub mod plugin_dir;
 pub mod plugin_files;
+pub mod precompiled;
 pub mod proof;
 pub mod report;
 pub mod samples;

@@ -3,6 +3,7 @@
 use crate::config::{Config, Settings};
 use crate::folder_watcher::{FolderWatcher, changed};
 use crate::host::Host;
+use crate::service_manager;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -84,9 +85,17 @@ impl Reloader {
             // A file that is missing for a moment is being replaced. Only SIGHUP reports the missing file as an error.
             if is_requested || (files.is_complete() && files != self.known) {
                 self.known = files;
+                // A host that still starts reports that it is ready once it is.
+                let is_ready = self.host.loaded.is_settled();
+                if is_ready {
+                    service_manager::report_reloading();
+                }
                 match self.reload().await {
                     Ok(()) => info!("configuration {} applied", self.path.display()),
                     Err(error) => error!("cannot apply the changed configuration, keeping the previous one: {error:#}"),
+                }
+                if is_ready {
+                    service_manager::report_ready();
                 }
             }
             is_requested = tokio::select! {

@@ -111,7 +111,8 @@ impl Remapper {
 
     /// Returns whether mapping could have another result than before.
     fn is_worth_trying(&self, row: &EventRow) -> bool {
-        let Some(source) = self.sources.get(&row.event.source) else { return false };
+        let source = self.sources.get(&row.event.source).filter(|_| row.body_removed_at.is_none());
+        let Some(source) = source else { return false };
         let candidates = self.pipeline.candidate_versions(&source);
         let is_new = |version: &String| !row.tried.contains(version);
         if row.state.status == EventStatus::Queued {

@@ -20,22 +20,24 @@ use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
 use crate::release::plugin_dir::{PluginDir, PluginRefusal};
 use crate::release::plugin_files::PluginFiles;
+use crate::release::precompiled::Precompiled;
 use crate::release::proof::Prover;
 use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::triage::Triager;
-use crate::{api, console, maintenance, near_miss, request_id};
+use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
-use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls};
+use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
+use hookmill_store::private_files::refuse_writable_by_others;
 use hookmill_store::{Policy, Store, credential_digest};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,7 +80,8 @@ pub struct Running {
 }
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
-/// threads of this process. Every decision about times uses `clock`.
+/// threads of this process. `sockets` are listening sockets that a service manager opened. Every decision about times
+/// uses `clock`.
 ///
 /// # Errors
 /// Returns an error that explains what prevents the start and what to do.
@@ -86,6 +89,7 @@ pub async fn start(
     config: Config,
     admin_token: Option<String>,
     compiler: Option<CompilerProgram>,
+    sockets: Vec<TcpListener>,
     clock: Clock,
 ) -> Result<Running> {
     let Config { settings, sources: configured, pulls, outbound, warnings } = config;
@@ -130,11 +134,27 @@ pub async fn start(
 
     let (stop, stopped) = watch::channel(false);
     let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
-    let (servers, address, admin_address) = listen(&host, &settings, &capacity, &stopped).await?;
+    let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
     let protocol = |has_tls| if has_tls { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
-    info!("the console is at {}://{admin_address}{}", protocol(settings.api_tls().is_some()), console::PATH);
+    info!("the console is at {}://{admin_address}{}", protocol(settings.api_has_tls()), console::PATH);
     Ok(Running { address, admin_address, host, servers, tasks, stop, settings: Arc::new(settings) })
+}
+
+/// Checks what the settings name: the certificates, and with `checks_folders` who can write to the folders.
+///
+/// # Errors
+/// Returns an error if [`start`] would refuse them.
+pub fn check(settings: &Settings, checks_folders: bool) -> Result<()> {
+    LiveTls::new(settings.tls.as_ref()).context("`tls`")?;
+    LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?;
+    settings.precompiled_dir.as_deref().map(Precompiled::open).transpose().context("`precompiled_dir`")?;
+    if checks_folders {
+        let plugins_dir = Some(&settings.plugins_dir).filter(|_| !settings.plugins_dir_shared);
+        let folders = [Some(&settings.data_dir), plugins_dir].into_iter().flatten();
+        folders.filter(|folder| folder.exists()).try_for_each(|folder| refuse_writable_by_others(folder))?;
+    }
+    Ok(())
 }
 
 fn check_admin_token(token: Option<&str>) -> Result<()> {
@@ -201,6 +221,7 @@ fn open_plugins(
     let prover = Prover::new(store.clone(), sources.clone(), plugins_dir, trust, settings.proof.clone());
     let options = ReleaseOptions {
         data_dir: settings.data_dir.clone(),
+        precompiled_dir: settings.precompiled_dir.clone(),
         trust: settings.trust.clone(),
         reload: settings.reload,
         limits: settings.plugin_limits.clone(),
@@ -238,7 +259,7 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
         admin_token: admin_token.as_deref().map(credential_digest),
-        api_has_tls: settings.api_tls().is_some(),
+        api_has_tls: settings.api_has_tls(),
         failed_tokens: FailedTokens::default(),
         failed_sessions: FailedTokens::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
@@ -248,7 +269,8 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
         bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),
         api_bodies: Bodies::new(API_BODY_MEMORY_BYTES, settings.limits.body_timeout),
-        disk: Disk::new(settings.data_dir.clone(), settings.limits.free_disk_bytes),
+        disk: Disk::new(settings.data_dir.clone(), settings.limits.free_disk_bytes, settings.limits.disk_forecast),
+        retention: settings.retention,
         counted_at: Mutex::default(),
     })
 }
@@ -269,6 +291,8 @@ fn spawn_tasks(
     tasks.spawn(host.puller.clone().run(stopped.clone()));
     tasks.spawn(maintenance::purge_repeats(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));
+    tasks.spawn(retention::remove_old_rows(host.clone(), settings.retention, stopped.clone()));
+    tasks.spawn(maintenance::watch_storage(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));
@@ -276,6 +300,9 @@ fn spawn_tasks(
     tasks.spawn(maintenance::put_marks(store.clone(), stopped.clone()));
     if let Some(backup) = &host.backup {
         tasks.spawn(backup.clone().run(stopped.clone()));
+    }
+    if let Some(interval) = service_manager::alive_interval() {
+        tasks.spawn(maintenance::report_alive(store.clone(), interval, stopped.clone()));
     }
     tasks.spawn(notices.clone().run(stopped.clone()));
     tasks.spawn(until_stopped(notices.report_refusals(plugins.refusals), stopped.clone()));
@@ -287,19 +314,24 @@ fn spawn_tasks(
 async fn listen(
     host: &Arc<Host>,
     settings: &Settings,
+    sockets: Vec<TcpListener>,
     capacity: &Capacity,
     stopped: &watch::Receiver<bool>,
 ) -> Result<(JoinSet<()>, SocketAddr, SocketAddr)> {
     let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host).merge(console::routes()));
     let everything = router(inbound.clone().merge(admin), host);
-    let listener = Listener::bind(settings.listen, host.edge.tls.clone(), capacity.bounds).await?;
+    let mut sockets = PassedSockets::new(sockets);
+    let listener = Listener::open(settings.listen, &mut sockets, host.edge.tls.clone(), capacity.bounds).await?;
     let address = listener.address()?;
     let mut servers = JoinSet::new();
     let Some(admin_listen) = settings.admin_listen else {
+        sockets.check_all_taken()?;
         servers.spawn(listener.serve(everything, stopped.clone()));
         return Ok((servers, address, address));
     };
-    let admin_listener = Listener::bind(admin_listen, host.edge.admin_tls.clone(), capacity.admin_bounds).await?;
+    let admin_tls = host.edge.admin_tls.clone();
+    let admin_listener = Listener::open(admin_listen, &mut sockets, admin_tls, capacity.admin_bounds).await?;
+    sockets.check_all_taken()?;
     let admin_address = admin_listener.address()?;
     servers.spawn(listener.serve(router(inbound, host), stopped.clone()));
     servers.spawn(admin_listener.serve(everything, stopped.clone()));
@@ -330,6 +362,15 @@ impl Running {
     /// Returns whether every plugin file that was there at the start has been loaded or refused.
     pub fn is_ready(&self) -> bool {
         self.host.loaded.is_settled()
+    }
+
+    /// Waits until [`Running::is_ready`].
+    pub fn ready(&self) -> impl Future<Output = ()> + use<> {
+        let loaded = self.host.loaded.clone();
+        async move {
+            let mut changes = loaded.watch();
+            while !loaded.is_settled() && changes.changed().await.is_ok() {}
+        }
     }
 
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the

@@ -74,12 +74,23 @@ impl AuditEntry {
     }
 }
 
-/// Returns the attributes that a Creation sets: those of the object, without nulls and those that the host sets.
+/// Returns the attributes that a Creation sets: those of the object, without nulls and those that no
+/// observation sets.
 fn creation_details(object: &RawValue) -> serde_json::Result<Box<RawValue>> {
-    const SET_BY_HOST: [&str; 9] =
-        ["id", "number", "triage", "occurrences", "event_ids", "truncated", "created_at", "updated_at", "revision"];
+    const NOT_SET: [&str; 10] = [
+        "id",
+        "number",
+        "triage",
+        "occurrences",
+        "event_ids",
+        "truncated",
+        "created_at",
+        "updated_at",
+        "revision",
+        "hold",
+    ];
     let Members(mut attributes) = serde_json::from_str(object.get())?;
-    attributes.retain(|(name, value)| value.get() != "null" && !SET_BY_HOST.contains(name));
+    attributes.retain(|(name, value)| value.get() != "null" && !NOT_SET.contains(name));
     to_raw_value(&Members(attributes))
 }
 

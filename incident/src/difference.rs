@@ -104,7 +104,7 @@ impl ShownIncidentRef<'_> {
         let (was, is) = (self.incident, later.incident);
         members!(difference, was, is, false;
             plain: title description category severity status assignee tlp occurred_at external_link playbook triage plugin
-                truncated updated_at revision;
+                hold truncated updated_at revision;
             list: tags observables techniques notes;
             map: details;
         );
@@ -121,7 +121,7 @@ impl ShownIncidentRef<'_> {
         let incident = self.incident;
         members!(difference, incident, incident, true;
             plain: title description category severity status assignee tlp occurred_at external_link playbook triage plugin
-                truncated updated_at revision tags observables techniques notes details;
+                hold truncated updated_at revision tags observables techniques notes details;
         );
         members!(difference, self, self, true; plain: occurrences event_ids;);
         Ok(difference)

@@ -55,6 +55,9 @@ pub struct Incident {
     pub playbook: Option<String>,
     pub triage: Option<Triage>,
     pub plugin: PluginVersion,
+    /// Whether everything that belongs to the incident is kept, whatever its age.
+    #[serde(default)]
+    pub hold: bool,
     pub truncated: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -102,6 +105,7 @@ impl Incident {
             playbook: origin.playbook.clone(),
             triage: origin.triage(now).filter(|_| status == Status::New),
             plugin: origin.plugin.clone(),
+            hold: false,
             truncated: 0,
             created_at: now,
             updated_at: now,
@@ -131,7 +135,7 @@ impl Incident {
             )*};
         }
         compare!(title description category severity status assignee tlp occurred_at external_link tags observables
-            techniques details notes);
+            techniques details notes hold);
         changes
     }
 }

@@ -25,6 +25,8 @@ pub struct Patch {
     pub tlp: Option<Option<Tlp>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub hold: Option<bool>,
     /// The text of a new note.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub note: Option<String>,

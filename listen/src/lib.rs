@@ -5,6 +5,7 @@
 //!   request is limited to 32 KiB.
 //! - When as many connections are open as allowed, the ones that have kept the host waiting longest are closed for new
 //!   ones. A request that has arrived completely is always answered.
+//! - [`PassedSockets`] are sockets that a service manager opened and keeps open.
 //! - [`LiveTls`] is replaceable while the listener serves.
 //! - [`Listener::serve`] stops gracefully: requests in flight are answered before it returns.
 //!
@@ -17,11 +18,12 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> anyhow::Result<()> {
-//! use hookmill_listen::{Bounds, Listener, LiveTls};
+//! use hookmill_listen::{Bounds, Listener, LiveTls, PassedSockets};
 //! use std::time::Duration;
 //!
 //! let bounds = Bounds { connections: 100, head_timeout: Duration::from_secs(10) };
-//! let listener = Listener::bind("127.0.0.1:0".parse()?, LiveTls::new(None)?, bounds).await?;
+//! let mut passed = PassedSockets::default();
+//! let listener = Listener::open("127.0.0.1:0".parse()?, &mut passed, LiveTls::new(None)?, bounds).await?;
 //! let (stop, stopped) = tokio::sync::watch::channel(false);
 //! let served = tokio::spawn(listener.serve(axum::Router::new(), stopped));
 //! stop.send(true)?;
@@ -36,8 +38,10 @@ mod connections;
 mod http;
 mod listener;
 mod monitored_stream;
+mod passed_sockets;
 mod tls;
 
 pub use bounds::{Bounds, Descriptors};
 pub use listener::Listener;
+pub use passed_sockets::PassedSockets;
 pub use tls::{LiveTls, TlsFiles};

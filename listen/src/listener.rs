@@ -2,7 +2,7 @@
 
 use crate::connections::Connections;
 use crate::http::serve_connection;
-use crate::{Bounds, LiveTls};
+use crate::{Bounds, LiveTls, PassedSockets};
 use anyhow::{Context, Result};
 use axum::Router;
 use std::io::{Error, ErrorKind};
@@ -33,12 +33,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on an address.
+    /// Listens on an address, with the socket that was passed for it if there is one.
     ///
     /// # Errors
     /// Returns an error if another program listens there, or the address does not belong to this machine.
-    pub async fn bind(address: SocketAddr, tls: LiveTls, bounds: Bounds) -> Result<Self> {
-        let tcp = TcpListener::bind(address).await;
+    pub async fn open(address: SocketAddr, passed: &mut PassedSockets, tls: LiveTls, bounds: Bounds) -> Result<Self> {
+        let tcp = match passed.take(address)? {
+            Some(socket) => TcpListener::from_std(socket),
+            None => TcpListener::bind(address).await,
+        };
         let tcp = tcp.with_context(|| format!("cannot listen on {address}; is another program there?"))?;
         let connections = Arc::new(Connections::new(bounds.connections));
         Ok(Self { tcp, tls, connections, head_timeout: bounds.head_timeout })

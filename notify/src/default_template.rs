@@ -35,6 +35,7 @@ fn sentence(trigger: Trigger) -> &'static str {
             "Backups to {{object.to}} fail{{#if object.last_success_at}}, the last one is of {{object.last_success_at}}{{/if}}: \
              {{object.error}}"
         }
+        Trigger::StorageLow => "The disk of the data folder becomes too small: {{object.reason}}",
         Trigger::IncidentCreated
         | Trigger::IncidentUpdated
         | Trigger::IncidentResolved

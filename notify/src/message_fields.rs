@@ -51,6 +51,9 @@ pub(crate) const SOURCE_SILENT: MemberTypes = &[("object", FieldType::Object(SIL
 /// Backups that fail, or that are not completed in time.
 pub(crate) const BACKUP_FAILED: MemberTypes = &[("object", FieldType::Object(BACKUP))];
 
+/// A disk that becomes too small for the store.
+pub(crate) const STORAGE_LOW: MemberTypes = &[("object", FieldType::Object(LOW))];
+
 const INCIDENT: MemberTypes = &[
     ("id", FieldType::Text),
     ("number", FieldType::Text),
@@ -80,6 +83,7 @@ const INCIDENT: MemberTypes = &[
     ("playbook", FieldType::Text),
     ("triage", FieldType::Object(TRIAGE)),
     ("plugin", FieldType::Object(PLUGIN)),
+    ("hold", FieldType::Boolean),
     ("truncated", FieldType::Number),
     ("created_at", FieldType::Time),
     ("updated_at", FieldType::Time),
@@ -147,6 +151,14 @@ const SILENT: MemberTypes =
 
 const BACKUP: MemberTypes =
     &[("to", FieldType::Text), ("error", FieldType::Text), ("last_success_at", FieldType::Time)];
+
+const LOW: MemberTypes = &[
+    ("reason", FieldType::Text),
+    ("disk_free_bytes", FieldType::Number),
+    ("database_bytes", FieldType::Number),
+    ("growth_bytes_per_day", FieldType::Number),
+    ("days_until_low", FieldType::Number),
+];
 
 #[cfg(test)]
 mod tests;

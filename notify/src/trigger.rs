@@ -16,6 +16,7 @@ words!(
         EventReceived = "event_received", EventQuarantined = "event_quarantined",
         DestinationDisabled = "destination_disabled", PluginRefused = "plugin_refused", SourceSilent = "source_silent",
         BackupFailed = "backup_failed",
+        StorageLow = "storage_low",
     }
 );
 
@@ -35,6 +36,7 @@ impl Trigger {
             Self::PluginRefused => message_fields::PLUGIN_REFUSED,
             Self::SourceSilent => message_fields::SOURCE_SILENT,
             Self::BackupFailed => message_fields::BACKUP_FAILED,
+            Self::StorageLow => message_fields::STORAGE_LOW,
         })
     }
 

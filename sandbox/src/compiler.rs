@@ -2,7 +2,7 @@
 //! time, because a small file can make the compiler need more of both than a machine has.
 
 use crate::core_module::to_component;
-use crate::engine_config::{Allocation, engine_config};
+use crate::engine_config::{Allocation, engine_config, portable_config};
 use crate::sentences::cut;
 use crate::shape::check_shape;
 use anyhow::{Context, Result, anyhow};
@@ -72,9 +72,8 @@ impl Compiler {
     /// Returns the threads that compile a file of this size.
     pub fn threads(&self, bytes: usize) -> usize {
         match self {
-            Self::Program(CompilerProgram { threads: Some(threads), .. }) => threads.get(),
-            _ if bytes < LARGE_BYTES => 1,
-            _ => THREADS,
+            Self::Program(program) => program.threads(bytes),
+            Self::Threads(_) => threads(bytes),
         }
     }
 
@@ -89,13 +88,27 @@ impl Compiler {
                 let component = to_component(bytes)?;
                 Ok(threads.install(|| engine.precompile_component(&component))?)
             }
-            Self::Program(program) => program.compile(bytes, self.threads(bytes.len())),
+            Self::Program(program) => program.compile(bytes),
         }
     }
 }
 
+/// The machines on which compiled code runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machines {
+    /// This machine, with all features of its processor.
+    This,
+    /// All machines of this architecture whose processors have some widespread features.
+    Others,
+}
+
 impl CompilerProgram {
-    fn compile(&self, bytes: &[u8], threads: usize) -> Result<Vec<u8>> {
+    /// Compiles a plugin file. Blocks, for up to minutes.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not valid, or the compiler exceeds its limits or cannot be started.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let threads = self.threads(bytes.len());
         // Without the environment, which may contain secrets.
         let child = Command::new(&self.path)
             .args(&self.arguments)
@@ -112,6 +125,15 @@ impl CompilerProgram {
         }
         Err(reason(status, &stderr))
     }
+
+    fn threads(&self, bytes: usize) -> usize {
+        self.threads.map_or_else(|| threads(bytes), NonZeroUsize::get)
+    }
+}
+
+/// Returns the threads that compile a file of this size.
+fn threads(bytes: usize) -> usize {
+    if bytes < LARGE_BYTES { 1 } else { THREADS }
 }
 
 /// Writes the input of a child process and reads its output.
@@ -145,16 +167,19 @@ fn reason(status: ExitStatus, stderr: &[u8]) -> anyhow::Error {
     }
 }
 
-/// Reads a plugin file from standard input and writes its compiled code to standard output, with `threads` threads, in
-/// a process of its own. The caller prints an error and exits with 1.
+/// Reads a plugin file from standard input and writes its compiled code for `machines` to standard output, with `threads`
+/// threads, in a process of its own. The caller prints an error and exits with 1.
 ///
 /// # Errors
 /// Returns an error if the file is not a valid plugin file.
-pub fn compile_stdin(threads: usize) -> Result<()> {
+pub fn compile_stdin(threads: usize, machines: Machines) -> Result<()> {
     limit_this_process()?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
-    let engine = Engine::new(&engine_config(Allocation::OnDemand, 1))?;
+    let engine = Engine::new(&match machines {
+        Machines::This => engine_config(Allocation::OnDemand, 1),
+        Machines::Others => portable_config()?,
+    })?;
     let compiler = Compiler::Threads(thread_pool(threads)?);
     match compiler.compile(&engine, &bytes) {
         Ok(code) => Ok(std::io::stdout().lock().write_all(&code)?),

@@ -27,7 +27,7 @@ const SMALL_START_BYTES: u64 = 8 * MIB as u64;
 /// A store of compiled code between starts. All functions block.
 ///
 /// Compiled code is native code: an implementation must return only files with the bytes that [`CompiledCode::put`]
-/// received, which do not change afterwards.
+/// received, or that the compiler of a trusted program made, which do not change afterwards.
 pub trait CompiledCode: Send + Sync {
     /// Returns the file with the compiled code of a plugin file for an engine of this compatibility, if it is known. The
     /// code is mapped from this file while the plugin is loaded.
@@ -118,7 +118,11 @@ impl PluginFile {
 
     fn restore_kept(&self, sandbox: &Sandbox, compatibility: u64) -> Option<Component> {
         let code = self.kept.as_ref()?.get(&self.name, &self.sha256, compatibility)?;
-        sandbox.restore_file(&code).ok()
+        let restored = sandbox.restore_file(&code);
+        let restored = restored.inspect_err(|error| {
+            tracing::info!(plugin = self.name, "compiled again, because the kept code does not fit: {error:#}");
+        });
+        restored.ok()
     }
 
     /// Compiles the file and keeps the result. Blocks.

@@ -6,7 +6,7 @@
 
 use crate::bindings::log;
 use crate::compiler::{Compiler, CompilerProgram};
-use crate::engine_config::{Allocation, engine_config};
+use crate::engine_config::{Allocation, engine_config, portable_config};
 use crate::guest::Guest;
 use crate::limits::CallSetup;
 use crate::ticker::{RunningCall, TICK, Ticker};
@@ -171,11 +171,23 @@ impl Sandbox {
 
     /// Returns a hash of the engine's version and settings, on which compiled code depends.
     pub(crate) fn compatibility(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        self.engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.finish()
+        compatibility(&self.engine)
     }
+}
+
+/// Returns a hash of the version and settings of the compiler for [`Machines::Others`](crate::Machines::Others).
+///
+/// # Errors
+/// Returns an error if the compiler does not know the architecture of this machine.
+pub fn portable_compatibility() -> Result<u64> {
+    Ok(compatibility(&Engine::new(&portable_config()?)?))
+}
+
+fn compatibility(engine: &Engine) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
 }
 
 impl fmt::Debug for Sandbox {

@@ -1,6 +1,8 @@
 //! The configuration of engines, for the one that runs plugins and the one that compiles them.
 
 use crate::guest::TABLE_ELEMENTS_MAX;
+use anyhow::Result;
+use std::env::consts::ARCH;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// The bytes of a slot's memory and tables that stay resident. The rest is returned to the system after each event.
@@ -14,6 +16,11 @@ const CORE_INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The stack of the guest, and of its task, which also has the frames of host functions.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 const TASK_STACK_BYTES: usize = 1024 * 1024;
+
+/// The features of processors that portable code uses: those of x86-64-v2, which servers have had since 2009. Other
+/// architectures use their least common features.
+const PORTABLE_FEATURES: &[&str] =
+    if cfg!(target_arch = "x86_64") { &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"] } else { &[] };
 
 /// The way in which instances get their memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +60,23 @@ pub(crate) fn engine_config(allocation: Allocation, instances: u32) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
+}
+
+/// Returns the configuration of an engine that compiles for other machines of this architecture, and runs nothing.
+///
+/// # Errors
+/// Returns an error if the compiler does not know this architecture.
+pub(crate) fn portable_config() -> Result<Config> {
+    let mut config = engine_config(Allocation::OnDemand, 1);
+    config.target(&format!("{ARCH}-unknown-linux-gnu"))?;
+    for feature in PORTABLE_FEATURES {
+        enable(&mut config, feature);
+    }
+    Ok(config)
+}
+
+#[allow(unsafe_code, reason = "other flags of the compiler could make its code unsound")]
+fn enable(config: &mut Config, feature: &str) {
+    // SAFETY: the flag names a feature of processors, and the engine that loads the code checks that its own has them.
+    unsafe { config.cranelift_flag_enable(feature) };
 }

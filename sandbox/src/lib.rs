@@ -35,10 +35,10 @@ mod stored_incident;
 mod ticker;
 
 pub use call::{Call, CallError};
-pub use compiler::{CompilerProgram, compile_stdin};
+pub use compiler::{CompilerProgram, Machines, compile_stdin};
 pub use component::{CompiledCode, FILE_BYTES_MAX, Kind};
 pub use core_module::to_component;
-pub use engine::Sandbox;
+pub use engine::{Sandbox, portable_compatibility};
 pub use engine_config::{Allocation, MEMORY_BYTES_MAX};
 pub use limits::PluginLimits;
 pub use log::{LogLine, forward_log};

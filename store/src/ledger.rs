@@ -4,6 +4,8 @@
 //! folder names SQL, a database or a thread, so that a test can run the decisions over maps in memory.
 
 mod audit;
+mod counting;
+mod counts;
 mod cursors;
 mod deliveries;
 mod destinations;
@@ -11,15 +13,21 @@ mod encoded_event;
 mod events;
 mod incidents;
 mod repeats;
+mod retention;
+mod retention_tx;
 mod triage;
 mod tx;
 
+#[cfg(test)]
+pub(crate) use counts::CountKey;
+pub(crate) use counts::Counts;
 pub(crate) use deliveries::ROWS_PER_WRITE;
 pub(crate) use encoded_event::EncodedEvent;
 pub(crate) use repeats::is_repeat;
+pub(crate) use retention_tx::{EndedIncident, OldEvent, RetentionTx};
 pub(crate) use tx::{
-    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewDetails, NewEvent, PlainWrites,
-    RepeatKeyRow, Subject, TriageRequest, Tx,
+    DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewDetails, NewEvent,
+    PlainWrites, RepeatKeyRow, Subject, TriageRequest, Tx,
 };
 
 use crate::Policy;
@@ -40,4 +48,6 @@ pub(crate) struct Ledger<'a, T> {
     pub outbound: Arc<Outbound>,
     /// The topics to publish after the commit.
     pub changed: Changed,
+    /// The counts to write before the commit.
+    pub counts: Counts,
 }

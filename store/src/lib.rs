@@ -29,13 +29,16 @@ pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CopyProgress, Cursor, DatabaseCopy, DeliveryFilter, DeliveryRow,
-    DeliveryStatus, DestinationRow, DestinationState, DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow,
-    FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow, LastError, Listed, Message, NewEpoch, Next,
-    OperatorAction, Outbound, Page, PatchRefusal, PayloadDifference, PayloadDifferences, ProofReport, QueuePosition,
-    RecordDryRun, Recorded, Scope, SecretRow, SessionRow, SourceRow, Tally, TokenRow, TriageJob, TriageResult,
-    Unreadable, VersionRow, VersionState,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CopyProgress, CountFilter, CountKind, CountSeries, Cursor,
+    DatabaseCopy, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, DueDeliveries,
+    DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow,
+    KindUse, LastError, Listed, Message, NewEpoch, Next, OperatorAction, Outbound, Page, PatchRefusal,
+    PayloadDifference, PayloadDifferences, ProofReport, PrunePosition, Pruned, QueuePosition, RecordDryRun, Recorded,
+    Removed, Retention, RowCount, Scope, SecretRow, SessionRow, SourceRow, StorageUse, StoredKind, Tally, TokenRow,
+    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
+pub use sqlite::Migration;
 pub use store::{
-    Store, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database, schema_version,
+    Pruner, Store, Timed, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database,
+    schema_version,
 };

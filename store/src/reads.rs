@@ -3,11 +3,13 @@
 use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, StorageUse, Tally,
+    TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
+use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -68,6 +70,9 @@ pub(crate) trait Reads {
 
     fn registered_sources(&self) -> impl Read<Vec<SourceRow>>;
     fn tally(&self, source: Arc<str>) -> impl Read<Tally>;
+    fn count_series(&self, filter: CountFilter) -> impl Read<Vec<CountSeries>>;
+    fn storage(&self) -> impl Read<StorageUse>;
+    fn raised_since(&self, trigger: Trigger) -> impl Read<Option<i64>>;
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;

@@ -5,10 +5,13 @@
 //! SQL or rusqlite.
 
 mod audit;
+mod beside_host;
 mod check;
 mod columns;
+mod compact;
 mod conditions;
 pub(crate) mod copy;
+mod counts;
 mod database;
 mod deliveries;
 mod destinations;
@@ -20,14 +23,18 @@ mod gate;
 mod health;
 mod incidents;
 mod log;
+mod migration;
 mod operator_actions;
 mod pages;
 mod queue;
 mod readers;
 mod reads;
 mod repeats;
+mod retention;
 mod sessions;
 mod sources;
+mod storage;
+mod stored_days;
 mod tokens;
 mod triage;
 mod tx;
@@ -35,8 +42,11 @@ mod versions;
 mod wal_file;
 mod writer;
 
+pub(crate) use beside_host::BesideHost;
+pub(crate) use compact::compact;
 #[cfg(test)]
 pub(crate) use dump::{Dump, dump};
+pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
 pub(crate) use tx::Transaction;
 

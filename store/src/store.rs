@@ -7,12 +7,16 @@ mod events;
 mod incidents;
 mod operator_actions;
 mod plugins;
+mod prune;
+mod retention;
 mod sessions;
 mod sources;
 mod tokens;
 mod triage;
 
 pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use prune::Pruner;
+pub use retention::Timed;
 pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
@@ -118,6 +122,11 @@ impl Store {
     /// Returns an error if it does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.
+    pub async fn wait_for_writer(&self) {
+        let _ = self.database.write(|_| Ok(())).await;
     }
 
     /// Writes into the mark beside the database how far the database goes.

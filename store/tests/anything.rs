@@ -67,7 +67,8 @@ async fn run(seed: u64) {
         }
         if step % 6 == 5 {
             let id = *known.iter().next().unwrap();
-            store.delete(IncidentKey::Id(id), "operator".into(), "delete".into()).await.unwrap();
+            let deleted = store.delete(IncidentKey::Id(id), "operator".into(), "delete".into()).await.unwrap();
+            assert!(matches!(deleted, Ok(()) | Err(PatchRefusal::NotFound)), "{deleted:?}");
         }
     }
     store.close();

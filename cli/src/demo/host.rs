@@ -6,6 +6,7 @@ use super::samples::vendors;
 use super::sender::{HostAnswer, Sender, SignedRequest};
 use crate::client::{Client, read};
 use crate::compile::beside_a_host;
+use crate::plugin::PRECOMPILED_FOLDER;
 use crate::text::{clean, given, short};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -78,8 +79,9 @@ impl DemoHost {
         let token = format!("hm_{}", hex::encode(random()?));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (receiver, audit) = runtime.block_on(Receiver::start(&key))?;
-        let config = Config::parse(&configuration(&secrets, audit, &key), folder.path())?;
-        let running = runtime.block_on(start(config, Some(token.clone()), Some(beside_a_host()?), Clock::default()))?;
+        let config = Config::parse(&configuration(mappers, &secrets, audit, &key)?, folder.path())?;
+        let starting = start(config, Some(token.clone()), Some(beside_a_host()?), Vec::new(), Clock::default());
+        let running = runtime.block_on(starting)?;
         let url: Url = format!("http://{}", running.address).parse()?;
         let api = Client::new(url.clone(), Some(token.clone()))?;
         let sender = Sender::new(url.clone(), secrets)?;
@@ -89,7 +91,7 @@ impl DemoHost {
     }
 
     fn report_start(&self, report: &mut DemoReport, started: Instant) -> Result<()> {
-        report.progress("compiling the mappers");
+        report.progress("loading the mappers");
         let ready = wait_within(COMPILE_WAIT_MAX, || Ok(self.running.is_ready().then_some(())))?.is_some();
         let took = started.elapsed().as_secs_f64();
         report.check(ready, &format!("a host listens on {} and is ready after {took:.1} s", self.url));
@@ -192,17 +194,28 @@ fn wait_within<T>(max: Duration, mut look: impl FnMut() -> Result<Option<T>>) ->
     }
 }
 
-fn configuration(secrets: &BTreeMap<&'static str, String>, audit: SocketAddr, key: &[u8]) -> String {
+fn configuration(
+    mappers: &Path,
+    secrets: &BTreeMap<&'static str, String>,
+    audit: SocketAddr,
+    key: &[u8],
+) -> Result<String> {
     let sources: Vec<String> =
         secrets.iter().map(|(name, secret)| format!("  {name}: {{ secret: {secret}, scheme: hookmill }}\n")).collect();
-    format!(
+    // Without this folder, the host compiles the mappers.
+    let precompiled = match mappers.join(PRECOMPILED_FOLDER) {
+        folder if folder.is_dir() => format!("precompiled_dir: {}\n", serde_json::to_string(&folder.canonicalize()?)?),
+        _ => String::new(),
+    };
+    Ok(format!(
         "listen: 127.0.0.1:0\n\
+         {precompiled}\
          sources:\n{}\
          webhooks:\n  receiver:\n    url: http://{audit}/audit\n    secret: whsec_{}\n    \
          allow_networks: [127.0.0.0/8]\n",
         sources.concat(),
         STANDARD.encode(key)
-    )
+    ))
 }
 
 fn random() -> Result<[u8; SECRET_BYTES]> {

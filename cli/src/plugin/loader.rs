@@ -4,27 +4,32 @@ use super::compiled_cache::CommandCache;
 use crate::compile::on_all_cores;
 use anyhow::{Context, Error, Result};
 use hookmill_host::release::plugin_files::{check_size, plugin_name};
-use hookmill_sandbox::{CompiledCode, Plugin, PluginLimits, Sandbox};
+use hookmill_sandbox::{CompiledCode, Machines, Plugin, PluginLimits, Sandbox};
 use std::path::Path;
 use std::sync::Arc;
 
 /// A loader of plugin files that accepts what a host accepts.
-pub(super) struct Loader {
+pub(crate) struct Loader {
     sandbox: Arc<Sandbox>,
     cache: Option<Arc<dyn CompiledCode>>,
 }
 
 /// A plugin file that was loaded.
-pub(super) struct LoadedPlugin {
+pub(crate) struct LoadedPlugin {
     pub plugin: Arc<Plugin>,
     /// The size of the file.
     pub bytes: u64,
 }
 
 impl Loader {
+    /// Returns a loader that keeps compiled code in the user's cache.
     pub fn new() -> Result<Self> {
-        let cache = CommandCache::open().map(|cache| Arc::new(cache) as Arc<dyn CompiledCode>);
-        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?.with_compiler(on_all_cores()?)), cache })
+        Self::with(CommandCache::open().map(|cache| Arc::new(cache) as _))
+    }
+
+    /// Returns a loader with this store of compiled code.
+    pub fn with(cache: Option<Arc<dyn CompiledCode>>) -> Result<Self> {
+        Ok(Self { sandbox: Arc::new(Sandbox::new(1, 0)?.with_compiler(on_all_cores(Machines::This)?)), cache })
     }
 
     /// Loads a file.

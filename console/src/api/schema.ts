@@ -221,7 +221,7 @@ export interface paths {
         post?: never;
         /**
          * Delete an incident
-         * @description The audit entries of the incident stay. Needs a token of scope `admin`.
+         * @description The audit entries of the incident stay. An incident with a hold is not deleted: 409. Needs a token of scope `admin`.
          */
         delete: operations["deleteIncident"];
         options?: never;
@@ -339,7 +339,7 @@ export interface paths {
         put?: never;
         /**
          * Map an event again
-         * @description A mapped event that could not be mapped now stays unchanged: 409. Needs a token of scope `admin`.
+         * @description A mapped event that could not be mapped now stays unchanged: 409. So does an event whose body was removed. Needs a token of scope `admin`.
          */
         post: operations["replayEvent"];
         delete?: never;
@@ -664,6 +664,43 @@ export interface paths {
          * @description A trigger about incidents needs `incident`, whose newest change is used; a trigger about events needs `event`; other triggers use an example. The filter is evaluated but does not prevent sending. No delivery is stored, and a failed attempt is not retried. Needs a token of scope `admin`.
          */
         post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show counts of payloads, incidents and deliveries, by time
+         * @description Counts are kept by minute for 30 days. At most 1,440 buckets. The results of payloads are `received`, `mapped`, `ignored`, `partial`, `queued`, `quarantined`, `duplicate` and `refused`; an event that is mapped later counts as `mapped` then, too. Refused payloads are counted within 5 s. The results of incidents that were created are their severities, those of deliveries `delivered`, `retry` and `dead`.
+         */
+        get: operations["showStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the space that the store uses, and what retention removes next */
+        get: operations["showStorage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1001,6 +1038,8 @@ export interface components {
             playbook: components["schemas"]["MaybeText"];
             triage: components["schemas"]["Triage"] | null;
             plugin: components["schemas"]["PluginVersion"];
+            /** @description Whether the incident and everything that belongs to it is kept, whatever its age. */
+            hold: boolean;
             /** @description The number of events that reported this incident. */
             occurrences: number;
             /** @description The ids of the newest events, newest last. */
@@ -1023,6 +1062,8 @@ export interface components {
             category?: components["schemas"]["MaybeText"];
             tlp?: components["schemas"]["Tlp"] | null;
             tags?: string[];
+            /** @description True keeps the incident, its audit entries, deliveries, events and their payloads, whatever their age, and refuses its deletion. */
+            hold?: boolean;
             /** @description Text to add to the notes. */
             note?: string;
             /** @description The revision that the change is based on; 409 if the incident has a newer one. */
@@ -1237,6 +1278,76 @@ export interface components {
         AttemptCode: "dns" | "connect" | "tls" | "timeout" | "status" | "refused_address" | "proxy" | "interrupted" | "file" | "request" | "answer" | "asked_to_wait" | null;
         /** @enum {unknown} */
         DestinationType: "webhook" | "http" | "slack" | "mattermost" | "teams" | "email" | "thehive" | "file";
+        /** @enum {unknown} */
+        CountKind: "payloads" | "incidents" | "deliveries";
+        Stats: {
+            /**
+             * Format: date-time
+             * @description The start of the first bucket.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description The end of the last bucket.
+             */
+            to: string;
+            /** @enum {unknown} */
+            step: "minute" | "hour" | "day";
+            /** @description The starts of the buckets. */
+            times: string[];
+            /** @description One for each kind, name and result that occurred, in this order. */
+            series: components["schemas"]["StatsSeries"][];
+        };
+        StatsSeries: {
+            kind: components["schemas"]["CountKind"];
+            /** @description The source of payloads and incidents, the destination of deliveries. */
+            name: string;
+            result: string;
+            total: number;
+            /** @description The count in each bucket. */
+            counts: number[];
+        };
+        /** @enum {unknown} */
+        StoredKind: "payloads" | "events" | "incidents" | "audit" | "deliveries";
+        Storage: {
+            database_bytes: number;
+            /** @description The part of the database that is free for new rows. */
+            free_bytes: number;
+            /** @description Whether the database gives free space back to the disk. One of an earlier version does so after `hookmill prune --vacuum`. */
+            gives_back: boolean;
+            /** @description The size of the write-ahead log. */
+            wal_bytes: number;
+            /** @description The free space on the disk of the data folder. */
+            disk_free_bytes: number | null;
+            /** @description `limits.free_disk_mib`. */
+            disk_free_bytes_min: number;
+            /** @description The growth of the used space, from samples of the last week; null until the first one is 6 hours old. */
+            growth_bytes_per_day: number | null;
+            /**
+             * @description The days until less than `disk_free_bytes_min` will be free; null if the used space does not grow.
+             * @example 12.5
+             */
+            days_until_low: number | null;
+            stored: components["schemas"]["StoredRows"][];
+            /** @description What reaches the age of its retention within a day. */
+            retention: components["schemas"]["DueRows"][];
+        };
+        StoredRows: {
+            kind: components["schemas"]["StoredKind"];
+            rows: number;
+            /** @description The size of the content: exact for payloads, estimated from a sample for the others. */
+            bytes: number;
+            /** @description The day of the oldest row. */
+            oldest_day: components["schemas"]["MaybeTime"];
+        };
+        DueRows: {
+            kind: components["schemas"]["StoredKind"];
+            /** @description The age in `retention`; null if rows are kept for ever. */
+            age_seconds: number | null;
+            /** @description Some of these may have to stay, for example because of a hold. */
+            due_rows: number;
+            due_bytes: number;
+        };
         OperatorAction: {
             /**
              * Format: uuid
@@ -2181,6 +2292,7 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -2381,11 +2493,18 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"] & {
+                        /** @description Null if the body was removed. */
                         body: {
                             /** @enum {unknown} */
                             encoding: "utf-8" | "base64";
                             data: string;
-                        };
+                        } | null;
+                        /** @description When and why the body was removed. An event without a body cannot be mapped again. */
+                        body_removed: {
+                            /** Format: date-time */
+                            at: string;
+                            reason: string;
+                        } | null;
                     };
                 };
             };
@@ -2960,6 +3079,69 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showStats: {
+        parameters: {
+            query?: {
+                /** @description The beginning; by default a day before the end. */
+                from?: string;
+                /** @description The end; by default now. */
+                to?: string;
+                /** @description The length of a bucket; by default `minute` up to 6 hours, `hour` up to 7 days, and then `day`. */
+                step?: "minute" | "hour" | "day";
+                /** @description Only these kinds; may be repeated. */
+                kind?: components["schemas"]["CountKind"][];
+                /** @description Only these sources and destinations; may be repeated. */
+                name?: components["schemas"]["Name"][];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showStorage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The space at present. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

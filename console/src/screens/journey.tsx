@@ -134,7 +134,8 @@ function Received({ event }: { event: StoredEvent }) {
       </dl>
       <NamedTexts title="Headers" texts={event.headers} />
       <NamedTexts title="Context" texts={event.context} />
-      <Body body={event.body} />
+      <h3>Body</h3>
+      {event.body === null ? <p>The body was removed, because it is older than bodies are kept.</p> : <Body body={event.body} />}
     </Section>
   );
 }
@@ -168,7 +169,7 @@ function NamedTexts({ title, texts }: { title: string; texts: { name: string; va
   );
 }
 
-function Body({ body }: { body: StoredEvent["body"] }) {
+function Body({ body }: { body: NonNullable<StoredEvent["body"]> }) {
   const isPretty = useSignal(true);
   const pretty = body.encoding === "utf-8" ? prettyJson(body.data) : null;
   const text = isPretty.value && pretty !== null ? pretty : body.data;
@@ -179,7 +180,6 @@ function Body({ body }: { body: StoredEvent["body"] }) {
   );
   return (
     <>
-      <h3>Body</h3>
       {body.encoding === "base64" && <p>The body is not UTF-8. It is shown in base64.</p>}
       {pretty !== null && (
         <fieldset class="form">

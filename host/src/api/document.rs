@@ -19,8 +19,8 @@ mod tests {
         NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
         ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownBackups,
         ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction,
-        ShownPlugin, ShownRequest, ShownSession, ShownSource, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret,
-        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource,
+        ShownPlugin, ShownRequest, ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch,
+        SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -125,6 +125,8 @@ mod tests {
         check::<RetriedDelivery>(&document, answer("post", "/api/deliveries/{id}/retry", "200"));
         check::<ShownBackups>(&document, answer("get", "/api/backups", "200"));
         check::<ShownSource>(&document, answer("get", "/api/sources/{name}", "200"));
+        check::<ShownStorage>(&document, answer("get", "/api/storage", "200"));
+        check::<Stats>(&document, answer("get", "/api/stats", "200"));
         check::<StoredEvent>(&document, answer("get", "/api/events/{id}", "200"));
         check::<UsableSource>(&document, answer("patch", "/api/sources/{name}", "200"));
     }

@@ -3,7 +3,8 @@
 use super::page::listed;
 use super::parameters::Parameters;
 use super::shapes::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText, ShownEvent, StoredEvent,
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText, RemovedBody,
+    ShownEvent, StoredEvent,
 };
 use super::time::timestamp;
 use crate::extract::{Path, Query};
@@ -20,6 +21,9 @@ use hookmill_store::{EventFilter, EventRow, Unreadable};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Why an event has no body.
+const REMOVED: &str = "it was older than `retention.payloads`";
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -44,11 +48,12 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<StoredEvent>, HttpError> {
     let row = find(&host, &id).await?;
-    let body = match std::str::from_utf8(&row.event.body) {
+    let body_removed = row.body_removed_at.map(|at| RemovedBody { at: timestamp(at), reason: REMOVED.to_owned() });
+    let body = body_removed.is_none().then(|| match std::str::from_utf8(&row.event.body) {
         Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
         Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(&row.event.body) },
-    };
-    Ok(Json(StoredEvent { event: shown_event(row), body }))
+    });
+    Ok(Json(StoredEvent { event: shown_event(row), body, body_removed }))
 }
 
 /// The query of a replay.

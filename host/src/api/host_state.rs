@@ -56,6 +56,7 @@ async fn count_rows(host: &Host) -> Result<(), HttpError> {
     for (destination, pending, _) in store.delivery_counts().await? {
         metrics.set_delivery_queue(&destination, pending);
     }
+    metrics.set_storage(&host.storage().await?);
     *counted_at = Some(Instant::now());
     Ok(())
 }

@@ -104,16 +104,24 @@ pub(super) async fn patch(
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
     let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
-    match patched {
-        Ok(row) => Ok(Json(explained(&host, row))),
-        Err(PatchRefusal::NotFound) => Err(not_found(&which)),
-        Err(PatchRefusal::Unreadable(row)) => Err(unreadable(&which, &row)),
-        Err(PatchRefusal::Stale(revision)) => Err(HttpError::Conflict(format!(
+    let row = patched.map_err(|refusal| refused(&which, refusal))?;
+    Ok(Json(explained(&host, row)))
+}
+
+/// Returns the error of a change that was not applied.
+fn refused(which: &str, refusal: PatchRefusal) -> HttpError {
+    match refusal {
+        PatchRefusal::NotFound => not_found(which),
+        PatchRefusal::Unreadable(row) => unreadable(which, &row),
+        PatchRefusal::Stale(revision) => HttpError::Conflict(format!(
             "the incident has changed and is at revision {revision}; read it again and repeat the change"
-        ))),
-        Err(PatchRefusal::NoRoomForNote) => {
-            Err(HttpError::Conflict("the incident has as many notes as it can hold; nothing was changed".into()))
+        )),
+        PatchRefusal::NoRoomForNote => {
+            HttpError::Conflict("the incident has as many notes as it can hold; nothing was changed".into())
         }
+        PatchRefusal::Held => HttpError::Conflict(format!(
+            "incident `{which}` has a hold and cannot be deleted; end the hold first, with `hold: false`"
+        )),
     }
 }
 
@@ -124,7 +132,7 @@ pub(super) async fn delete(
     Extension(RequestId(request_id)): Extension<RequestId>,
 ) -> Result<StatusCode, HttpError> {
     let deleted = host.store.delete(incident_key(&which)?, by, request_id.to_string()).await?;
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found(&which)) }
+    deleted.map(|()| StatusCode::NO_CONTENT).map_err(|refusal| refused(&which, refusal))
 }
 
 fn check(patch: &Patch) -> Result<(), HttpError> {

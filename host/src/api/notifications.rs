@@ -47,7 +47,11 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         let id = request.event.ok_or_else(|| {
             HttpError::InvalidRequest(format!("the trigger {trigger} is about an event; set `event`"))
         })?;
-        return Ok(Message::Event(Box::new(events::find(host, &id.to_string()).await?)));
+        let row = events::find(host, &id.to_string()).await?;
+        if row.body_removed_at.is_some() {
+            return Err(HttpError::Conflict(format!("the payload of event `{id}` was removed by retention")));
+        }
+        return Ok(Message::Event(Box::new(row)));
     }
     let object = match trigger {
         Trigger::PluginRefused => json!({"name": "example", "sha256": "0".repeat(64), "error": "this is a test"}),
@@ -57,6 +61,9 @@ async fn message(host: &Host, trigger: Trigger, request: &NotificationDryRunRequ
         Trigger::BackupFailed => {
             json!({"to": "/backups", "error": "this is a test", "last_success_at": host.store.clock().now()})
         }
+        Trigger::StorageLow => json!({
+            "reason": "this is a test", "disk_free_bytes": 0, "database_bytes": 0, "growth_bytes_per_day": 0, "days_until_low": 0
+        }),
         _ => json!({"name": "example", "reason": "this is a test"}),
     };
     Ok(Message::Notice(json!({"object": object})))

@@ -33,6 +33,15 @@ impl Parameters {
         self.all(name).iter().map(known).collect()
     }
 
+    /// Takes the value of a parameter that may be given once, which must be one of `allowed`.
+    pub fn word<T: Copy + ToString>(&mut self, name: &str, allowed: &[T]) -> Result<Option<T>, HttpError> {
+        let mut words = self.words(name, allowed)?;
+        match words.len() {
+            0 | 1 => Ok(words.pop()),
+            _ => Err(HttpError::InvalidRequest(format!("`{name}` may be given only once"))),
+        }
+    }
+
     /// Takes all values of a parameter as ids.
     pub fn ids(&mut self, name: &str) -> Result<Vec<Uuid>, HttpError> {
         self.all(name).iter().map(|text| text.parse().map_err(|_| invalid(name, text, "expected a UUID"))).collect()

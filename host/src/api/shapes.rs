@@ -15,6 +15,8 @@ mod plugin;
 mod session;
 mod source;
 mod state;
+mod stats;
+mod storage;
 
 pub use crate::backup::{LastBackup, LastFailure};
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
@@ -27,7 +29,9 @@ pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
-pub use event::{BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, ShownEvent, StoredEvent};
+pub use event::{
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
+};
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport, Unreadable};
 pub use incident::TriageOptions;
@@ -41,3 +45,5 @@ pub use source::{
     SourcePatch, SourceSecret, UnusableSource, UsableSource,
 };
 pub use state::HostState;
+pub use stats::{Stats, StatsSeries, Step};
+pub use storage::{DueRows, ShownStorage, StoredRows};

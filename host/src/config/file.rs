@@ -4,6 +4,7 @@ use super::backup::BackupDeclaration;
 use super::destination::DestinationDeclaration;
 use super::limits::{LimitsDeclaration, PluginLimitsDeclaration};
 use super::notification::NotificationDeclaration;
+use super::retention::RetentionDeclaration;
 use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
 use super::value::Interpolated;
@@ -28,6 +29,7 @@ pub(super) struct ConfigFile {
     pub data_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir_shared: Option<Interpolated<bool>>,
+    pub precompiled_dir: Option<Interpolated<PathBuf>>,
     pub plugins_lock: Option<Interpolated<PathBuf>>,
     pub plugins_key: Option<Interpolated<SigningKey>>,
     pub limits: LimitsDeclaration,
@@ -47,6 +49,7 @@ pub(super) struct ConfigFile {
     pub public_url: Option<Interpolated<reqwest::Url>>,
     pub delivered_retention: Option<Interpolated<Period>>,
     pub backup: Option<BackupDeclaration>,
+    pub retention: RetentionDeclaration,
 }
 
 /// `tls` or `admin_tls` as declared.

@@ -33,6 +33,8 @@ pub struct Limits {
     pub body_memory_bytes: usize,
     /// The host is not ready while less space is free on the disk of the data folder.
     pub free_disk_bytes: u64,
+    /// The time for which the disk of the data folder should have enough free space.
+    pub disk_forecast: Duration,
     /// The number of payloads that all sources together may send in a second.
     pub requests_per_second: Option<NonZeroU32>,
 }
@@ -50,6 +52,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             body_memory_bytes: 256 * MIB,
             free_disk_bytes: 64 * MIB as u64,
+            disk_forecast: Duration::from_secs(7 * 24 * 60 * 60),
             requests_per_second: None,
         }
     }
@@ -67,6 +70,7 @@ pub(super) struct LimitsDeclaration {
     body_timeout: Option<Interpolated<Period>>,
     body_memory_mib: Option<Interpolated<Mib>>,
     free_disk_mib: Option<Interpolated<NonZeroU32>>,
+    disk_forecast: Option<Interpolated<Period>>,
     requests_per_second: Option<Interpolated<NonZeroU32>>,
     deadline_ms: Option<Interpolated<NonZeroU32>>,
     memory_mib: Option<Interpolated<MemoryMib>>,
@@ -120,6 +124,7 @@ impl LimitsDeclaration {
             free_disk_bytes: self
                 .free_disk_mib
                 .map_or(default.free_disk_bytes, |mib| u64::from(mib.0.get()) * MIB as u64),
+            disk_forecast: self.disk_forecast.map_or(default.disk_forecast, |time| time.0.into()),
             requests_per_second: self.requests_per_second.map(|count| count.0),
         };
         ensure!(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub(super) const MIB: usize = 1024 * 1024;
 const MIB_MAX: u32 = 4096;
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The name of a source, plugin or destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,5 +131,33 @@ impl FromStr for Period {
 impl From<Period> for Duration {
     fn from(period: Period) -> Self {
         period.0
+    }
+}
+
+/// An age from which rows are removed: a duration, which may be in years of 365 days, or `never`.
+#[derive(Clone, Copy)]
+pub(super) struct Age(Option<Duration>);
+
+impl Age {
+    /// Returns the age; `None` for `never`.
+    pub fn get(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        let years = text.strip_suffix('y').and_then(|years| years.parse::<u32>().ok());
+        let age = match years {
+            Some(years) => Some(YEAR.saturating_mul(years)),
+            None => text.parse::<Period>().ok().map(Duration::from),
+        };
+        age.map(|age| Self(Some(age)))
+            .ok_or_else(|| format!("`{text}` is not an age; write `never`, or a duration such as `12h`, `90d` or `2y`"))
     }
 }

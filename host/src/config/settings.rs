@@ -5,11 +5,13 @@ use crate::backup::Schedule;
 use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
+use anyhow::{Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
+use hookmill_store::Retention;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub struct Settings {
     pub plugins_dir: PathBuf,
     /// Permission for other users to write in the plugins folder.
     pub plugins_dir_shared: bool,
+    /// The folder of compiled plugins that were installed with the program.
+    pub precompiled_dir: Option<PathBuf>,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// The limits of the host and of one call of a plugin.
@@ -51,6 +55,8 @@ pub struct Settings {
     pub delivered_retention: Duration,
     /// The schedule of backups.
     pub backup: Option<Schedule>,
+    /// The ages from which other rows are removed.
+    pub retention: Retention,
 }
 
 impl Settings {
@@ -65,6 +71,7 @@ impl Settings {
             data_dir,
             plugins_dir,
             plugins_dir_shared,
+            precompiled_dir,
             trust,
             limits,
             plugin_limits,
@@ -75,6 +82,7 @@ impl Settings {
             trusted_proxies,
             delivered_retention,
             backup,
+            retention,
         } = self;
         let differs = [
             ("listen", *listen != other.listen),
@@ -82,6 +90,7 @@ impl Settings {
             ("data_dir", *data_dir != other.data_dir),
             ("plugins_dir", *plugins_dir != other.plugins_dir),
             ("plugins_dir_shared", *plugins_dir_shared != other.plugins_dir_shared),
+            ("precompiled_dir", *precompiled_dir != other.precompiled_dir),
             ("plugins_lock or plugins_key", *trust != other.trust),
             ("limits", *limits != Limits { dedup: limits.dedup, ..other.limits.clone() }),
             ("plugins", *plugin_limits != other.plugin_limits),
@@ -90,6 +99,7 @@ impl Settings {
             ("reopen_within", *reopen_within != other.reopen_within),
             ("delivered_retention", *delivered_retention != other.delivered_retention),
             ("backup", *backup != other.backup),
+            ("retention", *retention != other.retention),
             ("tls", client_authentication(tls.as_ref()) != client_authentication(other.tls.as_ref())),
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
@@ -126,10 +136,10 @@ impl Settings {
         open.collect()
     }
 
-    /// Returns the certificate and key of the address of the API.
-    pub fn api_tls(&self) -> Option<&TlsFiles> {
-        let tls = if self.admin_listen.is_some() { &self.admin_tls } else { &self.tls };
-        tls.as_ref()
+    /// Returns whether the address of the API has TLS.
+    pub fn api_has_tls(&self) -> bool {
+        let (_, _, has_tls) = self.api_address();
+        has_tls
     }
 
     /// Returns the base of links to this host, unless one is configured.
@@ -137,18 +147,42 @@ impl Settings {
     /// # Errors
     /// Returns a warning if the host listens on all its addresses, because others cannot connect to 0.0.0.0.
     pub(super) fn own_url(&self) -> Result<String, String> {
-        let (key, address) = match self.admin_listen {
-            Some(address) => ("admin_listen", address),
-            None => ("listen", self.listen),
-        };
+        let (key, address, tls) = self.api_address();
         if address.ip().is_unspecified() {
             return Err(format!(
                 "`{key}` {address} is not an address to which others can connect, so messages contain no link; set \
                  `public_url` to the address of this host as others see it"
             ));
         }
-        Ok(format!("{}://{address}", if self.api_tls().is_some() { "https" } else { "http" }))
+        Ok(url(address, tls))
     }
+
+    /// Returns the URL at which programs on this machine reach the API.
+    ///
+    /// # Errors
+    /// Returns an error if the system chooses the port.
+    pub fn local_url(&self) -> Result<String> {
+        let (key, mut address, tls) = self.api_address();
+        ensure!(address.port() != 0, "`{key}` has port 0, for which the system chooses one");
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(url(address, tls))
+    }
+
+    /// Returns the key and the address at which the API is, with its certificate.
+    fn api_address(&self) -> (&'static str, SocketAddr, bool) {
+        match self.admin_listen {
+            Some(address) => ("admin_listen", address, self.admin_tls.is_some()),
+            None => ("listen", self.listen, self.tls.is_some()),
+        }
+    }
+}
+
+fn url(address: SocketAddr, has_tls: bool) -> String {
+    format!("{}://{address}", if has_tls { "https" } else { "http" })
 }
 
 /// Returns whether there is TLS, and whether clients need certificates. The files may change while the host runs; the

@@ -1,6 +1,7 @@
-//! Values of the configuration that are written as text: interpolated from the environment, then parsed.
+//! Values of the configuration that are written as text: interpolated from the environment and from credentials, then
+//! parsed.
 
-use super::scalar::{EventsPerInstance, MemoryMib, Mib, Name, Period};
+use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period};
 use crate::deliver::{DestinationType, Format, Ordering};
 use crate::pull::{Pointer, TimeFormat};
 use crate::release::decision::Reload;
@@ -22,6 +23,10 @@ use std::path::PathBuf;
 
 /// Shorter secrets are refused, because they can be guessed.
 pub(super) const SECRET_BYTES_MIN: usize = 8;
+
+/// The prefix of a reference to a credential, which is a file in the folder that `CREDENTIALS_DIRECTORY` names.
+const CREDENTIAL: &str = "credential:";
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// A value that is written as text, interpolated from the environment and then parsed.
 #[derive(Clone, Hash)]
@@ -86,20 +91,37 @@ impl<'de> Deserialize<'de> for InterpolatedTexts {
 
 /// Interpolates a text and parses the result.
 pub(super) fn read<T: FromText>(text: &str) -> Result<T, String> {
-    let value = interpolate(text, environment)?;
+    let value = interpolate(text, referent)?;
     // Errors show the text of the file, because a value of the environment may be a secret in the wrong place.
     T::from_text(&value).map_err(|error| if value.is_empty() { error } else { error.replace(&value, text) })
 }
 
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// Returns the value that a reference stands for: of an environment variable, or of a credential.
+fn referent(name: &str) -> Result<Option<String>, String> {
+    match name.strip_prefix(CREDENTIAL) {
+        Some(credential) => credential_in(std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from), credential),
+        None => Ok(std::env::var(name).ok()),
+    }
 }
 
-/// Replaces the values of all environment variables to which a file refers in a text by the references.
+/// Returns the content of a credential without the line end after it, or nothing if there is no such file.
+fn credential_in(folder: Option<PathBuf>, name: &str) -> Result<Option<String>, String> {
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return Err(format!("`{name}` is not a name of a credential; write ${{credential:NAME}}"));
+    }
+    let Some(folder) = folder else { return Ok(None) };
+    match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read the credential `{name}`: {error}")),
+    }
+}
+
+/// Replaces the values of all environment variables and credentials to which a file refers in a text by the references.
 pub(super) fn without_environment(text: &str, file: &str) -> String {
     let references = file.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
     let names = references.map(|reference| reference.split_once(":-").map_or(reference, |(name, _)| name));
-    let mut values: Vec<(String, &str)> = names.filter_map(|name| Some((environment(name)?, name))).collect();
+    let mut values: Vec<(String, &str)> = names.filter_map(|name| Some((referent(name).ok()??, name))).collect();
     // A value may be a part of another one.
     values.sort_by_key(|(value, _)| Reverse(value.len()));
     values.iter().fold(text.to_owned(), |text, (value, name)| match value.trim() {
@@ -157,6 +179,7 @@ from_text! {
     EventsPerInstance,
     SigningKey,
     Period,
+    Age,
 }
 
 impl FromText for reqwest::Url {
@@ -166,8 +189,8 @@ impl FromText for reqwest::Url {
     }
 }
 
-/// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
-fn interpolate(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+/// Replaces `${NAME}`, `${credential:NAME}` and, of both, `${NAME:-default}`; `$${` stands for a literal `${`.
+fn interpolate(text: &str, referent: impl Fn(&str) -> Result<Option<String>, String>) -> Result<String, String> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find("${") {
@@ -184,26 +207,34 @@ fn interpolate(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<
             Some((name, default)) => (name, Some(default)),
             None => (reference, None),
         };
-        let value = variable(name).filter(|value| default.is_none() || !value.is_empty());
-        result.push_str(&value.or(default.map(str::to_owned)).ok_or_else(|| {
-            format!("the environment variable {name} is not set; set it, or write `${{{name}:-default}}`")
-        })?);
+        let value = referent(name)?.filter(|value| default.is_none() || !value.is_empty());
+        result.push_str(&value.or(default.map(str::to_owned)).ok_or_else(|| missing(name))?);
         rest = after;
     }
     result.push_str(rest);
     Ok(result)
 }
 
+fn missing(name: &str) -> String {
+    match name.strip_prefix(CREDENTIAL) {
+        Some(credential) => format!(
+            "there is no credential {credential}: ${CREDENTIALS_DIRECTORY} names no folder with such a file; add \
+             `LoadCredential={credential}:PATH` to the unit of systemd, or write `${{{name}:-default}}`"
+        ),
+        None => format!("the environment variable {name} is not set; set it, or write `${{{name}:-default}}`"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::interpolate;
+    use super::{credential_in, interpolate};
 
     #[test]
     fn the_environment_is_read_where_it_is_named() {
         let environment = |name: &str| match name {
-            "SET" => Some("value".to_owned()),
-            "EMPTY" => Some(String::new()),
-            _ => None,
+            "SET" => Ok(Some("value".to_owned())),
+            "EMPTY" => Ok(Some(String::new())),
+            _ => Ok(None),
         };
         for (text, expected) in [
             ("plain", Ok("plain")),
@@ -218,6 +249,18 @@ mod tests {
         ] {
             let result = interpolate(text, environment).map_err(drop);
             assert_eq!(result.as_deref(), expected.as_deref().map_err(|()| &()), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_files_of_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("edr"), "a secret \r\n").unwrap();
+        let credential = |name| credential_in(Some(folder.path().to_owned()), name);
+        assert_eq!(credential("edr").unwrap().as_deref(), Some("a secret "));
+        assert_eq!((credential("other"), credential_in(None, "edr")), (Ok(None), Ok(None)));
+        for name in ["", ".", "..", "../edr", "/etc/passwd"] {
+            assert!(credential(name).unwrap_err().contains("not a name of a credential"), "{name}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Compiled plugins, kept in the data folder so that a restart does not compile them again.
 //!
 //! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged
-//! entry counts as missing. A file that was too much for the compiler has an entry with the reason instead, so that a
+//! entry counts as missing, and the code that was installed with the program is used, if there is any. A file that was too much for the compiler has an entry with the reason instead, so that a
 //! restart does not compile it again.
 
+use super::precompiled::Precompiled;
 use anyhow::Result;
 use hookmill_sandbox::CompiledCode;
 use hookmill_store::Store;
@@ -21,17 +22,18 @@ const TOO_MUCH: &str = ".refused";
 pub struct CompiledCache {
     folder: PathBuf,
     store: Arc<Store>,
+    precompiled: Option<Precompiled>,
 }
 
 impl CompiledCache {
-    /// Opens the cache in a data folder.
+    /// Opens the cache in a data folder, beside the code that was installed with the program.
     ///
     /// # Errors
     /// Returns an error if the cache's folder cannot be made.
-    pub fn open(data_dir: &Path, store: Arc<Store>) -> Result<Self> {
+    pub fn open(data_dir: &Path, store: Arc<Store>, precompiled: Option<Precompiled>) -> Result<Self> {
         let folder = data_dir.join("compiled");
         private_folder(&folder)?;
-        Ok(Self { folder, store })
+        Ok(Self { folder, store, precompiled })
     }
 
     /// Removes the entries of plugins that are not kept.
@@ -75,7 +77,8 @@ impl CompiledCache {
 
 impl CompiledCode for CompiledCache {
     fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
-        self.open_entry(&entry_name(plugin, sha256, compatibility))
+        let own = self.open_entry(&entry_name(plugin, sha256, compatibility));
+        own.or_else(|| self.precompiled.as_ref()?.get(plugin, sha256, compatibility))
     }
 
     /// Stores the compiled code, and removes the entries of older versions of the plugin.

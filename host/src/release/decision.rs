@@ -3,6 +3,7 @@
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::compiled_cache::CompiledCache;
+use super::precompiled::Precompiled;
 use super::proof::Prover;
 use super::report::objection;
 use super::trust::Trust;
@@ -34,6 +35,8 @@ words!(
 pub struct ReleaseOptions {
     /// The folder in which former versions and compiled code are kept.
     pub data_dir: PathBuf,
+    /// The folder of the compiled code that was installed with the program.
+    pub precompiled_dir: Option<PathBuf>,
     /// The digests or signatures that plugin files must have.
     pub trust: Trust,
     /// The condition under which a new version of a mapper goes live.
@@ -108,7 +111,8 @@ impl Releases {
     /// Opens the folders of former versions and of compiled code. Commands go to the task that owns the plugins folder.
     ///
     /// # Errors
-    /// Returns an error if one of the folders cannot be made.
+    /// Returns an error if one of the folders cannot be made, or the code that was installed with the program is not
+    /// trusted.
     pub fn new(
         options: ReleaseOptions,
         store: Arc<Store>,
@@ -117,9 +121,11 @@ impl Releases {
         loaded: Arc<Loaded>,
         commands: mpsc::Sender<CommandRequest>,
     ) -> Result<Self> {
+        let precompiled = options.precompiled_dir.as_deref().map(Precompiled::open);
+        let precompiled = precompiled.transpose().context("`precompiled_dir`")?;
         Ok(Self {
             versions: Versions::open(&options.data_dir, store.clone())?,
-            cache: Arc::new(CompiledCache::open(&options.data_dir, store.clone())?),
+            cache: Arc::new(CompiledCache::open(&options.data_dir, store.clone(), precompiled)?),
             store,
             prover,
             options,

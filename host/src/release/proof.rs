@@ -155,6 +155,9 @@ impl Prover {
 
     async fn stored(&self, plugin: &str, id: Uuid) -> Result<Option<Payload>> {
         let Some(Ok(row)) = self.store.event(id).await? else { return Ok(None) };
+        if row.body_removed_at.is_some() {
+            return Ok(None);
+        }
         let known_rank = match (row.state.status, row.state.code) {
             _ if !row.tried.iter().any(|tried| tried.split('@').next() == Some(plugin)) => Rank::Unsupported,
             (EventStatus::Partial, _) => Rank::Partial,

@@ -46,6 +46,9 @@ impl Incident {
             self.tags.clear();
             self.unite(tags, Vec::new(), Vec::new());
         }
+        if let Some(hold) = patch.hold {
+            self.hold = hold;
+        }
         if let Some(text) = patch.note {
             self.add_note(now, by, text);
         }

@@ -103,6 +103,7 @@ fn is_about(trigger: Trigger, row: &IncidentRow, change: &Change) -> bool {
         | Trigger::DestinationDisabled
         | Trigger::PluginRefused
         | Trigger::SourceSilent
-        | Trigger::BackupFailed => false,
+        | Trigger::BackupFailed
+        | Trigger::StorageLow => false,
     }
 }

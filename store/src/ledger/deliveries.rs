@@ -1,8 +1,9 @@
 //! Deliveries: a queue for each destination, in which those of one incident follow each other.
 
-use super::{Ledger, NewDelivery, Subject, Tx};
-use crate::rows::{Attempted, DeliveryFilter, DeliveryStatus, DestinationState, Next};
+use super::{Delivered, Ledger, NewDelivery, Subject, Tx};
+use crate::rows::{Attempted, CountKind, DeliveryFilter, DeliveryStatus, DestinationState, Next};
 use anyhow::Result;
+use hookmill_incident::EventState;
 use hookmill_incident::id::row_key;
 use hookmill_notify::{Rule, Trigger};
 use serde_json::Value;
@@ -76,6 +77,9 @@ impl<T: Tx> Ledger<'_, T> {
             Next::Retry(_) | Next::Dead => (DeliveryStatus::Dead, attempt.at),
         };
         let is_known = self.rows.add_attempt(delivery, attempt, status, next_at)?;
+        if is_known {
+            self.count(CountKind::Deliveries, destination, counted(status));
+        }
         if is_known && status != DeliveryStatus::Pending {
             self.rows.release_next(destination, delivery, attempt.at)?;
         }
@@ -111,9 +115,46 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(dead.into_iter().map(|delivery| delivery.key).collect())
     }
 
-    /// Removes delivered deliveries before a key, from the key `after` on. Returns where to continue, if there may be
-    /// more.
+    /// Removes delivered deliveries before a key, from the key `after` on, except those that belong to an incident with a
+    /// hold. Returns where to continue, if there may be more.
     pub fn purge_delivered(&mut self, after: i64, before: i64) -> Result<Option<i64>> {
-        self.rows.remove_delivered(after, before, ROWS_PER_WRITE)
+        let Delivered { deliveries, last } = self.rows.delivered(after, before, ROWS_PER_WRITE)?;
+        let mut removed = Vec::with_capacity(deliveries.len());
+        for (delivery, subject) in deliveries {
+            if !self.belongs_to_hold(subject)? {
+                removed.push(delivery);
+            }
+        }
+        self.rows.remove_deliveries(&removed)?;
+        Ok(last)
+    }
+
+    /// Returns whether a subject is an incident with a hold, or an event that reported one.
+    fn belongs_to_hold(&mut self, subject: i64) -> Result<bool> {
+        if self.rows.is_held(subject)? {
+            return Ok(true);
+        }
+        match self.rows.event_state(subject)? {
+            Some(event) => self.is_of_held(&event),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns whether an event reported an incident with a hold.
+    pub(super) fn is_of_held(&mut self, event: &EventState) -> Result<bool> {
+        for incident in &event.incidents {
+            if self.rows.is_held(row_key(incident.id))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Returns the result of an attempt, as it is counted.
+fn counted(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "retry",
+        DeliveryStatus::Delivered | DeliveryStatus::Dead => status.as_str(),
     }
 }

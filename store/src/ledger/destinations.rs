@@ -1,7 +1,7 @@
 //! Destinations: their health, and whether they are disabled.
 
 use super::{DestinationHealth, Ledger, ROWS_PER_WRITE, Tx};
-use crate::rows::{DestinationRow, DestinationState, Health, Outbound};
+use crate::rows::{CountKind, DeliveryStatus, DestinationRow, DestinationState, Health, Outbound};
 use anyhow::Result;
 use hookmill_notify::{Rule, Trigger};
 use serde_json::{Value, json};
@@ -63,7 +63,9 @@ impl<T: Tx> Ledger<'_, T> {
             Some(Some(reason)) => reason,
             Some(None) => return Ok(0),
         };
-        self.rows.kill_pending(name, reason, ROWS_PER_WRITE)
+        let killed = self.rows.kill_pending(name, reason, ROWS_PER_WRITE)?;
+        self.counts.add(self.clock, CountKind::Deliveries, name, DeliveryStatus::Dead.as_str(), killed as u64);
+        Ok(killed)
     }
 
     /// Makes deliveries due whose time was set by a clock that was ahead. Returns their number.
@@ -94,6 +96,14 @@ impl<T: Tx> Ledger<'_, T> {
         self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))?;
         self.changed.retries = true;
         Ok(Some(was_disabled))
+    }
+
+    /// Records that the disk becomes too small and queues the notifications about it, or, without a message, that it is
+    /// large enough again.
+    pub fn set_storage_low(&mut self, message: Option<&Value>) -> Result<()> {
+        let trigger = Trigger::StorageLow;
+        self.rows.set_raised(trigger, message.map(|_| self.clock.now_ms()))?;
+        message.map_or(Ok(()), |message| self.enqueue_notice(trigger, message))
     }
 
     /// Records the start of a source's silence and queues the notifications about it, or records the end of the

@@ -1,7 +1,7 @@
 //! Events: recording one, with everything that follows from it.
 
 use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
-use crate::rows::{IncidentKey, RecordDryRun, Recorded};
+use crate::rows::{CountKind, IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Event, EventState, EventStatus, Mapped, MappingFailure, Origin, Reading, Verdict, json_size};
@@ -14,11 +14,15 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 impl<T: Tx> Ledger<'_, T> {
     /// Records a new event with everything that follows from it, unless it is a repeat.
     pub fn record(&mut self, mapped: &Mapped, encoded: &EncodedEvent) -> Result<Recorded> {
+        let source = &mapped.event.source;
+        self.count(CountKind::Payloads, source, "received");
         if let Some(known) = self.remember(&mapped.event)? {
+            self.count(CountKind::Payloads, source, "duplicate");
             let state = self.rows.event_state(known)?.context("a remembered event is not in the store")?;
             return Ok(Recorded { state, duplicate: true });
         }
         let state = self.decide(mapped, None)?;
+        self.count(CountKind::Payloads, source, state.status.as_str());
         // An event without a tried plugin waits for a plugin, not for another attempt.
         let was_tried = !mapped.tried.is_empty();
         self.changed.queued |= state.status == EventStatus::Queued && was_tried;
@@ -33,20 +37,23 @@ impl<T: Tx> Ledger<'_, T> {
         let Some(before) = before else { return Ok(None) };
         let state = self.decide(mapped, Some(&before))?;
         self.rows.update_event(&state, attempt, &mapped.tried)?;
+        if state.status != was {
+            self.count(CountKind::Payloads, &mapped.event.source, state.status.as_str());
+        }
         self.changed.queued |= state.status == EventStatus::Queued;
         Ok(Some(Recorded { state, duplicate: false }))
     }
 
     /// Returns everything that recording an event would change, without changing it.
     pub fn dry_run(&mut self, mapped: &Mapped) -> Result<RecordDryRun> {
-        let (changed, first) = (self.changed, row_key(self.clock.new_id()));
+        let (changed, counts, first) = (self.changed, self.counts.clone(), row_key(self.clock.new_id()));
         let before = self.stored_state(mapped.event.id)?;
         self.rows.begin_dry_run()?;
         let state = self.decide(mapped, before.as_ref())?;
         let incidents = self.views(&state)?;
         let deliveries = self.rows.destinations_after(first)?;
         self.rows.undo_dry_run()?;
-        self.changed = changed;
+        (self.changed, self.counts) = (changed, counts);
         let present = self.views(&state)?;
         Ok(RecordDryRun { state, incidents, present, deliveries })
     }

@@ -2,7 +2,7 @@
 
 use super::audit::Change;
 use super::{Ledger, Tx};
-use crate::rows::{IncidentKey, IncidentRow, PatchRefusal, Unreadable};
+use crate::rows::{CountKind, IncidentKey, IncidentRow, Listed, PatchRefusal, Unreadable};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
@@ -10,6 +10,7 @@ use hookmill_incident::{
 };
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// One in this many revisions is kept whole, so that an old one is restored in few steps.
 const WHOLE_EVERY: u64 = 16;
@@ -36,14 +37,20 @@ impl<T: Tx> Ledger<'_, T> {
         }
         let before = row.clone();
         let details = row.incident.patch(&mut row.guard, patch, by, self.clock.now());
+        if row.incident.hold != before.incident.hold {
+            self.rows.set_hold(row_key(row.id), row.incident.hold)?;
+        }
         self.save(&before, &mut row, details, request_id)?;
         Ok(Ok(row))
     }
 
     /// Deletes an incident, which may be unreadable. Its audit entries are kept, and the last one names who deleted the
-    /// incident. Returns whether the incident existed.
-    pub fn delete(&mut self, which: IncidentKey, by: &str, request_id: &str) -> Result<bool> {
-        let Some(found) = self.rows.find_incident(which)? else { return Ok(false) };
+    /// incident.
+    pub fn delete(&mut self, which: IncidentKey, by: &str, request_id: &str) -> Result<Result<(), PatchRefusal>> {
+        let Some(found) = self.rows.find_incident(which)? else { return Ok(Err(PatchRefusal::NotFound)) };
+        if self.rows.is_held(row_key(id_of(&found)))? {
+            return Ok(Err(PatchRefusal::Held));
+        }
         let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
         let (before, details) = (found.as_ref().ok(), Some(&details));
         let change = Change { operation: Operation::Delete, before, details, request_id };
@@ -58,7 +65,7 @@ impl<T: Tx> Ledger<'_, T> {
         self.rows.keep_difference(previous, &Difference::default(), Some(audit))?;
         self.rows.delete_incident(id, audit)?;
         self.rows.remove_triage_request(row_key(id))?;
-        Ok(true)
+        Ok(Ok(()))
     }
 
     /// Applies one observation: creates an incident, changes it, or only counts the event. `counted` are the incidents
@@ -113,6 +120,7 @@ impl<T: Tx> Ledger<'_, T> {
         let change = Change { operation: Operation::Creation, before: None, details: None, request_id };
         row.newest_audit = self.append(&row, &change)?;
         self.rows.put_incident(&row)?;
+        self.count(CountKind::Incidents, &row.incident.source, row.incident.severity.as_str());
         if row.incident.triage.is_some() {
             self.request_triage_of(&row, false, request_id)?;
         }
@@ -143,4 +151,8 @@ impl<T: Tx> Ledger<'_, T> {
         }
         self.rows.update_incident(row)
     }
+}
+
+fn id_of(found: &Listed<IncidentRow>) -> Uuid {
+    found.as_ref().map_or_else(|unreadable| unreadable.id, |row| row.id)
 }

@@ -1,12 +1,13 @@
 //! The row verbs that a database offers to the decisions.
 
-use super::EncodedEvent;
+use super::{Counts, EncodedEvent};
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
     SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Details, Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use hookmill_notify::Trigger;
 use serde::Serialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -45,6 +46,10 @@ pub(crate) trait Tx {
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()>;
     /// Replaces an incident.
     fn update_incident(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Sets or ends the hold of an incident.
+    fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()>;
+    /// Returns whether an incident has a hold.
+    fn is_held(&mut self, incident: i64) -> Result<bool>;
     /// Marks an incident as deleted, with the key of its last audit entry.
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()>;
     /// Returns the next incident number of a year.
@@ -99,6 +104,14 @@ pub(crate) trait Tx {
     /// Records the start of a source's silence, or its end.
     fn set_silent(&mut self, source: &str, since: Option<i64>) -> Result<()>;
 
+    /// Records the start of a condition about which notifications were queued, or its end.
+    fn set_raised(&mut self, trigger: Trigger, since: Option<i64>) -> Result<()>;
+
+    /// Adds counts to those of the same minutes.
+    fn add_counts(&mut self, counts: &Counts) -> Result<()>;
+    /// Removes at most `limit` counts of minutes before one. Returns their number.
+    fn remove_counts(&mut self, before: i64, limit: usize) -> Result<usize>;
+
     /// Remembers the present state, for [`Tx::undo_dry_run`].
     fn begin_dry_run(&mut self) -> Result<()>;
     /// Returns to the state before the dry run.
@@ -119,9 +132,10 @@ pub(crate) trait Tx {
     /// Makes at most `limit` pending deliveries of a destination dead, those that wait for others first. Returns their
     /// number.
     fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize>;
-    /// Looks at `limit` deliveries between two keys and removes those that were delivered. Returns the last key that
-    /// was looked at, if there may be more.
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>>;
+    /// Looks at `limit` deliveries between two keys.
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered>;
+    /// Removes deliveries with their attempts.
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()>;
     /// Makes at most `limit` pending deliveries of a destination due whose time was set by a clock that was ahead: those
     /// without an attempt that are not due yet, those whose last attempt is in the future, and those due after `latest`.
     /// Returns their number.
@@ -140,8 +154,15 @@ pub(crate) trait PlainWrites {
     fn remove_source(&mut self, name: &str) -> Result<()>;
     /// Writes a page without changing its content.
     fn touch(&mut self) -> Result<()>;
+    /// Returns the number of refused payloads of a source that was stored last.
+    fn refused(&mut self, source: &str) -> Result<u64>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
+    /// Records the bytes of the database in use in an hour since the Unix epoch, and removes the samples before another.
+    fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()>;
+    /// Gives at most `pages` free pages of the database back to the disk, but keeps some for new rows. Returns whether
+    /// there are more to give back.
+    fn release_pages(&mut self, pages: u32) -> Result<bool>;
     /// Adds an action of an operator, and removes those before the row key `oldest`, if it is known.
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()>;
     /// Adds a session, and removes those that have ended and all but the newest `keep` of its token.
@@ -241,6 +262,15 @@ pub(crate) struct DeadDelivery {
     pub destination: String,
     /// The key of its subject.
     pub subject: i64,
+}
+
+/// The deliveries among some that were delivered.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    /// The keys of the deliveries and of their subjects.
+    pub deliveries: Vec<(i64, i64)>,
+    /// The last key that was looked at, if there may be more.
+    pub last: Option<i64>,
 }
 
 /// The stored health of a destination.

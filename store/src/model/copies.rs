@@ -1,7 +1,7 @@
 //! The rows of the tables in memory.
 
 use crate::rows::{DeliveryStatus, TriageJob};
-use hookmill_incident::{Event, EventState, Operation};
+use hookmill_incident::{Event, EventState, Operation, RepeatKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ pub(super) struct EventCopy {
     pub state: EventState,
     pub attempts: u32,
     pub tried: Vec<String>,
+    pub body_removed_at: Option<i64>,
 }
 
 #[derive(Clone)]
@@ -57,5 +58,13 @@ pub(super) struct RequestCopy {
 impl RequestCopy {
     pub fn is_of(&self, job: &TriageJob) -> bool {
         self.playbook == job.playbook && self.request_id == job.request_id && self.attempts == job.attempts
+    }
+}
+
+/// Returns a repeat key as it is read again. Whether a delivery id was signed does not matter any more then.
+pub(super) fn as_read(key: &RepeatKey) -> RepeatKey {
+    match key {
+        RepeatKey::UnsignedDeliveryId { id, .. } => RepeatKey::DeliveryId(id.clone()),
+        key => key.clone(),
     }
 }

@@ -63,17 +63,23 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 }
 
 /// The tables that are compared.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 17] = [
     "attempts",
     "audit",
+    "counts",
     "cursors",
     "deliveries",
     "destinations",
     "events",
+    "holds",
     "incidents",
+    "kept_events",
     "numbers",
+    "raised_notices",
     "repeats",
+    "retention",
     "silent_sources",
+    "stored_days",
     "triage",
 ];
 
@@ -116,6 +122,18 @@ impl Memory {
             }
             "events" => self.events.keys().map(|key| self.event_row(*key)).collect(),
             "incidents" => self.incidents.keys().map(|key| self.incident_row(*key)).collect(),
+            "counts" => {
+                let counts = self.counts.iter();
+                counts.map(|(key, count)| row![key.minute, key.kind.as_str(), key.name, key.result, count]).collect()
+            }
+            "holds" => self.holds.iter().map(|incident| row![incident]).collect(),
+            "kept_events" => self.kept.iter().map(|event| row![event]).collect(),
+            "raised_notices" => self.raised.iter().map(|(trigger, since)| row![trigger.as_str(), since]).collect(),
+            "retention" => self.positions.iter().map(|(kind, key)| row![kind.as_str(), key]).collect(),
+            "stored_days" => {
+                let days = self.stored_days().into_iter();
+                days.map(|((kind, day), (rows, bytes))| row![kind.as_str(), day, rows, bytes]).collect()
+            }
             "numbers" => self.numbers.iter().map(|(year, last)| row![year, last]).collect(),
             "repeats" => {
                 let rows = self.repeats.iter();
@@ -158,6 +176,7 @@ impl Memory {
             signed_at,
             event.digest[..],
             event.body[..],
+            row.body_removed_at,
         ]
     }
 

@@ -2,15 +2,18 @@
 
 use super::copies::{AuditCopy, DeliveryCopy, EventCopy, RequestCopy};
 use crate::ledger::{
-    DeadDelivery, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow, Subject,
-    TriageRequest, Tx,
+    CountKey, Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent,
+    RepeatKeyRow, Subject, TriageRequest, Tx,
 };
-use crate::rows::{Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, TriageJob};
+use crate::rows::{
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, StoredKind, TriageJob,
+};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, EventState, EventStatus, Number};
+use hookmill_notify::Trigger;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 #[derive(Clone, Default)]
@@ -27,6 +30,14 @@ pub(super) struct Memory {
     pub triage: BTreeMap<i64, RequestCopy>,
     pub cursors: BTreeMap<String, Cursor>,
     pub silent: BTreeMap<String, i64>,
+    /// Incidents with a hold.
+    pub holds: BTreeSet<i64>,
+    /// The positions of retention.
+    pub positions: BTreeMap<StoredKind, i64>,
+    /// Events that had to stay.
+    pub kept: BTreeSet<i64>,
+    pub counts: BTreeMap<CountKey, u64>,
+    pub raised: BTreeMap<Trigger, i64>,
     before_dry_run: Option<Box<Memory>>,
 }
 
@@ -59,7 +70,7 @@ impl Memory {
         Ok(())
     }
 
-    fn pending(&mut self, destination: &str) -> impl Iterator<Item = (&i64, &mut DeliveryCopy)> {
+    pub fn pending(&mut self, destination: &str) -> impl Iterator<Item = (&i64, &mut DeliveryCopy)> {
         let is_meant =
             move |row: &DeliveryCopy| row.destination == destination && row.status == DeliveryStatus::Pending;
         self.deliveries.iter_mut().filter(move |(_, row)| is_meant(row))
@@ -99,7 +110,7 @@ impl Tx for Memory {
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
         let (event, state) = (new.event.clone(), new.state.clone());
         let tried = serde_json::from_str(&new.encoded.tried)?;
-        let row = EventCopy { event, state, attempts: new.attempts, tried };
+        let row = EventCopy { event, state, attempts: new.attempts, tried, body_removed_at: None };
         ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
         Ok(())
     }
@@ -146,6 +157,18 @@ impl Tx for Memory {
         self.note_object(row)?;
         self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())
+    }
+
+    fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()> {
+        match is_held {
+            true => self.holds.insert(incident),
+            false => self.holds.remove(&incident),
+        };
+        Ok(())
+    }
+
+    fn is_held(&mut self, incident: i64) -> Result<bool> {
+        Ok(self.holds.contains(&incident))
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
@@ -322,6 +345,25 @@ impl Tx for Memory {
         Ok(())
     }
 
+    fn set_raised(&mut self, trigger: Trigger, since: Option<i64>) -> Result<()> {
+        match since {
+            Some(since) => self.raised.insert(trigger, since),
+            None => self.raised.remove(&trigger),
+        };
+        Ok(())
+    }
+
+    fn add_counts(&mut self, counts: &Counts) -> Result<()> {
+        counts.0.iter().for_each(|(key, count)| *self.counts.entry(key.clone()).or_default() += count);
+        Ok(())
+    }
+
+    fn remove_counts(&mut self, before: i64, limit: usize) -> Result<usize> {
+        let old: Vec<_> = self.counts.keys().filter(|key| key.minute < before).take(limit).cloned().collect();
+        self.counts.retain(|key, _| !old.contains(key));
+        Ok(old.len())
+    }
+
     fn begin_dry_run(&mut self) -> Result<()> {
         self.before_dry_run = Some(Box::new(self.clone()));
         Ok(())
@@ -352,26 +394,7 @@ impl Tx for Memory {
         after: i64,
         limit: usize,
     ) -> Result<Vec<DeadDelivery>> {
-        let passes = |wanted: &[String], value: &str| wanted.is_empty() || wanted.iter().any(|one| one == value);
-        let is_about =
-            |ids: &[Uuid], subject: Option<Uuid>| ids.is_empty() || subject.is_some_and(|id| ids.contains(&id));
-        let incident = |row: &DeliveryCopy| Some(self.incidents.get(&row.audit.and(Some(row.subject))?)?.0.id);
-        let event = |row: &DeliveryCopy| Some(self.events.get(&row.event?)?.event.id);
-        let is_meant = |row: &DeliveryCopy| {
-            row.status == DeliveryStatus::Dead
-                && destinations.contains(&row.destination.as_str())
-                && passes(&filter.destination, &row.destination)
-                && (filter.status.is_empty() || filter.status.contains(&row.status))
-                && passes(&filter.notification, row.step.as_ref().map_or("", |(name, _)| name))
-                && is_about(&filter.incident, incident(row))
-                && is_about(&filter.event, event(row))
-        };
-        let rows = self.deliveries.range(after + 1..).filter(|(_, row)| is_meant(row)).take(limit);
-        let dead = rows.map(|(key, row)| {
-            let (destination, subject) = (row.destination.clone(), row.subject);
-            DeadDelivery { key: *key, destination, subject }
-        });
-        Ok(dead.collect())
+        Ok(self.dead(filter, destinations, after, limit))
     }
 
     fn kill_pending(&mut self, destination: &str, error: &str, limit: usize) -> Result<usize> {
@@ -384,29 +407,21 @@ impl Tx for Memory {
         Ok(pending.len())
     }
 
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
-        let keys: Vec<i64> = self.deliveries.range(after + 1..before).map(|(key, _)| *key).take(limit).collect();
-        for key in &keys {
-            if self.deliveries[key].status == DeliveryStatus::Delivered {
-                self.deliveries.remove(key);
-                self.attempts.retain(|(delivery, _), _| delivery != key);
-            }
-        }
-        Ok(keys.last().filter(|_| keys.len() == limit).copied())
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered> {
+        let rows: Vec<_> = self.deliveries.range(after + 1..before.max(after + 1)).take(limit).collect();
+        let delivered = rows.iter().filter(|(_, row)| row.status == DeliveryStatus::Delivered);
+        let last = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| **key);
+        Ok(Delivered { deliveries: delivered.map(|(key, row)| (**key, row.subject)).collect(), last })
+    }
+
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
+        self.deliveries.retain(|key, _| !deliveries.contains(key));
+        self.attempts.retain(|(delivery, _), _| !deliveries.contains(delivery));
+        Ok(())
     }
 
     fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
-        let last_attempts: BTreeMap<i64, i64> =
-            self.attempts.iter().map(|((delivery, _), attempt)| (*delivery, attempt.at)).collect();
-        let is_ahead = |key: &i64, row: &DeliveryCopy| {
-            let is_attempted_later = last_attempts.get(key).is_some_and(|at| *at > now);
-            row.next_at.is_some_and(|at| at > now && (row.attempts == 0 || at > latest || is_attempted_later))
-        };
-        let mut rows: Vec<_> = self.pending(destination).filter(|(key, row)| is_ahead(key, row)).collect();
-        rows.sort_by_key(|(key, row)| (row.next_at, **key));
-        rows.truncate(limit);
-        rows.iter_mut().for_each(|(_, row)| row.next_at = Some(now));
-        Ok(rows.len())
+        Ok(self.pull(destination, now, latest, limit))
     }
 
     fn order_pending(&mut self, destination: &str, is_ordered: bool) -> Result<()> {

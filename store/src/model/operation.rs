@@ -3,7 +3,8 @@
 use super::memory::Memory;
 use crate::ledger::{EncodedEvent, Ledger};
 use crate::rows::{
-    Attempted, Cursor, DeliveryFilter, DestinationRow, IncidentKey, IncidentRow, TriageJob, TriageResult,
+    Attempted, Cursor, DeliveryFilter, DestinationRow, IncidentKey, IncidentRow, PrunePosition, StoredKind, TriageJob,
+    TriageResult,
 };
 use crate::{Store, StoreError};
 use anyhow::Result;
@@ -23,6 +24,9 @@ pub(super) enum ModelOperation {
     RecordDryRun(Mapped),
     Discard(Uuid),
     PurgeRepeats,
+    PurgeCounts,
+    Prune(StoredKind, i64, Option<PrunePosition>),
+    StorageLow(bool),
     Patch(IncidentKey, Patch, String),
     Delete(IncidentKey, String),
     RequestTriage(IncidentKey, String, String),
@@ -58,6 +62,9 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
             Self::PurgeRepeats => text(store.purge_repeats().await?),
+            Self::PurgeCounts => text(store.purge_counts().await?.answer),
+            Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
+            Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),
             Self::Patch(which, patch, request_id) => {
                 text(store.patch(*which, patch.clone(), "analyst".into(), request_id.clone()).await?)
             }
@@ -97,6 +104,9 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(ledger.dry_run(mapped)?),
             Self::Discard(id) => text(ledger.discard(*id)?),
             Self::PurgeRepeats => text(ledger.purge_repeats()?),
+            Self::PurgeCounts => text(ledger.purge_counts()?),
+            Self::Prune(kind, before, from) => text(ledger.prune(*kind, *before, *from, false)?),
+            Self::StorageLow(is_low) => text(ledger.set_storage_low(is_low.then(low).as_ref())?),
             Self::Patch(which, patch, request_id) => {
                 text(ledger.patch(*which, patch.clone(), "analyst", request_id)?)
             }
@@ -130,6 +140,10 @@ impl ModelOperation {
 
 fn silence(source: &str) -> Value {
     serde_json::json!({"object": {"name": source}})
+}
+
+fn low() -> Value {
+    serde_json::json!({"object": {"reason": "little space"}})
 }
 
 fn text(answer: impl Debug) -> String {

@@ -4,7 +4,10 @@ use super::memory::Memory;
 use super::operation::{ModelOperation, copy, key_of};
 use crate::clock::WriteClock;
 use crate::rows::DeliveryStatus;
-use crate::rows::{Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, TriageJob, TriageResult};
+use crate::rows::{
+    Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, PrunePosition, Retention, TriageJob,
+    TriageResult,
+};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
@@ -71,9 +74,10 @@ impl Random {
                 ModelOperation::RecordPulled(self.name(&SOURCES), batch, cursor)
             }
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
-            41..47 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
+            41..44 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
+            44..47 => self.prune(memory, now),
             47..49 => ModelOperation::Discard(self.event_id(memory)),
-            49..50 => ModelOperation::PurgeRepeats,
+            49 => self.one_of_purges(),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
             59..62 => {
@@ -98,11 +102,29 @@ impl Random {
             94..95 => ModelOperation::Enable(self.name(&DESTINATIONS)),
             95..96 => ModelOperation::PullForward(self.name(&DESTINATIONS)),
             96..98 => self.outbound(),
-            _ => {
+            98 => {
                 let is_silent = self.chance(60);
                 ModelOperation::SetSilent(self.name(&SOURCES), is_silent)
             }
+            _ => ModelOperation::StorageLow(self.chance(60)),
         }
+    }
+
+    fn one_of_purges(&mut self) -> ModelOperation {
+        if self.chance(50) { ModelOperation::PurgeRepeats } else { ModelOperation::PurgeCounts }
+    }
+
+    fn prune(&mut self, memory: &Memory, now: i64) -> ModelOperation {
+        let kind = self.one_of(&Retention::KINDS);
+        let before = (now - self.rng.random_range(0..120_000)) << 15;
+        let from = self.maybe(30, |random| {
+            let after = random.event_id(memory);
+            match random.chance(50) {
+                true => PrunePosition::Kept(row_key(after)),
+                false => PrunePosition::Old(row_key(after)),
+            }
+        });
+        ModelOperation::Prune(kind, before, from)
     }
 
     /// Returns a new event or, often, a repeat of a recent one.
@@ -245,6 +267,7 @@ impl Random {
             assignee: self.maybe(20, |random| random.maybe(50, |random| random.name(&TAGS))),
             tags: self.maybe(20, |random| vec![random.name(&TAGS)]),
             note: self.maybe(20, |random| random.name(&TAGS)),
+            hold: self.maybe(20, |random| random.chance(50)),
             revision: self.maybe(20, |random| random.rng.random_range(1..4)),
             ..Patch::default()
         };
@@ -369,6 +392,7 @@ impl Random {
             Trigger::PluginRefused,
             Trigger::SourceSilent,
             Trigger::BackupFailed,
+            Trigger::StorageLow,
         ];
         let mut rules = Vec::new();
         for index in 0..self.rng.random_range(0..6) {

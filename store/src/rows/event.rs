@@ -33,6 +33,8 @@ pub struct EventRow {
     pub state: EventState,
     /// The event; without its body in lists.
     pub event: Event,
+    /// When retention removed the body, in milliseconds since the Unix epoch.
+    pub body_removed_at: Option<i64>,
     /// The number of times that mapping was attempted.
     pub attempts: u32,
     /// The plugin versions that mapping was attempted with, as `NAME@SHA256`.

@@ -73,4 +73,6 @@ pub enum PatchRefusal {
     Stale(u64),
     /// The incident has as many notes as it can hold.
     NoRoomForNote,
+    /// The incident has a hold, so that it cannot be deleted.
+    Held,
 }

@@ -1,6 +1,7 @@
 //! The database file: connections, settings and migrations.
 
 use super::check::{check_files, check_pages};
+use super::storage::INCREMENTAL;
 use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
 use crate::private_files::private_file;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 11] = [
+pub(super) const SCHEMA: [&str; 12] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -26,6 +27,7 @@ pub(super) const SCHEMA: [&str; 11] = [
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
     include_str!("schema/11.sql"),
+    include_str!("schema/12.sql"),
 ];
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
@@ -73,6 +75,15 @@ pub(super) fn open(data_dir: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens the database in a data folder so that no other process can open it, empties its log and migrates it.
+pub(super) fn open_alone(data_dir: &Path) -> Result<Connection> {
+    let connection = connect(&path(data_dir), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    prepare(&connection)?;
+    empty_log(&connection)?;
+    Ok(connection)
+}
+
 /// Checks the database in a data folder, opens it for writing and migrates it.
 pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connection> {
     let path = path(data_dir);
@@ -110,6 +121,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
 }
 
 fn prepare(connection: &Connection) -> Result<()> {
+    // Takes effect only in a new database, or with the next VACUUM.
+    connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

@@ -3,6 +3,7 @@
 use super::columns::columns;
 use crate::ledger::DestinationHealth;
 use anyhow::Result;
+use hookmill_notify::Trigger;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
@@ -49,6 +50,23 @@ pub(super) fn set_silent(connection: &Connection, source: &str, since: Option<i6
             connection.execute(sql, params![source, since])?
         }
         None => connection.execute("DELETE FROM silent_sources WHERE source = ?", [source])?,
+    };
+    Ok(())
+}
+
+/// Returns the start of a condition about which notifications were queued, in milliseconds since the Unix epoch.
+pub(super) fn raised_since(connection: &Connection, trigger: Trigger) -> Result<Option<i64>> {
+    let sql = "SELECT since FROM raised_notices WHERE trigger = ?";
+    Ok(connection.query_row(sql, [trigger.as_str()], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn set_raised(connection: &Connection, trigger: Trigger, since: Option<i64>) -> Result<()> {
+    match since {
+        Some(since) => {
+            let sql = "INSERT OR REPLACE INTO raised_notices (trigger, since) VALUES (?, ?)";
+            connection.execute(sql, params![trigger.as_str(), since])?
+        }
+        None => connection.execute("DELETE FROM raised_notices WHERE trigger = ?", [trigger.as_str()])?,
     };
     Ok(())
 }

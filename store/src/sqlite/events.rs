@@ -27,7 +27,7 @@ columns! {
 }
 
 columns! {
-    /// Everything except the body, which is read from the column after these.
+    /// Everything except the body.
     EventColumns {
         id: Id,
         status: Word<EventStatus>,
@@ -43,6 +43,7 @@ columns! {
         context: Json<Vec<NamedValue>>,
         signed_at: Option<i64>,
         digest: [u8; 32],
+        body_removed_at: Option<i64>,
     }
 }
 
@@ -75,7 +76,7 @@ impl EventColumns {
             body: body.into(),
             repeat_key,
         };
-        EventRow { state, event, attempts: self.attempts, tried: self.tried.0 }
+        EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
     }
 }
 
@@ -83,7 +84,7 @@ fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
     Ok(EventColumns::read(row)?.into_row(row.get("body")?))
 }
 
-fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
+pub(super) fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
     Ok(EventColumns::read(row)?.into_row(Vec::new()))
 }
 

@@ -197,3 +197,16 @@ pub(super) fn list(
     let mut query = connection.prepare(&sql)?;
     read_page(&mut query.query(params_from_iter(conditions.values))?, limit, row)
 }
+
+pub(super) fn set_hold(connection: &Connection, incident: i64, is_held: bool) -> Result<()> {
+    let sql = match is_held {
+        true => "INSERT OR IGNORE INTO holds (incident) VALUES (?)",
+        false => "DELETE FROM holds WHERE incident = ?",
+    };
+    connection.prepare_cached(sql)?.execute([incident])?;
+    Ok(())
+}
+
+pub(super) fn is_held(connection: &Connection, incident: i64) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM holds WHERE incident = ?")?.exists([incident])?)
+}

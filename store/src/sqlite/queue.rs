@@ -3,9 +3,9 @@
 use super::columns::{Id, Word, columns};
 use super::conditions::is_of_database;
 use super::{audit, events};
-use crate::ledger::{NewDelivery, Subject};
+use crate::ledger::{Delivered, NewDelivery, Subject};
 use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueuePosition};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashSet;
@@ -37,6 +37,7 @@ columns! {
 columns! {
     PurgeColumns {
         key: i64,
+        subject: i64,
         status: Word<DeliveryStatus>,
     }
 }
@@ -159,17 +160,24 @@ pub(super) fn kill_pending(connection: &Connection, destination: &str, error: &s
     Ok(connection.prepare_cached(sql)?.execute(params![error, destination, limit as u64])?)
 }
 
-pub(super) fn remove_delivered(connection: &Connection, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
+/// Removes deliveries with their attempts.
+pub(super) fn remove(connection: &Connection, deliveries: &[i64]) -> Result<()> {
+    for key in deliveries {
+        connection.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([key])?;
+        connection.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([key])?;
+    }
+    Ok(())
+}
+
+pub(super) fn delivered(connection: &Connection, after: i64, before: i64, limit: usize) -> Result<Delivered> {
     let list = PurgeColumns::LIST;
     let sql = format!("SELECT {list} FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
     let rows = query.query_map(params![after, before, limit as u64], PurgeColumns::read)?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    for row in rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered) {
-        connection.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([row.key])?;
-        connection.prepare_cached("DELETE FROM deliveries WHERE key = ?")?.execute([row.key])?;
-    }
-    Ok(rows.last().filter(|_| rows.len() == limit).map(|row| row.key))
+    let delivered = rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered);
+    let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.key);
+    Ok(Delivered { deliveries: delivered.map(|row| (row.key, row.subject)).collect(), last })
 }
 
 pub(super) fn destinations_after(connection: &Connection, key: i64) -> Result<Vec<String>> {
@@ -244,7 +252,11 @@ fn message(connection: &Connection, audit: Option<i64>, event: Option<i64>, noti
         return Ok(Message::Change(Box::new(audit::entry(connection, audit)?)));
     }
     match event {
-        Some(event) => Ok(Message::Event(Box::new(events::of_key(connection, event)?))),
+        Some(event) => {
+            let row = events::of_key(connection, event)?;
+            ensure!(row.body_removed_at.is_none(), "the payload was removed by retention");
+            Ok(Message::Event(Box::new(row)))
+        }
         None => Ok(Message::Notice(serde_json::from_str(&notice.context("the delivery has no subject")?)?)),
     }
 }

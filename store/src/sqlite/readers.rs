@@ -9,7 +9,7 @@ use super::gate::Gate;
 use crate::StoreError;
 use anyhow::Result;
 use rusqlite::Connection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -72,6 +72,11 @@ impl Readers {
             short: Lane::new(SHORT_READS, SHORT_WAITING_MAX),
             long: Lane::new(long_reads(), LONG_WAITING_MAX),
         }
+    }
+
+    /// Returns the path of the database.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads rows by their keys, or few rows of an index, in one snapshot.

@@ -2,19 +2,21 @@
 
 use super::readers::Readers;
 use super::{
-    audit, database, deliveries, events, incidents, operator_actions, queue, repeats, sessions, sources, tokens,
-    triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
+    sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
 use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
-    DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter, IncidentKey, IncidentRow,
-    Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, StorageUse, Tally,
+    TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
+use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -121,6 +123,19 @@ impl Reads for Readers {
 
     async fn tally(&self, source: Arc<str>) -> Result<Tally> {
         self.read(move |connection| sources::tally(connection, &source)).await
+    }
+
+    async fn count_series(&self, filter: CountFilter) -> Result<Vec<CountSeries>> {
+        self.scan(move |connection| counts::series(connection, &filter)).await
+    }
+
+    async fn storage(&self) -> Result<StorageUse> {
+        let path = self.path().to_owned();
+        self.read(move |connection| storage::usage(connection, &path)).await
+    }
+
+    async fn raised_since(&self, trigger: Trigger) -> Result<Option<i64>> {
+        self.read(move |connection| destinations::raised_since(connection, trigger)).await
     }
 
     async fn cursors(&self) -> Result<BTreeMap<String, String>> {

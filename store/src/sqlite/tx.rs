@@ -1,20 +1,25 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
+use super::stored_days::StoredDays;
 use super::{
-    audit, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions, sources,
-    triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
+    sources, storage, triage, versions,
 };
 use crate::clock::WriteClock;
 use crate::ledger::{
-    DeadDelivery, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, TriageRequest, Tx,
+    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent,
+    PlainWrites, RepeatKeyRow, TriageRequest, Tx,
 };
+use crate::options::Policy;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
-    SessionRow, SourceRow, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Outbound,
+    ProofReport, SessionRow, SourceRow, StoredKind, Tally, TriageJob, VersionState,
 };
+use crate::topics::Changed;
 use anyhow::{Context, Result};
+use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, EventState, EventStatus, Number, PluginVersion};
+use hookmill_notify::Trigger;
 use rusqlite::Connection;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,10 +27,33 @@ use uuid::Uuid;
 /// One write of this database.
 pub(crate) type Transaction<'a> = Ledger<'a, SqliteTx<'a>>;
 
+impl<'a> Transaction<'a> {
+    /// Returns the writes of a transaction that has begun.
+    pub fn begin(
+        connection: &'a Connection,
+        clock: &'a WriteClock,
+        policy: &'a Policy,
+        outbound: Arc<Outbound>,
+    ) -> Transaction<'a> {
+        let (changed, counts) = (Changed::default(), Counts::default());
+        Self { rows: SqliteTx::new(connection, clock), clock, policy, outbound, changed, counts }
+    }
+
+    /// Writes what was kept in memory until the end of the transaction.
+    pub fn finish(&mut self) -> Result<()> {
+        self.write_counts()?;
+        self.rows.save_number()?;
+        self.rows.stored.write(self.rows.connection)
+    }
+}
+
 /// A transaction of the writing connection.
 pub(crate) struct SqliteTx<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     clock: &'a WriteClock,
+    /// The rows that were added and removed in this transaction; written once, at its end.
+    pub(super) stored: StoredDays,
+    stored_before_dry_run: StoredDays,
     /// The number that was given last in this transaction; written once, at its end.
     last_number: Option<Number>,
     last_number_before_dry_run: Option<Number>,
@@ -33,11 +61,18 @@ pub(crate) struct SqliteTx<'a> {
 
 impl<'a> SqliteTx<'a> {
     pub fn new(connection: &'a Connection, clock: &'a WriteClock) -> Self {
-        Self { connection, clock, last_number: None, last_number_before_dry_run: None }
+        Self {
+            connection,
+            clock,
+            stored: StoredDays::default(),
+            stored_before_dry_run: StoredDays::default(),
+            last_number: None,
+            last_number_before_dry_run: None,
+        }
     }
 
     /// Writes the number that was given last.
-    pub fn save_number(&mut self) -> Result<()> {
+    fn save_number(&mut self) -> Result<()> {
         match self.last_number.take() {
             Some(number) => incidents::put_last_number(self.connection, number),
             None => Ok(()),
@@ -67,6 +102,9 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn put_event(&mut self, event: &NewEvent) -> Result<()> {
+        let key = row_key(event.event.id);
+        self.stored.add(StoredKind::Events, key, 1, 0);
+        self.stored.add(StoredKind::Payloads, key, 1, event.event.body.len() as i64);
         events::put(self.connection, event)
     }
 
@@ -91,11 +129,20 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()> {
+        self.stored.add(StoredKind::Incidents, row_key(row.id), 1, 0);
         incidents::put(self.connection, row)
     }
 
     fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
         incidents::update(self.connection, row)
+    }
+
+    fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()> {
+        incidents::set_hold(self.connection, incident, is_held)
+    }
+
+    fn is_held(&mut self, incident: i64) -> Result<bool> {
+        incidents::is_held(self.connection, incident)
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
@@ -116,6 +163,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn add_audit(&mut self, entry: &NewAuditEntry) -> Result<()> {
+        self.stored.add(StoredKind::Audit, row_key(entry.id), 1, 0);
         audit::add(self.connection, entry)
     }
 
@@ -128,6 +176,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn add_delivery(&mut self, delivery: &NewDelivery) -> Result<()> {
+        self.stored.add(StoredKind::Deliveries, row_key(delivery.id), 1, 0);
         queue::add(self.connection, delivery)
     }
 
@@ -199,12 +248,26 @@ impl Tx for SqliteTx<'_> {
         destinations::set_silent(self.connection, source, since)
     }
 
+    fn set_raised(&mut self, trigger: Trigger, since: Option<i64>) -> Result<()> {
+        destinations::set_raised(self.connection, trigger, since)
+    }
+
+    fn add_counts(&mut self, counts: &Counts) -> Result<()> {
+        counts::add(self.connection, counts)
+    }
+
+    fn remove_counts(&mut self, before: i64, limit: usize) -> Result<usize> {
+        counts::remove(self.connection, before, limit)
+    }
+
     fn begin_dry_run(&mut self) -> Result<()> {
+        self.stored_before_dry_run = self.stored.clone();
         self.last_number_before_dry_run = self.last_number;
         Ok(self.connection.execute_batch("SAVEPOINT dry_run")?)
     }
 
     fn undo_dry_run(&mut self) -> Result<()> {
+        self.stored = std::mem::take(&mut self.stored_before_dry_run);
         self.last_number = self.last_number_before_dry_run;
         Ok(self.connection.execute_batch("ROLLBACK TO dry_run; RELEASE dry_run")?)
     }
@@ -231,8 +294,13 @@ impl Tx for SqliteTx<'_> {
         queue::kill_pending(self.connection, destination, error, limit)
     }
 
-    fn remove_delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Option<i64>> {
-        queue::remove_delivered(self.connection, after, before, limit)
+    fn delivered(&mut self, after: i64, before: i64, limit: usize) -> Result<Delivered> {
+        queue::delivered(self.connection, after, before, limit)
+    }
+
+    fn remove_deliveries(&mut self, deliveries: &[i64]) -> Result<()> {
+        self.stored.remove_all(StoredKind::Deliveries, deliveries);
+        queue::remove(self.connection, deliveries)
     }
 
     fn pull_forward(&mut self, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
@@ -259,6 +327,18 @@ impl PlainWrites for SqliteTx<'_> {
 
     fn touch(&mut self) -> Result<()> {
         database::touch(self.connection)
+    }
+
+    fn refused(&mut self, source: &str) -> Result<u64> {
+        Ok(sources::tally(self.connection, source)?.refused)
+    }
+
+    fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()> {
+        storage::put_sample(self.connection, hour, oldest)
+    }
+
+    fn release_pages(&mut self, pages: u32) -> Result<bool> {
+        storage::release_pages(self.connection, pages)
     }
 
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {

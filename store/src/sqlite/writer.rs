@@ -3,11 +3,10 @@
 use super::conditions::is_busy;
 use super::health::WriterHealth;
 use super::log::WriteAheadLog;
-use super::tx::{SqliteTx, Transaction};
+use super::tx::Transaction;
 use crate::StoreError;
 use crate::ledger::Ledger;
 use crate::options::WriterShared;
-use crate::topics::Changed;
 use anyhow::{Result, anyhow};
 use rusqlite::{Connection, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -170,18 +169,12 @@ impl WriteGroup {
         let WriterShared { clock, policy, outbound, topics, on_commit } = &self.shared;
         let outbound_before = outbound.load_full();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut ledger = Ledger {
-            rows: SqliteTx::new(&transaction, clock),
-            clock,
-            policy,
-            outbound: outbound_before.clone(),
-            changed: Changed::default(),
-        };
+        let mut ledger = Transaction::begin(&transaction, clock, policy, outbound_before.clone());
         for write in batch.iter_mut() {
             let run = catch_unwind(AssertUnwindSafe(|| write.run(&mut ledger)));
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked")))?;
         }
-        ledger.rows.save_number()?;
+        ledger.finish()?;
         let Ledger { outbound: outbound_after, changed, .. } = ledger;
         transaction.commit()?;
         if !Arc::ptr_eq(&outbound_after, &outbound_before) {

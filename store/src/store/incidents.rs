@@ -24,12 +24,16 @@ impl Store {
         self.database.write(move |ledger| ledger.patch(which, patch.clone(), &by, &request_id)).await
     }
 
-    /// Deletes an incident. Its audit entries are kept, and the last one names who deleted the incident. Returns whether
-    /// the incident existed.
+    /// Deletes an incident. Its audit entries are kept, and the last one names who deleted the incident.
     ///
     /// # Errors
     /// Returns an error if the incident cannot be deleted.
-    pub async fn delete(&self, which: IncidentKey, by: String, request_id: String) -> Result<bool, StoreError> {
+    pub async fn delete(
+        &self,
+        which: IncidentKey,
+        by: String,
+        request_id: String,
+    ) -> Result<Result<(), PatchRefusal>, StoreError> {
         self.database.write(move |ledger| ledger.delete(which, &by, &request_id)).await
     }
 

@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
+use crate::sqlite::Transaction;
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,7 +49,14 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.put_tallies(&tallies)).await
+        let put = move |ledger: &mut Transaction| {
+            for (source, tally) in &tallies {
+                let refused = tally.refused.saturating_sub(ledger.rows.refused(source)?);
+                ledger.count_refused(source, refused);
+            }
+            ledger.rows.put_tallies(&tallies)
+        };
+        self.database.write(put).await
     }
 
     /// Returns since when a source is recorded as silent, in milliseconds since the Unix epoch; `None` if it is not.

@@ -75,8 +75,19 @@ pub struct StoredEvent {
     /// The event.
     #[serde(flatten)]
     pub event: ShownEvent,
-    /// The body.
-    pub body: EventBody,
+    /// The body; null if it was removed.
+    pub body: Option<EventBody>,
+    /// When and why the body was removed; null if it is there.
+    pub body_removed: Option<RemovedBody>,
+}
+
+/// The removal of a body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RemovedBody {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// The body of an event.

@@ -84,6 +84,7 @@ async fn newest_payload(host: &Host, source: &str) -> Result<Option<(Vec<NamedVa
     let newest = host.store.events(filter, None, 1).await?.rows.pop();
     let Some(newest) = newest.and_then(Result::ok) else { return Ok(None) };
     let row = host.store.event(newest.state.id).await?.and_then(Result::ok);
+    let row = row.filter(|row| row.body_removed_at.is_none());
     Ok(row.map(|row| (row.event.headers, row.event.body)))
 }
 

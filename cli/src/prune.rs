@@ -1,0 +1,191 @@
+//! `hookmill prune`: removes old rows from the data folder, beside a running host or without one.
+
+use super::text::{bytes, table};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use hookmill_host::config::{Config, age};
+use hookmill_incident::Clock;
+use hookmill_store::{Policy, Pruner, Removed, Retention, RowCount, StorageUse, StoredKind};
+use jiff::Timestamp;
+use std::io::{IsTerminal, Write, stderr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The least pause after a write, for a host that runs.
+const PAUSE: Duration = Duration::from_millis(5);
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// The free pages that one write gives back.
+const PAGES_PER_WRITE: u32 = 32;
+
+/// Removes what is older than `retention` in the configuration, as a running host does every hour.
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// The age of events and payloads to remove, instead of that in the configuration: 12h, 90d, 1y. Incidents are removed
+    /// by the configuration only
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    older_than: Option<Duration>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the database anew, so that it takes no more space than it needs; the host must be stopped, and the disk needs
+    /// room for a second copy
+    #[arg(long, conflicts_with = "dry_run")]
+    vacuum: bool,
+    /// The configuration file
+    #[arg(long, default_value = "hookmill.yaml")]
+    config: PathBuf,
+}
+
+impl Prune {
+    pub fn run(self) -> Result<()> {
+        let settings = Config::load(&self.config)?.settings;
+        let data_dir = &settings.data_dir;
+        if !data_dir.join("hookmill.db").exists() {
+            bail!("{} has no database; give the configuration of a host with --config", data_dir.display());
+        }
+        let mut retention = settings.retention;
+        if let Some(age) = self.older_than {
+            (retention.payloads, retention.events) = (Some(age), Some(age));
+        }
+        if retention == Retention::default() && !self.vacuum {
+            bail!("the configuration keeps everything; set `retention` there, or give --older-than");
+        }
+        let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
+        let mut pruner = Pruner::open(data_dir, policy, Clock::default())?;
+        let before = pruner.storage()?;
+        pruner.counts_back_from().into_iter().for_each(warn_of_clock);
+        let removed = self.remove(&mut pruner, &retention)?;
+        println!("{}", report(&removed, &retention, &before, self.dry_run));
+        if !self.dry_run {
+            let mut progress = Progress::new();
+            while pruner.release_pages(PAGES_PER_WRITE).context(FULL)? {
+                progress.show("giving space back");
+                std::thread::sleep(PAUSE);
+            }
+            progress.end();
+        }
+        let after = pruner.storage()?;
+        drop(pruner);
+        if self.vacuum {
+            let (before, after) = Pruner::compact(data_dir)?;
+            println!("the database had {} and has {}", bytes(before), bytes(after));
+        } else if !self.dry_run {
+            println!("{}", space(&before, &after));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, pruner: &mut Pruner, retention: &Retention) -> Result<Removed> {
+        let (mut removed, mut progress) = (Removed::default(), Progress::new());
+        for kind in Retention::KINDS {
+            let Some(age) = retention.age(kind) else { continue };
+            let mut from = None;
+            loop {
+                let started = Instant::now();
+                let mut pruned = pruner.prune(kind, age, from, self.dry_run).context(FULL)?;
+                if self.dry_run {
+                    drop_counted(kind, retention, &mut pruned.removed);
+                }
+                removed.merge(&pruned.removed);
+                progress.show(&in_words(&removed));
+                from = pruned.next;
+                if from.is_none() {
+                    break;
+                }
+                if !self.dry_run {
+                    // The host's own writes come between.
+                    std::thread::sleep(PAUSE.max(started.elapsed()));
+                }
+            }
+        }
+        progress.end();
+        Ok(removed)
+    }
+}
+
+/// Drops what was counted with an earlier kind of a dry run, after which everything is still there.
+fn drop_counted(kind: StoredKind, retention: &Retention, removed: &mut Removed) {
+    let Removed(counts) = removed;
+    match kind {
+        StoredKind::Events if retention.payloads.is_some() => {
+            counts.remove(&StoredKind::Payloads);
+        }
+        StoredKind::Incidents if retention.audit.is_some() => {
+            counts.remove(&StoredKind::Deliveries);
+            // Only the newest entry of each incident was not counted.
+            let newest = counts.get(&StoredKind::Incidents).copied();
+            counts.remove(&StoredKind::Audit);
+            counts.extend(newest.map(|newest| (StoredKind::Audit, newest)));
+        }
+        _ => {}
+    }
+}
+
+/// The context of errors after a part was removed.
+const FULL: &str = "stopped; what was removed before stays removed, and nothing else has changed";
+
+fn warn_of_clock(from_ms: i64) {
+    let from = Timestamp::from_millisecond(from_ms).map(|time| time.to_string()).unwrap_or_default();
+    eprintln!(
+        "the newest row is more than a day older than the clock of this machine; ages are counted back from {from}"
+    );
+}
+
+/// Returns what was removed by kind, with the size of its content.
+fn report(removed: &Removed, retention: &Retention, before: &StorageUse, is_dry_run: bool) -> String {
+    if removed.0.is_empty() {
+        return "nothing is old enough".to_owned();
+    }
+    let row = |(kind, count): (&StoredKind, &RowCount)| {
+        let row_bytes = before.kinds.get(kind).map_or(0.0, |found| found.row_bytes);
+        let content = if *kind == StoredKind::Payloads { count.bytes as f64 } else { count.rows as f64 * row_bytes };
+        let age = retention.age(*kind).map_or_else(String::new, |age| format!("{} d", age.as_secs() / 86_400));
+        [kind.to_string(), count.rows.to_string(), bytes(content as u64), age]
+    };
+    let verb = if is_dry_run { "WOULD GO" } else { "REMOVED" };
+    table(["KIND", verb, "ABOUT", "OLDER THAN"], removed.0.iter().map(row).collect())
+}
+
+fn space(before: &StorageUse, after: &StorageUse) -> String {
+    let given_back = before.database_bytes.saturating_sub(after.database_bytes);
+    let advice = match after.gives_back {
+        true => "",
+        false => "; this database gives no space back until `hookmill prune --vacuum` has run once",
+    };
+    format!(
+        "{} of the database are free for new rows, {} were given back to the disk{advice}",
+        bytes(after.free_bytes),
+        bytes(given_back)
+    )
+}
+
+fn in_words(removed: &Removed) -> String {
+    let counts = removed.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// One line on a terminal that shows how far the command is.
+struct Progress {
+    is_terminal: bool,
+    shown_at: Option<Instant>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { is_terminal: stderr().is_terminal(), shown_at: None }
+    }
+
+    fn show(&mut self, text: &str) {
+        if self.is_terminal && self.shown_at.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
+            eprint!("\r\x1b[K{text}");
+            let _ = stderr().flush();
+            self.shown_at = Some(Instant::now());
+        }
+    }
+
+    fn end(self) {
+        if self.shown_at.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Removes old rows in the background: in short writes with pauses between them, so that payloads are not delayed.
+
+use crate::host::Host;
+use anyhow::Result;
+use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind, Timed};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// By the clock of the host.
+const PASS_EVERY: Duration = Duration::from_secs(60 * 60);
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The least pause after a write.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The pause after a write is so many times as long as the write took.
+const PAUSE_SHARE: u32 = 4;
+/// The free pages that one write gives back.
+const PAGES_PER_WRITE: u32 = 32;
+
+/// Removes what is older than its retention, and counts that are no longer shown, until the host stops.
+pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped: watch::Receiver<bool>) {
+    let store = &host.store;
+    let mut due_ms = i64::MIN;
+    loop {
+        let now_ms = store.clock().now_ms();
+        // A clock that went back must not put the next pass off.
+        if now_ms >= due_ms || due_ms - now_ms > PASS_EVERY.as_millis() as i64 {
+            let lease = store.acquire(LeaseName::Purge).await;
+            let work = Pass { store, lease: &lease, stopped: &stopped };
+            let (result, next) = match work.run(&host, &retention).await {
+                Ok(true) => ("done", PASS_EVERY),
+                Ok(false) => ("clock", RETRY_AFTER),
+                Err(error) => {
+                    warn!("old rows cannot be removed, will try again: {error:#}");
+                    ("failed", RETRY_AFTER)
+                }
+            };
+            host.metrics.retention_pass(result);
+            due_ms = now_ms + next.as_millis() as i64;
+        }
+        if tokio::time::timeout(LOOK_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// One look at everything that is old.
+struct Pass<'a> {
+    store: &'a Store,
+    lease: &'a Lease,
+    stopped: &'a watch::Receiver<bool>,
+}
+
+impl Pass<'_> {
+    /// Returns whether the clock was right from the beginning to the end.
+    async fn run(&self, host: &Host, retention: &Retention) -> Result<bool, StoreError> {
+        while self.goes_on() && self.paced(self.store.purge_counts()).await? {}
+        let (mut removed, mut is_clock_steady) = (Removed::default(), true);
+        for kind in Retention::KINDS {
+            if let Some(age) = retention.age(kind) {
+                is_clock_steady &= self.remove(kind, age, host, &mut removed).await?;
+            }
+        }
+        if !removed.0.is_empty() {
+            info!("retention removed {}", in_words(&removed));
+        }
+        while self.goes_on() && self.paced(self.store.release_pages(PAGES_PER_WRITE)).await? {}
+        Ok(is_clock_steady)
+    }
+
+    /// Removes the rows of one kind. Returns whether the clock is right.
+    async fn remove(
+        &self,
+        kind: StoredKind,
+        age: Duration,
+        host: &Host,
+        all: &mut Removed,
+    ) -> Result<bool, StoreError> {
+        let Some(before) = self.store.aged_key(age) else { return Ok(false) };
+        let mut from = None;
+        while self.goes_on() {
+            let pruned = self.paced(self.store.prune(kind, before, from)).await?;
+            for (kind, count) in &pruned.removed.0 {
+                host.metrics.retention_removed(kind.as_str(), count.rows as u64);
+            }
+            all.merge(&pruned.removed);
+            from = pruned.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    fn goes_on(&self) -> bool {
+        !*self.stopped.borrow() && self.lease.is_held()
+    }
+
+    /// Does one write, and leaves the writer to others for a while.
+    async fn paced<T>(&self, write: impl Future<Output = Result<Timed<T>, StoreError>>) -> Result<T, StoreError> {
+        let Timed { answer, took } = write.await?;
+        tokio::time::sleep(PAUSE.max(took * PAUSE_SHARE)).await;
+        Ok(answer)
+    }
+}
+
+/// Returns the numbers of removed rows, such as `3 payloads, 2 events`.
+fn in_words(removed: &Removed) -> String {
+    let counts = removed.0.iter().map(|(kind, count)| format!("{} {kind}", count.rows));
+    counts.collect::<Vec<_>>().join(", ")
+}
