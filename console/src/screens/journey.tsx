@@ -135,7 +135,12 @@ function Received({ event }: { event: StoredEvent }) {
       <NamedTexts title="Headers" texts={event.headers} />
       <NamedTexts title="Context" texts={event.context} />
       <h3>Body</h3>
-      {event.body === null ? <p>The body was removed, because it is older than bodies are kept.</p> : <Body body={event.body} />}
+      {event.body && <Body body={event.body} />}
+      {event.body_removed && (
+        <p>
+          Removed at <Time at={event.body_removed.at} />: <PlainText text={event.body_removed.reason} />
+        </p>
+      )}
     </Section>
   );
 }
