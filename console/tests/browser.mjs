@@ -7,6 +7,8 @@ import { chromium } from "playwright-core";
 const AXE = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 // The program of Debian, and that of Ubuntu's machines for CI.
 const PROGRAMS = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
+// A name of the host that is not one of the loopback interface, although it leads there.
+export const OTHER_NAME = "soc.example";
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 export class Browser {
@@ -14,6 +16,7 @@ export class Browser {
     const browser = new Browser();
     // The sandbox of Chromium does not work as root.
     const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+    args.push(`--host-resolver-rules=MAP ${OTHER_NAME} 127.0.0.1`);
     const executablePath = PROGRAMS.find((program) => existsSync(program));
     assert.ok(executablePath, "`./setup browser` installs Chromium");
     browser.chromium = await chromium.launch({ executablePath, args });

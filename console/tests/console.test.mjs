@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { Browser, assertAccessible, assertClean, signIn } from "./browser.mjs";
+import { Browser, OTHER_NAME, assertAccessible, assertClean, signIn } from "./browser.mjs";
 import { Host } from "./host.mjs";
 
 const FIRST_LOAD_BYTES_MAX = 60_000;
@@ -81,6 +81,29 @@ test("the list follows what arrives, and waits while it is paused", async () => 
   await page.getByRole("textbox", { name: "Source" }).fill("nobody");
   await page.getByRole("textbox", { name: "Source" }).press("Enter");
   await page.getByText("No event matches").waitFor();
+  assertClean(page);
+});
+
+test("a page that follows by itself does not keep the session, and more than a page leaves no gap", async () => {
+  const page = await signedIn();
+  await page.waitForRequest((request) => request.url().includes("/api/events") && request.headers()["x-hookmill-console"] === "poll");
+  await page.keyboard.press("p");
+  const ids = [];
+  for (let number = 0; number < 150; number += 1) ids.push(await host.post("lab", `one of many: ${number}`));
+  await page.getByRole("button", { name: "50 or more new" }).click();
+  const links = () => page.locator("tbody a").evaluateAll((all) => all.map((link) => link.href.split("/").at(-1)));
+  for (let pages = 1; pages <= 2; pages += 1) {
+    await page.getByRole("button", { name: "Older events" }).click();
+    await page.getByText(`${50 * (pages + 1)} shown`).waitFor();
+  }
+  assert.deepEqual(await links(), ids.reverse());
+  assertClean(page);
+});
+
+test("where others could read the session, the page says why there is none", async () => {
+  const page = await browser.page(host.url.replace("127.0.0.1", OTHER_NAME));
+  await signIn(page, admin);
+  await page.getByText("a session needs HTTPS").waitFor();
   assertClean(page);
 });
 
