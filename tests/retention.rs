@@ -214,7 +214,10 @@ async fn payloads_go_before_events_and_a_hold_keeps_everything() {
     })
     .await;
     assert_eq!(rows["audit"], 6);
-    assert_eq!(host.metric("retention_removed_rows_total{kind=\"incidents\"}").await, 2.0);
+    eventually("the removed incidents are counted", async || {
+        (host.metric("retention_removed_rows_total{kind=\"incidents\"}").await == 2.0).then_some(())
+    })
+    .await;
     assert_eq!(host.metric("store_rows{kind=\"incidents\"}").await, 5.0);
     host.running.stop().await;
 }

@@ -77,6 +77,7 @@ fn event(payload: &str) -> Event {
         digest: [0; 32],
         body: payload.to_owned().into(),
         repeat_key: RepeatKey::Body,
+        traceparent: None,
     }
 }
 

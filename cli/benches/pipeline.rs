@@ -21,6 +21,7 @@ use hookmill_host::aws::Aws;
 use hookmill_host::config::Config;
 use hookmill_host::host::Host;
 use hookmill_host::map::Mappers;
+use hookmill_host::traces::Trace;
 use hookmill_host::verify::Unverified;
 use load::{LoadReport, SECRET, requests};
 use server::{Server, plugin_file};
@@ -108,8 +109,8 @@ async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Byt
     let Stages { host, aws, mappers } = &*stages;
     let source = host.sources.get("crowdstrike").unwrap();
     let received_at = hookmill_incident::Clock::default().now_ms();
-    let unverified =
-        Unverified { id: host.store.new_id(), received_at, source, headers, token: None, query: None, body };
+    let (id, trace) = (host.store.new_id(), Trace::default());
+    let unverified = Unverified { id, received_at, source, headers, token: None, query: None, body, trace };
     let Ok(verified) = hookmill_host::verify::verify(unverified, aws).await else {
         return StatusCode::UNAUTHORIZED;
     };

@@ -155,6 +155,11 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body.to_string().into()))
     }
 
+    /// Sends `PATCH /api/…` with a JSON body.
+    pub fn patch_json(&self, path: &[&str], body: &Value) -> Result<Value> {
+        self.call(Method::PATCH, path, &[], Some(body.to_string().into()))
+    }
+
     /// Sends `POST /api/…` with parameters and the bytes of a file.
     pub fn post_bytes(&self, path: &[&str], query: &[(&str, String)], bytes: Vec<u8>) -> Result<Value> {
         self.call(Method::POST, path, query, Some(reqwest::Body::from(bytes)))

@@ -1,16 +1,19 @@
 //! `hookmill incidents`.
 
-use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape};
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape, read};
 use super::text::{clean, stored_incident, table, unreadable_row, utc};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{ListedItem, ShownIncident, TriageOptions};
+use hookmill_host::api::shapes::{
+    IncidentChangeResult, IncidentsChange, List, ListedItem, ShownIncident, ShownRelatedIncident, TriageOptions,
+};
+use hookmill_incident::{Number, Patch, Severity, Status};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Incidents {
     /// List incidents, the newest first; filters may be repeated
-    List(IncidentList),
+    List(Box<IncidentList>),
     /// Show one incident
     Show {
         /// The incident's number, such as INC-2026-0001, or id
@@ -18,6 +21,18 @@ pub(super) enum Incidents {
         #[command(flatten)]
         connection: HostConnection,
     },
+    /// List incidents that share observables with an incident, those with the rarest first
+    Related {
+        /// The incident's number, such as INC-2026-0001, or id
+        number: String,
+        /// The maximum number of rows, up to 1000 [default: 50]
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        #[command(flatten)]
+        connection: HostConnection,
+    },
+    /// Change one or several incidents
+    Change(Change),
     /// Call a playbook for an incident, for the first time or again
     Triage {
         /// The incident's number, such as INC-2026-0001, or id
@@ -41,19 +56,69 @@ pub(super) struct IncidentList {
     /// The name of a source
     #[arg(long)]
     source: Vec<String>,
+    /// The vendor's own id
+    #[arg(long, value_name = "REF")]
+    source_ref: Vec<String>,
     /// A tag of the incident
     #[arg(long)]
     tag: Vec<String>,
-    /// The value of an observable of the incident
-    #[arg(long)]
+    /// The whole value of an observable of the incident
+    #[arg(long, value_name = "VALUE")]
     observable: Vec<String>,
-    /// Text in the title, the description or the source's reference
-    #[arg(short, long, value_name = "TEXT")]
+    /// The beginning of the value of an observable
+    #[arg(long, value_name = "TEXT")]
+    observable_prefix: Vec<String>,
+    /// A MITRE ATT&CK technique, such as T1059, with its sub-techniques
+    #[arg(long, value_name = "ID")]
+    technique: Vec<String>,
+    /// Words in the title, the description, the source's reference or the observables; `*` ends the beginning of a word
+    #[arg(short, long, value_name = "WORDS")]
     query: Option<String>,
+    /// Created after this time, such as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<String>,
+    /// Created before this time
+    #[arg(long, value_name = "TIME")]
+    created_before: Option<String>,
+    /// Updated after this time
+    #[arg(long, value_name = "TIME")]
+    updated_after: Option<String>,
+    /// created_at, updated_at, severity, status or source; several with commas, `-` puts the largest first
+    #[arg(long, value_name = "KEYS", allow_hyphen_values = true)]
+    sort: Option<String>,
     #[command(flatten)]
     page: PageOptions,
     #[command(flatten)]
     connection: HostConnection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Change {
+    /// The numbers of incidents, such as INC-2026-0001, or their ids
+    #[arg(required = true, value_name = "NUMBER")]
+    incidents: Vec<String>,
+    #[command(flatten)]
+    change: Values,
+    #[command(flatten)]
+    connection: HostConnection,
+}
+
+/// The values that a change sets.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Values {
+    /// new, triaged, in_progress, escalated, resolved, false_positive or closed
+    #[arg(long)]
+    status: Option<Status>,
+    /// informational, low, medium, high or critical
+    #[arg(long)]
+    severity: Option<Severity>,
+    /// The person who works on the incidents
+    #[arg(long, value_name = "NAME")]
+    assignee: Option<String>,
+    /// A note to add
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
 }
 
 impl Incidents {
@@ -64,6 +129,8 @@ impl Incidents {
                 let answer = connection.open()?.get(&["incidents", &number], &[])?;
                 print_shape(connection.json, &answer, |incident| stored_incident(&incident))
             }
+            Self::Related { number, limit, connection } => related(&number, limit, &connection),
+            Self::Change(change) => change.run(),
             Self::Triage { number, playbook, connection } => {
                 let options = json!(TriageOptions { playbook });
                 let answer = connection.open()?.post_json(&["incidents", &number, "triage"], &options)?;
@@ -78,15 +145,68 @@ impl Incidents {
     }
 }
 
+impl Change {
+    fn run(self) -> Result<()> {
+        let Values { status, severity, assignee, note } = self.change;
+        let change = Patch { status, severity, assignee: assignee.map(Some), note, ..Patch::default() };
+        let is_number = |which: &String| which.parse::<Number>().is_ok();
+        let (numbers, ids) = self.incidents.into_iter().partition(is_number);
+        let body = json!(IncidentsChange { ids, numbers, change });
+        let answer = self.connection.open()?.patch_json(&["incidents"], &body)?;
+        let results: List<IncidentChangeResult> = read(&answer)?;
+        let failed = results.data.iter().filter(|result| result.error.is_some()).count();
+        print_shape(self.connection.json, &answer, |results: List<IncidentChangeResult>| {
+            let rows = results.data.into_iter().map(|IncidentChangeResult { incident, revision, error }| {
+                let error = error.map(|error| clean(&error.message)).unwrap_or_default();
+                [clean(&incident), revision.map(|revision| revision.to_string()).unwrap_or_default(), error]
+            });
+            table(["INCIDENT", "REVISION", "ERROR"], rows.collect())
+        })?;
+        ensure!(failed == 0, "{failed} of {} incidents were not changed", results.data.len());
+        Ok(())
+    }
+}
+
+fn related(number: &str, limit: Option<u32>, connection: &HostConnection) -> Result<()> {
+    let query: QueryParameters = limit.map(|limit| ("limit", limit.to_string())).into_iter().collect();
+    let answer = connection.open()?.get(&["incidents", number, "related"], &query)?;
+    print_shape(connection.json, &answer, |related: List<ListedItem<ShownRelatedIncident>>| {
+        let rows = related.data.iter().map(|item| match item {
+            ListedItem::Readable(ShownRelatedIncident { incident: shown, shared_observables }) => {
+                let shared = shared_observables.iter().map(|shared| format!("{} ({})", shared.value, shared.incidents));
+                [
+                    clean(&shown.number),
+                    shown.incident.severity.to_string(),
+                    shown.incident.status.to_string(),
+                    clean(&shown.incident.title),
+                    clean(&shared.collect::<Vec<_>>().join(", ")),
+                ]
+            }
+            ListedItem::Unreadable(unreadable) => unreadable_row(unreadable),
+        });
+        table(["NUMBER", "SEVERITY", "STATUS", "TITLE", "SHARED OBSERVABLES (INCIDENTS)"], rows.collect())
+    })
+}
+
 impl IncidentList {
     fn run(self) -> Result<()> {
         let mut query = QueryParameters::new();
         query.extend(each("status", self.status));
         query.extend(each("severity", self.severity));
         query.extend(each("source", self.source));
+        query.extend(each("source_ref", self.source_ref));
         query.extend(each("tag", self.tag));
         query.extend(each("observable", self.observable));
-        query.extend(self.query.map(|text| ("q", text)));
+        query.extend(each("observable_prefix", self.observable_prefix));
+        query.extend(each("technique", self.technique));
+        let once = [
+            ("q", self.query),
+            ("created_after", self.created_after),
+            ("created_before", self.created_before),
+            ("updated_after", self.updated_after),
+            ("sort", self.sort),
+        ];
+        query.extend(once.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query.extend(self.page.parameters());
         self.connection.print_list("incidents", &query, |incidents: Vec<ListedItem<ShownIncident>>| {
             let rows = incidents.iter().map(|item| match item {

@@ -15,7 +15,7 @@ const REDACTED: &str = "***";
 const SECRET_BYTES_MIN: usize = 4;
 
 /// The header that authenticates requests, and the secrets to redact. The default sends no header.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Authentication {
     header: Option<(HeaderName, HeaderValue)>,
     /// Longest first: otherwise a secret that is part of another one would be replaced first, and the rest of the

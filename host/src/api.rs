@@ -14,6 +14,7 @@ mod incidents;
 mod logs;
 mod notifications;
 mod operator_actions;
+mod order;
 mod page;
 mod parameters;
 mod plugins;
@@ -48,9 +49,10 @@ routes! { own_session, OWN_SESSION;
 }
 
 routes! { guarded, GUARDED;
-    "/api/incidents" => get(incidents::list);
+    "/api/incidents" => get(incidents::list).patch(incidents::patch_several);
     "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
     "/api/incidents/{id}/audit" => get(incidents::audit);
+    "/api/incidents/{id}/related" => get(incidents::related);
     "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);
     "/api/events/{id}" => get(events::show);

@@ -19,6 +19,7 @@ mod scalar;
 mod settings;
 mod source;
 mod source_settings;
+mod traces;
 mod typed;
 mod value;
 
@@ -141,6 +142,7 @@ impl Config {
             delivered_retention: duration(file.delivered_retention, DELIVERED_RETENTION),
             backup: file.backup.map(|backup| backup.schedule(folder)).transpose().context("`backup`")?,
             retention: file.retention.into_retention()?,
+            traces: file.traces.map(|traces| traces.into_options(folder)).transpose().context("traces")?,
         };
         ensure!(
             settings.admin_listen.is_some() || settings.admin_tls.is_none(),
@@ -157,6 +159,14 @@ impl Config {
         };
         let public_url = public_url.trim_end_matches('/').to_owned();
         let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
+        if settings.traces.is_none() {
+            warnings.extend(outbound.destinations.iter().filter(|to| to.channel.sends_traceparent()).map(|to| {
+                format!(
+                    "`traceparent` of destination `{}` has no effect without `traces`; set `traces`, or remove it",
+                    to.name
+                )
+            }));
+        }
         Ok(Self { settings, sources, pulls, outbound, warnings })
     }
 

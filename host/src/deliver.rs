@@ -26,6 +26,7 @@ mod queue_state;
 mod record;
 mod request;
 mod retry_schedule;
+mod send_context;
 mod send_result;
 mod signature;
 mod thehive;

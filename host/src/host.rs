@@ -17,6 +17,7 @@ use crate::release::decision::Releases;
 use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::Stream;
+use crate::traces::Traces;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
@@ -35,6 +36,8 @@ pub struct Host {
     pub sources: Arc<Sources>,
     /// The counts that `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// The source of spans.
+    pub traces: Traces,
     /// The stages that process every payload.
     pub pipeline: Arc<Pipeline>,
     /// Changes the registered sources.

@@ -110,6 +110,11 @@ impl HttpError {
         self.status_and_code().1
     }
 
+    /// Returns the error for programs and for people.
+    pub fn detail(&self) -> ErrorDetail {
+        ErrorDetail { code: self.code().to_owned(), message: self.to_string() }
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         const OVERLOADED: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded");
         const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large");
@@ -146,9 +151,8 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status_and_code();
-        let error = ErrorDetail { code: code.to_owned(), message: self.to_string() };
-        let body = Json(ErrorAnswer { error });
+        let (status, _) = self.status_and_code();
+        let body = Json(ErrorAnswer { error: self.detail() });
         let retry_after_s = match &self {
             Self::RateLimited(RateLimited { retry_after_s }) => Some(*retry_after_s),
             Self::StoreBusy(StoreError::Blocked) => Some(STORE_RETRY_AFTER_S),

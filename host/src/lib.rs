@@ -52,6 +52,7 @@ mod sources;
 mod storage;
 mod stream;
 mod tasks;
+pub mod traces;
 mod triage;
 mod vault;
 pub mod verify;

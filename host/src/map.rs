@@ -6,6 +6,7 @@ use crate::housekeeping;
 use crate::loaded::{Loaded, not_loaded};
 use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
+use crate::traces::Trace;
 use crate::verify::Verified;
 use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
 use hookmill_sandbox::{Call, CallError, Kind, Plugin, forward_log};
@@ -43,16 +44,16 @@ impl Mappers {
 
     /// Maps an event; `attempt` counts from 1.
     pub async fn map(&self, verified: Verified, attempt: u32) -> Mapped {
-        let (event, source) = verified.into_parts();
+        let (event, source, trace) = verified.into_parts();
         if let Some(message) = housekeeping::message(&event, &source) {
             return mapped(event, &source, Verdict::NotMapped(message.into()), Vec::new());
         }
-        let (verdict, tried) = self.decide(&event, &source, attempt).await;
+        let (verdict, tried) = self.decide(&event, &source, attempt, &trace).await;
         mapped(event, &source, verdict, tried)
     }
 
     /// Calls one candidate after the other. Returns the verdict and the versions that were tried.
-    async fn decide(&self, event: &Event, source: &Source, attempt: u32) -> (Verdict, Vec<String>) {
+    async fn decide(&self, event: &Event, source: &Source, attempt: u32, trace: &Trace) -> (Verdict, Vec<String>) {
         let mut tried = Vec::new();
         let candidates = match self.candidates(source) {
             Candidates::None => return (Verdict::NotMapped("the source has `plugin: none`".into()), tried),
@@ -64,7 +65,7 @@ impl Mappers {
                 Ok(plugin) => plugin,
                 Err(reason) => return (Verdict::Wait(reason), tried),
             };
-            let Call { result: verdict, log, duration, .. } = run(&plugin, event, source).await;
+            let Call { result: verdict, log, duration, .. } = traced_run(&plugin, event, source, trace).await;
             if matches!(verdict, Verdict::Wait(_)) {
                 return (verdict, tried);
             }
@@ -166,6 +167,24 @@ fn version_name(plugin: &Plugin) -> String {
 pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String>) -> Mapped {
     let (playbook, auto_triage) = (source.settings.playbook.clone(), source.settings.auto_triage);
     Mapped { event, verdict, playbook, auto_triage, tried }
+}
+
+/// Calls one mapper, as a span of a trace.
+async fn traced_run(plugin: &Plugin, event: &Event, source: &Source, trace: &Trace) -> Call<Verdict> {
+    let mut span = trace.step("map");
+    let call = run(plugin, event, source).await;
+    span.set("hookmill.plugin.name", &*plugin.version.name);
+    span.set("hookmill.plugin.version", &*plugin.version.version);
+    span.set("hookmill.plugin.memory_bytes", call.memory_bytes as i64);
+    match &call.result {
+        // A mapper that is for other payloads has not failed.
+        Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => {
+            span.set("error.type", failure.code.as_str());
+        }
+        Verdict::Failed(failure) => span.fail(failure.code.as_str()),
+        Verdict::Read { .. } | Verdict::Wait(_) | Verdict::NotMapped(_) => {}
+    }
+    call
 }
 
 /// Calls one mapper and turns its result into a verdict.

@@ -68,6 +68,7 @@ pub struct Metrics {
     backup_duration: Gauge<f64, AtomicU64>,
     backup_size: Gauge,
     backup_failures: Counter,
+    spans_dropped: Counter,
 }
 
 impl Default for Metrics {
@@ -99,6 +100,7 @@ impl Default for Metrics {
             backup_duration: Gauge::default(),
             backup_size: Gauge::default(),
             backup_failures: Counter::default(),
+            spans_dropped: Counter::default(),
         };
         let registry = &mut metrics.registry;
         // Counters are registered without `_total`, because the text format adds this suffix.
@@ -149,6 +151,11 @@ impl Default for Metrics {
         registry.register("backup_duration_seconds", "Duration of the last backup", metrics.backup_duration.clone());
         registry.register("backup_size_bytes", "Size of the newest complete backup", metrics.backup_size.clone());
         registry.register("backup_failures", "Scheduled backups that failed", metrics.backup_failures.clone());
+        registry.register(
+            "trace_spans_dropped",
+            "Spans that the collector of traces did not get",
+            metrics.spans_dropped.clone(),
+        );
         metrics
     }
 }
@@ -264,6 +271,11 @@ impl Metrics {
     /// Counts a backup that failed.
     pub fn backup_failure(&self) {
         self.backup_failures.inc();
+    }
+
+    /// Counts spans that the collector of traces did not get.
+    pub fn spans_dropped(&self, spans: u64) {
+        self.spans_dropped.inc_by(spans);
     }
 
     /// Returns all metrics in Prometheus' text format.

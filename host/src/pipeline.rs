@@ -14,6 +14,7 @@ use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
+use crate::traces::{Trace, Traces};
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
@@ -30,6 +31,7 @@ pub struct Pipeline {
     sources: Arc<Sources>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
+    traces: Traces,
 }
 
 /// The result of a payload that was accepted.
@@ -80,8 +82,15 @@ pub enum RemapError {
 
 impl Pipeline {
     /// Creates a pipeline that verifies with certificates of `aws`, maps with `mappers` and records in `store`.
-    pub fn new(aws: Aws, mappers: Mappers, sources: Arc<Sources>, store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
-        Self { aws, mappers, sources, store, metrics }
+    pub fn new(
+        aws: Aws,
+        mappers: Mappers,
+        sources: Arc<Sources>,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Self {
+        Self { aws, mappers, sources, store, metrics, traces }
     }
 
     /// Counts a payload that arrived; `None` stands for a source that is not registered.
@@ -121,10 +130,10 @@ impl Pipeline {
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {
             return Ok(AcceptedPayload::Handshake(answer));
         }
-        let source = verified.source().clone();
+        let (source, trace) = (verified.source().clone(), verified.trace().clone());
         let mapped = self.mappers.map(verified, 1).await;
         self.mappers.remember(&source, &mapped.verdict);
-        let recorded = self.store.record(mapped).await?;
+        let recorded = committed(&trace, self.store.record(mapped)).await?;
         self.count(&source, &recorded);
         Ok(AcceptedPayload::Recorded(recorded))
     }
@@ -178,7 +187,9 @@ impl Pipeline {
     pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
         let source = self.source_of(&row)?;
         let (was, attempt) = (row.state.status, row.attempts + 1);
-        let mut mapped = self.mappers.map(Verified::trusted(row.event, source.clone()), attempt).await;
+        let trace = self.traces.resume(row.event.traceparent.as_deref());
+        let verified = Verified::trusted(row.event, source.clone()).in_trace(trace.clone());
+        let mut mapped = self.mappers.map(verified, attempt).await;
         self.mappers.remember(&source, &mapped.verdict);
         refuse_worse(was, &mapped.verdict)?;
         let mut attempts = attempt;
@@ -190,7 +201,8 @@ impl Pipeline {
             // No plugin was called, so this does not count as an attempt.
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
-        let recorded = self.store.record_again(mapped, was, attempts).await?.ok_or(RemapError::Changed)?;
+        let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
+        let recorded = recorded.ok_or(RemapError::Changed)?;
         self.metrics.event(&source.name, recorded.state.status);
         Ok(recorded)
     }
@@ -236,6 +248,12 @@ impl Pipeline {
                 state.message.as_deref().unwrap_or_default().replace('\n', "; "));
         }
     }
+}
+
+/// Waits for a write, as a span of a trace.
+async fn committed<T>(trace: &Trace, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut span = trace.step("commit");
+    write.await.inspect_err(|_| span.fail("store"))
 }
 
 fn count(tally: &mut Tally, state: &EventState, duplicate: bool, now: i64) {

@@ -13,6 +13,7 @@ use crate::pipeline::{AcceptedPayload, DryRun};
 use crate::request_id::RequestId;
 use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
+use crate::traces::Trace;
 use crate::verify::Unverified;
 pub use answer::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 use anyhow::anyhow;
@@ -34,9 +35,12 @@ use uuid::Uuid;
 /// Unknown source names are truncated to this many characters; valid names are shorter.
 const SHOWN_CHARS_MAX: usize = 80;
 
+const WITHOUT_TOKEN: &str = "/api/webhooks/{source}";
+const WITH_TOKEN: &str = "/api/webhooks/{source}/{token}";
+
 routes! { pub routes, ROUTES;
-    "/api/webhooks/{source}" => post(webhook).get(challenge);
-    "/api/webhooks/{source}/{token}" => post(webhook);
+    WITHOUT_TOKEN => post(webhook).get(challenge);
+    WITH_TOKEN => post(webhook);
 }
 
 /// The parameters in a webhook's path.
@@ -78,20 +82,41 @@ pub async fn webhook(
         return refuse(&host, meant.as_deref(), id, HttpError::UnknownSource(name));
     };
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
-    let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body };
+    // The path itself may contain a token.
+    let route = if target.token.is_some() { WITH_TOKEN } else { WITHOUT_TOKEN };
+    let mut request_span = host.traces.request(route, &headers);
+    request_span.set("hookmill.source", &*source.name);
+    let trace = request_span.trace();
+    let arrived = Arrived { id, source: &source, peer, token: target.token, query, headers, body, trace };
     host.pipeline.received(Some(&source));
-    async {
+    let response = async {
         match take(&host, arrived).await {
-            Ok(AcceptedPayload::Recorded(recorded)) => answer(&source, recorded),
+            Ok(AcceptedPayload::Recorded(recorded)) => {
+                request_span.set("hookmill.event.id", recorded.state.id);
+                request_span.set("hookmill.event.status", recorded.state.status.as_str());
+                answer(&source, recorded)
+            }
             Ok(AcceptedPayload::Handshake(answer)) => {
                 info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
                 answer
             }
-            Err(error) => refuse(&host, Some(&source), id, error),
+            Err(error) => {
+                let code = error.code();
+                let response = refuse(&host, Some(&source), id, error);
+                // By the conventions of OpenTelemetry, a refusal that is the client's fault is no failure of the server.
+                if response.status().is_server_error() {
+                    request_span.fail(code);
+                } else {
+                    request_span.set("error.type", code);
+                }
+                response
+            }
         }
     }
     .instrument(span)
-    .await
+    .await;
+    request_span.answer(response.status());
+    response
 }
 
 /// `GET /api/webhooks/{source}`: answers the challenge by which Okta checks that its customer owns the endpoint. Other
@@ -134,6 +159,8 @@ pub struct Arrived<'s> {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
+    /// The trace of the request.
+    pub trace: Trace,
 }
 
 /// Takes a request through all stages without their effects.
@@ -163,7 +190,8 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 
 /// Reads the body. Its memory stays reserved until the second value is dropped.
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
-    let Arrived { id, source, peer, token, query, headers, body } = arrived;
+    let Arrived { id, source, peer, token, query, headers, body, trace } = arrived;
+    let mut span = trace.step("receive");
     let received_at = host.store.clock().now_ms();
     let bytes_max = source.settings.payload_bytes_max;
     let origin = BodyOrigin { network: peer.map(peer::network), source: Some(source.name.clone()) };
@@ -172,7 +200,8 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
         host.edge.bodies.make_room(&mut read, bytes_max).await?;
     }
     let body = read.bytes.clone();
-    Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body }, read))
+    span.set("http.request.body.size", body.len() as i64);
+    Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body, trace }, read))
 }
 
 /// Counts and logs a refusal for a source, if there is one.

@@ -4,7 +4,7 @@
 /// routes.
 macro_rules! routes {
     ($visibility:vis $name:ident, $list:ident;
-     $($path:literal => $method:ident($handler:path)$(.$more:ident($more_handler:path))*;)*) => {
+     $($path:expr => $method:ident($handler:path)$(.$more:ident($more_handler:path))*;)*) => {
         /// Returns the routes.
         $visibility fn $name() -> axum::Router<std::sync::Arc<crate::host::Host>> {
             axum::Router::new()$(.route($path, axum::routing::$method($handler)$(.$more($more_handler))*))*

@@ -26,6 +26,7 @@ use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
+use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
 use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
@@ -75,6 +76,8 @@ pub struct Running {
     servers: JoinSet<()>,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
+    /// Sends the spans of traces, also those of requests and deliveries that end last.
+    exporter: Option<ExportTask>,
     /// The settings at the start.
     settings: Arc<Settings>,
 }
@@ -97,6 +100,9 @@ pub async fn start(
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&settings);
     let metrics = Arc::new(Metrics::default());
+    let started =
+        settings.traces.as_ref().map(|traces| Traces::start(traces, clock.clone(), metrics.clone())).transpose()?;
+    let (traces, exporter) = started.map_or_else(Default::default, |(traces, exporter)| (traces, Some(exporter)));
     let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
     let sandbox =
@@ -108,9 +114,10 @@ pub async fn start(
     let registry = Registry::open(store.clone(), &settings.data_dir, configured, settings.limits.clone()).await?;
     let sources = registry.sources().clone();
     let plugins = open_plugins(&settings, sandbox, &store, &sources, &loaded, &metrics)?;
-    let deliverer = start_deliverer(outbound, &store, &loaded, &metrics).await?;
-    let mappers = Mappers::new(loaded.clone(), metrics.clone());
-    let pipeline = Pipeline::new(Aws::new()?, mappers, sources.clone(), store.clone(), metrics.clone());
+    let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone(), traces.clone());
+    start_deliverer(&deliverer, outbound, &store).await?;
+    let (aws, mappers) = (Aws::new()?, Mappers::new(loaded.clone(), metrics.clone()));
+    let pipeline = Pipeline::new(aws, mappers, sources.clone(), store.clone(), metrics.clone(), traces.clone());
     let pipeline = Arc::new(pipeline);
     let backup = settings.backup.clone().map(|schedule| {
         BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
@@ -127,6 +134,7 @@ pub async fn start(
         store,
         sources,
         metrics,
+        traces,
         loaded,
         pipeline,
     });
@@ -138,7 +146,7 @@ pub async fn start(
     let protocol = |has_tls| if has_tls { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
     info!("the console is at {}://{admin_address}{}", protocol(settings.api_has_tls()), console::PATH);
-    Ok(Running { address, admin_address, host, servers, tasks, stop, settings: Arc::new(settings) })
+    Ok(Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) })
 }
 
 /// Checks what the settings name: the certificates, and with `checks_folders` who can write to the folders.
@@ -237,12 +245,7 @@ fn open_plugins(
 }
 
 /// Gives the store the configured destinations and rules, and starts the task of each destination.
-async fn start_deliverer(
-    outbound: OutboundConfig,
-    store: &Arc<Store>,
-    loaded: &Arc<Loaded>,
-    metrics: &Arc<Metrics>,
-) -> Result<Deliverer> {
+async fn start_deliverer(deliverer: &Deliverer, outbound: OutboundConfig, store: &Store) -> Result<()> {
     let OutboundConfig { destinations, rules, notifications, public_url } = outbound;
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     store.give_up_removed().await?;
@@ -250,9 +253,8 @@ async fn start_deliverer(
     for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
         store.give_up(&disabled.name).await?;
     }
-    let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone());
     deliverer.replace(destinations, notifications, public_url).await;
-    Ok(deliverer)
+    Ok(())
 }
 
 fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
@@ -397,6 +399,9 @@ impl Running {
             while self.servers.join_next().await.is_some() {}
             self.host.deliverer.stop().await;
             while self.tasks.join_next().await.is_some() {}
+            if let Some(exporter) = self.exporter {
+                exporter.stop().await;
+            }
         };
         if tokio::time::timeout(drain_timeout, finished).await.is_err() {
             warn!("stopped before all requests and deliveries were finished; deliveries continue at the next start");

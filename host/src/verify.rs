@@ -11,6 +11,7 @@ pub use refusal::Refusal;
 
 use crate::aws::Aws;
 use crate::source::Source;
+use crate::traces::Trace;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
@@ -36,6 +37,8 @@ pub struct Unverified {
     pub query: Option<String>,
     /// The body as received, perhaps compressed.
     pub body: Bytes,
+    /// The trace of the request.
+    pub trace: Trace,
 }
 
 /// A payload whose sender is verified. The later stages accept nothing else.
@@ -44,13 +47,20 @@ pub struct Verified {
     event: Event,
     source: Arc<Source>,
     secret: usize,
+    trace: Trace,
 }
 
 impl Verified {
     /// Accepts an event without a check: one that was verified when it was stored, or that the host itself read from
     /// the source.
     pub fn trusted(event: Event, source: Arc<Source>) -> Self {
-        Self { event, source, secret: 0 }
+        Self { event, source, secret: 0, trace: Trace::default() }
+    }
+
+    /// Puts the further stages into a trace.
+    #[must_use]
+    pub fn in_trace(self, trace: Trace) -> Self {
+        Self { trace, ..self }
     }
 
     /// Returns the source.
@@ -68,9 +78,14 @@ impl Verified {
         self.secret
     }
 
-    /// Returns the event and its source.
-    pub fn into_parts(self) -> (Event, Arc<Source>) {
-        (self.event, self.source)
+    /// Returns the trace of the payload.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Returns the event, its source and its trace.
+    pub fn into_parts(self) -> (Event, Arc<Source>, Trace) {
+        (self.event, self.source, self.trace)
     }
 }
 
@@ -79,10 +94,12 @@ impl Verified {
 /// # Errors
 /// Returns an error if the signature is wrong or cannot be checked, or the body cannot be unpacked.
 pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refusal> {
-    let Unverified { id, received_at, source, mut headers, token, query, body } = unverified;
+    let Unverified { id, received_at, source, mut headers, token, query, body, trace } = unverified;
+    let mut span = trace.step("verify");
     let settings = &source.settings;
     let token = token.as_deref();
     let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
+    span.set("hookmill.scheme", settings.scheme.name());
     let Verification { identity, secret } = check_signature(&settings.scheme, request, aws).await?;
 
     let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
@@ -108,8 +125,9 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
         digest: Sha256::digest(signed_text.as_ref().map_or(&*body, String::as_bytes)).into(),
         body: settings.scheme.without_secrets(&body).map_or(body, Bytes::from),
         repeat_key: repeat_key(identity),
+        traceparent: trace.traceparent(),
     };
-    Ok(Verified { event, source, secret })
+    Ok(Verified { event, source, secret, trace })
 }
 
 fn repeat_key(identity: Identity) -> RepeatKey {

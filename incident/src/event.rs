@@ -33,6 +33,8 @@ pub struct Event {
     pub body: Bytes,
     /// The key by which repeats of the event are recognised.
     pub repeat_key: RepeatKey,
+    /// The trace in which the event was received, in the form of the header `traceparent`; `None` while traces are off.
+    pub traceparent: Option<String>,
 }
 
 /// The key that, together with source and digest, recognises a repeat of an event.
@@ -67,6 +69,7 @@ impl Event {
             digest: Sha256::digest(&body).into(),
             body,
             repeat_key: RepeatKey::Body,
+            traceparent: None,
         }
     }
 }

@@ -26,6 +26,7 @@ mod observable;
 mod observation;
 mod patch;
 mod plugin_version;
+pub mod record;
 mod shown_incident;
 pub mod timestamp;
 mod triage;

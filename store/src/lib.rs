@@ -21,6 +21,7 @@ mod options;
 pub mod private_files;
 mod reads;
 mod rows;
+mod search_words;
 mod sqlite;
 mod store;
 mod topics;
@@ -32,11 +33,13 @@ pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CopyProgress, CountFilter, CountKind, CountSeries, Cursor,
     DatabaseCopy, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState, DueDeliveries,
     DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow,
-    KindUse, LastError, Listed, Message, NewEpoch, Next, OperatorAction, Outbound, Page, PatchRefusal,
-    PayloadDifference, PayloadDifferences, ProofReport, PrunePosition, Pruned, QueuePosition, RecordDryRun, Recorded,
-    Removed, Retention, RowCount, Scope, SecretRow, SessionRow, SourceRow, StorageUse, StoredKind, Tally, TokenRow,
-    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order, Outbound,
+    Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, PrunePosition, Pruned,
+    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
+    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredKind, Tally, TokenRow, TriageJob,
+    TriageResult, Unreadable, VersionRow, VersionState,
 };
+pub use search_words::SearchWords;
 pub use sqlite::Migration;
 pub use store::{
     Pruner, Store, Timed, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database,

@@ -10,6 +10,7 @@ mod operation;
 mod queue;
 mod random;
 mod retention;
+mod search;
 
 use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
@@ -252,6 +253,8 @@ impl Model {
         assert_eq!(ids, expected, "{place}: all deliveries");
         self.compare_audit().await;
         self.compare_repeats().await;
+        let (store, place) = (self.store().clone(), self.place());
+        search::compare(&mut self.random, &self.memory, &store, &place).await;
     }
 
     /// Compares whether the newest events would be repeats if they came again now.

@@ -4,8 +4,8 @@ use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, StorageUse, Tally,
-    TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
+    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -34,9 +34,11 @@ pub(crate) trait Reads {
     fn incidents(
         &self,
         filter: IncidentFilter,
-        before: Option<i64>,
+        order: Order,
+        after: Option<Position>,
         limit: usize,
-    ) -> impl Read<Page<Listed<IncidentRow>>>;
+    ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
     fn audit(
         &self,

@@ -7,6 +7,7 @@ mod destination;
 mod event;
 mod incident;
 mod operator_action;
+mod order;
 mod page;
 mod report;
 mod retention;
@@ -27,8 +28,13 @@ pub use delivery::{
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
-pub use incident::{IncidentFilter, IncidentKey, IncidentRow, PatchRefusal};
+pub use incident::{
+    IncidentFilter, IncidentKey, IncidentRow, OBSERVABLE_PREFIX_BYTES_MAX, PatchRefusal, RelatedIncident,
+    SharedObservable,
+};
 pub use operator_action::OperatorAction;
+pub(crate) use order::Directed;
+pub use order::{Order, Position, SortKey, SortValue, Sorting};
 pub use page::{Listed, Page, Unreadable};
 pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use retention::{PrunePosition, Pruned, Removed, Retention, RowCount, StoredKind};

@@ -13,7 +13,7 @@ use hookmill_incident::{
 use hookmill_notify::{Filter, Rule, Trigger};
 use hookmill_store::{
     Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, Listed, Message, Next,
-    PatchRefusal, Policy, QueuePosition, Store, TriageResult,
+    Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
 };
 use jiff::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -134,7 +134,7 @@ fn assert_entry(entry: &AuditEntry, place: &str) {
 async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
     let (mut incidents, mut before) = (HashSet::new(), None);
     loop {
-        let page = store.incidents(IncidentFilter::default(), before, 7).await.unwrap();
+        let page = store.incidents(IncidentFilter::default(), Order::default(), before, 7).await.unwrap();
         for row in page.rows {
             let row = row.unwrap_or_else(|row| panic!("{place}: {} cannot be read: {}", row.id, row.error));
             let text = serde_json::to_string(&row.incident).unwrap();
@@ -150,9 +150,11 @@ async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
     assert!(incidents.is_subset(known), "{place}");
     for filter in [
         IncidentFilter { tag: vec!["\0".into()], ..IncidentFilter::default() },
-        IncidentFilter { observable: vec![String::new()], q: Some("\0".into()), ..IncidentFilter::default() },
+        IncidentFilter { observable: vec![String::new()], ..IncidentFilter::default() },
+        IncidentFilter { observable_prefix: vec!["\0".into()], ..IncidentFilter::default() },
+        IncidentFilter { q: SearchWords::parse("\0a* é").ok(), ..IncidentFilter::default() },
     ] {
-        store.incidents(filter, None, 10).await.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+        store.incidents(filter, Order::default(), None, 10).await.unwrap_or_else(|error| panic!("{place}: {error:#}"));
     }
     for id in known {
         let (mut after, mut entries) = (None, 0);
@@ -316,6 +318,7 @@ impl Random {
             body: body.into(),
             repeat_key: [RepeatKey::Body, RepeatKey::SignedAt(i64::MIN), RepeatKey::SignedAt(i64::MAX)][self.below(3)]
                 .clone(),
+            traceparent: self.maybe(Self::text),
         }
     }
 

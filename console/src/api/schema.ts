@@ -189,14 +189,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List incidents, newest first */
+        /** List incidents, by default newest first */
         get: operations["listIncidents"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change several incidents
+         * @description The change is applied to each incident by itself: one that fails costs that incident only. At most 1,000. Needs a token of scope `admin`.
+         */
+        patch: operations["changeIncidents"];
         trace?: never;
     };
     "/api/incidents/{id}": {
@@ -248,6 +252,32 @@ export interface paths {
         };
         /** List an incident's audit entries in the form in which they are delivered, oldest first */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{id}/related": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List incidents that share observables with an incident, those with the rarest first
+         * @description Values that more than 50 incidents share, and private, loopback and link-local addresses, do not count.
+         */
+        get: operations["listRelated"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1068,6 +1098,25 @@ export interface components {
             note?: string;
             /** @description The revision that the change is based on; 409 if the incident has a newer one. */
             revision?: number;
+        };
+        RelatedIncident: components["schemas"]["Incident"] & {
+            /** @description The observables that both incidents have, the rarest first. */
+            shared_observables: {
+                data_type: string;
+                value: string;
+                /** @description The number of incidents that have the value. */
+                incidents: number;
+            }[];
+        };
+        IncidentChangeResult: {
+            /** @description The id or the number, as in the request. */
+            incident: string;
+            /** @description The revision after the change; null if the change failed. */
+            revision: number | null;
+            error: {
+                code: string;
+                message: string;
+            } | null;
         };
         /** @description One change of an incident. */
         AuditEntry: {
@@ -2206,17 +2255,39 @@ export interface operations {
                 source_ref?: string[];
                 tag?: string[];
                 /**
-                 * @description The value of an observable.
+                 * @description The whole value of an observable.
                  * @example [
                  *       "192.0.2.7"
                  *     ]
                  */
                 observable?: string[];
-                /** @description Text that the title, the description or the source-ref contains, ignoring case. */
+                /**
+                 * @description The beginning of the value of an observable, at most 128 bytes.
+                 * @example [
+                 *       "192.0.2."
+                 *     ]
+                 */
+                observable_prefix?: string[];
+                /**
+                 * @description A technique of MITRE ATT&CK, which includes its sub-techniques.
+                 * @example [
+                 *       "T1059"
+                 *     ]
+                 */
+                technique?: string[];
+                /**
+                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word.
+                 * @example malware ws-1*
+                 */
                 q?: string;
                 created_after?: string;
                 created_before?: string;
                 updated_after?: string;
+                /**
+                 * @description Keys separated by commas: `created_at`, `updated_at`, `severity`, `status`, `source`. `-` before a key puts its largest value first. Incidents that are equal in all keys are in the direction of the first time among the keys, else newest first. A cursor belongs to its `sort`.
+                 * @example -severity,-updated_at
+                 */
+                sort?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */
@@ -2242,6 +2313,55 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    changeIncidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "numbers": [
+                 *         "INC-2026-0001",
+                 *         "INC-2026-0002"
+                 *       ],
+                 *       "change": {
+                 *         "status": "closed"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    ids?: string[];
+                    numbers?: components["schemas"]["Number"][];
+                    change: components["schemas"]["IncidentPatch"];
+                };
+            };
+        };
+        responses: {
+            /** @description The result of each incident, in the order of the request. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            413: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -2371,6 +2491,45 @@ export interface operations {
             400: components["responses"]["Error"];
             401: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listRelated: {
+        parameters: {
+            query?: {
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The related incidents, each with what it shares. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

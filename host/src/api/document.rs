@@ -15,12 +15,13 @@ mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
         Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
-        HostState, IncidentRef, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
-        NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
-        ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert, ShownBackups,
-        ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction,
-        ShownPlugin, ShownRequest, ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch,
-        SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource,
+        HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText,
+        NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
+        PluginVersion, PluginWithVersions, ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter,
+        SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
+        ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSession,
+        ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
+        TriageOptions, Unreadable, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -113,6 +114,9 @@ mod tests {
         check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));
         check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
         check::<List<ListedItem<ShownIncident>>>(&document, answer("get", "/api/incidents", "200"));
+        check::<List<IncidentChangeResult>>(&document, answer("patch", "/api/incidents", "200"));
+        let related = answer("get", "/api/incidents/{id}/related", "200");
+        check::<List<ListedItem<ShownRelatedIncident>>>(&document, related);
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
         check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
@@ -145,6 +149,7 @@ mod tests {
         check::<SourcePatch>(&document, body("patch", "/api/sources/{name}"));
         check::<TriageOptions>(&document, body("post", "/api/incidents/{id}/triage"));
         check::<Patch>(&document, body("patch", "/api/incidents/{id}"));
+        check::<IncidentsChange>(&document, body("patch", "/api/incidents"));
     }
 
     /// Returns the schema of a body in JSON.

@@ -1,10 +1,13 @@
 //! `/api/incidents`.
 
 use super::authorize::Caller;
-use super::page::listed;
-use super::parameters::Parameters;
+use super::order::{cursor, order, position};
+use super::page::{item, listed};
+use super::parameters::{Parameters, invalid};
 use super::request_body::{body, optional_body};
-use super::shapes::{List, ListedItem, ShownIncident, TriageOptions};
+use super::shapes::{
+    IncidentChangeResult, IncidentsChange, List, ListedItem, ShownIncident, ShownRelatedIncident, TriageOptions,
+};
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -13,13 +16,22 @@ use crate::triage::shown_incident;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use futures_util::future::join_all;
 use hookmill_incident::json_size::text_bytes;
 use hookmill_incident::{
     AuditEntry, DESCRIPTION_BYTES_MAX, NOTE_BYTES_MAX, Patch, Severity, Status, TAG_BYTES_MAX, TITLE_BYTES_MAX,
     WORDS_BYTES_MAX, check_length,
 };
-use hookmill_store::{IncidentFilter, IncidentKey, IncidentRow, Listed, PatchRefusal, Unreadable};
+use hookmill_store::{
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OBSERVABLE_PREFIX_BYTES_MAX, PatchRefusal, RelatedIncident,
+    SearchWords, Unreadable,
+};
+use std::collections::HashSet;
 use std::sync::Arc;
+use tracing::error;
+
+/// The incidents that one request changes.
+const CHANGED_MAX: usize = 1_000;
 
 pub(super) async fn list(
     State(host): State<Arc<Host>>,
@@ -33,15 +45,46 @@ pub(super) async fn list(
         source_ref: parameters.all("source_ref"),
         tag: parameters.all("tag"),
         observable: parameters.all("observable"),
-        q: parameters.one("q")?,
+        observable_prefix: parameters.all("observable_prefix"),
+        technique: parameters.all("technique"),
+        q: search_words(&mut parameters)?,
         created_after: parameters.time("created_after")?,
         created_before: parameters.time("created_before")?,
         updated_after: parameters.time("updated_after")?,
     };
-    let (limit, before) = parameters.page()?;
+    if let Some(long) = filter.observable_prefix.iter().find(|prefix| prefix.len() > OBSERVABLE_PREFIX_BYTES_MAX) {
+        let help = format!("expected at most {OBSERVABLE_PREFIX_BYTES_MAX} bytes");
+        return Err(invalid("observable_prefix", long, &help));
+    }
+    let order = order(&mut parameters)?;
+    let (after, limit) = (position(&mut parameters, &order)?, parameters.limit()?);
     parameters.end()?;
-    let found = host.store.incidents(filter, before, limit).await?;
-    Ok(listed(found, |row| explained(&host, row)))
+    let found = host.store.incidents(filter, order.clone(), after, limit).await?;
+    let next_cursor = found.next.map(|next| cursor(&order, &next));
+    let data = found.rows.into_iter().map(|row| item(row, |row| explained(&host, row))).collect();
+    Ok(Json(List { data, next_cursor }))
+}
+
+/// Takes `q`. An empty one is as none.
+fn search_words(parameters: &mut Parameters) -> Result<Option<SearchWords>, HttpError> {
+    let text = parameters.one("q")?.filter(|text| !text.trim().is_empty());
+    text.map(|text| SearchWords::parse(&text).map_err(|error| invalid("q", &text, &error))).transpose()
+}
+
+pub(super) async fn related(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<List<ListedItem<ShownRelatedIncident>>>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let limit = parameters.limit()?;
+    parameters.end()?;
+    let found = host.store.related_incidents(incident_key(&which)?, limit).await?;
+    let found = found.ok_or_else(|| not_found(&which))?.map_err(|row| unreadable(&which, &row))?;
+    let items = found.into_iter().map(|RelatedIncident { incident, shared }| {
+        item(incident, |row| ShownRelatedIncident { incident: explained(&host, row), shared_observables: shared })
+    });
+    Ok(Json(List::complete(items)))
 }
 
 pub(super) async fn show(
@@ -103,9 +146,51 @@ pub(super) async fn patch(
 ) -> Result<Json<ShownIncident>, HttpError> {
     let patch: Patch = body(&bytes)?;
     check(&patch)?;
-    let patched = host.store.patch(incident_key(&which)?, patch, by, request_id.to_string()).await?;
-    let row = patched.map_err(|refusal| refused(&which, refusal))?;
+    let row = apply(&host, &which, patch, by, request_id.to_string()).await?;
     Ok(Json(explained(&host, row)))
+}
+
+/// Changes several incidents. One that fails does not keep the others from being changed.
+pub(super) async fn patch_several(
+    State(host): State<Arc<Host>>,
+    Extension(Caller(by)): Extension<Caller>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Bytes(bytes): Bytes,
+) -> Result<Json<List<IncidentChangeResult>>, HttpError> {
+    let IncidentsChange { ids, numbers, change } = body(&bytes)?;
+    check(&change)?;
+    let mut seen = HashSet::new();
+    let which: Vec<String> = ids.into_iter().chain(numbers).filter(|which| seen.insert(which.clone())).collect();
+    if !(1..=CHANGED_MAX).contains(&which.len()) {
+        let count = which.len();
+        let text = format!("`ids` and `numbers` name {count} incidents; expected 1 to {CHANGED_MAX}");
+        return Err(HttpError::InvalidRequest(text));
+    }
+    // All at once, so that they share commits.
+    let results = which.into_iter().map(async |incident| {
+        match apply(&host, &incident, change.clone(), by.clone(), request_id.to_string()).await {
+            Ok(row) => IncidentChangeResult { incident, revision: Some(row.incident.revision), error: None },
+            Err(error) => {
+                if let HttpError::Internal(cause) = &error {
+                    error!(%incident, "cannot change the incident: {cause:#}");
+                }
+                IncidentChangeResult { incident, revision: None, error: Some(error.detail()) }
+            }
+        }
+    });
+    Ok(Json(List::complete(join_all(results).await)))
+}
+
+/// Applies a change that was checked.
+async fn apply(
+    host: &Host,
+    which: &str,
+    patch: Patch,
+    by: String,
+    request_id: String,
+) -> Result<IncidentRow, HttpError> {
+    let patched = host.store.patch(incident_key(which)?, patch, by, request_id).await?;
+    patched.map_err(|refusal| refused(which, refusal))
 }
 
 /// Returns the error of a change that was not applied.

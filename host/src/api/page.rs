@@ -13,8 +13,13 @@ pub(super) fn page<T, U>(page: Page<T>, show: impl FnMut(T) -> U) -> Json<List<U
 
 /// Converts a page whose rows may be unreadable.
 pub(super) fn listed<T, U>(rows: Page<Listed<T>>, mut show: impl FnMut(T) -> U) -> Json<List<ListedItem<U>>> {
-    page(rows, |row| match row {
+    page(rows, |row| item(row, &mut show))
+}
+
+/// Converts a row that may be unreadable.
+pub(super) fn item<T, U>(row: Listed<T>, show: impl FnOnce(T) -> U) -> ListedItem<U> {
+    match row {
         Ok(row) => ListedItem::Readable(show(row)),
         Err(unreadable) => ListedItem::Unreadable(unreadable),
-    })
+    }
 }

@@ -61,9 +61,14 @@ impl Parameters {
         self.parsed(name, "expected a time such as 2026-01-31T08:00:00Z")
     }
 
+    /// Takes `limit`, the number of rows.
+    pub fn limit(&mut self) -> Result<usize, HttpError> {
+        self.count("limit", LIMIT, LIMIT_MAX)
+    }
+
     /// Takes `limit` and `cursor`: the number of rows, and the key after which they begin.
     pub fn page(&mut self) -> Result<(usize, Option<i64>), HttpError> {
-        let limit = self.count("limit", LIMIT, LIMIT_MAX)?;
+        let limit = self.limit()?;
         let before = match self.one("cursor")? {
             Some(text) => Some(
                 key(&text)
@@ -96,20 +101,33 @@ impl Parameters {
 }
 
 /// Returns a key as a cursor: opaque, and safe in a URL.
-pub(super) fn cursor(mut key: i64) -> String {
-    let mut digits = Vec::new();
-    while key > 0 {
-        digits.extend(char::from_digit((key % 36) as u32, 36));
-        key /= 36;
-    }
-    digits.iter().rev().collect()
+pub(super) fn cursor(key: i64) -> String {
+    digits(key)
 }
 
 /// Returns the key of a cursor that [`cursor`] made.
 fn key(text: &str) -> Option<i64> {
-    // `from_str_radix` would accept a sign.
-    let is_cursor = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_cursor.then(|| i64::from_str_radix(text, 36).ok()).flatten()
+    number(text).filter(|key| *key >= 0)
+}
+
+/// Returns a number in digits that are safe in a URL.
+pub(super) fn digits(number: i64) -> String {
+    let (mut rest, mut digits) = (number.unsigned_abs(), Vec::new());
+    while rest > 0 || digits.is_empty() {
+        digits.extend(char::from_digit((rest % 36) as u32, 36));
+        rest /= 36;
+    }
+    if number < 0 {
+        digits.push('-');
+    }
+    digits.iter().rev().collect()
+}
+
+/// Returns the number that [`digits`] wrote.
+pub(super) fn number(text: &str) -> Option<i64> {
+    // `from_str_radix` would accept a plus.
+    let is_written = !text.starts_with('+');
+    is_written.then(|| i64::from_str_radix(text, 36).ok()).flatten()
 }
 
 pub(super) fn invalid(name: &str, value: &str, help: &str) -> HttpError {

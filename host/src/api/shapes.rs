@@ -33,8 +33,10 @@ pub use event::{
     BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
-pub use hookmill_store::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport, Unreadable};
-pub use incident::TriageOptions;
+pub use hookmill_store::{
+    FieldChange, PayloadDifference, PayloadDifferences, ProofReport, SharedObservable, Unreadable,
+};
+pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, TriageOptions};
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;

@@ -56,7 +56,8 @@ pub fn make(options: &MakeOptions, file: &Path, pace: &mut Pace) -> Result<Made>
         pace.reach(step.copied_bytes, step.total_bytes, step.log_growth_bytes > LOG_GROWTH_WITH_RATE)
     })?;
     pace.begin("checking the copy", 0);
-    let copy = inspect_copy(&work.database(), false)?;
+    let copy = inspect_copy(&work.database(), false)
+        .with_context(|| format!("the copy of {} cannot be used", options.data_dir.join(DATABASE).display()))?;
     let key = Vault::key(&options.data_dir)?;
     let mut parts = Parts { manifest: Manifest::new(created_at, copy.schema, KeyState::NotMade), contents: Vec::new() };
     let (bytes, sha256) = archive::digest(&mut File::open(work.database())?, pace)?;

@@ -51,6 +51,7 @@ with_connection_keys! {
         ordering: Option<Interpolated<Ordering>>,
         concurrency: Option<Interpolated<NonZeroUsize>>,
         requests_per_second: Option<Interpolated<NonZeroU32>>,
+        traceparent: Option<Interpolated<bool>>,
         disable_after: Option<Interpolated<Period>>,
     }
 }
@@ -93,6 +94,7 @@ const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
         ("signature", |declared| declared.signature.is_some(), SIGNED),
         ("auth", |declared| declared.auth.is_some(), NETWORK),
         ("allow_networks", |declared| !declared.allow_networks.is_empty(), NETWORK),
+        ("traceparent", |declared| declared.traceparent.is_some(), HTTP),
         ("proxy", |declared| declared.proxy.is_some(), HTTP),
         ("ca", |declared| declared.ca.is_some(), NETWORK),
         ("ca_password", |declared| declared.ca_password.is_some(), NETWORK),
@@ -223,8 +225,9 @@ impl DestinationDeclaration {
         // The error does not show the URL, which may hold a secret.
         let mut url =
             parsed.map_err(|error| anyhow!("`url` is not a URL such as https://soc.example/hook: {error}"))?;
+        let sends_traceparent = self.traceparent.take().is_some_and(|flag| flag.0);
         let http = Http::new(&mut url, connection, auth.unwrap_or_default(), signature)?;
-        Ok(HttpReceiver { text, url, http })
+        Ok(HttpReceiver { text, url, http: http.with_traceparent(sends_traceparent) })
     }
 
     fn email(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {

@@ -7,6 +7,7 @@ use super::notification::NotificationDeclaration;
 use super::retention::RetentionDeclaration;
 use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
+use super::traces::TracesDeclaration;
 use super::value::Interpolated;
 use crate::release::decision::Reload;
 use crate::release::trust::SigningKey;
@@ -50,6 +51,7 @@ pub(super) struct ConfigFile {
     pub delivered_retention: Option<Interpolated<Period>>,
     pub backup: Option<BackupDeclaration>,
     pub retention: RetentionDeclaration,
+    pub traces: Option<TracesDeclaration>,
 }
 
 /// `tls` or `admin_tls` as declared.

@@ -113,6 +113,25 @@ impl FromStr for EventsPerInstance {
     }
 }
 
+/// A share from 0 to 1.
+#[derive(Clone, Copy)]
+pub(super) struct Share(f64);
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        share.map(Self).ok_or_else(|| format!("`{text}` is not a number from 0 to 1, such as 0.1"))
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(share: Share) -> Self {
+        share.0
+    }
+}
+
 /// A duration: `30s`, `5m`, `2h`, `7d`.
 #[derive(Clone, Copy, Hash)]
 pub(super) struct Period(Duration);

@@ -5,6 +5,7 @@ use crate::backup::Schedule;
 use crate::release::decision::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
+use crate::traces::TracesOptions;
 use anyhow::{Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub backup: Option<Schedule>,
     /// The ages from which other rows are removed.
     pub retention: Retention,
+    /// Where traces go; `None` if there are none.
+    pub traces: Option<TracesOptions>,
 }
 
 impl Settings {
@@ -83,6 +86,7 @@ impl Settings {
             delivered_retention,
             backup,
             retention,
+            traces,
         } = self;
         let differs = [
             ("listen", *listen != other.listen),
@@ -104,6 +108,7 @@ impl Settings {
             ("admin_tls", client_authentication(admin_tls.as_ref()) != client_authentication(other.admin_tls.as_ref())),
             ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
             ("drain_timeout", *drain_timeout != other.drain_timeout),
+            ("traces", *traces != other.traces),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

@@ -1,7 +1,7 @@
 //! Values of the configuration that are written as text: interpolated from the environment and from credentials, then
 //! parsed.
 
-use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period};
+use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
 use crate::pull::{Pointer, TimeFormat};
 use crate::release::decision::Reload;
@@ -180,6 +180,7 @@ from_text! {
     SigningKey,
     Period,
     Age,
+    Share,
 }
 
 impl FromText for reqwest::Url {

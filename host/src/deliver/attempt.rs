@@ -5,7 +5,9 @@ use super::context::DeliveryContext;
 use super::destination::{Destination, Notifications};
 use super::prepare::prepare;
 use super::retry_schedule::ASKED_JITTER_MAX;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
+use crate::traces::Trace;
 use hookmill_connection::{Code, Failure, with_jitter};
 use hookmill_store::{Attempt, Attempted, DueDelivery, Health, Message, Next};
 use reqwest::StatusCode;
@@ -45,7 +47,8 @@ pub(super) async fn attempt(
 ) -> AttemptResult {
     let clock = context.store.clock();
     let (at, started) = (clock.now_ms(), Instant::now());
-    let sent = prepare_and_send(destination, &delivery, context).await;
+    let mut span = context.traces.attempt(delivery.traceparent.as_deref());
+    let sent = prepare_and_send(destination, &delivery, context, &span.trace()).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, asked_wait, is_gone) = match &sent {
         SendResult::Refused(answer) => (answer.retry_after, answer.asked_wait(), answer.status == StatusCode::GONE),
@@ -59,8 +62,16 @@ pub(super) async fn attempt(
         }
         None => next_attempt(destination, used_steps, retry_after, clock.now_ms()),
     });
-    context.metrics.delivery(&destination.name, metric_label(&sent, next));
+    let result = metric_label(&sent, next);
+    context.metrics.delivery(&destination.name, result);
     let attempt = sent.into_attempt(at, duration_ms);
+    span.set("hookmill.destination", &*destination.name);
+    span.set("hookmill.delivery.id", delivery.id);
+    span.set("hookmill.delivery.attempt", i64::from(delivery.attempts) + 1);
+    span.set("hookmill.delivery.result", result);
+    if let Some(code) = attempt.code {
+        span.fail(code);
+    }
     log(destination, &delivery, &attempt, next);
     let attempted = Attempted { delivery: delivery.id, attempt, next, health };
     AttemptResult { attempted, retry_after, asked_wait, is_gone }
@@ -102,7 +113,12 @@ fn log(destination: &Destination, delivery: &DueDelivery, attempt: &Attempt, nex
     }
 }
 
-async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, context: &DeliveryContext) -> SendResult {
+async fn prepare_and_send(
+    destination: &Destination,
+    delivery: &DueDelivery,
+    context: &DeliveryContext,
+    trace: &Trace,
+) -> SendResult {
     let notifications = context.notifications.load();
     let content = match &delivery.step {
         None => destination.content.as_ref().map_err(Clone::clone),
@@ -113,7 +129,8 @@ async fn prepare_and_send(destination: &Destination, delivery: &DueDelivery, con
         Err(reason) => return SendResult::Impossible(Failure::new(Code::Request, reason)),
     };
     let message = prepare(content, destination, delivery, &context.loaded, &context.public_url.load()).await;
-    destination.channel.send(delivery.id, message, context.store.clock()).await
+    let context = SendContext { id: delivery.id, clock: context.store.clock(), trace };
+    destination.channel.send(message, context).await
 }
 
 /// Returns the content of a step of a notification.

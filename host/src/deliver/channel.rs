@@ -4,12 +4,11 @@ use super::email::Email;
 use super::file::LineFile;
 use super::http::Http;
 use super::outgoing::OutgoingMessage;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
 use hookmill_connection::{Code, Failure};
-use hookmill_incident::Clock;
 use reqwest::header::HeaderName;
 use std::path::PathBuf;
-use uuid::Uuid;
 
 /// The channel to a destination.
 #[derive(Debug)]
@@ -40,16 +39,21 @@ impl Channel {
         }
     }
 
-    /// Sends the message of a delivery. `clock` is that of the signature.
-    pub(super) async fn send(&self, delivery: Uuid, message: OutgoingMessage, clock: &Clock) -> SendResult {
+    /// Returns whether requests name the trace that they belong to.
+    pub fn sends_traceparent(&self) -> bool {
+        matches!(self, Self::Http(http) if http.sends_traceparent)
+    }
+
+    /// Sends the message of a delivery.
+    pub(super) async fn send(&self, message: OutgoingMessage, context: SendContext<'_>) -> SendResult {
         let request = |text: String| Failure::new(Code::Request, text);
         match (message, self) {
             (OutgoingMessage::Nothing(reason), _) => SendResult::Skipped(reason),
             (OutgoingMessage::NotNow(error), _) => SendResult::Failed(request(format!("{error:#}"))),
             (OutgoingMessage::Never(error), _) => SendResult::Impossible(request(format!("{error:#}"))),
-            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(delivery, outgoing, clock).await,
+            (OutgoingMessage::Request(outgoing), Self::Http(http)) => http.send(outgoing, context).await,
             // Boxed: the future is large, and every attempt would reserve room for it.
-            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, delivery, clock)).await,
+            (OutgoingMessage::Alert(alert), Self::Http(http)) => Box::pin(alert.send(http, context)).await,
             (OutgoingMessage::Mail(mail), Self::Email(email)) => email.send(mail).await,
             (OutgoingMessage::Line(line), Self::File(file)) => file.append(line).await,
             _ => SendResult::Impossible(request("this type of destination does not send such messages".to_owned())),

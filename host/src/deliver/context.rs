@@ -3,6 +3,7 @@
 use super::destination::Notifications;
 use crate::loaded::Loaded;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 use arc_swap::ArcSwap;
 use hookmill_store::Store;
 use std::sync::Arc;
@@ -13,12 +14,14 @@ pub(super) struct DeliveryContext {
     pub store: Arc<Store>,
     pub loaded: Arc<Loaded>,
     pub metrics: Arc<Metrics>,
+    pub traces: Traces,
     pub notifications: ArcSwap<Notifications>,
     pub public_url: ArcSwap<String>,
 }
 
 impl DeliveryContext {
-    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        Self { store, loaded, metrics, notifications: ArcSwap::default(), public_url: ArcSwap::default() }
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>, traces: Traces) -> Self {
+        let (notifications, public_url) = (ArcSwap::default(), ArcSwap::default());
+        Self { store, loaded, metrics, traces, notifications, public_url }
     }
 }

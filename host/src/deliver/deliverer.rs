@@ -5,6 +5,7 @@ use super::destination::{Destination, Notifications};
 use super::queue::Queue;
 use crate::loaded::Loaded;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 use hookmill_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ struct DestinationTask {
 
 impl Deliverer {
     /// Creates a deliverer without destinations.
-    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        Self { context: Arc::new(DeliveryContext::new(store, loaded, metrics)), tasks: Mutex::default() }
+    pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>, traces: Traces) -> Self {
+        Self { context: Arc::new(DeliveryContext::new(store, loaded, metrics, traces)), tasks: Mutex::default() }
     }
 
     /// Adds notifications, so that deliveries that `queue` lets the store queue for them can be sent.

@@ -7,7 +7,9 @@ use super::mail::ShownMail;
 use super::outgoing::OutgoingMessage;
 use super::prepare::prepare;
 use super::request::{OutgoingRequest, ShownRequest};
+use super::send_context::SendContext;
 use super::thehive::ShownAlert;
+use crate::traces::Trace;
 use hookmill_incident::Clock;
 use hookmill_store::{Attempt, DueDelivery, Message};
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,7 @@ impl Deliverer {
                 asked_waits: 0,
                 message: Ok(message.clone()),
                 step: step_of,
+                traceparent: None,
             };
             let public_url = self.context.public_url.load_full();
             let message = prepare(&step.content, &destination, &delivery, &self.context.loaded, &public_url).await;
@@ -92,7 +95,8 @@ impl Deliverer {
 
 async fn send(destination: &Destination, id: Uuid, message: OutgoingMessage, clock: &Clock) -> DryRunAttempt {
     let (at, started) = (clock.now_ms(), Instant::now());
-    let sent = destination.channel.send(id, message, clock).await;
+    let context = SendContext { id, clock, trace: &Trace::default() };
+    let sent = destination.channel.send(message, context).await;
     let attempt = sent.into_attempt(at, started.elapsed().as_millis() as i64);
     let Attempt { at: _, duration_ms, http_status, code, error, answer } = attempt;
     DryRunAttempt { duration_ms, http_status, code: code.map(str::to_owned), error, answer }

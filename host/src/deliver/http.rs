@@ -1,15 +1,15 @@
 //! Sends requests over HTTP.
 
 use super::request::OutgoingRequest;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
 use super::signature::Signature;
+use crate::traces::TRACEPARENT;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
-use hookmill_incident::Clock;
 use percent_encoding::percent_decode_str;
-use reqwest::Url;
 use reqwest::header::HeaderName;
-use uuid::Uuid;
+use reqwest::{StatusCode, Url};
 
 /// The connection to one receiver, with the host's credentials and signature.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Http {
     url: Url,
     /// The secret part of the URL, if the URL itself grants access.
     secret_path: Option<String>,
+    /// Whether requests name the trace that they belong to.
+    pub(super) sends_traceparent: bool,
 }
 
 impl Http {
@@ -44,7 +46,14 @@ impl Http {
             let emptied = url.set_password(None).and_then(|()| url.set_username(""));
             emptied.map_err(|()| anyhow!("`url` cannot have a user name; use `auth`"))?;
         }
-        Ok(Self { connection, authentication, signature, url: url.clone(), secret_path: None })
+        Ok(Self {
+            connection,
+            authentication,
+            signature,
+            url: url.clone(),
+            secret_path: None,
+            sends_traceparent: false,
+        })
     }
 
     /// Marks the path of the URL as a secret that grants access.
@@ -55,32 +64,39 @@ impl Http {
         Self { secret_path: Some(path).filter(|path| path.len() > 1 && url.path().len() > 1), ..self }
     }
 
+    /// Decides whether requests name the trace that they belong to, so that the receiver can continue it.
+    pub fn with_traceparent(self, sends_traceparent: bool) -> Self {
+        Self { sends_traceparent, ..self }
+    }
+
     /// Returns the headers that only the channel sets.
     pub fn own_headers(&self) -> Vec<HeaderName> {
-        self.authentication.header_name().cloned().into_iter().chain(self.signature.header_names()).collect()
+        let authentication = self.authentication.header_name().cloned();
+        let traceparent = self.sends_traceparent.then_some(TRACEPARENT);
+        authentication.into_iter().chain(self.signature.header_names()).chain(traceparent).collect()
     }
 
     /// Sends a request with signature and authentication.
-    pub(super) async fn send(&self, id: Uuid, request: OutgoingRequest, clock: &Clock) -> SendResult {
-        match self.request(id, request, clock).await {
+    pub(super) async fn send(&self, request: OutgoingRequest, context: SendContext<'_>) -> SendResult {
+        match self.request(request, context).await {
             Ok(answer) => answer.into(),
             Err(failure) => SendResult::Failed(failure),
         }
     }
 
     /// Sends a request and returns the answer, with any status.
-    async fn request(&self, id: Uuid, request: OutgoingRequest, clock: &Clock) -> Result<Answer, Failure> {
-        self.request_document(id, request, 0, clock).await.map(|(answer, _)| answer)
+    async fn request(&self, request: OutgoingRequest, context: SendContext<'_>) -> Result<Answer, Failure> {
+        self.request_document(request, 0, context).await.map(|(answer, _)| answer)
     }
 
     /// Sends a request and returns the answer with its body, up to a number of bytes.
     pub(super) async fn request_document(
         &self,
-        id: Uuid,
         request: OutgoingRequest,
         bytes_max: usize,
-        clock: &Clock,
+        context: SendContext<'_>,
     ) -> Result<(Answer, Vec<u8>), Failure> {
+        let SendContext { id, clock, trace } = context;
         let OutgoingRequest { method, url, mut headers, body } = request;
         if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
@@ -88,7 +104,14 @@ impl Http {
         // These replace headers of the same name from a notifier or a template.
         headers.extend(self.signature.headers(&id.to_string(), clock.now_ms(), &body)?);
         self.authentication.apply(&mut headers);
-        let response = self.connection.send(method, url, headers, body).await?;
+        let mut span = trace.call(&method, &url);
+        headers.extend(span.header().filter(|_| self.sends_traceparent));
+        let sent = self.connection.send(method, url, headers, body).await;
+        let response = sent.inspect_err(|failure| span.fail(failure.code.as_str()))?;
+        span.answer(response.status());
+        if response.status() >= StatusCode::BAD_REQUEST {
+            span.fail(response.status().as_str());
+        }
         let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max, clock.now_ms()).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");

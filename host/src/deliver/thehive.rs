@@ -6,18 +6,17 @@
 
 use super::http::Http;
 use super::request::OutgoingRequest;
+use super::send_context::SendContext;
 use super::send_result::SendResult;
 use super::thehive_answer::{FoundAlert, exists_already, id_of, is_about_content, is_invalid, learn};
 use super::thehive_memory::TheHiveMemory;
 use hookmill_connection::{Answer, Code, Failure};
-use hookmill_incident::Clock;
 use hookmill_notify::bodies::{TheHiveGaps, TheHiveUpdate, thehive_alert, thehive_update};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// The reason why the deletion of an incident sends nothing to TheHive.
 pub(super) const ALERT_STAYS: &str = "an alert is kept when its incident is deleted";
@@ -70,8 +69,8 @@ impl Alert {
     }
 
     /// Applies the change.
-    pub async fn send(&self, http: &Http, id: Uuid, clock: &Clock) -> SendResult {
-        let mut transfer = Transfer { alert: self, http, id, clock, gaps: self.memory.gaps(), notes: Vec::new() };
+    pub async fn send(&self, http: &Http, context: SendContext<'_>) -> SendResult {
+        let mut transfer = Transfer { alert: self, http, context, gaps: self.memory.gaps(), notes: Vec::new() };
         let sent = if self.is_new { transfer.create().await } else { transfer.update().await };
         match sent {
             Ok(answer) if transfer.notes.is_empty() => SendResult::Arrived(answer),
@@ -85,8 +84,7 @@ impl Alert {
 struct Transfer<'a> {
     alert: &'a Alert,
     http: &'a Http,
-    id: Uuid,
-    clock: &'a Clock,
+    context: SendContext<'a>,
     gaps: TheHiveGaps,
     /// The parts that TheHive did not take as they are.
     notes: Vec<String>,
@@ -244,7 +242,7 @@ impl Transfer<'_> {
         url.set_path(&format!("{}/api/v1/{path}", base.path().trim_end_matches('/')));
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let request = OutgoingRequest { method, url, headers, body: body.to_string().into_bytes() };
-        let requested = self.http.request_document(self.id, request, ANSWER_BYTES_MAX, self.clock).await;
+        let requested = self.http.request_document(request, ANSWER_BYTES_MAX, self.context).await;
         requested.map_err(SendResult::Failed)
     }
 }

@@ -73,6 +73,7 @@ impl Intake {
             digest: item.digest,
             body: item.body,
             repeat_key: RepeatKey::DeliveryId(item.identity),
+            traceparent: None,
         }
     }
 

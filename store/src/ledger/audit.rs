@@ -16,7 +16,23 @@ pub(super) struct Change<'a> {
     pub before: Option<&'a IncidentRow>,
     /// None in a Creation: the details are the attributes of the incident.
     pub details: Option<&'a Details>,
+    pub cause: Cause<'a>,
+}
+
+/// The cause of a change.
+#[derive(Clone, Copy)]
+pub(super) struct Cause<'a> {
+    /// The id of the request: an event's id, or that of a call of the API.
     pub request_id: &'a str,
+    /// The trace of the event.
+    pub traceparent: Option<&'a str>,
+}
+
+impl<'a> Cause<'a> {
+    /// Returns a cause without a trace.
+    pub fn untraced(request_id: &'a str) -> Self {
+        Self { request_id, traceparent: None }
+    }
 }
 
 impl<T: Tx> Ledger<'_, T> {
@@ -41,7 +57,7 @@ impl<T: Tx> Ledger<'_, T> {
             previous,
             operation: change.operation,
             at,
-            request_id: change.request_id,
+            request_id: change.cause.request_id,
             details,
         })?;
         let outbound = self.outbound.clone();
@@ -67,7 +83,7 @@ impl<T: Tx> Ledger<'_, T> {
                     let details = change.details.map_or(Ok(EntryDetails::OfCreation), |details| {
                         to_raw_value(details).map(EntryDetails::Given)
                     })?;
-                    let request_id = change.request_id.to_owned();
+                    let request_id = change.cause.request_id.to_owned();
                     let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;
                     message.insert(about_change(&entry, &outbound.public_url))
                 }
@@ -81,9 +97,10 @@ impl<T: Tx> Ledger<'_, T> {
 }
 
 /// Returns the subject of deliveries about a change.
-fn subject(incident: Uuid, audit: Uuid, change: &Change) -> Subject<'static> {
+fn subject<'a>(incident: Uuid, audit: Uuid, change: &Change<'a>) -> Subject<'a> {
     let is_first = change.operation == Operation::Creation;
-    Subject::Change { incident: row_key(incident), audit: row_key(audit), is_first }
+    let traceparent = change.cause.traceparent;
+    Subject::Change { incident: row_key(incident), audit: row_key(audit), is_first, traceparent }
 }
 
 /// Returns whether a trigger is for this kind of change.

@@ -1,5 +1,6 @@
 //! Events: recording one, with everything that follows from it.
 
+use super::audit::Cause;
 use super::{EncodedEvent, Ledger, NewEvent, Subject, Tx};
 use crate::rows::{CountKind, IncidentKey, RecordDryRun, Recorded};
 use anyhow::{Context, Result};
@@ -112,8 +113,10 @@ impl<T: Tx> Ledger<'_, T> {
                     ..Origin::of(&mapped.event, plugin)?
                 };
                 let counted = before.map_or(&[][..], |before| &before.incidents);
+                let (request_id, traceparent) = (mapped.event.id.to_string(), mapped.event.traceparent.as_deref());
+                let cause = Cause { request_id: &request_id, traceparent };
                 for observation in observations {
-                    state.incidents.push(self.apply(observation, &origin, counted)?);
+                    state.incidents.push(self.apply(observation, &origin, counted, cause)?);
                 }
                 let notes = if problems.is_empty() { skipped } else { problems };
                 state.message = (!notes.is_empty()).then(|| notes.join("; "));
@@ -148,7 +151,8 @@ impl<T: Tx> Ledger<'_, T> {
         let needs_body = rules.iter().any(|rule| rule.filter.looks_at_body());
         let message = about_event(trigger, event, state, &outbound.public_url, needs_body);
         for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
-            self.enqueue_steps(rule, Subject::Event(row_key(event.id)))?;
+            let traceparent = event.traceparent.as_deref();
+            self.enqueue_steps(rule, Subject::Event { event: row_key(event.id), traceparent })?;
         }
         Ok(())
     }

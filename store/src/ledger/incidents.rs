@@ -1,6 +1,6 @@
 //! Incidents: every change comes with its audit entry and its deliveries.
 
-use super::audit::Change;
+use super::audit::{Cause, Change};
 use super::{Ledger, Tx};
 use crate::rows::{CountKind, IncidentKey, IncidentRow, Listed, PatchRefusal, Unreadable};
 use anyhow::Result;
@@ -40,7 +40,7 @@ impl<T: Tx> Ledger<'_, T> {
         if row.incident.hold != before.incident.hold {
             self.rows.set_hold(row_key(row.id), row.incident.hold)?;
         }
-        self.save(&before, &mut row, details, request_id)?;
+        self.save(&before, &mut row, details, Cause::untraced(request_id))?;
         Ok(Ok(row))
     }
 
@@ -53,7 +53,7 @@ impl<T: Tx> Ledger<'_, T> {
         }
         let details = Details::from_iter([("deleted_by".to_owned(), Value::from(by))]);
         let (before, details) = (found.as_ref().ok(), Some(&details));
-        let change = Change { operation: Operation::Delete, before, details, request_id };
+        let change = Change { operation: Operation::Delete, before, details, cause: Cause::untraced(request_id) };
         let (id, previous, audit) = match &found {
             Ok(row) => (row.id, row.newest_audit, self.append(row, &change)?),
             Err(Unreadable { id, .. }) => {
@@ -75,10 +75,11 @@ impl<T: Tx> Ledger<'_, T> {
         observation: &Observation,
         origin: &Origin,
         counted: &[IncidentRef],
+        cause: Cause,
     ) -> Result<IncidentRef> {
         let now = self.clock.now();
         let Some(mut row) = self.open_incident(observation, origin)? else {
-            return self.create(observation, origin, now);
+            return self.create(observation, origin, now, cause);
         };
         let before = row.clone();
         let is_counted = counted.iter().any(|incident| incident.id == row.id);
@@ -90,10 +91,9 @@ impl<T: Tx> Ledger<'_, T> {
             row.event_ids.push(origin.event_id);
         }
         let details = row.incident.apply(&mut row.guard, observation.clone(), origin, now);
-        let request_id = origin.event_id.to_string();
-        self.save(&before, &mut row, details, &request_id)?;
+        self.save(&before, &mut row, details, cause)?;
         if row.incident.triage != before.incident.triage {
-            self.request_triage_of(&row, false, &request_id)?;
+            self.request_triage_of(&row, false, cause.request_id)?;
         }
         Ok(IncidentRef::new(row.id, row.number, false))
     }
@@ -105,7 +105,13 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(row.filter(|row| !row.incident.is_past_reopening(&row.guard, observation, origin, within_ms)))
     }
 
-    fn create(&mut self, observation: &Observation, origin: &Origin, now: Timestamp) -> Result<IncidentRef> {
+    fn create(
+        &mut self,
+        observation: &Observation,
+        origin: &Origin,
+        now: Timestamp,
+        cause: Cause,
+    ) -> Result<IncidentRef> {
         let (incident, guard) = Incident::create(observation.clone(), origin, now);
         let mut row = IncidentRow {
             id: self.clock.new_id(),
@@ -116,13 +122,12 @@ impl<T: Tx> Ledger<'_, T> {
             guard,
             newest_audit: 0,
         };
-        let request_id = &origin.event_id.to_string();
-        let change = Change { operation: Operation::Creation, before: None, details: None, request_id };
+        let change = Change { operation: Operation::Creation, before: None, details: None, cause };
         row.newest_audit = self.append(&row, &change)?;
         self.rows.put_incident(&row)?;
         self.count(CountKind::Incidents, &row.incident.source, row.incident.severity.as_str());
         if row.incident.triage.is_some() {
-            self.request_triage_of(&row, false, request_id)?;
+            self.request_triage_of(&row, false, cause.request_id)?;
         }
         Ok(IncidentRef::new(row.id, row.number, true))
     }
@@ -133,14 +138,13 @@ impl<T: Tx> Ledger<'_, T> {
         before: &IncidentRow,
         row: &mut IncidentRow,
         details: Details,
-        request_id: &str,
+        cause: Cause,
     ) -> Result<()> {
         // The newest entry keeps its object before the incident moves on from it.
         if details.is_empty() {
             self.rows.keep_moved(before.newest_audit, &before.shown().without_entry()?)?;
         } else {
-            let change =
-                Change { operation: Operation::Update, before: Some(before), details: Some(&details), request_id };
+            let change = Change { operation: Operation::Update, before: Some(before), details: Some(&details), cause };
             row.newest_audit = self.append(row, &change)?;
             if before.incident.revision.is_multiple_of(WHOLE_EVERY) {
                 self.rows.keep_difference(before.newest_audit, &before.shown().whole()?, None)?;
@@ -149,7 +153,7 @@ impl<T: Tx> Ledger<'_, T> {
                 self.rows.keep_difference(before.newest_audit, &difference, Some(row.newest_audit))?;
             }
         }
-        self.rows.update_incident(row)
+        self.rows.update_incident(before, row)
     }
 }
 

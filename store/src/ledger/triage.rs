@@ -1,5 +1,6 @@
 //! Triage requests and their results.
 
+use super::audit::Cause;
 use super::{Ledger, Subject, TriageRequest, Tx};
 use crate::rows::{IncidentKey, IncidentRow, Listed, TriageJob, TriageResult};
 use anyhow::Result;
@@ -23,7 +24,7 @@ impl<T: Tx> Ledger<'_, T> {
         let mut row = before.clone();
         row.incident.triage = Some(Triage::waiting(playbook, self.clock.now()));
         self.request_triage_of(&row, true, request_id)?;
-        self.save(&before, &mut row, Details::new(), request_id)?;
+        self.save(&before, &mut row, Details::new(), Cause::untraced(request_id))?;
         Ok(Some(Ok(row)))
     }
 
@@ -75,13 +76,14 @@ impl<T: Tx> Ledger<'_, T> {
                 self.rows.remove_triage_request(row_key(row.id))?;
             }
         }
-        self.save(&before, &mut row, details, &job.request_id)?;
+        self.save(&before, &mut row, details, Cause::untraced(&job.request_id))?;
         let outbound = self.outbound.clone();
         // Destinations that receive every audit entry already have a delivery of it.
         for destination in
             outbound.destinations.iter().filter(|known| !known.gets_all_changes && to.contains(&known.name))
         {
-            let subject = Subject::Change { incident: row_key(row.id), audit: row.newest_audit, is_first: false };
+            let (incident, audit) = (row_key(row.id), row.newest_audit);
+            let subject = Subject::Change { incident, audit, is_first: false, traceparent: None };
             self.enqueue(destination, subject, None)?;
         }
         Ok(true)

@@ -44,8 +44,8 @@ pub(crate) trait Tx {
     fn newest_incident(&mut self, source: &str, source_ref: &str) -> Result<Option<IncidentRow>>;
     /// Adds an incident.
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()>;
-    /// Replaces an incident.
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()>;
+    /// Replaces an incident, which is `before` until then.
+    fn update_incident(&mut self, before: &IncidentRow, row: &IncidentRow) -> Result<()>;
     /// Sets or ends the hold of an incident.
     fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()>;
     /// Returns whether an incident has a hold.
@@ -234,10 +234,10 @@ pub(crate) enum NewDetails<'a> {
 /// The subject of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Subject<'a> {
-    /// An audit entry of an incident, by their keys.
-    Change { incident: i64, audit: i64, is_first: bool },
-    /// An event, by its key.
-    Event(i64),
+    /// An audit entry of an incident, by their keys, with the trace of the event that caused the change.
+    Change { incident: i64, audit: i64, is_first: bool, traceparent: Option<&'a str> },
+    /// An event, by its key, with its trace.
+    Event { event: i64, traceparent: Option<&'a str> },
     /// Something that happened to the host itself, in JSON.
     Notice(&'a str),
 }
@@ -297,8 +297,16 @@ impl Subject<'_> {
     pub fn key(&self, delivery: i64) -> i64 {
         match *self {
             Self::Change { incident, .. } => incident,
-            Self::Event(event) => event,
+            Self::Event { event, .. } => event,
             Self::Notice(_) => delivery,
+        }
+    }
+
+    /// Returns the trace that attempts of the delivery belong to.
+    pub fn traceparent(&self) -> Option<&str> {
+        match *self {
+            Self::Change { traceparent, .. } | Self::Event { traceparent, .. } => traceparent,
+            Self::Notice(_) => None,
         }
     }
 }

@@ -44,6 +44,7 @@ pub(super) struct DeliveryCopy {
     pub event: Option<i64>,
     pub notice: Option<String>,
     pub step: Option<(String, usize)>,
+    pub traceparent: Option<String>,
 }
 
 #[derive(Clone)]

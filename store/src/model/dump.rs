@@ -177,6 +177,7 @@ impl Memory {
             event.digest[..],
             event.body[..],
             row.body_removed_at,
+            event.traceparent,
         ]
     }
 
@@ -202,7 +203,7 @@ impl Memory {
             event_ids[..],
             row.newest_audit,
             is_deleted,
-            json(incident),
+            hookmill_incident::record::shortened(&json(incident)).expect("an object"),
         ]
     }
 
@@ -222,6 +223,7 @@ impl Memory {
             row.notice,
             row.step.as_ref().map(|(name, _)| name),
             row.step.as_ref().map(|(_, step)| *step as u64),
+            row.traceparent,
         ]
     }
 }

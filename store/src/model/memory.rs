@@ -153,7 +153,7 @@ impl Tx for Memory {
         Ok(())
     }
 
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
+    fn update_incident(&mut self, _before: &IncidentRow, row: &IncidentRow) -> Result<()> {
         self.note_object(row)?;
         self.incidents.get_mut(&row_key(row.id)).context("there is no such incident")?.0 = row.clone();
         Ok(())
@@ -219,7 +219,7 @@ impl Tx for Memory {
     fn add_delivery(&mut self, new: &NewDelivery) -> Result<()> {
         let (audit, event, notice) = match new.subject {
             Subject::Change { audit, .. } => (Some(audit), None, None),
-            Subject::Event(event) => (None, Some(event), None),
+            Subject::Event { event, .. } => (None, Some(event), None),
             Subject::Notice(text) => (None, None, Some(text.to_owned())),
         };
         let row = DeliveryCopy {
@@ -234,6 +234,7 @@ impl Tx for Memory {
             event,
             notice,
             step: new.step.map(|(name, step)| (name.to_owned(), step)),
+            traceparent: new.subject.traceparent().map(str::to_owned),
         };
         self.deliveries.insert(row_key(new.id), row);
         Ok(())

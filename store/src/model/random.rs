@@ -11,7 +11,7 @@ use crate::rows::{
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
-    PluginVersion, Reading, RepeatKey, Severity, State, Status, TriageCode, TriageError, Verdict,
+    PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, TriageCode, TriageError, Verdict,
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use jiff::Timestamp;
@@ -22,11 +22,11 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
 
-const SOURCES: [&str; 2] = ["edr", "mail"];
-const REFERENCES: [&str; 5] = ["A-1", "A-2", "A-3", "A-4", "A-5"];
+pub(super) const SOURCES: [&str; 2] = ["edr", "mail"];
+pub(super) const REFERENCES: [&str; 5] = ["A-1", "A-2", "A-3", "A-4", "A-5"];
 const DESTINATIONS: [&str; 4] = ["archive", "chat", "mail", "ticket"];
 const PLAYBOOKS: [&str; 2] = ["enrich", "phishing"];
-const TAGS: [&str; 3] = ["blue", "green", "red"];
+pub(super) const TAGS: [&str; 3] = ["blue", "green", "red"];
 
 pub(super) struct Random {
     pub rng: Xoshiro256PlusPlus,
@@ -41,11 +41,11 @@ impl Random {
         Self { rng: Xoshiro256PlusPlus::seed_from_u64(seed), recent: Vec::new(), jobs: Vec::new() }
     }
 
-    fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
+    pub fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.rng.random_range(0..items.len())].clone()
     }
 
-    fn name(&mut self, names: &[&str]) -> String {
+    pub fn name(&mut self, names: &[&str]) -> String {
         self.one_of(names).to_owned()
     }
 
@@ -173,6 +173,7 @@ impl Random {
             digest: Sha256::digest(&body).into(),
             body: body.into_bytes().into(),
             repeat_key,
+            traceparent: self.maybe(50, |random| random.name(&TAGS)),
         };
         let playbook = self.maybe(60, |random| random.name(&PLAYBOOKS));
         let (verdict, auto_triage) = (self.verdict(now), self.chance(60));
@@ -217,7 +218,7 @@ impl Random {
             external_link: None,
             tags: self.maybe(50, |random| random.name(&TAGS)).into_iter().collect(),
             observables: self.maybe(40, Self::observable).into_iter().collect(),
-            techniques: Vec::new(),
+            techniques: self.maybe(30, Self::technique).into_iter().collect(),
             details,
         }
     }
@@ -225,6 +226,10 @@ impl Random {
     fn observable(&mut self) -> Observable {
         let value = format!("198.51.100.{}", self.rng.random_range(0..4));
         Observable { data_type: "ip".into(), value, message: None, tags: Vec::new(), ioc: self.chance(30) }
+    }
+
+    fn technique(&mut self) -> Technique {
+        Technique { id: self.name(&["T1059", "T1059.001", "T1059.003", "T1003", "TA0002"]), tactic: None }
     }
 
     fn record_again(&mut self, memory: &Memory, now: i64) -> ModelOperation {

@@ -82,7 +82,7 @@ impl RetentionTx for Memory {
         for event in events {
             let row = self.events.get_mut(&event.key).context("there is no such event")?;
             row.body_removed_at = Some(at);
-            row.event.body = Vec::new().into();
+            (row.event.body, row.event.traceparent) = (Vec::new().into(), None);
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ pub struct DueDelivery {
     pub message: Result<Message, String>,
     /// The notification and the index of its step; `None` for destinations that receive every audit entry.
     pub step: Option<(String, usize)>,
+    /// The trace of the event that caused the delivery, if there is one.
+    pub traceparent: Option<String>,
 }
 
 /// The due deliveries of one destination.

@@ -1,8 +1,10 @@
 //! Stored incidents.
 
-use super::Unreadable;
+use super::{Listed, Unreadable};
+use crate::search_words::SearchWords;
 use hookmill_incident::{Guard, Incident, Number, Severity, ShownIncidentRef, Status};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// An incident by its id or its number.
@@ -45,7 +47,10 @@ impl IncidentRow {
     }
 }
 
-/// The filter of a list of incidents.
+/// The bytes of a beginning of observables that can be searched for.
+pub const OBSERVABLE_PREFIX_BYTES_MAX: usize = 128;
+
+/// The filter of a list of incidents. An incident passes that has one of the values of each filter that is not empty.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct IncidentFilter {
@@ -54,9 +59,14 @@ pub struct IncidentFilter {
     pub source: Vec<String>,
     pub source_ref: Vec<String>,
     pub tag: Vec<String>,
+    /// The whole value of an observable.
     pub observable: Vec<String>,
-    /// Text in the title, the description or the source-ref; the case of ASCII letters is ignored.
-    pub q: Option<String>,
+    /// The beginning of the value of an observable; at most [`OBSERVABLE_PREFIX_BYTES_MAX`] bytes.
+    pub observable_prefix: Vec<String>,
+    /// A technique, which includes its sub-techniques; the case of ASCII letters is ignored.
+    pub technique: Vec<String>,
+    /// Words in the title, the description, the source-ref and the observables.
+    pub q: Option<SearchWords>,
     pub created_after: Option<Timestamp>,
     pub created_before: Option<Timestamp>,
     pub updated_after: Option<Timestamp>,
@@ -75,4 +85,24 @@ pub enum PatchRefusal {
     NoRoomForNote,
     /// The incident has a hold, so that it cannot be deleted.
     Held,
+}
+
+/// An incident that shares observables with another.
+#[derive(Clone, Debug)]
+pub struct RelatedIncident {
+    /// The incident.
+    pub incident: Listed<IncidentRow>,
+    /// The observables that both have, the rarest first.
+    pub shared: Vec<SharedObservable>,
+}
+
+/// An observable that several incidents have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedObservable {
+    /// The type.
+    pub data_type: String,
+    /// The value.
+    pub value: String,
+    /// The number of incidents that have the value.
+    pub incidents: usize,
 }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// One page of a list and the key of the next one.
+/// One page of a list and the place of the next one.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct Page<T, P = i64> {
     /// The rows.
     pub rows: Vec<T>,
-    /// The key after which the next page begins; `None` on the last page.
-    pub next: Option<i64>,
+    /// The place after which the next page begins, often a key; `None` on the last page.
+    pub next: Option<P>,
 }
 
 /// A row, or the reason why this row cannot be read. Such a row must not keep the others from being shown.

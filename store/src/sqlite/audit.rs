@@ -1,7 +1,7 @@
 //! The table `audit`.
 
-use super::columns::{Id, Ids, Json, Word, columns, json};
-use super::incidents;
+use super::columns::{Id, Json, Word, columns, json};
+use super::incidents::{self, IncidentColumns};
 use super::pages::{Filling, listed};
 use crate::ledger::NewAuditEntry;
 use crate::rows::{IncidentKey, Listed, Page};
@@ -42,26 +42,14 @@ columns! {
     }
 }
 
-columns! {
-    /// An incident as the object of its newest entry.
-    IncidentColumns {
-        id: Id,
-        number: i64,
-        record: String,
-        occurrences: u64,
-        event_ids: Ids,
-    }
-}
-
-impl IncidentColumns {
-    /// Returns the incident as [`hookmill_incident::ShownIncidentRef`] shows it. The record is JSON already and is not
-    /// parsed.
-    fn shown(&self) -> String {
-        let record = self.record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-        let before = format!(r#"{{"id":"{}","number":"{}","#, self.id.0, Number::from_key(self.number));
-        let after = format!(r#","occurrences":{},"event_ids":{}}}"#, self.occurrences, json(&self.event_ids.0));
-        [&before, record, &after].concat()
-    }
+/// Returns an incident as [`hookmill_incident::ShownIncidentRef`] shows it. The values of its record stay as they are
+/// written.
+fn shown(columns: &IncidentColumns) -> Result<Box<RawValue>> {
+    let record = columns.record()?;
+    let record = record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let before = format!(r#"{{"id":"{}","number":"{}","#, columns.id.0, Number::from_key(columns.number));
+    let after = format!(r#","occurrences":{},"event_ids":{}}}"#, columns.occurrences, json(&columns.event_ids.0));
+    Ok(RawValue::from_string([&before, record, &after].concat())?)
 }
 
 pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> {
@@ -151,7 +139,7 @@ fn object(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) 
 fn incident(connection: &Connection, incident: i64) -> Result<Box<RawValue>> {
     let sql = format!("SELECT {} FROM incidents WHERE key = ?", IncidentColumns::LIST);
     let columns = connection.prepare_cached(&sql)?.query_row([incident], IncidentColumns::read)?;
-    Ok(RawValue::from_string(columns.shown())?)
+    shown(&columns)
 }
 
 /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.

@@ -93,6 +93,15 @@ impl<T: FromStr<Err = String>> FromSql for Word<T> {
     }
 }
 
+/// A time in nanoseconds.
+pub(super) struct Nanoseconds(pub Timestamp);
+
+impl FromSql for Nanoseconds {
+    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
+        Timestamp::from_nanosecond(value.as_i64()?.into()).map(Self).map_err(conversion)
+    }
+}
+
 /// A time in microseconds.
 pub(super) struct Microseconds(pub Timestamp);
 

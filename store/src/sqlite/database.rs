@@ -1,6 +1,7 @@
 //! The database file: connections, settings and migrations.
 
 use super::check::{check_files, check_pages};
+use super::index_rows;
 use super::storage::INCREMENTAL;
 use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
@@ -8,14 +9,14 @@ use crate::private_files::private_file;
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 12] = [
+pub(super) const SCHEMA: [&str; 14] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -28,7 +29,11 @@ pub(super) const SCHEMA: [&str; 12] = [
     include_str!("schema/10.sql"),
     include_str!("schema/11.sql"),
     include_str!("schema/12.sql"),
+    include_str!("schema/13.sql"),
+    include_str!("schema/14.sql"),
 ];
+/// The version from which on incidents are found by indexes: its migration changes each incident.
+const WITH_SEARCH: usize = 13;
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -138,7 +143,13 @@ fn prepare(connection: &Connection) -> Result<()> {
         info!("migrating the database from version {version} to {known}; with many rows this takes a while");
     }
     for (step, sql) in SCHEMA.iter().enumerate().skip(version) {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT", step + 1))?;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        if step + 1 == WITH_SEARCH {
+            index_rows::run(&transaction)?;
+        }
+        transaction.pragma_update(None, "user_version", step + 1)?;
+        transaction.commit()?;
     }
     Ok(())
 }

@@ -1,20 +1,25 @@
 //! The table `events`.
 
-use super::columns::{Conditions, Id, Json, Word, columns, json};
-use super::pages::{listed, read_page};
+use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
+use super::key_lists::{IndexRange, KeyList, Scan};
+use super::pages::{Filling, listed, size};
+use super::walk::{Class, Walk};
 use crate::ledger::NewEvent;
-use crate::rows::{EventFilter, EventRow, Listed, Page};
+use crate::rows::{EventFilter, EventRow, Listed, Order, Page, SortValue};
 use anyhow::Result;
-use hookmill_incident::id::row_key;
+use hookmill_incident::id::{row_key, row_key_at};
 use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::Arc;
 use tracing::warn;
 use uuid::Uuid;
 
-/// The newest events among which those of some sources are searched: an index by source would cost every event.
+/// The newest events among which those of some sources are searched.
 const EVENTS_SEARCHED: u64 = 100_000;
+/// An event gets its id a moment before its time of arrival. If the clock is set forward by more in between, a list of
+/// events after a time does not have the event.
+const ID_AHEAD_MS: i64 = 60_000;
 
 columns! {
     StateColumns {
@@ -75,13 +80,19 @@ impl EventColumns {
             digest: self.digest,
             body: body.into(),
             repeat_key,
+            traceparent: None,
         };
         EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
     }
 }
 
+/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
+const BODY_COLUMNS: &str = "body, traceparent";
+
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
-    Ok(EventColumns::read(row)?.into_row(row.get("body")?))
+    let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
+    read.event.traceparent = row.get("traceparent")?;
+    Ok(read)
 }
 
 pub(super) fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
@@ -103,7 +114,8 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
     let NewEvent { event, state, attempts, encoded } = new;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body, traceparent) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
         RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
@@ -126,6 +138,7 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         signed_at,
         event.digest,
         &*event.body,
+        event.traceparent,
     ])?;
     Ok(())
 }
@@ -153,7 +166,7 @@ pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus)
 
 /// Returns an event with its body, or why it is unreadable.
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<EventRow>>> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
     let read = |row: &Row| Ok(with_body(row));
     let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
     found.map(|row| listed(id, row)).transpose()
@@ -161,10 +174,11 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<Ev
 
 /// Returns the event to which another row points.
 pub(super) fn of_key(connection: &Connection, event: i64) -> Result<EventRow> {
-    let sql = format!("SELECT {}, body FROM events WHERE key = ?", EventColumns::LIST);
+    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ?", EventColumns::LIST);
     Ok(connection.prepare_cached(&sql)?.query_row([event], with_body)?)
 }
 
+/// Returns events, the newest first. The rows that pass one condition are read from an index, and the others are checked.
 pub(super) fn list(
     connection: &Connection,
     filter: &EventFilter,
@@ -172,6 +186,7 @@ pub(super) fn list(
     limit: usize,
 ) -> Result<Page<Listed<EventRow>>> {
     let mut conditions = Conditions::default();
+    conditions.add("key = ?", []);
     conditions.one_of("source", &filter.source);
     conditions.one_of("status", &filter.status);
     conditions.one_of("code", &filter.code);
@@ -180,14 +195,94 @@ pub(super) fn list(
         let any = vec!["instr(incidents, ?) > 0"; filter.incident.len()].join(" OR ");
         conditions.add(&format!("({any})"), ids);
     }
+    let mut first = 0;
     if let Some(time) = filter.created_after {
         conditions.add("received_at > ?", [Value::Integer(time.as_millisecond())]);
+        first = row_key_at(time.as_millisecond().saturating_sub(ID_AHEAD_MS));
     }
-    conditions.before("key", before);
-    let (list, conditions_sql) = (EventColumns::LIST, conditions.sql());
-    let sql = format!("SELECT {list}, key FROM events {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
-    let mut query = connection.prepare(&sql)?;
-    read_page(&mut query.query(params_from_iter(conditions.values))?, limit, without_body)
+    let sql = format!("SELECT {}, key FROM events {}", EventColumns::LIST, conditions.sql());
+    let mut find = connection.prepare_cached(&sql)?;
+    for (index, value) in conditions.values.iter().enumerate() {
+        find.raw_bind_parameter(index + 2, value)?;
+    }
+    let scan = Scan { keys: first..=i64::MAX, keys_descend: true, times_descend: true };
+    let order = Order::default();
+    let before = before.and_then(|key| order.position(vec![SortValue::Number(key)]));
+    let lists = lists(connection, filter)?.into_iter().map(|list| (Class::default(), list)).collect();
+    let mut walk = Walk::new(connection, &order, scan, before.as_ref(), lists);
+    let mut page = Filling::new(limit);
+    while let Some((key, _)) = walk.next()? {
+        find.raw_bind_parameter(1, key)?;
+        let mut rows = find.raw_query();
+        if let Some(row) = rows.next()? {
+            if !page.has_room() {
+                break;
+            }
+            let Id(id) = row.get("id")?;
+            page.push(key, listed(id, without_body(row))?, size(row)?);
+        }
+    }
+    Ok(page.finish())
+}
+
+/// Returns lists that together have all events that pass.
+fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> {
+    let list =
+        |table, condition, values| KeyList::Index(IndexRange { table, condition, values, key: "key", time: None });
+    if !filter.incident.is_empty() {
+        return Ok(vec![KeyList::Keys(of_incidents(connection, &filter.incident)?)]);
+    }
+    if !filter.code.is_empty() {
+        let code = |code: &FailureCode| vec![Value::Text(code.to_string())];
+        return Ok(filter
+            .code
+            .iter()
+            .map(|word| list("events INDEXED BY events_code", "code = ?", code(word)))
+            .collect());
+    }
+    if filter.source.is_empty() && filter.status.is_empty() {
+        return Ok(vec![list("events NOT INDEXED", "1", Vec::new())]);
+    }
+    let statuses = if filter.status.is_empty() { EventStatus::ALL } else { &filter.status };
+    let mut lists = Vec::new();
+    for status in statuses {
+        let sources = if filter.source.is_empty() { sources(connection, *status)? } else { filter.source.clone() };
+        lists.extend(sources.into_iter().map(|source| {
+            let values = vec![Value::Text(status.to_string()), Value::Text(source)];
+            list("events INDEXED BY events_class", "status = ? AND source = ?", values)
+        }));
+    }
+    Ok(lists)
+}
+
+/// Returns the sources of events with a status, each found by a step in the index.
+fn sources(connection: &Connection, status: EventStatus) -> Result<Vec<String>> {
+    let sql = "SELECT min(source) FROM events INDEXED BY events_class WHERE status = ? AND source > ?";
+    let mut query = connection.prepare_cached(sql)?;
+    let (mut sources, mut last) = (Vec::new(), String::new());
+    while let Some(next) = query.query_row([status.as_str(), &last], |row| row.get::<_, Option<String>>(0))? {
+        last.clone_from(&next);
+        sources.push(next);
+    }
+    Ok(sources)
+}
+
+/// Returns the keys of all events of some incidents, sorted.
+fn of_incidents(connection: &Connection, incidents: &[Uuid]) -> Result<Vec<i64>> {
+    let mut newest = connection.prepare_cached("SELECT event_ids FROM incidents WHERE key = ? AND id = ?")?;
+    let mut earlier = connection.prepare_cached("SELECT event FROM earlier_events WHERE incident = ?")?;
+    let mut keys = Vec::new();
+    for id in incidents {
+        let found = newest.query_row(params![row_key(*id), id.as_bytes()], |row| row.get(0)).optional()?;
+        let Some(Ids(ids)) = found else { continue };
+        keys.extend(ids.into_iter().map(row_key));
+        for key in earlier.query_map([row_key(*id)], |row| row.get(0))? {
+            keys.push(key?);
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
 }
 
 pub(super) fn with_status(

@@ -1,13 +1,15 @@
 //! The tables `incidents` and `numbers`.
 
-use super::columns::{Conditions, Id, Ids, Json, Microseconds, columns, id_bytes, json, nanoseconds};
-use super::pages::{listed, read_page};
-use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Listed, Page};
+use super::columns::{Id, Ids, Json, Microseconds, Nanoseconds, columns, id_bytes, json, nanoseconds};
+use super::pages::{listed, size};
+use super::postings;
+use crate::rows::{IncidentKey, IncidentRow, Listed};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Guard, Incident, Number};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use hookmill_incident::record::{self, RecordColumns};
+use hookmill_incident::{Guard, Number};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 use tracing::warn;
 use uuid::Uuid;
@@ -16,7 +18,13 @@ columns! {
     IncidentColumns {
         id: Id,
         number: i64,
-        record: Json<Incident>,
+        source: String,
+        source_ref: String,
+        status: String,
+        severity: String,
+        created_at: Nanoseconds,
+        updated_at: Nanoseconds,
+        record: String,
         occurrences: u64,
         event_ids: Ids,
         changed_at: Microseconds,
@@ -25,12 +33,28 @@ columns! {
     }
 }
 
+impl IncidentColumns {
+    /// Returns the whole record in JSON.
+    pub fn record(&self) -> serde_json::Result<String> {
+        let columns = RecordColumns {
+            source: &self.source,
+            source_ref: &self.source_ref,
+            severity: &self.severity,
+            status: &self.status,
+            created_at: self.created_at.0,
+            updated_at: self.updated_at.0,
+        };
+        record::restored(&self.record, &columns)
+    }
+}
+
 pub(super) fn row(row: &Row) -> rusqlite::Result<IncidentRow> {
     let columns = IncidentColumns::read(row)?;
+    let incident = columns.record().and_then(|record| serde_json::from_str(&record));
     Ok(IncidentRow {
         id: columns.id.0,
         number: Number::from_key(columns.number),
-        incident: columns.record.0,
+        incident: incident.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))?,
         occurrences: columns.occurrences,
         event_ids: columns.event_ids.0,
         guard: Guard { changed_at: columns.changed_at.0, pinned: columns.pinned.0 },
@@ -95,12 +119,33 @@ pub(super) fn newest_audit(connection: &Connection, which: IncidentKey) -> Resul
     Ok(found.optional()?)
 }
 
+/// Returns the id of an incident that was not deleted, the size of its row, and the row if it can be read.
+#[allow(clippy::type_complexity, reason = "a name would say no more than the sentence above")]
+pub(super) fn with_key(
+    connection: &Connection,
+    key: i64,
+) -> Result<Option<(Uuid, usize, rusqlite::Result<IncidentRow>)>> {
+    let sql = format!("SELECT {} FROM incidents WHERE key = ? AND deleted = 0", IncidentColumns::LIST);
+    let read = |columns: &Row| {
+        let Id(id) = columns.get("id")?;
+        Ok((id, size(columns)?, row(columns)))
+    };
+    Ok(connection.prepare_cached(&sql)?.query_row([key], read).optional()?)
+}
+
+/// Returns the number of incidents that were ever stored.
+pub(super) fn total(connection: &Connection) -> Result<i64> {
+    let mut query = connection.prepare_cached("SELECT coalesce(sum(last), 0) FROM numbers")?;
+    Ok(query.query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
     let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
                changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
+    let key = row_key(row.id);
     connection.prepare_cached(sql)?.execute(params![
-        row_key(row.id),
+        key,
         row.id.as_bytes(),
         row.number.to_key(),
         row.incident.source,
@@ -114,14 +159,15 @@ pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
         row.occurrences,
         id_bytes(&row.event_ids),
         row.newest_audit,
-        json(&row.incident),
+        record::short_text(&row.incident)?,
     ])?;
-    Ok(())
+    postings::add(connection, key, &row.incident)
 }
 
-pub(super) fn update(connection: &Connection, row: &IncidentRow) -> Result<()> {
+pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
     let sql = "UPDATE incidents SET status = ?, severity = ?, updated_at = ?, changed_at = ?, pinned = ?, \
                occurrences = ?, event_ids = ?, newest_audit = ?, record = ? WHERE key = ?";
+    let key = row_key(row.id);
     connection.prepare_cached(sql)?.execute(params![
         row.incident.status.as_str(),
         row.incident.severity.as_str(),
@@ -131,15 +177,34 @@ pub(super) fn update(connection: &Connection, row: &IncidentRow) -> Result<()> {
         row.occurrences,
         id_bytes(&row.event_ids),
         row.newest_audit,
-        json(&row.incident),
-        row_key(row.id),
+        record::short_text(&row.incident)?,
+        key,
     ])?;
+    if let Some(dropped) = before.event_ids.first().filter(|first| !row.event_ids.contains(first)) {
+        let sql = "INSERT OR IGNORE INTO earlier_events (incident, event) VALUES (?, ?)";
+        connection.prepare_cached(sql)?.execute([key, row_key(*dropped)])?;
+    }
+    postings::update(connection, key, &before.incident, &row.incident)
+}
+
+/// Marks an incident as deleted. Of one that cannot be read, the values by which it was found stay in the index.
+pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Result<()> {
+    let key = row_key(id);
+    if let Some(row) = of_key(connection, key)? {
+        postings::remove(connection, key, &row.incident)?;
+    }
+    let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![newest_audit, key])?;
     Ok(())
 }
 
-pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Result<()> {
-    let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![newest_audit, row_key(id)])?;
+/// Removes an incident, and the values by which it is found.
+pub(super) fn remove(connection: &Connection, key: i64) -> Result<()> {
+    if let Some((_, _, Ok(row))) = with_key(connection, key)? {
+        postings::remove(connection, key, &row.incident)?;
+    }
+    connection.prepare_cached("DELETE FROM earlier_events WHERE incident = ?")?.execute([key])?;
+    connection.prepare_cached("DELETE FROM incidents WHERE key = ?")?.execute([key])?;
     Ok(())
 }
 
@@ -153,51 +218,6 @@ pub(super) fn put_last_number(connection: &Connection, number: Number) -> Result
     connection.prepare_cached(sql)?.execute(params![number.year, number.count])?;
     Ok(())
 }
-
-pub(super) fn list(
-    connection: &Connection,
-    filter: &IncidentFilter,
-    before: Option<i64>,
-    limit: usize,
-) -> Result<Page<Listed<IncidentRow>>> {
-    let mut conditions = Conditions::default();
-    conditions.add("deleted = 0", []);
-    conditions.one_of("status", &filter.status);
-    conditions.one_of("severity", &filter.severity);
-    conditions.one_of("source", &filter.source);
-    conditions.one_of("source_ref", &filter.source_ref);
-    for (elements, texts) in [
-        ("json_each(record, '$.tags') WHERE value", &filter.tag),
-        ("json_each(record, '$.observables') WHERE value ->> 'value'", &filter.observable),
-    ] {
-        if !texts.is_empty() {
-            let sql = format!("EXISTS (SELECT 1 FROM {elements} IN ({}))", Conditions::marks(texts.len()));
-            conditions.add(&sql, texts.iter().cloned().map(Value::Text));
-        }
-    }
-    if let Some(text) = &filter.q {
-        let sql = "(instr(lower(record ->> 'title'), ?) OR instr(lower(record ->> 'description'), ?) \
-                   OR instr(lower(source_ref), ?))";
-        // SQLite's `lower` changes ASCII letters only.
-        conditions.add(sql, vec![Value::Text(text.to_ascii_lowercase()); 3]);
-    }
-    let times = [
-        ("created_at > ?", filter.created_after),
-        ("created_at < ?", filter.created_before),
-        ("updated_at > ?", filter.updated_after),
-    ];
-    for (sql, time) in times {
-        if let Some(time) = time {
-            conditions.add(sql, [Value::Integer(nanoseconds(time))]);
-        }
-    }
-    conditions.before("key", before);
-    let (list, conditions_sql) = (IncidentColumns::LIST, conditions.sql());
-    let sql = format!("SELECT {list}, key FROM incidents {conditions_sql} ORDER BY key DESC LIMIT {}", limit + 1);
-    let mut query = connection.prepare(&sql)?;
-    read_page(&mut query.query(params_from_iter(conditions.values))?, limit, row)
-}
-
 pub(super) fn set_hold(connection: &Connection, incident: i64, is_held: bool) -> Result<()> {
     let sql = match is_held {
         true => "INSERT OR IGNORE INTO holds (incident) VALUES (?)",

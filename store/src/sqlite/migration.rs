@@ -40,7 +40,8 @@ impl Migration {
 
     fn read(connection: &Connection, database_bytes: u64) -> Result<Self> {
         let from: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+        let mut statement = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")?;
         let tables = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         let (mut rows, mut duration) = (BTreeMap::new(), Duration::ZERO);
         for sql in SCHEMA.iter().skip(from).flat_map(|step| slow_statements(step)) {

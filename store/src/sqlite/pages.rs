@@ -1,65 +1,49 @@
 //! Pages of rows, bounded by their number and by their size.
 
-use super::columns::Id;
 use super::conditions::is_of_database;
 use crate::rows::{Listed, Page, Unreadable};
 use anyhow::Result;
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, Rows};
 use uuid::Uuid;
 
 /// A page ends with the row that reaches this size, so that a thousand large incidents are not in memory at once.
 pub(super) const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A page that is filled row by row.
-pub(super) struct Filling<T> {
-    page: Page<T>,
+pub(super) struct Filling<T, P = i64> {
+    page: Page<T, P>,
     limit: usize,
     bytes: usize,
-    last: i64,
+    last: Option<P>,
 }
 
-impl<T> Filling<T> {
+impl<T, P> Filling<T, P> {
     /// Returns an empty page for at most `limit` rows.
     pub fn new(limit: usize) -> Self {
-        Self { page: Page { rows: Vec::new(), next: None }, limit, bytes: 0, last: 0 }
+        Self { page: Page { rows: Vec::new(), next: None }, limit, bytes: 0, last: None }
     }
 
     /// Returns whether the page takes another row. A page that takes no more ends before that row.
     pub fn has_room(&mut self) -> bool {
         let has_room = self.page.rows.len() < self.limit && self.bytes < PAGE_BYTES;
         if !has_room {
-            self.page.next = Some(self.last);
+            self.page.next = self.last.take();
         }
         has_room
     }
 
-    /// Adds a row of this size.
-    pub fn push(&mut self, key: i64, row: T, bytes: usize) {
+    /// Adds a row of this size at a place of the list.
+    pub fn push(&mut self, place: P, row: T, bytes: usize) {
         self.page.rows.push(row);
-        (self.last, self.bytes) = (key, self.bytes + bytes);
+        self.bytes += bytes;
+        self.last = Some(place);
     }
 
     /// Returns the page.
-    pub fn finish(self) -> Page<T> {
+    pub fn finish(self) -> Page<T, P> {
         self.page
     }
-}
-
-/// Reads a page of rows, each with the columns `key` and `id` after those that `read` reads.
-pub(super) fn read_page<T>(
-    rows: &mut Rows,
-    limit: usize,
-    read: impl Fn(&Row) -> rusqlite::Result<T>,
-) -> Result<Page<Listed<T>>> {
-    let mut filling = Filling::new(limit);
-    while let Some(row) = rows.next()?
-        && filling.has_room()
-    {
-        let Id(id) = row.get("id")?;
-        filling.push(row.get("key")?, listed(id, read(row))?, size(row)?);
-    }
-    Ok(filling.finish())
 }
 
 /// Returns a row, or why it is unreadable, from the result of reading it. An error of the database is not one of the row.
@@ -72,7 +56,7 @@ pub(super) fn listed<T>(id: Uuid, read: Result<T, impl Into<anyhow::Error>>) -> 
 }
 
 /// Returns the bytes of a row's texts and blobs.
-fn size(row: &Row) -> rusqlite::Result<usize> {
+pub(super) fn size(row: &Row) -> rusqlite::Result<usize> {
     let bytes = |column| {
         Ok(match row.get_ref(column)? {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),

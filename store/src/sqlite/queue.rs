@@ -24,6 +24,7 @@ columns! {
         audit: Option<i64>,
         event: Option<i64>,
         notice: Option<String>,
+        traceparent: Option<String>,
     }
 }
 
@@ -57,11 +58,11 @@ pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
     let key = row_key(new.id);
     let (audit, event, notice) = match new.subject {
         Subject::Change { audit, .. } => (Some(audit), None, None),
-        Subject::Event(event) => (None, Some(event), None),
+        Subject::Event { event, .. } => (None, Some(event), None),
         Subject::Notice(text) => (None, None, Some(text)),
     };
     let sql = "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, notice, \
-               notification, step) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
+               notification, step, traceparent) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     connection.prepare_cached(sql)?.execute(params![
         key,
         new.id.as_bytes(),
@@ -75,6 +76,7 @@ pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
         notice,
         new.step.map(|(name, _)| name),
         new.step.map(|(_, step)| step as u64),
+        new.subject.traceparent(),
     ])?;
     Ok(())
 }
@@ -237,7 +239,8 @@ pub(super) fn due(
         };
         bytes += message.as_ref().map_or(0, Message::bytes);
         let step = row.notification.zip(row.step.map(|step| step as usize));
-        deliveries.push(DueDelivery { id, attempts: row.attempts, asked_waits: row.asked_waits, message, step });
+        let DueColumns { attempts, asked_waits, traceparent, .. } = row;
+        deliveries.push(DueDelivery { id, attempts, asked_waits, message, step, traceparent });
     }
     if deliveries.len() == limit || bytes >= READ_BYTES_MAX {
         return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });

@@ -2,8 +2,8 @@
 
 use super::readers::Readers;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
-    sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats,
+    search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -11,8 +11,8 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Page, QueuePosition, SessionRow, SourceRow, StorageUse, Tally,
-    TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
+    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -54,10 +54,19 @@ impl Reads for Readers {
     async fn incidents(
         &self,
         filter: IncidentFilter,
-        before: Option<i64>,
+        order: Order,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Page<Listed<IncidentRow>>> {
-        self.scan(move |connection| incidents::list(connection, &filter, before, limit)).await
+    ) -> Result<Page<Listed<IncidentRow>, Position>> {
+        self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
+    }
+
+    async fn related_incidents(
+        &self,
+        which: IncidentKey,
+        limit: usize,
+    ) -> Result<Option<Listed<Vec<RelatedIncident>>>> {
+        self.scan(move |connection| related::list(connection, which, limit)).await
     }
 
     async fn audit(

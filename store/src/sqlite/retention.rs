@@ -2,6 +2,7 @@
 
 use super::columns::{Conditions, columns};
 use super::events::{EventColumns, without_body};
+use super::incidents;
 use super::tx::SqliteTx;
 use crate::ledger::{EndedIncident, OldEvent, RetentionTx};
 use crate::rows::StoredKind;
@@ -16,7 +17,7 @@ columns! {
     }
 }
 
-/// Everything of an event except the body.
+/// Everything of an event except the body, and the trace, which only mapping the body again needs.
 const KEPT_COLUMNS: [&str; 15] = [
     "key",
     "id",
@@ -169,7 +170,7 @@ impl RetentionTx for SqliteTx<'_> {
     }
 
     fn remove_incident(&mut self, incident: i64) -> Result<()> {
-        self.connection.prepare_cached("DELETE FROM incidents WHERE key = ?")?.execute([incident])?;
+        incidents::remove(self.connection, incident)?;
         self.stored.remove_all(StoredKind::Incidents, &[incident]);
         Ok(())
     }

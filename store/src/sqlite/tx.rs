@@ -133,8 +133,8 @@ impl Tx for SqliteTx<'_> {
         incidents::put(self.connection, row)
     }
 
-    fn update_incident(&mut self, row: &IncidentRow) -> Result<()> {
-        incidents::update(self.connection, row)
+    fn update_incident(&mut self, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
+        incidents::update(self.connection, before, row)
     }
 
     fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()> {

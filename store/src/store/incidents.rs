@@ -3,7 +3,9 @@
 use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
-use crate::rows::{IncidentFilter, IncidentKey, IncidentRow, Listed, Page, PatchRefusal};
+use crate::rows::{
+    IncidentFilter, IncidentKey, IncidentRow, Listed, Order, Page, PatchRefusal, Position, RelatedIncident,
+};
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Patch};
 use std::ops::ControlFlow;
@@ -45,17 +47,31 @@ impl Store {
         self.database.reads().incident(which).await
     }
 
-    /// Returns incidents, the newest first.
+    /// Returns the incidents that pass all filters, in an order, after the last position of the page before.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
     pub async fn incidents(
         &self,
         filter: IncidentFilter,
-        before: Option<i64>,
+        order: Order,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Page<Listed<IncidentRow>>> {
-        self.database.reads().incidents(filter, before, limit).await
+    ) -> Result<Page<Listed<IncidentRow>, Position>> {
+        self.database.reads().incidents(filter, order, after, limit).await
+    }
+
+    /// Returns the incidents that share observables with one: those with the rarest first, then those with the most, then
+    /// the newest. Values that more than 50 incidents share and local addresses do not count.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn related_incidents(
+        &self,
+        which: IncidentKey,
+        limit: usize,
+    ) -> Result<Option<Listed<Vec<RelatedIncident>>>> {
+        self.database.reads().related_incidents(which, limit).await
     }
 
     /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.

@@ -9,6 +9,7 @@ use crate::http_error::HttpError;
 use crate::pipeline::DryRun;
 use crate::receive::{self, Arrived};
 use crate::source::Source;
+use crate::traces::Trace;
 use crate::verify::Verified;
 use axum::Json;
 use axum::body::Body;
@@ -70,6 +71,7 @@ pub(in crate::api) async fn test(
         headers: posted_headers(&headers, signed.headers).map_err(HttpError::Internal)?,
         body: Body::from(signed.body),
         source: &source,
+        trace: Trace::default(),
     };
     match receive::dry_run(&host, arrived).await {
         Ok(received) => dry_run.continue_with(received),

@@ -1,8 +1,4 @@
--- The sessions of browsers. `token` is the digest of the token that began the session, as `hash` in `tokens`: a session is
--- valid only while its token is.
-CREATE TABLE sessions (
-    digest BLOB PRIMARY KEY,
-    token BLOB NOT NULL,
-    created_at INTEGER NOT NULL,
-    used_at INTEGER NOT NULL
-) STRICT;
+-- The trace in which the event was received, in the form of the header `traceparent`: the attempts of its deliveries are
+-- spans of the same trace, also after a restart. Null while traces are off.
+ALTER TABLE events ADD COLUMN traceparent TEXT;
+ALTER TABLE deliveries ADD COLUMN traceparent TEXT;

@@ -1,0 +1,376 @@
+//! Measures searches: each filter of the list of incidents alone and in pairs, the first page and page 100, and orders.
+//!
+//! `HOOKMILL_BENCH_INCIDENTS` is the number of incidents, written as the host writes them. `HOOKMILL_BENCH_FOLDER` names a
+//! folder where the database stays, so that a second run need not write it again.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
+
+use futures_util::future::join_all;
+use hookmill_incident::{
+    Clock, Event, Mapped, Observable, Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State, Status,
+    Technique, Verdict,
+};
+use hookmill_store::{
+    Dedup, EventFilter, IncidentFilter, IncidentKey, Order, Policy, SearchWords, SortKey, Sorting, Store,
+};
+use jiff::{SignedDuration, Timestamp};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const INCIDENTS: usize = 100_000;
+const DAYS: i64 = 90;
+const BATCH: usize = 250;
+const PAGE: usize = 50;
+/// Measurements of each search.
+const TIMES: usize = 15;
+const SOURCES: [&str; 12] =
+    ["edr", "mail", "siem", "cloud", "dlp", "idp", "proxy", "waf", "nids", "vpn", "honeypot", "badge"];
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() {
+    let count = std::env::var("HOOKMILL_BENCH_INCIDENTS").map_or(INCIDENTS, |text| text.parse().unwrap());
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = std::env::var_os("HOOKMILL_BENCH_FOLDER").map_or(temporary.path().to_owned(), PathBuf::from);
+    let is_new = !folder.join("hookmill.db").exists();
+    let clock = Clock::default();
+    let store = Arc::new(open(&folder, clock.clone()));
+    if is_new {
+        fill(&store, &clock, count).await;
+    }
+    let bytes = std::fs::metadata(folder.join("hookmill.db")).unwrap().len();
+    println!("{count} incidents, {} MiB, {TIMES} times each search\n", bytes >> 20);
+    let mut measured = Measured { store: store.clone(), worst: Duration::ZERO };
+    let oldest = measured.created_at(Order::new([Sorting { key: SortKey::CreatedAt, descending: false }])).await;
+    let newest = measured.created_at(Order::default()).await;
+    let filters = filters(oldest, newest);
+    println!("{:<44} {:>7} {:>9} {:>9} {:>9} {:>9}", "", "rows", "p50", "p95", "p50", "p95");
+    println!("{:<44} {:>7} {:>19} {:>19}", "search", "≤ 5000", "first page", "page 100");
+    for (name, values) in &filters {
+        measured.print(name, values, &Order::default()).await;
+    }
+    println!();
+    for (index, (name, values)) in filters.iter().enumerate() {
+        for (other_name, others) in &filters[index + 1..] {
+            let pairs: Vec<_> =
+                (0..TIMES).map(|time| both(&values[time % values.len()], &others[time / 2 % others.len()])).collect();
+            measured.print(&format!("{name} + {other_name}"), &pairs, &Order::default()).await;
+        }
+    }
+    println!();
+    let by = |key, descending| Sorting { key, descending };
+    for (name, order) in [
+        ("-severity,-updated_at", vec![by(SortKey::Severity, true), by(SortKey::UpdatedAt, true)]),
+        ("updated_at", vec![by(SortKey::UpdatedAt, false)]),
+        ("status,source,-created_at", vec![by(SortKey::Status, false), by(SortKey::Source, false)]),
+    ] {
+        let order = Order::new(order);
+        measured.print(&format!("sort {name}"), &[IncidentFilter::default()], &order).await;
+        for (filter_name, values) in &filters {
+            measured.print(&format!("sort {name} + {filter_name}"), values, &order).await;
+        }
+    }
+    measured.others().await;
+    println!("\nthe slowest p95: {:.1} ms (goal: under 50 ms)", measured.worst.as_secs_f64() * 1e3);
+    store.close();
+}
+
+fn open(folder: &Path, clock: Clock) -> Store {
+    let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+    let policy = Policy { dedup, reopen_within: Duration::from_secs(60) };
+    Store::open(folder, 1_024, policy, Box::new(|_, _| {}), clock).unwrap()
+}
+
+/// Returns a number below `count`, small ones much more often.
+fn skewed(random: &mut Xoshiro256PlusPlus, count: usize) -> usize {
+    let exponent: f64 = random.random_range(0.0..1.0);
+    ((count as f64).powf(exponent) as usize - 1).min(count - 1)
+}
+
+fn word(number: usize) -> String {
+    const SYLLABLES: [&str; 12] = ["ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu", "fa", "po"];
+    format!("{}{}{}", SYLLABLES[number % 12], SYLLABLES[number / 12 % 12], SYLLABLES[number / 144 % 12])
+}
+
+fn address(number: usize) -> String {
+    format!("{}.{}.{}.{}", 20 + number % 7, number / 7 % 256, number / 1_792 % 256, number / 458_752)
+}
+
+fn observation(random: &mut Xoshiro256PlusPlus, number: usize) -> Observation {
+    let observable = |data_type: &str, value: String| Observable {
+        data_type: data_type.into(),
+        value,
+        message: None,
+        tags: Vec::new(),
+        ioc: false,
+    };
+    let mut text = |words: usize| (0..words).map(|_| word(skewed(random, 1_728))).collect::<Vec<_>>().join(" ");
+    let (title, description) = (text(4), text(18));
+    let mut tags = vec![format!("tag-{}", skewed(random, 2_000))];
+    if random.random_bool(0.6) {
+        tags.push("production".into());
+    }
+    if number.is_multiple_of(50) {
+        tags.push(format!("case-{number}"));
+    }
+    let observables = vec![
+        observable("ip", address(skewed(random, 500_000))),
+        observable("hostname", format!("ws-{}", skewed(random, 30_000))),
+        observable(
+            "hash",
+            format!("{:064x}", (number as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        ),
+    ];
+    let severities = [Severity::Medium, Severity::Low, Severity::High, Severity::Informational, Severity::Critical];
+    Observation {
+        source_ref: format!("ref-{number}"),
+        title: Some(title),
+        description: Some(description),
+        severity: Some(severities[(skewed(random, 243) as f64).log(3.0).max(0.0) as usize % 5]),
+        state: random.random_bool(0.7).then_some(State::Resolved),
+        tags,
+        observables,
+        techniques: vec![Technique {
+            id: format!("T{}.{:03}", 1_000 + skewed(random, 200), random.random_range(1..5)),
+            tactic: None,
+        }],
+        ..Observation::default()
+    }
+}
+
+/// Writes incidents as the host does, over some months, and changes one in twenty.
+async fn fill(store: &Store, clock: &Clock, count: usize) {
+    let started = Instant::now();
+    let step = DAYS * 86_400_000 / (count / BATCH).max(1) as i64;
+    clock.shift_ms(-DAYS * 86_400_000);
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+    let plugin = PluginVersion { name: "bench".into(), version: "1.0".into(), sha256: "0".repeat(64) };
+    for first in (0..count).step_by(BATCH) {
+        let source: Arc<str> = SOURCES[skewed(&mut random, SOURCES.len())].into();
+        let mut batch = Vec::new();
+        for number in first..(first + BATCH).min(count) {
+            let event = Event {
+                id: store.new_id(),
+                source: source.clone(),
+                received_at: clock.now_ms(),
+                content_type: None,
+                headers: Vec::new(),
+                context: Vec::new(),
+                digest: [0; 32],
+                traceparent: None,
+                body: Vec::new().into(),
+                repeat_key: RepeatKey::DeliveryId(number.to_string()),
+            };
+            let observations = vec![observation(&mut random, number)];
+            let reading = Reading { observations, skipped: Vec::new(), problems: Vec::new() };
+            let verdict = Verdict::Read { plugin: plugin.clone(), reading };
+            batch.push(Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new() });
+        }
+        let recorded = store.record_pulled(source, batch, None).await.unwrap();
+        let changed = recorded.iter().step_by(20).map(|recorded| {
+            let id = recorded.state.incidents[0].id;
+            let status = Status::ALL[skewed(&mut random, Status::ALL.len())];
+            store.patch(
+                IncidentKey::Id(id),
+                Patch { status: Some(status), ..Patch::default() },
+                "bench".into(),
+                String::new(),
+            )
+        });
+        join_all(changed).await.into_iter().for_each(|patched| drop(patched.unwrap().unwrap()));
+        clock.shift_ms(step);
+        if first % (100 * BATCH) == 0 {
+            eprint!("\r{first} of {count} incidents");
+        }
+    }
+    eprintln!(
+        "\r{count} incidents in {:.0} s, {:.1} µs each",
+        started.elapsed().as_secs_f64(),
+        started.elapsed().as_secs_f64() * 1e6 / count as f64
+    );
+}
+
+type Named = (&'static str, Vec<IncidentFilter>);
+
+/// Returns the filters, each with values from common to unique.
+fn filters(oldest: Timestamp, newest: Timestamp) -> Vec<Named> {
+    fn each<T>(values: impl IntoIterator<Item = T>, set: impl Fn(&mut IncidentFilter, T)) -> Vec<IncidentFilter> {
+        let filter = |value| {
+            let mut filter = IncidentFilter::default();
+            set(&mut filter, value);
+            filter
+        };
+        values.into_iter().map(filter).collect()
+    }
+    let at = |share: f64| {
+        oldest + SignedDuration::try_from_secs_f64(newest.duration_since(oldest).as_secs_f64() * share).unwrap()
+    };
+    let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+    let numbers = [0, 3, 10, 50, 300, 1_900];
+    let words = [0, 5, 40, 300, 1_700].map(word).to_vec();
+    let searched = words.iter().cloned().chain([
+        format!("{} {}", words[0], words[2]),
+        format!("{} {}", words[3], words[4]),
+        "ba*".into(),
+        "ws-17".into(),
+        "ref-777".into(),
+        "nowhere".into(),
+    ]);
+    vec![
+        ("status", each(Status::ALL, |filter, word| filter.status.push(*word))),
+        ("severity", each(Severity::ALL, |filter, word| filter.severity.push(*word))),
+        ("source", each(SOURCES, |filter, name| filter.source.push(name.into()))),
+        ("source_ref", each(owned(&["ref-5", "ref-77", "none"]), |filter, value| filter.source_ref.push(value))),
+        (
+            "tag",
+            each(
+                numbers.map(|number| format!("tag-{number}")).into_iter().chain(owned(&[
+                    "production",
+                    "case-50",
+                    "none",
+                ])),
+                |filter, value| filter.tag.push(value),
+            ),
+        ),
+        (
+            "observable",
+            each(
+                [0, 2, 20, 1_000, 100_000].map(address).into_iter().chain(owned(&["ws-1", "ws-40", "none"])),
+                |filter, value| filter.observable.push(value),
+            ),
+        ),
+        (
+            "observable_prefix",
+            each(owned(&["2", "20.1.", "22.", "ws-1", "ws-17", "ws-29", "000", "zz"]), |filter, value| {
+                filter.observable_prefix.push(value)
+            }),
+        ),
+        (
+            "technique",
+            each(owned(&["T1000", "T1000.001", "T1010", "T1150", "T1190.003"]), |filter, value| {
+                filter.technique.push(value)
+            }),
+        ),
+        ("q", each(searched, |filter, text| filter.q = Some(SearchWords::parse(&text).unwrap()))),
+        ("created_after", each([0.0, 0.5, 0.99, 0.9999].map(at), |filter, time| filter.created_after = Some(time))),
+        ("created_before", each([0.0001, 0.01, 0.5, 1.0].map(at), |filter, time| filter.created_before = Some(time))),
+        ("updated_after", each([0.0, 0.5, 0.99, 0.9999].map(at), |filter, time| filter.updated_after = Some(time))),
+    ]
+}
+
+/// Returns a filter with the conditions of two.
+fn both(one: &IncidentFilter, other: &IncidentFilter) -> IncidentFilter {
+    let united = |one: &[String], other: &[String]| [one, other].concat();
+    IncidentFilter {
+        status: [&one.status[..], &other.status].concat(),
+        severity: [&one.severity[..], &other.severity].concat(),
+        source: united(&one.source, &other.source),
+        source_ref: united(&one.source_ref, &other.source_ref),
+        tag: united(&one.tag, &other.tag),
+        observable: united(&one.observable, &other.observable),
+        observable_prefix: united(&one.observable_prefix, &other.observable_prefix),
+        technique: united(&one.technique, &other.technique),
+        q: one.q.clone().or(other.q.clone()),
+        created_after: one.created_after.or(other.created_after),
+        created_before: one.created_before.or(other.created_before),
+        updated_after: one.updated_after.or(other.updated_after),
+    }
+}
+
+struct Measured {
+    store: Arc<Store>,
+    worst: Duration,
+}
+
+impl Measured {
+    /// Returns when the first incident of an order was created.
+    async fn created_at(&self, order: Order) -> Timestamp {
+        let page = self.store.incidents(IncidentFilter::default(), order, None, 1).await.unwrap();
+        page.rows[0].as_ref().unwrap().incident.created_at
+    }
+
+    /// Measures the first page and page 100 of some filters, in turn.
+    async fn print(&mut self, name: &str, filters: &[IncidentFilter], order: &Order) {
+        let (mut first, mut later, mut rows) = (Vec::new(), Vec::new(), 0);
+        let mut positions = Vec::new();
+        for filter in filters {
+            let page = self.store.incidents(filter.clone(), order.clone(), None, 99 * PAGE).await.unwrap();
+            rows += page.rows.len() + usize::from(page.next.is_some()) * PAGE;
+            positions.push(page.next);
+        }
+        for time in 0..TIMES.max(filters.len()) {
+            let index = time % filters.len();
+            // Without a page 100 there is nothing to measure of it.
+            let pages =
+                [Some((None, &mut first)), positions[index].clone().map(|position| (Some(position), &mut later))];
+            for (after, times) in pages.into_iter().flatten() {
+                let started = Instant::now();
+                self.store.incidents(filters[index].clone(), order.clone(), after, PAGE).await.unwrap();
+                times.push(started.elapsed());
+            }
+        }
+        self.line(name, rows / filters.len(), first, later);
+    }
+
+    fn line(&mut self, name: &str, rows: usize, first: Vec<Duration>, later: Vec<Duration>) {
+        let mut text = format!("{name:<44} {rows:>7}");
+        for mut times in [first, later] {
+            times.sort_unstable();
+            for share in [50, 95] {
+                let time = times.get((times.len() * share / 100).min(times.len().saturating_sub(1)));
+                text += &time.map_or(format!(" {:>9}", "–"), |time| format!(" {:>6.1} ms", time.as_secs_f64() * 1e3));
+                self.worst = self.worst.max(time.copied().unwrap_or_default());
+            }
+        }
+        println!("{text}");
+    }
+
+    /// Measures related incidents, and events.
+    async fn others(&mut self) {
+        println!();
+        let incidents = self.store.incidents(IncidentFilter::default(), Order::default(), None, TIMES).await.unwrap();
+        let ids: Vec<Uuid> = incidents.rows.iter().map(|row| row.as_ref().unwrap().id).collect();
+        let (mut times, mut rows) = (Vec::new(), 0);
+        for id in &ids {
+            let started = Instant::now();
+            let related = self.store.related_incidents(IncidentKey::Id(*id), PAGE).await.unwrap().unwrap().unwrap();
+            times.push(started.elapsed());
+            rows += related.len();
+        }
+        self.line("related", rows / ids.len(), times, Vec::new());
+        let events = |filter: fn(Uuid) -> EventFilter| ids.iter().map(move |id| filter(*id));
+        let named: [(&str, Vec<EventFilter>); 3] = [
+            (
+                "events of an incident",
+                events(|id| EventFilter { incident: vec![id], ..EventFilter::default() }).collect(),
+            ),
+            (
+                "events of a source",
+                events(|_| EventFilter { source: vec!["badge".into()], ..EventFilter::default() }).collect(),
+            ),
+            (
+                "events with a code",
+                events(|_| EventFilter {
+                    code: vec![hookmill_incident::FailureCode::Trapped],
+                    ..EventFilter::default()
+                })
+                .collect(),
+            ),
+        ];
+        for (name, filters) in named {
+            let (mut times, mut rows) = (Vec::new(), 0);
+            for filter in &filters {
+                let started = Instant::now();
+                rows = self.store.events(filter.clone(), None, PAGE).await.unwrap().rows.len();
+                times.push(started.elapsed());
+            }
+            self.line(name, rows, times, Vec::new());
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Lists of row keys in indexes, which are read in parts and merged in the order of the keys or of a time before them.
+
+use anyhow::Result;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+/// The rows of the first part of a list. Each further part is twice as large, up to the last number.
+const PART: usize = 8;
+const PART_MAX: usize = 1_024;
+
+/// The keys of an index that belong to a value, or keys that were collected before.
+#[derive(Clone, Debug)]
+pub(super) enum KeyList {
+    Index(IndexRange),
+    /// Sorted.
+    Keys(Vec<i64>),
+}
+
+/// The part of an index in which some columns have certain values, so that the others are sorted.
+#[derive(Clone, Debug)]
+pub(super) struct IndexRange {
+    /// The table, with the index if SQLite might choose another.
+    pub table: &'static str,
+    /// The condition, with one parameter for each value.
+    pub condition: &'static str,
+    pub values: Vec<Value>,
+    /// The column with the key.
+    pub key: &'static str,
+    /// The column before the key in the order.
+    pub time: Option<&'static str>,
+}
+
+/// The way in which lists are read.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    /// The range of the keys.
+    pub keys: RangeInclusive<i64>,
+    /// Whether the largest key comes first.
+    pub keys_descend: bool,
+    /// Whether the latest time comes first.
+    pub times_descend: bool,
+}
+
+/// A place in a list: a time, or 0 in a list without times, and a key.
+pub(super) type Place = (i64, i64);
+
+impl Scan {
+    /// Returns the place before all others.
+    pub fn start(&self) -> Place {
+        let first = |descends| if descends { i64::MAX } else { i64::MIN };
+        (first(self.times_descend), first(self.keys_descend))
+    }
+
+    /// Returns the first and the last key after a key.
+    fn keys_after(&self, key: i64) -> (i64, i64) {
+        let (first, last) = (*self.keys.start(), *self.keys.end());
+        match self.keys_descend {
+            true => (first, last.min(key.saturating_sub(1))),
+            false => (first.max(key.saturating_add(1)), last),
+        }
+    }
+}
+
+impl KeyList {
+    /// Returns the number of keys, at most `limit`.
+    pub fn count(&self, connection: &Connection, keys: &RangeInclusive<i64>, limit: usize) -> Result<usize> {
+        match self {
+            Self::Keys(keys) => Ok(keys.len().min(limit)),
+            Self::Index(range) => {
+                let IndexRange { table, condition, key, .. } = range;
+                let sql = format!(
+                    "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?)"
+                );
+                let bounds = [*keys.start(), *keys.end(), limit as i64].map(Value::Integer);
+                let values = params_from_iter(range.values.iter().cloned().chain(bounds));
+                Ok(connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+            }
+        }
+    }
+
+    /// Returns the first keys, at most `limit`.
+    pub fn first_keys(&self, connection: &Connection, scan: &Scan, limit: usize) -> Result<Vec<i64>> {
+        let places = self.part(connection, scan, scan.start(), limit)?;
+        Ok(places.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// Returns at most `limit` places after a place.
+    fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
+        match self {
+            Self::Keys(keys) => {
+                let (first, last) = scan.keys_after(after.1);
+                let place = |key: &i64| (0, *key);
+                let keys = &keys[..keys.partition_point(|key| *key <= last)];
+                let keys = &keys[keys.partition_point(|key| *key < first)..];
+                Ok(match scan.keys_descend {
+                    true => keys.iter().rev().take(limit).map(place).collect(),
+                    false => keys.iter().take(limit).map(place).collect(),
+                })
+            }
+            Self::Index(range) => range.part(connection, scan, after, limit),
+        }
+    }
+}
+
+impl IndexRange {
+    fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
+        let Self { table, condition, key, .. } = self;
+        let key_order = if scan.keys_descend { "DESC" } else { "ASC" };
+        let mut values = self.values.clone();
+        let sql = match self.time {
+            None => {
+                // One bound on each side: SQLite seeks to the first of two and reads up to the second.
+                let (first, last) = scan.keys_after(after.1);
+                values.extend([first, last].map(Value::Integer));
+                format!(
+                    "SELECT 0, {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? ORDER BY {key} {key_order}"
+                )
+            }
+            Some(time) => {
+                let compared = |descends| if descends { "<" } else { ">" };
+                let (time_after, key_after) = (compared(scan.times_descend), compared(scan.keys_descend));
+                let bounds = [after.0, after.0, after.1, *scan.keys.start(), *scan.keys.end()];
+                values.extend(bounds.map(Value::Integer));
+                let time_order = if scan.times_descend { "DESC" } else { "ASC" };
+                format!(
+                    "SELECT {time}, {key} FROM {table} WHERE {condition} AND {time} {time_after}= ? \
+                     AND ({time} {time_after} ? OR {key} {key_after} ?) AND {key} >= ? AND {key} <= ? \
+                     ORDER BY {time} {time_order}, {key} {key_order}"
+                )
+            }
+        };
+        values.push(Value::Integer(limit as i64));
+        let mut query = connection.prepare_cached(&format!("{sql} LIMIT ?"))?;
+        let places = query.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+}
+
+/// A list that is read place by place.
+#[derive(Debug)]
+pub(super) struct OpenList {
+    list: KeyList,
+    read: VecDeque<Place>,
+    after: Place,
+    limit: usize,
+    is_at_end: bool,
+}
+
+impl OpenList {
+    /// Opens a list after a place.
+    pub fn new(list: KeyList, after: Place) -> Self {
+        Self { list, read: VecDeque::new(), after, limit: PART, is_at_end: false }
+    }
+
+    /// Returns the next place.
+    pub fn next(&mut self, connection: &Connection, scan: &Scan) -> Result<Option<Place>> {
+        if self.read.is_empty() && !self.is_at_end {
+            self.read = self.list.part(connection, scan, self.after, self.limit)?;
+            self.is_at_end = self.read.len() < self.limit;
+            self.after = self.read.back().copied().unwrap_or(self.after);
+            self.limit = (self.limit * 2).min(PART_MAX);
+        }
+        Ok(self.read.pop_front())
+    }
+}

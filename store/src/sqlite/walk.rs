@@ -1,0 +1,114 @@
+//! A walk through lists of incidents in one order.
+
+use super::key_lists::{KeyList, OpenList, Place, Scan};
+use crate::rows::{Directed, Order, Position, SortKey, SortValue};
+use anyhow::Result;
+use hookmill_incident::{Severity, Status};
+use rusqlite::Connection;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// The words by which incidents are in classes. A word may be one of a later version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Class {
+    pub status: String,
+    pub severity: String,
+    pub source: String,
+}
+
+impl Class {
+    /// Returns the position of an incident of this class.
+    pub fn position(&self, order: &Order, (updated_at, key): Place) -> Position {
+        let rank = |word: Option<i64>| SortValue::Number(word.unwrap_or(-1));
+        let value = |key_of_order| match key_of_order {
+            SortKey::CreatedAt => SortValue::Number(key),
+            SortKey::UpdatedAt => SortValue::Number(updated_at),
+            SortKey::Severity => rank(self.severity.parse().ok().map(|word: Severity| word as i64)),
+            SortKey::Status => rank(self.status.parse().ok().map(|word: Status| word as i64)),
+            SortKey::Source => SortValue::Text(self.source.clone()),
+        };
+        order.position_of(value)
+    }
+}
+
+/// A walk through some lists. Each incident comes once, after the position of the page before.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    connection: &'a Connection,
+    order: &'a Order,
+    scan: Scan,
+    after: Option<Vec<Directed>>,
+    /// Lists that are equal in the keys before the first time, from the last group to the first.
+    groups: Vec<Vec<(Class, OpenList)>>,
+    /// The lists of the present group.
+    open: Vec<(Class, OpenList)>,
+    /// The next place of each open list, by its index.
+    heads: BinaryHeap<Reverse<Head>>,
+    last: Option<i64>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    directed: Vec<Directed>,
+    list: usize,
+    place: Place,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins a walk. In an order by other keys than the creation, each list has the incidents of one class, by their
+    /// time of update if the order depends on it.
+    pub fn new(
+        connection: &'a Connection,
+        order: &'a Order,
+        scan: Scan,
+        after: Option<&Position>,
+        lists: Vec<(Class, KeyList)>,
+    ) -> Self {
+        let (leading, first_time) = (order.leading(), order.first_time());
+        let (after, reached) = (after.map(|position| order.directed(position)), after);
+        let mut groups: BTreeMap<Vec<Directed>, Vec<(Class, OpenList)>> = BTreeMap::new();
+        for (class, list) in lists {
+            let mut group = order.directed(&class.position(order, Place::default()));
+            group.truncate(leading);
+            let compared = after.as_ref().map_or(Ordering::Greater, |after| group.as_slice().cmp(&after[..leading]));
+            let from = match (compared, reached.map(|position| &position.values()[leading])) {
+                (Ordering::Less, _) => continue,
+                (Ordering::Equal, Some(SortValue::Number(key))) if first_time == SortKey::CreatedAt => (0, *key),
+                (Ordering::Equal, Some(SortValue::Number(time))) => (*time, scan.start().1),
+                (Ordering::Equal | Ordering::Greater, _) => scan.start(),
+            };
+            groups.entry(group).or_default().push((class, OpenList::new(list, from)));
+        }
+        let groups = groups.into_values().rev().collect();
+        Self { connection, order, scan, after, groups, open: Vec::new(), heads: BinaryHeap::new(), last: None }
+    }
+
+    /// Returns the key and the position of the next incident.
+    pub fn next(&mut self) -> Result<Option<(i64, Position)>> {
+        loop {
+            let Some(Reverse(head)) = self.heads.pop() else {
+                match self.groups.pop() {
+                    None => return Ok(None),
+                    Some(group) => self.open = group,
+                }
+                (0..self.open.len()).try_for_each(|list| self.read_head(list))?;
+                continue;
+            };
+            self.read_head(head.list)?;
+            let is_repeated = self.last.replace(head.place.1) == Some(head.place.1);
+            if !is_repeated && self.after.as_ref().is_none_or(|after| head.directed > *after) {
+                let position = self.open[head.list].0.position(self.order, head.place);
+                return Ok(Some((head.place.1, position)));
+            }
+        }
+    }
+
+    fn read_head(&mut self, list: usize) -> Result<()> {
+        let (class, open) = &mut self.open[list];
+        if let Some(place) = open.next(self.connection, &self.scan)? {
+            let directed = self.order.directed(&class.position(self.order, place));
+            self.heads.push(Reverse(Head { directed, list, place }));
+        }
+        Ok(())
+    }
+}
