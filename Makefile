@@ -19,6 +19,9 @@ check test: PROFILE = debug
 # Doc tests are not nextest's: they are run by cargo alone.
 RUN_TESTS = cargo $(if $(shell cargo nextest --version 2>/dev/null),nextest run --no-tests=pass,test) --workspace
 
+# The page of the console, which is written after its other files.
+CONSOLE = console/dist/index.html.gz
+
 # Bundled mappers that are not in Rust, whose payloads no cargo test runs.
 OTHERS = guardduty okta
 
@@ -26,7 +29,7 @@ OTHERS = guardduty okta
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint payloads sdks outside bench benches fuzz deny doc sbom mappers build setup deb package-tests
+.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench benches fuzz deny doc sbom mappers build setup deb package-tests
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -45,7 +48,7 @@ verify: test
 	$(MAKE) verify-rest
 
 # The part of `make verify` that `make test` does not run.
-verify-rest: deny doc build benches outside fuzz sbom package-tests
+verify-rest: deny doc build benches outside console-test fuzz sbom package-tests
 
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
@@ -70,6 +73,11 @@ sdks: mappers
 outside: mappers
 	./setup outside
 	cd tests/outside && HOOKMILL=$(abspath $(HOOKMILL)) ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
+
+# The console in a browser, against the host.
+console-test: mappers
+	./setup browser
+	HOOKMILL=$(abspath $(HOOKMILL)) npm --prefix console test
 
 bench: mappers
 	cargo bench --workspace
@@ -140,8 +148,13 @@ package-tests: deb
 	packaging/test-container target/debian/hookmill_*.deb
 
 # In the dev profile, the program as the end-to-end tests run it: cargo makes it with their features, and nothing twice.
-build: setup
+build: setup $(CONSOLE)
 	$(if $(filter debug,$(PROFILE)),cargo test --workspace --no-run,cargo build --release --workspace --bins)
+
+# The console, which the next build of the program contains.
+$(CONSOLE): $(shell find console/src -type f) $(wildcard console/*.*)
+	./setup console
+	npm --prefix console run build
 
 # Installs missing programs and lists them.
 setup:

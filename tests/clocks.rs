@@ -3,8 +3,7 @@
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, client, eventually};
 use crate::receiver::{Receiver, Reply};
-use hookmill_host::config::Config;
-use hookmill_host::serve::{self, Running};
+use hookmill_host::serve::Running;
 use hookmill_incident::{Clock, STEADY_FOR};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -14,11 +13,6 @@ use std::time::Instant;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Longer than anything is kept.
 const AGES_MS: i64 = 500 * DAY_MS;
-
-async fn start(folder: &Folder, clock: &Clock) -> Running {
-    let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-    serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap()
-}
 
 /// Returns a clock that has kept pace for long enough.
 fn steady() -> Clock {
@@ -44,7 +38,7 @@ notifications: [{{ name: relay, trigger: event_received, notify: [{{ to: relay }
         receiver.url
     ));
     let clock = Clock::default();
-    let host = start(&folder, &clock).await;
+    let host = folder.start_with(&clock).await;
     let post = async |body: &'static str| call(&host, Method::POST, "/api/webhooks/lab", body).await;
     let is_repeat = |answer: Value| answer["duplicate"] == json!(true);
     assert!(!is_repeat(post("before").await));
@@ -75,20 +69,20 @@ async fn a_clock_that_went_ahead_removes_no_records() {
     past.shift_ms(-AGES_MS);
     // A host that has just started does not know whether its clock is right.
     for (clock, expected) in [(past, 1), (Clock::default(), 2)] {
-        let host = start(&folder, &clock).await;
+        let host = folder.start_with(&clock).await;
         change(&host).await;
         assert_eq!(records(&host).await, expected);
         host.stop().await;
     }
     let (clock, late) = (steady(), steady());
-    let host = start(&folder, &clock).await;
+    let host = folder.start_with(&clock).await;
     clock.shift_ms(AGES_MS);
     change(&host).await;
     clock.shift_ms(-AGES_MS);
     change(&host).await;
     assert_eq!(records(&host).await, 4, "the clock may be wrong again");
     host.stop().await;
-    let host = start(&folder, &late).await;
+    let host = folder.start_with(&late).await;
     change(&host).await;
     assert_eq!(records(&host).await, 4, "the oldest is gone");
     host.stop().await;
@@ -115,7 +109,7 @@ notifications: [{{ name: relay, trigger: plugin_refused, notify: [{{ to: relay }
     .with("refused", b"no component");
     let clock = Clock::default();
     clock.shift_ms(AGES_MS);
-    let host = start(&folder, &clock).await;
+    let host = folder.start_with(&clock).await;
     let is_now = |time: &Value| {
         let time: Timestamp = time.as_str().unwrap().parse().unwrap();
         (clock.now_ms() - time.as_millisecond()).abs() < DAY_MS

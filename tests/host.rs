@@ -1,6 +1,9 @@
 //! A real host: `hookmill serve` as a child process in a folder of its own.
 
 use hmac::{Hmac, KeyInit, Mac};
+use hookmill_host::config::Config;
+use hookmill_host::serve::{self, Running};
+use hookmill_incident::Clock;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use sha2::Sha256;
@@ -107,6 +110,12 @@ impl Folder {
         let host = self.start_listening().await;
         host.ready().await;
         host
+    }
+
+    /// Starts a host within this process, with a clock that the test can shift.
+    pub async fn start_with(&self, clock: &Clock) -> Running {
+        let config = Config::load(&self.path("hookmill.yaml")).unwrap();
+        serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap()
     }
 
     /// Starts a host and waits until it listens.

@@ -3,8 +3,7 @@
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, client, eventually, send};
 use crate::outcome::incident;
-use hookmill_host::config::Config;
-use hookmill_host::serve::{self, Running};
+use hookmill_host::serve::Running;
 use hookmill_incident::{Clock, STEADY_FOR};
 use reqwest::{Client, Method};
 use rusqlite::Connection;
@@ -37,8 +36,7 @@ impl Shifted {
     async fn start(folder: &Folder, days_ago: i64) -> Self {
         let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
         clock.shift_ms(-days_ago * DAY_MS);
-        let config = Config::load(&folder.path("hookmill.yaml")).unwrap();
-        let running = serve::start(config, Some(ADMIN_TOKEN.into()), None, Vec::new(), clock.clone()).await.unwrap();
+        let running = folder.start_with(&clock).await;
         let shifted = Self { running, client: client(), clock };
         eventually("the host is ready", async || shifted.running.is_ready().then_some(())).await;
         shifted

@@ -128,6 +128,27 @@ admin_tls: { certificate: host.pem, key: host.key }",
     assert_eq!(incidents.send().await.unwrap().status(), 200);
 }
 
+/// With TLS, the cookie of a session is one that no other host can set and no connection without TLS gets.
+#[tokio::test]
+async fn the_cookie_of_a_session_is_for_tls_only() {
+    let authority = Authority::new();
+    let folder = Folder::new("tls: { certificate: host.pem, key: host.key }");
+    authority.sign("127.0.0.1").write(&folder, "host");
+    let host = folder.start_listening().await;
+    let client = client(authority.client(None));
+    let url = format!("{}/api/session", host.url);
+    let begun = client.post(&url).body(format!(r#"{{"token": "{ADMIN_TOKEN}"}}"#)).send().await.unwrap();
+    assert_eq!(begun.status(), 201);
+    let cookie = begun.headers()["set-cookie"].to_str().unwrap();
+    let id = cookie
+        .strip_prefix("__Host-hookmill=")
+        .and_then(|rest| rest.strip_suffix("; Path=/; HttpOnly; SameSite=Strict; Secure"));
+    let id = id.unwrap_or_else(|| panic!("{cookie}"));
+    for (cookie, status) in [(format!("__Host-hookmill={id}"), 200), (format!("hookmill={id}"), 401)] {
+        assert_eq!(client.get(&url).header("cookie", &cookie).send().await.unwrap().status(), status, "{cookie}");
+    }
+}
+
 fn admin_address(host: &Host<'_>) -> String {
     host.log().split_once("admin_address=").unwrap().1.split_whitespace().next().unwrap().to_owned()
 }

@@ -4,6 +4,7 @@
 
 mod authorize;
 mod backups;
+mod credentials;
 mod deliveries;
 mod destinations;
 mod document;
@@ -18,6 +19,8 @@ mod page;
 mod parameters;
 mod plugins;
 mod request_body;
+mod session;
+mod session_cookie;
 pub mod shapes;
 mod sources;
 mod stats;
@@ -39,6 +42,10 @@ routes! { open, OPEN;
     "/readyz" => get(host_state::readyz);
     "/metrics" => get(host_state::metrics);
     "/openapi.json" => get(document::openapi);
+}
+
+routes! { own_session, OWN_SESSION;
+    "/api/session" => get(session::show).post(session::begin).delete(session::end);
 }
 
 routes! { guarded, GUARDED;
@@ -85,7 +92,7 @@ pub fn inbound_routes() -> Router<Arc<Host>> {
 /// Returns the routes for operators.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
     let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
-    open().merge(guarded)
+    open().merge(own_session()).merge(guarded)
 }
 
 #[cfg(test)]
@@ -105,7 +112,7 @@ mod tests {
             })
             .filter(|(_, method)| *method != "parameters")
             .collect();
-        let lists = [receive::ROUTES, HEALTH, OPEN, GUARDED].into_iter().flatten();
+        let lists = [receive::ROUTES, HEALTH, OPEN, OWN_SESSION, GUARDED].into_iter().flatten();
         let routed: BTreeSet<(&str, &str)> =
             lists.flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method))).collect();
         assert_eq!(documented, routed);

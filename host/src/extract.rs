@@ -3,11 +3,14 @@
 use crate::bodies::{BodyOrigin, ReadBody};
 use crate::host::Host;
 use crate::http_error::HttpError;
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// The largest body of an API request.
@@ -20,6 +23,10 @@ pub struct Path<T>(pub T);
 /// The parameters in the query.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
+
+/// The address that sent the request, if it is known.
+#[derive(Debug)]
+pub struct Sender(pub Option<IpAddr>);
 
 /// The body of an API request, which keeps its share of the memory until it is dropped.
 #[derive(Debug)]
@@ -48,6 +55,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),
             Err(rejection) => Err(HttpError::InvalidRequest(format!("the query: {}", rejection.body_text()))),
         }
+    }
+}
+
+impl FromRequestParts<Arc<Host>> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, host: &Arc<Host>) -> Result<Self, Infallible> {
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied();
+        Ok(Self(host.edge.trusted_proxies.sender(connection.map(Extension), &parts.headers)))
     }
 }
 

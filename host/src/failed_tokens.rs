@@ -1,4 +1,4 @@
-//! Requests without a valid token: counted for each address, logged at a limited rate, and limited.
+//! Requests with a token, or the id of a session, that is not valid: counted for each address, logged at a limited rate, and limited.
 
 use crate::peer::network;
 use crate::rate_limit::RateLimited;

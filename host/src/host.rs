@@ -21,9 +21,7 @@ use crate::traces::Traces;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
 use hookmill_listen::{LiveTls, TlsFiles};
-use hookmill_signatures::Secret;
-use hookmill_store::Retention;
-use hookmill_store::Store;
+use hookmill_store::{Retention, Store};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -67,14 +65,19 @@ pub struct Host {
 pub struct Edge {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
-    /// The admin token from the environment.
-    pub admin_token: Option<Secret>,
+    /// The digest of the admin token from the environment.
+    pub admin_token: Option<[u8; 32]>,
     /// The certificate of `listen`.
     pub tls: LiveTls,
     /// The certificate of `admin_listen`.
     pub admin_tls: LiveTls,
-    /// The requests to the API without a valid token.
+    /// Whether the address of the API has TLS.
+    pub api_has_tls: bool,
+    /// The requests to the API with a token that was not valid.
     pub failed_tokens: FailedTokens,
+    /// The same with the id of a session. They are counted apart, so that a page whose session has ended does not keep its
+    /// user from beginning another one.
+    pub failed_sessions: FailedTokens,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.

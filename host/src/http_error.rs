@@ -54,6 +54,20 @@ pub enum HttpError {
     /// The token is missing or not valid.
     #[error("a valid `Authorization: Bearer hm_…` is needed; `hookmill token create` makes one")]
     Unauthorized,
+    /// The token that should begin a session is not valid.
+    #[error("this token is not valid; `hookmill token create` makes one")]
+    InvalidToken,
+    /// A change by a session may come from a page of another origin.
+    #[error(
+        "a change with a session needs the header `x-hookmill-console: 1` and has to come from the host's own pages"
+    )]
+    CrossSite,
+    /// Others could read the cookie of a session on its way.
+    #[error(
+        "a session needs HTTPS, because others could read it on its way; set `tls` or `admin_tls`, use a proxy that has \
+             TLS, or open the address of the loopback interface on the host's machine"
+    )]
+    PlainSession,
     /// The scope of the token is too small.
     #[error("this token has scope `read`; a change needs scope `admin`")]
     Forbidden,
@@ -120,8 +134,10 @@ impl HttpError {
             | Self::NotConfirmed(_) => OVERLOADED,
             Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Forbidden | Self::AddressRefused => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Unauthorized | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden | Self::AddressRefused | Self::CrossSite | Self::PlainSession => {
+                (StatusCode::FORBIDDEN, "forbidden")
+            }
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),

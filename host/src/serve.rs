@@ -28,16 +28,15 @@ use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
-use crate::{api, maintenance, near_miss, request_id, retention, service_manager};
+use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
-use hookmill_signatures::Secret;
 use hookmill_store::private_files::refuse_writable_by_others;
-use hookmill_store::{Policy, Store};
+use hookmill_store::{Policy, Store, credential_digest};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -144,8 +143,9 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
-    let protocol = if settings.tls.is_some() { "https" } else { "http" };
-    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    let protocol = |has_tls| if has_tls { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
+    info!("the console is at {}://{admin_address}{}", protocol(settings.api_has_tls()), console::PATH);
     Ok(Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) })
 }
 
@@ -260,8 +260,10 @@ async fn start_deliverer(deliverer: &Deliverer, outbound: OutboundConfig, store:
 fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
     Ok(Edge {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
-        admin_token: admin_token.map(Secret::new),
+        admin_token: admin_token.as_deref().map(credential_digest),
+        api_has_tls: settings.api_has_tls(),
         failed_tokens: FailedTokens::default(),
+        failed_sessions: FailedTokens::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
@@ -318,7 +320,7 @@ async fn listen(
     capacity: &Capacity,
     stopped: &watch::Receiver<bool>,
 ) -> Result<(JoinSet<()>, SocketAddr, SocketAddr)> {
-    let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host));
+    let (inbound, admin) = (api::inbound_routes(), api::admin_routes(host).merge(console::routes()));
     let everything = router(inbound.clone().merge(admin), host);
     let mut sockets = PassedSockets::new(sockets);
     let listener = Listener::open(settings.listen, &mut sockets, host.edge.tls.clone(), capacity.bounds).await?;

@@ -35,12 +35,13 @@ pub use rows::{
     DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow,
     KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order, Outbound,
     Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, PrunePosition, Pruned,
-    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow,
+    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
     SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredKind, Tally, TokenRow, TriageJob,
     TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;
 pub use store::{
-    Pruner, Store, Timed, Tokens, begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version,
+    Pruner, Store, Timed, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database,
+    schema_version,
 };

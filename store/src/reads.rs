@@ -4,8 +4,8 @@ use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident, SourceRow,
-    StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
+    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -79,6 +79,8 @@ pub(crate) trait Reads {
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;
     fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
+    /// Returns the session with this digest, valid or not.
+    fn session(&self, digest: [u8; 32]) -> impl Read<Option<SessionRow>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

@@ -37,6 +37,7 @@ mod repeats;
 mod retention;
 mod search;
 mod search_conditions;
+mod sessions;
 mod sources;
 mod storage;
 mod stored_days;

@@ -9,6 +9,7 @@ mod operator_actions;
 mod plugins;
 mod prune;
 mod retention;
+mod sessions;
 mod sources;
 mod tokens;
 mod triage;
@@ -16,7 +17,7 @@ mod triage;
 pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
 pub use prune::Pruner;
 pub use retention::Timed;
-pub use tokens::Tokens;
+pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
 use crate::error::StoreError;

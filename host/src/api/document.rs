@@ -19,9 +19,9 @@ mod tests {
         NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
         PluginVersion, PluginWithVersions, ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter,
         SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
-        ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSource,
-        ShownStorage, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions, Unreadable,
-        UnusableSource, UsableSource,
+        ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSession,
+        ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
+        TriageOptions, Unreadable, UnusableSource, UsableSource,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -89,6 +89,7 @@ mod tests {
         check::<ShownOperatorAction>(&document, schema("OperatorAction"));
         check::<ShownPlugin>(&document, schema("Plugin"));
         check::<ShownRequest>(&document, schema("HttpRequest"));
+        check::<ShownSession>(&document, schema("Session"));
         check::<SourceSecret>(&document, schema("Secret"));
         check::<Technique>(&document, schema("Technique"));
         check::<Triage>(&document, schema("Triage"));
@@ -143,6 +144,7 @@ mod tests {
         check::<PluginDryRunRequest>(&document, body("post", "/api/plugins/{name}/run"));
         check::<RetryFilter>(&document, body("post", "/api/deliveries/retry"));
         check::<SecretRotation>(&document, body("post", "/api/sources/{name}/rotate"));
+        check::<SignIn>(&document, body("post", "/api/session"));
         check::<SourceDryRunRequest>(&document, body("post", "/api/sources/{name}/test"));
         check::<SourcePatch>(&document, body("patch", "/api/sources/{name}"));
         check::<TriageOptions>(&document, body("post", "/api/incidents/{id}/triage"));

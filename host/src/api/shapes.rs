@@ -12,6 +12,7 @@ mod list;
 mod notification;
 mod operator_action;
 mod plugin;
+mod session;
 mod source;
 mod state;
 mod stats;
@@ -40,6 +41,7 @@ pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+pub use session::{ShownSession, SignIn};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,
     SourcePatch, SourceSecret, UnusableSource, UsableSource,

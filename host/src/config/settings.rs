@@ -141,6 +141,12 @@ impl Settings {
         open.collect()
     }
 
+    /// Returns whether the address of the API has TLS.
+    pub fn api_has_tls(&self) -> bool {
+        let (_, _, has_tls) = self.api_address();
+        has_tls
+    }
+
     /// Returns the base of links to this host, unless one is configured.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{Counts, EncodedEvent};
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
-    SourceRow, Tally, TriageJob, VersionState,
+    SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Details, Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
@@ -146,7 +146,7 @@ pub(crate) trait Tx {
     fn retry_triage_requests(&mut self, playbook: &str, sha256: &str) -> Result<()>;
 }
 
-/// Writes that follow no decision: registered sources, counts, plugin versions and the cache of compiled plugins.
+/// Writes that follow no decision: registered sources, counts, sessions, plugin versions and the cache of compiled plugins.
 pub(crate) trait PlainWrites {
     /// Adds or replaces a registered source and its secrets.
     fn put_source(&mut self, source: &SourceRow) -> Result<()>;
@@ -165,6 +165,12 @@ pub(crate) trait PlainWrites {
     fn release_pages(&mut self) -> Result<bool>;
     /// Adds an action of an operator, and removes those before the row key `oldest`, if it is known.
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()>;
+    /// Adds a session, and removes those that have ended and all but the newest `keep` of its token.
+    fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()>;
+    /// Sets when a session was last used.
+    fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()>;
+    /// Removes a session.
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the

@@ -25,6 +25,8 @@ pub(crate) fn begin(folder: &Path, epoch: NewEpoch) -> Result<EpochChanges> {
     let ended_triages = transaction.execute("DELETE FROM triage WHERE failed_on IS NOT NULL", [])?;
     // A destination that failed at the time of the backup has not failed ever since.
     transaction.execute("UPDATE destinations SET failing_since = NULL", [])?;
+    // A session that was ended after the backup must not go on.
+    transaction.execute("DELETE FROM sessions", [])?;
     if skipped_numbers > 0 {
         transaction.execute("INSERT OR IGNORE INTO numbers (year, last) VALUES (?, 0)", [year])?;
         transaction.execute("UPDATE numbers SET last = last + ? WHERE year >= ?", params![skipped_numbers, year])?;

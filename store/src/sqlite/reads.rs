@@ -3,7 +3,7 @@
 use super::readers::Readers;
 use super::{
     audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats,
-    search, sources, storage, tokens, triage, versions,
+    search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -11,8 +11,8 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident, SourceRow,
-    StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
+    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -161,6 +161,10 @@ impl Reads for Readers {
 
     async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
         self.scan(move |connection| operator_actions::list(connection, before, limit)).await
+    }
+
+    async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {
+        self.read(move |connection| sessions::find(connection, &digest)).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

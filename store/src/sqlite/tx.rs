@@ -2,8 +2,8 @@
 
 use super::stored_days::StoredDays;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sources,
-    storage, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
+    sources, storage, triage, versions,
 };
 use crate::clock::WriteClock;
 use crate::ledger::{
@@ -13,7 +13,7 @@ use crate::ledger::{
 use crate::options::Policy;
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Outbound,
-    ProofReport, SourceRow, StoredKind, Tally, TriageJob, VersionState,
+    ProofReport, SessionRow, SourceRow, StoredKind, Tally, TriageJob, VersionState,
 };
 use crate::topics::Changed;
 use anyhow::{Context, Result};
@@ -347,6 +347,18 @@ impl PlainWrites for SqliteTx<'_> {
 
     fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
         operator_actions::add(self.connection, action, oldest)
+    }
+
+    fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()> {
+        sessions::add(self.connection, session, keep)
+    }
+
+    fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()> {
+        sessions::set_used(self.connection, digest, used_at)
+    }
+
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()> {
+        sessions::remove(self.connection, digest)
     }
 
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {

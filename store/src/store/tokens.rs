@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 impl Store {
-    /// Returns the token with this text, if it is valid now.
+    /// Returns the token with this digest, if it is valid now.
     ///
     /// # Errors
     /// Returns an error if the tokens cannot be read.
-    pub async fn token(&self, text: &str) -> Result<Option<TokenRow>> {
-        self.database.reads().token(digest(text), self.clock.now_ms()).await
+    pub async fn token(&self, digest: [u8; 32]) -> Result<Option<TokenRow>> {
+        self.database.reads().token(digest, self.clock.now_ms()).await
     }
 }
 
@@ -53,7 +53,7 @@ impl Tokens {
         let text = format!("hm_{}", hex::encode(random));
         let token = TokenRow { name: name.to_owned(), scope, created_at: self.clock.now_ms(), expires_at };
         let action = self.action(format!("token create {name} --scope {scope}"));
-        if !self.table.add(&token, &digest(&text), &action)? {
+        if !self.table.add(&token, &credential_digest(&text), &action)? {
             bail!("token `{name}` already exists; choose another name or revoke it");
         }
         Ok(text)
@@ -83,6 +83,7 @@ impl Tokens {
     }
 }
 
-fn digest(text: &str) -> [u8; 32] {
+/// Returns the digest by which a token or the id of a session is stored.
+pub fn credential_digest(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }

@@ -1,0 +1,52 @@
+// Keys of the console, and the dialog that lists them.
+
+import { useEffect, useRef } from "preact/hooks";
+
+const KEYS: [string, string][] = [
+  ["?", "show this list"],
+  ["e", "go to the events"],
+  ["j, k", "next and previous row of the list"],
+  ["Enter", "open the row"],
+  ["p", "pause or resume the list"],
+  ["Esc", "close a dialog"],
+];
+
+export function useKeys(actions: Record<string, () => void>): void {
+  const newest = useRef(actions);
+  newest.current = actions;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
+      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      const action = newest.current[event.key];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    document.addEventListener("keydown", listen);
+    return () => document.removeEventListener("keydown", listen);
+  }, []);
+}
+
+export function KeyHelp({ close }: { close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} aria-labelledby="keys-title" onClose={close}>
+      <h2 id="keys-title">Keys</h2>
+      <dl class="keys">
+        {KEYS.map(([key, meaning]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog">
+        <button>Close</button>
+      </form>
+    </dialog>
+  );
+}

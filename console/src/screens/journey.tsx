@@ -1,0 +1,306 @@
+// The journey of one event: what was received, what it became, and where that was delivered.
+
+import { useEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
+import { LongText, PlainText } from "../parts/plain_text";
+import { prettyJson } from "../parts/pretty_json";
+import { Status } from "../parts/status";
+import { Time } from "../parts/time";
+import { useTitle } from "../parts/title";
+import { session } from "../session";
+
+interface Journey {
+  event: StoredEvent;
+  deliveries: Delivery[];
+  // Whether there are more deliveries than those that are shown.
+  hasMore: boolean;
+}
+
+const DELIVERIES = 100;
+
+async function read(id: string): Promise<Journey> {
+  const event = await call("get", "/api/events/{id}", { id });
+  const incident = event.incidents.map((of) => of.id);
+  const own = call("get", "/api/deliveries", { query: { event: [id], limit: DELIVERIES } });
+  const none = { data: [], next_cursor: null };
+  const ofIncidents = incident.length === 0 ? none : call("get", "/api/deliveries", { query: { incident, limit: DELIVERIES } });
+  const lists = await Promise.all([own, ofIncidents]);
+  return {
+    event,
+    deliveries: lists.flatMap((list) => list.data),
+    hasMore: lists.some((list) => list.next_cursor !== null),
+  };
+}
+
+export function Journey({ id }: { id: string }) {
+  const journey = useSignal<Journey | null>(null);
+  const error = useSignal("");
+  const done = useSignal("");
+  const attempt = async (work: () => Promise<void>) => {
+    error.value = "";
+    try {
+      await work();
+    } catch (failure) {
+      error.value = textOf(failure);
+    }
+  };
+  const load = () =>
+    attempt(async () => {
+      journey.value = await read(id);
+    });
+  const change = (path: "/api/events/{id}/replay" | "/api/events/{id}/discard", result: string) =>
+    attempt(async () => {
+      done.value = "";
+      const state = await call("post", path, { id });
+      done.value = `${result}: the event is ${state.status}.`;
+      journey.value = await read(id);
+    });
+  useEffect(() => void load(), []);
+  useTitle(`Event ${id}`);
+  return (
+    <>
+      <h1>Event {id}</h1>
+      <p role="alert">{error.value}</p>
+      <p role="status">{done.value}</p>
+      {journey.value && (
+        <>
+          <Actions
+            isDiscarded={journey.value.event.status === "discarded"}
+            replay={() => void change("/api/events/{id}/replay", "Replayed")}
+            discard={() => void change("/api/events/{id}/discard", "Discarded")}
+          />
+          <Received event={journey.value.event} />
+          <Mapped event={journey.value.event} />
+          <Delivered journey={journey.value} />
+        </>
+      )}
+    </>
+  );
+}
+
+function Actions({ isDiscarded, replay, discard }: { isDiscarded: boolean; replay: () => void; discard: () => void }) {
+  const question = useRef<HTMLDialogElement>(null);
+  const canChange = session.value?.scope === "admin";
+  return (
+    <p>
+      <button type="button" disabled={!canChange || isDiscarded} onClick={replay}>
+        Replay
+      </button>{" "}
+      <button type="button" disabled={!canChange || isDiscarded} onClick={() => question.current?.showModal()}>
+        Discard…
+      </button>{" "}
+      {!canChange && "Changes need a token of scope admin."}
+      <dialog ref={question} aria-labelledby="discard-title" onClose={() => question.current?.returnValue === "yes" && discard()}>
+        <h2 id="discard-title">Discard this event?</h2>
+        <p>It will not be mapped any more. This cannot be undone.</p>
+        <form method="dialog">
+          <button value="no">Keep</button> <button value="yes">Discard</button>
+        </form>
+      </dialog>
+    </p>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ComponentChildren }) {
+  const id = title.toLowerCase();
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Received({ event }: { event: StoredEvent }) {
+  return (
+    <Section title="Received">
+      <dl>
+        <dt>Time</dt>
+        <dd>
+          <Time at={event.received_at} />
+        </dd>
+        <dt>Source</dt>
+        <dd>{event.source}</dd>
+        <dt>Content type</dt>
+        <dd>
+          <PlainText text={event.content_type ?? "none"} />
+        </dd>
+        <dt>SHA-256 of the body</dt>
+        <dd>
+          <code>{event.sha256}</code>
+        </dd>
+      </dl>
+      <NamedTexts title="Headers" texts={event.headers} />
+      <NamedTexts title="Context" texts={event.context} />
+      <h3>Body</h3>
+      {event.body && <Body body={event.body} />}
+      {event.body_removed && (
+        <p>
+          Removed at <Time at={event.body_removed.at} />: <PlainText text={event.body_removed.reason} />
+        </p>
+      )}
+    </Section>
+  );
+}
+
+function NamedTexts({ title, texts }: { title: string; texts: { name: string; value: string }[] }) {
+  if (texts.length === 0) return null;
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label={title}>
+      <table>
+        <caption>{title}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">Value</th>
+          </tr>
+        </thead>
+        <tbody>
+          {texts.map(({ name, value }, index) => (
+            <tr key={index}>
+              <th scope="row">
+                <PlainText text={name} />
+              </th>
+              <td class="text">
+                <PlainText text={value} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Body({ body }: { body: NonNullable<StoredEvent["body"]> }) {
+  const isPretty = useSignal(true);
+  const pretty = body.encoding === "utf-8" ? prettyJson(body.data) : null;
+  const text = isPretty.value && pretty !== null ? pretty : body.data;
+  const choice = (label: string, value: boolean) => (
+    <label>
+      <input type="radio" name="form" checked={isPretty.value === value} onChange={() => (isPretty.value = value)} /> {label}
+    </label>
+  );
+  return (
+    <>
+      {body.encoding === "base64" && <p>The body is not UTF-8. It is shown in base64.</p>}
+      {pretty !== null && (
+        <fieldset class="form">
+          <legend class="visually-hidden">Form of the body</legend>
+          {choice("With line breaks", true)} {choice("As received", false)}
+        </fieldset>
+      )}
+      <LongText key={String(isPretty.value)} text={text} label="Body" />
+    </>
+  );
+}
+
+function Mapped({ event }: { event: StoredEvent }) {
+  return (
+    <Section title="Mapped">
+      <dl>
+        <dt>Status</dt>
+        <dd>
+          <Status status={event.status} />
+        </dd>
+        {event.message !== null && (
+          <>
+            <dt>Message</dt>
+            <dd>
+              <PlainText text={event.message} />
+            </dd>
+          </>
+        )}
+        {event.error && (
+          <>
+            <dt>Failure</dt>
+            <dd>
+              {event.error.code}: <PlainText text={event.error.message ?? ""} />
+            </dd>
+          </>
+        )}
+        <dt>Attempts</dt>
+        <dd>{event.attempts}</dd>
+        <dt>Plugin versions</dt>
+        <dd>{event.tried.length === 0 ? "none" : event.tried.join(", ")}</dd>
+        <dt>Incidents</dt>
+        <dd>
+          {event.incidents.length === 0
+            ? "none"
+            : event.incidents.map((of) => `${of.number} (${of.created ? "created" : "changed"})`).join(", ")}
+        </dd>
+      </dl>
+    </Section>
+  );
+}
+
+function Delivered({ journey }: { journey: Journey }) {
+  const { deliveries, hasMore } = journey;
+  return (
+    <Section title="Delivered">
+      <p>Deliveries of this event, and of all changes of its incidents.</p>
+      {deliveries.length === 0 && <p>There are none.</p>}
+      {hasMore && <p>Only the newest {DELIVERIES} of each are shown.</p>}
+      {deliveries.map((delivery) => (
+        <details key={delivery.id}>
+          <summary>
+            {delivery.destination}: <Status status={delivery.status} />, {delivery.operation ?? "event"}, attempts:{" "}
+            {delivery.attempts.length}
+          </summary>
+          <Attempts delivery={delivery} />
+        </details>
+      ))}
+    </Section>
+  );
+}
+
+function Attempts({ delivery }: { delivery: Delivery }) {
+  return (
+    <>
+      {delivery.error !== null && (
+        <p>
+          <PlainText text={delivery.error} />
+        </p>
+      )}
+      {delivery.next_attempt_at && (
+        <p>
+          Next attempt: <Time at={delivery.next_attempt_at} />
+        </p>
+      )}
+      <div class="wide" tabIndex={0} role="region" aria-label={`Attempts of delivery ${delivery.id}`}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Attempt</th>
+              <th scope="col">Time</th>
+              <th scope="col">Duration</th>
+              <th scope="col">Status</th>
+              <th scope="col">Failure</th>
+              <th scope="col">Answer</th>
+            </tr>
+          </thead>
+          <tbody>
+            {delivery.attempts.map((attempt) => (
+              <tr key={attempt.number}>
+                <th scope="row">{attempt.number}</th>
+                <td>
+                  <Time at={attempt.at} />
+                </td>
+                <td>{attempt.duration_ms} ms</td>
+                <td>{attempt.http_status}</td>
+                <td class="text">
+                  <PlainText text={[attempt.code, attempt.error].filter((part) => part !== null).join(": ")} />
+                </td>
+                <td class="text">
+                  <PlainText text={attempt.answer ?? ""} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,51 @@
+//! The table `sessions`.
+
+use super::columns::columns;
+use crate::rows::SessionRow;
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, params};
+
+columns! {
+    SessionColumns {
+        digest: [u8; 32],
+        token: [u8; 32],
+        created_at: i64,
+        used_at: i64,
+    }
+}
+
+/// Returns the session with this digest, valid or not.
+pub(super) fn find(connection: &Connection, digest: &[u8; 32]) -> Result<Option<SessionRow>> {
+    let sql = format!("SELECT {} FROM sessions WHERE digest = ?", SessionColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let found = query.query_row([digest], |row| {
+        let SessionColumns { digest, token, created_at, used_at } = SessionColumns::read(row)?;
+        Ok(SessionRow { digest, token, created_at, used_at })
+    });
+    Ok(found.optional()?)
+}
+
+/// Adds a session, and removes those that have ended and all but the newest `keep` of its token.
+pub(super) fn add(connection: &Connection, session: &SessionRow, keep: usize) -> Result<()> {
+    let SessionRow { digest, token, created_at, used_at } = session;
+    let ended = SessionRow::ended_before(*created_at);
+    connection.prepare_cached("DELETE FROM sessions WHERE created_at <= ? OR used_at <= ?")?.execute(ended)?;
+    let sql = "INSERT OR REPLACE INTO sessions (digest, token, created_at, used_at) VALUES (?, ?, ?, ?)";
+    connection.prepare_cached(sql)?.execute(params![digest, token, created_at, used_at])?;
+    let sql = "DELETE FROM sessions WHERE token = ?1 AND rowid NOT IN \
+               (SELECT rowid FROM sessions WHERE token = ?1 ORDER BY rowid DESC LIMIT ?2)";
+    connection.prepare_cached(sql)?.execute(params![token, keep as i64])?;
+    Ok(())
+}
+
+/// Sets when a session was last used.
+pub(super) fn set_used(connection: &Connection, digest: &[u8; 32], used_at: i64) -> Result<()> {
+    connection.prepare_cached("UPDATE sessions SET used_at = ? WHERE digest = ?")?.execute(params![used_at, digest])?;
+    Ok(())
+}
+
+/// Removes a session.
+pub(super) fn remove(connection: &Connection, digest: &[u8; 32]) -> Result<()> {
+    connection.prepare_cached("DELETE FROM sessions WHERE digest = ?")?.execute([digest])?;
+    Ok(())
+}
