@@ -1,13 +1,13 @@
 // The frame of every screen: navigation, the session, keys, and the choice of the screen.
 
-import { useEffect, useRef } from "preact/hooks";
+import type { ComponentType } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { textOf } from "./api/client";
 import { KeyHelp, useKeys } from "./parts/keys";
 import { nextTheme, theme } from "./parts/theme";
 import { Link, navigate, place } from "./router";
-import { Events } from "./screens/events";
-import { Journey } from "./screens/journey";
+import { SCREENS } from "./screens";
 import { SignIn } from "./screens/sign_in";
 import { session, signOut } from "./session";
 
@@ -32,7 +32,7 @@ function Frame({ name, scope }: { name: string; scope: string }) {
     "?": () => {
       showsKeys.value = true;
     },
-    e: () => navigate("events"),
+    ...Object.fromEntries(SCREENS.map(({ key, path }) => [key, () => navigate(path)])),
   });
   return (
     <>
@@ -42,9 +42,11 @@ function Frame({ name, scope }: { name: string; scope: string }) {
       <header>
         <strong>Hookmill</strong>
         <nav aria-label="Screens">
-          <Link to="events" current={place.value.path.split("/")[0] === "events"}>
-            Events
-          </Link>
+          {SCREENS.map(({ path, name }) => (
+            <Link key={path} to={path} current={place.value.path.split("/")[0] === path}>
+              {name}
+            </Link>
+          ))}
         </nav>
         <span class="account">
           <span>
@@ -71,17 +73,40 @@ function Frame({ name, scope }: { name: string; scope: string }) {
 // The reader of a screen begins at its content after each change of the screen.
 function Screen() {
   const { path } = place.value;
-  const [screen, id, ...more] = path.split("/");
+  const [first, id, ...more] = path.split("/");
   const main = useRef<HTMLElement>(null);
   const lastPath = useRef(path);
   useEffect(() => {
     if (lastPath.current !== path) main.current?.focus();
     lastPath.current = path;
   }, [path]);
-  const isKnown = screen === "events" && more.length === 0;
+  const screen = SCREENS.find((known) => known.path === first);
+  const loadOne = id && more.length === 0 ? screen?.loadOne : undefined;
   return (
     <main id="main" tabIndex={-1} ref={main}>
-      {!isKnown ? <h1>There is no such page</h1> : id ? <Journey key={id} id={id} /> : <Events />}
+      {loadOne && id ? (
+        <Loaded key={path} load={loadOne} props={{ id }} />
+      ) : screen && !id ? (
+        <Loaded key={path} load={screen.load} props={{}} />
+      ) : (
+        <h1>There is no such page</h1>
+      )}
     </main>
   );
+}
+
+// A screen, as soon as its code is loaded.
+function Loaded<P extends object>({ load, props }: { load: () => Promise<ComponentType<P>>; props: P }) {
+  const [loaded, setLoaded] = useState<{ Component: ComponentType<P> } | null>(null);
+  const [error, setError] = useState("");
+  useEffect(() => {
+    load().then(
+      (Component) => setLoaded({ Component }),
+      (failure: unknown) => setError(textOf(failure)),
+    );
+  }, []);
+  // The file of an older version of the console is not there any more after an upgrade of the host.
+  if (error !== "") return <p role="alert">This screen cannot be loaded: {error}. Reload the page.</p>;
+  if (loaded === null) return <p class="loading">Loading…</p>;
+  return <loaded.Component {...props} />;
 }

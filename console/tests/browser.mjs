@@ -43,6 +43,14 @@ export class Browser {
     return page;
   }
 
+  // Opens the first screen as the holder of a token.
+  async signedIn(url, token, options = {}) {
+    const page = await this.page(url, options);
+    await signIn(page, token);
+    await page.getByRole("button", { name: "Sign out" }).waitFor();
+    return page;
+  }
+
   stop() {
     return this.chromium.close();
   }

@@ -9,7 +9,7 @@ export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
-type Method = "get" | "post" | "delete";
+type Method = "get" | "post" | "patch" | "delete";
 type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
   responses: infer R;
 }
@@ -20,6 +20,7 @@ type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
 type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
 
 interface Options<P extends keyof paths, M extends Method> {
+  // The parameter in the path, such as an id or a name.
   id?: string;
   query?: Query<P, M>;
   body?: unknown;
@@ -54,7 +55,7 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
-  const url = path.replace("{id}", encodeURIComponent(options.id ?? "")) + search(options.query);
+  const url = path.replace(/\{\w+\}/, encodeURIComponent(options.id ?? "")) + search(options.query);
   const init: RequestInit = {
     method: method.toUpperCase(),
     headers: { accept: "application/json", "x-hookmill-console": options.isPoll ? "poll" : "1" },

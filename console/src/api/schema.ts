@@ -198,7 +198,7 @@ export interface paths {
         head?: never;
         /**
          * Change several incidents
-         * @description The change is applied to each incident by itself: one that fails costs that incident only. At most 1,000. Needs a token of scope `admin`.
+         * @description The change is applied to each incident by itself: one that fails, or whose id or number is not one, costs that incident only. At most 1,000. Needs a token of scope `admin`.
          */
         patch: operations["changeIncidents"];
         trace?: never;
@@ -1378,7 +1378,7 @@ export interface components {
              */
             days_until_low: number | null;
             stored: components["schemas"]["StoredRows"][];
-            /** @description What reaches the age of its retention within a day. */
+            /** @description What reaches the age of its retention within a day. Rows that have to stay are counted too, such as open incidents. */
             retention: components["schemas"]["DueRows"][];
         };
         StoredRows: {
@@ -2340,7 +2340,7 @@ export interface operations {
                  */
                 "application/json": {
                     ids?: string[];
-                    numbers?: components["schemas"]["Number"][];
+                    numbers?: string[];
                     change: components["schemas"]["IncidentPatch"];
                 };
             };

@@ -1,10 +1,11 @@
 // Keys of the console, and the dialog that lists them.
 
 import { useEffect, useRef } from "preact/hooks";
+import { SCREENS } from "../screens";
 
 const KEYS: [string, string][] = [
   ["?", "show this list"],
-  ["e", "go to the events"],
+  ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),
   ["j, k", "next and previous row of the list"],
   ["Enter", "open the row"],
   ["p", "pause or resume the list"],

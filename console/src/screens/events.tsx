@@ -1,16 +1,15 @@
-// The list of events, newest first. It follows what arrives, unless the user reads it or has paused it.
+// The list of events, newest first.
 
-import { useEffect, useRef } from "preact/hooks";
-import { useSignal } from "@preact/signals";
-import { call, textOf } from "../api/client";
-import { arrived, isReadable, merged, refreshed, type Page, type Row } from "../parts/event_list";
-import { useKeys } from "../parts/keys";
+import { call, type Event, type Unreadable } from "../api/client";
+import { LiveList, type ReadOptions } from "../parts/live_list";
+import type { Page } from "../parts/live_rows";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
+
+type Row = Event | Unreadable;
 
 const STATUSES = ["mapped", "partial", "ignored", "queued", "quarantined", "discarded"] as const;
 const CODES = [
@@ -67,8 +66,7 @@ function Filters({ query }: { query: URLSearchParams }) {
   );
 }
 
-async function read(query: URLSearchParams, more: { cursor?: string; isPoll?: boolean; signal?: AbortSignal }): Promise<Page> {
-  const { cursor, ...options } = more;
+async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions): Promise<Page<Row>> {
   const source = query.get("source");
   const status = STATUSES.find((known) => known === query.get("status"));
   const code = CODES.find((known) => known === query.get("code"));
@@ -86,75 +84,17 @@ async function read(query: URLSearchParams, more: { cursor?: string; isPoll?: bo
 }
 
 function List({ query }: { query: URLSearchParams }) {
-  const shown = useSignal<Page | null>(null);
-  const newest = useSignal<Page | null>(null);
-  const isPaused = useSignal(false);
-  const error = useSignal("");
-  const table = useRef<HTMLTableElement>(null);
-  const attempt = async (work: () => Promise<void>) => {
-    try {
-      await work();
-      error.value = "";
-    } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
-      error.value = textOf(failure);
-    }
-  };
-  const refresh = (isPoll: boolean, signal?: AbortSignal) =>
-    attempt(async () => {
-      const page = await read(query, { isPoll, ...(signal ? { signal } : {}) });
-      newest.value = page;
-      const isReading = table.current?.contains(document.activeElement) === true;
-      const before = shown.value ?? { rows: [], next: null };
-      shown.value = isPaused.value || isReading ? refreshed(before, page) : merged(before, page);
-    });
-  const showNewest = () => {
-    if (shown.value && newest.value) shown.value = merged(shown.value, newest.value);
-  };
-  const showOlder = (page: Page, cursor: string) =>
-    attempt(async () => {
-      const older = await read(query, { cursor });
-      shown.value = { rows: [...page.rows, ...older.rows], next: older.next };
-    });
-  const togglePause = () => {
-    isPaused.value = !isPaused.value;
-    if (!isPaused.value) showNewest();
-  };
-  useEffect(() => void refresh(false), []);
-  usePoll((signal) => refresh(true, signal));
-  useKeys({ j: () => moveFocus(table.current, 1), k: () => moveFocus(table.current, -1), p: togglePause });
-  const page = shown.value;
-  const waiting = page && newest.value ? arrived(page, newest.value).length : 0;
   return (
-    <>
-      <p class="live">
-        <button type="button" aria-pressed={isPaused.value} onClick={togglePause}>
-          Pause
-        </button>{" "}
-        <span role="status">
-          {error.value !== "" ? `Not current: ${error.value}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
-        </span>{" "}
-        {waiting > 0 && (
-          <button type="button" onClick={showNewest}>
-            {waiting === ROWS ? `${ROWS} or more` : waiting} new
-          </button>
-        )}
-      </p>
-      {page && page.rows.length > 0 && <Table page={page} table={table} />}
-      {page && page.rows.length === 0 && <p>No event matches.</p>}
-      {page && page.next !== null && (
-        <button type="button" onClick={() => void showOlder(page, page.next ?? "")}>
-          Older events
-        </button>
-      )}
-    </>
+    <LiveList rows="events" read={(options) => read(query, options)} empty={<p>No event matches.</p>}>
+      {(rows) => <Table rows={rows} />}
+    </LiveList>
   );
 }
 
-function Table({ page, table }: { page: Page; table: { current: HTMLTableElement | null } }) {
+function Table({ rows }: { rows: Row[] }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Table of events">
-      <table ref={table}>
+      <table>
         <caption class="visually-hidden">Events, newest first</caption>
         <thead>
           <tr>
@@ -167,7 +107,7 @@ function Table({ page, table }: { page: Page; table: { current: HTMLTableElement
           </tr>
         </thead>
         <tbody>
-          {page.rows.map((row) => (
+          {rows.map((row) => (
             <EventRow key={row.id} row={row} />
           ))}
         </tbody>
@@ -177,7 +117,7 @@ function Table({ page, table }: { page: Page; table: { current: HTMLTableElement
 }
 
 function EventRow({ row }: { row: Row }) {
-  if (!isReadable(row)) {
+  if (!("source" in row)) {
     return (
       <tr>
         <td>{row.id}</td>
@@ -205,11 +145,4 @@ function EventRow({ row }: { row: Row }) {
       <td>{row.incidents.map((incident) => incident.number).join(", ")}</td>
     </tr>
   );
-}
-
-function moveFocus(table: HTMLTableElement | null, step: number): void {
-  const links = [...(table?.querySelectorAll<HTMLAnchorElement>("tbody a") ?? [])];
-  const focused = links.findIndex((link) => link === document.activeElement);
-  const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);
-  links[next]?.focus();
 }

@@ -54,8 +54,8 @@ export function Journey({ id }: { id: string }) {
     attempt(async () => {
       done.value = "";
       const state = await call("post", path, { id });
-      done.value = `${result}: the event is ${state.status}.`;
       journey.value = await read(id);
+      done.value = `${result}: the event is ${state.status}.`;
     });
   useEffect(() => void load(), []);
   useTitle(`Event ${id}`);

@@ -1,0 +1,101 @@
+// A list that follows what arrives, unless the user reads it or has paused it.
+
+import { useEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { textOf } from "../api/client";
+import { useKeys } from "./keys";
+import { arrived, merged, refreshed, type Page } from "./live_rows";
+import { usePoll } from "./poll";
+
+export interface ReadOptions {
+  cursor?: string;
+  isPoll?: boolean;
+  signal?: AbortSignal;
+}
+
+interface Props<R extends { id: string }> {
+  // What the rows are, such as `events`.
+  rows: string;
+  // Reads the newest rows, or those after a cursor.
+  read: (options: ReadOptions) => Promise<Page<R>>;
+  // Shown in place of a list without rows.
+  empty: ComponentChildren;
+  children: (rows: R[]) => ComponentChildren;
+}
+
+export function LiveList<R extends { id: string }>({ rows, read, empty, children }: Props<R>) {
+  const shown = useSignal<Page<R> | null>(null);
+  const newest = useSignal<Page<R> | null>(null);
+  const isPaused = useSignal(false);
+  const error = useSignal("");
+  const list = useRef<HTMLDivElement>(null);
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+      error.value = "";
+    } catch (failure) {
+      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      error.value = textOf(failure);
+    }
+  };
+  const refresh = (options: ReadOptions) =>
+    attempt(async () => {
+      const page = await read(options);
+      newest.value = page;
+      const isReading = list.current?.contains(document.activeElement) === true;
+      const before = shown.value ?? { rows: [], next: null };
+      shown.value = isPaused.value || isReading ? refreshed(before, page) : merged(before, page);
+    });
+  const showNewest = () => {
+    if (shown.value && newest.value) shown.value = merged(shown.value, newest.value);
+  };
+  const showOlder = (page: Page<R>, cursor: string) =>
+    attempt(async () => {
+      const older = await read({ cursor });
+      shown.value = { rows: [...page.rows, ...older.rows], next: older.next };
+    });
+  const togglePause = () => {
+    isPaused.value = !isPaused.value;
+    if (!isPaused.value) showNewest();
+  };
+  useEffect(() => void refresh({}), []);
+  usePoll((signal) => refresh({ isPoll: true, signal }));
+  useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1), p: togglePause });
+  const page = shown.value;
+  const waiting = page && newest.value ? arrived(page, newest.value).length : 0;
+  const hasMoreWaiting = waiting > 0 && waiting === newest.value?.rows.length && newest.value.next !== null;
+  return (
+    <>
+      <p class="live">
+        <button type="button" aria-pressed={isPaused.value} onClick={togglePause}>
+          Pause
+        </button>{" "}
+        <span role="status">
+          {error.value !== "" ? `Not current: ${error.value}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
+        </span>{" "}
+        {waiting > 0 && (
+          <button type="button" onClick={showNewest}>
+            {hasMoreWaiting ? `${waiting} or more` : waiting} new
+          </button>
+        )}
+      </p>
+      <div ref={list}>
+        {page && page.rows.length > 0 && children(page.rows)}
+        {page && page.rows.length === 0 && empty}
+      </div>
+      {page && page.next !== null && (
+        <button type="button" onClick={() => void showOlder(page, page.next ?? "")}>
+          Older {rows}
+        </button>
+      )}
+    </>
+  );
+}
+
+function moveFocus(list: HTMLElement | null, step: number): void {
+  const links = [...(list?.querySelectorAll<HTMLAnchorElement>("tbody tr a:first-of-type") ?? [])];
+  const focused = links.findIndex((link) => link === document.activeElement);
+  const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);
+  links[next]?.focus();
+}
