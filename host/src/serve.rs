@@ -16,6 +16,7 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
 use crate::release::plugin_dir::{PluginDir, PluginRefusal};
@@ -130,6 +131,7 @@ pub async fn start(
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
         stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
+        refusals: Refusals::new(store.clock().clone()),
         edge: edge(&settings, admin_token)?,
         store,
         sources,
