@@ -7,8 +7,8 @@
 
 use futures_util::future::join_all;
 use hookmill_incident::{
-    Clock, Event, Mapped, Observable, Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State, Status,
-    Technique, Verdict,
+    Clock, Event, Journey, Mapped, Observable, Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State,
+    Status, Technique, Verdict,
 };
 use hookmill_store::{
     Dedup, EventFilter, IncidentFilter, IncidentKey, Order, Policy, SearchWords, SortKey, Sorting, Store,
@@ -170,7 +170,8 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
             let observations = vec![observation(&mut random, number)];
             let reading = Reading { observations, skipped: Vec::new(), problems: Vec::new() };
             let verdict = Verdict::Read { plugin: plugin.clone(), reading };
-            batch.push(Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new() });
+            let journey = Journey::default();
+            batch.push(Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new(), journey });
         }
         let recorded = store.record_pulled(source, batch, None).await.unwrap();
         let changed = recorded.iter().step_by(20).map(|recorded| {

@@ -17,6 +17,7 @@ mod difference;
 mod event;
 pub mod id;
 mod incident;
+mod journey;
 pub mod json_size;
 mod mapped;
 mod members;
@@ -41,6 +42,7 @@ pub use incident::{
     DESCRIPTION_BYTES_MAX, Details, EVENT_IDS_MAX, Guard, Incident, NOTE_BYTES_MAX, Note, RECORD_BYTES_MAX,
     WORDS_BYTES_MAX,
 };
+pub use journey::{Journey, KeptLine, KeptLog, MapperRun, SenderVerification, UsedSecret, microseconds};
 pub use mapped::{EventState, EventStatus, FailureCode, IncidentRef, Mapped, MappingFailure, Verdict};
 pub use number::Number;
 pub use observable::{Observable, Technique};

@@ -1,6 +1,6 @@
 //! The result of mapping an event: the verdict before it is stored, the state after.
 
-use crate::{Event, Number, PluginVersion, Reading, TriageCode, words};
+use crate::{Event, Journey, Number, PluginVersion, Reading, TriageCode, words};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -111,6 +111,8 @@ pub struct Mapped {
     pub auto_triage: bool,
     /// The plugin versions that were called, as `NAME@SHA256`.
     pub tried: Vec<String>,
+    /// The way of the event so far.
+    pub journey: Journey,
 }
 
 /// A stored event's status, with its reason and its incidents: the content of the answer to the sender.

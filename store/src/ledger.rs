@@ -35,6 +35,7 @@ use crate::clock::WriteClock;
 use crate::rows::Outbound;
 use crate::topics::Changed;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One write: the rows of its transaction, and everything else that belongs to the transaction.
 pub(crate) struct Ledger<'a, T> {
@@ -48,6 +49,8 @@ pub(crate) struct Ledger<'a, T> {
     pub outbound: Arc<Outbound>,
     /// The topics to publish after the commit.
     pub changed: Changed,
+    /// The events whose status changed, to publish after the commit.
+    pub events: Vec<Uuid>,
     /// The counts to write before the commit.
     pub counts: Counts,
 }

@@ -146,6 +146,7 @@ impl Model {
                 policy: &self.policy,
                 outbound: self.outbound.clone(),
                 changed,
+                events: Vec::new(),
                 counts: Counts::default(),
             };
             let expected = operation.run_in_memory(&mut ledger);

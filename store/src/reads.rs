@@ -26,6 +26,7 @@ pub(crate) trait Reads {
     fn event(&self, id: Uuid) -> impl Read<Option<Listed<EventRow>>>;
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
+    fn events_with_ids(&self, ids: Vec<Uuid>) -> impl Read<Vec<(Uuid, Listed<EventRow>)>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;

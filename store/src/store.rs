@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// The store of one host.
@@ -141,6 +141,11 @@ impl Store {
     /// Finishes every waiting write and closes the database for writing.
     pub fn close(&self) {
         self.database.close();
+    }
+
+    /// Watches the ids of events that are new or whose status has changed, commit by commit.
+    pub fn watch_events(&self) -> broadcast::Receiver<Arc<[Uuid]>> {
+        self.topics.watch_events()
     }
 
     /// Watches the id of the newest audit entry that is on disk.

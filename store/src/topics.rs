@@ -1,10 +1,15 @@
 //! Changes that other parts of the host can watch.
 //!
 //! Each topic is published after the commit that changed it, so that no caller has to remember which tasks wait for its
-//! change. A watcher misses no change, and may see several changes as one.
+//! change. A watcher misses no change, and may see several changes as one, except with
+//! [`Topics::watch_events`].
 
-use tokio::sync::watch;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
+
+/// The commits whose events wait for a watcher of [`Topics::watch_events`]; one that is further behind gets an error.
+const EVENT_COMMITS_MAX: usize = 1024;
 
 /// The publishing ends of all topics.
 #[derive(Debug)]
@@ -14,6 +19,7 @@ pub(crate) struct Topics {
     retries: watch::Sender<()>,
     queued: watch::Sender<()>,
     triage: watch::Sender<()>,
+    events: broadcast::Sender<Arc<[Uuid]>>,
 }
 
 /// The topics that a transaction changed.
@@ -35,11 +41,16 @@ impl Topics {
     /// Starts with the newest audit entry in the database.
     pub fn new(newest_audit: Uuid) -> Self {
         let (deliveries, retries, queued, triage) = Default::default();
-        Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage }
+        let events = broadcast::Sender::new(EVENT_COMMITS_MAX);
+        Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage, events }
     }
 
-    /// Publishes the changes of a committed transaction.
-    pub fn publish(&self, changed: Changed) {
+    /// Publishes the changes of a committed transaction, and the events whose status it changed.
+    pub fn publish(&self, changed: Changed, events: Vec<Uuid>) {
+        if !events.is_empty() {
+            // This fails only if there is no watcher.
+            let _ = self.events.send(events.into());
+        }
         if let Some(id) = changed.newest_audit {
             self.audit.send_replace(id);
         }
@@ -53,6 +64,10 @@ impl Topics {
                 topic.send_replace(());
             }
         }
+    }
+
+    pub fn watch_events(&self) -> broadcast::Receiver<Arc<[Uuid]>> {
+        self.events.subscribe()
     }
 
     pub fn watch_audit(&self) -> watch::Receiver<Uuid> {

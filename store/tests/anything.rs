@@ -7,8 +7,9 @@
 
 use hookmill_incident::json_size::text_depth;
 use hookmill_incident::{
-    Action, AuditEntry, Clock, Event, EventStatus, IncidentRef, Mapped, Observable, Observation, Patch, PluginVersion,
-    RECORD_BYTES_MAX, Reading, RepeatKey, Severity, State, Status, Technique, Verdict, id, merge_repeats,
+    Action, AuditEntry, Clock, Event, EventStatus, IncidentRef, Journey, Mapped, MapperRun, Observable, Observation,
+    Patch, PluginVersion, RECORD_BYTES_MAX, Reading, RepeatKey, Severity, State, Status, Technique, Verdict, id,
+    merge_repeats,
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use hookmill_store::{
@@ -216,6 +217,7 @@ fn copy(mapped: &Mapped) -> Mapped {
         playbook: mapped.playbook.clone(),
         auto_triage: mapped.auto_triage,
         tried: mapped.tried.clone(),
+        journey: mapped.journey.clone(),
     }
 }
 
@@ -327,7 +329,10 @@ impl Random {
         let reading = Reading { observations, skipped: self.list(Self::text), problems: self.list(Self::text) };
         let verdict = Verdict::Read { plugin: self.plugin(), reading };
         let (playbook, auto_triage) = (self.maybe(|_| "judge".to_owned()), self.chance(50));
-        Mapped { event, verdict, playbook, auto_triage, tried: vec![self.text()] }
+        let mut journey = Journey::default();
+        let run = MapperRun { version: self.text(), us: 1, memory: 1, code: self.maybe(Self::text) };
+        journey.add_run(run, [("warn", self.text().as_str())]);
+        Mapped { event, verdict, playbook, auto_triage, tried: vec![self.text()], journey }
     }
 
     fn patch(&mut self) -> Patch {
@@ -365,7 +370,14 @@ async fn deliveries_are_read_ahead_by_bytes() {
     for _ in 0..12 {
         let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
         let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
-        let mapped = Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new() };
+        let mapped = Mapped {
+            event,
+            verdict,
+            playbook: None,
+            auto_triage: false,
+            tried: Vec::new(),
+            journey: Journey::default(),
+        };
         assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
     }
     let (mut after, mut counts) = (QueuePosition::default(), Vec::new());

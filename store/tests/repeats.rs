@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
-use hookmill_incident::{Clock, Event, Mapped, STEADY_FOR, Verdict};
+use hookmill_incident::{Clock, Event, Journey, Mapped, STEADY_FOR, Verdict};
 use hookmill_store::{Dedup, Policy, Store};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ fn open(folder: &Path, clock: &Clock) -> Store {
 async fn is_repeat(store: &Store, clock: &Clock) -> bool {
     let event = Event::dry_run(store.new_id(), clock.now_ms(), "lab".into(), Vec::new(), "body".into());
     let verdict = Verdict::NotMapped("a test".into());
-    let mapped = Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new() };
+    let mapped =
+        Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new(), journey: Journey::default() };
     store.record(mapped).await.unwrap().duplicate
 }
 

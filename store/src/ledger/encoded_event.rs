@@ -7,6 +7,8 @@ pub(crate) struct EncodedEvent {
     pub tried: String,
     pub headers: String,
     pub context: String,
+    pub journey: Option<String>,
+    pub log: Option<String>,
 }
 
 impl EncodedEvent {
@@ -18,6 +20,8 @@ impl EncodedEvent {
             tried: serde_json::to_string(&mapped.tried).unwrap_or_default(),
             headers: json(&mapped.event.headers),
             context: json(&mapped.event.context),
+            journey: serde_json::to_string(&mapped.journey).ok(),
+            log: (!mapped.journey.log.is_empty()).then(|| serde_json::to_string(&mapped.journey.log).ok()).flatten(),
         }
     }
 }

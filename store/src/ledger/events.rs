@@ -28,7 +28,9 @@ impl<T: Tx> Ledger<'_, T> {
         let was_tried = !mapped.tried.is_empty();
         self.changed.queued |= state.status == EventStatus::Queued && was_tried;
         let event = &mapped.event;
-        self.rows.put_event(&NewEvent { event, state: &state, attempts: u32::from(was_tried), encoded })?;
+        let (attempts, stored_at) = (u32::from(was_tried), self.clock.now_ms());
+        self.rows.put_event(&NewEvent { event, state: &state, attempts, stored_at, encoded })?;
+        self.events.push(event.id);
         Ok(Recorded { state, duplicate: false })
     }
 
@@ -37,7 +39,8 @@ impl<T: Tx> Ledger<'_, T> {
         let before = self.stored_state(mapped.event.id)?.filter(|before| before.status == was);
         let Some(before) = before else { return Ok(None) };
         let state = self.decide(mapped, Some(&before))?;
-        self.rows.update_event(&state, attempt, &mapped.tried)?;
+        self.rows.update_event(&state, attempt, mapped)?;
+        self.events.push(state.id);
         if state.status != was {
             self.count(CountKind::Payloads, &mapped.event.source, state.status.as_str());
         }
@@ -81,6 +84,7 @@ impl<T: Tx> Ledger<'_, T> {
             return Ok(Some(false));
         }
         self.rows.set_event_status(id, EventStatus::Discarded)?;
+        self.events.push(id);
         Ok(Some(true))
     }
 

@@ -6,7 +6,9 @@ use crate::rows::{
     SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
-use hookmill_incident::{Details, Difference, Event, EventState, EventStatus, Number, Operation, PluginVersion};
+use hookmill_incident::{
+    Details, Difference, Event, EventState, EventStatus, Mapped, Number, Operation, PluginVersion,
+};
 use hookmill_notify::Trigger;
 use serde::Serialize;
 use std::sync::Arc;
@@ -31,8 +33,8 @@ pub(crate) trait Tx {
     fn event_status(&mut self, id: Uuid) -> Result<Option<EventStatus>>;
     /// Adds an event.
     fn put_event(&mut self, event: &NewEvent) -> Result<()>;
-    /// Replaces the state of an event, its number of attempts and the plugin versions that were tried.
-    fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()>;
+    /// Replaces the state of an event, its number of attempts, the plugin versions that were tried, and its journey.
+    fn update_event(&mut self, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()>;
     /// Replaces the status of an event and nothing else.
     fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()>;
 
@@ -203,6 +205,8 @@ pub(crate) struct NewEvent<'a> {
     pub event: &'a Event,
     pub state: &'a EventState,
     pub attempts: u32,
+    /// When the event is written, in milliseconds since the Unix epoch.
+    pub stored_at: i64,
     /// The columns that were encoded before the transaction.
     pub encoded: &'a EncodedEvent,
 }

@@ -1,7 +1,7 @@
 //! The rows of the tables in memory.
 
 use crate::rows::{DeliveryStatus, TriageJob};
-use hookmill_incident::{Event, EventState, Operation, RepeatKey};
+use hookmill_incident::{Event, EventState, Journey, Operation, RepeatKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,6 +12,8 @@ pub(super) struct EventCopy {
     pub attempts: u32,
     pub tried: Vec<String>,
     pub body_removed_at: Option<i64>,
+    pub stored_at: i64,
+    pub journey: Journey,
 }
 
 #[derive(Clone)]

@@ -158,6 +158,7 @@ pub(super) fn copy(mapped: &Mapped) -> Mapped {
         playbook: mapped.playbook.clone(),
         auto_triage: mapped.auto_triage,
         tried: mapped.tried.clone(),
+        journey: mapped.journey.clone(),
     }
 }
 

@@ -10,8 +10,9 @@ use crate::rows::{
 };
 use hookmill_incident::id::row_key;
 use hookmill_incident::{
-    Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
-    PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, TriageCode, TriageError, Verdict,
+    Action, DELIVERY_ID, Event, EventStatus, FailureCode, Journey, Mapped, MapperRun, MappingFailure, Observable,
+    Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, TriageCode, TriageError,
+    Verdict,
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use jiff::Timestamp;
@@ -178,7 +179,12 @@ impl Random {
         let playbook = self.maybe(60, |random| random.name(&PLAYBOOKS));
         let (verdict, auto_triage) = (self.verdict(now), self.chance(60));
         let tried = if self.chance(80) { vec!["mapper@abc".to_owned()] } else { Vec::new() };
-        Mapped { event, verdict, playbook, auto_triage, tried }
+        let mut journey = Journey { receive_us: self.maybe(50, |_| 7), ..Journey::default() };
+        if self.chance(50) {
+            let run = MapperRun { version: "1.0".into(), us: 5, memory: 65536, code: None };
+            journey.add_run(run, self.maybe(30, |_| ("info", "a line")));
+        }
+        Mapped { event, verdict, playbook, auto_triage, tried, journey }
     }
 
     fn verdict(&mut self, now: i64) -> Verdict {

@@ -5,16 +5,17 @@ use super::memory::Memory;
 use crate::ledger::{EndedIncident, OldEvent, RetentionTx};
 use crate::rows::{DeliveryStatus, EventRow, StoredKind};
 use anyhow::{Context, Result};
-use hookmill_incident::Status;
+use hookmill_incident::{Journey, KeptLog, Status};
 use std::collections::BTreeMap;
 
 const DAY_MS: i64 = 86_400_000;
 
 fn old_event(key: i64, copy: &EventCopy) -> OldEvent {
-    let EventCopy { mut event, state, attempts, tried, body_removed_at } = copy.clone();
+    let EventCopy { mut event, state, attempts, tried, body_removed_at, .. } = copy.clone();
     event.repeat_key = as_read(&event.repeat_key);
     let body_bytes = body_removed_at.is_none().then_some(event.body.len() as i64);
-    let row = EventRow { state, event, body_removed_at, attempts, tried };
+    let journey = Journey::default();
+    let row = EventRow { state, event, body_removed_at, attempts, tried, stored_at: None, journey };
     OldEvent { key, row: Some(row), body_bytes }
 }
 
@@ -83,6 +84,7 @@ impl RetentionTx for Memory {
             let row = self.events.get_mut(&event.key).context("there is no such event")?;
             row.body_removed_at = Some(at);
             (row.event.body, row.event.traceparent) = (Vec::new().into(), None);
+            row.journey.log = KeptLog::default();
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Events and the results of recording them.
 
-use hookmill_incident::{Event, EventState, EventStatus, FailureCode};
+use hookmill_incident::{Event, EventState, EventStatus, FailureCode, Journey};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -39,6 +39,10 @@ pub struct EventRow {
     pub attempts: u32,
     /// The plugin versions that mapping was attempted with, as `NAME@SHA256`.
     pub tried: Vec<String>,
+    /// When the event was written, in milliseconds since the Unix epoch; `None` in lists.
+    pub stored_at: Option<i64>,
+    /// The way of the event; empty in lists.
+    pub journey: Journey,
 }
 
 /// The filter of a list of events.

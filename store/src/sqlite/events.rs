@@ -4,11 +4,13 @@ use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
 use super::key_lists::{IndexRange, KeyList, Scan};
 use super::pages::{Filling, listed, size};
 use super::walk::{Class, Walk};
-use crate::ledger::NewEvent;
+use crate::ledger::{EncodedEvent, NewEvent};
 use crate::rows::{EventFilter, EventRow, Listed, Order, Page, SortValue};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
-use hookmill_incident::{DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, NamedValue, RepeatKey};
+use hookmill_incident::{
+    DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, Journey, Mapped, NamedValue, RepeatKey,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::Arc;
@@ -82,16 +84,24 @@ impl EventColumns {
             repeat_key,
             traceparent: None,
         };
-        EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
+        let Self { body_removed_at, attempts, tried: Json(tried), .. } = self;
+        EventRow { state, event, body_removed_at, attempts, tried, stored_at: None, journey: Journey::default() }
     }
 }
 
-/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
-const BODY_COLUMNS: &str = "body, traceparent";
+/// The columns of [`with_body`]. Those after the body are stored behind it, so lists would read the body to reach them.
+const BODY_COLUMNS: &str = "body, traceparent, stored_at, journey, log";
 
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
     let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
     read.event.traceparent = row.get("traceparent")?;
+    read.stored_at = row.get("stored_at")?;
+    if let Some(Json(journey)) = row.get("journey")? {
+        read.journey = journey;
+    }
+    if let Some(Json(log)) = row.get("log")? {
+        read.journey.log = log;
+    }
     Ok(read)
 }
 
@@ -112,10 +122,10 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
 }
 
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
-    let NewEvent { event, state, attempts, encoded } = new;
+    let NewEvent { event, state, attempts, stored_at, encoded } = new;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body, traceparent) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body, traceparent, stored_at, journey, log) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
         RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
@@ -139,20 +149,26 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         event.digest,
         &*event.body,
         event.traceparent,
+        stored_at,
+        encoded.journey,
+        encoded.log,
     ])?;
     Ok(())
 }
 
-pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32, tried: &[String]) -> Result<()> {
-    let sql =
-        "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ? WHERE key = ?";
+pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()> {
+    let sql = "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ?, journey = ?, \
+               log = ? WHERE key = ?";
+    let EncodedEvent { tried, journey, log, .. } = EncodedEvent::of(mapped);
     connection.prepare_cached(sql)?.execute(params![
         state.status.as_str(),
         attempts,
         state.code.map(FailureCode::as_str),
         state.message,
-        json(tried),
+        tried,
         json(&state.incidents),
+        journey,
+        log,
         row_key(state.id),
     ])?;
     Ok(())
@@ -170,6 +186,20 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<Ev
     let read = |row: &Row| Ok(with_body(row));
     let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
     found.map(|row| listed(id, row)).transpose()
+}
+
+/// Returns events without their bodies, in the order of the ids. Those that are not there any more are left out.
+pub(super) fn with_ids(connection: &Connection, ids: &[Uuid]) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
+    let sql = format!("SELECT {} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut found = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let row = query.query_row(params![row_key(id), id.as_bytes()], |row| Ok(without_body(row))).optional()?;
+        if let Some(row) = row {
+            found.push((id, listed(id, row)?));
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the event to which another row points.

@@ -35,6 +35,10 @@ impl Reads for Readers {
         self.read(move |connection| events::with_status(connection, status, after, limit)).await
     }
 
+    async fn events_with_ids(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
+        self.read(move |connection| events::with_ids(connection, &ids)).await
+    }
+
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.scan(move |connection| events::count(connection, status)).await
     }

@@ -17,8 +17,8 @@ columns! {
     }
 }
 
-/// Everything of an event except the body, and the trace, which only mapping the body again needs.
-const KEPT_COLUMNS: [&str; 15] = [
+/// Everything of an event except the body, the logs, which may quote it, and the trace, which only mapping the body again needs.
+const KEPT_COLUMNS: [&str; 17] = [
     "key",
     "id",
     "source",
@@ -34,6 +34,8 @@ const KEPT_COLUMNS: [&str; 15] = [
     "context",
     "signed_at",
     "digest",
+    "stored_at",
+    "journey",
 ];
 
 /// Returns a number for LIMIT.

@@ -25,7 +25,7 @@ fn row_size(kind: StoredKind) -> Option<(&'static str, &'static str)> {
         StoredKind::Payloads => None,
         StoredKind::Events => Some((
             "events",
-            "120 + octet_length(headers) + octet_length(context) + octet_length(tried) + octet_length(incidents) + ifnull(octet_length(message), 0)",
+            "120 + octet_length(headers) + octet_length(context) + octet_length(tried) + octet_length(incidents) + ifnull(octet_length(message), 0) + ifnull(octet_length(journey), 0) + ifnull(octet_length(log), 0)",
         )),
         StoredKind::Incidents => Some(("incidents", "160 + octet_length(record) + length(event_ids)")),
         StoredKind::Audit => Some((

@@ -18,7 +18,7 @@ use crate::rows::{
 use crate::topics::Changed;
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Difference, EventState, EventStatus, Number, PluginVersion};
+use hookmill_incident::{Difference, EventState, EventStatus, Mapped, Number, PluginVersion};
 use hookmill_notify::Trigger;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl<'a> Transaction<'a> {
         policy: &'a Policy,
         outbound: Arc<Outbound>,
     ) -> Transaction<'a> {
-        let (changed, counts) = (Changed::default(), Counts::default());
-        Self { rows: SqliteTx::new(connection, clock), clock, policy, outbound, changed, counts }
+        let (changed, events, counts) = (Changed::default(), Vec::new(), Counts::default());
+        Self { rows: SqliteTx::new(connection, clock), clock, policy, outbound, changed, events, counts }
     }
 
     /// Writes what was kept in memory until the end of the transaction.
@@ -108,8 +108,8 @@ impl Tx for SqliteTx<'_> {
         events::put(self.connection, event)
     }
 
-    fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()> {
-        events::update(self.connection, state, attempts, tried)
+    fn update_event(&mut self, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()> {
+        events::update(self.connection, state, attempts, mapped)
     }
 
     fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {

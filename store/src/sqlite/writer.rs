@@ -175,12 +175,12 @@ impl WriteGroup {
             run.unwrap_or_else(|_| Err(anyhow!("a write panicked")))?;
         }
         ledger.finish()?;
-        let Ledger { outbound: outbound_after, changed, .. } = ledger;
+        let Ledger { outbound: outbound_after, changed, events, .. } = ledger;
         transaction.commit()?;
         if !Arc::ptr_eq(&outbound_after, &outbound_before) {
             outbound.store(outbound_after);
         }
-        topics.publish(changed);
+        topics.publish(changed, events);
         on_commit(batch.len(), started.elapsed());
         self.health.succeed();
         Ok(())

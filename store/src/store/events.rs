@@ -128,6 +128,14 @@ impl Store {
         self.database.reads().events_with_status(status, after, limit).await
     }
 
+    /// Returns events without their bodies, in the order of the ids. Those that are not there any more are left out.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn events_with_ids(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
+        self.database.reads().events_with_ids(ids).await
+    }
+
     /// Returns the number of events with one status that is not final.
     ///
     /// # Errors
