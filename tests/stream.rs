@@ -18,10 +18,10 @@ const READER_BYTES_MAX: f64 = 64.0 * 1024.0;
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Event {
-    id: String,
-    name: String,
-    data: Value,
+pub struct Event {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
 }
 
 impl Event {
@@ -46,22 +46,26 @@ impl Event {
 }
 
 /// A client of the stream.
-struct Reader {
+pub struct Reader {
     response: Response,
     text: String,
     come: VecDeque<Event>,
     /// The id of the `connected` event.
-    connected: Event,
+    pub connected: Event,
 }
 
 impl Reader {
     async fn of(host: &Host<'_>, query: &str, last: Option<&str>) -> Self {
-        let mut request = host.request(Method::GET, &format!("/api/stream{query}"));
+        Self::at(host, &format!("/api/stream{query}"), last).await
+    }
+
+    pub async fn at(host: &Host<'_>, path: &str, last: Option<&str>) -> Self {
+        let mut request = host.request(Method::GET, path);
         if let Some(id) = last {
             request = request.header("last-event-id", id);
         }
         let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200, "{query}");
+        assert_eq!(response.status(), 200, "{path}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let connected = Event { id: String::new(), name: String::new(), data: Value::Null };
         let mut reader = Self { response, text: String::new(), come: VecDeque::new(), connected };
@@ -71,7 +75,7 @@ impl Reader {
     }
 
     /// Returns the next event; `None` if the host has ended the stream.
-    async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<Event> {
         while self.come.is_empty() {
             let bytes = self.response.chunk().await.unwrap()?;
             self.text += std::str::from_utf8(&bytes).unwrap();

@@ -108,9 +108,9 @@ struct Stages {
 async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let Stages { host, aws, mappers } = &*stages;
     let source = host.sources.get("crowdstrike").unwrap();
-    let received_at = hookmill_incident::Clock::default().now_ms();
+    let (received_at, begun) = (hookmill_incident::Clock::default().now_ms(), std::time::Instant::now());
     let (id, trace) = (host.store.new_id(), Trace::default());
-    let unverified = Unverified { id, received_at, source, headers, token: None, query: None, body, trace };
+    let unverified = Unverified { id, received_at, begun, source, headers, token: None, query: None, body, trace };
     let Ok(verified) = hookmill_host::verify::verify(unverified, aws).await else {
         return StatusCode::UNAUTHORIZED;
     };

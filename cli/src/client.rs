@@ -3,13 +3,21 @@
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use hookmill_host::api::shapes::List;
-use reqwest::{Method, StatusCode, Url};
+use hookmill_host::{Frame, FrameParser};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest connection to a stream. The host ends one after an hour.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+/// The time without an event after which a stream counts as cut: three heartbeats.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The maximum size of an event of a stream.
+const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The number of rows of a page when all rows are read, which is the maximum of the API.
 const PAGE_ROWS: &str = "1000";
 
@@ -175,13 +183,37 @@ impl Client {
         self.call(Method::DELETE, path, &[], None)
     }
 
-    fn call(
+    /// Follows a stream of Server-Sent Events, after a position if there is one, and handles each event until the
+    /// connection ends.
+    pub fn follow(
         &self,
-        method: Method,
         path: &[&str],
         query: &[(&str, String)],
-        body: Option<reqwest::Body>,
-    ) -> Result<Value> {
+        position: Option<&str>,
+        mut handle: impl FnMut(Frame) -> Result<()>,
+    ) -> Result<()> {
+        let mut request = self.request(Method::GET, path, query)?.timeout(STREAM_TIMEOUT);
+        if let Some(position) = position {
+            request = request.header("last-event-id", position);
+        }
+        self.runtime.block_on(async {
+            let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+            if !response.status().is_success() {
+                let (status, body) = (response.status(), response.bytes().await.unwrap_or_default());
+                let error = self.refused(status, serde_json::from_slice(&body).ok().as_ref()).map(drop);
+                return if status.is_server_error() { Ok(()) } else { error };
+            }
+            let (mut parser, mut frames) = (FrameParser::new(FRAME_BYTES_MAX), Vec::new());
+            // An error of the connection is its end: the caller continues at its position.
+            while let Ok(Ok(Some(bytes))) = timeout(SILENCE_MAX, response.chunk()).await {
+                parser.parse(&bytes, &mut frames);
+                frames.drain(..).try_for_each(&mut handle)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> Result<RequestBuilder> {
         let mut url = self.url.clone();
         let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
         segments.pop_if_empty().push("api").extend(path);
@@ -189,10 +221,21 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(method, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let request = self.http.request(method, url);
+        Ok(match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<reqwest::Body>,
+    ) -> Result<Value> {
+        let mut request = self.request(method, path, query)?;
         if let Some(body) = body {
             request = request.body(body);
         }

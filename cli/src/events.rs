@@ -1,5 +1,6 @@
 //! `hookmill events`.
 
+mod follow;
 mod replay;
 mod result_line;
 
@@ -7,7 +8,9 @@ use super::client::{HostConnection, PageOptions, QueryParameters, each, print_sh
 use super::text::{clean, fields, given, join, table, unreadable_row, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{BodyEncoding, EventResult, ListedItem, NamedText, ShownEvent, StoredEvent};
+use hookmill_host::api::shapes::{
+    BodyEncoding, EventResult, ListedItem, NamedText, ShownEvent, ShownJourney, ShownRun, StoredEvent,
+};
 use result_line::{error_code, incident_numbers, result_line};
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +24,8 @@ pub(super) enum Events {
         #[command(flatten)]
         connection: HostConnection,
     },
+    /// Print events as they are stored or change, and refused requests
+    Follow(follow::Follow),
     /// Map an event again, or all events in quarantine
     Replay(replay::Replay),
     /// Discard a queued or quarantined event: the host keeps the event and does not map it
@@ -60,6 +65,7 @@ impl Events {
                 let answer = connection.open()?.get(&["events", &id], &[])?;
                 print_shape(connection.json, &answer, |event| stored_event(&event))
             }
+            Self::Follow(follow) => follow.run(),
             Self::Replay(replay) => replay.run(),
             Self::Discard { id, connection } => {
                 let answer = connection.open()?.post(&["events", &id, "discard"])?;
@@ -99,11 +105,9 @@ fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
     ]
 }
 
-fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> String {
-    let pairs = |pairs: &[NamedText]| {
-        let lines = pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value)));
-        lines.collect::<Vec<_>>().join("\n")
-    };
+fn stored_event(StoredEvent { event, journey, body, body_removed }: &StoredEvent) -> String {
+    let pairs =
+        |pairs: &[NamedText]| lines(pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value))));
     let result = &event.result;
     let about = fields([
         ("id", result.id.to_string()),
@@ -115,6 +119,8 @@ fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> Stri
         ("incidents", incident_numbers(&result.incidents)),
         ("attempts", event.attempts.to_string()),
         ("tried", clean(&event.tried.join("\n"))),
+        ("verified", verified(journey)),
+        ("mapped", lines(journey.runs.iter().map(run))),
         ("sha256", clean(&event.sha256)),
         ("headers", pairs(&event.headers)),
         ("context", pairs(&event.context)),
@@ -126,4 +132,32 @@ fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> Stri
     };
     let encoded = if body.encoding == BodyEncoding::Base64 { " in base64" } else { "" };
     format!("{about}\nbody{encoded}\n{}", clean(&body.data))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the way in which the sender was verified.
+fn verified(journey: &ShownJourney) -> String {
+    let Some(verification) = &journey.verification else { return String::new() };
+    let secret = verification.secret.as_ref();
+    let secret = secret.map(|secret| format!("with the {} secret (index {})", secret.state, secret.index));
+    let duration = journey.verify_us.map(|us| format!("in {us} µs"));
+    join(&[format!("scheme {}", clean(&verification.scheme)), given(secret.as_ref()), given(duration.as_ref())], " ")
+}
+
+/// Returns one call of a mapper with its log.
+fn run(run: &ShownRun) -> String {
+    let plugin = &run.plugin;
+    let code = given(run.code.as_ref());
+    let call = format!(
+        "{} {} in {} µs, {} KiB",
+        clean(&plugin.name),
+        clean(&plugin.version),
+        run.duration_us,
+        run.memory_bytes / 1024
+    );
+    let log = run.log.iter().map(|line| format!("  {}: {}", clean(&line.level), clean(&line.message)));
+    lines(std::iter::once(join(&[call, code], ": ")).chain(log))
 }

@@ -29,6 +29,8 @@ mod storage;
 mod stream;
 mod time;
 
+pub use events::json as event_json;
+
 use crate::host::Host;
 use crate::receive;
 use crate::routes::routes;
@@ -56,6 +58,7 @@ routes! { guarded, GUARDED;
     "/api/incidents/{id}/related" => get(incidents::related);
     "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);
+    "/api/events/stream" => get(stream::follow_events);
     "/api/events/{id}" => get(events::show);
     "/api/events/{id}/replay" => post(events::replay);
     "/api/events/{id}/discard" => post(events::discard);

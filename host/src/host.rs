@@ -17,7 +17,7 @@ use crate::registry::Registry;
 use crate::release::decision::Releases;
 use crate::sources::Sources;
 use crate::storage::Storage;
-use crate::stream::Stream;
+use crate::stream::{ReaderPlaces, Stream};
 use crate::traces::Traces;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
@@ -55,8 +55,12 @@ pub struct Host {
     pub puller: Arc<Puller>,
     /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
+    /// Streams changes of events and refused requests to clients.
+    pub event_stream: Arc<Stream>,
+    /// The places of the clients of both streams.
+    pub reader_places: ReaderPlaces,
     /// The newest refused requests.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.

@@ -16,6 +16,7 @@ pub mod config;
 mod console;
 mod deliver;
 pub mod disk;
+mod event_changes;
 mod extract;
 mod failed_tokens;
 mod field_changes;
@@ -57,3 +58,5 @@ pub mod traces;
 mod triage;
 mod vault;
 pub mod verify;
+
+pub use pull::{Frame, FrameParser};

@@ -8,9 +8,12 @@ use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::traces::Trace;
 use crate::verify::Verified;
-use hookmill_incident::{Event, FailureCode, Mapped, MappingFailure, Reading, Verdict};
+use hookmill_incident::{
+    Event, FailureCode, Journey, Mapped, MapperRun, MappingFailure, Reading, Verdict, microseconds,
+};
 use hookmill_sandbox::{Call, CallError, Kind, Plugin, forward_log};
 use refusals::Refusals;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tracing::debug;
@@ -29,11 +32,14 @@ pub struct Mappers {
     fitted: RwLock<HashMap<Arc<str>, Arc<str>>>,
 }
 
+/// A mapper to call; `Err` is the reason why it is not available.
+pub type Candidate = Result<Arc<Plugin>, String>;
+
 enum Candidates {
     /// `plugin: none`.
     None,
-    /// The mappers in the order of calls; `Err` is the reason why one is not available.
-    Plugins(Vec<Result<Arc<Plugin>, String>>),
+    /// The mappers in the order of calls.
+    Plugins(Vec<Candidate>),
 }
 
 impl Mappers {
@@ -44,34 +50,54 @@ impl Mappers {
 
     /// Maps an event; `attempt` counts from 1.
     pub async fn map(&self, verified: Verified, attempt: u32) -> Mapped {
-        let (event, source, trace) = verified.into_parts();
-        if let Some(message) = housekeeping::message(&event, &source) {
-            return mapped(event, &source, Verdict::NotMapped(message.into()), Vec::new());
+        let source = verified.source().clone();
+        if let Some(message) = housekeeping::message(verified.event(), &source) {
+            return not_mapped(verified, message.into());
         }
-        let (verdict, tried) = self.decide(&event, &source, attempt, &trace).await;
-        mapped(event, &source, verdict, tried)
+        match self.candidates(&source) {
+            Candidates::None => not_mapped(verified, "the source has `plugin: none`".into()),
+            Candidates::Plugins(plugins) => self.map_with(plugins, verified, attempt).await,
+        }
+    }
+
+    /// Maps an event with these mappers, the first one first; `attempt` counts from 1.
+    pub async fn map_with(&self, candidates: Vec<Candidate>, verified: Verified, attempt: u32) -> Mapped {
+        let (event, source, trace, mut journey) = verified.into_parts();
+        let (verdict, tried) = self.decide(candidates, &event, &source, attempt, &trace, &mut journey).await;
+        Mapped { journey, ..mapped(event, &source, verdict, tried) }
     }
 
     /// Calls one candidate after the other. Returns the verdict and the versions that were tried.
-    async fn decide(&self, event: &Event, source: &Source, attempt: u32, trace: &Trace) -> (Verdict, Vec<String>) {
+    async fn decide(
+        &self,
+        candidates: Vec<Candidate>,
+        event: &Event,
+        source: &Source,
+        attempt: u32,
+        trace: &Trace,
+        journey: &mut Journey,
+    ) -> (Verdict, Vec<String>) {
         let mut tried = Vec::new();
-        let candidates = match self.candidates(source) {
-            Candidates::None => return (Verdict::NotMapped("the source has `plugin: none`".into()), tried),
-            Candidates::Plugins(plugins) => plugins,
-        };
         let mut refusals = Refusals::default();
         for candidate in candidates {
             let plugin = match candidate {
                 Ok(plugin) => plugin,
                 Err(reason) => return (Verdict::Wait(reason), tried),
             };
-            let Call { result: verdict, log, duration, .. } = traced_run(&plugin, event, source, trace).await;
+            let Call { result: verdict, log, duration, memory_bytes } = traced_run(&plugin, event, source, trace).await;
             if matches!(verdict, Verdict::Wait(_)) {
                 return (verdict, tried);
             }
             tried.push(version_name(&plugin));
             self.metrics.mapping_duration(&plugin.version.name, duration);
             forward_log(event.id, &plugin.version.name, &log);
+            let code = match &verdict {
+                Verdict::Failed(failure) => Some(failure.code.to_string()),
+                _ => None,
+            };
+            let (version, us) = (plugin.version.version.clone(), microseconds(duration));
+            let run = MapperRun { version, us, memory: memory_bytes, code };
+            journey.add_run(run, log.iter().map(|line| (line.level, line.message.as_str())));
             match verdict {
                 Verdict::Failed(failure) if passes_on(failure.code, source) => refusals.add(failure),
                 Verdict::Read { ref reading, .. } if is_auto(source) && is_empty(reading) => {
@@ -166,7 +192,12 @@ fn version_name(plugin: &Plugin) -> String {
 /// Joins an event with its verdict and its source's settings for triage.
 pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String>) -> Mapped {
     let (playbook, auto_triage) = (source.settings.playbook.clone(), source.settings.auto_triage);
-    Mapped { event, verdict, playbook, auto_triage, tried }
+    Mapped { event, verdict, playbook, auto_triage, tried, journey: Journey::default() }
+}
+
+fn not_mapped(verified: Verified, reason: Cow<'static, str>) -> Mapped {
+    let (event, source, _, journey) = verified.into_parts();
+    Mapped { journey, ..mapped(event, &source, Verdict::NotMapped(reason), Vec::new()) }
 }
 
 /// Calls one mapper, as a span of a trace.

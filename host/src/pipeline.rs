@@ -18,6 +18,7 @@ use crate::traces::{Trace, Traces};
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
+use hookmill_sandbox::Plugin;
 use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
@@ -180,17 +181,22 @@ impl Pipeline {
         Ok(mapped.inspect(|mapped| self.mappers.remember(source, &mapped.verdict)).collect())
     }
 
-    /// Maps a stored event again and records the result. A queued event for which no plugin can be called stays as it is.
+    /// Maps a stored event again, with this mapper or those of its source, and records the result. A queued event for which
+    /// no plugin can be called stays as it is.
     ///
     /// # Errors
     /// Returns an error if the event stays as it is.
-    pub async fn remap(&self, row: EventRow) -> Result<Recorded, RemapError> {
+    pub async fn remap(&self, row: EventRow, mapper: Option<Arc<Plugin>>) -> Result<Recorded, RemapError> {
         let source = self.source_of(&row)?;
         let (was, attempt) = (row.state.status, row.attempts + 1);
         let trace = self.traces.resume(row.event.traceparent.as_deref());
-        let verified = Verified::trusted(row.event, source.clone()).in_trace(trace.clone());
-        let mut mapped = self.mappers.map(verified, attempt).await;
-        self.mappers.remember(&source, &mapped.verdict);
+        let journey = row.journey.clone().again(self.store.clock().now_ms());
+        let verified = Verified::trusted(row.event, source.clone()).in_trace(trace.clone()).on_journey(journey);
+        let is_chosen = mapper.is_some();
+        let mut mapped = self.map_again(mapper, verified, attempt).await;
+        if !is_chosen {
+            self.mappers.remember(&source, &mapped.verdict);
+        }
         refuse_worse(was, &mapped.verdict)?;
         let mut attempts = attempt;
         if matches!(mapped.verdict, Verdict::Wait(_)) && mapped.tried.is_empty() {
@@ -199,7 +205,7 @@ impl Pipeline {
                 return Ok(Recorded { state: row.state, duplicate: false });
             }
             // No plugin was called, so this does not count as an attempt.
-            (mapped.tried, attempts) = (row.tried, row.attempts);
+            (mapped.tried, mapped.journey, attempts) = (row.tried, row.journey, row.attempts);
         }
         let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
         let recorded = recorded.ok_or(RemapError::Changed)?;
@@ -213,12 +219,19 @@ impl Pipeline {
     }
 
     /// Maps a stored event again and records nothing.
-    async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
+    async fn map_stored(&self, row: EventRow, mapper: Option<Arc<Plugin>>) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
-        let mapped = self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await;
+        let mapped = self.map_again(mapper, Verified::trusted(row.event, source), ATTEMPTS).await;
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)
+    }
+
+    async fn map_again(&self, mapper: Option<Arc<Plugin>>, verified: Verified, attempt: u32) -> Mapped {
+        match mapper {
+            Some(mapper) => self.mappers.map_with(vec![Ok(mapper)], verified, attempt).await,
+            None => self.mappers.map(verified, attempt).await,
+        }
     }
 
     /// Returns the source of an event that still has its payload.

@@ -25,4 +25,5 @@ pub use poll::{Poll, PollQuery};
 pub use puller::Puller;
 pub use settings::{Pull, PullReader, Pulls};
 pub use since::{SinceText, TimeFormat};
+pub use sse::{Frame, FrameParser};
 pub use start::Start;

@@ -30,6 +30,7 @@ use hookmill_store::Recorded;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use tracing::{Instrument, debug, debug_span, info};
 use uuid::Uuid;
 
@@ -190,7 +191,7 @@ fn admit(arrived: &Arrived) -> Result<(), HttpError> {
 async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody), HttpError> {
     let Arrived { id, source, peer, token, query, headers, body, trace } = arrived;
     let mut span = trace.step("receive");
-    let received_at = host.store.clock().now_ms();
+    let (received_at, begun) = (host.store.clock().now_ms(), Instant::now());
     let bytes_max = source.settings.payload_bytes_max;
     let origin = BodyOrigin { network: peer.map(peer::network), source: Some(source.name.clone()) };
     let mut read = host.edge.bodies.read(origin, &headers, body, bytes_max).await?;
@@ -199,7 +200,7 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
     }
     let body = read.bytes.clone();
     span.set("http.request.body.size", body.len() as i64);
-    Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body, trace }, read))
+    Ok((Unverified { id, received_at, begun, source: source.clone(), headers, token, query, body, trace }, read))
 }
 
 /// Counts, keeps and logs a refusal for a source, if there is one.

@@ -57,7 +57,14 @@ pub struct NewRefusal<'r> {
 pub struct Refusals {
     clock: Clock,
     /// The entries of each source, the newest last.
-    kept: Mutex<HashMap<Option<String>, Vec<RefusedRequests>>>,
+    kept: Mutex<HashMap<Option<String>, Vec<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    requests: RefusedRequests,
+    /// Whether [`Refusals::take_changed`] has not returned it since its last change.
+    has_changed: bool,
 }
 
 impl Refusals {
@@ -71,14 +78,14 @@ impl Refusals {
         let now = self.clock.now();
         let mut kept = self.lock();
         let entries = kept.entry(new.source.map(str::to_owned)).or_default();
-        let is_same = |entry: &RefusedRequests| {
+        let is_same = |Entry { requests: entry, .. }: &Entry| {
             entry.code == new.code
                 && without_numbers(&entry.reason).eq(without_numbers(new.reason))
                 && entry.address.map(network) == new.address.map(network)
         };
-        let entry = match entries.iter().position(is_same) {
+        let requests = match entries.iter().position(is_same) {
             Some(index) => {
-                let known = entries.remove(index);
+                let known = entries.remove(index).requests;
                 let (reason, count) = (new.reason.to_owned(), known.count + 1);
                 RefusedRequests { reason, address: new.address, last_at: now, count, ..known }
             }
@@ -96,7 +103,7 @@ impl Refusals {
         if entries.len() == ENTRIES_MAX {
             entries.remove(0);
         }
-        entries.push(entry);
+        entries.push(Entry { requests, has_changed: true });
     }
 
     /// Returns the entries of some sources, or of all, the newest first.
@@ -106,15 +113,32 @@ impl Refusals {
         };
         let kept = self.lock();
         let wanted = kept.iter().filter(|(source, _)| is_wanted(source));
-        let mut found: Vec<RefusedRequests> = wanted.flat_map(|(_, entries)| entries).cloned().collect();
-        found.sort_by_key(|entry| Reverse((entry.last_at, entry.id)));
-        found.truncate(limit);
-        found
+        newest(wanted.flat_map(|(_, entries)| entries).map(|entry| entry.requests.clone()).collect(), limit)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<String>, Vec<RefusedRequests>>> {
+    /// Returns the entries that changed since the last call, the oldest first; of too many, the newest.
+    pub fn take_changed(&self, limit: usize) -> Vec<RefusedRequests> {
+        let mut kept = self.lock();
+        let changed = kept.values_mut().flatten().filter(|entry| entry.has_changed);
+        let taken = changed.map(|entry| {
+            entry.has_changed = false;
+            entry.requests.clone()
+        });
+        let mut newest = newest(taken.collect(), limit);
+        newest.reverse();
+        newest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<String>, Vec<Entry>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns at most `limit` entries, the newest first.
+fn newest(mut entries: Vec<RefusedRequests>, limit: usize) -> Vec<RefusedRequests> {
+    entries.sort_by_key(|entry| Reverse((entry.last_at, entry.id)));
+    entries.truncate(limit);
+    entries
 }
 
 /// Returns the characters of a reason that are the same when it is repeated: the age of a request is not.

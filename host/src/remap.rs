@@ -102,7 +102,7 @@ impl Remapper {
             Ok(None) => return,
             Err(error) => return warn!(request_id = %id, "cannot read a waiting event: {error:#}"),
         };
-        match self.pipeline.remap(row).await {
+        match self.pipeline.remap(row, None).await {
             Ok(recorded) => info!(request_id = %id, "event mapped again; its status is {}", recorded.state.status),
             Err(RemapError::Changed) => {}
             Err(error) => warn!(request_id = %id, "cannot map a waiting event again: {error}"),

@@ -6,6 +6,7 @@ use crate::bodies::Bodies;
 use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
+use crate::event_changes::EventChanges;
 use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
@@ -26,7 +27,7 @@ use crate::release::proof::Prover;
 use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
 use crate::sources::Sources;
-use crate::stream::{READERS_MAX, Stream};
+use crate::stream::{Feed, READERS_MAX, ReaderPlaces, Stream};
 use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
 use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
@@ -123,6 +124,10 @@ pub async fn start(
     let backup = settings.backup.clone().map(|schedule| {
         BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
     });
+    let refusals = Arc::new(Refusals::new(store.clock().clone()));
+    let event_changes = Arc::new(EventChanges::new(store.clone(), refusals.clone()));
+    let reader_places = ReaderPlaces::new(capacity.stream_readers);
+    let stream = |feed| Stream::new(feed, store.clock().clone(), metrics.clone(), reader_places.clone());
     let host = Arc::new(Host {
         registry,
         backup: backup.transpose().context("`backup`")?,
@@ -130,8 +135,10 @@ pub async fn start(
         deliverer,
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
-        stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
-        refusals: Refusals::new(store.clock().clone()),
+        stream: Arc::new(stream(Feed::Audit(store.clone()))),
+        event_stream: Arc::new(stream(Feed::Events(event_changes.clone(), store.clone(), api::event_json))),
+        reader_places,
+        refusals,
         edge: edge(&settings, admin_token)?,
         store,
         sources,
@@ -143,7 +150,7 @@ pub async fn start(
     host.puller.replace(pulls);
 
     let (stop, stopped) = watch::channel(false);
-    let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
+    let tasks = spawn_tasks(&host, &settings, plugins, event_changes, &stopped);
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
     let protocol = |has_tls| if has_tls { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
@@ -283,6 +290,7 @@ fn spawn_tasks(
     host: &Arc<Host>,
     settings: &Settings,
     plugins: PluginParts,
+    event_changes: Arc<EventChanges>,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let Host { store, sources, pipeline, loaded, .. } = &**host;
@@ -291,7 +299,9 @@ fn spawn_tasks(
     let mut tasks = JoinSet::new();
     tasks.spawn(host.triager.clone().run(stopped.clone()));
     tasks.spawn(Arc::new(remapper).run(stopped.clone()));
+    tasks.spawn(event_changes.run(stopped.clone()));
     tasks.spawn(host.stream.clone().run(stopped.clone()));
+    tasks.spawn(host.event_stream.clone().run(stopped.clone()));
     tasks.spawn(host.puller.clone().run(stopped.clone()));
     tasks.spawn(maintenance::purge_repeats(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));

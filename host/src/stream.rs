@@ -1,6 +1,6 @@
-//! Sends audit entries as Server-Sent Events to clients that follow them.
+//! Sends audit entries, or changes of events, as Server-Sent Events to clients that follow them.
 //!
-//! One task reads committed entries once for all readers and keeps the newest as the bytes to send. A reader has a position
+//! Each of the two has a stream of its own. One task reads committed entries once for all readers and keeps the newest as the bytes to send. A reader has a position
 //! in the order of entry ids. Entries after the position are sent from the kept bytes or, if those start later, from pages
 //! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
 //! readers nothing is read.
@@ -8,15 +8,16 @@
 //! A reader that does not receive is closed like any other connection (`listen/src/connections.rs`).
 
 mod chunk;
+mod feed;
 mod kept;
 
 pub use chunk::{StreamFilter, event_name};
+pub use feed::Feed;
 
 use crate::metrics::Metrics;
 use anyhow::Result;
 use bytes::Bytes;
-use chunk::Chunk;
-use hookmill_store::Store;
+use hookmill_incident::Clock;
 use kept::{Found, Kept};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,47 +39,61 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The longest connection of a reader; a new connection checks the token again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// The audit entries for all readers.
+/// The places of readers, which all streams share.
+#[derive(Clone, Debug)]
+pub struct ReaderPlaces {
+    places: Arc<Semaphore>,
+    max: u32,
+}
+
+impl ReaderPlaces {
+    /// Returns places for this many readers.
+    pub fn new(max: u32) -> Self {
+        Self { places: Arc::new(Semaphore::new(max as usize)), max }
+    }
+
+    /// Returns the number of readers.
+    pub fn taken(&self) -> i64 {
+        i64::from(self.max) - self.places.available_permits() as i64
+    }
+}
+
+/// The entries of one feed for all readers.
 #[derive(Debug)]
 pub struct Stream {
-    store: Arc<Store>,
+    feed: Feed,
+    clock: Clock,
     metrics: Arc<Metrics>,
     kept: watch::Sender<Kept>,
     joined: Notify,
-    readers_max: u32,
-    places: Arc<Semaphore>,
+    places: ReaderPlaces,
     pages: Arc<Semaphore>,
     page_reads: Semaphore,
 }
 
 impl Stream {
-    /// Creates a stream for at most `readers_max` readers.
-    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>, readers_max: u32) -> Self {
-        let kept = watch::Sender::new(Kept::after(*store.watch_audit().borrow()));
+    /// Creates a stream of a feed, for readers that have a place.
+    pub fn new(feed: Feed, clock: Clock, metrics: Arc<Metrics>, places: ReaderPlaces) -> Self {
+        let kept = watch::Sender::new(Kept::after(*feed.watch().borrow()));
         Self {
-            store,
+            feed,
+            clock,
             metrics,
             kept,
             joined: Notify::new(),
-            readers_max,
-            places: Arc::new(Semaphore::new(readers_max as usize)),
+            places,
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
             page_reads: Semaphore::new(PAGES_READ_AT_ONCE),
         }
     }
 
-    /// Returns the number of readers.
-    pub fn readers(&self) -> i64 {
-        i64::from(self.readers_max) - self.places.available_permits() as i64
-    }
-
     /// Returns a reader of the entries after this id, or of new entries only. Returns `None` if there are too many
     /// readers.
     pub fn follow(self: &Arc<Self>, after: Option<Uuid>, filter: StreamFilter) -> Option<StreamReader> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+        let place = self.places.places.clone().try_acquire_owned().ok()?;
         let kept = self.kept.subscribe();
         self.joined.notify_one();
-        let newest = *self.store.watch_audit().borrow();
+        let newest = *self.feed.watch().borrow();
         let now = Instant::now();
         Some(StreamReader {
             stream: self.clone(),
@@ -103,7 +118,7 @@ impl Stream {
     }
 
     async fn keep(&self) {
-        let mut newest = self.store.watch_audit();
+        let mut newest = self.feed.watch();
         loop {
             if self.kept.receiver_count() == 0 {
                 self.kept.send_replace(Kept::after(*newest.borrow()));
@@ -112,7 +127,7 @@ impl Stream {
             }
             let until = *newest.borrow_and_update();
             if let Err(error) = self.read_until(until).await {
-                warn!("cannot read audit entries for the readers of the stream: {error:#}");
+                warn!("cannot read entries for the readers of a stream: {error:#}");
                 self.kept.send_replace(Kept::after(until));
             }
             if newest.changed().await.is_err() {
@@ -127,13 +142,9 @@ impl Stream {
             if after >= until {
                 return Ok(());
             }
-            let part = self.read(after, Arc::default()).await?;
+            let part = self.feed.read(after, Arc::default()).await?;
             self.kept.send_modify(|kept| kept.add(part, until));
         }
-    }
-
-    async fn read(&self, after: Uuid, filter: Arc<StreamFilter>) -> Result<Chunk> {
-        self.store.audit_after(after, Chunk::after(after), move |part, id, entry| part.add(id, entry, &filter)).await
     }
 
     /// Reads a page for a reader that is behind the kept entries, which begin after `until`. Returns its bytes and the
@@ -142,7 +153,7 @@ impl Stream {
         let room = self.pages.clone().acquire_owned().await?;
         let part = {
             let _turn = self.page_reads.acquire().await?;
-            self.read(after, filter).await?
+            self.feed.read(after, filter).await?
         };
         self.metrics.stream_page();
         let to = part.end(until);
@@ -182,7 +193,7 @@ pub struct StreamReader {
 impl StreamReader {
     /// Returns an event with this name and the reader's position as the id.
     pub fn mark(&self, name: &str) -> Bytes {
-        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, self.stream.store.clock().now()).into()
+        format!("id: {}\nevent: {name}\ndata: \"{}\"\n\n", self.at, self.stream.clock.now()).into()
     }
 
     /// Returns the next bytes to send; `None` when the connection ends.

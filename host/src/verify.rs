@@ -14,11 +14,14 @@ use crate::source::Source;
 use crate::traces::Trace;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use hookmill_incident::{DELIVERY_ID, Event, NamedValue, RepeatKey};
+use hookmill_incident::{
+    DELIVERY_ID, Event, Journey, NamedValue, RepeatKey, SenderVerification, UsedSecret, microseconds,
+};
 use hookmill_signatures::{Identity, Request, Scheme, Verification, VerifyError};
 use secret_names::is_secret_name;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Instant;
 use uuid::Uuid;
 
 /// A payload of a known source, as received and not verified yet.
@@ -27,6 +30,8 @@ pub struct Unverified {
     pub id: Uuid,
     /// The time when the payload arrived, in milliseconds since the Unix epoch.
     pub received_at: i64,
+    /// The moment when the body began to be read.
+    pub begun: Instant,
     /// The source that the URL names.
     pub source: Arc<Source>,
     /// The headers.
@@ -48,13 +53,14 @@ pub struct Verified {
     source: Arc<Source>,
     secret: usize,
     trace: Trace,
+    journey: Journey,
 }
 
 impl Verified {
     /// Accepts an event without a check: one that was verified when it was stored, or that the host itself read from
     /// the source.
     pub fn trusted(event: Event, source: Arc<Source>) -> Self {
-        Self { event, source, secret: 0, trace: Trace::default() }
+        Self { event, source, secret: 0, trace: Trace::default(), journey: Journey::default() }
     }
 
     /// Puts the further stages into a trace.
@@ -63,9 +69,20 @@ impl Verified {
         Self { trace, ..self }
     }
 
+    /// Continues the way that the event went before.
+    #[must_use]
+    pub fn on_journey(self, journey: Journey) -> Self {
+        Self { journey, ..self }
+    }
+
     /// Returns the source.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Returns the event.
+    pub fn event(&self) -> &Event {
+        &self.event
     }
 
     /// Returns the unpacked body.
@@ -83,9 +100,9 @@ impl Verified {
         &self.trace
     }
 
-    /// Returns the event, its source and its trace.
-    pub fn into_parts(self) -> (Event, Arc<Source>, Trace) {
-        (self.event, self.source, self.trace)
+    /// Returns the event, its source, its trace and its way so far.
+    pub fn into_parts(self) -> (Event, Arc<Source>, Trace, Journey) {
+        (self.event, self.source, self.trace, self.journey)
     }
 }
 
@@ -94,7 +111,8 @@ impl Verified {
 /// # Errors
 /// Returns an error if the signature is wrong or cannot be checked, or the body cannot be unpacked.
 pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refusal> {
-    let Unverified { id, received_at, source, mut headers, token, query, body, trace } = unverified;
+    let Unverified { id, received_at, begun, source, mut headers, token, query, body, trace } = unverified;
+    let received = Instant::now();
     let mut span = trace.step("verify");
     let settings = &source.settings;
     let token = token.as_deref();
@@ -127,7 +145,14 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
         repeat_key: repeat_key(identity),
         traceparent: trace.traceparent(),
     };
-    Ok(Verified { event, source, secret, trace })
+    let used = settings.scheme.is_replaced(secret).map(|is_replaced| UsedSecret { index: secret, is_replaced });
+    let journey = Journey {
+        receive_us: Some(microseconds(received - begun)),
+        verify_us: Some(microseconds(received.elapsed())),
+        verification: Some(SenderVerification { scheme: settings.scheme.name().to_owned(), secret: used }),
+        ..Journey::default()
+    };
+    Ok(Verified { event, source, secret, trace, journey })
 }
 
 fn repeat_key(identity: Identity) -> RepeatKey {

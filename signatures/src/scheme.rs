@@ -18,6 +18,8 @@ pub struct Scheme {
     preset: &'static Preset,
     kind: Kind,
     revealed: RevealedSecrets,
+    /// For each secret, whether it is valid for a limited time only, because another one replaces it.
+    replaced: Vec<bool>,
 }
 
 enum Kind {
@@ -31,7 +33,7 @@ enum Kind {
 impl Scheme {
     /// Returns the scheme `none`, which checks nothing.
     pub fn none() -> Self {
-        Self { preset: &presets::NONE, kind: Kind::None, revealed: RevealedSecrets::new(&[]) }
+        Self { preset: &presets::NONE, kind: Kind::None, revealed: RevealedSecrets::new(&[]), replaced: Vec::new() }
     }
 
     /// Makes a scheme from its declaration and the secrets of a source.
@@ -68,7 +70,8 @@ impl Scheme {
             Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
             Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
         };
-        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets) })
+        let replaced = secrets.iter().map(|secret| secret.not_after_ms().is_some()).collect();
+        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), replaced })
     }
 
     /// Returns the scheme's name in a configuration.
@@ -79,6 +82,12 @@ impl Scheme {
     /// Returns whether the scheme belongs to one vendor, rather than to Hookmill or a custom sender.
     pub fn is_vendor_preset(&self) -> bool {
         self.preset.is_vendor_preset
+    }
+
+    /// Returns whether the secret at this index is valid for a limited time only, because another one replaces it; `None` for
+    /// a scheme without secrets.
+    pub fn is_replaced(&self, secret: usize) -> Option<bool> {
+        self.replaced.get(secret).copied()
     }
 
     /// Returns the number of bytes of the shortest secret that an attacker has to guess; `None` without a secret.

@@ -224,6 +224,7 @@ fn accepts_every_live_secret_and_no_expired_one() {
             let found = scheme.verify(&request).map(|verification| verification.secret);
             let expected = if accepted { Ok(index) } else { Err(SignatureError::SecretExpired.into()) };
             assert_eq!(found, expected, "{name} {index}");
+            assert_eq!(scheme.is_replaced(index), Some(index == 0), "{name}");
         }
         let expired = Scheme::declare(&declaration, &[old]).unwrap();
         assert_eq!(expired.sign(b"{}", NOW_MS + 1, "id-1").unwrap_err(), SignError::Expired, "{name}");

@@ -1,10 +1,10 @@
 //! `/api/events`.
 
-use super::page::listed;
-use super::parameters::Parameters;
+use super::page::{item, listed};
+use super::parameters::{Parameters, invalid};
 use super::shapes::{
     BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText, RemovedBody,
-    ShownEvent, StoredEvent,
+    SecretState, ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification, StoredEvent,
 };
 use super::time::timestamp;
 use crate::extract::{Path, Query};
@@ -16,8 +16,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookmill_incident::{EventState, EventStatus, FailureCode, NamedValue};
-use hookmill_store::{EventFilter, EventRow, Unreadable};
+use hookmill_incident::{
+    EventState, EventStatus, FailureCode, Journey, KeptLine, NamedValue, PluginVersion, UsedSecret,
+};
+use hookmill_sandbox::Plugin;
+use hookmill_store::{EventFilter, EventRow, Listed, Unreadable};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -48,12 +51,13 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<StoredEvent>, HttpError> {
     let row = find(&host, &id).await?;
+    let journey = shown_journey(&row);
     let body_removed = row.body_removed_at.map(|at| RemovedBody { at: timestamp(at), reason: REMOVED.to_owned() });
     let body = body_removed.is_none().then(|| match std::str::from_utf8(&row.event.body) {
         Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
         Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(&row.event.body) },
     });
-    Ok(Json(StoredEvent { event: shown_event(row), body, body_removed }))
+    Ok(Json(StoredEvent { event: shown_event(row), journey, body, body_removed }))
 }
 
 /// The query of a replay.
@@ -63,25 +67,38 @@ pub(super) struct ReplayQuery {
     /// Returns the changes without making them, if true.
     #[serde(default)]
     dry_run: bool,
+    /// The version of a mapper, as `NAME@SHA256`; those of the source if it is absent.
+    version: Option<String>,
 }
 
 pub(super) async fn replay(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
-    Query(ReplayQuery { dry_run }): Query<ReplayQuery>,
+    Query(ReplayQuery { dry_run, version }): Query<ReplayQuery>,
 ) -> Result<Response, HttpError> {
     let row = find(&host, &id).await?;
     if row.state.status == EventStatus::Discarded {
         return Err(HttpError::Conflict(format!("event `{id}` was discarded")));
     }
+    let mapper = match version {
+        Some(version) => Some(mapper_version(&host, &version).await?),
+        None => None,
+    };
     if dry_run {
-        let dry_run = host.pipeline.dry_run_remap(row).await.map_err(|error| refused(&id, error))?;
+        let dry_run = host.pipeline.dry_run_remap(row, mapper).await.map_err(|error| refused(&id, error))?;
         let EventResult { id, status, message, error, .. } = result(dry_run.state);
         let shown = EventDryRun { id, status, message, error, incidents: dry_run.incidents };
         return Ok(Json(shown).into_response());
     }
-    let recorded = host.pipeline.remap(row).await.map_err(|error| refused(&id, error))?;
+    let recorded = host.pipeline.remap(row, mapper).await.map_err(|error| refused(&id, error))?;
     Ok(Json(result(recorded.state)).into_response())
+}
+
+async fn mapper_version(host: &Host, version: &str) -> Result<Arc<Plugin>, HttpError> {
+    let help = "expected a plugin with the digest of one of its versions, as NAME@SHA256";
+    let (name, sha256) = version.split_once('@').ok_or_else(|| invalid("version", version, help))?;
+    let plugin = host.releases.mapper_version(name, sha256).await;
+    plugin.map_err(|error| HttpError::Conflict(format!("version `{version}` cannot be called: {error:#}")))
 }
 
 fn refused(id: &str, error: RemapError) -> HttpError {
@@ -146,6 +163,45 @@ fn shown_event(row: EventRow) -> ShownEvent {
         attempts,
         tried,
     }
+}
+
+fn shown_journey(row: &EventRow) -> ShownJourney {
+    let EventRow { tried, stored_at, journey, .. } = row;
+    let Journey { receive_us, verify_us, verification, mapped_again_at, runs, log } = journey;
+    let runs = tried.iter().zip(runs).enumerate().map(|(index, (version, run))| {
+        let (plugin, sha256) = version.split_once('@').unwrap_or((version, ""));
+        let lines = log.lines.iter().filter(|KeptLine(of, ..)| *of == index);
+        let line =
+            |KeptLine(_, level, message): &KeptLine| ShownLogLine { level: level.clone(), message: message.clone() };
+        ShownRun {
+            plugin: PluginVersion { name: plugin.to_owned(), version: run.version.clone(), sha256: sha256.to_owned() },
+            duration_us: run.us,
+            memory_bytes: run.memory as u64,
+            code: run.code.clone(),
+            log: lines.map(line).collect(),
+        }
+    });
+    let secret = |used: UsedSecret| ShownSecretUse {
+        index: used.index,
+        state: if used.is_replaced { SecretState::Previous } else { SecretState::Current },
+    };
+    ShownJourney {
+        receive_us: *receive_us,
+        verify_us: *verify_us,
+        verification: verification
+            .as_ref()
+            .map(|of| ShownVerification { scheme: of.scheme.clone(), secret: of.secret.map(secret) }),
+        mapped_again_at: mapped_again_at.map(timestamp),
+        runs: runs.collect(),
+        log_lines_dropped: log.dropped,
+        stored_at: stored_at.map(timestamp),
+    }
+}
+
+/// Returns an event, or why it is unreadable, as JSON.
+pub fn json(row: Listed<EventRow>) -> String {
+    // These values always have a JSON form.
+    serde_json::to_string(&item(row, shown_event)).unwrap_or_default()
 }
 
 fn named_texts(pairs: Vec<NamedValue>) -> Vec<NamedText> {

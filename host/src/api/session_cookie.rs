@@ -16,6 +16,8 @@ const ON_LOOPBACK: &str = "hookmill";
 const CONSOLE: HeaderName = HeaderName::from_static("x-hookmill-console");
 /// The value of [`CONSOLE`] in requests that a page makes by itself. They do not keep a session from ending.
 const POLL: &str = "poll";
+/// The content type of streams, which a browser names when it opens one.
+const EVENT_STREAM: &str = "text/event-stream";
 /// The value of [`CONSOLE`] in all other requests.
 const BY_USER: &str = "1";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -79,9 +81,10 @@ pub(super) fn read<'h>(edge: &Edge, headers: &'h HeaderMap) -> Option<&'h str> {
     named(OVER_TLS).or_else(on_loopback).filter(|id| !id.is_empty())
 }
 
-/// Returns whether a page made the request by itself.
+/// Returns whether a page made the request by itself: with a header, or for a stream, to which browsers add no header.
 pub(super) fn is_poll(headers: &HeaderMap) -> bool {
     headers.get(CONSOLE).is_some_and(|value| value == POLL)
+        || headers.get(header::ACCEPT).is_some_and(|value| value == EVENT_STREAM)
 }
 
 /// Refuses a change by a session that a page of another origin may have requested.

@@ -31,7 +31,8 @@ pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
+    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, SecretState, ShownEvent,
+    ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification, StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{

@@ -4,10 +4,12 @@ use super::{Pipeline, RemapError};
 use crate::field_changes::field_changes;
 use crate::verify::{Unverified, Verified, verify};
 use hookmill_incident::{EventState, Mapped, Reading, Verdict};
+use hookmill_sandbox::Plugin;
 use hookmill_store::{EventRow, FieldChange, RecordDryRun, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Fields that every change of an incident changes.
 const COUNTERS: [&str; 2] = ["/revision", "/updated_at"];
@@ -158,12 +160,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Returns what mapping a stored event again would change.
+    /// Returns what mapping a stored event again would change, with this mapper or those of its source.
     ///
     /// # Errors
     /// Returns an error if the event would stay as it is.
-    pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapDryRun, RemapError> {
-        let mapped = self.map_stored(row).await?;
+    pub async fn dry_run_remap(&self, row: EventRow, mapper: Option<Arc<Plugin>>) -> Result<RemapDryRun, RemapError> {
+        let mapped = self.map_stored(row, mapper).await?;
         let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());

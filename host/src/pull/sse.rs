@@ -11,7 +11,7 @@ const NAME_BYTES_MAX: usize = 256;
 
 /// One event of a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub struct Frame {
     /// The event name; `message` by default.
     pub event: String,
     /// The last id, of this event or of an earlier one.
@@ -22,7 +22,7 @@ pub(super) struct Frame {
 
 /// An incremental parser.
 #[derive(Debug)]
-pub(super) struct FrameParser {
+pub struct FrameParser {
     data_bytes_max: usize,
     is_at_start: bool,
     /// Whether the last line ended in a carriage return; a line feed after it belongs to the same line end.

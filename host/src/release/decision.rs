@@ -9,7 +9,7 @@ use super::report::objection;
 use super::trust::Trust;
 use super::versions::{KeptFile, Versions};
 use crate::loaded::Loaded;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hookmill_incident::{PluginVersion, words};
 use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
 use hookmill_store::{ProofReport, Store, VersionRow, VersionState};
@@ -270,6 +270,25 @@ impl Releases {
         }
         let live = self.loaded.plugins().get(name).cloned();
         self.prover.prove(live.as_ref(), &Arc::new(plugin)).await
+    }
+
+    /// Returns a version of a mapper that is live or was live and is kept.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such version, it cannot be loaded or is not a mapper, or the store fails.
+    pub async fn mapper_version(&self, name: &str, sha256: &str) -> Result<Arc<Plugin>> {
+        let live = self.loaded.plugins().get(name).filter(|live| live.version.sha256 == sha256).cloned();
+        let plugin = match live {
+            Some(live) => live,
+            None => {
+                let known = self.store.plugin_versions(name.to_owned()).await?;
+                let row = known.iter().find(|row| row.plugin.sha256 == sha256 && row.live_since.is_some());
+                let row = row.context("no such version was live; `hookmill plugin list` shows the plugins")?;
+                Arc::new(self.load_former(row).await?)
+            }
+        };
+        ensure!(plugin.kind() == Kind::Mapper, "the plugin is a {}, not a mapper", plugin.kind());
+        Ok(plugin)
     }
 
     /// Removes the compiled code of plugins that are not kept.

@@ -3,23 +3,24 @@
 use hookmill_incident::{AuditEntry, Operation};
 use hookmill_store::Listed;
 use serde::Deserialize;
-use std::io::Write;
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
 /// The size at which a chunk is complete; its last entry may exceed it.
 const PART_BYTES: usize = 64 * 1024;
 /// The most entries read for one chunk, including those that the filter excludes.
-const PART_ENTRIES: usize = 256;
+pub(super) const PART_ENTRIES: usize = 256;
+/// The name of the event that asks a reader to read the list again. No filter excludes it.
+pub(super) const RESET: &str = "reset";
 
 /// The selection of entries to send; an empty list selects all.
 #[derive(Clone, Debug, Default)]
 pub struct StreamFilter {
-    /// The sources of the incidents.
+    /// The sources of the incidents or events.
     pub sources: Vec<String>,
-    /// The severities of the incidents after the operation.
-    pub severities: Vec<String>,
-    /// The event names: `create`, `update`, `delete`.
+    /// The severities of the incidents after the operation, or the statuses of the events.
+    pub classes: Vec<String>,
+    /// The names of the events of the stream, such as `create`.
     pub events: Vec<String>,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct ChunkEntry {
     pub end: usize,
     pub event: &'static str,
     pub source: Box<str>,
-    pub severity: Box<str>,
+    pub class: Box<str>,
 }
 
 /// The fields of an incident that filters compare.
@@ -57,26 +58,22 @@ impl Chunk {
         Self { bytes: Vec::new(), entries: Vec::new(), looked_at: 0, to: id, is_last: true }
     }
 
-    /// Adds an entry if it is selected, until the chunk is full.
-    pub fn add(&mut self, id: Uuid, audit: &Listed<AuditEntry>, filter: &StreamFilter) -> ControlFlow<()> {
-        let (event, chosen) = match audit {
-            Ok(audit) => (event_name(audit.operation), serde_json::from_str(audit.object.get()).unwrap_or_default()),
-            Err(_) => ("unreadable", Chosen::default()),
-        };
-        let mut entry = ChunkEntry { id, end: 0, event, source: chosen.source, severity: chosen.severity };
-        self.to = id;
-        self.looked_at += 1;
+    /// Adds an entry with its data in JSON if it is selected, until the chunk is full.
+    pub fn add(&mut self, mut entry: ChunkEntry, data: &str, filter: &StreamFilter) -> ControlFlow<()> {
+        let id = entry.id;
         if filter.matches(&entry) {
-            self.bytes.extend_from_slice(format!("id: {id}\nevent: {}\ndata: ", entry.event).as_bytes());
-            // These values always serialize, and writing to a `Vec` cannot fail.
-            let _ = match audit {
-                Ok(audit) => serde_json::to_writer(&mut self.bytes, audit),
-                Err(unreadable) => serde_json::to_writer(&mut self.bytes, unreadable),
-            };
-            let _ = self.bytes.write_all(b"\n\n");
+            self.bytes
+                .extend_from_slice(format!("id: {}\nevent: {}\ndata: {data}\n\n", entry.id, entry.event).as_bytes());
             entry.end = self.bytes.len();
             self.entries.push(entry);
         }
+        self.pass(id)
+    }
+
+    /// Looks at an entry that is not sent.
+    pub fn pass(&mut self, id: Uuid) -> ControlFlow<()> {
+        self.to = id;
+        self.looked_at += 1;
         if self.bytes.len() >= PART_BYTES || self.looked_at == PART_ENTRIES {
             self.is_last = false;
             return ControlFlow::Break(());
@@ -90,6 +87,19 @@ impl Chunk {
     }
 }
 
+/// Returns an audit entry with its data.
+pub(super) fn of_audit(id: Uuid, audit: &Listed<AuditEntry>) -> (ChunkEntry, String) {
+    // These values always serialize.
+    let (event, chosen, data): (_, Chosen, _) = match audit {
+        Ok(audit) => {
+            let chosen = serde_json::from_str(audit.object.get()).unwrap_or_default();
+            (event_name(audit.operation), chosen, serde_json::to_string(audit).unwrap_or_default())
+        }
+        Err(unreadable) => ("unreadable", Chosen::default(), serde_json::to_string(unreadable).unwrap_or_default()),
+    };
+    (ChunkEntry { id, end: 0, event, source: chosen.source, class: chosen.severity }, data)
+}
+
 /// Returns the name of an entry's event.
 pub fn event_name(operation: Operation) -> &'static str {
     match operation {
@@ -101,8 +111,8 @@ pub fn event_name(operation: Operation) -> &'static str {
 
 impl StreamFilter {
     pub(super) fn matches(&self, entry: &ChunkEntry) -> bool {
-        let choices =
-            [(&self.sources, &*entry.source), (&self.severities, &*entry.severity), (&self.events, entry.event)];
-        choices.iter().all(|(allowed, word)| allowed.is_empty() || allowed.iter().any(|allowed| allowed == word))
+        let choices = [(&self.sources, &*entry.source), (&self.classes, &*entry.class), (&self.events, entry.event)];
+        entry.event == RESET
+            || choices.iter().all(|(allowed, word)| allowed.is_empty() || allowed.iter().any(|allowed| allowed == word))
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             end: (index + 1) * ENTRY_BYTES,
             event: ["create", "update"][index],
             source: "lab".into(),
-            severity: "high".into(),
+            class: "high".into(),
         };
         let bytes = [vec![0; ENTRY_BYTES], vec![1; ENTRY_BYTES]].concat();
         Chunk { bytes, entries: ids.iter().enumerate().map(entry).collect(), looked_at: 2, to: ids[1], is_last: false }

@@ -1,7 +1,7 @@
 //! Received events.
 
 use crate::pipeline::IncidentChanges;
-use hookmill_incident::{EventStatus, FailureCode, IncidentRef, words};
+use hookmill_incident::{EventStatus, FailureCode, IncidentRef, PluginVersion, words};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -75,10 +75,83 @@ pub struct StoredEvent {
     /// The event.
     #[serde(flatten)]
     pub event: ShownEvent,
+    /// The way of the event through the stages.
+    pub journey: ShownJourney,
     /// The body; null if it was removed.
     pub body: Option<EventBody>,
     /// When and why the body was removed; null if it is there.
     pub body_removed: Option<RemovedBody>,
+}
+
+/// The way of an event through the stages. Members are null for events of earlier versions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownJourney {
+    /// The time that receiving the body took, in microseconds; null for an event that the host read itself.
+    pub receive_us: Option<u64>,
+    /// The time that verifying the sender and unpacking the body took, in microseconds.
+    pub verify_us: Option<u64>,
+    /// The way in which the sender was verified; null for an event that the host read itself.
+    pub verification: Option<ShownVerification>,
+    /// When the event was mapped again; null if it was mapped once.
+    pub mapped_again_at: Option<Timestamp>,
+    /// The calls of mappers when the event was mapped last, in their order.
+    pub runs: Vec<ShownRun>,
+    /// The number of lines that did not fit into the logs of the calls.
+    pub log_lines_dropped: usize,
+    /// When the event was written.
+    pub stored_at: Option<Timestamp>,
+}
+
+/// The way in which the sender of a payload was verified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownVerification {
+    /// The name of the scheme.
+    pub scheme: String,
+    /// The secret that the sender used; null for a scheme without secrets.
+    pub secret: Option<ShownSecretUse>,
+}
+
+/// The secret that a sender used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownSecretUse {
+    /// The index among the secrets that the source had.
+    pub index: usize,
+    /// Whether another secret was replacing it.
+    pub state: SecretState,
+}
+
+words!(
+    /// Whether a secret was being replaced when it was used.
+    SecretState {
+        /// It was valid without a limit.
+        Current = "current",
+        /// It was valid for a limited time, because another one replaced it.
+        Previous = "previous",
+    }
+);
+
+/// One call of a mapper.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownRun {
+    /// The plugin.
+    pub plugin: PluginVersion,
+    /// The duration of the call in microseconds.
+    pub duration_us: u64,
+    /// The peak memory of the instance, in bytes.
+    pub memory_bytes: u64,
+    /// The code of the failure; null if the mapper read the payload.
+    pub code: Option<String>,
+    /// The lines that the mapper logged; empty after the body was removed.
+    pub log: Vec<ShownLogLine>,
+}
+
+/// A line of a plugin's log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownLogLine {
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The text.
+    pub message: String,
 }
 
 /// The removal of a body.

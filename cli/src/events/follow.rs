@@ -1,0 +1,140 @@
+//! `hookmill events follow`.
+
+use super::result_line::{error_code, incident_numbers};
+use crate::client::{Client, HostConnection, QueryParameters, each, read};
+use crate::text::{clean, given, join, utc};
+use anyhow::Result;
+use clap::Args;
+use hookmill_host::Frame;
+use hookmill_host::api::shapes::{ListedItem, RefusedRequests, ShownEvent};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// The shortest and the longest pause before a new connection.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+#[derive(Debug, Args)]
+pub(crate) struct Follow {
+    /// The name of a source
+    #[arg(long)]
+    source: Vec<String>,
+    /// mapped, ignored, partial, queued, quarantined or discarded; excludes refused requests
+    #[arg(long)]
+    status: Vec<String>,
+    /// event or refusal
+    #[arg(long, value_name = "TYPE")]
+    r#type: Vec<String>,
+    #[command(flatten)]
+    connection: HostConnection,
+}
+
+/// The number of events that are known to be printed.
+const PRINTED_MAX: usize = 100_000;
+/// The time by which an event can be stored later than one that arrived after it.
+const LATE: Duration = Duration::from_secs(60);
+
+/// The place up to which changes were printed.
+#[derive(Default)]
+struct Place {
+    /// The position in the stream.
+    position: Option<String>,
+    /// The time when the newest event arrived, or when the stream was first connected.
+    newest: Option<Timestamp>,
+    /// The events that were printed since a connection.
+    printed: HashSet<String>,
+    is_reset: bool,
+}
+
+impl Follow {
+    pub fn run(self) -> Result<()> {
+        let client = self.connection.open()?;
+        let mut filter: QueryParameters = each("source", self.source).chain(each("status", self.status)).collect();
+        let listed = filter.clone();
+        filter.extend(each("type", self.r#type));
+        let mut place = Place::default();
+        let mut pause = PAUSE.0;
+        loop {
+            let was = place.position.clone();
+            let ended = client.follow(&["events", "stream"], &filter, was.as_deref(), |frame| {
+                place.take(frame, self.connection.json)
+            });
+            if std::mem::take(&mut place.is_reset) {
+                place.catch_up(&client, &listed, self.connection.json)?;
+            }
+            pause = if place.position == was { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
+            match ended {
+                // The first connection shows that the host, the token and the filter are right.
+                Err(error) if place.position.is_none() => return Err(error),
+                Err(error) => eprintln!("{error:#}; trying again"),
+                Ok(()) => eprintln!("the connection has ended; trying again"),
+            }
+            std::thread::sleep(pause);
+        }
+    }
+}
+
+impl Place {
+    fn take(&mut self, frame: Frame, json: bool) -> Result<()> {
+        let data: Value = serde_json::from_slice(&frame.data.unwrap_or_default()).unwrap_or_default();
+        self.position = Some(frame.id);
+        match frame.event.as_str() {
+            "connected" => {
+                self.newest = self.newest.or(data.as_str().and_then(|at| at.parse().ok()));
+            }
+            "event" => self.print_event(&data, json)?,
+            "refusal" if json => println!("{}", json!({"refusal": data})),
+            "refusal" => println!("{}", refusal_line(&read(&data)?)),
+            "reset" => self.is_reset = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn print_event(&mut self, data: &Value, json: bool) -> Result<()> {
+        if self.printed.len() == PRINTED_MAX {
+            self.printed.clear();
+        }
+        self.printed.insert(data["id"].as_str().unwrap_or_default().to_owned());
+        let at: Option<Timestamp> = data["received_at"].as_str().and_then(|at| at.parse().ok());
+        self.newest = self.newest.max(at);
+        match json {
+            true => println!("{}", json!({"event": data})),
+            false => println!("{}", event_line(&read(data)?)),
+        }
+        Ok(())
+    }
+
+    /// Prints the events that arrived while the host could not remember the place of this client.
+    fn catch_up(&mut self, client: &Client, filter: &QueryParameters, json: bool) -> Result<()> {
+        eprintln!("the host was restarted, or too much has changed; reading the events since the connection ended");
+        let mut filter: Vec<(&str, &str)> = filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let newest = (self.newest.unwrap_or_default() - LATE).to_string();
+        filter.push(("created_after", &newest));
+        let mut missed: Vec<Value> = client.all("events", &filter)?;
+        missed.retain(|event| event["id"].as_str().is_some_and(|id| !self.printed.contains(id)));
+        self.printed.clear();
+        missed.iter().rev().try_for_each(|event| self.print_event(event, json))
+    }
+}
+
+fn event_line(item: &ListedItem<ShownEvent>) -> String {
+    let event = match item {
+        ListedItem::Readable(event) => event,
+        ListedItem::Unreadable(unreadable) => {
+            return format!("{} cannot be read: {}", unreadable.id, clean(&unreadable.error));
+        }
+    };
+    let result = &event.result;
+    let detail = [error_code(result), incident_numbers(&result.incidents), given(result.message.as_ref())];
+    let parts = [utc(event.received_at), result.id.to_string(), clean(&event.source), result.status.to_string()];
+    join(&[parts.join("  "), join(&detail, "; ")], "  ")
+}
+
+fn refusal_line(refused: &RefusedRequests) -> String {
+    let source = refused.source.as_deref().map_or_else(|| "unknown source".to_owned(), clean);
+    let address = refused.address.map(|address| address.to_string()).unwrap_or_default();
+    let parts = [utc(refused.last_at), refused.id.to_string(), source, format!("refused ×{}", refused.count), address];
+    format!("{}  {}", join(&parts, "  "), clean(&refused.reason))
+}
