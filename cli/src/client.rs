@@ -7,6 +7,7 @@ use hookmill_host::{Frame, FrameParser};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -184,13 +185,13 @@ impl Client {
     }
 
     /// Follows a stream of Server-Sent Events, after a position if there is one, and handles each event until the
-    /// connection ends.
+    /// handler ends that or the connection is cut.
     pub fn follow(
         &self,
         path: &[&str],
         query: &[(&str, String)],
         position: Option<&str>,
-        mut handle: impl FnMut(Frame) -> Result<()>,
+        mut handle: impl FnMut(Frame) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let mut request = self.request(Method::GET, path, query)?.timeout(STREAM_TIMEOUT);
         if let Some(position) = position {
@@ -207,7 +208,11 @@ impl Client {
             // An error of the connection is its end: the caller continues at its position.
             while let Ok(Ok(Some(bytes))) = timeout(SILENCE_MAX, response.chunk()).await {
                 parser.parse(&bytes, &mut frames);
-                frames.drain(..).try_for_each(&mut handle)?;
+                for frame in frames.drain(..) {
+                    if handle(frame)?.is_break() {
+                        return Ok(());
+                    }
+                }
             }
             Ok(())
         })

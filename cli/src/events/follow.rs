@@ -10,6 +10,7 @@ use hookmill_host::api::shapes::{ListedItem, RefusedRequests, ShownEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// The shortest and the longest pause before a new connection.
@@ -62,6 +63,7 @@ impl Follow {
             });
             if std::mem::take(&mut place.is_reset) {
                 place.catch_up(&client, &listed, self.connection.json)?;
+                continue;
             }
             pause = if place.position == was { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
             match ended {
@@ -76,7 +78,7 @@ impl Follow {
 }
 
 impl Place {
-    fn take(&mut self, frame: Frame, json: bool) -> Result<()> {
+    fn take(&mut self, frame: Frame, json: bool) -> Result<ControlFlow<()>> {
         let data: Value = serde_json::from_slice(&frame.data.unwrap_or_default()).unwrap_or_default();
         self.position = Some(frame.id);
         match frame.event.as_str() {
@@ -86,10 +88,13 @@ impl Place {
             "event" => self.print_event(&data, json)?,
             "refusal" if json => println!("{}", json!({"refusal": data})),
             "refusal" => println!("{}", refusal_line(&read(&data)?)),
-            "reset" => self.is_reset = true,
+            "reset" => {
+                self.is_reset = true;
+                return Ok(ControlFlow::Break(()));
+            }
             _ => {}
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn print_event(&mut self, data: &Value, json: bool) -> Result<()> {

@@ -7,6 +7,8 @@ export type Session = Schemas["Session"];
 export type Event = Schemas["Event"];
 export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
+export type RefusedRequests = Schemas["RefusedRequests"];
+export type EventDryRun = Schemas["EventDryRun"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";

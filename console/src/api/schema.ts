@@ -329,6 +329,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow new events, changes of their status, and refused requests
+         * @description Server-Sent Events: `event` with an event as the list has it, when it is stored and when its status changes; `refusal` with refused requests as `/api/refusals` has them, at most once a second for each entry; `connected` and `heartbeat` with the time. Every `id` is a position from which a client can continue. The host remembers the newest 20,000 changes; a client with an older position, or one from before the last start of the host, first gets `reset` and has to read the list again.
+         */
+        get: operations["followEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events/{id}": {
         parameters: {
             query?: never;
@@ -777,6 +797,26 @@ export interface paths {
          * @description Needs no scope. A request with a token has no session and is answered 404.
          */
         delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest requests to webhooks that were refused, with their exact causes
+         * @description The list is in memory only. It has at most 32 entries of each source, and 32 of requests for unknown sources. Bodies are not kept.
+         */
+        get: operations["listRefusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1396,6 +1436,69 @@ export interface components {
             /** @description Some of these may have to stay, for example because of a hold. */
             due_rows: number;
             due_bytes: number;
+        };
+        /** @description The way of the event through the stages. Members are null for events of earlier versions. */
+        Journey: {
+            /** @description The time that receiving the body took, in microseconds; null for an event that the host read itself. */
+            receive_us: number | null;
+            /** @description The time that verifying the sender and unpacking the body took, in microseconds. */
+            verify_us: number | null;
+            /** @description The way in which the sender was verified; null for an event that the host read itself. */
+            verification: {
+                scheme: string;
+                /** @description The secret that the sender used; null for a scheme without secrets. */
+                secret: {
+                    /** @description The index among the secrets that the source had. */
+                    index: number;
+                    /**
+                     * @description `previous` if another secret was replacing it.
+                     * @enum {unknown}
+                     */
+                    state: "current" | "previous";
+                } | null;
+            } | null;
+            /** @description When the event was mapped last; null if it was mapped once. */
+            mapped_again_at: components["schemas"]["MaybeTime"];
+            /** @description The calls of mappers when the event was mapped last, in their order. */
+            runs: {
+                plugin: components["schemas"]["PluginVersion"];
+                duration_us: number;
+                /** @description The peak memory of the instance. */
+                memory_bytes: number;
+                /** @description The code of the failure; null if the mapper read the payload. */
+                code: components["schemas"]["MaybeText"];
+                /** @description The lines that the mapper logged. They are removed with the body, because they may quote it. */
+                log: {
+                    /** @enum {unknown} */
+                    level: "debug" | "info" | "warn" | "error";
+                    message: string;
+                }[];
+            }[];
+            /** @description The number of lines that did not fit: 8 KiB are kept with an event. */
+            log_lines_dropped: number;
+            /** @description When the event was written. */
+            stored_at: components["schemas"]["MaybeTime"];
+        };
+        /** @description Refused requests of one address for one reason. */
+        RefusedRequests: {
+            /**
+             * Format: uuid
+             * @description The id of the first request, its `x-request-id`.
+             */
+            id: string;
+            /** @description The name of the source that the request was for; null if no source has such a name. */
+            source: components["schemas"]["MaybeText"];
+            /** @description The code of the answer, such as `invalid_signature`. */
+            code: string;
+            /** @description The exact reason of the newest request, which the sender does not learn. */
+            reason: string;
+            /** @description The address that sent the newest request; null if it is not known. */
+            address: string | null;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
+            count: number;
         };
         OperatorAction: {
             /**
@@ -2629,6 +2732,64 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    followEvents: {
+        parameters: {
+            query?: {
+                /** @description The position after which to start. If absent, only new changes are sent. */
+                from?: string;
+                /**
+                 * @description The name of a source.
+                 * @example [
+                 *       "edr"
+                 *     ]
+                 */
+                source?: components["parameters"]["ofSource"];
+                /**
+                 * @description The status of the event. Refused requests have none, so that this excludes them.
+                 * @example [
+                 *       "quarantined"
+                 *     ]
+                 */
+                status?: ("mapped" | "ignored" | "partial" | "queued" | "quarantined" | "discarded")[];
+                /**
+                 * @description What to send.
+                 * @example [
+                 *       "event"
+                 *     ]
+                 */
+                type?: ("event" | "refusal")[];
+            };
+            header?: {
+                /** @description The same as `from`, and used instead of `from` if both are given. A value that is not a position is refused. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Changes, oldest first. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
+                     *     event: heartbeat
+                     *     data: "2026-01-31T08:00:00Z"
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
     showEvent: {
         parameters: {
             query?: never;
@@ -2652,6 +2813,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"] & {
+                        journey: components["schemas"]["Journey"];
                         /** @description Null if the body was removed. */
                         body: {
                             /** @enum {unknown} */
@@ -2680,6 +2842,8 @@ export interface operations {
             query?: {
                 /** @description Return the changes without making them. */
                 dry_run?: boolean;
+                /** @description The version of a mapper to call, as `NAME@SHA256`; it is live or was live and is kept. If absent, the mappers of the source are called. */
+                version?: string;
             };
             header?: never;
             path: {
@@ -3453,6 +3617,39 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listRefusals: {
+        parameters: {
+            query?: {
+                /** @description The name of a source; may be repeated. */
+                source?: string[];
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list, the entry with the newest request first. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["RefusedRequests"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

@@ -3,9 +3,9 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { textOf } from "../api/client";
+import { call, textOf } from "../api/client";
 import { useKeys } from "./keys";
-import { arrived, merged, refreshed, type Page } from "./live_rows";
+import { arrived, merged, put, refreshed, type Page } from "./live_rows";
 import { usePoll } from "./poll";
 
 export interface ReadOptions {
@@ -14,17 +14,32 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
+// What a stream tells the list that it feeds.
+export interface Arrivals<R> {
+  // A row is new, or changed.
+  add: (row: R) => void;
+  // The newest rows have to be read again.
+  reread: () => void;
+  // Why nothing arrives, or null if it does.
+  cut: (reason: string | null) => void;
+}
+
+// Beyond so many rows that wait, the newest are read again when the user asks for them.
+const WAITING_MAX = 500;
+
 interface Props<R extends { id: string }> {
   // What the rows are, such as `events`.
   rows: string;
   // Reads the newest rows, or those after a cursor.
   read: (options: ReadOptions) => Promise<Page<R>>;
+  // Feeds the list from a stream, and returns the function that ends that. Without it, the list asks for the newest rows.
+  follow?: (arrivals: Arrivals<R>) => () => void;
   // Shown in place of a list without rows.
   empty: ComponentChildren;
   children: (rows: R[]) => ComponentChildren;
 }
 
-export function LiveList<R extends { id: string }>({ rows, read, empty, children }: Props<R>) {
+export function LiveList<R extends { id: string }>({ rows, read, follow, empty, children }: Props<R>) {
   const shown = useSignal<Page<R> | null>(null);
   const newest = useSignal<Page<R> | null>(null);
   const isPaused = useSignal(false);
@@ -39,16 +54,26 @@ export function LiveList<R extends { id: string }>({ rows, read, empty, children
       error.value = textOf(failure);
     }
   };
-  const refresh = (options: ReadOptions) =>
-    attempt(async () => {
-      const page = await read(options);
-      newest.value = page;
-      const isReading = list.current?.contains(document.activeElement) === true;
-      const before = shown.value ?? { rows: [], next: null };
-      shown.value = isPaused.value || isReading ? refreshed(before, page) : merged(before, page);
-    });
+  const take = (page: Page<R>) => {
+    newest.value = page;
+    const isReading = list.current?.contains(document.activeElement) === true;
+    const before = shown.value ?? { rows: [], next: null };
+    shown.value = isPaused.value || isReading ? refreshed(before, page) : merged(before, page);
+  };
+  const refresh = (options: ReadOptions) => attempt(async () => take(await read(options)));
   const showNewest = () => {
-    if (shown.value && newest.value) shown.value = merged(shown.value, newest.value);
+    if (!shown.value || !newest.value) return;
+    if (follow && arrived(shown.value, newest.value).length >= WAITING_MAX) {
+      shown.value = null;
+      void refresh({});
+    } else {
+      shown.value = merged(shown.value, newest.value);
+    }
+  };
+  const add = (row: R) => {
+    const page = newest.value;
+    if (!page || !shown.value || (arrived(shown.value, page).length >= WAITING_MAX && !page.rows.some(({ id }) => id === row.id))) return;
+    take(put(page, row));
   };
   const showOlder = (page: Page<R>, cursor: string) =>
     attempt(async () => {
@@ -59,8 +84,12 @@ export function LiveList<R extends { id: string }>({ rows, read, empty, children
     isPaused.value = !isPaused.value;
     if (!isPaused.value) showNewest();
   };
-  useEffect(() => void refresh({}), []);
-  usePoll((signal) => refresh({ isPoll: true, signal }));
+  useEffect(() => {
+    void refresh({});
+    return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (error.value = reason ?? "") });
+  }, []);
+  // A stream does not say that the session has ended.
+  usePoll((signal) => (follow ? call("get", "/api/session", { isPoll: true, signal }).then(() => {}, () => {}) : refresh({ isPoll: true, signal })));
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1), p: togglePause });
   const page = shown.value;
   const waiting = page && newest.value ? arrived(page, newest.value).length : 0;

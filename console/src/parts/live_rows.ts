@@ -18,6 +18,12 @@ export function refreshed<R extends { id: string }>(shown: Page<R>, newest: Page
   return { ...shown, rows: shown.rows.map((row) => now.get(row.id) ?? row) };
 }
 
+// Returns the page with a row that is new, as the first, or changed.
+export function put<R extends { id: string }>(page: Page<R>, row: R): Page<R> {
+  const isKnown = page.rows.some((known) => known.id === row.id);
+  return isKnown ? refreshed(page, { rows: [row], next: null }) : { ...page, rows: [row, ...page.rows] };
+}
+
 // Returns the page with the rows that arrived. If all rows of the newest page are new, there may be more between the two,
 // so that the newest page takes the place of all.
 export function merged<R extends { id: string }>(shown: Page<R>, newest: Page<R>): Page<R> {

@@ -1,13 +1,18 @@
-// The list of events, newest first.
+// The events as they arrive, newest first, and the requests that were refused.
 
-import { call, type Event, type Unreadable } from "../api/client";
-import { LiveList, type ReadOptions } from "../parts/live_list";
+import { useEffect } from "preact/hooks";
+import { useSignal, type Signal } from "@preact/signals";
+import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
+import { openStream } from "../api/stream";
+import { LiveList, type Arrivals, type ReadOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
+import { Refused, putRefused, readRefused } from "./events/refused";
+import { Selection } from "./events/selection";
 
 type Row = Event | Unreadable;
 
@@ -22,6 +27,7 @@ const CODES = [
   "invalid_incident",
 ] as const;
 const ROWS = 50;
+const MINUTE_MS = 60_000;
 
 export function Events() {
   const query = place.value.query;
@@ -84,20 +90,87 @@ async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions)
 }
 
 function List({ query }: { query: URLSearchParams }) {
+  const refused = useSignal<RefusedRequests[]>([]);
+  const times = useSignal<number[]>([]);
+  const selected = useSignal<ReadonlySet<string>>(new Set());
+  const follow = (arrivals: Arrivals<Row>) => {
+    const parameters = new URLSearchParams([...query].filter(([name]) => name !== "code" && name !== "status"));
+    const count = (at: string) => {
+      const now = Date.now();
+      const isNew = now - Date.parse(at) < MINUTE_MS;
+      times.value = [...times.value.filter((time) => now - time < MINUTE_MS), ...(isNew ? [now] : [])];
+    };
+    return openStream("/api/events/stream", parameters, ["event", "refusal"], {
+      message: (name, data) => {
+        if (name === "refusal") {
+          refused.value = putRefused(refused.value, data as RefusedRequests);
+          return;
+        }
+        const row = data as Row;
+        if ("source" in row) count(row.received_at);
+        if (passes(row, query)) arrivals.add(row);
+      },
+      reset: () => {
+        arrivals.reread();
+        void readRefused(query.get("source")).then((entries) => (refused.value = entries), () => {});
+      },
+      cut: arrivals.cut,
+    });
+  };
   return (
-    <LiveList rows="events" read={(options) => read(query, options)} empty={<p>No event matches.</p>}>
-      {(rows) => <Table rows={rows} />}
-    </LiveList>
+    <>
+      <Refused entries={refused.value} />
+      <Rate times={times} />
+      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} empty={<NoEvent query={query} />}>
+        {(rows) => (
+          <>
+            <Selection rows={rows} selected={selected} />
+            <Table rows={rows} selected={selected} />
+          </>
+        )}
+      </LiveList>
+    </>
   );
 }
 
-function Table({ rows }: { rows: Row[] }) {
+// An event that leaves the filter stays in the list: the user saw it there.
+function passes(row: Row, query: URLSearchParams): boolean {
+  if (!("source" in row)) return true;
+  const [status, code] = [query.get("status"), query.get("code")];
+  return (!status || row.status === status) && (!code || row.error?.code === code);
+}
+
+function NoEvent({ query }: { query: URLSearchParams }) {
+  if (query.size > 0) return <p>No event matches.</p>;
+  return (
+    <p>
+      No event matches, because nothing has arrived yet. <code>hookmill webhook test NAME</code> sends a payload through a source as a dry run;
+      a vendor’s request to <code>/api/webhooks/NAME</code> appears here.
+    </p>
+  );
+}
+
+// The events of the last minute.
+function Rate({ times }: { times: Signal<number[]> }) {
+  useEffect(() => {
+    const timer = window.setInterval(() => {
+      times.value = times.value.filter((time) => Date.now() - time < MINUTE_MS);
+    }, 5000);
+    return () => window.clearInterval(timer);
+  }, []);
+  return <p>{times.value.length} in the last minute</p>;
+}
+
+function Table({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Table of events">
       <table>
         <caption class="visually-hidden">Events, newest first</caption>
         <thead>
           <tr>
+            <th scope="col">
+              <span class="visually-hidden">Selected</span>
+            </th>
             <th scope="col">Received</th>
             <th scope="col">Source</th>
             <th scope="col">Status</th>
@@ -108,7 +181,7 @@ function Table({ rows }: { rows: Row[] }) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <EventRow key={row.id} row={row} />
+            <EventRow key={row.id} row={row} selected={selected} />
           ))}
         </tbody>
       </table>
@@ -116,10 +189,11 @@ function Table({ rows }: { rows: Row[] }) {
   );
 }
 
-function EventRow({ row }: { row: Row }) {
+function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<string>> }) {
   if (!("source" in row)) {
     return (
       <tr>
+        <td />
         <td>{row.id}</td>
         <td colSpan={5}>
           This event cannot be read: <PlainText text={row.error} />
@@ -127,8 +201,16 @@ function EventRow({ row }: { row: Row }) {
       </tr>
     );
   }
+  const select = () => {
+    const others = new Set(selected.value);
+    if (!others.delete(row.id)) others.add(row.id);
+    selected.value = others;
+  };
   return (
     <tr>
+      <td>
+        <input type="checkbox" aria-label={`Select event ${row.id}`} checked={selected.value.has(row.id)} onChange={select} />
+      </td>
       <td>
         <Link to={`events/${row.id}`}>
           <Time at={row.received_at} />
