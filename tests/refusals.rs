@@ -65,7 +65,7 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
             401,
             "invalid_signature",
             hidden,
-            "no longer valid",
+            "another secret",
         ),
     ] {
         let answer = send(request).await.unwrap();

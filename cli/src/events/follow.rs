@@ -9,7 +9,7 @@ use hookmill_host::Frame;
 use hookmill_host::api::shapes::{ListedItem, RefusedRequests, ShownEvent};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -45,7 +45,10 @@ struct Place {
     newest: Option<Timestamp>,
     /// The events that were printed since a connection.
     printed: HashSet<String>,
+    /// Whether events have to be read from the list.
     is_reset: bool,
+    /// The events that were read from the list, with the status that was printed. The stream sends some of them, too.
+    listed: HashMap<String, String>,
 }
 
 impl Follow {
@@ -57,12 +60,21 @@ impl Follow {
         let mut place = Place::default();
         let mut pause = PAUSE.0;
         loop {
+            if place.is_reset {
+                match place.catch_up(&client, &listed, self.connection.json) {
+                    Ok(()) => place.is_reset = false,
+                    Err(error) => {
+                        eprintln!("{error:#}; trying again");
+                        std::thread::sleep(PAUSE.0);
+                        continue;
+                    }
+                }
+            }
             let was = place.position.clone();
             let ended = client.follow(&["events", "stream"], &filter, was.as_deref(), |frame| {
                 place.take(frame, self.connection.json)
             });
-            if std::mem::take(&mut place.is_reset) {
-                place.catch_up(&client, &listed, self.connection.json)?;
+            if place.is_reset {
                 continue;
             }
             pause = if place.position == was { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
@@ -85,7 +97,12 @@ impl Place {
             "connected" => {
                 self.newest = self.newest.or(data.as_str().and_then(|at| at.parse().ok()));
             }
-            "event" => self.print_event(&data, json)?,
+            "event" => {
+                let listed = self.listed.remove(data["id"].as_str().unwrap_or_default());
+                if listed.is_none() || listed.as_deref() != data["status"].as_str() {
+                    self.print_event(&data, json)?;
+                }
+            }
             "refusal" if json => println!("{}", json!({"refusal": data})),
             "refusal" => println!("{}", refusal_line(&read(&data)?)),
             "reset" => {
@@ -120,6 +137,8 @@ impl Place {
         let mut missed: Vec<Value> = client.all("events", &filter)?;
         missed.retain(|event| event["id"].as_str().is_some_and(|id| !self.printed.contains(id)));
         self.printed.clear();
+        let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        self.listed = missed.iter().map(|event| (text(event, "id"), text(event, "status"))).collect();
         missed.iter().rev().try_for_each(|event| self.print_event(event, json))
     }
 }
