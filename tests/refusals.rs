@@ -23,7 +23,6 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
         "sources:
            edr: {{ secret: {SECRET}, plugin: none }}
            token: {{ scheme: url-token, secret: {SECRET}, plugin: none }}
-           small: {{ scheme: none, plugin: none, payload_mib: 1 }}
            inside: {{ scheme: none, plugin: none, allow_ips: [192.0.2.0/24] }}"
     ));
     let host = folder.start().await;
@@ -56,7 +55,14 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
         ("edr", signed(edr(), unix_s() - 420, "{}"), 401, "timestamp_expired", "5 minutes", "7 minutes before"),
         ("edr", signed(edr(), unix_s() + 420, "{}"), 401, "timestamp_expired", "5 minutes", "in the future"),
         ("token", host.webhook("token").body("{}"), 401, "invalid_signature", hidden, "the URL has no secret"),
-        ("small", host.webhook("small").body(vec![b'x'; 2 << 20]), 413, "payload_too_large", "1048576", "1048576"),
+        (
+            "edr",
+            host.client.put(format!("{}/api/webhooks/edr", host.url)),
+            405,
+            "method_not_allowed",
+            "this method",
+            "this method",
+        ),
         ("inside", host.webhook("inside").body("{}"), 403, "forbidden", "your address", "`allow_ips`"),
         ("edr", host.webhook("Edr").body("{}"), 404, "unknown_source", "'Edr' is not registered", "'Edr'"),
         (

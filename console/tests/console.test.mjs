@@ -84,17 +84,14 @@ test("the list follows what arrives, and waits while it is paused", async () => 
 
 test("a page that follows by itself does not keep the session, and more than a page leaves no gap", async () => {
   const page = await signedIn();
-  await page.waitForRequest((request) => request.url().includes("/api/events") && request.headers()["x-hookmill-console"] === "poll");
+  await page.waitForRequest((request) => request.url().includes("/api/session") && request.headers()["x-hookmill-console"] === "poll");
   await page.keyboard.press("p");
   const ids = [];
   for (let number = 0; number < 150; number += 1) ids.push(await host.post("lab", `one of many: ${number}`));
-  await page.getByRole("button", { name: "50 or more new" }).click();
+  await page.getByRole("button", { name: "150 new" }).click();
   const links = () => page.locator("tbody a").evaluateAll((all) => all.map((link) => link.href.split("/").at(-1)));
-  for (let pages = 1; pages <= 2; pages += 1) {
-    await page.getByRole("button", { name: "Older events" }).click();
-    await page.getByText(`${50 * (pages + 1)} shown`).waitFor();
-  }
-  assert.deepEqual(await links(), ids.reverse());
+  await page.waitForFunction((id) => document.querySelector("tbody a").href.endsWith(id), ids.at(-1));
+  assert.deepEqual((await links()).slice(0, ids.length), ids.reverse());
   assertClean(page);
 });
 
@@ -120,7 +117,7 @@ test("a list that lost its connection says so, and mends itself", async () => {
 test("a mapped event shows its incidents and their deliveries, a quarantined one its failure", async () => {
   const page = await signedIn();
   await page.goto(`${host.url}/console/events/${await host.post("edr", SEED)}`);
-  await page.getByText(/INC-\d+-\d+ \(created\)/).waitFor();
+  await page.getByRole("link", { name: /^INC-\d+-\d+$/ }).waitFor();
   await page.getByText("kept: ✓ delivered, Creation, attempts: 1").waitFor();
   await assertAccessible(page);
   await page.goto(`${host.url}/console/events/${await host.post("edr", "no JSON")}`);

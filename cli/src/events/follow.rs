@@ -56,10 +56,14 @@ impl Follow {
         let client = self.connection.open()?;
         let mut filter: QueryParameters = each("source", self.source).chain(each("status", self.status)).collect();
         let listed = filter.clone();
+        let wants_events = self.r#type.is_empty() || self.r#type.iter().any(|word| word == "event");
         filter.extend(each("type", self.r#type));
         let mut place = Place::default();
         let mut pause = PAUSE.0;
         loop {
+            if !wants_events {
+                place.is_reset = false;
+            }
             if place.is_reset {
                 match place.catch_up(&client, &listed, self.connection.json) {
                     Ok(()) => place.is_reset = false,

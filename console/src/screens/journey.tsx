@@ -1,15 +1,18 @@
 // The journey of one event: what was received, what it became, and where that was delivered.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, ComponentProps } from "preact";
 import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
 import { LongText, PlainText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
-import { session } from "../session";
+import { Link } from "../router";
+import { Actions } from "./journey/actions";
+import { Runs } from "./journey/runs";
+import { Stages } from "./journey/stages";
 
 interface Journey {
   event: StoredEvent;
@@ -50,10 +53,10 @@ export function Journey({ id }: { id: string }) {
     attempt(async () => {
       journey.value = await read(id);
     });
-  const change = (path: "/api/events/{id}/replay" | "/api/events/{id}/discard", result: string) =>
-    attempt(async () => {
+  const change: ComponentProps<typeof Actions>["change"] = (result, path, version) =>
+    void attempt(async () => {
       done.value = "";
-      const state = await call("post", path, { id });
+      const state = await call("post", path, { id, ...(version ? { query: { version } } : {}) });
       journey.value = await read(id);
       done.value = `${result}: the event is ${state.status}.`;
     });
@@ -66,40 +69,14 @@ export function Journey({ id }: { id: string }) {
       <p role="status">{done.value}</p>
       {journey.value && (
         <>
-          <Actions
-            isDiscarded={journey.value.event.status === "discarded"}
-            replay={() => void change("/api/events/{id}/replay", "Replayed")}
-            discard={() => void change("/api/events/{id}/discard", "Discarded")}
-          />
+          <Actions event={journey.value.event} change={change} />
+          <Stages event={journey.value.event} deliveries={journey.value.deliveries} />
           <Received event={journey.value.event} />
           <Mapped event={journey.value.event} />
           <Delivered journey={journey.value} />
         </>
       )}
     </>
-  );
-}
-
-function Actions({ isDiscarded, replay, discard }: { isDiscarded: boolean; replay: () => void; discard: () => void }) {
-  const question = useRef<HTMLDialogElement>(null);
-  const canChange = session.value?.scope === "admin";
-  return (
-    <p>
-      <button type="button" disabled={!canChange || isDiscarded} onClick={replay}>
-        Replay
-      </button>{" "}
-      <button type="button" disabled={!canChange || isDiscarded} onClick={() => question.current?.showModal()}>
-        Discard…
-      </button>{" "}
-      {!canChange && "Changes need a token of scope admin."}
-      <dialog ref={question} aria-labelledby="discard-title" onClose={() => question.current?.returnValue === "yes" && discard()}>
-        <h2 id="discard-title">Discard this event?</h2>
-        <p>It will not be mapped any more. This cannot be undone.</p>
-        <form method="dialog">
-          <button value="no">Keep</button> <button value="yes">Discard</button>
-        </form>
-      </dialog>
-    </p>
   );
 }
 
@@ -223,15 +200,24 @@ function Mapped({ event }: { event: StoredEvent }) {
         )}
         <dt>Attempts</dt>
         <dd>{event.attempts}</dd>
-        <dt>Plugin versions</dt>
-        <dd>{event.tried.length === 0 ? "none" : event.tried.join(", ")}</dd>
+        {event.journey.runs.length === 0 && (
+          <>
+            <dt>Plugin versions</dt>
+            <dd>{event.tried.length === 0 ? "none" : event.tried.join(", ")}</dd>
+          </>
+        )}
         <dt>Incidents</dt>
         <dd>
           {event.incidents.length === 0
             ? "none"
-            : event.incidents.map((of) => `${of.number} (${of.created ? "created" : "changed"})`).join(", ")}
+            : event.incidents.map((of) => (
+                <div key={of.id}>
+                  <Link to={`incidents/${of.id}`}>{of.number}</Link> ({of.created ? "created" : "changed"})
+                </div>
+              ))}
         </dd>
       </dl>
+      <Runs journey={event.journey} />
     </Section>
   );
 }

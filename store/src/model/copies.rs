@@ -1,6 +1,8 @@
 //! The rows of the tables in memory.
 
+use crate::ledger::NewEvent;
 use crate::rows::{DeliveryStatus, TriageJob};
+use anyhow::Result;
 use hookmill_incident::{Event, EventState, Journey, Operation, RepeatKey};
 use serde_json::Value;
 use uuid::Uuid;
@@ -14,6 +16,17 @@ pub(super) struct EventCopy {
     pub body_removed_at: Option<i64>,
     pub stored_at: i64,
     pub journey: Journey,
+}
+
+impl EventCopy {
+    /// Returns the row of a new event.
+    pub fn of(new: &NewEvent) -> Result<Self> {
+        let NewEvent { event, state, attempts, stored_at, encoded } = *new;
+        let (event, state, tried) = (event.clone(), state.clone(), serde_json::from_str(&encoded.tried)?);
+        let mut journey: Journey = serde_json::from_str(encoded.journey.as_deref().unwrap_or("{}"))?;
+        journey.log = encoded.log.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+        Ok(Self { event, state, attempts, tried, body_removed_at: None, stored_at, journey })
+    }
 }
 
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use crate::rows::{
 };
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Difference, EventState, EventStatus, Journey, Mapped, Number};
+use hookmill_incident::{Difference, EventState, EventStatus, Mapped, Number};
 use hookmill_notify::Trigger;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,13 +108,7 @@ impl Tx for Memory {
     }
 
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
-        let (event, state) = (new.event.clone(), new.state.clone());
-        let tried = serde_json::from_str(&new.encoded.tried)?;
-        let NewEvent { attempts, stored_at, encoded, .. } = *new;
-        let mut journey: Journey =
-            encoded.journey.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
-        journey.log = encoded.log.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
-        let row = EventCopy { event, state, attempts, tried, body_removed_at: None, stored_at, journey };
+        let row = EventCopy::of(new)?;
         ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
         Ok(())
     }

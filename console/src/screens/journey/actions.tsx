@@ -1,0 +1,103 @@
+// What can be done with an event.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { call, textOf, type StoredEvent } from "../../api/client";
+import { PlainText } from "../../parts/plain_text";
+import { Question } from "../../parts/question";
+import { replay } from "../../parts/replay";
+import { session } from "../../session";
+import { curl, saveFixture } from "./copies";
+
+interface Props {
+  event: StoredEvent;
+  // Makes a change and shows the event as it is then.
+  change: (result: string, path: "/api/events/{id}/replay" | "/api/events/{id}/discard", version?: string) => void;
+}
+
+interface Version {
+  // As the API has it.
+  value: string;
+  label: string;
+}
+
+export function Actions({ event, change }: Props) {
+  const versions = useSignal<Version[]>([]);
+  const version = useSignal("");
+  const result = useSignal("");
+  const isAsking = useSignal(false);
+  const canChange = session.value?.scope === "admin";
+  const canReplay = canChange && event.status !== "discarded" && event.body !== null;
+  useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
+  const dryRun = async () => {
+    result.value = "";
+    result.value = await replay(event.id, { isDryRun: true, version: version.value });
+  };
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(curl(event, window.location.origin));
+      result.value = "The command is copied. It has no signature, because no secret is kept with an event.";
+    } catch (failure) {
+      result.value = `The command cannot be copied: ${textOf(failure)}`;
+    }
+  };
+  const answer = (isYes: boolean) => {
+    isAsking.value = false;
+    if (isYes) change("Discarded", "/api/events/{id}/discard");
+  };
+  return (
+    <>
+      <p>
+        <label>
+          Mapper{" "}
+          <select value={version.value} onChange={(changed) => (version.value = changed.currentTarget.value)}>
+            <option value="">live, of the source</option>
+            {versions.value.map(({ value, label }) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>{" "}
+        <button type="button" disabled={!canReplay} onClick={() => void dryRun()}>
+          Dry run
+        </button>{" "}
+        <button type="button" disabled={!canReplay} onClick={() => change("Replayed", "/api/events/{id}/replay", version.value)}>
+          Replay
+        </button>{" "}
+        <button type="button" disabled={!canChange || event.status === "discarded"} onClick={() => (isAsking.value = true)}>
+          Discard…
+        </button>{" "}
+        <button type="button" disabled={event.body === null} onClick={() => void copy()}>
+          Copy as curl
+        </button>{" "}
+        <button type="button" disabled={event.body === null} onClick={() => saveFixture(event)}>
+          Save as a fixture
+        </button>{" "}
+        {!canChange && "Changes need a token of scope admin."}
+      </p>
+      <p role="status" class="lines">
+        <PlainText text={result.value} />
+      </p>
+      {isAsking.value && (
+        <Question title="Discard this event?" yes="Discard" answer={answer}>
+          <p>It will not be mapped any more. This cannot be undone.</p>
+        </Question>
+      )}
+    </>
+  );
+}
+
+// Returns the versions of the event's mappers that were live, the newest first.
+async function readVersions(event: StoredEvent): Promise<Version[]> {
+  const names = new Set(event.journey.runs.map(({ plugin }) => plugin.name));
+  const plugins = await Promise.all([...names].map((id) => call("get", "/api/plugins/{name}", { id })));
+  return plugins.flatMap(({ name, sha256, versions }) =>
+    versions
+      .filter(({ live_since }) => live_since !== null)
+      .map((known) => ({
+        value: `${name}@${known.sha256}`,
+        label: `${name} ${known.version} (${known.sha256 === sha256 ? "live" : "earlier"}, ${known.sha256.slice(0, 8)})`,
+      })),
+  );
+}

@@ -1,0 +1,48 @@
+// The calls of mappers, each with its version, its use of time and memory, and its log.
+
+import type { StoredEvent } from "../../api/client";
+import { PlainText } from "../../parts/plain_text";
+import { length } from "./stages";
+
+export function Runs({ journey }: { journey: StoredEvent["journey"] }) {
+  return (
+    <>
+      {journey.runs.map(({ plugin, duration_us, memory_bytes, code, log }, index) => (
+        <details key={index} open={log.length > 0}>
+          <summary>
+            {plugin.name} <PlainText text={plugin.version} />: {code ?? "read"}, {length(duration_us)}, {Math.ceil(memory_bytes / 1024)} KiB
+          </summary>
+          <p>
+            SHA-256 <code class="text">{plugin.sha256}</code>
+          </p>
+          {log.length === 0 ? (
+            <p>It logged nothing.</p>
+          ) : (
+            <div class="wide" tabIndex={0} role="region" aria-label={`Log of ${plugin.name}, call ${index + 1}`}>
+              <table>
+                <caption>Log</caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Level</th>
+                    <th scope="col">Text</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {log.map(({ level, message }, line) => (
+                    <tr key={line}>
+                      <th scope="row">{level}</th>
+                      <td class="text lines">
+                        <PlainText text={message} />
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </details>
+      ))}
+      {journey.log_lines_dropped > 0 && <p>{journey.log_lines_dropped} further lines of the log did not fit.</p>}
+    </>
+  );
+}

@@ -1,0 +1,88 @@
+// The stages of an event, each with its time, its duration and its verdict.
+
+import type { Delivery, StoredEvent } from "../../api/client";
+import { PlainText } from "../../parts/plain_text";
+import { Time } from "../../parts/time";
+
+interface Stage {
+  name: string;
+  at: string | null;
+  // In microseconds.
+  duration: number | null;
+  verdict: string;
+}
+
+export function Stages({ event, deliveries }: { event: StoredEvent; deliveries: Delivery[] }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Stages">
+      <table>
+        <caption>Stages</caption>
+        <thead>
+          <tr>
+            <th scope="col">Stage</th>
+            <th scope="col">Time</th>
+            <th scope="col">Duration</th>
+            <th scope="col">Verdict</th>
+          </tr>
+        </thead>
+        <tbody>
+          {stages(event, deliveries).map(({ name, at, duration, verdict }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>{at && <Time at={at} />}</td>
+              <td>{duration !== null && length(duration)}</td>
+              <td class="text">
+                <PlainText text={verdict} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
+  const { journey, received_at: received } = event;
+  const runs = journey.runs.reduce((sum, run) => sum + run.duration_us, 0);
+  const sent = deliveries.flatMap(({ attempts }) => attempts);
+  const count = (status: string) => deliveries.filter((delivery) => delivery.status === status).length;
+  return [
+    { name: "Received", at: received, duration: journey.receive_us, verdict: journey.receive_us === null ? "read by the host" : "taken" },
+    { name: "Verified", at: after(received, journey.receive_us), duration: journey.verify_us, verdict: verification(event) },
+    {
+      name: "Mapped",
+      at: journey.mapped_again_at ?? after(received, (journey.receive_us ?? 0) + (journey.verify_us ?? 0)),
+      duration: journey.runs.length === 0 ? null : runs,
+      verdict: [event.status, ...event.journey.runs.map(({ plugin, code }) => `${plugin.name} ${plugin.version}: ${code ?? "read"}`)].join("; "),
+    },
+    {
+      name: "Stored",
+      at: journey.stored_at,
+      duration: journey.stored_at === null ? null : Math.max(0, Date.parse(journey.stored_at) - Date.parse(received)) * 1000,
+      verdict: journey.stored_at === null ? "by an earlier version" : "after the duration since the arrival",
+    },
+    {
+      name: "Delivered",
+      at: sent.map(({ at }) => at).sort().at(-1) ?? null,
+      duration: sent.length === 0 ? null : sent.reduce((sum, attempt) => sum + attempt.duration_ms * 1000, 0),
+      verdict: deliveries.length === 0 ? "nothing to deliver" : `${count("delivered")} of ${deliveries.length} delivered, ${count("dead")} dead`,
+    },
+  ];
+}
+
+function verification({ journey }: StoredEvent): string {
+  const { verification } = journey;
+  if (verification === null) return "not needed: the host read the event from its source";
+  const { scheme, secret } = verification;
+  if (secret === null) return scheme === "none" ? "scheme none: the sender is not verified" : `scheme ${scheme}`;
+  return `scheme ${scheme}, with the ${secret.state} secret (index ${secret.index})`;
+}
+
+function after(time: string, microseconds: number | null): string {
+  return new Date(Date.parse(time) + (microseconds ?? 0) / 1000).toISOString();
+}
+
+export function length(microseconds: number): string {
+  return microseconds < 1000 ? `${microseconds} µs` : `${(microseconds / 1000).toFixed(1)} ms`;
+}
