@@ -44,6 +44,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
   const newest = useSignal<Page<R> | null>(null);
   const isPaused = useSignal(false);
   const error = useSignal("");
+  const cut = useSignal<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
   const attempt = async (work: () => Promise<void>) => {
     try {
@@ -86,12 +87,14 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
   };
   useEffect(() => {
     void refresh({});
-    return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (error.value = reason ?? "") });
+    return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (cut.value = reason) });
   }, []);
-  // A stream does not say that the session has ended.
-  usePoll((signal) => (follow ? call("get", "/api/session", { isPoll: true, signal }).then(() => {}, () => {}) : refresh({ isPoll: true, signal })));
+  // A stream says neither that the session has ended nor, at once, that the host cannot be reached.
+  const check = (signal: AbortSignal) => attempt(async () => void (await call("get", "/api/session", { isPoll: true, signal })));
+  usePoll((signal) => (follow ? check(signal) : refresh({ isPoll: true, signal })));
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1), p: togglePause });
   const page = shown.value;
+  const trouble = cut.value ?? error.value;
   const waiting = page && newest.value ? arrived(page, newest.value).length : 0;
   const hasMoreWaiting = waiting > 0 && waiting === newest.value?.rows.length && newest.value.next !== null;
   return (
@@ -101,7 +104,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
           Pause
         </button>{" "}
         <span role="status">
-          {error.value !== "" ? `Not current: ${error.value}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
+          {trouble !== "" ? `Not current: ${trouble}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
         </span>{" "}
         {waiting > 0 && (
           <button type="button" onClick={showNewest}>
