@@ -64,8 +64,9 @@ test("events appear as they arrive, and a stream that was cut mends itself witho
   const paused = await host.post("lab", "while paused");
   await page.getByRole("button", { name: "1 new" }).waitFor();
   assert.equal(await link(page, paused).count(), 0);
-  await page.request.post(`${host.url}/api/events/${queued}/discard`, { headers: { authorization: `Bearer ${admin}` } });
-  await page.locator("tr", { has: link(page, queued) }).getByText("discarded").waitFor();
+  const headers = { authorization: `Bearer ${admin}` };
+  assert.ok((await fetch(`${host.url}/api/events/${queued}/discard`, { method: "POST", headers })).ok);
+  await page.locator("tr", { has: page.locator(`a[href$="${queued}"]`) }).getByText("discarded").waitFor();
   await page.keyboard.press("p");
   await link(page, paused).waitFor();
   assertClean(page);
@@ -162,7 +163,7 @@ test("both themes are readable, and a narrow page does not scroll sideways", asy
     await page.getByRole("region", { name: "Results" }).waitFor();
     for (const path of ["events", `events/${id}`]) {
       if (path !== "events") await page.goto(`${host.url}/console/${path}`);
-      await page.locator("table").first().waitFor();
+      await page.getByRole("region", { name: path === "events" ? "Table of events" : "Stages" }).waitFor();
       await assertAccessible(page);
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, `${path} in ${colorScheme}`);
     }
