@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentProps } from "preact";
 import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
 import { LongText, PlainText } from "../parts/plain_text";
+import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
@@ -23,12 +24,21 @@ interface Journey {
 
 const DELIVERIES = 100;
 
-async function read(id: string): Promise<Journey> {
-  const event = await call("get", "/api/events/{id}", { id });
+interface ReadOptions {
+  isPoll?: boolean;
+  signal?: AbortSignal;
+}
+
+async function read(id: string, options: ReadOptions = {}): Promise<Journey> {
+  return readDeliveries(await call("get", "/api/events/{id}", { id, ...options }), options);
+}
+
+async function readDeliveries(event: StoredEvent, options: ReadOptions): Promise<Journey> {
   const incident = event.incidents.map((of) => of.id);
-  const own = call("get", "/api/deliveries", { query: { event: [id], limit: DELIVERIES } });
+  const own = call("get", "/api/deliveries", { query: { event: [event.id], limit: DELIVERIES }, ...options });
   const none = { data: [], next_cursor: null };
-  const ofIncidents = incident.length === 0 ? none : call("get", "/api/deliveries", { query: { incident, limit: DELIVERIES } });
+  const ofIncidents =
+    incident.length === 0 ? none : call("get", "/api/deliveries", { query: { incident, limit: DELIVERIES }, ...options });
   const lists = await Promise.all([own, ofIncidents]);
   return {
     event,
@@ -61,6 +71,18 @@ export function Journey({ id }: { id: string }) {
       done.value = `${result}: the event is ${state.status}.`;
     });
   useEffect(() => void load(), []);
+  // Until nothing more is expected. The body does not change, and is read again only with an event that waits.
+  usePoll(async (signal) => {
+    const known = journey.value;
+    if (!known) return;
+    const options = { isPoll: true, signal };
+    try {
+      if (known.event.status === "queued") journey.value = await read(id, options);
+      else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, options);
+    } catch {
+      // What is shown stays, and the next attempt follows.
+    }
+  });
   useTitle(`Event ${id}`);
   return (
     <>
