@@ -2,8 +2,13 @@
 
 use crate::guest::{at_version, echo, guest};
 use crate::host::{Folder, SECRET, send, signature_with, unix_s};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
+
+fn time(value: &Value) -> Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
 
 #[tokio::test]
 async fn an_event_shows_how_it_was_verified_mapped_and_stored() {
@@ -32,7 +37,7 @@ async fn an_event_shows_how_it_was_verified_mapped_and_stored() {
         let verification = &journey["verification"];
         assert_eq!((&verification["scheme"], &verification["secret"]["state"]), (&json!("hookmill"), &json!(state)));
         assert!(journey["receive_us"].is_u64() && journey["verify_us"].is_u64(), "{journey}");
-        assert!(journey["stored_at"].as_str() >= event["received_at"].as_str(), "{event}");
+        assert!(time(&journey["stored_at"]) >= time(&event["received_at"]), "{event}");
         let runs = journey["runs"].as_array().unwrap();
         let plugin = &runs[0]["plugin"];
         assert_eq!((runs.len(), &plugin["name"], &plugin["version"]), (1, &json!("echo"), &json!("1.0")));
@@ -93,7 +98,7 @@ async fn a_replay_calls_the_version_that_is_chosen() {
     let again = host.get(&format!("/api/events/{id}")).await;
     assert_eq!((&again["tried"], &again["attempts"]), (&json!([old]), &json!(2)));
     let journey = &again["journey"];
-    assert!(journey["mapped_again_at"].as_str() >= first["received_at"].as_str(), "{journey}");
+    assert!(time(&journey["mapped_again_at"]) >= time(&first["received_at"]), "{journey}");
     assert_eq!(journey["verification"], first["journey"]["verification"]);
     assert_eq!(journey["runs"][0]["plugin"]["version"], "1.0");
     assert_eq!(journey["stored_at"], first["journey"]["stored_at"]);

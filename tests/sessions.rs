@@ -172,8 +172,10 @@ async fn sessions_end() {
 
     clock.shift_ms(20 * MINUTE_MS);
     assert_eq!((status(&url, &used).await, status(&url, &expiring).await), (200, 200));
-    let polled = call(Method::GET, &format!("{url}/api/session"), &idle, &[(CONSOLE, "poll")]).await;
-    assert_eq!(polled.status, 200);
+    for by_itself in [(CONSOLE, "poll"), ("accept", "text/event-stream")] {
+        let polled = call(Method::GET, &format!("{url}/api/session"), &idle, &[by_itself]).await;
+        assert_eq!(polled.status, 200);
+    }
     clock.shift_ms(20 * MINUTE_MS);
     assert_eq!((status(&url, &used).await, status(&url, &expiring).await), (200, 200));
     assert_eq!(status(&url, &idle).await, 401, "a page that polls does not keep a session");
