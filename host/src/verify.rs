@@ -149,7 +149,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
     let journey = Journey {
         receive_us: Some(microseconds(received - begun)),
         verify_us: Some(microseconds(received.elapsed())),
-        verification: Some(SenderVerification { scheme: settings.scheme.name().to_owned(), secret: used }),
+        verification: Some(SenderVerification { scheme: settings.scheme.name().into(), secret: used }),
         ..Journey::default()
     };
     Ok(Verified { event, source, secret, trace, journey })

@@ -1,6 +1,7 @@
 //! The way of an event through the stages, for people who look for a cause. No decision depends on it.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The maximum number of bytes of plugins' logs that are kept with one event.
@@ -34,7 +35,7 @@ pub struct Journey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderVerification {
     /// The name of the scheme.
-    pub scheme: String,
+    pub scheme: Cow<'static, str>,
     /// The secret that the sender used; `None` for a scheme without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<UsedSecret>,

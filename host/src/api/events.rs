@@ -190,7 +190,7 @@ fn shown_journey(row: &EventRow) -> ShownJourney {
         verify_us: *verify_us,
         verification: verification
             .as_ref()
-            .map(|of| ShownVerification { scheme: of.scheme.clone(), secret: of.secret.map(secret) }),
+            .map(|of| ShownVerification { scheme: of.scheme.clone().into_owned(), secret: of.secret.map(secret) }),
         mapped_again_at: mapped_again_at.map(timestamp),
         runs: runs.collect(),
         log_lines_dropped: log.dropped,
