@@ -27,6 +27,7 @@ mod stats;
 mod storage;
 mod stream;
 mod time;
+mod vendors;
 
 use crate::host::Host;
 use crate::receive;
@@ -63,6 +64,7 @@ routes! { guarded, GUARDED;
     "/api/sources/{name}" => get(sources::show).patch(sources::change).delete(sources::remove);
     "/api/sources/{name}/rotate" => post(sources::rotate);
     "/api/sources/{name}/test" => post(sources::dry_run::test);
+    "/api/vendors" => get(vendors::list);
     "/api/plugins" => get(plugins::list);
     "/api/plugins/{name}" => get(plugins::show);
     "/api/plugins/{name}/run" => post(plugins::run);

@@ -14,6 +14,7 @@ use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::Stream;
@@ -78,6 +79,8 @@ pub struct Edge {
     /// The same with the id of a session. They are counted apart, so that a page whose session has ended does not keep its
     /// user from beginning another one.
     pub failed_sessions: FailedTokens,
+    /// The code that begins one session, if there is one.
+    pub sign_in_code: SignInCode,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.

@@ -404,6 +404,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/vendors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the vendors of the bundled mappers by name
+         * @description What each vendor sends and how it is connected, for this version of the host. The list is the same whether the mappers are loaded or not.
+         */
+        get: operations["listVendors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -1602,12 +1622,18 @@ export interface components {
             on_unmappable: "reject" | "accept";
             /** @description `silent_after` in seconds. */
             silent_after_s: number | null;
+            /** @description A registered source as it would stand in the configuration file, with a reference to the environment in place of its secret; null for a source that is in the file. */
+            yaml: components["schemas"]["MaybeText"];
             /** @description The secrets of a registered source, newest last. */
             secrets: components["schemas"]["Secret"][];
             received: number;
             accepted: number;
             duplicates: number;
             refused: number;
+            /** @description The time when a payload was last accepted. */
+            last_received_at: components["schemas"]["MaybeTime"];
+            /** @description The time since which the source counts as silent because of `silent_after`; null if it does not. */
+            silent_since: components["schemas"]["MaybeTime"];
             last_success: components["schemas"]["MaybeTime"];
             last_error: components["schemas"]["SourceError"] | null;
             created_at: components["schemas"]["MaybeTime"];
@@ -1627,6 +1653,50 @@ export interface components {
             /** @description The code of the refusal or failure, or `unusable`. */
             code: string;
             message: string;
+        };
+        /** @description A vendor whose payloads a bundled mapper reads. */
+        Vendor: {
+            /** @description The name of the mapper. */
+            name: components["schemas"]["Name"];
+            /** @description The vendor and its product. */
+            product: string;
+            /** @description The kinds of payloads. */
+            sends: string[];
+            /** @description The ways in which payloads reach the host, the usual one first. */
+            ways: components["schemas"]["VendorWay"][];
+            /** @description What to check if nothing arrives. */
+            checks: string[];
+            /** @description The vendor's own documentation. */
+            documents: components["schemas"]["VendorDocument"][];
+        };
+        VendorWay: {
+            title: string;
+            /**
+             * @description Whether the vendor posts payloads, or how the host pulls them.
+             * @enum {unknown}
+             */
+            kind: "webhook" | "opencti-stream" | "graphql-poll" | "http-poll";
+            /** @description How the sender, or the host that pulls, proves its identity. */
+            authentication: string;
+            /** @description The headers that prove it. */
+            headers: string[];
+            /** @description The keys of a source that uses this way, beside `kind` and `plugin`. `${NAME}` in a text stands for one of `values`. */
+            source: Record<string, never>;
+            /** @description What only the operator knows. */
+            values: components["schemas"]["VendorValue"][];
+            /** @description The steps on the vendor's side. */
+            steps: string[];
+            /** @description The source as it stands in the configuration file. */
+            yaml: string;
+        };
+        VendorValue: {
+            name: string;
+            meaning: string;
+        };
+        VendorDocument: {
+            title: string;
+            /** @description Null for a page that only customers can read. */
+            url: components["schemas"]["MaybeText"];
         };
     };
     responses: {
@@ -2739,6 +2809,34 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    listVendors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All vendors. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Vendor"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
     listPlugins: {
         parameters: {
             query?: never;
@@ -3404,8 +3502,10 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @description A token that `hookmill token create` made. */
-                    token: string;
-                };
+                    token?: string;
+                    /** @description The code of an address that signs in once, such as `hookmill demo --keep` prints. A code begins one session, within 10 minutes. */
+                    code?: string;
+                } & (unknown | unknown);
             };
         };
         responses: {

@@ -21,7 +21,7 @@ mod tests {
         SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
         ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSession,
         ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
-        TriageOptions, Unreadable, UnusableSource, UsableSource,
+        TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -96,6 +96,7 @@ mod tests {
         check::<Unreadable>(&document, schema("Unreadable"));
         check::<UnusableSource>(&document, schema("UnusableSource"));
         check::<UsableSource>(&document, schema("Source"));
+        check::<Vendor>(&document, schema("Vendor"));
     }
 
     #[test]
@@ -122,6 +123,7 @@ mod tests {
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
+        check::<List<Vendor>>(&document, answer("get", "/api/vendors", "200"));
         check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
         check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
         check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
