@@ -60,3 +60,4 @@ mod thehive;
 mod tls;
 mod tokens;
 mod traces;
+mod vendors;

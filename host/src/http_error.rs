@@ -58,7 +58,7 @@ pub enum HttpError {
     #[error("this token is not valid; `hookmill token create` makes one")]
     InvalidToken,
     /// The code that should begin a session is not valid.
-    #[error("this address has signed in once, or is too old; sign in with a token, which `hookmill token create` makes")]
+    #[error("the code was used or has ended; sign in with a token, which `hookmill token create` makes")]
     InvalidCode,
     /// A change by a session may come from a page of another origin.
     #[error(

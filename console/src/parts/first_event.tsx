@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type Event, type RefusedRequests } from "../api/client";
+import { call, textOf, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { Link } from "../router";
 import { PlainText } from "./plain_text";
 import { usePoll } from "./poll";
@@ -20,8 +20,9 @@ interface Props {
 
 // The row of an event that arrived while this is shown is always readable.
 async function readFirst(source: string, since: string): Promise<Event | null> {
-  const events = await call("get", "/api/events", { isPoll: true, query: { source: [source], created_after: since, limit: 1000 } });
-  const first = events.data.at(-1);
+  const answer = await call("get", "/api/events", { isPoll: true, query: { source: [source], created_after: since, limit: 1000 } });
+  const events: (Event | Unreadable)[] = answer.data;
+  const first = events.at(-1);
   return first && "source" in first ? first : null;
 }
 

@@ -12,7 +12,7 @@ import { Question } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
-import { navigate } from "../router";
+import { Link, navigate } from "../router";
 import { session } from "../session";
 import { VendorSteps, webhookUrl } from "./connect";
 import { NewSource } from "./new_source";
@@ -249,7 +249,7 @@ function State({ source }: { source: Source }) {
 }
 
 function Events({ name }: { name: string }) {
-  return <a href={`/console/events?source=${encodeURIComponent(name)}`}>Events of this source</a>;
+  return <Link to={`events?source=${encodeURIComponent(name)}`}>Events of this source</Link>;
 }
 
 function Settings({ source }: { source: Source }) {
