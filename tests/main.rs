@@ -42,6 +42,7 @@ mod playbooks;
 mod plugin_files;
 mod pressure;
 mod pull;
+mod refusals;
 mod releases;
 mod reload;
 mod retention;

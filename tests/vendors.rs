@@ -127,11 +127,13 @@ async fn a_source_is_added_as_its_vendor_needs_it() {
     let add = |arguments: &[&str]| {
         folder.run(&[&["webhook", "add", "--url", &host.url, "--token", &token], arguments].concat())
     };
-    let (success, text, warnings) = add(&["edr", "--vendor", "crowdstrike", "--auto-triage", "true", "--playbook", "absent"]);
+    let (success, text, warnings) =
+        add(&["edr", "--vendor", "crowdstrike", "--auto-triage", "true", "--playbook", "absent"]);
     assert!(success, "{warnings}");
     let secret = text.split_once("shown this once: ").unwrap().1.lines().next().unwrap();
     assert_eq!(secret.len(), 64);
-    for part in ["scheme crowdstrike", &format!("its URL: {}/api/webhooks/edr\n", host.url), "1. In the Falcon console"] {
+    for part in ["scheme crowdstrike", &format!("its URL: {}/api/webhooks/edr\n", host.url), "1. In the Falcon console"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(warnings.contains("the plugin `crowdstrike` is not loaded"), "{warnings}");

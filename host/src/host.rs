@@ -12,6 +12,7 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
 use crate::sign_in_code::SignInCode;
@@ -55,6 +56,8 @@ pub struct Host {
     pub puller: Arc<Puller>,
     /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
+    /// The newest refused requests.
+    pub refusals: Refusals,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.

@@ -118,13 +118,22 @@ impl HttpError {
         ErrorDetail { code: self.code().to_owned(), message: self.to_string() }
     }
 
+    /// Returns the exact reason, for the operator. The client learns less.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::AddressRefused => "the address is not in a network of the source's `allow_ips`".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         const OVERLOADED: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded");
         const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large");
         const INVALID: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "invalid_request");
         const INTERNAL: (StatusCode, &str) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
         match self {
-            Self::Refused(Refusal::Signature) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
+            Self::Refused(Refusal::Signature(_)) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
             Self::Refused(Refusal::Expired { .. } | Refusal::Future { .. }) => {
                 (StatusCode::UNAUTHORIZED, "timestamp_expired")
             }

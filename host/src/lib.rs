@@ -38,6 +38,7 @@ mod pull;
 mod rate_limit;
 mod receive;
 pub mod recent_log;
+mod refusals;
 mod registry;
 pub mod release;
 pub mod reload;

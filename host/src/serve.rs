@@ -16,6 +16,7 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
 use crate::release::plugin_dir::{PluginDir, PluginRefusal};
@@ -131,6 +132,7 @@ pub async fn start(
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
         stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
+        refusals: Refusals::new(store.clock().clone()),
         edge: edge(&settings, admin_token)?,
         store,
         sources,
@@ -146,7 +148,8 @@ pub async fn start(
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
     let protocol = if settings.tls.is_some() { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
-    let running = Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) };
+    let running =
+        Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) };
     info!("the console is at {}", running.console_url());
     Ok(running)
 }

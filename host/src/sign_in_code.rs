@@ -40,7 +40,8 @@ impl SignInCode {
     pub fn take(&self, code: &str, now_ms: i64) -> Option<[u8; 32]> {
         let digest = credential_digest(code);
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.take_if(|waiting| waiting.digest == digest || waiting.ends_at <= now_ms)
+        waiting
+            .take_if(|waiting| waiting.digest == digest || waiting.ends_at <= now_ms)
             .filter(|waiting| waiting.digest == digest && now_ms < waiting.ends_at)
             .map(|waiting| waiting.token)
     }

@@ -57,7 +57,9 @@ impl Add {
         let client = self.connection.open()?;
         let answer = client.post_json(&["webhooks"], &json!(source))?;
         let url = client.url(&["webhooks", &source.source])?;
-        print_shape(self.connection.json, &answer, |issued: IssuedSource| registered(&issued, way.as_ref(), url.as_str()))?;
+        print_shape(self.connection.json, &answer, |issued: IssuedSource| {
+            registered(&issued, way.as_ref(), url.as_str())
+        })?;
         if way.is_some() {
             warn_about_plugins(&client, &read(&answer)?)?;
         }
@@ -76,9 +78,8 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
     });
     // The secret is a part of the URL only in this scheme.
     let path = issued.secret.as_ref().filter(|_| scheme == "url-token").map(|secret| format!("/{secret}"));
-    let steps = way.map(|way| {
-        format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way))
-    });
+    let steps = way
+        .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
     format!(
         "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}{}",
         hint.unwrap_or_default(),

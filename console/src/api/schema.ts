@@ -802,6 +802,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest requests to webhooks that were refused, with their exact causes
+         * @description The list is in memory only. It has at most 32 entries of each source, and 32 of requests for unknown sources. Bodies are not kept.
+         */
+        get: operations["listRefusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operator-actions": {
         parameters: {
             query?: never;
@@ -1416,6 +1436,27 @@ export interface components {
             /** @description Some of these may have to stay, for example because of a hold. */
             due_rows: number;
             due_bytes: number;
+        };
+        /** @description Refused requests of one address for one reason. */
+        RefusedRequests: {
+            /**
+             * Format: uuid
+             * @description The id of the first request, its `x-request-id`.
+             */
+            id: string;
+            /** @description The name of the source that the request was for; null if no source has such a name. */
+            source: components["schemas"]["MaybeText"];
+            /** @description The code of the answer, such as `invalid_signature`. */
+            code: string;
+            /** @description The exact reason of the newest request, which the sender does not learn. */
+            reason: string;
+            /** @description The address that sent the newest request; null if it is not known. */
+            address: string | null;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
+            count: number;
         };
         OperatorAction: {
             /**
@@ -3553,6 +3594,39 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listRefusals: {
+        parameters: {
+            query?: {
+                /** @description The name of a source; may be repeated. */
+                source?: string[];
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list, the entry with the newest request first. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["RefusedRequests"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

@@ -74,11 +74,7 @@ pub(super) async fn by_token(
 }
 
 /// Uses up a code that begins a session, and finds its token. A guess counts as one of a token.
-pub(super) async fn by_code(
-    host: &Host,
-    code: &str,
-    address: Option<IpAddr>,
-) -> Result<Option<ValidToken>, HttpError> {
+pub(super) async fn by_code(host: &Host, code: &str, address: Option<IpAddr>) -> Result<Option<ValidToken>, HttpError> {
     check(host, &host.edge.failed_tokens, address, code)?;
     let found = match host.edge.sign_in_code.take(code, host.store.clock().now_ms()) {
         Some(token) => valid_token(host, token).await?,
