@@ -92,13 +92,12 @@ test("from nothing to the first incident, past every mistake on the way", async 
   await page.getByText("A 401 means that the HMAC secret differs").waitFor();
   await assertAccessible(page);
 
-  const now = new Date();
   assert.equal((await fetch(url, { method: "POST", body: SEED })).status, 401);
   await page.getByText("the header `x-cs-primary-signature` is missing").waitFor();
   await page.getByText("Requests arrived and were refused").waitFor();
-  assert.equal((await postSigned(url, secret.replace(/^./, "x"), now)).status, 401);
+  assert.equal((await postSigned(url, secret.replace(/^./, "x"), new Date())).status, 401);
   await page.getByText("another secret").waitFor();
-  assert.equal((await postSigned(url, secret, new Date(now - SEVEN_MINUTES_MS))).status, 401);
+  assert.equal((await postSigned(url, secret, new Date(Date.now() - SEVEN_MINUTES_MS))).status, 401);
   await page.getByText("7 minutes before").waitFor();
   await assertAccessible(page);
 
@@ -237,7 +236,7 @@ test("the list shows what comes and what is wrong, and a source of the file is c
   await row("filed").getByRole("time").or(row("filed").locator("time")).first().waitFor();
   await row("filed").getByRole("cell", { name: "1", exact: true }).waitFor();
   await row("polled").getByText("http-poll").waitFor();
-  await row("polled").getByText(/^connect/).first().waitFor();
+  await row("polled").getByText(/connect/).first().waitFor();
   await assertAccessible(page);
   await row("filed").getByRole("link").click();
   await page.getByText("This source stands in the configuration file.").waitFor();
@@ -268,7 +267,6 @@ test("changes are offered only to a token that may make them", async () => {
 test("an address whose code is not valid says so, and keeps nothing of it", async () => {
   const page = await browser.page(`${used.url}`);
   await page.goto(`${used.url}/console/sources#code=0123456789abcdef`);
-  await page.reload();
   await page.getByText("This address does not sign in").waitFor();
   assert.equal(new URL(page.url()).hash, "");
   await assertAccessible(page);
@@ -289,7 +287,7 @@ test("both themes are readable, and a narrow page does not scroll sideways", asy
     ]) {
       await page.goto(`${used.url}/console/${path}`);
       await page.locator("h1").waitFor();
-      await page.locator("table, form, section").first().waitFor();
+      await page.locator("section, table, form.new-source").first().waitFor();
       await assertAccessible(page);
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, `${path} in ${colorScheme}`);
     }

@@ -12,15 +12,18 @@ import { Time } from "./time";
 
 interface Props {
   source: string;
-  // Events before this time belong to an earlier source of the same name.
-  since: string;
+  // When the source was made: what is older belongs to an earlier source of the same name. Null for a source of the file.
+  since: string | null;
   // What to check if nothing arrives.
   checks: string[];
 }
 
 // The row of an event that arrived while this is shown is always readable.
-async function readFirst(source: string, since: string): Promise<Event | null> {
-  const answer = await call("get", "/api/events", { isPoll: true, query: { source: [source], created_after: since, limit: 1000 } });
+async function readFirst(source: string, since: string | null): Promise<Event | null> {
+  const answer = await call("get", "/api/events", {
+    isPoll: true,
+    query: { source: [source], limit: 1000, ...(since === null ? {} : { created_after: since }) },
+  });
   const events: (Event | Unreadable)[] = answer.data;
   const first = events.at(-1);
   return first && "source" in first ? first : null;
@@ -34,7 +37,7 @@ export function FirstEvent({ source, since, checks }: Props) {
     try {
       // An event that waits is mapped later.
       if (first.value === null || first.value.status === "queued") first.value = await readFirst(source, since);
-      refusals.value = (await readRefusals(source, true)).filter((refused) => refused.last_at >= since);
+      refusals.value = (await readRefusals(source, true)).filter(({ last_at }) => since === null || Date.parse(last_at) >= Date.parse(since));
       error.value = "";
     } catch (failure) {
       error.value = textOf(failure);

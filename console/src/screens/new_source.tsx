@@ -257,7 +257,7 @@ function Wait({ known, registered }: { known: Known; registered: Registered }) {
       )}
       <Connect issued={issued} given={given} header={header} />
       {chosen && <VendorSteps vendor={chosen.vendor} way={chosen.way} />}
-      <FirstEvent source={issued.name} since={issued.created_at ?? ""} checks={chosen?.vendor.checks ?? []} />
+      <FirstEvent source={issued.name} since={issued.created_at} checks={chosen?.vendor.checks ?? []} />
     </>
   );
 }

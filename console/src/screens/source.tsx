@@ -115,7 +115,7 @@ function Actions({ source, test, rotate, remove }: ActionsProps) {
   const isRegistered = source.origin === "registered";
   const hasSecret = !("secrets" in source) || source.secrets.length > 0;
   return (
-    <div class="actions">
+    <div>
       <button type="button" disabled={!isAdmin || !("scheme" in source)} onClick={test}>
         Test
       </button>{" "}
@@ -139,6 +139,7 @@ function Actions({ source, test, rotate, remove }: ActionsProps) {
         </p>
       </Question>
       {!isAdmin && <p>Changes need a token of scope admin.</p>}
+      {isAdmin && isRegistered && !hasSecret && <p>The scheme of this source has no secret to rotate.</p>}
       {isAdmin && !isRegistered && <p>This source stands in the configuration file. Change its secret there, or remove it there.</p>}
     </div>
   );
@@ -193,7 +194,7 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
     <>
       <State source={source} />
       {isNew ? (
-        <FirstEvent source={source.name} since={source.created_at ?? ""} checks={vendor?.checks ?? []} />
+        <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
       ) : (
         <Section title="Refused">
           <p>{source.refused} requests were refused so far. The newest ones since the start of the host have their cause here.</p>
