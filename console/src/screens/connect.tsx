@@ -2,13 +2,8 @@
 
 import type { IssuedSource, Vendor, VendorWay } from "../api/client";
 import { Copyable } from "../parts/copy";
-import { firstRequest } from "./first_request";
-import { plugins } from "./source_words";
-
-// The host where vendors reach this one may be another, so that the page can only name its own.
-export function webhookUrl(source: string, path = ""): string {
-  return `${window.location.origin}/api/webhooks/${source}${path}`;
-}
+import { firstRequest, webhookUrl } from "../parts/first_request";
+import { plugins } from "../parts/source_words";
 
 interface Props {
   issued: IssuedSource;

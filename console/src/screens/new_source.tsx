@@ -11,7 +11,7 @@ import { Link, place, replaceQuery } from "../router";
 import { session } from "../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
-import { plugins } from "./source_words";
+import { plugins } from "../parts/source_words";
 
 // The choice of a sender that is not among the vendors.
 const OTHER = "other";

@@ -6,6 +6,7 @@ import type { ComponentChildren } from "preact";
 import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type Source, type Vendor } from "../api/client";
 import { Copyable } from "../parts/copy";
 import { Checks, FirstEvent } from "../parts/first_event";
+import { webhookUrl } from "../parts/first_request";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { Question } from "../parts/question";
@@ -14,9 +15,9 @@ import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
 import { session } from "../session";
-import { VendorSteps, webhookUrl } from "./connect";
+import { VendorSteps } from "./connect";
 import { NewSource } from "./new_source";
-import { plugins, scheme, silence } from "./source_words";
+import { plugins, scheme, silence } from "../parts/source_words";
 
 // `sources/new` is the screen that adds one.
 export function SourceScreen({ id }: { id: string }) {

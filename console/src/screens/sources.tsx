@@ -9,7 +9,7 @@ import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 import { session } from "../session";
-import { scheme, silence } from "./source_words";
+import { scheme, silence } from "../parts/source_words";
 
 interface Shown {
   sources: AnySource[];

@@ -4,14 +4,17 @@ use super::source::SourceDeclaration;
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
-/// Returns the section of the configuration file that declares a source. Values are written as JSON, which is YAML too, or
-/// without quotes if they are words. In place of a secret stands a reference to a variable of the environment.
+/// Words that YAML reads as values of other types than text.
+const OTHER_TYPES: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
+
+/// Returns the section of the configuration file that declares a source. In place of a secret stands a reference to a
+/// variable of the environment.
 pub fn source_yaml(name: &str, declaration: &Map<String, Value>) -> String {
     let mut text = format!("sources:\n  {name}:\n");
     let (first, others): (Vec<_>, Vec<_>) =
         declaration.iter().partition(|(key, _)| ["kind", "plugin"].contains(&key.as_str()));
     for (key, value) in first.into_iter().chain(others) {
-        let _ = writeln!(text, "    {key}: {}", scalar(value));
+        let _ = writeln!(text, "    {key}: {}", flow(value));
     }
     if has_secret(declaration) {
         let variable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -20,16 +23,25 @@ pub fn source_yaml(name: &str, declaration: &Map<String, Value>) -> String {
     text
 }
 
-fn scalar(value: &Value) -> String {
-    match value.as_str() {
-        Some(text) if is_word(text) => text.to_owned(),
-        _ => value.to_string(),
+/// Returns a value in YAML on one line.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_word(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Object(members) => {
+            let members = members.iter().map(|(key, value)| format!("{}: {}", flow(&key.as_str().into()), flow(value)));
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+        }
+        // JSON is YAML, too.
+        value => value.to_string(),
     }
 }
 
-/// Returns whether a text needs no quotes. Every value of a source is read as text, so that `true` is not another type.
+/// Returns whether a text needs no quotes.
 fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        && !OTHER_TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Returns whether the source posts with a scheme that has a secret. Only such a declaration can be read from JSON.
@@ -47,8 +59,8 @@ mod tests {
     fn a_section_has_the_values_of_the_declaration() {
         let declaration = json!({
             "scheme": {"type": "static-header", "header": "X-Key"},
-            "plugin": "generic",
-            "settings": {"team": "a: \"b\" # c", "price": "$${x}"},
+            "plugin": ["generic", "splunk"],
+            "settings": {"team": "a: \"b\" # c", "price": "$${x}", "word": "null", "a key": "[1"},
             "requests_per_second": "10",
         });
         let text = source_yaml("my.lab", declaration.as_object().unwrap());
@@ -56,18 +68,18 @@ mod tests {
             text,
             r##"sources:
   my.lab:
-    plugin: generic
+    plugin: [generic, splunk]
     requests_per_second: "10"
-    scheme: {"header":"X-Key","type":"static-header"}
-    settings: {"price":"$${x}","team":"a: \"b\" # c"}
+    scheme: { header: X-Key, type: static-header }
+    settings: { "a key": "[1", price: "$${x}", team: "a: \"b\" # c", word: "null" }
     secret: "${MY_LAB_SECRET}"
 "##
         );
         let text = text.replace("${MY_LAB_SECRET}", "only-an-example-of-a-secret");
         let config = crate::config::Config::parse(&text, std::path::Path::new("/")).unwrap();
-        let settings = &config.sources[0].settings;
-        assert_eq!(settings.settings[0], ("price".to_owned(), "${x}".to_owned()));
-        assert_eq!(settings.settings[1], ("team".to_owned(), "a: \"b\" # c".to_owned()));
+        let expected = [("a key", "[1"), ("price", "${x}"), ("team", "a: \"b\" # c"), ("word", "null")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(config.sources[0].settings.settings, expected);
         let unsigned = json!({"scheme": "none", "plugin": "none"});
         assert!(!source_yaml("lab", unsigned.as_object().unwrap()).contains("secret"));
     }

@@ -1,4 +1,4 @@
-// A command that sends a first event to a source whose mapper reads the generic form.
+// A command that sends a first event, in the form that the mapper `generic` reads.
 
 const BODY = '{"event_type":"test","data":{"alert_id":"first","title":"The first event","severity":"low","source_ip":"203.0.113.9"}}';
 
@@ -8,6 +8,11 @@ export interface Target {
   scheme: string;
   header: string;
   secret: string;
+}
+
+// Vendors may reach the host at another address, but a page can only name its own.
+export function webhookUrl(source: string, path = ""): string {
+  return `${window.location.origin}/api/webhooks/${source}${path}`;
 }
 
 // Returns null for a scheme whose requests only the vendor makes.
