@@ -25,6 +25,7 @@ mod operator_actions;
 mod plugin;
 mod progress;
 mod prune;
+mod quarantine;
 mod serve;
 mod signals;
 mod stats;

@@ -102,7 +102,7 @@ impl<T: Tx> Ledger<'_, T> {
     fn decide(&mut self, mapped: &Mapped, before: Option<&EventState>) -> Result<EventState> {
         let mut state = EventState {
             id: mapped.event.id,
-            status: EventStatus::Ignored,
+            status: mapped.verdict.status(),
             code: None,
             message: None,
             incidents: Vec::new(),
@@ -110,11 +110,9 @@ impl<T: Tx> Ledger<'_, T> {
         match &mapped.verdict {
             Verdict::NotMapped(reason) => state.message = Some(reason.clone().into_owned()),
             Verdict::Wait(reason) => {
-                state.status = EventStatus::Queued;
                 state.message = Some(reason.clone());
             }
             Verdict::Failed(MappingFailure { code, message }) => {
-                state.status = EventStatus::Quarantined;
                 state.code = Some(*code);
                 state.message = Some(message.clone());
             }
@@ -132,11 +130,6 @@ impl<T: Tx> Ledger<'_, T> {
                 }
                 let notes = if problems.is_empty() { skipped } else { problems };
                 state.message = (!notes.is_empty()).then(|| notes.join("; "));
-                state.status = match (problems.is_empty(), observations.is_empty()) {
-                    (false, _) => EventStatus::Partial,
-                    (true, false) => EventStatus::Mapped,
-                    (true, true) => EventStatus::Ignored,
-                };
             }
         }
         if let Some(message) = &mut state.message {
