@@ -11,6 +11,7 @@ mod host;
 mod load;
 mod mutant;
 mod outcome;
+mod quarantine;
 mod receiver;
 mod server;
 mod wire;

@@ -2,7 +2,7 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
-    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, vendors, webhook,
+    notification, operator_actions, plugin, prune, quarantine, serve, stats, token, upgrade, vendors, webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -33,6 +33,9 @@ enum Command {
     /// List, show, replay and discard the events of a running host
     #[command(subcommand)]
     Events(events::Events),
+    /// List, replay and discard the quarantine of a running host, in groups of events with the same cause
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// List and retry the deliveries of a running host
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
@@ -89,6 +92,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Incidents(incidents) => incidents.run(),
         Command::Events(events) => events.run(),
+        Command::Quarantine(quarantine) => quarantine.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Destinations(destinations) => destinations.run(),
         Command::Notification(notification) => notification.run(),

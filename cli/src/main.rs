@@ -26,6 +26,7 @@ mod operator_actions;
 mod plugin;
 mod progress;
 mod prune;
+mod quarantine;
 mod serve;
 mod signals;
 mod stats;

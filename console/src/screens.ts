@@ -28,4 +28,17 @@ export const SCREENS: readonly Screen[] = [
     load: async () => (await import("./screens/sources")).Sources,
     loadOne: async () => (await import("./screens/source")).SourceScreen,
   },
+  {
+    path: "quarantine",
+    name: "Quarantine",
+    key: "q",
+    load: async () => (await import("./screens/quarantine")).Quarantine,
+    loadOne: async () => (await import("./screens/quarantine_group")).QuarantineGroupScreen,
+  },
+  {
+    path: "bench",
+    name: "Bench",
+    key: "b",
+    load: async () => (await import("./screens/bench")).Bench,
+  },
 ];

@@ -2,6 +2,7 @@
 //!
 //! Handlers answer in [`shapes`], which the commands of `hookmill` read.
 
+mod action_note;
 mod authorize;
 mod backups;
 mod credentials;
@@ -18,6 +19,7 @@ mod order;
 mod page;
 mod parameters;
 mod plugins;
+mod quarantine;
 mod refusals;
 mod request_body;
 mod session;
@@ -60,6 +62,9 @@ routes! { guarded, GUARDED;
     "/api/events/{id}" => get(events::show);
     "/api/events/{id}/replay" => post(events::replay);
     "/api/events/{id}/discard" => post(events::discard);
+    "/api/quarantine" => get(quarantine::list);
+    "/api/quarantine/{group}/replay" => post(quarantine::replay);
+    "/api/quarantine/{group}/discard" => post(quarantine::discard);
     "/api/webhooks" => post(sources::register);
     "/api/sources" => get(sources::list);
     "/api/sources/{name}" => get(sources::show).patch(sources::change).delete(sources::remove);

@@ -35,6 +35,7 @@ mod peer;
 mod pipeline;
 pub mod plugin_dry_run;
 mod pull;
+mod quarantine;
 mod rate_limit;
 mod receive;
 pub mod recent_log;

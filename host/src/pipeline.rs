@@ -9,7 +9,7 @@ pub use dry_run::{DryRun, IncidentChanges, Stage};
 
 use crate::aws::Aws;
 use crate::handshake::{self, NotConfirmed};
-use crate::map::{ATTEMPTS, Mappers};
+use crate::map::{self, ATTEMPTS, Mappers};
 use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
@@ -18,6 +18,7 @@ use crate::traces::{Trace, Traces};
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
+use hookmill_sandbox::Plugin;
 use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
@@ -201,9 +202,19 @@ impl Pipeline {
             // No plugin was called, so this does not count as an attempt.
             (mapped.tried, attempts) = (row.tried, row.attempts);
         }
+        self.record_again(mapped, was, attempts).await
+    }
+
+    /// Records the result of mapping a stored event again.
+    ///
+    /// # Errors
+    /// Returns an error if the event's status is no longer `was`, or the store fails.
+    pub async fn record_again(&self, mapped: Mapped, was: EventStatus, attempts: u32) -> Result<Recorded, RemapError> {
+        let source = mapped.event.source.clone();
+        let trace = self.traces.resume(mapped.event.traceparent.as_deref());
         let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
         let recorded = recorded.ok_or(RemapError::Changed)?;
-        self.metrics.event(&source.name, recorded.state.status);
+        self.metrics.event(&source, recorded.state.status);
         Ok(recorded)
     }
 
@@ -212,11 +223,17 @@ impl Pipeline {
         self.mappers.candidate_versions(source)
     }
 
-    /// Maps a stored event again and records nothing.
-    async fn map_stored(&self, row: EventRow) -> Result<Mapped, RemapError> {
+    /// Maps a stored event again and records nothing. Without a version the live mappers of the source are called.
+    ///
+    /// # Errors
+    /// Returns an error if the event would stay as it is.
+    pub async fn map_stored(&self, row: EventRow, version: Option<&Plugin>) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
-        let mapped = self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await;
+        let mapped = match version {
+            Some(plugin) => map::map_with(plugin, row.event, &source).await,
+            None => self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await,
+        };
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)
     }

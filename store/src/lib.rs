@@ -35,9 +35,9 @@ pub use rows::{
     DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey, IncidentRow,
     KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OperatorAction, Order, Outbound,
     Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position, ProofReport, PrunePosition, Pruned,
-    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
-    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredKind, Tally, TokenRow, TriageJob,
-    TriageResult, Unreadable, VersionRow, VersionState,
+    QuarantineCause, QuarantineGroup, QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention,
+    RowCount, Scope, SecretRow, SessionRow, SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse,
+    StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

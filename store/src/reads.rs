@@ -4,14 +4,14 @@ use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
-    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QuarantineGroup, QueuePosition,
+    RelatedIncident, SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub(crate) trait Reads {
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> impl Read<Page<QuarantineGroup>>;
+    fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> impl Read<Page<Uuid>>;
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 

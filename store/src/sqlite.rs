@@ -29,6 +29,7 @@ mod migration;
 mod operator_actions;
 mod pages;
 mod postings;
+mod quarantine;
 mod queue;
 mod readers;
 mod reads;

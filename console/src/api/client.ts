@@ -17,6 +17,12 @@ export type VendorWay = Schemas["VendorWay"];
 export type Plugin = Schemas["Plugin"];
 export type RefusedRequests = Schemas["RefusedRequests"];
 export type Stats = Schemas["Stats"];
+export type QuarantineGroup = Schemas["QuarantineGroup"];
+export type GroupReplay = Schemas["GroupReplay"];
+export type Proof = Schemas["Proof"];
+export type FieldChange = Schemas["FieldChange"];
+export type PluginWithVersions = Schemas["PluginWithVersions"];
+export type PluginDryRun = Schemas["PluginDryRun"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
@@ -34,6 +40,8 @@ interface Options<P extends keyof paths, M extends Method> {
   id?: string;
   query?: Query<P, M>;
   body?: unknown;
+  // The content of a file, in the place of `body`.
+  file?: Blob;
   // Whether the page makes the request by itself. Such requests do not keep the session from ending.
   isPoll?: boolean;
   signal?: AbortSignal;
@@ -65,6 +73,19 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
+  return parsed<P, M>(await callForText(method, path, options));
+}
+
+export function parsed<P extends keyof paths, M extends Method>(text: string): Answer<P, M> {
+  return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
+}
+
+// Returns the text of the answer, for numbers that JavaScript cannot hold.
+export async function callForText<P extends keyof paths, M extends Method>(
+  method: M,
+  path: P,
+  options: Options<P, M> = {},
+): Promise<string> {
   const url = path.replace(/\{\w+\}/, encodeURIComponent(options.id ?? "")) + search(options.query);
   const init: RequestInit = {
     method: method.toUpperCase(),
@@ -73,10 +94,11 @@ export async function call<P extends keyof paths, M extends Method>(
     redirect: "error",
   };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
+  if (options.file) init.body = options.file;
   if (options.signal) init.signal = options.signal;
   const response = await fetch(url, init);
   const text = await response.text();
-  if (response.ok) return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
+  if (response.ok) return text;
   if (response.status === 401 && method !== "post") sessionEnded();
   throw new ApiError(response.status, message(response, text));
 }

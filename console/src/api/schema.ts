@@ -395,7 +395,7 @@ export interface paths {
         put?: never;
         /**
          * Discard an event: it will not be mapped
-         * @description Needs a token of scope `admin`.
+         * @description The body may be missing. Needs a token of scope `admin`.
          */
         post: operations["discardEvent"];
         delete?: never;
@@ -418,6 +418,78 @@ export interface paths {
         get: operations["listVendors"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the quarantine in groups, the one with the newest event first
+         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits.
+         */
+        get: operations["listQuarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine/{group}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Map the events of a group again
+         * @description The oldest events first. Results that `status` names are recorded; events with another result stay as they are. An answer comes after 10 s at the latest, also if there are more events: continue with `next_cursor`. Needs a token of scope `admin`.
+         */
+        post: operations["replayQuarantineGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine/{group}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Discard the events of a group: they will not be mapped
+         * @description At most 1,000 events, the oldest first; `has_more` says whether there are further ones. The body may be missing. Needs a token of scope `admin`.
+         */
+        post: operations["discardQuarantineGroup"];
         delete?: never;
         options?: never;
         head?: never;
@@ -458,7 +530,7 @@ export interface paths {
         put?: never;
         /**
          * Call a plugin as a dry run
-         * @description `payload` is the input of the plugin: a payload for a mapper, an incident for a playbook, an audit entry for a notifier, in the form of the API. Only mappers accept the other keys. Needs a token of scope `admin`.
+         * @description `payload` is the input of the plugin: a payload for a mapper, an incident for a playbook, an audit entry for a notifier, in the form of the API. Of the other keys, playbooks and notifiers accept only `version`. Needs a token of scope `admin`.
          */
         post: operations["runPlugin"];
         delete?: never;
@@ -509,8 +581,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Compare a plugin file with the live version
-         * @description Maps the samples and the newest stored payloads of the plugin with the mapper in the file and with the live mapper. Nothing is stored. A file that `plugins_lock` or `plugins_key` would refuse is not run. Needs a token of scope `admin`.
+         * Compare a plugin file or a known version with another version
+         * @description Maps the samples and the newest stored payloads of the plugin with the mapper in the file, or with `version`, and with the live mapper, or with `against`. Nothing is stored. A file that `plugins_lock` or `plugins_key` would refuse is not run. Needs a token of scope `admin`.
          */
         post: operations["diffPlugin"];
         delete?: never;
@@ -1248,6 +1320,8 @@ export interface components {
                 live_since: components["schemas"]["MaybeTime"];
                 /** @enum {unknown} */
                 state: "accepted" | "refused" | "held" | "promoted";
+                /** @description Whether the file is there, so that the version can be called. */
+                available: boolean;
                 report: components["schemas"]["Proof"] | null;
             }[];
         };
@@ -1283,48 +1357,128 @@ export interface components {
             before: components["schemas"]["MaybeText"];
             after: components["schemas"]["MaybeText"];
         };
+        /** @description The reason, for the event and the trail of operators. */
+        Reason: string;
+        QuarantineGroup: {
+            /** @description Depends on `plugin`, `code` and `message` only. */
+            id: string;
+            /** @description The name of the plugin that failed. */
+            plugin: string;
+            code: components["schemas"]["FailureCode"];
+            /** @description The failure in words, with `#` for each word that has a digit. */
+            message: string;
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the oldest event was received.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description When the newest event was received.
+             */
+            last_at: string;
+            sources: string[];
+            /**
+             * Format: uuid
+             * @description The id of the newest event.
+             */
+            newest: string;
+        };
+        GroupReplay: {
+            /** @description The number of events that were mapped: the sum of the next four. */
+            events: number;
+            mapped: number;
+            partial: number;
+            ignored: number;
+            /** @description The number of events that still fail and stay as they are. */
+            failed: number;
+            /** @description The number of results that were recorded; 0 in a dry run. */
+            replayed: number;
+            /** @description The causes of the events that still fail, at most 50. */
+            failures: {
+                /** @description Null if no mapper was called. */
+                code: components["schemas"]["FailureCode"] | null;
+                /** @description The failure of `sample`. */
+                message: string;
+                count: number;
+                /**
+                 * Format: uuid
+                 * @description The id of one of the events.
+                 */
+                sample: string;
+            }[];
+            /** @description The `cursor` of the next events; null after the last one. */
+            next_cursor: components["schemas"]["MaybeText"];
+        };
         PluginDryRunRequest: {
-            /** @description The payload as JSON. Give either `payload` or `body`. */
+            /** @description The payload as JSON. Give one of `payload`, `body` and `event`. */
             payload?: unknown;
             /** @description The payload as text, used byte for byte. */
             body?: string;
+            /**
+             * Format: uuid
+             * @description The id of a stored event, whose payload is used with its headers, its context and its source.
+             */
+            event?: string;
+            /** @description The SHA-256 digest of the version that is called, in the place of the live one. */
+            version?: string;
+            /** @description The SHA-256 digest of another version, which is called too and whose result is compared. */
+            against?: string;
             headers?: {
                 [key: string]: string;
             };
             /** @description The source whose settings are used. */
             source?: string;
-        } & (unknown | unknown);
+        } & (unknown | unknown | unknown);
+        /** @description The limits of the call. */
+        CallBounds: {
+            deadline_ms: number;
+            memory_bytes: number;
+        };
+        CallFailure: {
+            code: string;
+            message: string;
+        };
+        CallLog: {
+            /** @enum {unknown} */
+            level: "debug" | "info" | "warn" | "error";
+            message: string;
+        }[];
+        /** @description What the mapper returned, counted, or `error`. */
+        MappingOutcome: {
+            incidents?: number;
+            skipped?: string[];
+            problems?: string[];
+            error?: components["schemas"]["CallFailure"];
+        } | null;
         /** @description Of a mapper `outcome`, `incidents` and `deliveries`, of a playbook `actions`, of a notifier `request`; `error` where one of the latter two fails. */
         PluginDryRun: {
             plugin: components["schemas"]["PluginVersion"];
-            /** @description What the mapper returned, counted, or `error`. */
-            outcome?: {
-                incidents?: number;
-                skipped?: string[];
-                problems?: string[];
-                error?: {
-                    code: string;
-                    message: string;
-                };
-            } | null;
+            outcome?: components["schemas"]["MappingOutcome"];
             /** @description As they would be. */
             incidents?: components["schemas"]["Incident"][];
             /** @description The destinations that would be told. */
             deliveries?: string[];
+            /** @description The call of the version that `against` of the request names. */
+            against?: {
+                plugin: components["schemas"]["PluginVersion"];
+                outcome: components["schemas"]["MappingOutcome"];
+                /** @description The values that differ, at most 20: `before` of this version, `after` of the called one. */
+                changes: components["schemas"]["FieldChange"][];
+                log: components["schemas"]["CallLog"];
+                duration_us: number;
+                memory_bytes: number;
+                limits: components["schemas"]["CallBounds"];
+            };
             /** @description Each an object with one member, such as `set_severity`. */
             actions?: Record<string, never>[];
             request?: components["schemas"]["HttpRequest"] | null;
-            error?: {
-                code: string;
-                message: string;
-            };
-            log: {
-                /** @enum {unknown} */
-                level: "debug" | "info" | "warn" | "error";
-                message: string;
-            }[];
+            error?: components["schemas"]["CallFailure"];
+            log: components["schemas"]["CallLog"];
             duration_us: number;
             memory_bytes: number;
+            limits: components["schemas"]["CallBounds"];
         };
         Delivery: {
             /**
@@ -1476,6 +1630,8 @@ export interface components {
             path: string;
             /** @description The status of the answer; null for a command. */
             http_status: number | null;
+            /** @description The reason that the operator gave, or what the request did to many events. */
+            note: components["schemas"]["MaybeText"];
         };
         Session: {
             /** @description The name of the token; `HOOKMILL_ADMIN_TOKEN` for the one from the environment. */
@@ -1910,6 +2066,11 @@ export interface components {
          * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
          */
         event: string;
+        /**
+         * @description The id of a group of the quarantine.
+         * @example 5f2b7c0e9a1d4c3b8e6f7a21
+         */
+        quarantineGroup: string;
         /**
          * @description The name of a source.
          * @example [
@@ -2775,6 +2936,8 @@ export interface operations {
                             at: string;
                             reason: string;
                         } | null;
+                        /** @description Why an operator discarded the event, if a reason was given. */
+                        discard_reason: components["schemas"]["MaybeText"];
                     };
                 };
             };
@@ -2837,7 +3000,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": {
+                    reason?: components["schemas"]["Reason"];
+                };
+            };
+        };
         responses: {
             200: components["responses"]["EventState"];
             400: components["responses"]["Error"];
@@ -2873,6 +3042,137 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listQuarantine: {
+        parameters: {
+            query?: {
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+                /** @description The `next_cursor` of the previous answer. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of groups. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["QuarantineGroup"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    replayQuarantineGroup: {
+        parameters: {
+            query?: {
+                /** @description Return the results without recording them. */
+                dry_run?: boolean;
+                /** @description The plugin of `version`. Without both, the live mappers of each event's source map it. */
+                plugin?: components["schemas"]["Name"];
+                /** @description The SHA-256 digest of the version that maps the events: the live one, a kept one, or the one in the plugins folder. */
+                version?: string;
+                /** @description The results that are recorded. The default is `mapped` and `partial`. */
+                status?: ("mapped" | "partial" | "ignored")[];
+                /** @description The id of the newest event that is mapped, such as `newest` of the group. */
+                until?: string;
+                /** @description The number of events; more than 1000 is 1000. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous answer. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number of events by result. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupReplay"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    discardQuarantineGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    reason?: components["schemas"]["Reason"];
+                    /**
+                     * Format: uuid
+                     * @description The id of the newest event that is discarded, such as `newest` of the group.
+                     */
+                    until?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The number of discarded events. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        discarded: number;
+                        has_more: boolean;
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -2993,6 +3293,14 @@ export interface operations {
             query?: {
                 /** @description The content of the signature file beside the file, which hosts with `plugins_key` require. */
                 signature?: string;
+                /** @description The SHA-256 digest of a version that is compared; the body is empty then. */
+                version?: string;
+                /** @description The SHA-256 digest of the version that is compared with, in the place of the live one. */
+                against?: string;
+                /** @description The source whose stored payloads are mapped; samples are not mapped then. */
+                source?: components["schemas"]["Name"];
+                /** @description The number of stored payloads; more than 1000 is 1000. The default is `reload_payloads` of the configuration. */
+                events?: number;
             };
             header?: never;
             path: {
@@ -3004,7 +3312,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };

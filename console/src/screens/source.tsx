@@ -9,7 +9,7 @@ import { Checks, FirstEvent } from "../parts/first_event";
 import { webhookUrl } from "../parts/first_request";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
-import { Question } from "../parts/question";
+import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
@@ -120,7 +120,13 @@ function Actions({ source, test, rotate, remove }: ActionsProps) {
       <button type="button" disabled={!isAdmin || !("scheme" in source)} onClick={test}>
         Test
       </button>{" "}
-      <Question action="Rotate" question="Make a new secret?" isDisabled={!isAdmin || !isRegistered || !hasSecret} work={rotate}>
+      <QuestionButton
+        label="Rotate"
+        title="Make a new secret?"
+        yes="Rotate"
+        isDisabled={!isAdmin || !isRegistered || !hasSecret}
+        agreed={rotate}
+      >
         <p>The host makes a secret and shows it once. The former secrets stay valid for a while, so that nothing is lost.</p>
         <p>
           <label>
@@ -132,13 +138,13 @@ function Actions({ source, test, rotate, remove }: ActionsProps) {
             </select>
           </label>
         </p>
-      </Question>{" "}
-      <Question action="Remove" question={`Remove ${source.name}?`} isDisabled={!isAdmin || !isRegistered} work={remove}>
+      </QuestionButton>{" "}
+      <QuestionButton label="Remove" title={`Remove ${source.name}?`} yes="Remove" isDisabled={!isAdmin || !isRegistered} agreed={remove}>
         <p>
           Payloads of the vendor are then refused with 404, and its secrets are deleted. Events and incidents stay. Queued and quarantined events
           stay as they are and are not mapped any more, unless a source of this name is added again.
         </p>
-      </Question>
+      </QuestionButton>
       {!isAdmin && <p>Changes need a token of scope admin.</p>}
       {isAdmin && isRegistered && !hasSecret && <p>The scheme of this source has no secret to rotate.</p>}
       {isAdmin && !isRegistered && <p>This source stands in the configuration file. Change its secret there, or remove it there.</p>}

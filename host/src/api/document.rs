@@ -14,14 +14,15 @@ pub(super) async fn openapi() -> impl IntoResponse {
 mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
-        Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
-        HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText,
-        NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
-        PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery,
-        RetryFilter, SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent,
-        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest,
-        ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats,
-        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
+        Accepted, DiscardReason, DiscardRequest, DiscardedGroup, DryRun, DryRunMessage, EnabledDestination,
+        ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState, IncidentChangeResult,
+        IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
+        NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
+        ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert,
+        ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
+        ShownOperatorAction, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest, ShownSession,
+        ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
+        TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -122,6 +123,9 @@ mod tests {
         check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
         check::<List<RefusedRequests>>(&document, answer("get", "/api/refusals", "200"));
+        check::<List<ShownQuarantineGroup>>(&document, answer("get", "/api/quarantine", "200"));
+        check::<GroupReplayResult>(&document, answer("post", "/api/quarantine/{group}/replay", "200"));
+        check::<DiscardedGroup>(&document, answer("post", "/api/quarantine/{group}/discard", "200"));
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
         check::<List<Vendor>>(&document, answer("get", "/api/vendors", "200"));
@@ -143,6 +147,8 @@ mod tests {
         let document: Value = serde_json::from_str(OPENAPI).unwrap();
         let body = |method: &str, path: &str| json_schema(&document["paths"][path][method]["requestBody"]);
         check::<NewSource>(&document, body("post", "/api/webhooks"));
+        check::<DiscardReason>(&document, body("post", "/api/events/{id}/discard"));
+        check::<DiscardRequest>(&document, body("post", "/api/quarantine/{group}/discard"));
         check::<NotificationDryRunRequest>(&document, body("post", "/api/notifications/{name}/test"));
         check::<PluginDryRunRequest>(&document, body("post", "/api/plugins/{name}/run"));
         check::<RetryFilter>(&document, body("post", "/api/deliveries/retry"));

@@ -12,6 +12,7 @@ mod list;
 mod notification;
 mod operator_action;
 mod plugin;
+mod quarantine;
 mod session;
 mod source;
 mod state;
@@ -23,7 +24,8 @@ pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, S
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
 pub use crate::plugin_dry_run::{
-    CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
+    CallBounds, CallFailure, CallSummary, ComparedCall, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun,
+    PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 pub use crate::refusals::RefusedRequests;
@@ -32,7 +34,8 @@ pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};
 pub use event::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
+    BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent,
+    StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{
@@ -43,6 +46,7 @@ pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+pub use quarantine::{DiscardRequest, DiscardedGroup, GroupReplayFailure, GroupReplayResult, ShownQuarantineGroup};
 pub use session::{ShownSession, SignIn};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,

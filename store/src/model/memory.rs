@@ -110,7 +110,7 @@ impl Tx for Memory {
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
         let (event, state) = (new.event.clone(), new.state.clone());
         let tried = serde_json::from_str(&new.encoded.tried)?;
-        let row = EventCopy { event, state, attempts: new.attempts, tried, body_removed_at: None };
+        let row = EventCopy::new(event, state, new.attempts, tried);
         ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
         Ok(())
     }
@@ -121,8 +121,8 @@ impl Tx for Memory {
         Ok(())
     }
 
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
-        self.events.get_mut(&row_key(id)).context("there is no such event")?.state.status = status;
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()> {
+        self.events.get_mut(&row_key(id)).context("there is no such event")?.discard(reason);
         Ok(())
     }
 

@@ -82,16 +82,24 @@ impl EventColumns {
             repeat_key,
             traceparent: None,
         };
-        EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
+        EventRow {
+            state,
+            event,
+            body_removed_at: self.body_removed_at,
+            attempts: self.attempts,
+            tried: self.tried.0,
+            discard_reason: None,
+        }
     }
 }
 
-/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
-const BODY_COLUMNS: &str = "body, traceparent";
+/// The columns of [`with_body`]. Those after the body are stored behind it, so lists would read the body to reach them.
+const BODY_COLUMNS: &str = "body, traceparent, discard_reason";
 
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
     let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
     read.event.traceparent = row.get("traceparent")?;
+    read.discard_reason = row.get("discard_reason")?;
     Ok(read)
 }
 
@@ -158,9 +166,9 @@ pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32,
     Ok(())
 }
 
-pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus) -> Result<()> {
-    let sql = "UPDATE events SET status = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![status.as_str(), row_key(id)])?;
+pub(super) fn discard(connection: &Connection, id: Uuid, reason: Option<&str>) -> Result<()> {
+    let sql = "UPDATE events SET status = ?, discard_reason = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![EventStatus::Discarded.as_str(), reason, row_key(id)])?;
     Ok(())
 }
 

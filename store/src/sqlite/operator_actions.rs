@@ -18,21 +18,22 @@ columns! {
         method: String,
         path: String,
         status: u16,
+        note: Option<String>,
     }
 }
 
 fn action(row: &Row) -> rusqlite::Result<OperatorAction> {
-    let ActionColumns { id: Id(id), at, token, address, method, path, status } = ActionColumns::read(row)?;
+    let ActionColumns { id: Id(id), at, token, address, method, path, status, note } = ActionColumns::read(row)?;
     let status = Some(status).filter(|status| *status != NO_STATUS);
-    Ok(OperatorAction { id, at, token, address, method, path, status })
+    Ok(OperatorAction { id, at, token, address, method, path, status, note })
 }
 
 /// Adds an action, and removes those before the row key `oldest`, if it is known.
 pub(super) fn add(connection: &Connection, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO operator_actions (key, id, at, token, address, method, path, status) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    let OperatorAction { id, at, token, address, method, path, status } = action;
-    let row = params![row_key(*id), id.as_bytes(), at, token, address, method, path, status.unwrap_or(NO_STATUS)];
+    let sql = "INSERT OR REPLACE INTO operator_actions (key, id, at, token, address, method, path, status, note) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let OperatorAction { id, at, token, address, method, path, status, note } = action;
+    let row = params![row_key(*id), id.as_bytes(), at, token, address, method, path, status.unwrap_or(NO_STATUS), note];
     connection.prepare_cached(sql)?.execute(row)?;
     if let Some(oldest) = oldest {
         connection.prepare_cached("DELETE FROM operator_actions WHERE key < ?")?.execute([oldest])?;

@@ -2,8 +2,8 @@
 
 use super::readers::Readers;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats,
-    search, sessions, sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, quarantine, queue, related,
+    repeats, search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -11,14 +11,14 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
-    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QuarantineGroup, QueuePosition,
+    RelatedIncident, SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -37,6 +37,14 @@ impl Reads for Readers {
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.scan(move |connection| events::count(connection, status)).await
+    }
+
+    async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+        self.scan(move |connection| quarantine::groups(connection, before, limit)).await
+    }
+
+    async fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> Result<Page<Uuid>> {
+        self.scan(move |connection| quarantine::members(connection, &group, &keys, limit)).await
     }
 
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
