@@ -139,6 +139,7 @@ test("the command that is shown sends a first event, for each way of a sender of
 test("any other sender has the scheme and the plugin that are chosen", async () => {
   const page = await signedIn(fresh);
   await page.goto(`${fresh.url}/console/sources/new?vendor=other`);
+  await page.getByLabel("Scheme, by which").waitFor();
   const offered = await page.getByLabel("Scheme, by which").locator("option").allTextContents();
   const refusal = await page.evaluate(async () => {
     const body = JSON.stringify({ source: "nothing", scheme: "?" });
@@ -257,7 +258,7 @@ test("the list shows what comes and what is wrong, and a source of the file is c
   await page.getByRole("heading", { name: "Events" }).waitFor();
   assert.equal(await page.getByRole("textbox", { name: "Source" }).inputValue(), "filed");
   await page.goto(`${used.url}/console/sources/polled`);
-  await page.getByText("nothing was read yet").waitFor();
+  await page.getByText("Position", { exact: true }).waitFor();
   await page.goto(`${used.url}/console/sources/absent`);
   await page.getByText("there is no source `absent`").waitFor();
   assertClean(page);
