@@ -252,7 +252,10 @@ test("the list shows what comes and what is wrong, and a source of the file is c
   await row("polled").getByText("http-poll").waitFor();
   await row("polled").getByText(/connect/).first().waitFor();
   await assertAccessible(page);
-  await row("filed").getByRole("link").click();
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
   await page.getByText("This source stands in the configuration file.").waitFor();
   assert.ok(await page.getByRole("button", { name: "Rotate…" }).isDisabled());
   assert.ok(await page.getByRole("button", { name: "Remove…" }).isDisabled());
