@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
-const PROGRAM = process.env.HOOKMILL ?? new URL("../../target/release/hookmill", import.meta.url).pathname;
+export const PROGRAM = process.env.HOOKMILL ?? new URL("../../target/release/hookmill", import.meta.url).pathname;
 
 export class Host {
   static async start(config, plugins = ["crowdstrike"]) {

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { Link } from "../router";
+import { MarkedText } from "./marked_text";
 import { PlainText } from "./plain_text";
 import { usePoll } from "./poll";
 import { Refusals, readRefusals } from "./refusals";
@@ -70,7 +71,9 @@ export function Checks({ checks }: { checks: string[] }) {
       <summary>If nothing arrives</summary>
       <ul>
         {checks.map((check) => (
-          <li key={check}>{check}</li>
+          <li key={check}>
+            <MarkedText text={check} />
+          </li>
         ))}
       </ul>
     </details>

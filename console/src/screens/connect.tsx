@@ -3,6 +3,7 @@
 import type { IssuedSource, Vendor, VendorWay } from "../api/client";
 import { Copyable } from "../parts/copy";
 import { firstRequest, webhookUrl } from "../parts/first_request";
+import { MarkedText } from "../parts/marked_text";
 import { plugins } from "../parts/source_words";
 
 interface Props {
@@ -52,10 +53,15 @@ export function VendorSteps({ vendor, way }: { vendor: Vendor; way: VendorWay })
       <h2 id="steps">
         At {vendor.product}: {way.title}
       </h2>
-      <p>{way.authentication}</p>
+      <p>
+        <MarkedText text={way.authentication} />
+        {way.headers.length > 0 && <MarkedText text={` Headers: ${way.headers.map((header) => `\`${header}\``).join(", ")}.`} />}
+      </p>
       <ol>
         {way.steps.map((step) => (
-          <li key={step}>{step}</li>
+          <li key={step}>
+            <MarkedText text={step} />
+          </li>
         ))}
       </ol>
       {vendor.documents.length > 0 && (

@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../api/client";
 import { Copyable } from "../parts/copy";
 import { FirstEvent } from "../parts/first_event";
+import { MarkedText } from "../parts/marked_text";
 import { PlainText } from "../parts/plain_text";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
@@ -104,7 +105,9 @@ function Choose({ known, done }: { known: Known; done: (made: Registered) => voi
           <p>It sends:</p>
           <ul>
             {vendor.sends.map((kind) => (
-              <li key={kind}>{kind}</li>
+              <li key={kind}>
+                <MarkedText text={kind} />
+              </li>
             ))}
           </ul>
           {vendor.ways.length > 1 && (
@@ -177,6 +180,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
     isBusy.value = false;
   };
   const plugin = chosen?.vendor.name;
+  const hasSecret = chosen ? chosen.way.yaml.includes("\n    secret: ") : scheme.value !== "none";
   return (
     <form class="new-source" onSubmit={(event) => void submit(event)}>
       {plugin !== undefined && !known.loaded.includes(plugin) && (
@@ -226,8 +230,12 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
           <input id={name} name={name} required autocomplete="off" />
         </>
       ))}
-      <label for="secret">Secret, if the vendor makes it. Left empty, the host makes one</label>
-      <input id="secret" name="secret" type="password" autocomplete="off" />
+      {hasSecret && (
+        <>
+          <label for="secret">Secret, if the vendor makes it. Left empty, the host makes one</label>
+          <input id="secret" name="secret" type="password" autocomplete="off" />
+        </>
+      )}
       <p>
         <button disabled={isBusy.value}>Register the source</button>
       </p>

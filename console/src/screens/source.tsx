@@ -33,6 +33,7 @@ function OneSource({ name }: { name: string }) {
   const shown = useSignal<Shown | null>(null);
   const vendors = useSignal<Vendor[]>([]);
   const error = useSignal("");
+  const staleness = useSignal("");
   const done = useSignal("");
   const secret = useSignal("");
   const dryRun = useSignal<DryRun | null>(null);
@@ -40,12 +41,12 @@ function OneSource({ name }: { name: string }) {
     const [source, refusals] = await Promise.all([call("get", "/api/sources/{name}", { id: name, isPoll }), readRefusals(name, isPoll)]);
     shown.value = { source, refusals };
   };
-  const attempt = async (work: () => Promise<void>) => {
+  const attempt = async (work: () => Promise<void>, failed = error) => {
     try {
       await work();
-      error.value = "";
+      failed.value = "";
     } catch (failure) {
-      error.value = textOf(failure);
+      failed.value = textOf(failure);
     }
   };
   // The result of an earlier change would look like one of this change.
@@ -78,13 +79,13 @@ function OneSource({ name }: { name: string }) {
       await load(false);
     });
   }, []);
-  usePoll(() => attempt(() => load(true)));
+  usePoll(() => attempt(() => load(true), staleness));
   useTitle(`Source ${name}`);
   return (
     <>
       <h1>Source {name}</h1>
       <p role="alert">{error.value}</p>
-      <p role="status">{done.value}</p>
+      <p role="status">{staleness.value === "" ? done.value : `Not current: ${staleness.value}. Trying again.`}</p>
       {secret.value !== "" && (
         <>
           <p>
@@ -194,7 +195,9 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
       </p>
     );
   }
-  const vendor = vendors.find(({ name }) => plugins(source.plugin).includes(name));
+  // `auto` is first of all the plugin with the name of the source.
+  const mappers = plugins(source.plugin).map((plugin) => (plugin === "auto" ? source.name : plugin));
+  const vendor = vendors.find(({ name }) => mappers.includes(name));
   const way = vendor?.ways.find((one) => (source.kind === "webhook" ? schemeOf(one.source) === source.scheme : one.kind === source.kind));
   const isNew = source.last_received_at === null && source.kind === "webhook";
   return (

@@ -1,8 +1,10 @@
 // The list of sources: what came last, how much, and what is wrong.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type AnySource, type Source, type Stats } from "../api/client";
+import { useKeys } from "../parts/keys";
+import { moveFocus } from "../parts/live_list";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { Time } from "../parts/time";
@@ -37,6 +39,7 @@ function received(stats: Stats): Map<string, number> {
 export function Sources() {
   const shown = useSignal<Shown | null>(null);
   const error = useSignal("");
+  const list = useRef<HTMLDivElement>(null);
   const load = async (isPoll: boolean, signal?: AbortSignal) => {
     try {
       shown.value = await read(isPoll, signal);
@@ -47,6 +50,7 @@ export function Sources() {
   };
   useEffect(() => void load(false), []);
   usePoll((signal) => load(true, signal));
+  useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1) });
   useTitle("Sources");
   const canChange = session.value?.scope === "admin";
   const count = shown.value?.sources.length;
@@ -60,7 +64,7 @@ export function Sources() {
         </span>
       </p>
       {count === 0 && <Empty canChange={canChange} />}
-      {shown.value && count !== 0 && <Table shown={shown.value} />}
+      <div ref={list}>{shown.value && count !== 0 && <Table shown={shown.value} />}</div>
     </>
   );
 }
