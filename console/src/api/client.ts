@@ -1,5 +1,6 @@
 // Requests to the API, with the types of its document. The session's cookie is added by the browser.
 
+import { parseExact } from "../parts/exact_json";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -7,6 +8,12 @@ export type Session = Schemas["Session"];
 export type Event = Schemas["Event"];
 export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
+export type Incident = Schemas["Incident"];
+export type IncidentPatch = Schemas["IncidentPatch"];
+export type RelatedIncident = Schemas["RelatedIncident"];
+export type SharedObservable = Schemas["SharedObservable"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type IncidentChangeResult = Schemas["IncidentChangeResult"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
@@ -17,7 +24,7 @@ type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
     ? T
     : undefined
   : never;
-type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
+export type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
 
 interface Options<P extends keyof paths, M extends Method> {
   // The parameter in the path, such as an id or a name.
@@ -26,6 +33,8 @@ interface Options<P extends keyof paths, M extends Method> {
   body?: unknown;
   // Whether the page makes the request by itself. Such requests do not keep the session from ending.
   isPoll?: boolean;
+  // Whether numbers of vendors stay as they were written.
+  isExact?: boolean;
   signal?: AbortSignal;
 }
 
@@ -66,7 +75,8 @@ export async function call<P extends keyof paths, M extends Method>(
   if (options.signal) init.signal = options.signal;
   const response = await fetch(url, init);
   const text = await response.text();
-  if (response.ok) return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
+  const parse = options.isExact ? parseExact : JSON.parse;
+  if (response.ok) return (text === "" ? undefined : parse(text)) as Answer<P, M>;
   if (response.status === 401 && method !== "post") sessionEnded();
   throw new ApiError(response.status, message(response, text));
 }
