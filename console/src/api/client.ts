@@ -13,14 +13,17 @@ export type IncidentPatch = Schemas["IncidentPatch"];
 export type RelatedIncident = Schemas["RelatedIncident"];
 export type SharedObservable = Schemas["SharedObservable"];
 export type AuditEntry = Schemas["AuditEntry"];
+export type DryRunStep = Schemas["DryRunStep"];
+export type OperatorAction = Schemas["OperatorAction"];
 export type IncidentChangeResult = Schemas["IncidentChangeResult"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
+type Json<Status extends number, T> = Record<Status, { content: { "application/json": T } }>;
 type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
   responses: infer R;
 }
-  ? R extends { 200: { content: { "application/json": infer T } } } | { 201: { content: { "application/json": infer T } } }
+  ? R extends Json<200, infer T> | Json<201, infer T> | Json<202, infer T>
     ? T
     : undefined
   : never;
