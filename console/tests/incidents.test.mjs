@@ -26,7 +26,7 @@ destinations:
   ticket: { type: http, url: "http://127.0.0.1:${ticket.address().port}/", allow_networks: [127.0.0.0/8] }
 notifications:
   - { name: to-file, trigger: incident_created, notify: [{ to: kept }] }
-  - { name: to-ticket, trigger: incident_created, filter: { _eq: { _field: object.title, _value: Refused } }, notify: [{ to: ticket }] }
+  - { name: to-ticket, trigger: incident_created, filter: { _eq: { _field: object.title, _value: Refused malware } }, notify: [{ to: ticket }] }
 `,
     ["crowdstrike", "malware_triage"],
   );
@@ -100,7 +100,6 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.keyboard.press("Tab");
   await page.keyboard.type("a test of the vendor");
   await page.keyboard.press("Enter");
-  console.log(await page.getByRole("dialog").textContent());
   await page.getByRole("dialog").getByText("false positive").waitFor();
   await assertAccessible(page);
   await page.keyboard.press("Tab");
@@ -234,7 +233,7 @@ test("a change of several shows which failed and why, and keeps these selected",
   await page.getByRole("dialog").getByRole("button", { name: "Change" }).click();
   await page.getByText("2 of 3 incidents changed. 1 failed and stay selected.").waitFor();
   const results = await page.locator(".results tbody tr").allTextContents();
-  assert.match(results[0], new RegExp(`${made[1].number}.*not changed.*not found`, "i"));
+  assert.match(results[0], new RegExp(`${made[1].number}.*not changed: there is no incident`));
   assert.equal(results.filter((text) => text.includes("✓ changed, revision 2")).length, 2);
   await page.getByText("1 selected").waitFor();
   const changed = await api("GET", `incidents/${made[0].number}`);
@@ -252,7 +251,7 @@ test("an incident shows its observables, relations, events and timeline", async 
   const others = page.getByRole("row", { name: /FIN-7/ }).getByRole("link", { name: "1 other" });
   await others.waitFor();
   await page.getByRole("row", { name: /bad\.example/ }).getByText("none").waitFor();
-  const related = page.getByRole("region", { name: "Related incidents" });
+  const related = page.getByRole("region", { name: "Table of related incidents" });
   await related.getByText("hostname FIN-7 (2 incidents have it)").waitFor();
   await page.getByRole("link", { name: "T1059.001" }).waitFor();
   const timeline = page.locator(".timeline > li");
@@ -264,7 +263,7 @@ test("an incident shows its observables, relations, events and timeline", async 
   assert.ok(at(/Created by a payload/) > at(/Changed by a payload/));
   assert.ok(at(/Delivery of the creation to kept: . delivered/) >= 0);
   await assertAccessible(page);
-  await page.getByRole("region", { name: "Events" }).getByRole("link").first().click();
+  await page.getByRole("region", { name: "Table of events" }).getByRole("link").first().click();
   await page.getByRole("heading", { name: /^Event / }).waitFor();
   await page.goBack();
   await others.click();
@@ -277,7 +276,7 @@ test("an incident shows its observables, relations, events and timeline", async 
 });
 
 test("a playbook runs, dead letters are retried, a change is sent again", async () => {
-  const incident = await make("Refused", { DetectName: "Refused" });
+  const incident = await make("refused", { DetectName: "Refused malware", SHA256String: "5f".repeat(32) });
   const page = await open(`incidents/${incident.number}`);
   await page.getByRole("combobox", { name: "Playbook" }).waitFor();
   await page.getByRole("button", { name: "Run the playbook" }).click();
@@ -308,14 +307,14 @@ test("two browsers edit one incident: the second sees what changed, and loses no
   const { number } = await make("conflict");
   const [one, two] = [await open(`incidents/${number}`), await open(`incidents/${number}`, host.token("admin", "second"))];
   await two.getByLabel("Note").fill("my long note");
-  await two.getByLabel("Severity", { exact: true }).selectOption("low");
+  await two.getByRole("combobox", { name: "Severity" }).selectOption("low");
   // The second page does not hear of the first one's change before it saves.
   await two.route(/\/api\/incidents\/[^/?]+$/, async (route) => {
     if (route.request().headers()["x-hookmill-console"] !== "poll") await route.continue();
     else await route.abort();
   });
   await one.getByLabel("Note").fill("faster");
-  await one.getByLabel("Severity", { exact: true }).selectOption("high");
+  await one.getByRole("combobox", { name: "Severity" }).selectOption("high");
   await one.getByRole("button", { name: "Save" }).click();
   await one.getByText("Saved as revision 2.").waitFor();
   await two.getByRole("button", { name: "Save", exact: true }).click();
@@ -360,7 +359,7 @@ test("hostile values in every field are text, in the list, in the incident and i
   const page = await open(`incidents?assignee=${encodeURIComponent(HOSTILE)}`, admin, context);
   await waitForRows(page, 1);
   const row = await rows(page).first().textContent();
-  for (const shown of [`DetectName ${SHOWN_HOSTILE}`, `ComputerName ${SHOWN_HOSTILE}`]) assert.ok(row.includes(shown), row);
+  for (const shown of [`DetectName ${SHOWN_HOSTILE}`, "ComputerName <img src=x", SHOWN_HOSTILE]) assert.ok(row.includes(shown), row);
   await assertAccessible(page);
   await rows(page).getByRole("link").click();
   await page.getByRole("heading", { name: number }).waitFor();

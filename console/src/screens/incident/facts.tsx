@@ -82,7 +82,7 @@ export function Observables({ record, incident }: { record: IncidentRecord; inci
   if (incident.observables.length === 0) return <p>The payloads named none.</p>;
   const counts = record.observables.value;
   return (
-    <Table label="Observables" columns={["Type", "Value", "In other incidents", "IOC", "Tags", "Message"]}>
+    <Table label="Table of observables" columns={["Type", "Value", "In other incidents", "IOC", "Tags", "Message"]}>
       {incident.observables.map(({ data_type, value, ioc, tags, message }, index) => {
         const count = counts?.find((counted) => counted.value === value)?.incidents;
         return (
@@ -163,7 +163,7 @@ export function Events({ record }: { record: IncidentRecord }) {
   return (
     <>
       {events.length === SHOWN_MAX && <p>Only the newest {SHOWN_MAX} are shown.</p>}
-      <Table label="Events" columns={["Received", "Source", "Status", "Message"]}>
+      <Table label="Table of events" columns={["Received", "Source", "Status", "Message"]}>
         {events.map((event) =>
           "source" in event ? (
             <tr key={event.id}>
@@ -202,7 +202,7 @@ export function Related({ record }: { record: IncidentRecord }) {
     return <p>No other incident shares an observable with it. Local addresses, and values that more than 50 incidents have, do not count.</p>;
   }
   return (
-    <Table label="Related incidents" columns={["Number", "Severity", "Status", "Title", "Shares"]}>
+    <Table label="Table of related incidents" columns={["Number", "Severity", "Status", "Title", "Shares"]}>
       {readable.map(({ id, number, severity, status, title, shared_observables }) => (
         <tr key={id}>
           <th scope="row">

@@ -70,6 +70,8 @@ export function Table({ list }: { list: IncidentList }) {
     if (bottom > at.scrollTop) at.scrollTop = bottom;
     look();
     const wanted = window.requestAnimationFrame(() => {
+      // Another key may have moved on meanwhile.
+      if (list.active.value !== active) return;
       const row = at.querySelector(`tr[aria-rowindex="${active + 2}"]`);
       if (!row?.contains(document.activeElement)) row?.querySelector("a")?.focus({ preventScroll: true });
     });
