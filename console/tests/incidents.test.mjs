@@ -142,7 +142,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.getByText("Saved as revision 2.").waitFor();
   const { status, assignee, notes } = await api("GET", `incidents/${last}`);
   assert.deepEqual([status, assignee, notes[0].text], ["escalated", "operator", "to the second line"]);
-  await page.keyboard.press("Alt+ArrowLeft");
+  await page.goBack();
   await page.locator(`tr[aria-rowindex="298"]`, { hasText: "escalated" }).waitFor();
   assertClean(page);
 });
