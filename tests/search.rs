@@ -118,7 +118,7 @@ async fn every_filter_finds_what_it_names() {
     post_all(&host).await;
     check_filters(&host).await;
     // A changed incident is found by what it has now, a deleted one by nothing.
-    let change = json!({"title": "quiet", "tags": ["z"], "status": "closed"}).to_string();
+    let change = json!({"title": "quiet", "tags": ["z"], "status": "closed", "assignee": "Ann Ä."}).to_string();
     let number = host.get("/api/incidents?source_ref=a").await["data"][0]["number"].as_str().unwrap().to_owned();
     assert_eq!(host.call(Method::PATCH, &format!("/api/incidents/{number}"), change).await.status, 200);
     let again = json!({"source-ref": "a", "observables": [ip("198.51.100.1")]});
@@ -129,12 +129,14 @@ async fn every_filter_finds_what_it_names() {
         "status=closed",
         "observable=198.51.100.1",
         "observable=192.0.2.7&tag=z",
+        "assignee=Ann%20%C3%84.",
+        "assignee=nobody&assignee=Ann%20%C3%84.&status=closed",
         "q=198.51.100.1",
     ];
     for query in queries {
         assert_eq!(refs(&host.list(&format!("/api/incidents?{query}")).await), "a", "{query}");
     }
-    for query in ["q=ws-1", "tag=x", "status=new&severity=high&source=edr"] {
+    for query in ["q=ws-1", "tag=x", "status=new&severity=high&source=edr", "assignee=ann", "assignee="] {
         assert_eq!(refs(&host.list(&format!("/api/incidents?{query}")).await), "", "{query}");
     }
     assert_eq!(host.call(Method::DELETE, &format!("/api/incidents/{number}"), "").await.status, 204);
@@ -259,12 +261,23 @@ async fn related_incidents_share_rare_observables() {
         ]
     );
     assert_eq!(refs(&host.list(&format!("{path}?limit=1")).await), "two");
+    // All values are counted, also those that relate nothing.
+    let observables = host.list(&format!("/api/incidents/{first}/observables")).await;
+    let counts: Vec<(&str, u64)> =
+        observables.iter().map(|one| (one["value"].as_str().unwrap(), one["incidents"].as_u64().unwrap())).collect();
+    let expected =
+        [("192.0.2.1", 4), ("192.0.2.2", 2), ("203.0.113.1", 51), ("10.0.0.1", 2), ("127.0.0.1", 2), ("fd00::1", 2)];
+    assert_eq!(counts, expected);
+    let unknown = host.call(Method::GET, &format!("/api/incidents/{first}/observables?limit=1"), "").await;
+    assert_eq!((unknown.status, unknown.error_code()), (400, "invalid_request"));
     // A value that 50 incidents share relates them.
     let two = number(&host.get("/api/incidents?source_ref=common-0").await);
     assert!(host.get(&format!("/api/incidents/{two}/related")).await["data"].as_array().unwrap().is_empty());
     host.call(Method::DELETE, &format!("/api/incidents/{first}"), "").await;
     assert_eq!(host.get(&format!("/api/incidents/{two}/related")).await["data"].as_array().unwrap().len(), 49);
-    assert_eq!(host.call(Method::GET, &path, "").await.status, 404);
+    for path in [&path, &format!("/api/incidents/{first}/observables")] {
+        assert_eq!(host.call(Method::GET, path, "").await.status, 404);
+    }
     let (shown, text, errors) =
         folder.run(&["incidents", "related", &two, "--limit", "2", "--url", &host.url, "--token", ADMIN_TOKEN]);
     assert!(shown && text.contains("203.0.113.1 (50)") && text.lines().count() == 3, "{text}{errors}");
@@ -334,7 +347,7 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
 
 /// Makes the database one of the version before the search.
 fn downgrade(database: &Connection, incidents: &[Value]) {
-    for table in ["postings", "words", "earlier_events"] {
+    for table in ["postings", "words", "earlier_events", "sessions"] {
         database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
     for index in

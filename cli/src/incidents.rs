@@ -62,6 +62,9 @@ pub(super) struct IncidentList {
     /// A tag of the incident
     #[arg(long)]
     tag: Vec<String>,
+    /// The person who works on the incident
+    #[arg(long, value_name = "NAME")]
+    assignee: Vec<String>,
     /// The whole value of an observable of the incident
     #[arg(long, value_name = "VALUE")]
     observable: Vec<String>,
@@ -196,6 +199,7 @@ impl IncidentList {
         query.extend(each("source", self.source));
         query.extend(each("source_ref", self.source_ref));
         query.extend(each("tag", self.tag));
+        query.extend(each("assignee", self.assignee));
         query.extend(each("observable", self.observable));
         query.extend(each("observable_prefix", self.observable_prefix));
         query.extend(each("technique", self.technique));

@@ -15,6 +15,13 @@ export interface Screen {
 
 export const SCREENS: readonly Screen[] = [
   {
+    path: "incidents",
+    name: "Incidents",
+    key: "i",
+    load: async () => (await import("./screens/incidents")).Incidents,
+    loadOne: async () => (await import("./screens/incident")).IncidentPage,
+  },
+  {
     path: "events",
     name: "Events",
     key: "e",

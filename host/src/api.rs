@@ -56,6 +56,7 @@ routes! { guarded, GUARDED;
     "/api/incidents" => get(incidents::list).patch(incidents::patch_several);
     "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
     "/api/incidents/{id}/audit" => get(incidents::audit);
+    "/api/incidents/{id}/observables" => get(incidents::observables);
     "/api/incidents/{id}/related" => get(incidents::related);
     "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);

@@ -5,7 +5,7 @@ use crate::mark::Mark;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
     IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QuarantineGroup, QueuePosition,
-    RelatedIncident, SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    RelatedIncident, SessionRow, SharedObservable, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -40,6 +40,7 @@ pub(crate) trait Reads {
         after: Option<Position>,
         limit: usize,
     ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn counted_observables(&self, which: IncidentKey) -> impl Read<Option<Listed<Vec<SharedObservable>>>>;
     fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
     fn audit(
@@ -80,7 +81,7 @@ pub(crate) trait Reads {
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;
-    fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
+    fn operator_actions(&self, ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     /// Returns the session with this digest, valid or not.
     fn session(&self, digest: [u8; 32]) -> impl Read<Option<SessionRow>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;

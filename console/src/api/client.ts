@@ -1,5 +1,6 @@
 // Requests to the API, with the types of its document. The session's cookie is added by the browser.
 
+import { parseExact } from "../parts/exact_json";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -23,17 +24,26 @@ export type Proof = Schemas["Proof"];
 export type FieldChange = Schemas["FieldChange"];
 export type PluginWithVersions = Schemas["PluginWithVersions"];
 export type PluginDryRun = Schemas["PluginDryRun"];
+export type Incident = Schemas["Incident"];
+export type IncidentPatch = Schemas["IncidentPatch"];
+export type RelatedIncident = Schemas["RelatedIncident"];
+export type SharedObservable = Schemas["SharedObservable"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type DryRunStep = Schemas["DryRunStep"];
+export type OperatorAction = Schemas["OperatorAction"];
+export type IncidentChangeResult = Schemas["IncidentChangeResult"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
+type Json<Status extends number, T> = Record<Status, { content: { "application/json": T } }>;
 type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
   responses: infer R;
 }
-  ? R extends { 200: { content: { "application/json": infer T } } } | { 201: { content: { "application/json": infer T } } }
+  ? R extends Json<200, infer T> | Json<201, infer T> | Json<202, infer T>
     ? T
     : undefined
   : never;
-type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
+export type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
 
 interface Options<P extends keyof paths, M extends Method> {
   // The parameter in the path, such as an id or a name.
@@ -44,6 +54,8 @@ interface Options<P extends keyof paths, M extends Method> {
   file?: Blob;
   // Whether the page makes the request by itself. Such requests do not keep the session from ending.
   isPoll?: boolean;
+  // Whether numbers of vendors stay as they were written.
+  isExact?: boolean;
   signal?: AbortSignal;
 }
 
@@ -73,7 +85,8 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
-  return parsed<P, M>(await callForText(method, path, options));
+  const text = await callForText(method, path, options);
+  return options.isExact ? (parseExact(text) as Answer<P, M>) : parsed<P, M>(text);
 }
 
 export function parsed<P extends keyof paths, M extends Method>(text: string): Answer<P, M> {

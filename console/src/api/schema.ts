@@ -260,6 +260,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{id}/observables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        /** List the observables of an incident, each with the number of incidents that have its value */
+        get: operations["listObservables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{id}/related": {
         parameters: {
             query?: never;
@@ -1211,14 +1234,15 @@ export interface components {
             /** @description The revision that the change is based on; 409 if the incident has a newer one. */
             revision?: number;
         };
+        SharedObservable: {
+            data_type: string;
+            value: string;
+            /** @description The number of incidents that have the value; 51 stands for all larger numbers. */
+            incidents: number;
+        };
         RelatedIncident: components["schemas"]["Incident"] & {
             /** @description The observables that both incidents have, the rarest first. */
-            shared_observables: {
-                data_type: string;
-                value: string;
-                /** @description The number of incidents that have the value. */
-                incidents: number;
-            }[];
+            shared_observables: components["schemas"]["SharedObservable"][];
         };
         IncidentChangeResult: {
             /** @description The id or the number, as in the request. */
@@ -2527,6 +2551,13 @@ export interface operations {
                 source_ref?: string[];
                 tag?: string[];
                 /**
+                 * @description The person who works on the incident.
+                 * @example [
+                 *       "ann"
+                 *     ]
+                 */
+                assignee?: string[];
+                /**
                  * @description The whole value of an observable.
                  * @example [
                  *       "192.0.2.7"
@@ -2626,7 +2657,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List"] & {
-                        data?: unknown;
+                        data?: components["schemas"]["IncidentChangeResult"][];
                     };
                 };
             };
@@ -2768,6 +2799,42 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    listObservables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All observables, in the order of the incident. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["SharedObservable"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
     listRelated: {
         parameters: {
             query?: {
@@ -2794,7 +2861,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List"] & {
-                        data?: unknown;
+                        data?: (components["schemas"]["RelatedIncident"] | components["schemas"]["Unreadable"])[];
                     };
                 };
             };
@@ -3943,6 +4010,8 @@ export interface operations {
     listOperatorActions: {
         parameters: {
             query?: {
+                /** @description The id of a request, such as the `requestId` of an audit entry. */
+                id?: string[];
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */

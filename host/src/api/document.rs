@@ -18,11 +18,11 @@ mod tests {
         ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState, IncidentChangeResult,
         IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
         NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
-        ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation, ShownAlert,
-        ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
-        ShownOperatorAction, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest, ShownSession,
-        ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
-        TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
+        ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation,
+        SharedObservable, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
+        ShownNotification, ShownOperatorAction, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest,
+        ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats,
+        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -91,6 +91,7 @@ mod tests {
         check::<ShownPlugin>(&document, schema("Plugin"));
         check::<ShownRequest>(&document, schema("HttpRequest"));
         check::<ShownSession>(&document, schema("Session"));
+        check::<SharedObservable>(&document, schema("SharedObservable"));
         check::<SourceSecret>(&document, schema("Secret"));
         check::<Technique>(&document, schema("Technique"));
         check::<Triage>(&document, schema("Triage"));
@@ -117,6 +118,7 @@ mod tests {
         check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
         check::<List<ListedItem<ShownIncident>>>(&document, answer("get", "/api/incidents", "200"));
         check::<List<IncidentChangeResult>>(&document, answer("patch", "/api/incidents", "200"));
+        check::<List<SharedObservable>>(&document, answer("get", "/api/incidents/{id}/observables", "200"));
         let related = answer("get", "/api/incidents/{id}/related", "200");
         check::<List<ListedItem<ShownRelatedIncident>>>(&document, related);
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));

@@ -12,7 +12,7 @@ use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
     IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QuarantineGroup, QueuePosition,
-    RelatedIncident, SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    RelatedIncident, SessionRow, SharedObservable, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -67,6 +67,10 @@ impl Reads for Readers {
         limit: usize,
     ) -> Result<Page<Listed<IncidentRow>, Position>> {
         self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
+    }
+
+    async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
+        self.scan(move |connection| related::counted(connection, which)).await
     }
 
     async fn related_incidents(
@@ -167,8 +171,13 @@ impl Reads for Readers {
         self.read(database::mark).await
     }
 
-    async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
-        self.scan(move |connection| operator_actions::list(connection, before, limit)).await
+    async fn operator_actions(
+        &self,
+        ids: Vec<Uuid>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<OperatorAction>> {
+        self.scan(move |connection| operator_actions::list(connection, &ids, before, limit)).await
     }
 
     async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {
