@@ -61,7 +61,7 @@ impl ModelOperation {
             Self::Cursor(source, begin) => text(store.cursor(Arc::from(source.as_str()), begin.clone()).await?),
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id) => text(store.discard(*id).await?),
-            Self::PurgeRepeats => text(store.purge_repeats().await?),
+            Self::PurgeRepeats => text(store.purge_repeats().await?.answer),
             Self::PurgeCounts => text(store.purge_counts().await?.answer),
             Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
             Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),
