@@ -28,6 +28,7 @@ mod prune;
 mod serve;
 mod signals;
 mod stats;
+mod storage;
 mod text;
 mod token;
 mod toolchain;
