@@ -47,9 +47,8 @@ impl Memory {
         let request = self.triage.get(&incident).filter(|request| request.failed_on.is_none())?;
         let row = self.incidents.get(&incident).filter(|(_, is_deleted)| !is_deleted).map(|(row, _)| row.clone());
         let RequestCopy { playbook, is_manual, attempts, request_id, .. } = request.clone();
-        let event = request_id.parse().ok().and_then(|id: Uuid| Some((id, self.events.get(&row_key(id))?)));
-        let traceparent =
-            event.filter(|(id, copy)| copy.event.id == *id).and_then(|(_, copy)| copy.event.traceparent.clone());
+        let of_request = |id: Uuid| self.events.get(&row_key(id)).filter(|copy| copy.event.id == id);
+        let traceparent = request_id.parse().ok().and_then(of_request).and_then(|copy| copy.event.traceparent.clone());
         Some(TriageJob { row, is_manual, attempts, request_id, traceparent, key: incident, playbook })
     }
 
