@@ -101,6 +101,7 @@ async fn check_filters(host: &Host<'_>) {
         (&[("q", "'; DROP TABLE incidents; --")], ""),
         (&[("q", &"x".repeat(10_000))], "f b"),
         (&[("q", " ")], "f e malware-d c b a"),
+        (&[("q", "")], "f e malware-d c b a"),
         (&[("q", "malware"), ("tag", "y"), ("source", "edr")], "b a"),
         (&[("q", "malware"), ("created_after", "2020-01-01T00:00:00Z"), ("sort", "created_at")], "a b malware-d"),
         (&[("created_before", "2020-01-01T00:00:00Z"), ("sort", "-updated_at")], ""),
@@ -340,6 +341,13 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
     assert!(done && output.contains(&number) && output.contains(&id), "{output}{errors}");
     let low = host.list("/api/incidents?severity=low&sort=created_at").await;
     assert!(refs(&low) == "b malware-d e" && low[1]["assignee"] == "ann", "{low:#?}");
+    let is_held = async || host.get(&format!("/api/incidents/{number}")).await["hold"].clone();
+    for (flag, holds) in [("--hold", true), ("--release", false)] {
+        let (done, _, errors) = run(&[&number, flag]);
+        assert!(done, "{flag}: {errors}");
+        assert_eq!(is_held().await, holds, "{flag}");
+    }
+    assert!(!run(&[&number, "--hold", "--release"]).0);
     let (done, output, errors) = run(&["INC-1999-0001", &number, "--status", "resolved"]);
     assert!(!done && output.contains("there is no incident") && errors.contains("1 of 2"), "{output}{errors}");
     assert_eq!(host.get(&format!("/api/incidents/{number}")).await["status"], "resolved");

@@ -2,7 +2,7 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
-    notification, operator_actions, plugin, prune, quarantine, serve, stats, token, upgrade, vendors, webhook,
+    notification, operator_actions, plugin, prune, quarantine, serve, stats, storage, token, upgrade, vendors, webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -52,6 +52,8 @@ enum Command {
     OperatorActions(operator_actions::OperatorActions),
     /// Show how many payloads, incidents and deliveries a running host had, by time
     Stats(stats::Stats),
+    /// Show the space that a running host uses, what retention removes next, and how long the disk will last
+    Storage(storage::Storage),
     /// Remove old payloads, events and incidents from the data folder, with or without a running host
     Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
@@ -99,6 +101,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Logs(logs) => logs.run(),
         Command::OperatorActions(actions) => actions.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Storage(storage) => storage.run(),
         Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Vendors(vendors) => vendors.run(),

@@ -30,6 +30,7 @@ mod quarantine;
 mod serve;
 mod signals;
 mod stats;
+mod storage;
 mod text;
 mod token;
 mod toolchain;

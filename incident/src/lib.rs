@@ -35,7 +35,7 @@ mod vocabulary;
 mod words;
 
 pub use audit::{AuditEntry, EntryDetails, Operation};
-pub use clock::{Clock, STEADY_FOR};
+pub use clock::{Clock, KeptPace, STEADY_FOR};
 pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use failure_pattern::failure_pattern;

@@ -2579,7 +2579,7 @@ export interface operations {
                  */
                 technique?: string[];
                 /**
-                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word.
+                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word. An empty or blank query is as none; others without a word are answered 400.
                  * @example malware ws-1*
                  */
                 q?: string;

@@ -63,7 +63,7 @@ impl ModelOperation {
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id, reason) => text(store.discard(*id, reason.clone()).await?),
             Self::DiscardQuarantined(ids) => text(store.discard_quarantined(ids.clone(), None).await?),
-            Self::PurgeRepeats => text(store.purge_repeats().await?),
+            Self::PurgeRepeats => text(store.purge_repeats().await?.answer),
             Self::PurgeCounts => text(store.purge_counts().await?.answer),
             Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
             Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),

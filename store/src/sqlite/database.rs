@@ -106,7 +106,8 @@ pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connec
 pub(super) fn mark(connection: &Connection) -> Result<Mark> {
     let database = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
     // Deliveries are removed after some time, and the newest row may be one.
-    Ok(Mark { database, last_key: largest_key(connection, &["events", "incidents", "audit"])? })
+    let last_key = largest_key(connection, &["events", "incidents", "audit"])?;
+    Ok(Mark { database, last_key, pace: None })
 }
 
 /// Opens the database for reading.

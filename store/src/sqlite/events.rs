@@ -119,6 +119,14 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
     Ok(word.and_then(|word| word.parse().ok()))
 }
 
+/// Returns the trace of the event whose id is the id of a request. Requests of the API have none.
+pub(super) fn traceparent(connection: &Connection, request_id: &str) -> Result<Option<String>> {
+    let Ok(id) = request_id.parse::<Uuid>() else { return Ok(None) };
+    let mut query = connection.prepare_cached("SELECT traceparent FROM events WHERE key = ? AND id = ?")?;
+    let found = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
     let NewEvent { event, state, attempts, encoded } = new;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \

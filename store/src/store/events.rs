@@ -1,6 +1,7 @@
 //! Recording and reading events.
 
 use super::Store;
+use super::retention::Timed;
 use crate::error::StoreError;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
@@ -124,8 +125,8 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if they cannot be removed.
-    pub async fn purge_repeats(&self) -> Result<bool, StoreError> {
-        self.database.write(|ledger| ledger.purge_repeats()).await
+    pub async fn purge_repeats(&self) -> Result<Timed<bool>, StoreError> {
+        self.timed(|ledger| ledger.purge_repeats()).await
     }
 
     /// Returns an event with its body, or why this event cannot be read.
