@@ -2,7 +2,7 @@
 
 use crate::backup::BackupTask;
 use crate::bodies::Bodies;
-use crate::config::{Config, OutboundConfig};
+use crate::config::{Config, ListedSetting, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
@@ -20,12 +20,16 @@ use crate::stream::Stream;
 use crate::traces::Traces;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_store::{Retention, Store};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::warn;
+
+/// A request to apply the configuration file again, answered with the reason if that fails.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
 /// Everything that a request needs.
 #[derive(Debug)]
@@ -54,6 +58,10 @@ pub struct Host {
     pub puller: Arc<Puller>,
     /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
+    /// The values of the configuration as operators see them.
+    pub listing: ArcSwap<Vec<ListedSetting>>,
+    /// Asks for the configuration file to be applied again.
+    pub reload: mpsc::Sender<ReloadRequest>,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.
@@ -124,6 +132,7 @@ impl Host {
         self.edge.tls.replace(tls);
         self.edge.admin_tls.replace(admin_tls);
         self.deliverer.replace(destinations, notifications, public_url).await;
+        self.listing.store(Arc::new(config.listing));
         if let Err(error) = self.store.give_up_removed().await {
             warn!("deliveries to removed destinations become dead letters at the next start: {error:#}");
         }
