@@ -15,10 +15,23 @@ export interface Screen {
 
 export const SCREENS: readonly Screen[] = [
   {
+    path: "overview",
+    name: "Overview",
+    key: "o",
+    load: async () => (await import("./screens/overview")).Overview,
+  },
+  {
     path: "events",
     name: "Events",
     key: "e",
     load: async () => (await import("./screens/events")).Events,
     loadOne: async () => (await import("./screens/journey")).Journey,
+  },
+  {
+    path: "deliveries",
+    name: "Deliveries",
+    key: "d",
+    load: async () => (await import("./screens/deliveries")).Deliveries,
+    loadOne: async () => (await import("./screens/delivery")).DeliveryPage,
   },
 ];

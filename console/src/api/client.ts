@@ -7,6 +7,15 @@ export type Session = Schemas["Session"];
 export type Event = Schemas["Event"];
 export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
+export type DeliveryWithMessage = Schemas["DeliveryWithMessage"];
+export type DeadLetters = Schemas["DeadLetters"];
+export type Destination = Schemas["Destination"];
+export type DryRunMessage = Schemas["DryRunMessage"];
+export type DryRunStep = Schemas["DryRunStep"];
+export type Notification = Schemas["Notification"];
+export type Overview = Schemas["Overview"];
+export type Plugin = Schemas["Plugin"];
+export type Stats = Schemas["Stats"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";

@@ -18,6 +18,7 @@ pub(super) async fn show(State(host): State<Arc<Host>>) -> Result<Json<Overview>
         Some(SilentSource { name: name.to_string(), since })
     };
     Ok(Json(Overview {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         open_incidents: store.open_incidents().await?.into_iter().map(ShownOpenIncidents::from).collect(),
         events: WaitingEvents { queued, quarantined },
         silent_sources: host.sources.all().keys().filter_map(silent).collect(),

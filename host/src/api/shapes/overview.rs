@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The answer of `/api/overview`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Overview {
+    /// The version of the host.
+    pub version: String,
     /// The incidents that are not resolved, closed or false positives, the highest severity first.
     pub open_incidents: Vec<ShownOpenIncidents>,
     /// The events that are not mapped.
