@@ -360,7 +360,7 @@ async fn the_configuration_is_listed_with_origins_and_applied_on_request() {
         ("sources.edr.secret", None, "file"),
         ("sources.edr.settings.team", Some("soc"), "file"),
         ("sources.added.plugin", Some("none"), "api"),
-        ("limits.deadline_ms", Some("1000"), "default"),
+        ("limits.output_mib", Some("4"), "default"),
         ("HOOKMILL_ADMIN_TOKEN", None, "environment"),
     ] {
         assert_eq!(value(key).await, (expected.map(str::to_owned), origin.to_owned()), "{key}");

@@ -4,7 +4,7 @@ use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, Host, eventually};
 use crate::outcome::incident;
 use crate::receiver::{Receiver, Reply};
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 /// Returns the groups as destination, beginning of the error, and count.
@@ -64,8 +64,8 @@ notifications:
     let largest = host.list("/api/dead-letters?limit=1").await.remove(0);
     let error = largest["error"].as_str().unwrap();
     let query = [("destination", "soc"), ("status", "dead"), ("error", error)];
-    let request = host.request(Method::GET, "/api/deliveries").query(&query);
-    let listed = crate::host::send(request).await.unwrap().body["data"].as_array().unwrap().clone();
+    let url = Url::parse_with_params(&host.url, query).unwrap();
+    let listed = host.list(&format!("/api/deliveries?{}", url.query().unwrap())).await;
     assert_eq!(listed.iter().map(|row| &row["id"]).next(), Some(&largest["sample"]), "the newest is the sample");
     assert_eq!(listed.len(), 2);
     let first = largest["first_at"].as_str().unwrap();

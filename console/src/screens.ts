@@ -34,4 +34,10 @@ export const SCREENS: readonly Screen[] = [
     load: async () => (await import("./screens/deliveries")).Deliveries,
     loadOne: async () => (await import("./screens/delivery")).DeliveryPage,
   },
+  {
+    path: "system",
+    name: "System",
+    key: "y",
+    load: async () => (await import("./screens/system")).System,
+  },
 ];

@@ -15,6 +15,7 @@ export type DryRunStep = Schemas["DryRunStep"];
 export type Notification = Schemas["Notification"];
 export type Overview = Schemas["Overview"];
 export type Plugin = Schemas["Plugin"];
+export type PluginVersions = Schemas["PluginWithVersions"]["versions"];
 export type Stats = Schemas["Stats"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 

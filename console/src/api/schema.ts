@@ -1542,6 +1542,8 @@ export interface components {
         /** @enum {unknown} */
         CountKind: "payloads" | "incidents" | "deliveries";
         Overview: {
+            /** @description The version of the host. */
+            version: string;
             /** @description The incidents that are not resolved, closed or false positives, the highest severity first; severities without any are absent. */
             open_incidents: {
                 severity: components["schemas"]["Severity"];
