@@ -95,7 +95,8 @@ test("an operator finds why a destination was disabled at night, and makes it dr
   assert.ok(dead >= 10 && dead < 15, `${dead} with this cause`);
   await group.getByRole("link", { name: "Newest" }).click();
   await page.getByRole("heading", { name: /^Delivery / }).waitFor();
-  await page.getByRole("cell", { name: HOSTILE_SHOWN }).waitFor();
+  // The host replaces characters of answers that cannot be seen.
+  await page.getByRole("cell", { name: /^<img src=x onerror=alert\(1\)> a.?b https:\/\/evil.example\/$/ }).waitFor();
   const body = page.getByRole("region", { name: "Body" });
   await body.waitFor();
   assert.ok((await body.textContent()).includes(HOSTILE_SHOWN));
