@@ -131,7 +131,10 @@ test("an operator finds why a destination was disabled at night, and makes it dr
   await page.getByText("There are none. A delivery becomes a dead letter").waitFor();
   await page.waitForFunction(() => document.querySelectorAll("#main table:last-of-type .status.delivered").length >= 15);
   assert.equal(receiver.bodies.length, 16);
-  await row.getByText(/^\d+ ms$/).first().waitFor();
+  await row
+    .getByText(/^\d+ ms$/)
+    .first()
+    .waitFor();
   await assertAccessible(page);
   assertClean(page);
 });

@@ -44,13 +44,14 @@ export function Chart({ title, times, lines }: Props) {
       plot.current?.destroy();
     };
   }, []);
-  // Another theme or other lines need another plot.
+  // Another width, another theme and other lines need another plot: all of them are read here, so that this runs again.
   useSignalEffect(() => {
+    const needs = { width: width.value, theme: theme.value, isDark: isDark.value, names: names.value };
     plot.current?.destroy();
     plot.current = null;
-    const [isKnown, element] = [width.value > 0, place.current];
-    const dependencies = [theme.value, isDark.value, names.value];
-    if (isKnown && element && dependencies) plot.current = new uPlot(options(element, width.peek(), data.peek().lines), numbers(data.peek()), element);
+    if (!place.current || needs.width === 0) return;
+    const { lines } = data.peek();
+    plot.current = new uPlot(options(place.current, needs.width, lines), numbers(data.peek()), place.current);
   });
   useSignalEffect(() => plot.current?.setData(numbers(data.value)));
   return (
@@ -108,7 +109,11 @@ function numbers({ times, lines }: { times: string[]; lines: Line[] }): uPlot.Al
 function options(element: HTMLElement, width: number, lines: Line[]): uPlot.Options {
   const text = colour(element, "--text");
   const axis = { stroke: text, grid: { stroke: colour(element, "--line"), width: 1 }, ticks: { show: false } };
-  const count: uPlot.Axis = { ...axis, size: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000] };
+  const count: uPlot.Axis = {
+    ...axis,
+    size: 60,
+    incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000],
+  };
   const series = lines.map(({ name }, index) => ({
     label: name,
     stroke: colour(element, `--line-${index + 1}`),

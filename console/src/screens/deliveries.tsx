@@ -1,9 +1,9 @@
 // Deliveries: the destinations with their queues, the dead letters by cause, and the list of deliveries.
 
 import { useEffect, useRef } from "preact/hooks";
-import { useSignal } from "@preact/signals";
-import { call, textOf, type DeadLetters, type Delivery, type Destination, type Notification } from "../api/client";
+import { call, type DeadLetters, type Delivery, type Destination, type Notification } from "../api/client";
 import { duration } from "../parts/age";
+import { useChanges, type Act } from "../parts/changes";
 import { LiveList, type ReadOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
 import { useLiveValue, type LiveOptions } from "../parts/live_value";
@@ -19,6 +19,7 @@ import "./deliveries.css";
 
 const STATUSES = ["pending", "delivered", "dead"] as const;
 const ROWS = 50;
+const READ_EVERY_MS = 5000;
 // The time over which the rate of deliveries is taken.
 const RATE_MINUTES = 10;
 
@@ -44,9 +45,8 @@ async function readOutbound(options: LiveOptions): Promise<Outbound> {
 }
 
 export function Deliveries() {
-  const outbound = useLiveValue(readOutbound);
-  const done = useSignal("");
-  const error = useSignal("");
+  const outbound = useLiveValue(readOutbound, READ_EVERY_MS);
+  const { act, done, failure } = useChanges();
   const query = place.value.query;
   const list = useRef<HTMLHeadingElement>(null);
   useTitle("Deliveries");
@@ -54,27 +54,22 @@ export function Deliveries() {
   useEffect(() => {
     if (query.size > 0 && !document.activeElement?.closest("form")) list.current?.focus();
   }, [String(query)]);
-  const act = async (change: () => Promise<string>) => {
-    done.value = error.value = "";
-    try {
-      done.value = await change();
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
+  const change: Act = async (work) => {
+    await act(work);
     await outbound.refresh();
   };
   return (
     <>
       <h1>Deliveries</h1>
       {session.value?.scope !== "admin" && <p>Changes need a token of scope admin.</p>}
-      <p role="alert">{error.value}</p>
-      <p role="status">{outbound.error === "" ? done.value : `Not current: ${outbound.error}. Trying again.`}</p>
+      <p role="alert">{failure}</p>
+      <p role="status">{outbound.error === "" ? done : `Not current: ${outbound.error}. Trying again.`}</p>
       {outbound.value === null ? (
         <p>Loading…</p>
       ) : (
         <>
-          <Destinations outbound={outbound.value} act={act} />
-          <DeadLetterGroups outbound={outbound.value} act={act} />
+          <Destinations outbound={outbound.value} act={change} />
+          <DeadLetterGroups outbound={outbound.value} act={change} />
         </>
       )}
       <h2 tabIndex={-1} ref={list}>
@@ -145,8 +140,8 @@ async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions)
 function List({ query }: { query: URLSearchParams }) {
   const empty = (
     <p>
-      No delivery matches. A delivery is made when a payload changes an incident and <code>webhooks</code> names a destination, or a
-      rule of <code>notifications</code> applies.
+      No delivery matches. A delivery is made when a payload changes an incident and <code>webhooks</code> names a destination, or
+      a rule of <code>notifications</code> applies.
     </p>
   );
   return (

@@ -1,8 +1,8 @@
 // One delivery: its attempts with the answers, and the message that the next attempt would send.
 
-import { useSignal } from "@preact/signals";
-import { call, textOf, type DryRunMessage } from "../api/client";
+import { call, type DryRunMessage } from "../api/client";
 import { Attempts } from "../parts/attempts";
+import { useChanges } from "../parts/changes";
 import { useLiveValue } from "../parts/live_value";
 import { LongText, PlainText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
@@ -15,17 +15,13 @@ import { queuedAt } from "./deliveries";
 
 export function DeliveryPage({ id }: { id: string }) {
   const live = useLiveValue((options) => call("get", "/api/deliveries/{id}", { ...options, id }));
-  const done = useSignal("");
-  const error = useSignal("");
+  const { act, done, failure } = useChanges();
   useTitle(`Delivery ${id}`);
   const retry = async () => {
-    done.value = error.value = "";
-    try {
+    await act(async () => {
       const { destination } = await call("post", "/api/deliveries/{id}/retry", { id });
-      done.value = `Due now: the next attempt at ${destination} follows.`;
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
+      return `Due now: the next attempt at ${destination} follows.`;
+    });
     await live.refresh();
   };
   const delivery = live.value;
@@ -33,8 +29,8 @@ export function DeliveryPage({ id }: { id: string }) {
   return (
     <>
       <h1>Delivery {id}</h1>
-      <p role="alert">{error.value || live.error}</p>
-      <p role="status">{done.value}</p>
+      <p role="alert">{failure || live.error}</p>
+      <p role="status">{done}</p>
       {delivery && (
         <>
           <p>
@@ -73,7 +69,11 @@ export function DeliveryPage({ id }: { id: string }) {
           {delivery.attempts.length === 0 ? <p>There was none yet.</p> : <Attempts delivery={delivery} />}
           <h2>Message</h2>
           <p>As the next attempt would send it, without signature and authentication. What was sent is not stored.</p>
-          {delivery.message === null ? <p>Messages are shown to a token of scope admin.</p> : <Message message={delivery.message} />}
+          {delivery.message === null ? (
+            <p>Messages are shown to a token of scope admin.</p>
+          ) : (
+            <Message message={delivery.message} />
+          )}
         </>
       )}
     </>

@@ -54,7 +54,9 @@ async function read(window: Window, options: LiveOptions): Promise<Present> {
 async function promotable(plugins: Plugin[], options: LiveOptions): Promise<string[]> {
   const refused = plugins.filter(({ error }) => error !== null).map(({ name }) => name);
   const found = await Promise.all(refused.map((id) => call("get", "/api/plugins/{name}", { ...options, id })));
-  return found.filter(({ versions }) => versions.some(({ state, live_since }) => state === "refused" && live_since === null)).map(({ name }) => name);
+  return found
+    .filter(({ versions }) => versions.some(({ state, live_since }) => state === "refused" && live_since === null))
+    .map(({ name }) => name);
 }
 
 export function Overview() {
@@ -168,19 +170,35 @@ function OpenIncidents({ waiting }: { waiting: Waiting }) {
 function Attention({ present }: { present: Present }) {
   const { waiting, destinations, promotable } = present;
   const stopped = destinations.filter(({ disabled, paused_until }) => disabled !== null || paused_until !== null);
-  const sum = (count: (destination: Destination) => number) => destinations.map(count).reduce((total, number) => total + number, 0);
+  const sum = (count: (destination: Destination) => number) =>
+    destinations.map(count).reduce((total, number) => total + number, 0);
   return (
     <section aria-labelledby="attention">
       <h2 id="attention">Waiting</h2>
       <ul class="numbers">
-        <Number to="events?status=quarantined" count={waiting.events.quarantined} label="events in quarantine" />
-        <Number to="events?status=queued" count={waiting.events.queued} label="events to be mapped" />
-        <Number to="deliveries?status=dead" count={sum(({ dead }) => dead)} label="dead letters" />
-        <Number to="deliveries?status=pending" count={sum(({ pending }) => pending)} label="deliveries under way" />
-        <Number to="deliveries" count={stopped.length} label="destinations paused or disabled">
+        <Number
+          to="events?status=quarantined"
+          count={waiting.events.quarantined}
+          one="event in quarantine"
+          many="events in quarantine"
+        />
+        <Number to="events?status=queued" count={waiting.events.queued} one="event to be mapped" many="events to be mapped" />
+        <Number to="deliveries?status=dead" count={sum(({ dead }) => dead)} one="dead letter" many="dead letters" />
+        <Number
+          to="deliveries?status=pending"
+          count={sum(({ pending }) => pending)}
+          one="delivery under way"
+          many="deliveries under way"
+        />
+        <Number
+          to="deliveries"
+          count={stopped.length}
+          one="destination paused or disabled"
+          many="destinations paused or disabled"
+        >
           {stopped.map(({ name }) => name).join(", ")}
         </Number>
-        <Number to="sources" count={waiting.silent_sources.length} label="silent sources">
+        <Number to="sources" count={waiting.silent_sources.length} one="silent source" many="silent sources">
           {waiting.silent_sources.map(({ name, since }, index) => (
             <span key={name}>
               {index > 0 && ", "}
@@ -188,7 +206,12 @@ function Attention({ present }: { present: Present }) {
             </span>
           ))}
         </Number>
-        <Number to="system" count={promotable.length} label="plugins with a version to promote">
+        <Number
+          to="system"
+          count={promotable.length}
+          one="plugin with a version to promote"
+          many="plugins with a version to promote"
+        >
           <PlainText text={promotable.join(", ")} />
         </Number>
       </ul>
@@ -196,11 +219,20 @@ function Attention({ present }: { present: Present }) {
   );
 }
 
-function Number({ to, count, label, children }: { to: string; count: number; label: string; children?: ComponentChildren }) {
+interface NumberProps {
+  to: string;
+  count: number;
+  // The label of one, and of any other number.
+  one: string;
+  many: string;
+  children?: ComponentChildren;
+}
+
+function Number({ to, count, one, many, children }: NumberProps) {
   return (
     <li class={count > 0 ? "some" : ""}>
       <Link to={to}>
-        {count.toLocaleString()} {label}
+        {count.toLocaleString()} {count === 1 ? one : many}
       </Link>
       {count > 0 && children && <>: {children}</>}
     </li>
@@ -211,11 +243,14 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
   const names = [...new Set(stats.series.filter(({ kind }) => kind === "payloads").map(({ name }) => name))];
   const total = (name: string, result: string) =>
     stats.series.find((series) => series.kind === "payloads" && series.name === name && series.result === result)?.total ?? 0;
-  const rows = names.map((name) => ({ name, received: total(name, "received") })).sort((one, other) => other.received - one.received);
+  const rows = names
+    .map((name) => ({ name, received: total(name, "received") }))
+    .sort((one, other) => other.received - one.received);
   if (rows.length === 0) {
     return (
       <p>
-        No payload arrived in {window.label}. <code>hookmill webhook add NAME</code> registers a source and prints its URL and secret.
+        No payload arrived in {window.label}. <code>hookmill webhook add NAME</code> registers a source and prints its URL and
+        secret.
       </p>
     );
   }

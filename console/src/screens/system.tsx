@@ -1,7 +1,7 @@
 // The host itself: version, configuration, plugins, who may use the API, and the space that is left.
 
-import { useSignal } from "@preact/signals";
-import { call, textOf } from "../api/client";
+import { call } from "../api/client";
+import { useChanges, type Act } from "../parts/changes";
 import { Chart } from "../parts/chart";
 import { ConfirmButton } from "../parts/confirm";
 import { charts } from "../parts/counts";
@@ -27,28 +27,16 @@ async function read(options: LiveOptions) {
   return { version, stats };
 }
 
-// Makes a change, and shows its result or its failure.
-export type Act = (change: () => Promise<string>) => Promise<void>;
-
 export function System() {
   const { value, error } = useLiveValue(read, READ_EVERY_MS);
-  const done = useSignal("");
-  const failure = useSignal("");
+  const { act, done, failure } = useChanges();
   useTitle("System");
-  const act: Act = async (change) => {
-    done.value = failure.value = "";
-    try {
-      done.value = await change();
-    } catch (reason) {
-      failure.value = textOf(reason);
-    }
-  };
   const isAdmin = session.value?.scope === "admin";
   return (
     <>
       <h1>System</h1>
-      <p role="alert">{failure.value || error}</p>
-      <p role="status">{done.value}</p>
+      <p role="alert">{failure || error}</p>
+      <p role="status">{done}</p>
       {value && <p>Hookmill {value.version}</p>}
       <Space />
       <Plugins />
@@ -66,7 +54,10 @@ export function System() {
       )}
       <OperatorActions />
       <h2>The last {DAYS} days</h2>
-      {value && charts(value.stats).map(({ title, lines }) => <Chart key={title} title={title} times={value.stats.times} lines={lines} />)}
+      {value &&
+        charts(value.stats).map(({ title, lines }) => (
+          <Chart key={title} title={title} times={value.stats.times} lines={lines} />
+        ))}
     </>
   );
 }
@@ -83,7 +74,10 @@ function Reload({ act }: { act: Act }) {
       <p>
         Values of the environment are shown by their names; a value that may be a secret is hidden.{" "}
         <ConfirmButton label="Reload" question="Apply the configuration file again?" yes="Reload" act={() => void reload()}>
-          <p>Sources, destinations, notifications and certificates change at once, without losing a request. A file with an error changes nothing.</p>
+          <p>
+            Sources, destinations, notifications and certificates change at once, without losing a request. A file with an error
+            changes nothing.
+          </p>
         </ConfirmButton>
       </p>
     </>

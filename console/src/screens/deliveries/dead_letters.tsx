@@ -1,15 +1,14 @@
 // The dead letters by destination and cause, and their retry: of one group, or of all since a time.
 
+import { useSignal } from "@preact/signals";
 import { call, type DeadLetters } from "../../api/client";
+import type { Act } from "../../parts/changes";
 import { ConfirmButton } from "../../parts/confirm";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
-import { useSignal } from "@preact/signals";
 import { Link } from "../../router";
 import { session } from "../../session";
 import type { Outbound } from "../deliveries";
-
-type Act = (change: () => Promise<string>) => Promise<void>;
 
 interface Selection {
   destination?: string;

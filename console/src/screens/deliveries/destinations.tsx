@@ -2,14 +2,13 @@
 
 import { call, type Destination } from "../../api/client";
 import { age } from "../../parts/age";
+import type { Act } from "../../parts/changes";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { session } from "../../session";
 import type { Outbound } from "../deliveries";
 import { TestButton } from "./send_test";
-
-type Act = (change: () => Promise<string>) => Promise<void>;
 
 export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }) {
   if (outbound.destinations.length === 0) {

@@ -51,7 +51,8 @@ function subjectOf({ trigger }: Notification): "incident" | "event" | null {
 
 async function newest(subject: "incident" | "event"): Promise<string> {
   const query = { limit: 1 };
-  const list = subject === "incident" ? await call("get", "/api/incidents", { query }) : await call("get", "/api/events", { query });
+  const list =
+    subject === "incident" ? await call("get", "/api/incidents", { query }) : await call("get", "/api/events", { query });
   const id = list.data[0]?.id;
   if (id === undefined) throw new Error(`There is no ${subject} yet that a message could be about. Send a payload first.`);
   return id;
@@ -117,8 +118,8 @@ function Result({ step: { to, sent } }: { step: DryRunStep }) {
   const failure = sent.error ?? sent.code;
   return (
     <>
-      <span class={`status ${failure === null ? "delivered" : "dead"}`}>{failure === null ? "✓ sent" : "✗ failed"}</span> to {to} in{" "}
-      {sent.duration_ms} ms{sent.http_status !== null && `, status ${sent.http_status}`}
+      <span class={`status ${failure === null ? "delivered" : "dead"}`}>{failure === null ? "✓ sent" : "✗ failed"}</span> to {to}{" "}
+      in {sent.duration_ms} ms{sent.http_status !== null && `, status ${sent.http_status}`}
       {failure !== null && (
         <>
           : <PlainText text={failure} />

@@ -2,12 +2,12 @@
 
 import { call } from "../../api/client";
 import { age } from "../../parts/age";
+import type { Act } from "../../parts/changes";
 import { ConfirmButton } from "../../parts/confirm";
 import { useLiveValue, type LiveOptions } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { session } from "../../session";
-import type { Act } from "../system";
 
 async function read(options: LiveOptions) {
   const [tokens, sessions] = await Promise.all([call("get", "/api/tokens", options), call("get", "/api/sessions", options)]);
@@ -36,8 +36,8 @@ export function Access({ act }: { act: Act }) {
       {error !== "" && <p role="alert">{error}</p>}
       {value?.tokens.length === 0 && (
         <p>
-          The database has no token: this session began with the one of the environment. <code>hookmill token create --scope read</code>{" "}
-          makes one.
+          The database has no token: this session began with the one of the environment.{" "}
+          <code>hookmill token create --scope read</code> makes one.
         </p>
       )}
       {value && value.tokens.length > 0 && (
@@ -65,7 +65,13 @@ export function Access({ act }: { act: Act }) {
                   </td>
                   <td>{expires_at === null ? "never" : <Time at={expires_at} />}</td>
                   <td>
-                    <ConfirmButton label="Revoke" about={name} question={`Revoke the token ${name}?`} yes="Revoke" act={() => void revoke(name)}>
+                    <ConfirmButton
+                      label="Revoke"
+                      about={name}
+                      question={`Revoke the token ${name}?`}
+                      yes="Revoke"
+                      act={() => void revoke(name)}
+                    >
                       <p>
                         Programs that use it, and its sessions, are refused from now on.
                         {name === session.value?.token && " This is the token of your session, which ends too."}
@@ -105,7 +111,13 @@ export function Access({ act }: { act: Act }) {
                     <Time at={expires_at} />
                   </td>
                   <td>
-                    <ConfirmButton label="End" about={`session of ${token}`} question={`End this session of ${token}?`} yes="End" act={() => void end(id, token)}>
+                    <ConfirmButton
+                      label="End"
+                      about={`session of ${token}`}
+                      question={`End this session of ${token}?`}
+                      yes="End"
+                      act={() => void end(id, token)}
+                    >
                       <p>Its browser has to sign in again.</p>
                     </ConfirmButton>
                   </td>

@@ -8,12 +8,17 @@ import { Time } from "../../parts/time";
 const ROWS = 20;
 
 async function read({ cursor, ...options }: ReadOptions) {
-  const answer = await call("get", "/api/operator-actions", { ...options, query: { limit: ROWS, ...(cursor ? { cursor } : {}) } });
+  const answer = await call("get", "/api/operator-actions", {
+    ...options,
+    query: { limit: ROWS, ...(cursor ? { cursor } : {}) },
+  });
   return { rows: answer.data, next: answer.next_cursor };
 }
 
 export function OperatorActions() {
-  const empty = <p>Nobody changed anything yet. Each change through the API or by a command of the data folder is listed here.</p>;
+  const empty = (
+    <p>Nobody changed anything yet. Each change through the API or by a command of the data folder is listed here.</p>
+  );
   return (
     <>
       <h2>Changes by operators</h2>

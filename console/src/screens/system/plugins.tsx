@@ -9,14 +9,18 @@ import { Time } from "../../parts/time";
 const READ_EVERY_MS = 15_000;
 
 export function Plugins() {
-  const { value, error } = useLiveValue<Plugin[]>(async (options) => (await call("get", "/api/plugins", options)).data, READ_EVERY_MS);
+  const { value, error } = useLiveValue<Plugin[]>(
+    async (options) => (await call("get", "/api/plugins", options)).data,
+    READ_EVERY_MS,
+  );
   return (
     <>
       <h2>Plugins</h2>
       {error !== "" && <p role="alert">{error}</p>}
       {value?.length === 0 && (
         <p>
-          There are none. Put a component into the folder <code>plugins_dir</code>; <code>hookmill plugin new</code> makes the source of one.
+          There are none. Put a component into the folder <code>plugins_dir</code>; <code>hookmill plugin new</code> makes the
+          source of one.
         </p>
       )}
       {value && value.length > 0 && (
@@ -85,7 +89,9 @@ function Versions({ name }: { name: string }) {
   };
   return (
     <details onToggle={(event) => void open(event)}>
-      <summary aria-label={`Versions of ${name}`}>Show</summary>
+      <summary>
+        Show<span class="visually-hidden"> the versions of {name}</span>
+      </summary>
       {error.value !== "" && <p role="alert">{error.value}</p>}
       <ul>
         {versions.value?.map(({ version, sha256, seen_at, live_since, state, report }) => (
@@ -98,9 +104,9 @@ function Versions({ name }: { name: string }) {
             )}
             {report !== null && (
               <>
-                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {report.payloads} payloads, {report.same} the
-                same, {report.changed.count} changed, {report.newly_failing.count} newly failing, {report.newly_succeeding.count} newly
-                succeeding
+                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {report.payloads} payloads,{" "}
+                {report.same} the same, {report.changed.count} changed, {report.newly_failing.count} newly failing,{" "}
+                {report.newly_succeeding.count} newly succeeding
               </>
             )}
           </li>

@@ -24,7 +24,11 @@ export function Settings() {
           <input value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} />
         </label>
         <label class="check">
-          <input type="checkbox" checked={hidesDefaults.value} onChange={(event) => (hidesDefaults.value = event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={hidesDefaults.value}
+            onChange={(event) => (hidesDefaults.value = event.currentTarget.checked)}
+          />
           Hide defaults
         </label>
       </form>

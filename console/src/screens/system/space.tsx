@@ -37,13 +37,19 @@ export function Space() {
         </dd>
         <dt>Disk</dt>
         <dd>
-          {storage.disk_free_bytes === null ? "unknown" : `${size(storage.disk_free_bytes)} free`}, at least {size(storage.disk_free_bytes_min)}{" "}
-          should be
+          {storage.disk_free_bytes === null ? "unknown" : `${size(storage.disk_free_bytes)} free`}, at least{" "}
+          {size(storage.disk_free_bytes_min)} should be
         </dd>
         <dt>Growth</dt>
-        <dd>{storage.growth_bytes_per_day === null ? "not known before the first day" : `${size(storage.growth_bytes_per_day)} a day`}</dd>
+        <dd>
+          {storage.growth_bytes_per_day === null
+            ? "not known before the first day"
+            : `${size(storage.growth_bytes_per_day)} a day`}
+        </dd>
         <dt>Forecast</dt>
-        <dd>{forecast === null ? "the space does not run out as things are" : `too little space in ${Math.floor(forecast)} days`}</dd>
+        <dd>
+          {forecast === null ? "the space does not run out as things are" : `too little space in ${Math.floor(forecast)} days`}
+        </dd>
         <dt>Last backup</dt>
         <dd>
           {last_success === null ? (
