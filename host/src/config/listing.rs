@@ -131,6 +131,7 @@ fn declared(value: &Value, key: &str, origin: SettingOrigin) -> Vec<ListedSettin
         Value::Object(members) => {
             members.iter().flat_map(|(name, value)| declared(value, &below(name), origin)).collect()
         }
+        Value::Array(items) if items.is_empty() => vec![setting(key, "[]", origin)],
         Value::Array(items) if is_plain(items) => {
             let texts: Vec<String> = items.iter().map(text_of).collect();
             vec![setting(key, &texts.join(", "), origin)]
@@ -211,6 +212,7 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
             ("destinations.chat.url", Some("${CHAT}"), SettingOrigin::Environment),
             ("destinations.ticket.url", None, SettingOrigin::File),
             ("destinations.ticket.retry_schedule", Some("5s, 1h"), SettingOrigin::File),
+            ("trusted_proxies", Some("[]"), SettingOrigin::Default),
             ("notifications.1.notify.1.to", Some("chat"), SettingOrigin::File),
             ("notifications.1.notify.1.template", None, SettingOrigin::File),
         ] {

@@ -51,7 +51,7 @@ export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }
 export function stateOf({ disabled, paused_until, failing_since }: Destination): [string, "dead" | "pending" | "delivered"] {
   if (disabled !== null) return ["✗ disabled", "dead"];
   if (paused_until !== null) return ["‖ paused", "dead"];
-  if (failing_since !== null) return ["! failing", "pending"];
+  if (failing_since !== null) return ["! fails", "pending"];
   return ["✓ works", "delivered"];
 }
 
@@ -124,8 +124,7 @@ function Detail({ destination }: { destination: Destination }) {
       )}
       {failing_since !== null && (
         <>
-          {" "}
-          since <Time at={failing_since} />, failures in a row: {failures}
+          ; failing since <Time at={failing_since} />, failures in a row: {failures}
         </>
       )}
     </>
