@@ -171,7 +171,7 @@ impl Config {
                 )
             }));
         }
-        Ok(Self { settings, sources, pulls, outbound, listing: listing::listing(text)?, warnings })
+        Ok(Self { settings, sources, pulls, outbound, listing: listing::listing(text, DEFAULT)?, warnings })
     }
 
     /// Returns the files that the configuration consists of: its own path, then the certificates and keys that it

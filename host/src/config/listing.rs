@@ -1,7 +1,6 @@
 //! The values of the configuration with the origin of each, for operators to look at. No value that may be a secret, or
 //! contain one, is shown.
 
-use super::DEFAULT;
 use super::value::references;
 use anyhow::{Result, anyhow};
 use hookmill_incident::words;
@@ -94,17 +93,17 @@ const SHOWN: [&str; 53] = [
 /// Keys with URLs, whose user names, paths and queries may be secrets.
 const URLS: [&str; 4] = ["otlp", "proxy", "public_url", "url"];
 
-/// Returns the settings of a file, and those that it does not set, by key.
+/// Returns the settings of a file, and those of the default file that it does not set.
 ///
 /// # Errors
-/// Returns an error if the text is not YAML.
-pub(super) fn listing(text: &str) -> Result<Vec<ListedSetting>> {
+/// Returns an error if a text is not YAML.
+pub(super) fn listing(text: &str, default: &str) -> Result<Vec<ListedSetting>> {
     let mut settings = declared(&parse(text)?, "", SettingOrigin::File);
     let is_set = |key: &str| {
         let of_key = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         settings.iter().any(|known| of_key(&known.key))
     };
-    let mut defaults = declared(&parse(DEFAULT)?, "", SettingOrigin::Default);
+    let mut defaults = declared(&parse(default)?, "", SettingOrigin::Default);
     defaults.retain(|default| !is_set(&default.key));
     settings.extend(defaults);
     Ok(settings)
@@ -179,6 +178,7 @@ fn server(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DEFAULT;
 
     #[test]
     fn values_that_may_be_secrets_are_hidden() {
@@ -194,7 +194,7 @@ destinations:
   ticket: { type: http, url: "not a URL hunter2", headers: { x-key: hunter2 }, body: hunter2, retry_schedule: [5s, 1h] }
 notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter2 }] }]
 "#;
-        let listed = listing(text).unwrap();
+        let listed = listing(text, DEFAULT).unwrap();
         let shown = serde_json::to_string(&listed).unwrap();
         assert!(!shown.contains("hunter2"), "{shown}");
         for (key, value, origin) in [
@@ -220,6 +220,7 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
             assert!(listed.contains(&expected), "{key}: {listed:#?}");
         }
         assert!(!listed.iter().any(|setting| setting.origin == SettingOrigin::Default && setting.key == "sources"));
-        assert_eq!(listing("# nothing\n").unwrap().len(), listing(DEFAULT).unwrap().len());
+        let keys = |text| listing(text, DEFAULT).unwrap().len();
+        assert_eq!(keys("# nothing\n"), keys(DEFAULT));
     }
 }
