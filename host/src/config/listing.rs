@@ -32,10 +32,10 @@ pub struct ListedSetting {
     pub origin: SettingOrigin,
 }
 
-/// The top-level keys below which a value is hidden unless its key is known to hold no secret.
-const GUARDED: [&str; 5] = ["sources", "webhooks", "destinations", "notifications", "traces"];
-/// Keys of these whose values are shown, with everything below them.
-const SHOWN: [&str; 53] = [
+/// The top-level keys with named or numbered declarations, which contain secrets.
+const DECLARATIONS: &[&str] = &["sources", "webhooks", "destinations", "notifications"];
+/// Keys of declarations and of `traces` whose values are shown, with everything below them.
+const SHOWN: &[&str] = &[
     "algorithm",
     "allow_ips",
     "allow_networks",
@@ -62,7 +62,6 @@ const SHOWN: [&str; 53] = [
     "next",
     "next_parameter",
     "no_dependencies",
-    "not_after",
     "notifier",
     "on_unmappable",
     "ordering",
@@ -89,21 +88,22 @@ const SHOWN: [&str; 53] = [
     "to",
     "traceparent",
     "trigger",
+    "type",
 ];
 /// Keys with URLs, whose user names, paths and queries may be secrets.
-const URLS: [&str; 4] = ["otlp", "proxy", "public_url", "url"];
+const URLS: &[&str] = &["otlp", "proxy", "public_url", "url"];
 
 /// Returns the settings of a file, and those of the default file that it does not set.
 ///
 /// # Errors
 /// Returns an error if a text is not YAML.
 pub(super) fn listing(text: &str, default: &str) -> Result<Vec<ListedSetting>> {
-    let mut settings = declared(&parse(text)?, "", SettingOrigin::File);
+    let mut settings = declared(&parse(text)?, &[], SettingOrigin::File);
     let is_set = |key: &str| {
         let of_key = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         settings.iter().any(|known| of_key(&known.key))
     };
-    let mut defaults = declared(&parse(default)?, "", SettingOrigin::Default);
+    let mut defaults = declared(&parse(default)?, &[], SettingOrigin::Default);
     defaults.retain(|default| !is_set(&default.key));
     settings.extend(defaults);
     Ok(settings)
@@ -111,7 +111,7 @@ pub(super) fn listing(text: &str, default: &str) -> Result<Vec<ListedSetting>> {
 
 /// Returns the settings of a source that was registered through the API.
 pub fn registered(name: &str, declaration: &Value) -> Vec<ListedSetting> {
-    declared(declaration, &format!("sources.{name}"), SettingOrigin::Api)
+    declared(declaration, &["sources", name], SettingOrigin::Api)
 }
 
 fn parse(text: &str) -> Result<Value> {
@@ -122,24 +122,23 @@ fn parse(text: &str) -> Result<Value> {
     serde_saphyr::from_str(text).map_err(|_| anyhow!("the keys cannot be listed"))
 }
 
-fn declared(value: &Value, key: &str, origin: SettingOrigin) -> Vec<ListedSetting> {
-    let below = |part: &str| if key.is_empty() { part.to_owned() } else { format!("{key}.{part}") };
+/// Returns the settings of a value. `path` has the keys and names that lead to the value: names may contain anything.
+fn declared(value: &Value, path: &[&str], origin: SettingOrigin) -> Vec<ListedSetting> {
+    let below = |part: &str, value: &Value| declared(value, &[path, &[part]].concat(), origin);
     let is_plain = |items: &[Value]| items.iter().all(|item| !item.is_object() && !item.is_array());
     match value {
         Value::Null => Vec::new(),
-        Value::Object(members) => {
-            members.iter().flat_map(|(name, value)| declared(value, &below(name), origin)).collect()
-        }
-        Value::Array(items) if items.is_empty() => vec![setting(key, "[]", origin)],
+        Value::Object(members) => members.iter().flat_map(|(name, value)| below(name, value)).collect(),
+        Value::Array(items) if items.is_empty() => vec![setting(path, "[]", origin)],
         Value::Array(items) if is_plain(items) => {
             let texts: Vec<String> = items.iter().map(text_of).collect();
-            vec![setting(key, &texts.join(", "), origin)]
+            vec![setting(path, &texts.join(", "), origin)]
         }
         Value::Array(items) => {
             let numbered = items.iter().enumerate();
-            numbered.flat_map(|(index, item)| declared(item, &below(&(index + 1).to_string()), origin)).collect()
+            numbered.flat_map(|(index, item)| below(&(index + 1).to_string(), item)).collect()
         }
-        single => vec![setting(key, &text_of(single), origin)],
+        single => vec![setting(path, &text_of(single), origin)],
     }
 }
 
@@ -147,25 +146,46 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn setting(key: &str, text: &str, origin: SettingOrigin) -> ListedSetting {
+fn setting(path: &[&str], text: &str, origin: SettingOrigin) -> ListedSetting {
     let references = references(text);
     let origin = match origin {
         SettingOrigin::File if !references.is_empty() => SettingOrigin::Environment,
         origin => origin,
     };
-    let parts: Vec<&str> = key.split('.').collect();
-    let is_guarded = GUARDED.contains(&parts[0]);
-    let last = parts.last().copied().unwrap_or_default();
-    let is_shown = !is_guarded || last == "type" || parts[1..].iter().any(|part| SHOWN.contains(part));
-    let value = if is_shown && !URLS.contains(&last) {
-        Some(text.to_owned())
-    } else if !references.is_empty() {
+    let value = match visibility(path) {
+        Visibility::Shown => Some(text.to_owned()),
         // A default, and the text around a reference, may be secrets.
-        Some(references.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(" "))
-    } else {
-        URLS.contains(&last).then(|| server(text)).flatten()
+        _ if !references.is_empty() => {
+            Some(references.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(" "))
+        }
+        Visibility::Url => server(text),
+        Visibility::Hidden => None,
     };
-    ListedSetting { key: key.to_owned(), value, origin }
+    ListedSetting { key: path.join("."), value, origin }
+}
+
+/// The part of a value that is shown.
+enum Visibility {
+    Shown,
+    /// The server of a URL.
+    Url,
+    Hidden,
+}
+
+/// Decides by the keys that the program defines. Names and keys that users choose, such as those of headers, decide nothing.
+fn visibility(path: &[&str]) -> Visibility {
+    let keys = match path {
+        [root, _name, keys @ ..] if DECLARATIONS.contains(root) => keys,
+        ["traces", keys @ ..] => keys,
+        [key] if URLS.contains(key) => return Visibility::Url,
+        _ => return Visibility::Shown,
+    };
+    match keys {
+        [key] if URLS.contains(key) => Visibility::Url,
+        [key, ..] if SHOWN.contains(key) => Visibility::Shown,
+        ["auth", "type"] | ["secrets", _, "not_after"] | ["notify", _, "to"] => Visibility::Shown,
+        _ => Visibility::Hidden,
+    }
 }
 
 /// Returns the part of a URL that names the server.
@@ -188,6 +208,8 @@ limits: { deadline_ms: 20 }
 sources:
   edr: { secret: "${EDR_SECRET:-hunter2-hunter2}", scheme: { type: hmac, signature_header: X-Sig }, settings: { team: soc } }
   octi: { kind: http-poll, url: "https://user:hunter2@octi.example:8443/hunter2", auth: { type: bearer, token: hunter2 } }
+  path: { secret: "hunter2-hunter2", headers: { format: hunter2 } }
+  a.path: { secret: "$${hunter2}-hunter2" }
   secret: { secrets: [{ secret: hunter2-hunter2, not_after: 2030-01-31T00:00:00Z }] }
 destinations:
   chat: { type: slack, url: "https://hunter2@${CHAT}/hunter2" }
@@ -209,6 +231,9 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
             ("sources.octi.auth.type", Some("bearer"), SettingOrigin::File),
             ("sources.octi.auth.token", None, SettingOrigin::File),
             ("sources.secret.secrets.1.secret", None, SettingOrigin::File),
+            ("sources.secret.secrets.1.not_after", Some("2030-01-31T00:00:00Z"), SettingOrigin::File),
+            ("sources.path.headers.format", None, SettingOrigin::File),
+            ("sources.a.path.secret", None, SettingOrigin::File),
             ("destinations.chat.url", Some("${CHAT}"), SettingOrigin::Environment),
             ("destinations.ticket.url", None, SettingOrigin::File),
             ("destinations.ticket.retry_schedule", Some("5s, 1h"), SettingOrigin::File),

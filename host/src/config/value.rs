@@ -119,7 +119,10 @@ fn credential_in(folder: Option<PathBuf>, name: &str) -> Result<Option<String>, 
 
 /// Returns the names of the environment variables and credentials to which a text refers.
 pub(super) fn references(text: &str) -> Vec<&str> {
-    let references = text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    let parts: Vec<&str> = text.split("${").collect();
+    // `$${` is a literal `${`.
+    let references = parts.windows(2).filter(|parts| !parts[0].ends_with('$'));
+    let references = references.filter_map(|parts| Some(parts[1].split_once('}')?.0));
     references.map(|reference| reference.split_once(":-").map_or(reference, |(name, _)| name)).collect()
 }
 
