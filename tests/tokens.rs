@@ -103,6 +103,7 @@ async fn operators_remove_tokens_and_sessions() {
     let names: Vec<&str> = tokens.iter().map(|token| token["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["an analyst", "reader"]);
     let sessions = host.list("/api/sessions").await;
+    assert!(sessions.iter().all(|session| session["own"] == false), "the request has a token");
     let session_of = |token: &str| sessions.iter().find(|session| session["token"] == token).unwrap();
     let text = json!([tokens, sessions]).to_string();
     assert!([&reader, &analyst].into_iter().chain(&cookies).all(|secret| !text.contains(secret.as_str())), "{text}");

@@ -154,9 +154,10 @@ test("tokens and sessions are revoked, and those of a reader are not shown", asy
   await other.getByText("They are shown to a token of scope admin.").waitFor();
   await assertAccessible(other);
   const page = await opened("system");
+  await page.getByRole("rowheader", { name: "operator (this browser)" }).waitFor();
   const session = page.getByRole("region", { name: "Table of sessions" }).locator("tr", { hasText: "<i>leaver" });
   await session.getByRole("button").press("Enter");
-  await page.getByRole("dialog").getByText("Its browser has to sign in again.").waitFor();
+  await page.getByRole("dialog").getByText("Its user would have to sign in again.").waitFor();
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "End" }).press("Enter");
   await page.getByText("A session of <i>leaver is ended.").waitFor();

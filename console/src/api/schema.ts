@@ -1591,6 +1591,8 @@ export interface components {
         OwnedSession: {
             /** @description The digest of the cookie, by which the session can be ended. */
             id: string;
+            /** @description Whether the request is made with this session. */
+            own: boolean;
             /** @description The name of the token that began the session. */
             token: string;
             /** Format: date-time */

@@ -1,5 +1,6 @@
 //! `/api/tokens` and `/api/sessions`: who may use the API. Both need scope `admin`, also to look.
 
+use super::authorize::CallerSession;
 use super::credentials::ENVIRONMENT_TOKEN;
 use super::shapes::{List, ShownOwnedSession, ShownToken};
 use super::time::timestamp;
@@ -31,6 +32,7 @@ pub(super) async fn revoke(State(host): State<Arc<Host>>, Path(name): Path<Strin
 pub(super) async fn list_sessions(
     State(host): State<Arc<Host>>,
     Extension(scope): Extension<Scope>,
+    Extension(CallerSession(own)): Extension<CallerSession>,
 ) -> Result<Json<List<ShownOwnedSession>>, HttpError> {
     check_admin(scope)?;
     let of_environment = host.edge.admin_token;
@@ -39,6 +41,7 @@ pub(super) async fn list_sessions(
         // A session without its token has ended.
         Some(ShownOwnedSession {
             id: hex::encode(session.digest),
+            is_own: own == Some(session.digest),
             token: token_name.or_else(of_environment)?,
             created_at: timestamp(session.created_at),
             used_at: timestamp(session.used_at),

@@ -98,10 +98,11 @@ export function Access({ act }: { act: Act }) {
               </tr>
             </thead>
             <tbody>
-              {value.sessions.map(({ id, token, created_at, used_at, expires_at }) => (
+              {value.sessions.map(({ id, own, token, created_at, used_at, expires_at }) => (
                 <tr key={id}>
                   <th scope="row">
                     <PlainText text={token} />
+                    {own && " (this browser)"}
                   </th>
                   <td>
                     <Time at={created_at} />
@@ -118,7 +119,7 @@ export function Access({ act }: { act: Act }) {
                       yes="End"
                       act={() => void end(id, token)}
                     >
-                      <p>Its browser has to sign in again.</p>
+                      <p>{own ? "This is your own session: you" : "Its user"} would have to sign in again.</p>
                     </ConfirmButton>
                   </td>
                 </tr>

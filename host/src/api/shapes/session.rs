@@ -30,6 +30,9 @@ pub struct ShownToken {
 pub struct ShownOwnedSession {
     /// The digest of the cookie, by which the session can be ended.
     pub id: String,
+    /// Whether the request is made with this session.
+    #[serde(rename = "own")]
+    pub is_own: bool,
     /// The name of the token that began the session.
     pub token: String,
     /// When the session began.
