@@ -74,7 +74,7 @@ test("the overview shows what waits, and every number leads to its list", async 
   await page.getByRole("heading", { name: "Events" }).waitFor();
   await page.getByText("1 shown").waitFor();
   // Another mapper in the place of this one maps none of its payloads, and is refused until somebody promotes it.
-  copyFileSync(new URL("../../target/plugins/okta.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
+  copyFileSync(new URL("../../target/plugins/splunk.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
   await page.keyboard.press("o");
   await page.getByRole("link", { name: "1 plugin with a version to promote" }).waitFor();
   await page.getByRole("link", { name: /dead letters?$/ }).click();
@@ -141,6 +141,10 @@ test("the system shows plugins, space and backups", async () => {
   await page.getByText(/[0-9a-f]{64}, accepted/).waitFor();
   await page.getByText(/^Hookmill \d+\.\d+\.\d+$/).waitFor();
   await page.getByText(/^[\d.,]+ [KM]iB, of which/).waitFor();
+  await host.post("edr", SEED);
+  await page.reload();
+  await page.getByRole("row", { name: /^mapper crowdstrike \d+ [\d.]+ ms [\d.]+ ms$/ }).waitFor();
+  await page.getByRole("row", { name: /^commit of the store [1-9]\d* [\d.]+ ms [\d.]+ ms$/ }).waitFor();
   await page.getByText("none: set backup in the configuration file, or run hookmill backup FILE").waitFor();
   await page.locator(".chart canvas").first().waitFor();
   await assertAccessible(page);

@@ -81,6 +81,14 @@ export async function call<P extends keyof paths, M extends Method>(
   throw new ApiError(response.status, message(response, text));
 }
 
+// Returns the metrics of the host as text, which need no token.
+export async function readMetrics({ signal }: { signal?: AbortSignal }): Promise<string> {
+  const response = await fetch("/metrics", { cache: "no-store", redirect: "error", ...(signal ? { signal } : {}) });
+  const text = await response.text();
+  if (!response.ok) throw new ApiError(response.status, message(response, text));
+  return text;
+}
+
 function search(query: unknown): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {

@@ -9,6 +9,7 @@ import { useLiveValue, type LiveOptions } from "../parts/live_value";
 import { useTitle } from "../parts/title";
 import { session } from "../session";
 import { Access } from "./system/access";
+import { Durations } from "./system/durations";
 import { OperatorActions } from "./system/operator_actions";
 import { Plugins } from "./system/plugins";
 import { Settings } from "./system/settings";
@@ -39,6 +40,7 @@ export function System() {
       <p role="status">{done}</p>
       {value && <p>Hookmill {value.version}</p>}
       <Space />
+      <Durations />
       <Plugins />
       {isAdmin ? (
         <>
