@@ -15,6 +15,12 @@ export interface Screen {
 
 export const SCREENS: readonly Screen[] = [
   {
+    path: "overview",
+    name: "Overview",
+    key: "o",
+    load: async () => (await import("./screens/overview")).Overview,
+  },
+  {
     path: "incidents",
     name: "Incidents",
     key: "i",
@@ -29,13 +35,6 @@ export const SCREENS: readonly Screen[] = [
     loadOne: async () => (await import("./screens/journey")).Journey,
   },
   {
-    path: "sources",
-    name: "Sources",
-    key: "s",
-    load: async () => (await import("./screens/sources")).Sources,
-    loadOne: async () => (await import("./screens/source")).SourceScreen,
-  },
-  {
     path: "quarantine",
     name: "Quarantine",
     key: "q",
@@ -47,5 +46,25 @@ export const SCREENS: readonly Screen[] = [
     name: "Bench",
     key: "b",
     load: async () => (await import("./screens/bench")).Bench,
+  },
+  {
+    path: "deliveries",
+    name: "Deliveries",
+    key: "d",
+    load: async () => (await import("./screens/deliveries")).Deliveries,
+    loadOne: async () => (await import("./screens/delivery")).DeliveryPage,
+  },
+  {
+    path: "sources",
+    name: "Sources",
+    key: "s",
+    load: async () => (await import("./screens/sources")).Sources,
+    loadOne: async () => (await import("./screens/source")).SourceScreen,
+  },
+  {
+    path: "system",
+    name: "System",
+    key: "y",
+    load: async () => (await import("./screens/system")).System,
   },
 ];

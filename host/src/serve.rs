@@ -7,7 +7,7 @@ use crate::config::{Config, OutboundConfig, Settings};
 use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
-use crate::host::{Edge, Host};
+use crate::host::{Edge, Host, ReloadRequest};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
@@ -32,6 +32,7 @@ use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
 use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
@@ -82,6 +83,8 @@ pub struct Running {
     exporter: Option<ExportTask>,
     /// The settings at the start.
     settings: Arc<Settings>,
+    /// The requests to reload, until the configuration file is followed.
+    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
 }
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
@@ -97,7 +100,7 @@ pub async fn start(
     sockets: Vec<TcpListener>,
     clock: Clock,
 ) -> Result<Running> {
-    let Config { settings, sources: configured, pulls, outbound, warnings } = config;
+    let Config { settings, sources: configured, pulls, outbound, listing, warnings } = config;
     warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&settings);
@@ -124,6 +127,7 @@ pub async fn start(
     let backup = settings.backup.clone().map(|schedule| {
         BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
     });
+    let (reload, reload_requests) = mpsc::channel(1);
     let host = Arc::new(Host {
         registry,
         backup: backup.transpose().context("`backup`")?,
@@ -137,6 +141,8 @@ pub async fn start(
             traces.clone(),
         )),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
+        listing: ArcSwap::from_pointee(listing),
+        reload,
         stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
         refusals: Refusals::new(store.clock().clone()),
         edge: edge(&settings, admin_token)?,
@@ -154,8 +160,8 @@ pub async fn start(
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
     let protocol = if settings.tls.is_some() { "https" } else { "http" };
     info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
-    let running =
-        Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) };
+    let (settings, reload_requests) = (Arc::new(settings), Some(reload_requests));
+    let running = Running { address, admin_address, host, servers, tasks, stop, exporter, settings, reload_requests };
     info!("the console is at {}", running.console_url());
     Ok(running)
 }
@@ -407,7 +413,8 @@ impl Running {
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
     /// configuration was loaded, so that changes since then are not missed. Each `hangup` applies the file again.
     pub fn follow(&mut self, path: PathBuf, applied: FileDigests, hangup: Signal) {
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup);
+        let Some(requests) = self.reload_requests.take() else { return };
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup, requests);
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 

@@ -3,9 +3,10 @@
 use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
-    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QuarantineGroup, QueuePosition,
-    RelatedIncident, SessionRow, SharedObservable, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
+    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
+    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -43,6 +44,8 @@ pub(crate) trait Reads {
     fn counted_observables(&self, which: IncidentKey) -> impl Read<Option<Listed<Vec<SharedObservable>>>>;
     fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
+    fn open_incidents(&self, now_ms: i64) -> impl Read<Vec<OpenIncidents>>;
+
     fn audit(
         &self,
         which: IncidentKey,
@@ -66,7 +69,9 @@ pub(crate) trait Reads {
         limit: usize,
         without: HashSet<Uuid>,
     ) -> impl Read<DueDeliveries>;
-    fn delivery_counts(&self, destinations: Vec<String>) -> impl Read<Vec<(String, i64, i64)>>;
+    fn delivery(&self, id: Uuid) -> impl Read<Option<StoredDelivery>>;
+    fn delivery_counts(&self, destinations: Vec<String>) -> impl Read<Vec<QueueCounts>>;
+    fn dead_letters(&self, destinations: Vec<String>, limit: usize) -> impl Read<Vec<DeadLetters>>;
     fn pending_destinations(&self) -> impl Read<Vec<String>>;
 
     fn waiting_playbooks(&self) -> impl Read<Vec<String>>;
@@ -84,6 +89,9 @@ pub(crate) trait Reads {
     fn operator_actions(&self, ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     /// Returns the session with this digest, valid or not.
     fn session(&self, digest: [u8; 32]) -> impl Read<Option<SessionRow>>;
+    /// Returns the newest sessions, valid or not.
+    fn sessions(&self, limit: usize) -> impl Read<Vec<OwnedSession>>;
+    fn tokens(&self) -> impl Read<Vec<TokenRow>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

@@ -26,6 +26,7 @@ mod index_rows;
 mod key_lists;
 mod log;
 mod migration;
+mod open_incidents;
 mod operator_actions;
 mod pages;
 mod postings;

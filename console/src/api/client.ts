@@ -32,6 +32,13 @@ export type AuditEntry = Schemas["AuditEntry"];
 export type DryRunStep = Schemas["DryRunStep"];
 export type OperatorAction = Schemas["OperatorAction"];
 export type IncidentChangeResult = Schemas["IncidentChangeResult"];
+export type DeliveryWithMessage = Schemas["DeliveryWithMessage"];
+export type DeadLetters = Schemas["DeadLetters"];
+export type Destination = Schemas["Destination"];
+export type DryRunMessage = Schemas["DryRunMessage"];
+export type Notification = Schemas["Notification"];
+export type Overview = Schemas["Overview"];
+export type PluginVersions = Schemas["PluginWithVersions"]["versions"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
@@ -114,6 +121,14 @@ export async function callForText<P extends keyof paths, M extends Method>(
   if (response.ok) return text;
   if (response.status === 401 && method !== "post") sessionEnded();
   throw new ApiError(response.status, message(response, text));
+}
+
+// Returns the metrics of the host as text, which need no token.
+export async function readMetrics({ signal }: { signal?: AbortSignal }): Promise<string> {
+  const response = await fetch("/metrics", { cache: "no-store", redirect: "error", ...(signal ? { signal } : {}) });
+  const text = await response.text();
+  if (!response.ok) throw new ApiError(response.status, message(response, text));
+  return text;
 }
 
 function search(query: unknown): string {

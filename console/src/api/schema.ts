@@ -703,6 +703,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a delivery.
+                 * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** Show a delivery with its attempts, and the message that its next attempt would send */
+        get: operations["showDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deliveries/{id}/retry": {
         parameters: {
             query?: never;
@@ -723,6 +746,23 @@ export interface paths {
          * @description The delivery does not wait for other deliveries of its incident. Needs a token of scope `admin`.
          */
         post: operations["retryDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the dead letters by destination and error, the largest groups first */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -809,6 +849,152 @@ export interface paths {
          * @description A trigger about incidents needs `incident`, whose newest change is used; a trigger about events needs `event`; other triggers use an example. The filter is evaluated but does not prevent sending. No delivery is stored, and a failed attempt is not retried. Needs a token of scope `admin`.
          */
         post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the work that waits: open incidents, events and silent sources */
+        get: operations["showOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the tokens by name, without their texts
+         * @description Needs a token of scope `admin`.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a token.
+                 * @example ci
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a token and end its sessions
+         * @description Needs a token of scope `admin`.
+         */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the sessions of browsers, newest first
+         * @description Needs a token of scope `admin`.
+         */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` in the list of sessions. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description Needs a token of scope `admin`.
+         */
+        delete: operations["endOtherSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the values of the configuration with the origin of each, by key
+         * @description Values that may be secrets, or contain one, are null. Needs a token of scope `admin`.
+         */
+        get: operations["showConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply the configuration file again
+         * @description As SIGHUP does. If the file cannot be applied, the answer is 409 with the reason, and the former configuration stays. Needs a token of scope `admin`.
+         */
+        post: operations["reload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1538,6 +1724,32 @@ export interface components {
                 answer: components["schemas"]["MaybeText"];
             }[];
         };
+        DeliveryWithMessage: components["schemas"]["Delivery"] & {
+            /** @description Rendered from the present configuration, without signature and authentication; sent messages are not stored. Null for a token of scope `read`. */
+            message: components["schemas"]["DryRunMessage"] | null;
+        };
+        /** @description The dead letters of one destination that have the same error. */
+        DeadLetters: {
+            destination: components["schemas"]["Name"];
+            /** @description The error of the last attempt, or the reason why there is no further one. */
+            error: components["schemas"]["MaybeText"];
+            count: number;
+            /**
+             * Format: date-time
+             * @description The time at which the oldest one was queued.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description The time at which the newest one was queued.
+             */
+            last_at: string;
+            /**
+             * Format: uuid
+             * @description The id of the newest one.
+             */
+            sample: string;
+        };
         /**
          * @description The kind of failure; null if the attempt succeeded.
          * @enum {unknown}
@@ -1547,6 +1759,73 @@ export interface components {
         DestinationType: "webhook" | "http" | "slack" | "mattermost" | "teams" | "email" | "thehive" | "file";
         /** @enum {unknown} */
         CountKind: "payloads" | "incidents" | "deliveries";
+        Overview: {
+            /** @description The version of the host. */
+            version: string;
+            /** @description The incidents that are not resolved, closed or false positives, the highest severity first; severities without any are absent. */
+            open_incidents: {
+                severity: components["schemas"]["Severity"];
+                /** @description Created within an hour. */
+                within_hour: number;
+                /** @description Created earlier, but within a day. */
+                within_day: number;
+                /** @description Created earlier, but within seven days. */
+                within_week: number;
+                older: number;
+            }[];
+            events: {
+                queued: number;
+                quarantined: number;
+            };
+            /** @description The sources that have been silent for longer than their `silent_after`. */
+            silent_sources: {
+                name: components["schemas"]["Name"];
+                /**
+                 * Format: date-time
+                 * @description The time at which the host noticed the silence.
+                 */
+                since: string;
+            }[];
+        };
+        Setting: {
+            /** @description The path of the key, with dots between its parts. */
+            key: string;
+            /** @description Null if it may be a secret or contain one. Values of the environment are shown as the references to them, URLs as their server. */
+            value: components["schemas"]["MaybeText"];
+            /**
+             * @description `environment`: the file refers to variables or credentials. `api`: a registered source.
+             * @enum {unknown}
+             */
+            origin: "file" | "environment" | "default" | "api";
+        };
+        Token: {
+            name: string;
+            /** @enum {unknown} */
+            scope: "read" | "admin";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: components["schemas"]["MaybeTime"];
+        };
+        OwnedSession: {
+            /** @description The digest of the cookie, by which the session can be ended. */
+            id: string;
+            /** @description Whether the request is made with this session. */
+            own: boolean;
+            /** @description The name of the token that began the session. */
+            token: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description The time of the last use, at most a minute too early.
+             */
+            used_at: string;
+            /**
+             * Format: date-time
+             * @description The time when the session ends even if it is used.
+             */
+            expires_at: string;
+        };
         Stats: {
             /**
              * Format: date-time
@@ -1674,7 +1953,24 @@ export interface components {
             disabled: components["schemas"]["MaybeText"];
             /** @description The time of the first failed attempt since the last success. */
             failing_since: components["schemas"]["MaybeTime"];
+            /** @description The number of consecutive failures. */
+            failures: number;
+            /** @description The end of the pause after ten consecutive failures, or after the receiver asked to wait; null if there is none. */
+            paused_until: components["schemas"]["MaybeTime"];
+            /** @description The newest failed attempt since the start of the host. */
+            last_failure: null | {
+                /** Format: date-time */
+                at: string;
+                http_status: number | null;
+                error: components["schemas"]["MaybeText"];
+            };
+            /** @description The duration that half of the newest 256 attempts since the start of the host did not exceed. */
+            p50_ms: number | null;
+            /** @description The same for 95 of 100 attempts. */
+            p95_ms: number | null;
             pending: number;
+            /** @description The time at which the oldest pending delivery was queued. */
+            oldest_pending_at: components["schemas"]["MaybeTime"];
             dead: number;
         };
         /** @enum {unknown} */
@@ -3490,6 +3786,10 @@ export interface operations {
                 incident?: components["parameters"]["ofIncident"];
                 /** @description The id of an event. */
                 event?: components["parameters"]["ofEvent"];
+                /** @description The error of the last attempt; may be repeated. */
+                error?: string[];
+                /** @description The time after which the delivery was queued. */
+                created_after?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */
@@ -3531,7 +3831,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "destination": "soc"
+                 *       "destination": "soc",
+                 *       "created_after": "2026-01-31T08:00:00Z"
                  *     }
                  */
                 "application/json": {
@@ -3541,6 +3842,10 @@ export interface operations {
                     incident?: components["schemas"]["MaybeId"];
                     /** @description The event that the deliveries report. */
                     event?: components["schemas"]["MaybeId"];
+                    /** @description The error of the last attempt. */
+                    error?: components["schemas"]["MaybeText"];
+                    /** @description The time after which the deliveries were queued. */
+                    created_after?: components["schemas"]["MaybeTime"];
                 };
             };
         };
@@ -3562,6 +3867,39 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a delivery.
+                 * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryWithMessage"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            404: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3603,6 +3941,38 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                destination?: string[];
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups, at most `limit`. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["DeadLetters"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3752,6 +4122,192 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers now. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All tokens of the database. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Token"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a token.
+                 * @example ci
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Gone"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 1,000 sessions that go on. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["OwnedSession"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    endOtherSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` in the list of sessions. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Gone"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All values that the file or registered sources set, and the defaults of the others. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Setting"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    reload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file is applied. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

@@ -1,6 +1,6 @@
 // Keys of the console, and the dialog that lists them.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SCREENS } from "../screens";
 
 const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
@@ -20,7 +20,8 @@ const KEYS: [string, string][] = [
 export function useKeys(actions: Record<string, () => void>): void {
   const newest = useRef(actions);
   newest.current = actions;
-  useEffect(() => {
+  // A key works as soon as the screen is seen.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       const isTyping = event.target instanceof Element && event.target.closest(TYPED_INTO);
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -27,6 +27,10 @@ const PATH_CHARS_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub String);
 
+/// The digest of the caller's session; `None` for a request with a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallerSession(pub Option<[u8; 32]>);
+
 pub(super) async fn check(
     State(host): State<Arc<Host>>,
     Extension(RequestId(id)): Extension<RequestId>,
@@ -37,6 +41,7 @@ pub(super) async fn check(
     let Credentials { token, session } = identify(&host, request.headers(), address).await?;
     request.extensions_mut().insert(token.scope);
     request.extensions_mut().insert(Caller(token.name.clone()));
+    request.extensions_mut().insert(CallerSession(session.as_ref().map(|session| session.digest)));
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(next.run(request).await);
     }

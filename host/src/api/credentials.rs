@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use tracing::{debug, warn};
 
 /// The name of the token from the environment.
-const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
+pub(super) const ENVIRONMENT_TOKEN: &str = "HOOKMILL_ADMIN_TOKEN";
 
 /// A valid token, and the session that acts with it.
 #[derive(Debug)]

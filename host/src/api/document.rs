@@ -14,15 +14,16 @@ pub(super) async fn openapi() -> impl IntoResponse {
 mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
-        Accepted, DiscardReason, DiscardRequest, DiscardedGroup, DryRun, DryRunMessage, EnabledDestination,
-        ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState, IncidentChangeResult,
-        IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText, NewSource, NotificationDryRun,
-        NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest, PluginVersion, PluginWithVersions,
-        ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery, RetryFilter, SecretRotation,
-        SharedObservable, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
-        ShownNotification, ShownOperatorAction, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest,
-        ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats,
-        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
+        Accepted, DeliveryWithMessage, DiscardReason, DiscardRequest, DiscardedGroup, DryRun, DryRunMessage,
+        EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState,
+        IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, ListedSetting, NamedText,
+        NewSource, NotificationDryRun, NotificationDryRunRequest, Overview, PayloadDifferences, PluginDryRunRequest,
+        PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery,
+        RetryFilter, SecretRotation, SharedObservable, ShownAlert, ShownBackups, ShownDeadLetters, ShownDelivery,
+        ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownOwnedSession,
+        ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest, ShownSession, ShownSource, ShownStorage,
+        ShownToken, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions,
+        Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -113,6 +114,11 @@ mod tests {
         check::<HostState>(&document, answer("get", "/readyz", "503"));
         check::<IssuedSource>(&document, answer("post", "/api/webhooks", "201"));
         check::<IssuedSource>(&document, answer("post", "/api/sources/{name}/rotate", "200"));
+        check::<DeliveryWithMessage>(&document, answer("get", "/api/deliveries/{id}", "200"));
+        check::<List<ListedSetting>>(&document, answer("get", "/api/config", "200"));
+        check::<List<ShownDeadLetters>>(&document, answer("get", "/api/dead-letters", "200"));
+        check::<List<ShownOwnedSession>>(&document, answer("get", "/api/sessions", "200"));
+        check::<List<ShownToken>>(&document, answer("get", "/api/tokens", "200"));
         check::<List<ShownDelivery>>(&document, answer("get", "/api/deliveries", "200"));
         check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));
         check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
@@ -131,6 +137,7 @@ mod tests {
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
         check::<List<Vendor>>(&document, answer("get", "/api/vendors", "200"));
+        check::<Overview>(&document, answer("get", "/api/overview", "200"));
         check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
         check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
         check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));

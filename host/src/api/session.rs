@@ -72,7 +72,7 @@ pub(super) async fn end(
     let action = action(&host, id, address, request.method(), request.uri(), token.name);
     recorded(host.clone(), action, async move {
         is_allowed?;
-        host.store.end_session(&session).await?;
+        host.store.end_session(session.digest).await?;
         Ok((StatusCode::NO_CONTENT, AppendHeaders(removal())))
     })
     .await

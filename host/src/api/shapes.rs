@@ -11,6 +11,7 @@ mod incident;
 mod list;
 mod notification;
 mod operator_action;
+mod overview;
 mod plugin;
 mod quarantine;
 mod session;
@@ -20,6 +21,7 @@ mod stats;
 mod storage;
 
 pub use crate::backup::{LastBackup, LastFailure};
+pub use crate::config::ListedSetting;
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
@@ -31,8 +33,10 @@ pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 pub use crate::refusals::RefusedRequests;
 pub use crate::vendors::{Vendor, VendorDocument, VendorValue, VendorWay};
 pub use backups::{ShownBackups, ShownSchedule};
-pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
-pub use destination::{EnabledDestination, ShownDestination};
+pub use delivery::{
+    DeliveryWithMessage, RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDeadLetters, ShownDelivery,
+};
+pub use destination::{EnabledDestination, ShownDestination, ShownFailure};
 pub use event::{
     BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent,
     StoredEvent,
@@ -45,9 +49,10 @@ pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, 
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
+pub use overview::{Overview, ShownOpenIncidents, SilentSource, WaitingEvents};
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use quarantine::{DiscardRequest, DiscardedGroup, GroupReplayFailure, GroupReplayResult, ShownQuarantineGroup};
-pub use session::{ShownSession, SignIn};
+pub use session::{ShownOwnedSession, ShownSession, ShownToken, SignIn};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,
     SourcePatch, SourceSecret, UnusableSource, UsableSource,

@@ -169,8 +169,10 @@ pub(crate) trait PlainWrites {
     fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()>;
     /// Sets when a session was last used.
     fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()>;
-    /// Removes a session.
-    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()>;
+    /// Removes a session. Returns whether there was one.
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<bool>;
+    /// Removes a token. Returns whether there was one.
+    fn remove_token(&mut self, name: &str) -> Result<bool>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the

@@ -8,7 +8,7 @@ use crate::rows::{
     Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, PrunePosition, Retention, TriageJob,
     TriageResult,
 };
-use hookmill_incident::id::row_key;
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, FailureCode, Mapped, MappingFailure, Observable, Observation, Patch,
     PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, TriageCode, TriageError, Verdict,
@@ -365,7 +365,7 @@ impl Random {
     fn filter(&mut self, memory: &Memory) -> DeliveryFilter {
         let incidents: Vec<Uuid> = memory.incidents.values().map(|(row, _)| row.id).collect();
         let mut filter = DeliveryFilter::default();
-        match self.rng.random_range(0..4) {
+        match self.rng.random_range(0..6) {
             0 => filter.destination.push(self.name(&DESTINATIONS)),
             1 => filter.notification.push("rule-0".into()),
             2 if !incidents.is_empty() => {
@@ -375,6 +375,18 @@ impl Random {
             3 => {
                 let id = self.event_id(memory);
                 filter.event.push(self.perhaps_another(id));
+            }
+            4 => {
+                let errors: Vec<String> = memory.deliveries.values().filter_map(|row| row.error.clone()).collect();
+                if !errors.is_empty() {
+                    filter.error.push(self.one_of(&errors));
+                }
+            }
+            5 => {
+                let keys: Vec<i64> = memory.deliveries.keys().copied().collect();
+                if !keys.is_empty() {
+                    filter.created_after = Timestamp::from_millisecond(row_key_ms(self.one_of(&keys))).ok();
+                }
             }
             _ => {}
         }

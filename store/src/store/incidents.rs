@@ -4,8 +4,8 @@ use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{
-    IncidentFilter, IncidentKey, IncidentRow, Listed, Order, Page, PatchRefusal, Position, RelatedIncident,
-    SharedObservable,
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, Order, Page, PatchRefusal, Position,
+    RelatedIncident, SharedObservable,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Patch};
@@ -116,5 +116,13 @@ impl Store {
         add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
         self.database.reads().audit_after(after, to, add).await
+    }
+
+    /// Returns the numbers of open incidents by severity, the highest first, and by age.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be counted.
+    pub async fn open_incidents(&self) -> Result<Vec<OpenIncidents>> {
+        self.database.reads().open_incidents(self.clock.now_ms()).await
     }
 }
