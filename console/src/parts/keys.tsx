@@ -3,7 +3,8 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SCREENS } from "../screens";
 
-const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
+// Keys go to these fields, and to nothing else.
+export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
 const KEYS: [string, string][] = [
   ["?", "show this list"],
   ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),

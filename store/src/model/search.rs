@@ -23,19 +23,20 @@ impl Random {
         };
         let mut filter = IncidentFilter::default();
         for _ in 0..self.rng.random_range(0..4) {
-            match self.rng.random_range(0..13) {
+            match self.rng.random_range(0..12) {
                 0 => filter.status.push(self.one_of(Status::ALL)),
                 1 => filter.severity.push(self.one_of(Severity::ALL)),
                 2 => filter.source.push(self.name(&SOURCES)),
                 3 => filter.source_ref.push(self.name(&REFERENCES)),
-                4 => filter.tag.push(self.name(&TAGS)),
+                // Assignees have the names of tags.
+                4 if filter.status.is_empty() => filter.tag.push(self.name(&TAGS)),
+                4 => filter.assignee.push(self.name(&TAGS)),
                 5 => filter.observable.push(format!("198.51.100.{}", self.rng.random_range(0..5))),
                 6 => filter.observable_prefix.push(self.name(&["198.51.", "198.51.100.1", "203.", ""])),
                 7 => filter.technique.push(self.name(&["T1059", "T1059.001", "t1003", "TA0002"])),
                 8 => filter.created_after = time(self),
                 9 => filter.created_before = time(self),
                 10 => filter.updated_after = time(self),
-                11 => filter.assignee.push(self.name(&TAGS)),
                 _ => {
                     let words = ["title", "blue*", "gre* red", "198.51.100.2", "198*", "a-1", "A", "nothing", "t*"];
                     filter.q = SearchWords::parse(&self.name(&words)).ok();

@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { TYPED_INTO } from "../../parts/keys";
 import { PlainText } from "../../parts/plain_text";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
@@ -70,8 +71,8 @@ export function Table({ list }: { list: IncidentList }) {
     if (bottom > at.scrollTop) at.scrollTop = bottom;
     look();
     const wanted = window.requestAnimationFrame(() => {
-      // Another key may have moved on meanwhile.
-      if (list.active.value !== active) return;
+      // Another key may have moved on meanwhile, to another row or to a field.
+      if (list.active.value !== active || document.activeElement?.closest(TYPED_INTO)) return;
       const row = at.querySelector(`tr[aria-rowindex="${active + 2}"]`);
       if (!row?.contains(document.activeElement)) row?.querySelector("a")?.focus({ preventScroll: true });
     });
