@@ -41,7 +41,7 @@ impl QuarantineCause {
         // The message of a failure begins with the plugin and its version, `edr 1.2.0: …`. The version is not a cause.
         let (begin, text) = message.split_once(": ").unwrap_or_default();
         let named = begin.split_once(' ').map(|(name, _)| name).filter(|named| names().any(|name| name == *named));
-        let plugin = named.or_else(|| names().last()).unwrap_or_default().to_owned();
+        let plugin = named.or_else(|| names().next_back()).unwrap_or_default().to_owned();
         Self { plugin, code, pattern: failure_pattern(if named.is_some() { text } else { message }) }
     }
 
