@@ -13,7 +13,7 @@ import { Link } from "../router";
 import { session } from "../session";
 
 // One request takes at most ten seconds; small ones show progress.
-const EVENTS_PER_REQUEST = 200;
+const EVENTS_PER_REQUEST = 500;
 const GROUPS_PER_REQUEST = 1000;
 const RESULTS = ["mapped", "partial", "ignored"] as const;
 type Result = (typeof RESULTS)[number];
