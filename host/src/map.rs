@@ -52,6 +52,23 @@ impl Mappers {
         mapped(event, &source, verdict, tried)
     }
 
+    /// Maps an event with one version of a mapper, whichever the source would choose.
+    pub async fn map_with(&self, plugin: &Plugin, verified: Verified) -> Mapped {
+        let (event, source, trace) = verified.into_parts();
+        let verdict = self.call(plugin, &event, &source, &trace).await;
+        mapped(event, &source, verdict, vec![version_name(plugin)])
+    }
+
+    /// Calls one mapper, and counts and logs the call unless no instance was free.
+    async fn call(&self, plugin: &Plugin, event: &Event, source: &Source, trace: &Trace) -> Verdict {
+        let Call { result: verdict, log, duration, .. } = traced_run(plugin, event, source, trace).await;
+        if !matches!(verdict, Verdict::Wait(_)) {
+            self.metrics.mapping_duration(&plugin.version.name, duration);
+            forward_log(event.id, &plugin.version.name, &log);
+        }
+        verdict
+    }
+
     /// Calls one candidate after the other. Returns the verdict and the versions that were tried.
     async fn decide(&self, event: &Event, source: &Source, attempt: u32, trace: &Trace) -> (Verdict, Vec<String>) {
         let mut tried = Vec::new();
@@ -65,13 +82,11 @@ impl Mappers {
                 Ok(plugin) => plugin,
                 Err(reason) => return (Verdict::Wait(reason), tried),
             };
-            let Call { result: verdict, log, duration, .. } = traced_run(&plugin, event, source, trace).await;
+            let verdict = self.call(&plugin, event, source, trace).await;
             if matches!(verdict, Verdict::Wait(_)) {
                 return (verdict, tried);
             }
             tried.push(version_name(&plugin));
-            self.metrics.mapping_duration(&plugin.version.name, duration);
-            forward_log(event.id, &plugin.version.name, &log);
             match verdict {
                 Verdict::Failed(failure) if passes_on(failure.code, source) => refusals.add(failure),
                 Verdict::Read { ref reading, .. } if is_auto(source) && is_empty(reading) => {
@@ -161,12 +176,6 @@ fn is_empty(reading: &Reading) -> bool {
 
 fn version_name(plugin: &Plugin) -> String {
     format!("{}@{}", plugin.version.name, plugin.version.sha256)
-}
-
-/// Maps an event with one version of a mapper, whichever the source would choose.
-pub async fn map_with(plugin: &Plugin, event: Event, source: &Source) -> Mapped {
-    let verdict = run(plugin, &event, source).await.result;
-    mapped(event, source, verdict, vec![version_name(plugin)])
 }
 
 /// Joins an event with its verdict and its source's settings for triage.

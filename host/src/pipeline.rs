@@ -9,7 +9,7 @@ pub use dry_run::{DryRun, IncidentChanges, Stage};
 
 use crate::aws::Aws;
 use crate::handshake::{self, NotConfirmed};
-use crate::map::{self, ATTEMPTS, Mappers};
+use crate::map::{ATTEMPTS, Mappers};
 use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
@@ -236,9 +236,10 @@ impl Pipeline {
     pub async fn map_stored(&self, row: EventRow, version: Option<&Plugin>) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
+        let verified = Verified::trusted(row.event, source);
         let mapped = match version {
-            Some(plugin) => map::map_with(plugin, row.event, &source).await,
-            None => self.mappers.map(Verified::trusted(row.event, source), ATTEMPTS).await,
+            Some(plugin) => self.mappers.map_with(plugin, verified).await,
+            None => self.mappers.map(verified, ATTEMPTS).await,
         };
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)

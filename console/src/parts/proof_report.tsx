@@ -5,6 +5,7 @@ import { Link } from "../router";
 import { FieldChanges } from "./field_changes";
 import { PlainText } from "./plain_text";
 import { Time } from "./time";
+import { versionName } from "./versions";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 type Differences = Proof["changed"];
@@ -14,7 +15,7 @@ export function ProofReport({ report }: { report: Proof }) {
     <>
       <p>
         <strong>{report.passed ? "✓ No payload newly fails" : "✗ Payloads newly fail, or none was mapped in time"}</strong>:{" "}
-        version {report.plugin.version} {report.against ? `compared with version ${report.against.version}` : "is the first one"},{" "}
+        version {versionName(report.plugin)} {report.against ? `compared with version ${versionName(report.against)}` : "is the first one"},{" "}
         <Time at={report.at} />.
       </p>
       <p>

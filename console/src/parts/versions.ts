@@ -15,10 +15,15 @@ export function isLive(plugin: PluginWithVersions, version: Version): boolean {
   return plugin.sha256 === version.sha256;
 }
 
+// Returns the number of a version with its digest, because two files may state the same number.
+export function versionName({ version, sha256 }: { version: string; sha256: string }): string {
+  return `${version} (${sha256.slice(0, 8)})`;
+}
+
 // Returns the version with the reason why it is live or not.
 export function versionLabel(plugin: PluginWithVersions, version: Version): string {
   const state = isLive(plugin, version) ? "live" : STATES[version.state];
-  return `${version.version} (${version.sha256.slice(0, 8)}), ${state}`;
+  return `${versionName(version)}, ${state}`;
 }
 
 // Returns the versions that can be called: those that were never live first, then the live one and earlier ones.

@@ -12,7 +12,7 @@ import { memberText, prettyJson } from "../parts/pretty_json";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
 import { useTitle } from "../parts/title";
-import { callable, isLive, versionLabel } from "../parts/versions";
+import { callable, isLive, versionLabel, versionName } from "../parts/versions";
 import { place as location, replaceQuery } from "../router";
 import { session } from "../session";
 import { Traffic } from "./bench_traffic";
@@ -33,8 +33,11 @@ export function Bench() {
   const event = useSignal<StoredEvent | null>(null);
   const plugin = useSignal<PluginWithVersions | null>(null);
   const payload = useSignal("");
+  // The payload of the event as it was shown first: JSON with line breaks.
+  const original = useSignal<string | null>(null);
   const shownPlace = useSignal<Place | null>(null);
   const run = useSignal<Run | null>(null);
+  const loading = useTask();
   const task = useTask();
   const canRun = session.value?.scope === "admin";
   const name = query.get("plugin") ?? "";
@@ -58,13 +61,15 @@ export function Bench() {
   const loadEvent = async (id: string) => {
     const found = await call("get", "/api/events/{id}", { id });
     event.value = found;
-    payload.value = found.body?.encoding === "utf-8" ? found.body.data : "";
+    const text = found.body?.encoding === "utf-8" ? found.body.data : "";
+    original.value = prettyJson(text) ?? text;
+    payload.value = original.value;
     const tried = found.tried.at(-1)?.split("@")[0];
     if (!location.value.query.get("plugin") && tried) set({ plugin: tried });
   };
   useTitle("Bench");
   useEffect(() => {
-    void task.run(async () => {
+    void loading.run(async () => {
       const [mappers, known] = await Promise.all([call("get", "/api/plugins"), call("get", "/api/sources")]);
       const found: Plugin[] = mappers.data;
       const registered: { name: string }[] = known.data;
@@ -86,7 +91,7 @@ export function Bench() {
   const edit = (text: string) => {
     payload.value = text;
   };
-  const isEdited = event.value !== null && payload.value !== event.value.body?.data;
+  const isEdited = event.value !== null && payload.value !== original.value;
   const start = () =>
     task.run(async (signal) => {
       const from = event.value;
@@ -106,12 +111,13 @@ export function Bench() {
   const choosePlugin = (chosen: string) => {
     set({ plugin: chosen, version: "", against: "" });
     run.value = null;
-    void task.run(() => loadPlugin({}));
+    void loading.run(() => loadPlugin({}));
   };
   const openEvent = (id: string) => {
     set({ event: id });
     event.value = null;
-    if (id !== "") void task.run(async () => {
+    if (id === "") return;
+    void loading.run(async () => {
       await loadEvent(id);
       await loadPlugin({});
     });
@@ -179,7 +185,7 @@ export function Bench() {
         <button disabled={!canRun || task.isBusy.value || version === ""}>Run</button>
       </form>
       {!canRun && <p>Running a version needs a token of scope admin.</p>}
-      <p role="alert">{task.error.value}</p>
+      <p role="alert">{loading.error.value || task.error.value}</p>
       <div class="bench">
         <section aria-label="Payload">
           <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} place={shownPlace.value} />
@@ -221,7 +227,7 @@ function Origin({ event, isEdited }: { event: StoredEvent; isEdited: boolean }) 
   if (event.body.encoding === "base64") return <p>The payload is not UTF-8. It is run as it was received and cannot be shown here.</p>;
   return (
     <p role="status">
-      {isEdited ? "Changed. It is run with the headers and the source of the event." : "As received, with its headers and context."}
+      {isEdited ? "Changed. It is run with the headers and the source of the event, without its context." : "As received, with its headers and context. JSON is shown with line breaks."}
     </p>
   );
 }
@@ -246,17 +252,17 @@ function Result({ run, show }: { run: Run; show: (place: Place) => void }) {
 }
 
 function Difference({ run, against }: { run: PluginDryRun; against: NonNullable<PluginDryRun["against"]> }) {
-  const caption = `From version ${against.plugin.version} to version ${run.plugin.version}`;
+  const [before, after] = [versionName(against.plugin), versionName(run.plugin)];
   return (
     <>
       {against.changes.length === 0 ? (
         <p role="status">
-          Version {against.plugin.version} has the same result as version {run.plugin.version}.
+          Version {before} has the same result as version {after}.
         </p>
       ) : (
-        <FieldChanges changes={against.changes} caption={caption} />
+        <FieldChanges changes={against.changes} caption={`From version ${before} to version ${after}`} />
       )}
-      <h3>Version {against.plugin.version}</h3>
+      <h3>Version {before}</h3>
       <Outcome call={against} />
       <Usage call={against} />
     </>

@@ -58,7 +58,7 @@ export function Quarantine() {
             ? `Not current: ${task.error.value}. Trying again.`
             : found === null
               ? "Loading…"
-              : `${sum} events in ${found.length} groups`}
+              : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}
         </span>
       </p>
       <div ref={list}>

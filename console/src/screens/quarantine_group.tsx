@@ -8,12 +8,12 @@ import { QuestionButton } from "../parts/question";
 import { useTask, type Task } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
-import { callable, versionLabel, type Version } from "../parts/versions";
+import { callable, versionLabel, versionName, type Version } from "../parts/versions";
 import { Link } from "../router";
 import { session } from "../session";
 
 // One request takes at most ten seconds; small ones show progress.
-const EVENTS_PER_REQUEST = 200;
+const EVENTS_PER_REQUEST = 500;
 const GROUPS_PER_REQUEST = 1000;
 const RESULTS = ["mapped", "partial", "ignored"] as const;
 type Result = (typeof RESULTS)[number];
@@ -230,7 +230,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
 }
 
 function named(version: Version | undefined): string {
-  return version ? `version ${version.version}` : "the live mappers of their sources";
+  return version ? `version ${versionName(version)}` : "the live mappers of their sources";
 }
 
 function added(sum: Totals, part: GroupReplay): Totals {

@@ -1,6 +1,6 @@
 //! The events in quarantine by the causes of their failures. All causes are read from one index, without the rows.
 
-use super::columns::{Id, Json};
+use super::columns::Id;
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::Result;
 use rusqlite::Connection;
@@ -19,12 +19,15 @@ struct Collected {
 pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
     let mut found: BTreeMap<QuarantineCause, Collected> = BTreeMap::new();
     each_event(connection, |key, cause, source| {
-        let group =
-            found.entry(cause).or_insert_with(|| Collected { count: 0, sources: BTreeSet::new(), keys: key..=key });
+        let Some(group) = found.get_mut(cause) else {
+            let sources = BTreeSet::from([source.to_owned()]);
+            found.insert(cause.clone(), Collected { count: 1, sources, keys: key..=key });
+            return;
+        };
         group.count += 1;
         group.keys = key.min(*group.keys.start())..=key.max(*group.keys.end());
-        if !group.sources.contains(&source) {
-            group.sources.insert(source);
+        if !group.sources.contains(source) {
+            group.sources.insert(source.to_owned());
         }
     })?;
     let is_after = |collected: &Collected| before.is_none_or(|before| *collected.keys.end() < before);
@@ -47,8 +50,13 @@ pub(super) fn members(
     limit: usize,
 ) -> Result<Page<Uuid>> {
     let mut found = Vec::new();
+    let mut is_member: BTreeMap<QuarantineCause, bool> = BTreeMap::new();
     each_event(connection, |key, cause, _| {
-        if keys.contains(&key) && cause.group_id() == group {
+        if !keys.contains(&key) {
+            return;
+        }
+        let known = is_member.get(cause).copied();
+        if known.unwrap_or_else(|| *is_member.entry(cause.clone()).or_insert_with(|| cause.group_id() == group)) {
             found.push(key);
         }
     })?;
@@ -59,22 +67,34 @@ pub(super) fn members(
     Ok(Page { rows: rows.collect::<Result<_>>()?, next })
 }
 
-/// Calls `add` with the key, the cause and the source of each event in quarantine.
-fn each_event(connection: &Connection, mut add: impl FnMut(i64, QuarantineCause, String)) -> Result<()> {
+/// Calls `add` with the key, the cause and the source of each event in quarantine. The index has events with the same message
+/// one after the other, so that a cause is found once for all of them.
+fn each_event(connection: &Connection, mut add: impl FnMut(i64, &QuarantineCause, &str)) -> Result<()> {
     // The status is part of the text, so that the partial index is used.
-    let sql = "SELECT key, code, tried, source, message FROM events INDEXED BY events_failures \
+    let sql = "SELECT key, code, tried, message, source FROM events INDEXED BY events_failures \
                WHERE status = 'quarantined'";
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([])?;
+    let mut last: Option<([Option<String>; 3], Option<QuarantineCause>)> = None;
     while let Some(row) = rows.next()? {
-        let code: Option<String> = row.get(1)?;
-        // An event of another version of Hookmill, or a damaged one, is shown in the list of events.
-        let (Some(code), Ok(Json(tried))) = (code.and_then(|word| word.parse().ok()), row.get(2)) else { continue };
-        let tried: Vec<String> = tried;
-        let message: Option<String> = row.get(4)?;
-        add(row.get(0)?, QuarantineCause::new(code, &tried, &message.unwrap_or_default()), row.get(3)?);
+        let failure =
+            [row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?, row.get_ref(3)?.as_str_or_null()?];
+        let is_same = last.as_ref().is_some_and(|(known, _)| known.each_ref().map(Option::as_deref) == failure);
+        if !is_same {
+            last = Some((failure.map(|text| text.map(str::to_owned)), cause(failure)));
+        }
+        // An event of another version of Hookmill, or a damaged one, has no cause. The list of events shows it.
+        if let Some((_, Some(cause))) = &last {
+            add(row.get(0)?, cause, row.get_ref(4)?.as_str()?);
+        }
     }
     Ok(())
+}
+
+/// Returns the cause of a failure with this code, these tried versions in JSON, and this message.
+fn cause([code, tried, message]: [Option<&str>; 3]) -> Option<QuarantineCause> {
+    let tried: Vec<String> = serde_json::from_str(tried?).ok()?;
+    Some(QuarantineCause::new(code?.parse().ok()?, &tried, message.unwrap_or_default()))
 }
 
 fn event(connection: &Connection, key: i64) -> Result<(Uuid, i64)> {

@@ -18,7 +18,7 @@ columns! {
 }
 
 /// Everything of an event except the body, and the trace, which only mapping the body again needs.
-const KEPT_COLUMNS: [&str; 15] = [
+const KEPT_COLUMNS: [&str; 16] = [
     "key",
     "id",
     "source",
@@ -34,6 +34,7 @@ const KEPT_COLUMNS: [&str; 15] = [
     "context",
     "signed_at",
     "digest",
+    "discard_reason",
 ];
 
 /// Returns a number for LIMIT.

@@ -65,9 +65,6 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn enqueue_notice(&self, trigger: Trigger, message: Value) -> Result<(), StoreError> {
-        if self.outbound.load().rules_for(trigger).next().is_none() {
-            return Ok(());
-        }
         self.database.write(move |ledger| ledger.enqueue_notice(trigger, &message)).await
     }
 
