@@ -230,6 +230,10 @@ async fn changes_are_recorded_with_the_name_of_their_token() {
     ];
     assert_eq!(shown, expected);
     assert_eq!((&actions[0]["id"], &actions[0]["address"]), (&json!(deleted.request_id), &json!("127.0.0.1")));
+    let id = |action: usize| actions[action]["id"].as_str().unwrap();
+    let some = host.list(&format!("/api/operator-actions?limit=1&id={}&id={}", id(1), id(0))).await;
+    assert_eq!(some, actions[..2]);
+    assert!(host.list("/api/operator-actions?id=00000000-0000-7000-8000-000000000000").await.is_empty());
     let (success, text, errors) = folder.run(&["operator-actions", "list", "--url", &host.url, "--token", ADMIN_TOKEN]);
     assert!(success && text.contains("operator") && text.contains("DELETE"), "{text}{errors}");
     assert!(folder.run(&["token", "revoke", "reader"]).0);

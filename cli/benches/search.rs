@@ -273,6 +273,7 @@ fn both(one: &IncidentFilter, other: &IncidentFilter) -> IncidentFilter {
         source: united(&one.source, &other.source),
         source_ref: united(&one.source_ref, &other.source_ref),
         tag: united(&one.tag, &other.tag),
+        assignee: united(&one.assignee, &other.assignee),
         observable: united(&one.observable, &other.observable),
         observable_prefix: united(&one.observable_prefix, &other.observable_prefix),
         technique: united(&one.technique, &other.technique),

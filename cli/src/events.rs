@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use hookmill_host::api::shapes::{BodyEncoding, EventResult, ListedItem, NamedText, ShownEvent, StoredEvent};
 use result_line::{error_code, incident_numbers, result_line};
+use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Events {
@@ -27,6 +28,9 @@ pub(super) enum Events {
     Discard {
         /// The event's id
         id: String,
+        /// The reason, for the event and the trail of operators
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         connection: HostConnection,
     },
@@ -61,8 +65,9 @@ impl Events {
                 print_shape(connection.json, &answer, |event| stored_event(&event))
             }
             Self::Replay(replay) => replay.run(),
-            Self::Discard { id, connection } => {
-                let answer = connection.open()?.post(&["events", &id, "discard"])?;
+            Self::Discard { id, reason, connection } => {
+                let body = json!({"reason": reason});
+                let answer = connection.open()?.post_json(&["events", &id, "discard"], &body)?;
                 print_shape(connection.json, &answer, |event: EventResult| result_line(&event))
             }
         }
@@ -99,7 +104,7 @@ fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
     ]
 }
 
-fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> String {
+fn stored_event(StoredEvent { event, body, body_removed, discard_reason }: &StoredEvent) -> String {
     let pairs = |pairs: &[NamedText]| {
         let lines = pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value)));
         lines.collect::<Vec<_>>().join("\n")
@@ -113,6 +118,7 @@ fn stored_event(StoredEvent { event, body, body_removed }: &StoredEvent) -> Stri
         ("code", error_code(result)),
         ("message", given(result.message.as_ref())),
         ("incidents", incident_numbers(&result.incidents)),
+        ("discarded because", given(discard_reason.as_ref())),
         ("attempts", event.attempts.to_string()),
         ("tried", clean(&event.tried.join("\n"))),
         ("sha256", clean(&event.sha256)),

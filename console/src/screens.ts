@@ -21,6 +21,13 @@ export const SCREENS: readonly Screen[] = [
     load: async () => (await import("./screens/overview")).Overview,
   },
   {
+    path: "incidents",
+    name: "Incidents",
+    key: "i",
+    load: async () => (await import("./screens/incidents")).Incidents,
+    loadOne: async () => (await import("./screens/incident")).IncidentPage,
+  },
+  {
     path: "events",
     name: "Events",
     key: "e",
@@ -28,11 +35,31 @@ export const SCREENS: readonly Screen[] = [
     loadOne: async () => (await import("./screens/journey")).Journey,
   },
   {
+    path: "quarantine",
+    name: "Quarantine",
+    key: "q",
+    load: async () => (await import("./screens/quarantine")).Quarantine,
+    loadOne: async () => (await import("./screens/quarantine_group")).QuarantineGroupScreen,
+  },
+  {
     path: "deliveries",
     name: "Deliveries",
     key: "d",
     load: async () => (await import("./screens/deliveries")).Deliveries,
     loadOne: async () => (await import("./screens/delivery")).DeliveryPage,
+  },
+  {
+    path: "sources",
+    name: "Sources",
+    key: "s",
+    load: async () => (await import("./screens/sources")).Sources,
+    loadOne: async () => (await import("./screens/source")).SourceScreen,
+  },
+  {
+    path: "bench",
+    name: "Bench",
+    key: "b",
+    load: async () => (await import("./screens/bench")).Bench,
   },
   {
     path: "system",

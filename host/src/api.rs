@@ -2,6 +2,7 @@
 //!
 //! Handlers answer in [`shapes`], which the commands of `hookmill` read.
 
+mod action_note;
 mod authorize;
 mod backups;
 mod config;
@@ -20,6 +21,8 @@ mod overview;
 mod page;
 mod parameters;
 mod plugins;
+mod quarantine;
+mod refusals;
 mod request_body;
 mod session;
 mod session_cookie;
@@ -30,6 +33,7 @@ mod storage;
 mod stream;
 mod time;
 mod tokens;
+mod vendors;
 
 use crate::host::Host;
 use crate::receive;
@@ -55,17 +59,23 @@ routes! { guarded, GUARDED;
     "/api/incidents" => get(incidents::list).patch(incidents::patch_several);
     "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
     "/api/incidents/{id}/audit" => get(incidents::audit);
+    "/api/incidents/{id}/observables" => get(incidents::observables);
     "/api/incidents/{id}/related" => get(incidents::related);
     "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);
     "/api/events/{id}" => get(events::show);
     "/api/events/{id}/replay" => post(events::replay);
     "/api/events/{id}/discard" => post(events::discard);
+    "/api/quarantine" => get(quarantine::list);
+    "/api/quarantine/{group}/replay" => post(quarantine::replay);
+    "/api/quarantine/{group}/discard" => post(quarantine::discard);
     "/api/webhooks" => post(sources::register);
     "/api/sources" => get(sources::list);
     "/api/sources/{name}" => get(sources::show).patch(sources::change).delete(sources::remove);
     "/api/sources/{name}/rotate" => post(sources::rotate);
     "/api/sources/{name}/test" => post(sources::dry_run::test);
+    "/api/vendors" => get(vendors::list);
+    "/api/refusals" => get(refusals::list);
     "/api/plugins" => get(plugins::list);
     "/api/plugins/{name}" => get(plugins::show);
     "/api/plugins/{name}/run" => post(plugins::run);

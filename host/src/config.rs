@@ -20,6 +20,7 @@ mod scalar;
 mod settings;
 mod source;
 mod source_settings;
+mod source_yaml;
 mod traces;
 mod typed;
 mod value;
@@ -27,7 +28,8 @@ mod value;
 pub use limits::Limits;
 pub use listing::{ListedSetting, SettingOrigin, registered};
 pub use settings::Settings;
-pub use source::SourceDeclaration;
+pub use source::{SourceDeclaration, declaration_as_text};
+pub use source_yaml::source_yaml;
 
 use crate::deliver::{Destination, Notifications};
 use crate::pull::Pulls;

@@ -12,8 +12,10 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::Stream;
@@ -62,6 +64,8 @@ pub struct Host {
     pub listing: ArcSwap<Vec<ListedSetting>>,
     /// Asks for the configuration file to be applied again.
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// The newest refused requests.
+    pub refusals: Refusals,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.
@@ -86,6 +90,8 @@ pub struct Edge {
     /// The same with the id of a session. They are counted apart, so that a page whose session has ended does not keep its
     /// user from beginning another one.
     pub failed_sessions: FailedTokens,
+    /// The code that begins one session, if there is one.
+    pub sign_in_code: SignInCode,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.

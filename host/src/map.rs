@@ -163,6 +163,12 @@ fn version_name(plugin: &Plugin) -> String {
     format!("{}@{}", plugin.version.name, plugin.version.sha256)
 }
 
+/// Maps an event with one version of a mapper, whichever the source would choose.
+pub async fn map_with(plugin: &Plugin, event: Event, source: &Source) -> Mapped {
+    let verdict = run(plugin, &event, source).await.result;
+    mapped(event, source, verdict, vec![version_name(plugin)])
+}
+
 /// Joins an event with its verdict and its source's settings for triage.
 pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String>) -> Mapped {
     let (playbook, auto_triage) = (source.settings.playbook.clone(), source.settings.auto_triage);
@@ -173,9 +179,7 @@ pub fn mapped(event: Event, source: &Source, verdict: Verdict, tried: Vec<String
 async fn traced_run(plugin: &Plugin, event: &Event, source: &Source, trace: &Trace) -> Call<Verdict> {
     let mut span = trace.step("map");
     let call = run(plugin, event, source).await;
-    span.set("hookmill.plugin.name", &*plugin.version.name);
-    span.set("hookmill.plugin.version", &*plugin.version.version);
-    span.set("hookmill.plugin.memory_bytes", call.memory_bytes as i64);
+    span.plugin(&plugin.version, call.memory_bytes);
     match &call.result {
         // A mapper that is for other payloads has not failed.
         Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => {

@@ -35,10 +35,10 @@ pub use rows::{
     DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
     IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OpenIncidents,
     OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position,
-    ProofReport, PrunePosition, Pruned, QueueCounts, QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed,
-    Retention, RowCount, Scope, SecretRow, SessionRow, SharedObservable, SortKey, SortValue, Sorting, SourceRow,
-    StorageUse, StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionRow,
-    VersionState,
+    ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts, QueuePosition, RecordDryRun,
+    Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow, SharedObservable, SortKey,
+    SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult,
+    Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

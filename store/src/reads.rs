@@ -5,14 +5,14 @@ use crate::mark::Mark;
 use crate::rows::{
     CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
     IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
-    Position, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SourceRow, StorageUse, StoredDelivery, Tally,
-    TokenRow, TriageJob, VersionRow,
+    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
+    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -28,6 +28,8 @@ pub(crate) trait Reads {
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> impl Read<Page<QuarantineGroup>>;
+    fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> impl Read<Page<Uuid>>;
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
@@ -39,6 +41,7 @@ pub(crate) trait Reads {
         after: Option<Position>,
         limit: usize,
     ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn counted_observables(&self, which: IncidentKey) -> impl Read<Option<Listed<Vec<SharedObservable>>>>;
     fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
     fn open_incidents(&self, now_ms: i64) -> impl Read<Vec<OpenIncidents>>;
@@ -83,7 +86,7 @@ pub(crate) trait Reads {
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;
-    fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
+    fn operator_actions(&self, ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     /// Returns the session with this digest, valid or not.
     fn session(&self, digest: [u8; 32]) -> impl Read<Option<SessionRow>>;
     /// Returns the newest sessions, valid or not.

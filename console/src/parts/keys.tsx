@@ -3,11 +3,16 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SCREENS } from "../screens";
 
+const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
 const KEYS: [string, string][] = [
   ["?", "show this list"],
   ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),
   ["j, k", "next and previous row of the list"],
   ["Enter", "open the row"],
+  ["x", "select the incident of the row"],
+  ["c", "change the selected incidents, or the incident"],
+  ["r", "read the list again"],
+  ["/", "search"],
   ["p", "pause or resume the list"],
   ["Esc", "close a dialog"],
 ];
@@ -18,7 +23,7 @@ export function useKeys(actions: Record<string, () => void>): void {
   // A key works as soon as the screen is seen.
   useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
+      const isTyping = event.target instanceof Element && event.target.closest(TYPED_INTO);
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const action = newest.current[event.key];
       if (!action) return;

@@ -13,6 +13,7 @@ mod notification;
 mod operator_action;
 mod overview;
 mod plugin;
+mod quarantine;
 mod session;
 mod source;
 mod state;
@@ -25,16 +26,20 @@ pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, S
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
 pub use crate::plugin_dry_run::{
-    CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
+    CallBounds, CallFailure, CallSummary, ComparedCall, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun,
+    PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
+pub use crate::refusals::RefusedRequests;
+pub use crate::vendors::{Vendor, VendorDocument, VendorValue, VendorWay};
 pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{
     DeliveryWithMessage, RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDeadLetters, ShownDelivery,
 };
 pub use destination::{EnabledDestination, ShownDestination, ShownFailure};
 pub use event::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent, StoredEvent,
+    BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, ShownEvent,
+    StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{
@@ -46,6 +51,7 @@ pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotif
 pub use operator_action::ShownOperatorAction;
 pub use overview::{Overview, ShownOpenIncidents, SilentSource, WaitingEvents};
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+pub use quarantine::{DiscardRequest, DiscardedGroup, GroupReplayFailure, GroupReplayResult, ShownQuarantineGroup};
 pub use session::{ShownOwnedSession, ShownSession, ShownToken, SignIn};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,

@@ -46,7 +46,7 @@ pub(super) async fn attempt(
 ) -> AttemptResult {
     let clock = context.store.clock();
     let (at, started) = (clock.now_ms(), Instant::now());
-    let mut span = context.traces.attempt(delivery.traceparent.as_deref());
+    let mut span = context.traces.later("deliver", delivery.traceparent.as_deref());
     let sent = prepare_and_send(destination, &delivery, context, &span.trace()).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, asked_wait, is_gone) = match &sent {

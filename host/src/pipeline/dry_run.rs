@@ -163,7 +163,7 @@ impl Pipeline {
     /// # Errors
     /// Returns an error if the event would stay as it is.
     pub async fn dry_run_remap(&self, row: EventRow) -> Result<RemapDryRun, RemapError> {
-        let mapped = self.map_stored(row).await?;
+        let mapped = self.map_stored(row, None).await?;
         let RecordDryRun { state, incidents, present, .. } = self.store.dry_run(mapped).await?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let counts = |change: &FieldChange| !COUNTERS.contains(&change.path.as_str());

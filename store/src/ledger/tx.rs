@@ -33,8 +33,8 @@ pub(crate) trait Tx {
     fn put_event(&mut self, event: &NewEvent) -> Result<()>;
     /// Replaces the state of an event, its number of attempts and the plugin versions that were tried.
     fn update_event(&mut self, state: &EventState, attempts: u32, tried: &[String]) -> Result<()>;
-    /// Replaces the status of an event and nothing else.
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()>;
+    /// Marks an event as discarded, with the reason, and changes nothing else.
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()>;
 
     /// Returns an incident that was not deleted.
     fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>>;

@@ -1,7 +1,7 @@
 //! The rows of the tables in memory.
 
 use crate::rows::{DeliveryStatus, TriageJob};
-use hookmill_incident::{Event, EventState, Operation, RepeatKey};
+use hookmill_incident::{Event, EventState, EventStatus, Operation, RepeatKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,6 +12,18 @@ pub(super) struct EventCopy {
     pub attempts: u32,
     pub tried: Vec<String>,
     pub body_removed_at: Option<i64>,
+    pub discard_reason: Option<String>,
+}
+
+impl EventCopy {
+    pub fn new(event: Event, state: EventState, attempts: u32, tried: Vec<String>) -> Self {
+        Self { event, state, attempts, tried, body_removed_at: None, discard_reason: None }
+    }
+
+    pub fn discard(&mut self, reason: Option<&str>) {
+        self.state.status = EventStatus::Discarded;
+        self.discard_reason = reason.map(str::to_owned);
+    }
 }
 
 #[derive(Clone)]

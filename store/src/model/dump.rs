@@ -178,6 +178,7 @@ impl Memory {
             event.body[..],
             row.body_removed_at,
             event.traceparent,
+            row.discard_reason,
         ]
     }
 

@@ -76,7 +76,7 @@ impl Random {
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
             41..44 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
             44..47 => self.prune(memory, now),
-            47..49 => ModelOperation::Discard(self.event_id(memory)),
+            47..49 => self.discard(memory),
             49 => self.one_of_purges(),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
@@ -251,6 +251,14 @@ impl Random {
     fn event_id(&mut self, memory: &Memory) -> Uuid {
         let ids: Vec<Uuid> = memory.events.values().map(|row| row.event.id).collect();
         if ids.is_empty() || self.chance(5) { Uuid::nil() } else { self.one_of(&ids) }
+    }
+
+    fn discard(&mut self, memory: &Memory) -> ModelOperation {
+        if self.chance(50) {
+            return ModelOperation::DiscardQuarantined((0..3).map(|_| self.event_id(memory)).collect());
+        }
+        let reason = self.maybe(50, |_| "a repeat".to_owned());
+        ModelOperation::Discard(self.event_id(memory), reason)
     }
 
     fn incident(&mut self, memory: &Memory) -> crate::IncidentKey {

@@ -23,7 +23,7 @@ impl Random {
         };
         let mut filter = IncidentFilter::default();
         for _ in 0..self.rng.random_range(0..4) {
-            match self.rng.random_range(0..12) {
+            match self.rng.random_range(0..13) {
                 0 => filter.status.push(self.one_of(Status::ALL)),
                 1 => filter.severity.push(self.one_of(Severity::ALL)),
                 2 => filter.source.push(self.name(&SOURCES)),
@@ -35,6 +35,7 @@ impl Random {
                 8 => filter.created_after = time(self),
                 9 => filter.created_before = time(self),
                 10 => filter.updated_after = time(self),
+                11 => filter.assignee.push(self.name(&TAGS)),
                 _ => {
                     let words = ["title", "blue*", "gre* red", "198.51.100.2", "198*", "a-1", "A", "nothing", "t*"];
                     filter.q = SearchWords::parse(&self.name(&words)).ok();
@@ -93,6 +94,7 @@ fn passes(filter: &IncidentFilter, row: &IncidentRow) -> bool {
         && any(&filter.source, &|one| one == incident.source)
         && any(&filter.source_ref, &|one| one == incident.source_ref)
         && any(&filter.tag, &|one| incident.tags.iter().any(|tag| tag == one))
+        && any(&filter.assignee, &|one| incident.assignee.as_deref() == Some(one))
         && any(&filter.observable, &|one| has_observable(&|value| value == one))
         && any(&filter.observable_prefix, &|one| has_observable(&|value| value.starts_with(one)))
         && any(&filter.technique, &|one| incident.techniques.iter().any(|technique| is_within(&technique.id, one)))

@@ -82,16 +82,24 @@ impl EventColumns {
             repeat_key,
             traceparent: None,
         };
-        EventRow { state, event, body_removed_at: self.body_removed_at, attempts: self.attempts, tried: self.tried.0 }
+        EventRow {
+            state,
+            event,
+            body_removed_at: self.body_removed_at,
+            attempts: self.attempts,
+            tried: self.tried.0,
+            discard_reason: None,
+        }
     }
 }
 
-/// The columns of [`with_body`]. The trace is stored behind the body, so lists would read the body to reach it.
-const BODY_COLUMNS: &str = "body, traceparent";
+/// The columns of [`with_body`]. Those after the body are stored behind it, so lists would read the body to reach them.
+const BODY_COLUMNS: &str = "body, traceparent, discard_reason";
 
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
     let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
     read.event.traceparent = row.get("traceparent")?;
+    read.discard_reason = row.get("discard_reason")?;
     Ok(read)
 }
 
@@ -109,6 +117,14 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
     let mut query = connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
     let word: Option<String> = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
     Ok(word.and_then(|word| word.parse().ok()))
+}
+
+/// Returns the trace of the event whose id is the id of a request. Requests of the API have none.
+pub(super) fn traceparent(connection: &Connection, request_id: &str) -> Result<Option<String>> {
+    let Ok(id) = request_id.parse::<Uuid>() else { return Ok(None) };
+    let mut query = connection.prepare_cached("SELECT traceparent FROM events WHERE key = ? AND id = ?")?;
+    let found = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
 }
 
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
@@ -158,9 +174,9 @@ pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32,
     Ok(())
 }
 
-pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus) -> Result<()> {
-    let sql = "UPDATE events SET status = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![status.as_str(), row_key(id)])?;
+pub(super) fn discard(connection: &Connection, id: Uuid, reason: Option<&str>) -> Result<()> {
+    let sql = "UPDATE events SET status = ?, discard_reason = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![EventStatus::Discarded.as_str(), reason, row_key(id)])?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Tag = 0,
     Observable = 1,
     Technique = 2,
+    Assignee = 3,
 }
 
 /// The values of an incident, sorted as they are in the table.
@@ -41,7 +42,8 @@ fn values(incident: &Incident) -> Values<'_> {
     let observables = incident.observables.iter().map(|observable| (Kind::Observable, stored(&observable.value)));
     let techniques =
         incident.techniques.iter().map(|technique| (Kind::Technique, stored_technique(&technique.id).into()));
-    tags.chain(observables).chain(techniques).collect()
+    let assignee = incident.assignee.iter().map(|assignee| (Kind::Assignee, stored(assignee)));
+    tags.chain(observables).chain(techniques).chain(assignee).collect()
 }
 
 /// Adds an incident to the tables.
@@ -52,7 +54,8 @@ pub(super) fn add(connection: &Connection, key: i64, incident: &Incident) -> Res
 
 /// Replaces an incident in the tables.
 pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after: &Incident) -> Result<()> {
-    if (&before.tags, &before.techniques) != (&after.tags, &after.techniques) || before.observables != after.observables
+    if (&before.tags, &before.techniques, &before.assignee) != (&after.tags, &after.techniques, &after.assignee)
+        || before.observables != after.observables
     {
         let (was, is) = (values(before), values(after));
         remove_values(connection, key, was.difference(&is))?;

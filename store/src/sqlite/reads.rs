@@ -2,8 +2,8 @@
 
 use super::readers::Readers;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, queue,
-    related, repeats, search, sessions, sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, quarantine,
+    queue, related, repeats, search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -12,15 +12,15 @@ use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
     IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
-    Position, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SourceRow, StorageUse, StoredDelivery, Tally,
-    TokenRow, TriageJob, VersionRow,
+    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
+    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -39,6 +39,14 @@ impl Reads for Readers {
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
         self.scan(move |connection| events::count(connection, status)).await
+    }
+
+    async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+        self.scan(move |connection| quarantine::groups(connection, before, limit)).await
+    }
+
+    async fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> Result<Page<Uuid>> {
+        self.scan(move |connection| quarantine::members(connection, &group, &keys, limit)).await
     }
 
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
@@ -61,6 +69,10 @@ impl Reads for Readers {
         limit: usize,
     ) -> Result<Page<Listed<IncidentRow>, Position>> {
         self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
+    }
+
+    async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
+        self.scan(move |connection| related::counted(connection, which)).await
     }
 
     async fn related_incidents(
@@ -177,8 +189,13 @@ impl Reads for Readers {
         self.read(database::mark).await
     }
 
-    async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
-        self.scan(move |connection| operator_actions::list(connection, before, limit)).await
+    async fn operator_actions(
+        &self,
+        ids: Vec<Uuid>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<OperatorAction>> {
+        self.scan(move |connection| operator_actions::list(connection, &ids, before, limit)).await
     }
 
     async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {

@@ -98,7 +98,9 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     let mut conditions = Vec::new();
     let stored =
         |values: &[String]| values.iter().map(|value| postings::stored(value).into_owned()).collect::<Vec<_>>();
-    for (kind, values) in [(Kind::Tag, &filter.tag), (Kind::Observable, &filter.observable)] {
+    for (kind, values) in
+        [(Kind::Tag, &filter.tag), (Kind::Observable, &filter.observable), (Kind::Assignee, &filter.assignee)]
+    {
         if !values.is_empty() {
             conditions.push(of_values(kind, stored(values)));
         }

@@ -112,8 +112,8 @@ impl Tx for SqliteTx<'_> {
         events::update(self.connection, state, attempts, tried)
     }
 
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
-        events::set_status(self.connection, id, status)
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()> {
+        events::discard(self.connection, id, reason)
     }
 
     fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {

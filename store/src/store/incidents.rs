@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{
     IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, Order, Page, PatchRefusal, Position,
-    RelatedIncident,
+    RelatedIncident, SharedObservable,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Patch};
@@ -73,6 +73,15 @@ impl Store {
         limit: usize,
     ) -> Result<Option<Listed<Vec<RelatedIncident>>>> {
         self.database.reads().related_incidents(which, limit).await
+    }
+
+    /// Returns the observables of an incident, each with the number of incidents that have its value, itself included. 51
+    /// stands for all larger numbers.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
+        self.database.reads().counted_observables(which).await
     }
 
     /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.

@@ -98,7 +98,7 @@ impl Tokens {
         let at = self.clock.now_ms();
         let (token, method) = (LOCAL.to_owned(), COMMAND.to_owned());
         let id = IdSource::after(0).next(at);
-        OperatorAction { id, at, token, address: None, method, path: command, status: None }
+        OperatorAction { id, at, token, address: None, method, path: command, status: None, note: None }
     }
 }
 

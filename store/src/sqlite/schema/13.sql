@@ -1,5 +1,5 @@
 -- The values by which incidents are found that were not deleted: `kind` is 0 for a tag, 1 for the value of an observable,
--- 2 for a technique. Long values are stored as their beginning and a digest.
+-- 2 for a technique, 3 for an assignee. Long values are stored as their beginning and a digest.
 CREATE TABLE postings (
     kind INTEGER NOT NULL,
     value TEXT NOT NULL,

@@ -1,4 +1,6 @@
--- Dead letters by destination and cause. Their groups are counted without reading the rows: the index has all that the
--- query names.
-DROP INDEX deliveries_dead;
-CREATE INDEX deliveries_dead_cause ON deliveries (destination, error, status) WHERE status = 'dead';
+-- Why an operator discarded the event, and what an operator's request did or why, in words.
+ALTER TABLE events ADD COLUMN discard_reason TEXT;
+ALTER TABLE operator_actions ADD COLUMN note TEXT;
+
+-- Everything by which events in quarantine are grouped, so that no row is read for it.
+CREATE INDEX events_failures ON events (code, tried, source, message) WHERE status = 'quarantined';
