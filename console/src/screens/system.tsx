@@ -3,7 +3,7 @@
 import { call } from "../api/client";
 import { useChanges, type Act } from "../parts/changes";
 import { Chart } from "../parts/chart";
-import { ConfirmButton } from "../parts/confirm";
+import { QuestionButton } from "../parts/question";
 import { charts } from "../parts/counts";
 import { useLiveValue, type LiveOptions } from "../parts/live_value";
 import { useTitle } from "../parts/title";
@@ -75,12 +75,12 @@ function Reload({ act }: { act: Act }) {
       <h2>Configuration</h2>
       <p>
         Values of the environment are shown by their names; a value that may be a secret is hidden.{" "}
-        <ConfirmButton label="Reload" question="Apply the configuration file again?" yes="Reload" act={() => void reload()}>
+        <QuestionButton label="Reload" title="Apply the configuration file again?" yes="Reload" agreed={() => void reload()}>
           <p>
             Sources, destinations, notifications and certificates change at once, without losing a request. A file with an error
             changes nothing.
           </p>
-        </ConfirmButton>
+        </QuestionButton>
       </p>
     </>
   );

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { call, type DeadLetters } from "../../api/client";
 import type { Act } from "../../parts/changes";
-import { ConfirmButton } from "../../parts/confirm";
+import { QuestionButton } from "../../parts/question";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
@@ -81,16 +81,16 @@ function Group({ group, outbound, act }: { group: DeadLetters; outbound: Outboun
       <td class="actions">
         <Link to={`deliveries/${group.sample}`}>Newest</Link>{" "}
         {isConfigured ? (
-          <ConfirmButton
+          <QuestionButton
             label="Retry all"
             about={`${count} of ${destination}`}
-            question={`Retry ${count} dead letters of ${destination}?`}
+            title={`Retry ${count} dead letters of ${destination}?`}
             yes="Retry"
-            disabled={session.value?.scope !== "admin" || error === null}
-            act={() => void act(() => retry({ destination, ...(error === null ? {} : { error }) }))}
+            isDisabled={session.value?.scope !== "admin" || error === null}
+            agreed={() => void act(() => retry({ destination, ...(error === null ? {} : { error }) }))}
           >
             <p>All dead letters of this destination with this cause are due at once, oldest first.</p>
-          </ConfirmButton>
+          </QuestionButton>
         ) : (
           "not configured any more"
         )}
@@ -108,7 +108,7 @@ function RetrySince({ outbound, act }: { outbound: Outbound; act: Act }) {
     ...(time === null ? {} : { created_after: time.toISOString() }),
   });
   return (
-    <form class="filters" aria-label="Retry dead letters since a time" onSubmit={(event) => event.preventDefault()}>
+    <div class="filters" role="group" aria-label="Retry dead letters since a time">
       <label>
         Retry what was queued since
         <input type="datetime-local" value={since.value} onInput={(event) => (since.value = event.currentTarget.value)} />
@@ -122,15 +122,15 @@ function RetrySince({ outbound, act }: { outbound: Outbound; act: Act }) {
           ))}
         </select>
       </label>
-      <ConfirmButton
+      <QuestionButton
         label="Retry since"
-        question={`Retry the dead letters of ${destination.value || "every destination"}?`}
+        title={`Retry the dead letters of ${destination.value || "every destination"}?`}
         yes="Retry"
-        disabled={session.value?.scope !== "admin" || time === null}
-        act={() => void act(() => retry(selection()))}
+        isDisabled={session.value?.scope !== "admin" || time === null}
+        agreed={() => void act(() => retry(selection()))}
       >
         <p>All that were queued since {time?.toLocaleString()} are due at once, oldest first.</p>
-      </ConfirmButton>
-    </form>
+      </QuestionButton>
+    </div>
   );
 }

@@ -3,7 +3,7 @@
 import { call } from "../../api/client";
 import { age } from "../../parts/age";
 import type { Act } from "../../parts/changes";
-import { ConfirmButton } from "../../parts/confirm";
+import { QuestionButton } from "../../parts/question";
 import { useLiveValue, type LiveOptions } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
@@ -65,18 +65,18 @@ export function Access({ act }: { act: Act }) {
                   </td>
                   <td>{expires_at === null ? "never" : <Time at={expires_at} />}</td>
                   <td>
-                    <ConfirmButton
+                    <QuestionButton
                       label="Revoke"
                       about={name}
-                      question={`Revoke the token ${name}?`}
+                      title={`Revoke the token ${name}?`}
                       yes="Revoke"
-                      act={() => void revoke(name)}
+                      agreed={() => void revoke(name)}
                     >
                       <p>
                         Programs that use it, and its sessions, are refused from now on.
                         {name === session.value?.token && " This is the token of your session, which ends too."}
                       </p>
-                    </ConfirmButton>
+                    </QuestionButton>
                   </td>
                 </tr>
               ))}
@@ -112,15 +112,15 @@ export function Access({ act }: { act: Act }) {
                     <Time at={expires_at} />
                   </td>
                   <td>
-                    <ConfirmButton
+                    <QuestionButton
                       label="End"
                       about={`session of ${token}`}
-                      question={`End this session of ${token}?`}
+                      title={`End this session of ${token}?`}
                       yes="End"
-                      act={() => void end(id, token)}
+                      agreed={() => void end(id, token)}
                     >
                       <p>{own ? "This is your own session: you" : "Its user"} would have to sign in again.</p>
-                    </ConfirmButton>
+                    </QuestionButton>
                   </td>
                 </tr>
               ))}
