@@ -83,7 +83,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
     await host.post("monday", detection(`monday-${number}`, { Severity: number % 6, ComputerName: `WS-${number % 7}` }));
   }
   const page = await browser.signedIn(host.url, admin);
-  await page.getByRole("heading", { name: "Events" }).waitFor();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
   await page.keyboard.press("i");
   await page.getByRole("heading", { name: "Incidents", exact: true }).waitFor();
   await page.goto(`${host.url}/console/incidents?status=new&source=monday&sort=created_at`);
@@ -449,7 +449,7 @@ test("both screens fit 320 px in both themes, and a list without incidents says 
   const empty = await Host.start("sources: {}", []);
   try {
     const page = await browser.signedIn(empty.url, empty.token("admin", "first"));
-    await page.getByRole("heading", { name: "Events" }).waitFor();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
     await page.keyboard.press("i");
     await page.getByText("There are no incidents yet.").waitFor();
     await assertAccessible(page);

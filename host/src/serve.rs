@@ -127,19 +127,14 @@ pub async fn start(
     let backup = settings.backup.clone().map(|schedule| {
         BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)
     });
+    let triager = Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone(), traces.clone());
     let (reload, reload_requests) = mpsc::channel(1);
     let host = Arc::new(Host {
         registry,
         backup: backup.transpose().context("`backup`")?,
         releases: plugins.releases.clone(),
         deliverer,
-        triager: Arc::new(Triager::new(
-            store.clone(),
-            sources.clone(),
-            loaded.clone(),
-            metrics.clone(),
-            traces.clone(),
-        )),
+        triager: Arc::new(triager),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
         listing: ArcSwap::from_pointee(listing),
         reload,

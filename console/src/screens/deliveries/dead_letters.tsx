@@ -108,7 +108,7 @@ function RetrySince({ outbound, act }: { outbound: Outbound; act: Act }) {
     ...(time === null ? {} : { created_after: time.toISOString() }),
   });
   return (
-    <form class="filters" aria-label="Retry dead letters since a time" onSubmit={(event) => event.preventDefault()}>
+    <div class="filters" role="group" aria-label="Retry dead letters since a time">
       <label>
         Retry what was queued since
         <input type="datetime-local" value={since.value} onInput={(event) => (since.value = event.currentTarget.value)} />
@@ -131,6 +131,6 @@ function RetrySince({ outbound, act }: { outbound: Outbound; act: Act }) {
       >
         <p>All that were queued since {time?.toLocaleString()} are due at once, oldest first.</p>
       </QuestionButton>
-    </form>
+    </div>
   );
 }
