@@ -334,7 +334,7 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
 
 /// Makes the database one of the version before the search.
 fn downgrade(database: &Connection, incidents: &[Value]) {
-    for table in ["postings", "words", "earlier_events"] {
+    for table in ["postings", "words", "earlier_events", "sessions"] {
         database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
     for index in
