@@ -1,7 +1,7 @@
 //! The table `events`.
 
 use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
-use super::key_lists::{IndexRange, KeyList, Scan};
+use super::key_lists::{IndexRange, KeyList, Scan, combinations};
 use super::pages::{Filling, listed, size};
 use super::walk::{Class, Walk};
 use crate::ledger::NewEvent;
@@ -248,39 +248,20 @@ fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> 
     if !filter.incident.is_empty() {
         return Ok(vec![KeyList::Keys(of_incidents(connection, &filter.incident)?)]);
     }
-    if !filter.code.is_empty() {
-        let code = |code: &FailureCode| vec![Value::Text(code.to_string())];
-        return Ok(filter
-            .code
-            .iter()
-            .map(|word| list("events INDEXED BY events_code", "code = ?", code(word)))
-            .collect());
-    }
-    if filter.source.is_empty() && filter.status.is_empty() {
+    if filter.code.is_empty() && filter.source.is_empty() && filter.status.is_empty() {
         return Ok(vec![list("events NOT INDEXED", "1", Vec::new())]);
     }
-    let statuses = if filter.status.is_empty() { EventStatus::ALL } else { &filter.status };
-    let mut lists = Vec::new();
-    for status in statuses {
-        let sources = if filter.source.is_empty() { sources(connection, *status)? } else { filter.source.clone() };
-        lists.extend(sources.into_iter().map(|source| {
-            let values = vec![Value::Text(status.to_string()), Value::Text(source)];
-            list("events INDEXED BY events_class", "status = ? AND source = ?", values)
-        }));
-    }
-    Ok(lists)
-}
-
-/// Returns the sources of events with a status, each found by a step in the index.
-fn sources(connection: &Connection, status: EventStatus) -> Result<Vec<String>> {
-    let sql = "SELECT min(source) FROM events INDEXED BY events_class WHERE status = ? AND source > ?";
-    let mut query = connection.prepare_cached(sql)?;
-    let (mut sources, mut last) = (Vec::new(), String::new());
-    while let Some(next) = query.query_row([status.as_str(), &last], |row| row.get::<_, Option<String>>(0))? {
-        last.clone_from(&next);
-        sources.push(next);
-    }
-    Ok(sources)
+    let status = ("status", filter.status.iter().map(ToString::to_string).collect());
+    let source = ("source", filter.source.iter().cloned().collect());
+    let code = ("code", filter.code.iter().map(ToString::to_string).collect());
+    let (index, condition, columns) = match filter.code.is_empty() {
+        true => ("events INDEXED BY events_class", "status = ? AND source = ?", vec![status, source]),
+        false => {
+            ("events INDEXED BY events_code", "code = ? AND status = ? AND source = ?", vec![code, status, source])
+        }
+    };
+    let combinations = combinations(connection, index, "1", &columns)?.into_iter();
+    Ok(combinations.map(|words| list(index, condition, words.into_iter().map(Value::Text).collect())).collect())
 }
 
 /// Returns the keys of all events of some incidents, sorted.

@@ -1,6 +1,6 @@
 //! The tables `postings` and `words`: the values and the words by which incidents are found.
 
-use crate::search_words::words_of;
+use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::Incident;
 use rusqlite::{Connection, params};
@@ -49,7 +49,7 @@ fn values(incident: &Incident) -> Values<'_> {
 /// Adds an incident to the tables.
 pub(super) fn add(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
     add_values(connection, key, values(incident).iter())?;
-    add_words(connection, key, &words_of(incident))
+    add_words(connection, key, &Texts::from(incident).words())
 }
 
 /// Replaces an incident in the tables.
@@ -65,7 +65,7 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
     if (&before.title, &before.description) != (&after.title, &after.description)
         || before.observables != after.observables
     {
-        let (was, is) = (words_of(before), words_of(after));
+        let (was, is) = (Texts::from(before).words(), Texts::from(after).words());
         if was != is {
             remove_words(connection, key, &was)?;
             add_words(connection, key, &is)?;
@@ -77,7 +77,7 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
 /// Removes an incident from the tables.
 pub(super) fn remove(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
     remove_values(connection, key, values(incident).iter())?;
-    remove_words(connection, key, &words_of(incident))
+    remove_words(connection, key, &Texts::from(incident).words())
 }
 
 fn add_values<'a>(

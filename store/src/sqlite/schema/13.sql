@@ -25,7 +25,7 @@ CREATE INDEX incidents_changed ON incidents (updated_at) WHERE deleted = 0 AND u
 CREATE INDEX incidents_ahead ON incidents (key, created_at) WHERE (key >> 15) - created_at / 1000000 > 1000;
 
 CREATE INDEX events_class ON events (status, source);
-CREATE INDEX events_code ON events (code) WHERE code IS NOT NULL;
+CREATE INDEX events_code ON events (code, status, source) WHERE code IS NOT NULL;
 
 -- The events of incidents that are no longer among the newest ones in `incidents.event_ids`.
 CREATE TABLE earlier_events (
