@@ -151,7 +151,7 @@ pub(super) fn combinations(
         let mut next = connection.prepare_cached(&sql)?;
         let mut longer = Vec::new();
         for combination in combinations {
-            let mut add = |text: &String| longer.push([&combination[..], &[text.clone()]].concat());
+            let mut add = |text: &String| longer.push([&combination[..], std::slice::from_ref(text)].concat());
             wanted.iter().for_each(&mut add);
             let mut last = wanted.is_empty().then(String::new);
             while let Some(before) = &last {
