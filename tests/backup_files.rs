@@ -7,7 +7,9 @@ use crate::outcome::incident;
 use rusqlite::Connection;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::fs::Permissions;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 const BLOCK: usize = 512;
@@ -76,8 +78,19 @@ async fn a_damaged_backup_is_refused_and_the_part_is_named() {
     let other = other_machine(&folder);
     let (restored, _, errors) = run(&other, &["restore", "b.tar"]);
     assert!(!restored && errors.contains(name) && errors.contains("nothing is restored"), "{errors}");
-    let left: Vec<_> = std::fs::read_dir(other.path("data")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["lock"]);
+    assert!(!other.path("data").exists());
+    // A folder that was there before stays as it was.
+    std::fs::create_dir(other.path("data")).unwrap();
+    std::fs::set_permissions(other.path("data"), Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(other.path("b.tar"), &whole[..range.start + range.len() / 2]).unwrap();
+    let (restored, _, errors) = run(&other, &["restore", "b.tar"]);
+    let sentence = format!(
+        "b.tar is cut off: it has {} of {} bytes and ends in {name}; copy it again",
+        range.start + range.len() / 2,
+        whole.len()
+    );
+    assert!(!restored && errors.contains(&sentence) && errors.lines().count() == 1, "{errors}");
+    assert_eq!(std::fs::read_dir(other.path("data")).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -124,3 +124,17 @@ async fn a_schedule_says_what_seals_the_key() {
     let host = folder.start().await;
     assert_eq!(host.get("/api/backups").await["schedule"], Value::Null);
 }
+
+#[test]
+fn the_command_names_the_keys_of_a_schedule() {
+    let folder = Folder::new("");
+    let (made, _, errors) = folder.run(&["backup", "--every", "2h", "--to", "/backups"]);
+    assert!(
+        !made && errors.contains("`backup: { every: 2h, keep: 24, to: /backups, passphrase_file: FILE }`"),
+        "{errors}"
+    );
+    let (_, help, _) = folder.run(&["backup", "--help"]);
+    assert!(help.contains("backup: { every: 1h, keep: 24, to: /backups, passphrase_file: "), "{help}");
+    let (made, _, errors) = folder.run(&["backup"]);
+    assert!(!made && errors.contains("<FILE>") && !errors.contains("--every"), "{errors}");
+}

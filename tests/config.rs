@@ -1,9 +1,10 @@
 //! Error messages for configurations that cannot work.
 
 use crate::guest::guest;
-use crate::host::Folder;
+use crate::host::{Folder, send};
 use crate::outcome::incident;
 use crate::receiver::Receiver;
+use reqwest::Method;
 use serde_json::json;
 use std::fs;
 use std::net::TcpListener;
@@ -333,4 +334,47 @@ fn errors_do_not_quote_the_environment() {
         assert!(!output.status.success() && refusal.contains(shown), "{config}: {refusal}");
         assert!(!refusal.contains("hunter2"), "{config}: {refusal}");
     }
+}
+
+/// The values of the file, the environment, registered sources and the program are listed without secrets, as they apply.
+#[tokio::test]
+async fn the_configuration_is_listed_with_origins_and_applied_on_request() {
+    let config = |team: &str| {
+        format!(
+            "data_dir: \"${{DATA:-data}}\"\nsources:\n  edr: {{ secret: only-a-secret-of-this-test, plugin: none, settings: {{ team: {team} }} }}\n\
+             destinations: {{ lines: {{ type: file, path: lines.jsonl }} }}\n"
+        )
+    };
+    let folder = Folder::new(&config("soc"));
+    let host = folder.start().await;
+    let registered = json!({"source": "added", "secret": "another-secret-of-this-test", "plugin": "none"});
+    assert_eq!(host.call(Method::POST, "/api/webhooks", registered.to_string()).await.status, 201);
+    let value = async |key: &str| {
+        let settings = host.list("/api/config").await;
+        assert!(!json!(settings).to_string().contains("secret-of-this-test"));
+        let setting = settings.iter().find(|setting| setting["key"] == key).unwrap_or_else(|| panic!("no {key}"));
+        (setting["value"].as_str().map(str::to_owned), setting["origin"].as_str().unwrap().to_owned())
+    };
+    for (key, expected, origin) in [
+        ("data_dir", Some("${DATA:-data}"), "environment"),
+        ("sources.edr.secret", None, "file"),
+        ("sources.edr.settings.team", Some("soc"), "file"),
+        ("sources.added.plugin", Some("none"), "api"),
+        ("limits.output_mib", Some("4"), "default"),
+        ("HOOKMILL_ADMIN_TOKEN", None, "environment"),
+    ] {
+        assert_eq!(value(key).await, (expected.map(str::to_owned), origin.to_owned()), "{key}");
+    }
+    let (_, token, _) = folder.run(&["token", "create", "--scope", "read", "--name", "reader"]);
+    let reader = host.client.get(format!("{}/api/config", host.url)).bearer_auth(token.trim());
+    assert_eq!(send(reader).await.unwrap().status, 403);
+
+    folder.configure(&config("night"));
+    assert_eq!(host.call(Method::POST, "/api/reload", "").await.status, 204);
+    assert_eq!(value("sources.edr.settings.team").await.0.as_deref(), Some("night"));
+    folder.configure("sources: { edr: { secret: short } }");
+    let refused = host.call(Method::POST, "/api/reload", "").await;
+    let reason = refused.body["error"]["message"].as_str().unwrap();
+    assert!(refused.status == 409 && reason.contains("sources.edr"), "{refused:?}");
+    assert_eq!(value("sources.edr.settings.team").await.0.as_deref(), Some("night"), "the former configuration stays");
 }

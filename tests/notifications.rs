@@ -241,6 +241,12 @@ notifications:
     let state = failing().await;
     assert!(state["failing_since"].is_string() && state["disabled"].is_null(), "{state}");
     assert_eq!((&state["name"], &state["type"], &state["pending"]), (&json!("broken"), &json!("webhook"), &json!(3)));
+    let (failures, last) = (&state["failures"], &state["last_failure"]);
+    assert_eq!((failures, &last["http_status"]), (&json!(10), &json!(500)), "{state}");
+    assert!(last["error"].as_str().unwrap().starts_with("status: the server answered 500"), "{state}");
+    assert!(state["p50_ms"].as_i64() <= state["p95_ms"].as_i64() && state["p95_ms"].is_i64(), "{state}");
+    let time = |name: &str| state[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(time("oldest_pending_at") < time("paused_until"), "{state}");
     // The single attempt after the pause fails too, and `disable_after` has passed.
     let told = operators.wait_for(1).await;
     let text = told[0].body["text"].as_str().unwrap();
@@ -267,7 +273,11 @@ notifications:
     assert!(
         delivered.iter().all(|delivery| delivery["attempts"].as_array().unwrap().last().unwrap()["code"].is_null())
     );
-    assert_eq!(failing().await["failing_since"], json!(null));
+    let state = failing().await;
+    for name in ["failing_since", "paused_until", "oldest_pending_at"] {
+        assert_eq!(state[name], json!(null), "{state}");
+    }
+    assert_eq!(state["failures"], 0);
 }
 
 /// Waiting deliveries of a removed or changed notification become dead.

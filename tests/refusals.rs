@@ -1,10 +1,14 @@
 //! Refused requests: their exact causes, for operators only.
 
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET, send, signature_with, signed, unix_s};
-use reqwest::{Method, RequestBuilder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use std::io::Write;
 
 const OTHER: &str = "another-secret-of-the-tests";
+const FORMER: &str = "a-former-secret-of-the-tests";
 
 async fn refusals(host: &Host<'_>, query: &str) -> Vec<Value> {
     host.list(&format!("/api/refusals{query}")).await
@@ -22,16 +26,17 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
     let folder = Folder::new(&format!(
         "sources:
            edr: {{ secret: {SECRET}, plugin: none }}
+           rotated: {{ secrets: [{{ secret: {SECRET} }}, {{ secret: {FORMER}, not_after: 2026-01-31T00:00:00Z }}], plugin: none }}
            token: {{ scheme: url-token, secret: {SECRET}, plugin: none }}
+           small: {{ scheme: none, plugin: none, payload_mib: 1 }}
            inside: {{ scheme: none, plugin: none, allow_ips: [192.0.2.0/24] }}"
     ));
     let host = folder.start().await;
     let edr = || host.webhook("edr");
-    let answer = host.call(Method::POST, "/api/webhooks", json!({"source": "rotated"}).to_string()).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let secret = answer.body["secret"].as_str().unwrap();
-    let rotation = json!({"secret": OTHER, "overlap": "0s"}).to_string();
-    assert_eq!(host.call(Method::POST, "/api/sources/rotated/rotate", rotation).await.status, 200);
+    // Refused when it is unpacked: the client could not send a larger body completely.
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&vec![b'x'; 2 << 20]).unwrap();
+    let large = packed.finish().unwrap();
     let hidden = "Webhook signature verification failed";
     for (source, request, status, code, message, reason) in [
         ("edr", signed_with(OTHER, edr(), "{}"), 401, "invalid_signature", hidden, "another secret"),
@@ -52,7 +57,7 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
             hidden,
             "the header `x-webhook-signature` does not have the form of the scheme",
         ),
-        ("edr", signed(edr(), unix_s() - 420, "{}"), 401, "timestamp_expired", "5 minutes", "7 minutes before"),
+        ("edr", signed(edr(), unix_s() - 420, "{}"), 401, "timestamp_expired", "5 minutes", "signed 7 min"),
         ("edr", signed(edr(), unix_s() + 420, "{}"), 401, "timestamp_expired", "5 minutes", "in the future"),
         ("token", host.webhook("token").body("{}"), 401, "invalid_signature", hidden, "the URL has no secret"),
         (
@@ -63,11 +68,19 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
             "this method",
             "this method",
         ),
+        (
+            "small",
+            host.webhook("small").header("content-encoding", "gzip").body(large.clone()),
+            413,
+            "payload_too_large",
+            "1048576",
+            "1048576",
+        ),
         ("inside", host.webhook("inside").body("{}"), 403, "forbidden", "your address", "`allow_ips`"),
         ("edr", host.webhook("Edr").body("{}"), 404, "unknown_source", "'Edr' is not registered", "'Edr'"),
         (
             "rotated",
-            signed_with(secret, host.webhook("rotated"), "{}"),
+            signed_with(FORMER, host.webhook("rotated"), "{}"),
             401,
             "invalid_signature",
             hidden,
@@ -88,9 +101,9 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
     let all = refusals(&host, "").await;
     assert_eq!((all.len(), &all[0]["source"]), (12, &Value::Null));
     let text = json!(all).to_string();
-    assert!(!text.contains(OTHER) && !text.contains(SECRET) && !text.contains(secret), "{text}");
+    assert!(!text.contains(OTHER) && !text.contains(SECRET) && !text.contains(FORMER), "{text}");
     let logged = host.log();
-    assert!(logged.contains("7 minutes before"), "{logged}");
+    assert!(logged.contains("signed 7 min"), "{logged}");
 
     for (query, token, status) in [("?colour=red", ADMIN_TOKEN, 400), ("", "hm_0", 401)] {
         let path = format!("{}/api/refusals{query}", host.url);

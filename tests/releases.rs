@@ -4,6 +4,7 @@ use crate::guest::{at_version, echo, guest, guest_of_kind};
 use crate::host::{ADMIN_TOKEN, Folder, Host, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::fs;
 
 fn lab(more: &str) -> Folder {
@@ -188,6 +189,12 @@ async fn plugin_diff_runs_only_signed_files() {
     fs::write(file, echo("3.0")).unwrap();
     let (success, _, errors) = cli(&folder, &host, &["plugin", "diff", "echo", file]);
     assert!(!success && errors.contains("does not match this file"), "{errors}");
+    // Nor is a file run that was refused and is in the plugins folder.
+    let refused = hex::encode(Sha256::digest(echo("1.0")));
+    let body = json!({"body": "x", "version": refused}).to_string();
+    let run = host.call(Method::POST, "/api/plugins/echo/run", body).await;
+    let message = run.body["error"]["message"].as_str().unwrap();
+    assert!(run.status == 409 && message.contains("echo.wasm.sig does not exist"), "{message}");
 }
 
 #[tokio::test]

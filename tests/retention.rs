@@ -266,7 +266,8 @@ async fn prune_shows_and_removes_beside_a_host_and_may_be_killed() {
     for round in 0.. {
         assert!(Instant::now() < deadline, "{left} events are left");
         let mut child = folder.hookmill(&["prune", "--older-than", "90d"]).stdout(Stdio::null()).spawn().unwrap();
-        tokio::time::sleep(Duration::from_millis(30 + 15 * (round % 12))).await;
+        // A little later each time, so that the first kill that meets writes meets the first ones.
+        tokio::time::sleep(Duration::from_millis(20 + 3 * round)).await;
         child.kill().unwrap();
         child.wait().unwrap();
         let events = host.list("/api/events?limit=1000").await;

@@ -101,6 +101,7 @@ async fn check_filters(host: &Host<'_>) {
         (&[("q", "'; DROP TABLE incidents; --")], ""),
         (&[("q", &"x".repeat(10_000))], "f b"),
         (&[("q", " ")], "f e malware-d c b a"),
+        (&[("q", "")], "f e malware-d c b a"),
         (&[("q", "malware"), ("tag", "y"), ("source", "edr")], "b a"),
         (&[("q", "malware"), ("created_after", "2020-01-01T00:00:00Z"), ("sort", "created_at")], "a b malware-d"),
         (&[("created_before", "2020-01-01T00:00:00Z"), ("sort", "-updated_at")], ""),
@@ -118,7 +119,7 @@ async fn every_filter_finds_what_it_names() {
     post_all(&host).await;
     check_filters(&host).await;
     // A changed incident is found by what it has now, a deleted one by nothing.
-    let change = json!({"title": "quiet", "tags": ["z"], "status": "closed"}).to_string();
+    let change = json!({"title": "quiet", "tags": ["z"], "status": "closed", "assignee": "Ann Ä."}).to_string();
     let number = host.get("/api/incidents?source_ref=a").await["data"][0]["number"].as_str().unwrap().to_owned();
     assert_eq!(host.call(Method::PATCH, &format!("/api/incidents/{number}"), change).await.status, 200);
     let again = json!({"source-ref": "a", "observables": [ip("198.51.100.1")]});
@@ -129,12 +130,14 @@ async fn every_filter_finds_what_it_names() {
         "status=closed",
         "observable=198.51.100.1",
         "observable=192.0.2.7&tag=z",
+        "assignee=Ann%20%C3%84.",
+        "assignee=nobody&assignee=Ann%20%C3%84.&status=closed",
         "q=198.51.100.1",
     ];
     for query in queries {
         assert_eq!(refs(&host.list(&format!("/api/incidents?{query}")).await), "a", "{query}");
     }
-    for query in ["q=ws-1", "tag=x", "status=new&severity=high&source=edr"] {
+    for query in ["q=ws-1", "tag=x", "status=new&severity=high&source=edr", "assignee=ann", "assignee="] {
         assert_eq!(refs(&host.list(&format!("/api/incidents?{query}")).await), "", "{query}");
     }
     assert_eq!(host.call(Method::DELETE, &format!("/api/incidents/{number}"), "").await.status, 204);
@@ -259,12 +262,23 @@ async fn related_incidents_share_rare_observables() {
         ]
     );
     assert_eq!(refs(&host.list(&format!("{path}?limit=1")).await), "two");
+    // All values are counted, also those that relate nothing.
+    let observables = host.list(&format!("/api/incidents/{first}/observables")).await;
+    let counts: Vec<(&str, u64)> =
+        observables.iter().map(|one| (one["value"].as_str().unwrap(), one["incidents"].as_u64().unwrap())).collect();
+    let expected =
+        [("192.0.2.1", 4), ("192.0.2.2", 2), ("203.0.113.1", 51), ("10.0.0.1", 2), ("127.0.0.1", 2), ("fd00::1", 2)];
+    assert_eq!(counts, expected);
+    let unknown = host.call(Method::GET, &format!("/api/incidents/{first}/observables?limit=1"), "").await;
+    assert_eq!((unknown.status, unknown.error_code()), (400, "invalid_request"));
     // A value that 50 incidents share relates them.
     let two = number(&host.get("/api/incidents?source_ref=common-0").await);
     assert!(host.get(&format!("/api/incidents/{two}/related")).await["data"].as_array().unwrap().is_empty());
     host.call(Method::DELETE, &format!("/api/incidents/{first}"), "").await;
     assert_eq!(host.get(&format!("/api/incidents/{two}/related")).await["data"].as_array().unwrap().len(), 49);
-    assert_eq!(host.call(Method::GET, &path, "").await.status, 404);
+    for path in [&path, &format!("/api/incidents/{first}/observables")] {
+        assert_eq!(host.call(Method::GET, path, "").await.status, 404);
+    }
     let (shown, text, errors) =
         folder.run(&["incidents", "related", &two, "--limit", "2", "--url", &host.url, "--token", ADMIN_TOKEN]);
     assert!(shown && text.contains("203.0.113.1 (50)") && text.lines().count() == 3, "{text}{errors}");
@@ -327,6 +341,13 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
     assert!(done && output.contains(&number) && output.contains(&id), "{output}{errors}");
     let low = host.list("/api/incidents?severity=low&sort=created_at").await;
     assert!(refs(&low) == "b malware-d e" && low[1]["assignee"] == "ann", "{low:#?}");
+    let is_held = async || host.get(&format!("/api/incidents/{number}")).await["hold"].clone();
+    for (flag, holds) in [("--hold", true), ("--release", false)] {
+        let (done, _, errors) = run(&[&number, flag]);
+        assert!(done, "{flag}: {errors}");
+        assert_eq!(is_held().await, holds, "{flag}");
+    }
+    assert!(!run(&[&number, "--hold", "--release"]).0);
     let (done, output, errors) = run(&["INC-1999-0001", &number, "--status", "resolved"]);
     assert!(!done && output.contains("there is no incident") && errors.contains("1 of 2"), "{output}{errors}");
     assert_eq!(host.get(&format!("/api/incidents/{number}")).await["status"], "resolved");
@@ -334,7 +355,7 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
 
 /// Makes the database one of the version before the search.
 fn downgrade(database: &Connection, incidents: &[Value]) {
-    for table in ["postings", "words", "earlier_events"] {
+    for table in ["postings", "words", "earlier_events", "sessions"] {
         database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }
     for index in

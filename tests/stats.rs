@@ -130,3 +130,28 @@ async fn a_disk_that_becomes_too_small_is_notified_once_until_it_is_large_enough
     eventually("another notification", async || (lines().lines().count() == 2).then_some(())).await;
     drop(host);
 }
+
+#[tokio::test]
+async fn the_used_space_is_shown_by_kind() {
+    let folder = Folder::new(&format!("retention: {{ payloads: 1d, events: 90d }}\n{CONFIG}"));
+    let host = folder.start().await;
+    for body in ["one", "two", "three"] {
+        host.post("late", body).await;
+    }
+    let connection = ["--url", &host.url, "--token", ADMIN_TOKEN];
+    let (shown, text, errors) = folder.run(&[&["storage"], &connection[..]].concat());
+    assert!(shown, "{errors}");
+    let row = |kind: &str| -> Vec<&str> {
+        let line = text.lines().find(|line| line.starts_with(kind)).unwrap_or_else(|| panic!("{kind}: {text}"));
+        line.split_whitespace().collect()
+    };
+    let (payloads, events) = (row("payloads"), row("events"));
+    assert_eq!((&payloads[..4], &payloads[5..]), (&["payloads", "3", "11", "bytes"][..], &["1d", "0"][..]), "{text}");
+    assert_eq!((&events[..2], &events[events.len() - 2..]), (&["events", "3"][..], &["90d", "0"][..]), "{text}");
+    for word in ["database ", "log ", "growth ", "are free; at least 64 MiB should be"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let (shown, json, errors) = folder.run(&[&["storage", "--json"], &connection[..]].concat());
+    assert!(shown, "{errors}");
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["stored"][0]["rows"], 3);
+}

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-/// The memory that each of a thousand clients may take.
-const READER_BYTES_MAX: f64 = 64.0 * 1024.0;
+/// The memory that each of a thousand clients may take, with what the allocator keeps.
+const READER_BYTES_MAX: f64 = 96.0 * 1024.0;
 /// Much shorter than the drain timeout for requests in progress.
 const AT_ONCE: Duration = Duration::from_secs(15);
 

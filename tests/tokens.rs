@@ -80,6 +80,56 @@ async fn tokens_allow_what_their_scope_says() {
     assert!(!database.windows(secret.len()).any(|bytes| bytes == secret), "only a digest is stored");
 }
 
+/// Tokens and sessions are listed without secrets and removed, by those who may change something.
+#[tokio::test]
+async fn operators_remove_tokens_and_sessions() {
+    let folder = Folder::new("");
+    let create = |scope: &str, name: &str| {
+        folder.run(&["token", "create", "--scope", scope, "--name", name]).1.trim().to_owned()
+    };
+    let (reader, analyst) = (create("read", "reader"), create("read", "an analyst"));
+    let host = folder.start().await;
+    let begin = async |token: &str| {
+        let body = json!({ "token": token }).to_string();
+        let response = client().post(format!("{}/api/session", host.url)).body(body).send().await.unwrap();
+        response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+    };
+    let cookies = [begin(&reader).await, begin(&analyst).await, begin(ADMIN_TOKEN).await];
+    let status_of = async |cookie: &str| {
+        send(client().get(format!("{}/api/session", host.url)).header("cookie", cookie)).await.unwrap().status
+    };
+
+    let tokens = host.list("/api/tokens").await;
+    let names: Vec<&str> = tokens.iter().map(|token| token["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["an analyst", "reader"]);
+    let sessions = host.list("/api/sessions").await;
+    assert!(sessions.iter().all(|session| session["own"] == false), "the request has a token");
+    let session_of = |token: &str| sessions.iter().find(|session| session["token"] == token).unwrap();
+    let text = json!([tokens, sessions]).to_string();
+    assert!([&reader, &analyst].into_iter().chain(&cookies).all(|secret| !text.contains(secret.as_str())), "{text}");
+    for path in ["/api/tokens", "/api/sessions"] {
+        assert_eq!(status(&host, Method::GET, path, Some(&format!("Bearer {reader}"))).await.0, 403, "{path}");
+    }
+
+    let of_environment = session_of("HOOKMILL_ADMIN_TOKEN")["id"].as_str().unwrap();
+    let path = format!("/api/sessions/{of_environment}");
+    assert_eq!(status(&host, Method::DELETE, &path, Some(&format!("Bearer {reader}"))).await.0, 403);
+    let remove = async |path: &str| host.call(Method::DELETE, path, "").await.status;
+    assert_eq!((remove(&path).await, remove(&path).await, remove("/api/sessions/0").await), (204, 404, 404));
+    assert_eq!((status_of(&cookies[2]).await, status_of(&cookies[1]).await), (401, 200));
+    let path = "/api/tokens/an%20analyst";
+    assert_eq!((remove(path).await, remove(path).await), (204, 404));
+    assert_eq!(
+        (status_of(&cookies[1]).await, status_of(&cookies[0]).await),
+        (401, 200),
+        "sessions end with their token"
+    );
+    let left = host.list("/api/sessions").await;
+    assert_eq!(left.iter().map(|session| &session["token"]).collect::<Vec<_>>(), ["reader"]);
+    let actions = host.list("/api/operator-actions").await;
+    assert!(actions.iter().any(|action| action["method"] == "DELETE" && action["path"] == path), "{actions:?}");
+}
+
 #[tokio::test]
 async fn tokens_expire() {
     let folder = Folder::new("");
@@ -180,6 +230,10 @@ async fn changes_are_recorded_with_the_name_of_their_token() {
     ];
     assert_eq!(shown, expected);
     assert_eq!((&actions[0]["id"], &actions[0]["address"]), (&json!(deleted.request_id), &json!("127.0.0.1")));
+    let id = |action: usize| actions[action]["id"].as_str().unwrap();
+    let some = host.list(&format!("/api/operator-actions?limit=1&id={}&id={}", id(1), id(0))).await;
+    assert_eq!(some, actions[..2]);
+    assert!(host.list("/api/operator-actions?id=00000000-0000-7000-8000-000000000000").await.is_empty());
     let (success, text, errors) = folder.run(&["operator-actions", "list", "--url", &host.url, "--token", ADMIN_TOKEN]);
     assert!(success && text.contains("operator") && text.contains("DELETE"), "{text}{errors}");
     assert!(folder.run(&["token", "revoke", "reader"]).0);

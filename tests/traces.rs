@@ -1,9 +1,10 @@
 //! Traces: the spans that a stand-in collector gets over OTLP/HTTP, decoded independently of the host's code.
 
-use crate::guest::guest;
+use crate::guest::{echo, guest, guest_of_kind};
 use crate::host::{Folder, Host, eventually, send};
-use crate::outcome::{incident, returns};
+use crate::outcome::{incident, judgement, returns};
 use crate::receiver::{Received, Receiver, Reply};
+use crate::server::{Page, Server};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
@@ -258,6 +259,89 @@ async fn a_collector_that_fails_delays_nothing_and_its_spans_are_counted() {
         .await;
         let lines = host.log().matches("the collector does not take traces").count();
         assert!(lines <= 3, "{}", host.log());
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_read_is_one_trace_up_to_its_deliveries() {
+    let (collector, soc) = (Receiver::start([]).await, Receiver::start([]).await);
+    let server =
+        Server::start([Page::status(500, "secret-answer"), Page::json(&json!([{"id": "a"}, {"id": "b"}]))]).await;
+    let folder = Folder::new(&format!(
+        "traces: {}
+sources:
+  polled:
+    kind: http-poll
+    url: \"{}/secret-path?secret-query\"
+    plugin: echo
+    interval: 1h
+    allow_networks: [127.0.0.0/8]
+webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8] }} }}",
+        to(&collector),
+        server.url,
+        soc.url
+    ))
+    .with("echo", &echo("1.0"));
+    let _host = folder.start().await;
+    let spans = wait_for(&collector, "deliver", 2).await;
+    let pulls: Vec<&Span> = spans.iter().filter(|span| span.name == "pull").collect();
+    let [failed, pull] = &pulls[..] else { panic!("{pulls:?}") };
+    assert_eq!(attributes(failed)["error.type"], "status");
+    let expected = [("hookmill.pull.items", "2"), ("hookmill.source", "polled")];
+    assert_eq!(attributes(pull), expected.map(|(name, value)| (name, value.to_owned())).into());
+    assert!(pull.parent_span_id.is_empty() && pull.trace_id != failed.trace_id);
+    let of_pull = |name: &str| {
+        let steps = spans.iter().filter(|span| span.name == name && span.parent_span_id == pull.span_id);
+        steps.inspect(|step| assert_eq!(step.trace_id, pull.trace_id)).collect::<Vec<_>>()
+    };
+    assert_eq!((of_pull("map").len(), of_pull("commit").len()), (2, 1), "{spans:?}");
+    let [call] = &of_pull("GET")[..] else { panic!("{spans:?}") };
+    assert_eq!((call.kind, &*attributes(call)["http.response.status_code"]), (SpanKind::Client as i32, "200"));
+    let deliveries = of_pull("deliver");
+    assert_eq!(deliveries.len(), 2, "{spans:?}");
+    for delivery in deliveries {
+        assert_eq!((delivery.links.len(), &delivery.links[0].span_id), (1, &pull.span_id));
+    }
+    for request in collector.received() {
+        assert!(!String::from_utf8_lossy(&request.bytes).contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn the_call_of_a_playbook_belongs_to_the_trace_of_its_event() {
+    let (collector, soc) = (Receiver::start([]).await, Receiver::start([]).await);
+    let folder = folder(&to(&collector), &soc, "");
+    let config = std::fs::read_to_string(folder.path("hookmill.yaml")).unwrap();
+    let triaged = "plugin: returns, auto_triage: true, playbook: judges }\n  agent";
+    std::fs::write(folder.path("hookmill.yaml"), config.replacen("plugin: returns }\n  agent", triaged, 1)).unwrap();
+    folder.put("judges", &guest_of_kind("judges", "playbook"));
+    let host = folder.start().await;
+    let description = judgement(&json!([{"set-category": "secret-category"}]));
+    let answer = host.post("lab", incident(json!({"source-ref": "a-1", "description": description}))).await;
+    let spans = wait_for(&collector, "deliver", 2).await;
+    let (request, triage) = (only(&spans, REQUEST), only(&spans, "triage"));
+    assert_eq!((&triage.trace_id, &triage.parent_span_id), (&request.trace_id, &request.span_id));
+    assert_eq!((triage.links.len(), &triage.links[0].span_id), (1, &request.span_id));
+    let found = attributes(triage);
+    assert_eq!((&*found["hookmill.plugin.name"], &*found["hookmill.triage.result"]), ("judges", "done"));
+    assert_eq!(found["hookmill.incident.id"], answer.body["incident_id"].as_str().unwrap());
+    let of_triage = |name: &str| {
+        let steps = spans.iter().filter(|span| span.name == name && span.parent_span_id == triage.span_id);
+        steps.filter(|step| step.trace_id == request.trace_id).count()
+    };
+    assert_eq!((of_triage("commit"), of_triage("deliver")), (1, 1), "{spans:?}");
+    // A triage that an operator requests is a trace of its own. The playbook refuses this one.
+    let path = format!("/api/incidents/{}", answer.body["incident_id"].as_str().unwrap());
+    let change = json!({"description": judgement(&json!("secret-refusal"))}).to_string();
+    assert_eq!(host.call(Method::PATCH, &path, change).await.status, 200);
+    assert_eq!(host.call(Method::POST, &format!("{path}/triage"), "").await.status, 202);
+    let spans = wait_for(&collector, "triage", 2).await;
+    let triages: Vec<&Span> = spans.iter().filter(|span| span.name == "triage").collect();
+    assert!(triages[1].parent_span_id.is_empty() && triages[1].links.is_empty(), "{triages:?}");
+    assert_eq!(attributes(triages[1])["hookmill.triage.result"], "failed");
+    assert_eq!(triages[1].status.as_ref().unwrap().code, StatusCode::Error as i32);
+    for request in collector.received() {
+        assert!(!String::from_utf8_lossy(&request.bytes).contains("secret"));
     }
 }
 

@@ -1,14 +1,16 @@
-//! Measures searches: each filter of the list of incidents alone and in pairs, the first page and page 100, and orders.
+//! Measures searches: each filter of the lists of incidents and events alone and in pairs, the first page and page 100, and
+//! orders of incidents.
 //!
 //! `HOOKMILL_BENCH_INCIDENTS` is the number of incidents, written as the host writes them. `HOOKMILL_BENCH_FOLDER` names a
-//! folder where the database stays, so that a second run need not write it again.
+//! folder where the database stays, so that a second run need not write it again. An argument is a part of the names of
+//! the searches to measure. Beside the times there is the processor time, which other programs change less.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 use futures_util::future::join_all;
 use hookmill_incident::{
-    Clock, Event, Journey, Mapped, Observable, Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State,
-    Status, Technique, Verdict,
+    Clock, Event, EventStatus, FailureCode, Journey, Mapped, MappingFailure, Observable, Observation, Patch,
+    PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, Verdict,
 };
 use hookmill_store::{
     Dedup, EventFilter, IncidentFilter, IncidentKey, Order, Policy, SearchWords, SortKey, Sorting, Store,
@@ -26,7 +28,7 @@ const DAYS: i64 = 90;
 const BATCH: usize = 250;
 const PAGE: usize = 50;
 /// Measurements of each search.
-const TIMES: usize = 15;
+const TIMES: usize = 20;
 const SOURCES: [&str; 12] =
     ["edr", "mail", "siem", "cloud", "dlp", "idp", "proxy", "waf", "nids", "vpn", "honeypot", "badge"];
 
@@ -46,22 +48,20 @@ async fn main() {
     }
     let bytes = std::fs::metadata(folder.join("hookmill.db")).unwrap().len();
     println!("{count} incidents, {} MiB, {TIMES} times each search\n", bytes >> 20);
-    let mut measured = Measured { store: store.clone(), worst: Duration::ZERO };
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let mut measured = Measured { store: store.clone(), only, worst: Duration::ZERO };
     let oldest = measured.created_at(Order::new([Sorting { key: SortKey::CreatedAt, descending: false }])).await;
     let newest = measured.created_at(Order::default()).await;
     let filters = filters(oldest, newest);
-    println!("{:<44} {:>7} {:>9} {:>9} {:>9} {:>9}", "", "rows", "p50", "p95", "p50", "p95");
-    println!("{:<44} {:>7} {:>19} {:>19}", "search", "≤ 5000", "first page", "page 100");
+    println!("{:<38} {:>7} {:^29} {:^29}", "", "", "first page", "page 100");
+    let times = "      p50       p95   p95 CPU";
+    println!("{:<38} {:>7} {times} {times}", "search", "≤ 5000");
     for (name, values) in &filters {
-        measured.print(name, values, &Order::default()).await;
+        measured.incidents(name, values, &Order::default()).await;
     }
     println!();
-    for (index, (name, values)) in filters.iter().enumerate() {
-        for (other_name, others) in &filters[index + 1..] {
-            let pairs: Vec<_> =
-                (0..TIMES).map(|time| both(&values[time % values.len()], &others[time / 2 % others.len()])).collect();
-            measured.print(&format!("{name} + {other_name}"), &pairs, &Order::default()).await;
-        }
+    for (name, pairs) in pairs(&filters, both) {
+        measured.incidents(&name, &pairs, &Order::default()).await;
     }
     println!();
     let by = |key, descending| Sorting { key, descending };
@@ -71,12 +71,27 @@ async fn main() {
         ("status,source,-created_at", vec![by(SortKey::Status, false), by(SortKey::Source, false)]),
     ] {
         let order = Order::new(order);
-        measured.print(&format!("sort {name}"), &[IncidentFilter::default()], &order).await;
+        measured.incidents(&format!("sort {name}"), &[IncidentFilter::default()], &order).await;
         for (filter_name, values) in &filters {
-            measured.print(&format!("sort {name} + {filter_name}"), values, &order).await;
+            measured.incidents(&format!("sort {name} + {filter_name}"), values, &order).await;
         }
     }
-    measured.others().await;
+    println!();
+    let newest_incidents = store.incidents(IncidentFilter::default(), Order::default(), None, TIMES).await.unwrap();
+    let ids: Vec<Uuid> = newest_incidents.rows.iter().map(|row| row.as_ref().unwrap().id).collect();
+    let related = async |index: usize, _: Option<()>, limit| {
+        let related = store.related_incidents(IncidentKey::Id(ids[index]), limit).await.unwrap().unwrap().unwrap();
+        (related.len(), None)
+    };
+    measured.measure("related", ids.len(), related).await;
+    println!();
+    let filters = event_filters(oldest, newest, ids);
+    for (name, values) in &filters {
+        measured.events(&format!("events: {name}"), values).await;
+    }
+    for (name, pairs) in pairs(&filters, both_of_events) {
+        measured.events(&format!("events: {name}"), &pairs).await;
+    }
     println!("\nthe slowest p95: {:.1} ms (goal: under 50 ms)", measured.worst.as_secs_f64() * 1e3);
     store.close();
 }
@@ -144,7 +159,7 @@ fn observation(random: &mut Xoshiro256PlusPlus, number: usize) -> Observation {
     }
 }
 
-/// Writes incidents as the host does, over some months, and changes one in twenty.
+/// Writes incidents as the host does, over some months, changes one in twenty, and adds as many events that failed.
 async fn fill(store: &Store, clock: &Clock, count: usize) {
     let started = Instant::now();
     let step = DAYS * 86_400_000 / (count / BATCH).max(1) as i64;
@@ -154,7 +169,7 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
     for first in (0..count).step_by(BATCH) {
         let source: Arc<str> = SOURCES[skewed(&mut random, SOURCES.len())].into();
         let mut batch = Vec::new();
-        for number in first..(first + BATCH).min(count) {
+        let mut add = |repeat_key: String, verdict| {
             let event = Event {
                 id: store.new_id(),
                 source: source.clone(),
@@ -165,17 +180,24 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
                 digest: [0; 32],
                 traceparent: None,
                 body: Vec::new().into(),
-                repeat_key: RepeatKey::DeliveryId(number.to_string()),
+                repeat_key: RepeatKey::DeliveryId(repeat_key),
             };
-            let observations = vec![observation(&mut random, number)];
-            let reading = Reading { observations, skipped: Vec::new(), problems: Vec::new() };
-            let verdict = Verdict::Read { plugin: plugin.clone(), reading };
             let journey = Journey::default();
             batch.push(Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new(), journey });
+        };
+        for number in first..(first + BATCH).min(count) {
+            let observations = vec![observation(&mut random, number)];
+            let reading = Reading { observations, skipped: Vec::new(), problems: Vec::new() };
+            add(number.to_string(), Verdict::Read { plugin: plugin.clone(), reading });
+            if number.is_multiple_of(20) {
+                let code = FailureCode::ALL[skewed(&mut random, FailureCode::ALL.len())];
+                add(format!("failed-{number}"), Verdict::Failed(MappingFailure { code, message: "it failed".into() }));
+            }
         }
         let recorded = store.record_pulled(source, batch, None).await.unwrap();
-        let changed = recorded.iter().step_by(20).map(|recorded| {
-            let id = recorded.state.incidents[0].id;
+        let made = recorded.iter().filter_map(|recorded| recorded.state.incidents.first());
+        let changed = made.step_by(20).map(|incident| {
+            let id = incident.id;
             let status = Status::ALL[skewed(&mut random, Status::ALL.len())];
             store.patch(
                 IncidentKey::Id(id),
@@ -274,6 +296,7 @@ fn both(one: &IncidentFilter, other: &IncidentFilter) -> IncidentFilter {
         source: united(&one.source, &other.source),
         source_ref: united(&one.source_ref, &other.source_ref),
         tag: united(&one.tag, &other.tag),
+        assignee: united(&one.assignee, &other.assignee),
         observable: united(&one.observable, &other.observable),
         observable_prefix: united(&one.observable_prefix, &other.observable_prefix),
         technique: united(&one.technique, &other.technique),
@@ -284,10 +307,60 @@ fn both(one: &IncidentFilter, other: &IncidentFilter) -> IncidentFilter {
     }
 }
 
+fn event_filters(oldest: Timestamp, newest: Timestamp, incidents: Vec<Uuid>) -> Vec<(&'static str, Vec<EventFilter>)> {
+    let at = |share: f64| {
+        oldest + SignedDuration::try_from_secs_f64(newest.duration_since(oldest).as_secs_f64() * share).unwrap()
+    };
+    let each = |filters: &mut dyn Iterator<Item = EventFilter>| filters.collect::<Vec<_>>();
+    let all = EventFilter::default;
+    vec![
+        ("source", each(&mut SOURCES.iter().map(|name| EventFilter { source: vec![(*name).into()], ..all() }))),
+        ("status", each(&mut EventStatus::ALL.iter().map(|word| EventFilter { status: vec![*word], ..all() }))),
+        ("code", each(&mut FailureCode::ALL.iter().map(|word| EventFilter { code: vec![*word], ..all() }))),
+        ("incident", each(&mut incidents.into_iter().map(|id| EventFilter { incident: vec![id], ..all() }))),
+        (
+            "created_after",
+            each(
+                &mut [0.0, 0.5, 0.99, 0.9999]
+                    .map(|share| EventFilter { created_after: Some(at(share)), ..all() })
+                    .into_iter(),
+            ),
+        ),
+    ]
+}
+
+fn both_of_events(one: &EventFilter, other: &EventFilter) -> EventFilter {
+    EventFilter {
+        source: [&one.source[..], &other.source].concat(),
+        status: [&one.status[..], &other.status].concat(),
+        code: [&one.code[..], &other.code].concat(),
+        incident: [&one.incident[..], &other.incident].concat(),
+        created_after: one.created_after.or(other.created_after),
+    }
+}
+
+/// Returns the pairs of filters, each with values of both.
+fn pairs<F>(filters: &[(&'static str, Vec<F>)], both: fn(&F, &F) -> F) -> Vec<(String, Vec<F>)> {
+    let mut pairs = Vec::new();
+    for (index, (name, values)) in filters.iter().enumerate() {
+        for (other_name, others) in &filters[index + 1..] {
+            let times = 0..TIMES;
+            let values = times.map(|time| both(&values[time % values.len()], &others[time / 2 % others.len()]));
+            pairs.push((format!("{name} + {other_name}"), values.collect()));
+        }
+    }
+    pairs
+}
+
 struct Measured {
     store: Arc<Store>,
+    /// A part of the names of the searches to measure.
+    only: String,
     worst: Duration,
 }
+
+/// The time and the processor time of a search.
+type Times = (Duration, Duration);
 
 impl Measured {
     /// Returns when the first incident of an order was created.
@@ -296,82 +369,79 @@ impl Measured {
         page.rows[0].as_ref().unwrap().incident.created_at
     }
 
-    /// Measures the first page and page 100 of some filters, in turn.
-    async fn print(&mut self, name: &str, filters: &[IncidentFilter], order: &Order) {
-        let (mut first, mut later, mut rows) = (Vec::new(), Vec::new(), 0);
-        let mut positions = Vec::new();
-        for filter in filters {
-            let page = self.store.incidents(filter.clone(), order.clone(), None, 99 * PAGE).await.unwrap();
-            rows += page.rows.len() + usize::from(page.next.is_some()) * PAGE;
-            positions.push(page.next);
-        }
-        for time in 0..TIMES.max(filters.len()) {
-            let index = time % filters.len();
-            // Without a page 100 there is nothing to measure of it.
-            let pages =
-                [Some((None, &mut first)), positions[index].clone().map(|position| (Some(position), &mut later))];
-            for (after, times) in pages.into_iter().flatten() {
-                let started = Instant::now();
-                self.store.incidents(filters[index].clone(), order.clone(), after, PAGE).await.unwrap();
-                times.push(started.elapsed());
-            }
-        }
-        self.line(name, rows / filters.len(), first, later);
+    async fn incidents(&mut self, name: &str, filters: &[IncidentFilter], order: &Order) {
+        let store = self.store.clone();
+        let search = async |index: usize, after, limit| {
+            let page = store.incidents(filters[index].clone(), order.clone(), after, limit).await.unwrap();
+            (page.rows.len(), page.next)
+        };
+        self.measure(name, filters.len(), search).await;
     }
 
-    fn line(&mut self, name: &str, rows: usize, first: Vec<Duration>, later: Vec<Duration>) {
-        let mut text = format!("{name:<44} {rows:>7}");
-        for mut times in [first, later] {
-            times.sort_unstable();
-            for share in [50, 95] {
-                let time = times.get((times.len() * share / 100).min(times.len().saturating_sub(1)));
+    async fn events(&mut self, name: &str, filters: &[EventFilter]) {
+        let store = self.store.clone();
+        let search = async |index: usize, before, limit| {
+            let page = store.events(filters[index].clone(), before, limit).await.unwrap();
+            (page.rows.len(), page.next)
+        };
+        self.measure(name, filters.len(), search).await;
+    }
+
+    /// Measures the first page and page 100 of some searches, in turn.
+    async fn measure<P: Clone>(
+        &mut self,
+        name: &str,
+        count: usize,
+        search: impl AsyncFn(usize, Option<P>, usize) -> (usize, Option<P>),
+    ) {
+        if !name.contains(&self.only) {
+            return;
+        }
+        let (mut first, mut later, mut rows) = (Vec::new(), Vec::new(), 0);
+        let mut positions = Vec::new();
+        for index in 0..count {
+            let (found, next) = search(index, None, 99 * PAGE).await;
+            rows += found + usize::from(next.is_some()) * PAGE;
+            positions.push(next);
+        }
+        for time in 0..TIMES.max(count) {
+            let index = time % count;
+            // Without a page 100 there is nothing to measure of it.
+            let later = positions[index].clone().map(|position| (Some(position), &mut later));
+            for (after, times) in [Some((None, &mut first)), later].into_iter().flatten() {
+                let (started, cpu_before) = (Instant::now(), cpu());
+                search(index, after, PAGE).await;
+                times.push((started.elapsed(), cpu().saturating_sub(cpu_before)));
+            }
+        }
+        self.print(name, rows / count, [first, later]);
+    }
+
+    fn print(&mut self, name: &str, rows: usize, pages: [Vec<Times>; 2]) {
+        let mut text = format!("{name:<38} {rows:>7}");
+        for times in pages {
+            let (mut waited, mut cpu): (Vec<_>, Vec<_>) = times.into_iter().unzip();
+            self.worst = self.worst.max(percentile(&mut waited, 95).unwrap_or_default());
+            let shown = [percentile(&mut waited, 50), percentile(&mut waited, 95), percentile(&mut cpu, 95)];
+            for time in shown {
                 text += &time.map_or(format!(" {:>9}", "–"), |time| format!(" {:>6.1} ms", time.as_secs_f64() * 1e3));
-                self.worst = self.worst.max(time.copied().unwrap_or_default());
             }
         }
         println!("{text}");
     }
+}
 
-    /// Measures related incidents, and events.
-    async fn others(&mut self) {
-        println!();
-        let incidents = self.store.incidents(IncidentFilter::default(), Order::default(), None, TIMES).await.unwrap();
-        let ids: Vec<Uuid> = incidents.rows.iter().map(|row| row.as_ref().unwrap().id).collect();
-        let (mut times, mut rows) = (Vec::new(), 0);
-        for id in &ids {
-            let started = Instant::now();
-            let related = self.store.related_incidents(IncidentKey::Id(*id), PAGE).await.unwrap().unwrap().unwrap();
-            times.push(started.elapsed());
-            rows += related.len();
-        }
-        self.line("related", rows / ids.len(), times, Vec::new());
-        let events = |filter: fn(Uuid) -> EventFilter| ids.iter().map(move |id| filter(*id));
-        let named: [(&str, Vec<EventFilter>); 3] = [
-            (
-                "events of an incident",
-                events(|id| EventFilter { incident: vec![id], ..EventFilter::default() }).collect(),
-            ),
-            (
-                "events of a source",
-                events(|_| EventFilter { source: vec!["badge".into()], ..EventFilter::default() }).collect(),
-            ),
-            (
-                "events with a code",
-                events(|_| EventFilter {
-                    code: vec![hookmill_incident::FailureCode::Trapped],
-                    ..EventFilter::default()
-                })
-                .collect(),
-            ),
-        ];
-        for (name, filters) in named {
-            let (mut times, mut rows) = (Vec::new(), 0);
-            for filter in &filters {
-                let started = Instant::now();
-                rows = self.store.events(filter.clone(), None, PAGE).await.unwrap().rows.len();
-                times.push(started.elapsed());
-            }
-            self.line(name, rows, times, Vec::new());
-        }
-    }
+/// Returns the processor time of this process.
+fn cpu() -> Duration {
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(std::fs::read_dir("/proc/self/task").unwrap().filter_map(of_thread).sum())
+}
+
+/// Returns the least time that is not below a share of them, in percent.
+fn percentile(times: &mut [Duration], share: usize) -> Option<Duration> {
+    times.sort_unstable();
+    times.get((times.len() * share).div_ceil(100).saturating_sub(1)).copied()
 }

@@ -21,9 +21,15 @@ const MIB: u64 = 1024 * 1024;
 
 /// The arguments of `hookmill backup`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Backups at intervals are made by `hookmill serve`, with this in its configuration:
+  backup: { every: 1h, keep: 24, to: /backups, passphrase_file: /etc/hookmill/backup-passphrase }")]
 pub(super) struct Backup {
     /// The file to write; an older backup of this name is replaced when the new one is complete
-    file: PathBuf,
+    #[arg(required_unless_present_any = ["every", "keep", "to"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    schedule: ScheduleOptions,
     #[command(flatten)]
     folder: DataFolder,
     #[command(flatten)]
@@ -37,6 +43,17 @@ pub(super) struct Backup {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The options that other programs have for backups at intervals. They are known only to be explained.
+#[derive(Debug, Args)]
+struct ScheduleOptions {
+    #[arg(long, hide = true)]
+    every: Option<String>,
+    #[arg(long, hide = true)]
+    keep: Option<String>,
+    #[arg(long, hide = true)]
+    to: Option<String>,
 }
 
 /// The arguments of `hookmill verify`.
@@ -74,8 +91,27 @@ pub(super) struct Restore {
     json: bool,
 }
 
+impl ScheduleOptions {
+    fn refuse(self) -> Result<()> {
+        let Self { every, keep, to } = self;
+        if every.is_none() && keep.is_none() && to.is_none() {
+            return Ok(());
+        }
+        let or = |given: Option<String>, example: &str| given.unwrap_or_else(|| example.to_owned());
+        bail!(
+            "`hookmill backup` makes one backup; `hookmill serve` makes backups at intervals. Put this into its \
+             configuration and restart it: `backup: {{ every: {}, keep: {}, to: {}, passphrase_file: FILE }}`",
+            or(every, "1h"),
+            or(keep, "24"),
+            or(to, "DIR")
+        )
+    }
+}
+
 impl Backup {
     pub fn run(self) -> Result<()> {
+        self.schedule.refuse()?;
+        let file = self.file.unwrap_or_default();
         let data_dir = self.folder.path()?;
         let lock = match self.without_keys {
             true => None,
@@ -83,18 +119,15 @@ impl Backup {
         };
         let rate = NonZeroU32::new(self.rate_mib).map(|mib| u64::from(mib.get()) * MIB);
         let mut pace = progress::pace(rate, self.json);
-        let made = make(&MakeOptions { data_dir, lock, clock: Clock::default() }, &self.file, &mut pace)?;
+        let made = make(&MakeOptions { data_dir, lock, clock: Clock::default() }, &file, &mut pace)?;
         drop(pace);
         if self.json {
             let took_ms = u64::try_from(made.took.as_millis())?;
-            println!(
-                "{:#}",
-                json!({"file": self.file, "bytes": made.bytes, "took_ms": took_ms, "manifest": made.manifest})
-            );
+            println!("{:#}", json!({"file": file, "bytes": made.bytes, "took_ms": took_ms, "manifest": made.manifest}));
             return Ok(());
         }
         let seconds = made.took.as_secs_f64();
-        println!("{}: {} in {seconds:.1} s; {}", self.file.display(), bytes(made.bytes), summary(&made.manifest));
+        println!("{}: {} in {seconds:.1} s; {}", file.display(), bytes(made.bytes), summary(&made.manifest));
         warn(&made.manifest.warnings);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
-    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, webhook,
+    notification, operator_actions, plugin, prune, quarantine, serve, stats, storage, token, upgrade, vendors, webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -33,6 +33,9 @@ enum Command {
     /// List, show, replay and discard the events of a running host
     #[command(subcommand)]
     Events(events::Events),
+    /// List, replay and discard the quarantine of a running host, in groups of events with the same cause
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// List and retry the deliveries of a running host
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
@@ -49,11 +52,15 @@ enum Command {
     OperatorActions(operator_actions::OperatorActions),
     /// Show how many payloads, incidents and deliveries a running host had, by time
     Stats(stats::Stats),
+    /// Show the space that a running host uses, what retention removes next, and how long the disk will last
+    Storage(storage::Storage),
     /// Remove old payloads, events and incidents from the data folder, with or without a running host
     Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// List the vendors of the bundled mappers, or show how one is connected
+    Vendors(vendors::Vendors),
     /// Add, list, test, rotate and remove the sources of a running host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -87,14 +94,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Incidents(incidents) => incidents.run(),
         Command::Events(events) => events.run(),
+        Command::Quarantine(quarantine) => quarantine.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Destinations(destinations) => destinations.run(),
         Command::Notification(notification) => notification.run(),
         Command::Logs(logs) => logs.run(),
         Command::OperatorActions(actions) => actions.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Storage(storage) => storage.run(),
         Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),
+        Command::Vendors(vendors) => vendors.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Backup(backup) => backup.run(),
         Command::Verify(verify) => verify.run(),

@@ -4,7 +4,8 @@ use super::client::{HostConnection, PageOptions, QueryParameters, each, print_sh
 use super::text::{clean, given, table, utc};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownDelivery};
+use hookmill_host::api::shapes::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownDeadLetters, ShownDelivery};
+use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,6 +13,8 @@ use uuid::Uuid;
 pub(super) enum Deliveries {
     /// List deliveries, the newest first; filters may be repeated
     List(DeliveryList),
+    /// Count the dead deliveries by destination and error, the largest groups first
+    Dead(DeadList),
     /// Retry a delivery now, dead or not, or many dead deliveries
     Retry(Retry),
 }
@@ -36,6 +39,12 @@ pub(super) struct Retry {
     /// Only dead deliveries about the event with this id
     #[arg(long, requires = "dead", value_name = "ID")]
     event: Option<Uuid>,
+    /// Only dead deliveries with this error
+    #[arg(long, requires = "dead", value_name = "TEXT")]
+    error: Option<String>,
+    /// Only dead deliveries that were queued after this time, e.g. 2027-01-31T00:00:00Z
+    #[arg(long, requires = "dead", value_name = "TIME")]
+    created_after: Option<Timestamp>,
     #[command(flatten)]
     connection: HostConnection,
 }
@@ -57,8 +66,23 @@ pub(super) struct DeliveryList {
     /// The id of an event that the delivery is about
     #[arg(long, value_name = "ID")]
     event: Vec<String>,
+    /// The error of the last attempt
+    #[arg(long, value_name = "TEXT")]
+    error: Vec<String>,
+    /// Only deliveries that were queued after this time, e.g. 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<Timestamp>,
     #[command(flatten)]
     page: PageOptions,
+    #[command(flatten)]
+    connection: HostConnection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeadList {
+    /// The name of a destination; may be repeated
+    #[arg(long)]
+    destination: Vec<String>,
     #[command(flatten)]
     connection: HostConnection,
 }
@@ -67,6 +91,7 @@ impl Deliveries {
     pub fn run(self) -> Result<()> {
         match self {
             Self::List(list) => list.run(),
+            Self::Dead(list) => list.run(),
             Self::Retry(retry) => retry.run(),
         }
     }
@@ -86,10 +111,25 @@ impl Retry {
             notification: self.notification,
             incident: self.incident,
             event: self.event,
+            error: self.error,
+            created_after: self.created_after,
         };
         let answer = client.post_json(&["deliveries", "retry"], &json!(filter))?;
         print_shape(self.connection.json, &answer, |RetriedDeliveries { retried }| {
             format!("{retried} deliveries are due again")
+        })
+    }
+}
+
+impl DeadList {
+    fn run(self) -> Result<()> {
+        let query: QueryParameters = each("destination", self.destination).collect();
+        self.connection.print_list("dead-letters", &query, |groups: Vec<ShownDeadLetters>| {
+            let row = |group: &ShownDeadLetters| {
+                let (first, last) = (utc(group.first_at), utc(group.last_at));
+                [clean(&group.destination), group.count.to_string(), first, last, given(group.error.as_ref())]
+            };
+            table(["DESTINATION", "COUNT", "FIRST (UTC)", "LAST (UTC)", "ERROR"], groups.iter().map(row).collect())
         })
     }
 }
@@ -102,6 +142,8 @@ impl DeliveryList {
         query.extend(each("status", self.status));
         query.extend(each("incident", self.incident));
         query.extend(each("event", self.event));
+        query.extend(each("error", self.error));
+        query.extend(self.created_after.map(|time| ("created_after", time.to_string())));
         query.extend(self.page.parameters());
         self.connection.print_list("deliveries", &query, |deliveries: Vec<ShownDelivery>| {
             let rows = deliveries.iter().map(row).collect();

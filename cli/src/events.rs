@@ -12,6 +12,7 @@ use hookmill_host::api::shapes::{
     BodyEncoding, EventResult, ListedItem, NamedText, ShownEvent, ShownJourney, ShownRun, StoredEvent,
 };
 use result_line::{error_code, incident_numbers, result_line};
+use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Events {
@@ -32,6 +33,9 @@ pub(super) enum Events {
     Discard {
         /// The event's id
         id: String,
+        /// The reason, for the event and the trail of operators
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         connection: HostConnection,
     },
@@ -67,8 +71,9 @@ impl Events {
             }
             Self::Follow(follow) => follow.run(),
             Self::Replay(replay) => replay.run(),
-            Self::Discard { id, connection } => {
-                let answer = connection.open()?.post(&["events", &id, "discard"])?;
+            Self::Discard { id, reason, connection } => {
+                let body = json!({"reason": reason});
+                let answer = connection.open()?.post_json(&["events", &id, "discard"], &body)?;
                 print_shape(connection.json, &answer, |event: EventResult| result_line(&event))
             }
         }
@@ -105,7 +110,7 @@ fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
     ]
 }
 
-fn stored_event(StoredEvent { event, journey, body, body_removed }: &StoredEvent) -> String {
+fn stored_event(StoredEvent { event, journey, body, body_removed, discard_reason }: &StoredEvent) -> String {
     let pairs =
         |pairs: &[NamedText]| lines(pairs.iter().map(|pair| format!("{}: {}", clean(&pair.name), clean(&pair.value))));
     let result = &event.result;
@@ -117,6 +122,7 @@ fn stored_event(StoredEvent { event, journey, body, body_removed }: &StoredEvent
         ("code", error_code(result)),
         ("message", given(result.message.as_ref())),
         ("incidents", incident_numbers(&result.incidents)),
+        ("discarded because", given(discard_reason.as_ref())),
         ("attempts", event.attempts.to_string()),
         ("tried", clean(&event.tried.join("\n"))),
         ("verified", verified(journey)),

@@ -62,6 +62,9 @@ pub(super) struct IncidentList {
     /// A tag of the incident
     #[arg(long)]
     tag: Vec<String>,
+    /// The person who works on the incident
+    #[arg(long, value_name = "NAME")]
+    assignee: Vec<String>,
     /// The whole value of an observable of the incident
     #[arg(long, value_name = "VALUE")]
     observable: Vec<String>,
@@ -116,6 +119,12 @@ struct Values {
     /// The person who works on the incidents
     #[arg(long, value_name = "NAME")]
     assignee: Option<String>,
+    /// Keep everything that belongs to the incidents, whatever its age: retention removes nothing of it
+    #[arg(long)]
+    hold: bool,
+    /// End the hold
+    #[arg(long, conflicts_with = "hold")]
+    release: bool,
     /// A note to add
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -147,8 +156,9 @@ impl Incidents {
 
 impl Change {
     fn run(self) -> Result<()> {
-        let Values { status, severity, assignee, note } = self.change;
-        let change = Patch { status, severity, assignee: assignee.map(Some), note, ..Patch::default() };
+        let Values { status, severity, assignee, hold, release, note } = self.change;
+        let hold = (hold || release).then_some(hold);
+        let change = Patch { status, severity, assignee: assignee.map(Some), hold, note, ..Patch::default() };
         let is_number = |which: &String| which.parse::<Number>().is_ok();
         let (numbers, ids) = self.incidents.into_iter().partition(is_number);
         let body = json!(IncidentsChange { ids, numbers, change });
@@ -196,6 +206,7 @@ impl IncidentList {
         query.extend(each("source", self.source));
         query.extend(each("source_ref", self.source_ref));
         query.extend(each("tag", self.tag));
+        query.extend(each("assignee", self.assignee));
         query.extend(each("observable", self.observable));
         query.extend(each("observable_prefix", self.observable_prefix));
         query.extend(each("technique", self.technique));

@@ -6,6 +6,7 @@
 //! - [`demo`] runs a temporary host and sends samples to it.
 
 mod backup;
+mod browser;
 mod client;
 mod command;
 mod compile;
@@ -25,13 +26,16 @@ mod operator_actions;
 mod plugin;
 mod progress;
 mod prune;
+mod quarantine;
 mod serve;
 mod signals;
 mod stats;
+mod storage;
 mod text;
 mod token;
 mod toolchain;
 mod upgrade;
+mod vendors;
 mod webhook;
 
 use clap::Parser;

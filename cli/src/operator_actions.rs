@@ -33,12 +33,12 @@ impl OperatorActionList {
         let query: Vec<_> = self.page.parameters().collect();
         self.connection.print_list("operator-actions", &query, |actions: Vec<ShownOperatorAction>| {
             let rows = actions.iter().map(row).collect();
-            table(["AT (UTC)", "TOKEN", "ADDRESS", "METHOD", "PATH", "STATUS", "REQUEST"], rows)
+            table(["AT (UTC)", "TOKEN", "ADDRESS", "METHOD", "PATH", "STATUS", "NOTE", "REQUEST"], rows)
         })
     }
 }
 
-fn row(action: &ShownOperatorAction) -> [String; 7] {
+fn row(action: &ShownOperatorAction) -> [String; 8] {
     [
         utc(action.at),
         clean(&action.token),
@@ -46,6 +46,7 @@ fn row(action: &ShownOperatorAction) -> [String; 7] {
         clean(&action.method),
         clean(&action.path),
         action.http_status.map(|status| status.to_string()).unwrap_or_default(),
+        given(action.note.as_ref()),
         action.id.to_string(),
     ]
 }

@@ -6,6 +6,7 @@ use hookmill_host::api::shapes::{ShownIncident, ShownRequest, Unreadable};
 use hookmill_incident::{Incident, Note, Observable, PluginVersion, Technique, Triage};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The maximum length of a cell of a table; `show` prints the whole value.
@@ -81,6 +82,14 @@ pub(super) fn bytes(count: u64) -> String {
         10_000..10_000_000 => format!("{} KiB", count / 1024),
         _ => format!("{} MiB", count / (1024 * 1024)),
     }
+}
+
+/// Returns an age as the configuration writes it, in the largest unit that needs no fraction.
+pub(super) fn whole_units(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 /// Returns the first digits of a digest.
@@ -184,6 +193,7 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hookmill_host::config::age;
     use serde_json::json;
 
     #[test]
@@ -223,6 +233,16 @@ mod tests {
             "  details       key\u{fffd}: \u{fffd}\n",
         ];
         assert_eq!(incident(&outside), expected.concat());
+    }
+
+    #[test]
+    fn an_age_is_shown_as_it_is_written() {
+        for text in ["45s", "90s", "1m", "90m", "12h", "36h", "90d"] {
+            assert_eq!(age(&whole_units(age(text).unwrap())), age(text), "{text}");
+        }
+        for (text, shown) in [("45s", "45s"), ("60s", "1m"), ("90m", "90m"), ("24h", "1d"), ("1y", "365d")] {
+            assert_eq!(whole_units(age(text).unwrap()), shown);
+        }
     }
 
     #[test]

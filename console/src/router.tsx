@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 
 const BASE = "/console/";
-const FIRST_SCREEN = "events";
+const FIRST_SCREEN = "overview";
 
 export interface Place {
   // The path below the console, such as `events/0198…`.

@@ -12,6 +12,7 @@ mod destination;
 mod file;
 mod keys;
 mod limits;
+mod listing;
 mod notification;
 mod pull;
 mod retention;
@@ -19,13 +20,16 @@ mod scalar;
 mod settings;
 mod source;
 mod source_settings;
+mod source_yaml;
 mod traces;
 mod typed;
 mod value;
 
 pub use limits::Limits;
+pub use listing::{ListedSetting, SettingOrigin, registered};
 pub use settings::Settings;
-pub use source::SourceDeclaration;
+pub use source::{SourceDeclaration, declaration_as_text};
+pub use source_yaml::source_yaml;
 
 use crate::deliver::{Destination, Notifications};
 use crate::pull::Pulls;
@@ -69,6 +73,8 @@ pub struct Config {
     pub pulls: Pulls,
     /// Destinations and notifications.
     pub outbound: OutboundConfig,
+    /// The values as operators see them.
+    pub listing: Vec<ListedSetting>,
     /// Remarks on settings that are valid but probably not intended.
     pub warnings: Vec<String>,
 }
@@ -167,7 +173,7 @@ impl Config {
                 )
             }));
         }
-        Ok(Self { settings, sources, pulls, outbound, warnings })
+        Ok(Self { settings, sources, pulls, outbound, listing: listing::listing(text, DEFAULT)?, warnings })
     }
 
     /// Returns the files that the configuration consists of: its own path, then the certificates and keys that it

@@ -3,6 +3,7 @@
 //! Each destination has its own task, so that a slow receiver delays no other destination. Deliveries are queued in the
 //! store; the task reads those that are due.
 
+mod activity;
 mod attempt;
 mod breaker;
 mod channel;

@@ -2,7 +2,7 @@
 
 use crate::backup::BackupTask;
 use crate::bodies::Bodies;
-use crate::config::{Config, OutboundConfig};
+use crate::config::{Config, ListedSetting, OutboundConfig};
 use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::failed_tokens::FailedTokens;
@@ -15,18 +15,23 @@ use crate::rate_limit::RateLimit;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::{ReaderPlaces, Stream};
 use crate::traces::Traces;
 use crate::triage::Triager;
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_store::{Retention, Store};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::warn;
+
+/// A request to apply the configuration file again, answered with the reason if that fails.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
 /// Everything that a request needs.
 #[derive(Debug)]
@@ -61,6 +66,10 @@ pub struct Host {
     pub reader_places: ReaderPlaces,
     /// The newest refused requests.
     pub refusals: Arc<Refusals>,
+    /// The values of the configuration as operators see them.
+    pub listing: ArcSwap<Vec<ListedSetting>>,
+    /// Asks for the configuration file to be applied again.
+    pub reload: mpsc::Sender<ReloadRequest>,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.
@@ -85,6 +94,8 @@ pub struct Edge {
     /// The same with the id of a session. They are counted apart, so that a page whose session has ended does not keep its
     /// user from beginning another one.
     pub failed_sessions: FailedTokens,
+    /// The code that begins one session, if there is one.
+    pub sign_in_code: SignInCode,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.
@@ -131,6 +142,7 @@ impl Host {
         self.edge.tls.replace(tls);
         self.edge.admin_tls.replace(admin_tls);
         self.deliverer.replace(destinations, notifications, public_url).await;
+        self.listing.store(Arc::new(config.listing));
         if let Err(error) = self.store.give_up_removed().await {
             warn!("deliveries to removed destinations become dead letters at the next start: {error:#}");
         }

@@ -57,6 +57,9 @@ pub enum HttpError {
     /// The token that should begin a session is not valid.
     #[error("this token is not valid; `hookmill token create` makes one")]
     InvalidToken,
+    /// The code that should begin a session is not valid.
+    #[error("the code was used or has ended; sign in with a token, which `hookmill token create` makes")]
+    InvalidCode,
     /// A change by a session may come from a page of another origin.
     #[error(
         "a change with a session needs the header `x-hookmill-console: 1` and has to come from the host's own pages"
@@ -143,7 +146,7 @@ impl HttpError {
             | Self::NotConfirmed(_) => OVERLOADED,
             Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
-            Self::Unauthorized | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unauthorized | Self::InvalidToken | Self::InvalidCode => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused | Self::CrossSite | Self::PlainSession => {
                 (StatusCode::FORBIDDEN, "forbidden")
             }

@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::loaded::Loaded;
 use crate::service_manager;
-use crate::tasks::pause;
+use crate::tasks::{paced, pause};
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
 use hookmill_store::{LeaseName, Leases, Store};
@@ -16,6 +16,8 @@ const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(10 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
+/// Without anything new, the mark is written after so many intervals, for the pace of the clock.
+const QUIET_MARKS_MAX: u32 = 6;
 const REST_PLUGINS_EVERY: Duration = Duration::from_secs(60 * 60);
 const WATCH_STORE_EVERY: Duration = Duration::from_secs(1);
 const WATCH_STORAGE_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +30,8 @@ const CLOCK_STEP_MS: i64 = 1000;
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
 pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_REPEATS_EVERY, &mut stopped).await {
-        let _lease = store.acquire(LeaseName::Purge).await;
-        while let Ok(true) = store.purge_repeats().await {}
+        let lease = store.acquire(LeaseName::Purge).await;
+        while !*stopped.borrow() && lease.is_held() && matches!(paced(store.purge_repeats()).await, Ok(true)) {}
     }
 }
 
@@ -104,12 +106,15 @@ async fn pull_forward(store: &Store) -> bool {
     true
 }
 
-/// Writes down from time to time how far the database goes, so that a start with an older one is refused, until the host
-/// stops.
+/// Writes down from time to time how far the database goes, so that a start with an older one is refused, and the pace of
+/// the clock, which the next host continues, until the host stops.
 pub async fn put_marks(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     let mut audit = store.watch_audit();
+    let mut quiet = 0;
     while pause(PUT_MARK_EVERY, &mut stopped).await {
-        if audit.has_changed().unwrap_or(true) {
+        quiet += 1;
+        if audit.has_changed().unwrap_or(true) || quiet >= QUIET_MARKS_MAX {
+            quiet = 0;
             audit.mark_unchanged();
             if let Err(error) = store.put_mark().await {
                 warn!("cannot write the mark of the database: {error:#}");

@@ -204,9 +204,7 @@ fn not_mapped(verified: Verified, reason: Cow<'static, str>) -> Mapped {
 async fn traced_run(plugin: &Plugin, event: &Event, source: &Source, trace: &Trace) -> Call<Verdict> {
     let mut span = trace.step("map");
     let call = run(plugin, event, source).await;
-    span.set("hookmill.plugin.name", &*plugin.version.name);
-    span.set("hookmill.plugin.version", &*plugin.version.version);
-    span.set("hookmill.plugin.memory_bytes", call.memory_bytes as i64);
+    span.plugin(&plugin.version, call.memory_bytes);
     match &call.result {
         // A mapper that is for other payloads has not failed.
         Verdict::Failed(failure) if failure.code == FailureCode::Unsupported => {

@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
 use crate::source::{Source, SourceKind};
 use crate::sources::Sources;
-use crate::traces::{Trace, Traces};
+use crate::traces::{Span, Trace, Traces};
 use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
@@ -139,8 +139,13 @@ impl Pipeline {
         Ok(AcceptedPayload::Recorded(recorded))
     }
 
+    /// Begins the span of reading new items of a source.
+    pub fn pull_span(&self, source: &Source) -> Span {
+        self.traces.pull(&source.name)
+    }
+
     /// Maps a batch that was pulled from a source, at most `concurrency` events at the same time, and records the
-    /// events together with the new position in the source.
+    /// events together with the new position in the source, in the trace of the pull.
     ///
     /// # Errors
     /// Returns an error if the batch cannot be recorded; then no event of the batch is stored.
@@ -150,9 +155,10 @@ impl Pipeline {
         batch: Vec<Verified>,
         concurrency: usize,
         position: Option<Cursor>,
+        trace: &Trace,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mapped = self.map_batch(source, batch, concurrency).await?;
-        let recorded = self.store.record_pulled(source.name.clone(), mapped, position).await?;
+        let recorded = committed(trace, self.store.record_pulled(source.name.clone(), mapped, position)).await?;
         recorded.iter().for_each(|recorded| self.count(source, recorded));
         Ok(recorded)
     }
@@ -207,9 +213,19 @@ impl Pipeline {
             // No plugin was called, so this does not count as an attempt.
             (mapped.tried, mapped.journey, attempts) = (row.tried, row.journey, row.attempts);
         }
+        self.record_again(mapped, was, attempts).await
+    }
+
+    /// Records the result of mapping a stored event again.
+    ///
+    /// # Errors
+    /// Returns an error if the event's status is no longer `was`, or the store fails.
+    pub async fn record_again(&self, mapped: Mapped, was: EventStatus, attempts: u32) -> Result<Recorded, RemapError> {
+        let source = mapped.event.source.clone();
+        let trace = self.traces.resume(mapped.event.traceparent.as_deref());
         let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
         let recorded = recorded.ok_or(RemapError::Changed)?;
-        self.metrics.event(&source.name, recorded.state.status);
+        self.metrics.event(&source, recorded.state.status);
         Ok(recorded)
     }
 
@@ -218,11 +234,14 @@ impl Pipeline {
         self.mappers.candidate_versions(source)
     }
 
-    /// Maps a stored event again and records nothing.
-    async fn map_stored(&self, row: EventRow, mapper: Option<Arc<Plugin>>) -> Result<Mapped, RemapError> {
+    /// Maps a stored event again and records nothing. Without a version the live mappers of the source are called.
+    ///
+    /// # Errors
+    /// Returns an error if the event would stay as it is.
+    pub async fn map_stored(&self, row: EventRow, version: Option<Arc<Plugin>>) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
-        let mapped = self.map_again(mapper, Verified::trusted(row.event, source), ATTEMPTS).await;
+        let mapped = self.map_again(version, Verified::trusted(row.event, source), ATTEMPTS).await;
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)
     }
@@ -264,7 +283,10 @@ impl Pipeline {
 }
 
 /// Waits for a write, as a span of a trace.
-async fn committed<T>(trace: &Trace, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+///
+/// # Errors
+/// Returns an error if the write fails.
+pub async fn committed<T>(trace: &Trace, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let mut span = trace.step("commit");
     write.await.inspect_err(|_| span.fail("store"))
 }

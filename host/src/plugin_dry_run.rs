@@ -2,11 +2,13 @@
 
 use crate::deliver::{ShownRequest, render};
 use crate::map;
+use crate::release::proof::result_changes;
 use crate::source::Source;
 use crate::triage::call_playbook;
 use anyhow::{Context, Result};
 use hookmill_incident::{Action, Event, Incident, Origin, PluginVersion, Reading, ShownIncident, Verdict};
 use hookmill_sandbox::{Call, Kind, LogLine, Notification, Plugin};
+use hookmill_store::FieldChange;
 use jiff::Timestamp;
 use reqwest::Url;
 use serde::Serialize;
@@ -39,6 +41,17 @@ pub struct CallSummary {
     pub duration_us: u64,
     /// The peak memory of the instance, in bytes.
     pub memory_bytes: usize,
+    /// The limits of the call.
+    pub limits: CallBounds,
+}
+
+/// The limits of one call.
+#[derive(Debug, Serialize)]
+pub struct CallBounds {
+    /// The wall time in milliseconds.
+    pub deadline_ms: u64,
+    /// The memory of the instance, in bytes.
+    pub memory_bytes: usize,
 }
 
 /// One call of a mapper. `I` is the form of an incident, which has an id and a number only where a store was asked.
@@ -54,6 +67,21 @@ pub struct MapperDryRun<I> {
     /// The destinations that would get a delivery; absent if the call did not use a store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliveries: Option<Vec<String>>,
+    /// The same call of another version, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<ComparedCall>,
+}
+
+/// A call of another version of the same mapper with the same payload.
+#[derive(Debug, Serialize)]
+pub struct ComparedCall {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallSummary,
+    /// The mapper's result.
+    pub outcome: Option<MappingOutcome>,
+    /// The values that differ: `before` of this version, `after` of the called one.
+    pub changes: Vec<FieldChange>,
 }
 
 /// The result of a mapper in short.
@@ -118,7 +146,11 @@ impl CallSummary {
     fn of<R>(plugin: &Plugin, call: Call<R>) -> (Self, R) {
         let Call { result, log, duration, memory_bytes } = call;
         let duration_us = duration.as_micros().try_into().unwrap_or(u64::MAX);
-        (Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes }, result)
+        let limits = CallBounds {
+            deadline_ms: plugin.deadline().as_millis().try_into().unwrap_or(u64::MAX),
+            memory_bytes: plugin.memory_bytes_max(),
+        };
+        (Self { plugin: (*plugin.version).clone(), log, duration_us, memory_bytes, limits }, result)
     }
 }
 
@@ -132,17 +164,31 @@ impl<I> MapperDryRun<I> {
     /// Returns the result of a mapper that was called.
     pub fn new(plugin: &Plugin, call: Call<Verdict>, incidents: Vec<I>, deliveries: Option<Vec<String>>) -> Self {
         let (call, verdict) = CallSummary::of(plugin, call);
-        let outcome = match verdict {
+        Self { call, outcome: MappingOutcome::of(verdict), incidents, deliveries, against: None }
+    }
+}
+
+impl ComparedCall {
+    /// Calls another version with the same event, and compares the result with that of the called one.
+    pub async fn of(plugin: &Plugin, event: &Event, source: &Source, called: &Verdict) -> Self {
+        let (call, verdict) = CallSummary::of(plugin, map::run(plugin, event, source).await);
+        let changes = result_changes(&verdict, called);
+        Self { call, outcome: MappingOutcome::of(verdict), changes }
+    }
+}
+
+impl MappingOutcome {
+    fn of(verdict: Verdict) -> Option<Self> {
+        match verdict {
             Verdict::Read { reading: Reading { observations, skipped, problems }, .. } => {
-                Some(MappingOutcome::Read { incidents: observations.len(), skipped, problems })
+                Some(Self::Read { incidents: observations.len(), skipped, problems })
             }
             Verdict::Failed(failure) => {
-                Some(MappingOutcome::Failed { error: CallFailure::new(failure.code.as_str(), failure.message) })
+                Some(Self::Failed { error: CallFailure::new(failure.code.as_str(), failure.message) })
             }
-            Verdict::Wait(reason) => Some(MappingOutcome::Failed { error: CallFailure::new("queued", reason) }),
+            Verdict::Wait(reason) => Some(Self::Failed { error: CallFailure::new("queued", reason) }),
             Verdict::NotMapped(_) => None,
-        };
-        Self { call, outcome, incidents, deliveries }
+        }
     }
 }
 

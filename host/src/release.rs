@@ -7,11 +7,13 @@
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on [`samples`] and
 //!   stored payloads, and [`report`] says why a version that failed does not go live;
 //! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code;
+//! - [`idle_versions`] are former versions and candidates that an operator calls while another version is live;
 //! - [`precompiled`] has the compiled code that was installed together with the program.
 
 pub mod command;
 pub mod compiled_cache;
 pub mod decision;
+pub mod idle_versions;
 pub mod plugin_dir;
 pub mod plugin_files;
 pub mod precompiled;

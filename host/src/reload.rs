@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Settings};
 use crate::folder_watcher::{FolderWatcher, changed};
-use crate::host::Host;
+use crate::host::{Host, ReloadRequest};
 use crate::service_manager;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 /// The time for which the files must not change before they are read, because editors write in steps.
@@ -28,6 +29,8 @@ pub struct Reloader {
     known: FileDigests,
     /// SIGHUP, which may have come before the host was up.
     hangup: Signal,
+    /// Requests of operators to reload.
+    requests: mpsc::Receiver<ReloadRequest>,
 }
 
 /// The configuration file and the certificates that it names, by the digest of their content.
@@ -69,20 +72,22 @@ impl Reloader {
         applied: FileDigests,
         started_with: Arc<Settings>,
         hangup: Signal,
+        requests: mpsc::Receiver<ReloadRequest>,
     ) -> Self {
-        Self { host, path, started_with, known: applied, hangup }
+        Self { host, path, started_with, known: applied, hangup, requests }
     }
 
-    /// Reloads on SIGHUP and whenever the file changes.
+    /// Reloads on SIGHUP, on requests, and whenever the file changes.
     pub async fn run(mut self) {
         let mut watcher = watch(&self.path)
             .inspect_err(|error| warn!("changes of {} are found late: {error:#}", self.path.display()))
             .ok();
         let mut is_requested = false;
+        let mut request: Option<ReloadRequest> = None;
         loop {
             self.wait_until_unchanged().await;
             let files = self.known.read_again();
-            // A file that is missing for a moment is being replaced. Only SIGHUP reports the missing file as an error.
+            // A file that is missing for a moment is being replaced. Only SIGHUP and requests report the missing file as an error.
             if is_requested || (files.is_complete() && files != self.known) {
                 self.known = files;
                 // A host that still starts reports that it is ready once it is.
@@ -90,9 +95,14 @@ impl Reloader {
                 if is_ready {
                     service_manager::report_reloading();
                 }
-                match self.reload().await {
+                let result = self.reload().await;
+                match &result {
                     Ok(()) => info!("configuration {} applied", self.path.display()),
                     Err(error) => error!("cannot apply the changed configuration, keeping the previous one: {error:#}"),
+                }
+                if let Some(request) = request.take() {
+                    // The client may have gone.
+                    let _ = request.send(result.map_err(|error| format!("{error:#}")));
                 }
                 if is_ready {
                     service_manager::report_ready();
@@ -100,6 +110,10 @@ impl Reloader {
             }
             is_requested = tokio::select! {
                 _ = self.hangup.recv() => true,
+                Some(asked) = self.requests.recv() => {
+                    request = Some(asked);
+                    true
+                }
                 () = changed(watcher.as_mut()) => false,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };

@@ -1,9 +1,9 @@
 //! Removes old rows in the background: in short writes with pauses between them, so that payloads are not delayed.
 
 use crate::host::Host;
-use crate::tasks::pause;
+use crate::tasks::{paced, pause};
 use anyhow::Result;
-use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind, Timed};
+use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,10 +13,6 @@ use tracing::{info, warn};
 const PASS_EVERY: Duration = Duration::from_secs(60 * 60);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The least pause after a write.
-const PAUSE: Duration = Duration::from_millis(10);
-/// The pause after a write is so many times as long as the write took.
-const PAUSE_SHARE: u32 = 4;
 
 /// Removes what is older than its retention, and counts that are no longer shown, until the host stops.
 pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped: watch::Receiver<bool>) {
@@ -55,7 +51,7 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Returns whether the clock was right from the beginning to the end.
     async fn run(&self, host: &Host, retention: &Retention) -> Result<bool, StoreError> {
-        while self.goes_on() && self.paced(self.store.purge_counts()).await? {}
+        while self.goes_on() && paced(self.store.purge_counts()).await? {}
         let (mut removed, mut is_clock_steady) = (Removed::default(), true);
         for kind in Retention::KINDS {
             if let Some(age) = retention.age(kind) {
@@ -65,7 +61,7 @@ impl Pass<'_> {
         if !removed.0.is_empty() {
             info!("retention removed {removed}");
         }
-        while self.goes_on() && self.paced(self.store.release_pages()).await? {}
+        while self.goes_on() && paced(self.store.release_pages()).await? {}
         Ok(is_clock_steady)
     }
 
@@ -80,7 +76,7 @@ impl Pass<'_> {
         let Some(before) = self.store.aged_key(age) else { return Ok(false) };
         let mut from = None;
         while self.goes_on() {
-            let pruned = self.paced(self.store.prune(kind, before, from)).await?;
+            let pruned = paced(self.store.prune(kind, before, from)).await?;
             for (kind, count) in &pruned.removed.0 {
                 host.metrics.retention_removed(kind.as_str(), count.rows as u64);
             }
@@ -95,12 +91,5 @@ impl Pass<'_> {
 
     fn goes_on(&self) -> bool {
         !*self.stopped.borrow() && self.lease.is_held()
-    }
-
-    /// Does one write, and leaves the writer to others for a while.
-    async fn paced<T>(&self, write: impl Future<Output = Result<Timed<T>, StoreError>>) -> Result<T, StoreError> {
-        let Timed { answer, took } = write.await?;
-        tokio::time::sleep(PAUSE.max(took * PAUSE_SHARE)).await;
-        Ok(answer)
     }
 }

@@ -8,7 +8,7 @@ use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::event_changes::EventChanges;
 use crate::failed_tokens::FailedTokens;
-use crate::host::{Edge, Host};
+use crate::host::{Edge, Host, ReloadRequest};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
@@ -26,12 +26,14 @@ use crate::release::precompiled::Precompiled;
 use crate::release::proof::Prover;
 use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::stream::{Feed, READERS_MAX, ReaderPlaces, Stream};
 use crate::traces::{ExportTask, Traces};
 use crate::triage::Triager;
 use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use hookmill_incident::Clock;
@@ -82,6 +84,8 @@ pub struct Running {
     exporter: Option<ExportTask>,
     /// The settings at the start.
     settings: Arc<Settings>,
+    /// The requests to reload, until the configuration file is followed.
+    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
 }
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
@@ -97,7 +101,7 @@ pub async fn start(
     sockets: Vec<TcpListener>,
     clock: Clock,
 ) -> Result<Running> {
-    let Config { settings, sources: configured, pulls, outbound, warnings } = config;
+    let Config { settings, sources: configured, pulls, outbound, listing, warnings } = config;
     warnings.iter().for_each(|warning| warn!("{warning}"));
     check_admin_token(admin_token.as_deref())?;
     let capacity = Capacity::of(&settings);
@@ -128,17 +132,21 @@ pub async fn start(
     let event_changes = Arc::new(EventChanges::new(store.clone(), refusals.clone()));
     let reader_places = ReaderPlaces::new(capacity.stream_readers);
     let stream = |feed| Stream::new(feed, store.clock().clone(), metrics.clone(), reader_places.clone());
+    let triager = Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone(), traces.clone());
+    let (reload, reload_requests) = mpsc::channel(1);
     let host = Arc::new(Host {
         registry,
         backup: backup.transpose().context("`backup`")?,
         releases: plugins.releases.clone(),
         deliverer,
-        triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
+        triager: Arc::new(triager),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
         stream: Arc::new(stream(Feed::Audit(store.clone()))),
         event_stream: Arc::new(stream(Feed::Events(event_changes.clone(), store.clone(), api::event_json))),
         reader_places,
         refusals,
+        listing: ArcSwap::from_pointee(listing),
+        reload,
         edge: edge(&settings, admin_token)?,
         store,
         sources,
@@ -152,10 +160,12 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let tasks = spawn_tasks(&host, &settings, plugins, event_changes, &stopped);
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
-    let protocol = |has_tls| if has_tls { "https" } else { "http" };
-    info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
-    info!("the console is at {}://{admin_address}{}", protocol(settings.api_has_tls()), console::PATH);
-    Ok(Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) })
+    let protocol = if settings.tls.is_some() { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    let (settings, reload_requests) = (Arc::new(settings), Some(reload_requests));
+    let running = Running { address, admin_address, host, servers, tasks, stop, exporter, settings, reload_requests };
+    info!("the console is at {}", running.console_url());
+    Ok(running)
 }
 
 /// Checks what the settings name: the certificates, and with `checks_folders` who can write to the folders.
@@ -273,6 +283,7 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         api_has_tls: settings.api_has_tls(),
         failed_tokens: FailedTokens::default(),
         failed_sessions: FailedTokens::default(),
+        sign_in_code: SignInCode::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
@@ -373,6 +384,23 @@ impl Running {
         &self.host
     }
 
+    /// Returns the address of the console for a browser on this machine.
+    pub fn console_url(&self) -> String {
+        format!("{}{}", self.settings.local_url_at(self.admin_address), console::PATH)
+    }
+
+    /// Returns an address of the console that signs in once with the token from the environment, within 10 minutes. The
+    /// code is in the fragment, which browsers do not send.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such token.
+    pub fn signing_in_url(&self) -> Result<String> {
+        let edge = &self.host.edge;
+        let token = edge.admin_token.context("the host has no token from the environment")?;
+        let code = edge.sign_in_code.make(token, self.host.store.clock().now_ms())?;
+        Ok(format!("{}#code={code}", self.console_url()))
+    }
+
     /// Returns whether every plugin file that was there at the start has been loaded or refused.
     pub fn is_ready(&self) -> bool {
         self.host.loaded.is_settled()
@@ -390,7 +418,8 @@ impl Running {
     /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
     /// configuration was loaded, so that changes since then are not missed. Each `hangup` applies the file again.
     pub fn follow(&mut self, path: PathBuf, applied: FileDigests, hangup: Signal) {
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup);
+        let Some(requests) = self.reload_requests.take() else { return };
+        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup, requests);
         self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
     }
 

@@ -1,5 +1,7 @@
-//! Sets of tasks, of which one that panics ends alone, and the pauses of tasks that run until the host stops.
+//! Sets of tasks, of which one that panics ends alone, the pauses of tasks that run until the host stops, and those between
+//! the writes of long work.
 
+use hookmill_store::{StoreError, Timed};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +28,20 @@ pub async fn finish_all(mut tasks: JoinSet<()>) {
 /// Waits, and returns whether the host still runs.
 pub async fn pause(duration: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::time::timeout(duration, stopped.wait_for(|stopped| *stopped)).await.is_err()
+}
+
+/// Does one write of many, and leaves the writer to others for a while.
+///
+/// # Errors
+/// Returns an error if the write fails.
+pub async fn paced<T>(write: impl Future<Output = Result<Timed<T>, StoreError>>) -> Result<T, StoreError> {
+    /// The least pause after a write.
+    const PAUSE: Duration = Duration::from_millis(10);
+    /// The pause after a write is so many times as long as the write took.
+    const PAUSE_SHARE: u32 = 4;
+    let Timed { answer, took } = write.await?;
+    tokio::time::sleep(PAUSE.max(took * PAUSE_SHARE)).await;
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Traces: the way of a payload, from the request of its sender to the attempts of its deliveries, as spans of
+//! Traces: the way of a payload, from the request that brought it to the attempts of its deliveries, as spans of
 //! [OpenTelemetry](https://opentelemetry.io).
 //!
 //! Spans hold names of the configuration and of plugins, ids, sizes and codes: never a payload, a secret, a path or a
@@ -16,7 +16,8 @@ use anyhow::Result;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use collector::Collector;
 use exporter::SpanQueue;
-use hookmill_incident::Clock;
+use hookmill_connection::Failure;
+use hookmill_incident::{Clock, PluginVersion};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{
     Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer, TracerProvider,
@@ -24,7 +25,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, Url};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,12 +95,20 @@ impl Traces {
         span
     }
 
-    /// Begins the span of a delivery attempt, in the trace of the event that caused the delivery.
-    pub fn attempt(&self, traceparent: Option<&str>) -> Span {
+    /// Begins the span of reading new items of a source, which is a trace of its own.
+    pub fn pull(&self, source: &str) -> Span {
+        let Some(tracer) = &self.0 else { return Span::default() };
+        let mut span = Span::begin(tracer, SpanBuilder::from_name("pull"), &Context::new());
+        span.set("hookmill.source", source);
+        span
+    }
+
+    /// Begins the span of work that was stored for later, in the trace of the event that caused the work.
+    pub fn later(&self, name: &'static str, traceparent: Option<&str>) -> Span {
         let Some(tracer) = &self.0 else { return Span::default() };
         let context = context(traceparent);
         let cause = context.span().span_context().clone();
-        let mut builder = SpanBuilder::from_name("deliver");
+        let mut builder = SpanBuilder::from_name(name);
         if cause.is_valid() {
             builder = builder.with_links(vec![Link::with_context(cause)]);
         }
@@ -160,9 +169,29 @@ impl Span {
         }
     }
 
+    /// Sets the plugin that was called, and the memory that the call used.
+    pub fn plugin(&mut self, version: &PluginVersion, memory_bytes: usize) {
+        self.set("hookmill.plugin.name", &*version.name);
+        self.set("hookmill.plugin.version", &*version.version);
+        self.set("hookmill.plugin.memory_bytes", memory_bytes as i64);
+    }
+
     /// Sets the status of an answer, given or received.
     pub fn answer(&mut self, status: StatusCode) {
         self.set("http.response.status_code", i64::from(status.as_u16()));
+    }
+
+    /// Sets the result of a request to another server.
+    pub fn sent(&mut self, sent: &Result<Response, Failure>) {
+        match sent {
+            Err(failure) => self.fail(failure.code.as_str()),
+            Ok(response) => {
+                self.answer(response.status());
+                if response.status() >= StatusCode::BAD_REQUEST {
+                    self.fail(response.status().as_str());
+                }
+            }
+        }
     }
 
     /// Returns the trace under this span.

@@ -6,9 +6,11 @@
 use crate::loaded::Loaded;
 use crate::map::ATTEMPTS;
 use crate::metrics::Metrics;
+use crate::pipeline::committed;
 use crate::source::Source;
 use crate::sources::Sources;
 use crate::tasks::{finish_all, finish_one};
+use crate::traces::Traces;
 use anyhow::Result;
 use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
 use hookmill_sandbox::{Call, Kind, Plugin, forward_log};
@@ -55,12 +57,19 @@ pub struct Triager {
     sources: Arc<Sources>,
     loaded: Arc<Loaded>,
     metrics: Arc<Metrics>,
+    traces: Traces,
 }
 
 impl Triager {
     /// Creates a triager that calls the live playbooks.
-    pub fn new(store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>, metrics: Arc<Metrics>) -> Self {
-        Self { store, sources, loaded, metrics }
+    pub fn new(
+        store: Arc<Store>,
+        sources: Arc<Sources>,
+        loaded: Arc<Loaded>,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Self {
+        Self { store, sources, loaded, metrics, traces }
     }
 
     /// Returns the playbook of this name.
@@ -190,7 +199,7 @@ impl Triager {
         }
     }
 
-    async fn triage_job(&self, plugin: &Plugin, job: TriageJob) -> Result<(), StoreError> {
+    async fn triage_job(&self, plugin: &Plugin, mut job: TriageJob) -> Result<(), StoreError> {
         let Some(row) = job.row.clone() else {
             warn!(request_id = job.request_id, "an incident cannot be read and is not triaged");
             return self.store.fail_triage(job, plugin.version.sha256.clone()).await;
@@ -203,9 +212,15 @@ impl Triager {
                 .await?;
             return Ok(());
         }
+        let mut span = self.traces.later("triage", job.traceparent.as_deref());
+        let (incident, trace) = (row.id, span.trace());
         let call = call_playbook(plugin, &shown_incident(row)).await;
+        span.plugin(&plugin.version, call.memory_bytes);
+        span.set("hookmill.incident.id", incident);
         forward_log(&request_id, name, &call.log);
         let Some(result) = call.result else {
+            span.set("hookmill.triage.result", "again");
+            drop(span);
             tokio::time::sleep(PAUSE).await;
             return Ok(());
         };
@@ -214,15 +229,20 @@ impl Triager {
             Err(error) if error.code == TriageCode::DeadlineExceeded && job.attempts + 1 < ATTEMPTS => {
                 warn!(request_id, playbook = name, "{number} will be triaged again: {}", error.message);
                 self.metrics.triage(name, "again");
+                span.set("hookmill.triage.result", "again");
+                span.fail(error.code.as_str());
                 return self.store.count_triage_attempt(job).await;
             }
             Err(error) => {
                 warn!(request_id, playbook = name, "triage of {number} failed: {}", error.message);
+                span.fail(error.code.as_str());
                 (TriageResult::Failed((*plugin.version).clone(), error), "failed")
             }
         };
         // Otherwise the incident changed while the playbook ran; the next pass triages its new state.
-        if self.store.record_triage(job, triaged).await? {
+        span.set("hookmill.triage.result", word);
+        job.traceparent = trace.traceparent();
+        if committed(&trace, self.store.record_triage(job, triaged)).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "triage of {number}: {word}");
         }

@@ -1,6 +1,7 @@
 //! The clock of a host.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub const STEADY_FOR: Duration = Duration::from_secs(60 * 60);
 /// A smaller step ahead changes nothing that is kept for days.
 const STEP_AHEAD_MS: i64 = 60_000;
+/// A clock that went ahead between two hosts is ahead by no more than this if the second one takes over the pace.
+const PAUSE_MS_MAX: u64 = 10 * 60_000;
 
 /// The clock of one host: that of the system, which a test can shift. Clones share it. Nothing else reads the system's
 /// clock.
@@ -36,6 +39,15 @@ struct Pace {
     steady_since: Instant,
     /// The steps ahead that were not taken yet.
     ahead_ms: i64,
+}
+
+/// For how long a clock has kept pace at a time, for the next process on the same data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPace {
+    /// The time, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The time for which the clock has kept pace, up to [`STEADY_FOR`].
+    pub steady_ms: u64,
 }
 
 impl Default for Clock {
@@ -68,12 +80,32 @@ impl Clock {
     }
 
     /// Returns the time for removing what is too old, in milliseconds since the Unix epoch; `None` if the clock may be
-    /// wrong: it has not kept pace for [`STEADY_FOR`] since it went ahead or since the host started. What is removed
-    /// by a clock that is ahead is lost.
+    /// wrong: it has not kept pace for [`STEADY_FOR`] since it went ahead or since the first host started. What is
+    /// removed by a clock that is ahead is lost.
     pub fn steady_ms(&self) -> Option<i64> {
         let mut pace = self.pace();
         pace.compare(self.read(), Instant::now());
         pace.steady_ms()
+    }
+
+    /// Returns for how long the clock has kept pace.
+    pub fn kept_pace(&self) -> KeptPace {
+        let mut pace = self.pace();
+        pace.compare(self.read(), Instant::now());
+        let steady = (pace.compared_at - pace.steady_since).min(STEADY_FOR);
+        KeptPace { at_ms: pace.wall_ms, steady_ms: steady.as_millis() as u64 }
+    }
+
+    /// Continues the pace of a former process, unless the clock shows that it ended long ago or later than now. Without
+    /// this, a host that is restarted within each hour would never remove anything.
+    pub fn continue_pace(&self, former: KeptPace) {
+        let mut pace = self.pace();
+        pace.compare(self.read(), Instant::now());
+        let is_near = former.at_ms <= pace.wall_ms && former.at_ms.abs_diff(pace.wall_ms) <= PAUSE_MS_MAX;
+        let steady_since = pace.steady_since.checked_sub(Duration::from_millis(former.steady_ms));
+        if let Some(steady_since) = steady_since.filter(|_| is_near) {
+            pace.steady_since = steady_since;
+        }
     }
 
     /// Returns how far the clock went ahead of the monotonic one, in milliseconds; 0 if it did not. Each step ahead is
@@ -129,7 +161,7 @@ fn system_ms() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Pace, STEADY_FOR};
+    use super::{Clock, KeptPace, Pace, STEADY_FOR};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -171,6 +203,31 @@ mod tests {
             assert_eq!(pace.steady_ms(), is_steady.then_some(wall_minute * 60_000), "{minute}");
         }
         assert_eq!(pace.ahead_ms, (1_051_200 - 121 + 2) * 60_000);
+    }
+
+    #[test]
+    fn a_pace_continues_after_a_short_pause_only() {
+        const MINUTE_MS: i64 = 60_000;
+        let half = KeptPace { at_ms: Clock::default().now_ms(), steady_ms: 30 * 60_000 };
+        // Minutes by which the clock of the second process is ahead of the end of the first one.
+        for (pause, continues) in [(-1, false), (0, true), (9, true), (11, false), (365 * 24 * 60, false)] {
+            let clock = Clock::default();
+            clock.shift_ms(pause * MINUTE_MS);
+            // The host has not run before its clock was set.
+            clock.pace().compare(clock.read(), Instant::now());
+            clock.pace().steady_since = Instant::now();
+            clock.continue_pace(half);
+            assert_eq!(clock.kept_pace().steady_ms >= half.steady_ms, continues, "{pause}");
+            assert_eq!(clock.steady_ms(), None, "{pause}: half an hour is not enough");
+            clock.continue_pace(KeptPace { at_ms: clock.now_ms(), ..half });
+            assert_eq!(clock.steady_ms().is_some(), continues, "{pause}");
+        }
+        let steady = Clock::steady_since(Instant::now() - 2 * STEADY_FOR).kept_pace();
+        assert_eq!(steady.steady_ms, STEADY_FOR.as_millis() as u64);
+        let ahead = Clock::default();
+        ahead.continue_pace(KeptPace { at_ms: ahead.now_ms(), ..steady });
+        ahead.shift_ms(2 * MINUTE_MS);
+        assert_eq!(ahead.steady_ms(), None, "the step ahead counts also after the pace continued");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod audit;
 mod clock;
 mod difference;
 mod event;
+mod failure_pattern;
 pub mod id;
 mod incident;
 mod journey;
@@ -35,9 +36,10 @@ mod vocabulary;
 mod words;
 
 pub use audit::{AuditEntry, EntryDetails, Operation};
-pub use clock::{Clock, STEADY_FOR};
+pub use clock::{Clock, KeptPace, STEADY_FOR};
 pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
+pub use failure_pattern::failure_pattern;
 pub use incident::{
     DESCRIPTION_BYTES_MAX, Details, EVENT_IDS_MAX, Guard, Incident, NOTE_BYTES_MAX, Note, RECORD_BYTES_MAX,
     WORDS_BYTES_MAX,

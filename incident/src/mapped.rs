@@ -87,6 +87,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Returns the status of an event with this verdict.
+    pub fn status(&self) -> EventStatus {
+        match self {
+            Self::Read { reading: Reading { problems, .. }, .. } if !problems.is_empty() => EventStatus::Partial,
+            Self::Read { reading: Reading { observations, .. }, .. } if !observations.is_empty() => EventStatus::Mapped,
+            Self::Read { .. } | Self::NotMapped(_) => EventStatus::Ignored,
+            Self::Wait(_) => EventStatus::Queued,
+            Self::Failed(_) => EventStatus::Quarantined,
+        }
+    }
+
     /// Returns the reason why there is no reading, for messages.
     pub fn reason(&self) -> &str {
         match self {

@@ -91,6 +91,16 @@ impl Plugin {
         self.compiled.kind
     }
 
+    /// Returns the wall time that a call may take.
+    pub fn deadline(&self) -> Duration {
+        self.compiled.limits.deadline
+    }
+
+    /// Returns the memory that an instance may have, in bytes.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.compiled.memory_bytes
+    }
+
     /// Returns the names of the interfaces that the plugin imports.
     pub fn imports(&self) -> Vec<String> {
         self.compiled.instances.imports()

@@ -6,6 +6,7 @@
 
 use crate::private_files::replace_file;
 use anyhow::{Context, Result, ensure};
+use hookmill_incident::KeptPace;
 use hookmill_incident::id::row_key_ms;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,12 @@ const MARK: &str = "store.mark";
 const ACCEPT_LOSS: &str = "accept-loss";
 
 /// The identity of a database and the largest key of its events, incidents and audit entries. Code that removes the
-/// newest of these rows must write the mark anew.
+/// newest of these rows must write the mark anew. The pace is that of the clock of the last host, if one has run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub database: String,
     pub last_key: i64,
+    pub pace: Option<KeptPace>,
 }
 
 impl Mark {

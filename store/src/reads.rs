@@ -3,15 +3,16 @@
 use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
-    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
-    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
+    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
+    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub(crate) trait Reads {
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn events_with_ids(&self, ids: Vec<Uuid>) -> impl Read<Vec<(Uuid, Listed<EventRow>)>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
+    fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> impl Read<Page<QuarantineGroup>>;
+    fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> impl Read<Page<Uuid>>;
     fn is_repeat(&self, event: Event, dedup: Dedup) -> impl Read<bool>;
     fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> impl Read<Vec<Uuid>>;
 
@@ -39,7 +42,10 @@ pub(crate) trait Reads {
         after: Option<Position>,
         limit: usize,
     ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn counted_observables(&self, which: IncidentKey) -> impl Read<Option<Listed<Vec<SharedObservable>>>>;
     fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
+
+    fn open_incidents(&self, now_ms: i64) -> impl Read<Vec<OpenIncidents>>;
 
     fn audit(
         &self,
@@ -64,7 +70,9 @@ pub(crate) trait Reads {
         limit: usize,
         without: HashSet<Uuid>,
     ) -> impl Read<DueDeliveries>;
-    fn delivery_counts(&self, destinations: Vec<String>) -> impl Read<Vec<(String, i64, i64)>>;
+    fn delivery(&self, id: Uuid) -> impl Read<Option<StoredDelivery>>;
+    fn delivery_counts(&self, destinations: Vec<String>) -> impl Read<Vec<QueueCounts>>;
+    fn dead_letters(&self, destinations: Vec<String>, limit: usize) -> impl Read<Vec<DeadLetters>>;
     fn pending_destinations(&self) -> impl Read<Vec<String>>;
 
     fn waiting_playbooks(&self) -> impl Read<Vec<String>>;
@@ -79,9 +87,12 @@ pub(crate) trait Reads {
     fn cursors(&self) -> impl Read<BTreeMap<String, String>>;
     fn plugin_versions(&self, plugin: String) -> impl Read<Vec<VersionRow>>;
     fn mark(&self) -> impl Read<Mark>;
-    fn operator_actions(&self, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
+    fn operator_actions(&self, ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> impl Read<Page<OperatorAction>>;
     /// Returns the session with this digest, valid or not.
     fn session(&self, digest: [u8; 32]) -> impl Read<Option<SessionRow>>;
+    /// Returns the newest sessions, valid or not.
+    fn sessions(&self, limit: usize) -> impl Read<Vec<OwnedSession>>;
+    fn tokens(&self) -> impl Read<Vec<TokenRow>>;
     fn token(&self, hash: [u8; 32], now: i64) -> impl Read<Option<TokenRow>>;
     /// Blocks.
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>>;

@@ -9,6 +9,7 @@ mod incident;
 mod operator_action;
 mod order;
 mod page;
+mod quarantine;
 mod report;
 mod retention;
 mod session;
@@ -23,8 +24,8 @@ mod version;
 pub use cursor::Cursor;
 pub use database_copy::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch};
 pub use delivery::{
-    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, DeliveryFilter, DeliveryRow, DeliveryStatus, DueDeliveries,
-    DueDelivery, Message, Next, QueuePosition,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus,
+    DueDeliveries, DueDelivery, Message, Next, QueueCounts, QueuePosition, StoredDelivery,
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
@@ -36,11 +37,12 @@ pub use operator_action::OperatorAction;
 pub(crate) use order::Directed;
 pub use order::{Order, Position, SortKey, SortValue, Sorting};
 pub use page::{Listed, Page, Unreadable};
+pub use quarantine::{QuarantineCause, QuarantineGroup};
 pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use retention::{PrunePosition, Pruned, Removed, Retention, RowCount, StoredKind};
-pub use session::SessionRow;
+pub use session::{OwnedSession, SessionRow};
 pub use source::{SecretRow, SourceRow};
-pub use stats::{CountFilter, CountKind, CountSeries};
+pub use stats::{CountFilter, CountKind, CountSeries, OpenIncidents};
 pub use storage::{KindUse, StorageUse};
 pub use tally::{LastError, Tally};
 pub use token::{Scope, TokenRow};

@@ -3,7 +3,9 @@
 //! A word is a run of letters and digits in lower case. A run that has `.`, `-` or `_` between letters and digits, such as
 //! an address, a host name or a number, is a word too, as are its parts. The database must not split words again.
 
-use hookmill_incident::Incident;
+use hookmill_incident::{Incident, Observable};
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The characters of a word that count; the rest of a longer word is ignored. Hexadecimal SHA-256 digests fit.
@@ -49,9 +51,16 @@ impl SearchWords {
         &self.0
     }
 
-    /// Returns whether an incident has all words.
-    pub(crate) fn are_in(&self, incident: &Incident) -> bool {
-        let words = words_of(incident);
+    /// Returns the whole words together, and each beginning of words, as queries that an incident must pass all.
+    pub(crate) fn separated(&self) -> impl Iterator<Item = Self> + use<> {
+        let (beginnings, whole): (Vec<_>, Vec<_>) = self.0.iter().cloned().partition(|word| word.is_prefix);
+        let whole = Some(whole).filter(|words| !words.is_empty());
+        whole.into_iter().chain(beginnings.into_iter().map(|word| vec![word])).map(Self)
+    }
+
+    /// Returns whether the texts of an incident have all words.
+    pub(crate) fn are_in(&self, texts: &Texts) -> bool {
+        let words = texts.words();
         self.0.iter().all(|word| match word.is_prefix {
             false => words.contains(&word.text),
             true => words.range(word.text.clone()..).next().is_some_and(|first| first.starts_with(&word.text)),
@@ -59,23 +68,60 @@ impl SearchWords {
     }
 }
 
-/// Returns the words of an incident.
-pub(crate) fn words_of(incident: &Incident) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
-    let texts = [Some(&incident.title), Some(&incident.source_ref), incident.description.as_ref()];
-    let values = incident.observables.iter().map(|observable| &observable.value);
-    for text in texts.into_iter().flatten().chain(values) {
-        for (run, _) in runs(text) {
-            if words.len() >= WORDS_MAX {
-                return words;
-            }
-            words.insert(lower(run));
-            if run.contains(JOINS) {
-                words.extend(run.split(JOINS).filter(|part| !part.is_empty()).map(lower));
-            }
+/// The texts by whose words an incident is found, as its stored record has them.
+#[derive(Deserialize)]
+pub(crate) struct Texts<'a> {
+    #[serde(borrow)]
+    title: Cow<'a, str>,
+    /// A column of its own beside the record.
+    #[serde(skip)]
+    pub source_ref: &'a str,
+    #[serde(borrow, default)]
+    description: Cow<'a, str>,
+    #[serde(borrow, default)]
+    observables: Vec<TextOfObservable<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TextOfObservable<'a> {
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+impl<'a> From<&'a Incident> for Texts<'a> {
+    fn from(incident: &'a Incident) -> Self {
+        let text = |observable: &'a Observable| TextOfObservable { value: observable.value.as_str().into() };
+        Self {
+            title: incident.title.as_str().into(),
+            source_ref: &incident.source_ref,
+            description: incident.description.as_deref().unwrap_or_default().into(),
+            observables: incident.observables.iter().map(text).collect(),
         }
     }
-    words
+}
+
+impl Texts<'_> {
+    /// Returns the values of the observables.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.observables.iter().map(|observable| &*observable.value)
+    }
+
+    /// Returns the words.
+    pub fn words(&self) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        for text in [&self.title, self.source_ref, &self.description].into_iter().chain(self.values()) {
+            for (run, _) in runs(text) {
+                if words.len() >= WORDS_MAX {
+                    return words;
+                }
+                words.insert(lower(run));
+                if run.contains(JOINS) {
+                    words.extend(run.split(JOINS).filter(|part| !part.is_empty()).map(lower));
+                }
+            }
+        }
+        words
+    }
 }
 
 /// The characters that join parts into one word.

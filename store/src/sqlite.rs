@@ -26,9 +26,11 @@ mod index_rows;
 mod key_lists;
 mod log;
 mod migration;
+mod open_incidents;
 mod operator_actions;
 mod pages;
 mod postings;
+mod quarantine;
 mod queue;
 mod readers;
 mod reads;
@@ -62,6 +64,7 @@ use crate::mark::{self, Mark};
 use crate::options::WriterShared;
 use anyhow::{Result, ensure};
 use gate::Gate;
+use hookmill_incident::KeptPace;
 use log::WriteAheadLog;
 use readers::Readers;
 use rusqlite::Connection;
@@ -78,6 +81,7 @@ pub(crate) struct Opened {
     connection: Connection,
     path: PathBuf,
     lock: File,
+    pace: Option<KeptPace>,
 }
 
 /// Returns why a data folder cannot be opened.
@@ -93,10 +97,14 @@ impl Opened {
         // A lock on a file of its own does not keep others out after that file was removed.
         ensure!(file.try_lock().is_ok(), in_use(data_dir));
         let connection = database::open_checked(data_dir, accepts_loss)?;
-        let found = database::mark(&connection)?;
+        let mut found = database::mark(&connection)?;
         match Mark::read(data_dir) {
             Ok(None) => {}
-            Ok(Some(mark)) if !accepts_loss => mark.check(&found, data_dir)?,
+            Ok(Some(mark)) if !accepts_loss => {
+                mark.check(&found, data_dir)?;
+                // Kept for the case that this host ends before it writes the mark again.
+                found.pace = mark.pace;
+            }
             Err(error) if !accepts_loss => return Err(error),
             Ok(Some(_)) | Err(_) => {
                 warn!("the file `accept-loss` is there: rows may be missing, and nothing is refused")
@@ -104,7 +112,12 @@ impl Opened {
         }
         found.write(data_dir)?;
         mark::end_acceptance(data_dir)?;
-        Ok(Self { connection, path: database::path(data_dir), lock: file })
+        Ok(Self { connection, path: database::path(data_dir), lock: file, pace: found.pace })
+    }
+
+    /// Returns the pace of the clock of the last host, if it is known.
+    pub fn pace(&self) -> Option<KeptPace> {
+        self.pace
     }
 
     /// Returns the largest key of any row.

@@ -84,6 +84,9 @@ impl Store {
         }
         let opened = Opened::open(data_dir)?;
         let clock = Arc::new(clock(opened.last_key()?));
+        if let Some(pace) = opened.pace() {
+            clock.times().continue_pace(pace);
+        }
         let outbound = Arc::new(ArcSwap::default());
         let silent = ArcSwap::from_pointee(opened.silent_sources()?);
         let topics = Arc::new(Topics::new(opened.newest_audit()?));
@@ -129,12 +132,13 @@ impl Store {
         let _ = self.database.write(|_| Ok(())).await;
     }
 
-    /// Writes into the mark beside the database how far the database goes.
+    /// Writes into the mark beside the database how far the database goes, and the pace of the clock.
     ///
     /// # Errors
     /// Returns an error if that cannot be read or written.
     pub async fn put_mark(&self) -> Result<()> {
-        let (mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
+        let (mut mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
+        mark.pace = Some(self.clock().kept_pace());
         tokio::task::spawn_blocking(move || mark.write(&folder)).await?
     }
 

@@ -2,8 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
-use hookmill_incident::{Clock, Event, Journey, Mapped, STEADY_FOR, Verdict};
-use hookmill_store::{Dedup, Policy, Store};
+use hookmill_incident::{Clock, Event, Journey, Mapped, RepeatKey, STEADY_FOR, Verdict};
+use hookmill_store::{Dedup, Policy, PrunePosition, Recorded, Store, StoredKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,19 +15,38 @@ fn open(folder: &Path, clock: &Clock) -> Store {
     Store::open(folder, 64, policy, Box::new(|_, _| {}), clock.clone()).unwrap()
 }
 
-/// Returns whether an event with this body is a repeat.
-async fn is_repeat(store: &Store, clock: &Clock) -> bool {
-    let event = Event::dry_run(store.new_id(), clock.now_ms(), "lab".into(), Vec::new(), "body".into());
+/// Returns a clock that has kept pace for long enough to remove something.
+fn steady() -> Clock {
+    Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap())
+}
+
+/// Returns a clock of 30 days ago.
+fn past() -> Clock {
+    let clock = Clock::default();
+    clock.shift_ms(-((DAY * 30).as_millis() as i64));
+    clock
+}
+
+async fn record(store: &Store, event: Event) -> Recorded {
     let verdict = Verdict::NotMapped("a test".into());
     let mapped =
         Mapped { event, verdict, playbook: None, auto_triage: false, tried: Vec::new(), journey: Journey::default() };
-    store.record(mapped).await.unwrap().duplicate
+    store.record(mapped).await.unwrap()
+}
+
+fn event(store: &Store, clock: &Clock, body: &'static str) -> Event {
+    Event::dry_run(store.new_id(), clock.now_ms(), "lab".into(), Vec::new(), body.into())
+}
+
+/// Returns whether an event with this body is a repeat.
+async fn is_repeat(store: &Store, clock: &Clock) -> bool {
+    record(store, event(store, clock, "body")).await.duplicate
 }
 
 #[tokio::test]
 async fn a_clock_that_went_ahead_forgets_no_repeats() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
+    let clock = steady();
     let store = open(folder.path(), &clock);
     assert!(!is_repeat(&store, &clock).await);
     let month_ms = (DAY * 30).as_millis() as i64;
@@ -41,17 +60,58 @@ async fn a_clock_that_went_ahead_forgets_no_repeats() {
 #[tokio::test]
 async fn old_keys_are_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let past = Clock::default();
-    past.shift_ms(-((DAY * 30).as_millis() as i64));
+    let past = past();
     let store = open(folder.path(), &past);
     assert!(!is_repeat(&store, &past).await);
     store.close();
     drop(store);
-    let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
-    let store = open(folder.path(), &clock);
+    let store = open(folder.path(), &steady());
     store.purge_repeats().await.unwrap();
     store.close();
     drop(store);
     // As seen by the clock that set the key.
     assert!(!is_repeat(&open(folder.path(), &past), &past).await);
+}
+
+#[tokio::test]
+async fn hosts_that_run_for_less_than_an_hour_remove_old_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let past = past();
+    let store = open(folder.path(), &past);
+    assert!(!is_repeat(&store, &past).await);
+    store.close();
+    drop(store);
+    for is_remembered in [true, false] {
+        let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR / 2).unwrap());
+        let store = open(folder.path(), &clock);
+        store.purge_repeats().await.unwrap();
+        assert_eq!(store.is_repeat(event(&store, &past, "body")).await.unwrap(), is_remembered);
+        store.put_mark().await.unwrap();
+        store.close();
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_signature_is_forgotten_goes_before_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let past = past();
+    let store = open(folder.path(), &past);
+    let signed = |store: &Store, clock: &Clock, signed_at: i64| {
+        let mut signed = event(store, clock, "signed");
+        signed.repeat_key = RepeatKey::SignedAt(signed_at);
+        signed
+    };
+    let signed_at = past.now_ms();
+    assert!(!record(&store, signed(&store, &past, signed_at)).await.duplicate);
+    assert!(record(&store, signed(&store, &past, signed_at)).await.duplicate);
+    store.close();
+    drop(store);
+    let clock = steady();
+    let store = open(folder.path(), &clock);
+    // The newest event always stays.
+    record(&store, event(&store, &clock, "new")).await;
+    let before = store.aged_key(DAY * 20).unwrap();
+    let pruned = store.prune(StoredKind::Events, before, Some(PrunePosition::Old(0))).await.unwrap().answer;
+    assert_eq!(pruned.removed.0[&StoredKind::Events].rows, 1);
+    assert!(!record(&store, signed(&store, &clock, signed_at)).await.duplicate, "its key has expired");
 }

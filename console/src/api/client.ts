@@ -1,5 +1,6 @@
 // Requests to the API, with the types of its document. The session's cookie is added by the browser.
 
+import { parseExact } from "../parts/exact_json";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -9,25 +10,60 @@ export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
 export type RefusedRequests = Schemas["RefusedRequests"];
 export type EventDryRun = Schemas["EventDryRun"];
+export type Source = Schemas["Source"];
+export type AnySource = Schemas["AnySource"];
+export type PluginChoice = Schemas["PluginChoice"];
+export type IssuedSource = Answer<"/api/webhooks", "post">;
+export type DryRun = Answer<"/api/sources/{name}/test", "post">;
+export type Vendor = Schemas["Vendor"];
+export type VendorWay = Schemas["VendorWay"];
+export type Plugin = Schemas["Plugin"];
+export type Stats = Schemas["Stats"];
+export type QuarantineGroup = Schemas["QuarantineGroup"];
+export type GroupReplay = Schemas["GroupReplay"];
+export type Proof = Schemas["Proof"];
+export type FieldChange = Schemas["FieldChange"];
+export type PluginWithVersions = Schemas["PluginWithVersions"];
+export type PluginDryRun = Schemas["PluginDryRun"];
+export type Incident = Schemas["Incident"];
+export type IncidentPatch = Schemas["IncidentPatch"];
+export type RelatedIncident = Schemas["RelatedIncident"];
+export type SharedObservable = Schemas["SharedObservable"];
+export type AuditEntry = Schemas["AuditEntry"];
+export type DryRunStep = Schemas["DryRunStep"];
+export type OperatorAction = Schemas["OperatorAction"];
+export type IncidentChangeResult = Schemas["IncidentChangeResult"];
+export type DeliveryWithMessage = Schemas["DeliveryWithMessage"];
+export type DeadLetters = Schemas["DeadLetters"];
+export type Destination = Schemas["Destination"];
+export type DryRunMessage = Schemas["DryRunMessage"];
+export type Notification = Schemas["Notification"];
+export type Overview = Schemas["Overview"];
+export type PluginVersions = Schemas["PluginWithVersions"]["versions"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
+type Json<Status extends number, T> = Record<Status, { content: { "application/json": T } }>;
 type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
   responses: infer R;
 }
-  ? R extends { 200: { content: { "application/json": infer T } } } | { 201: { content: { "application/json": infer T } } }
+  ? R extends Json<200, infer T> | Json<201, infer T> | Json<202, infer T>
     ? T
     : undefined
   : never;
-type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
+export type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
 
 interface Options<P extends keyof paths, M extends Method> {
   // The parameter in the path, such as an id or a name.
   id?: string;
   query?: Query<P, M>;
   body?: unknown;
+  // The content of a file, in the place of `body`.
+  file?: Blob;
   // Whether the page makes the request by itself. Such requests do not keep the session from ending.
   isPoll?: boolean;
+  // Whether numbers of vendors stay as they were written.
+  isExact?: boolean;
   signal?: AbortSignal;
 }
 
@@ -57,6 +93,20 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
+  const text = await callForText(method, path, options);
+  return options.isExact ? (parseExact(text) as Answer<P, M>) : parsed<P, M>(text);
+}
+
+export function parsed<P extends keyof paths, M extends Method>(text: string): Answer<P, M> {
+  return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
+}
+
+// Returns the text of the answer, for numbers that JavaScript cannot hold.
+export async function callForText<P extends keyof paths, M extends Method>(
+  method: M,
+  path: P,
+  options: Options<P, M> = {},
+): Promise<string> {
   const url = path.replace(/\{\w+\}/, encodeURIComponent(options.id ?? "")) + search(options.query);
   const init: RequestInit = {
     method: method.toUpperCase(),
@@ -65,12 +115,21 @@ export async function call<P extends keyof paths, M extends Method>(
     redirect: "error",
   };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
+  if (options.file) init.body = options.file;
   if (options.signal) init.signal = options.signal;
   const response = await fetch(url, init);
   const text = await response.text();
-  if (response.ok) return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
+  if (response.ok) return text;
   if (response.status === 401 && method !== "post") sessionEnded();
   throw new ApiError(response.status, message(response, text));
+}
+
+// Returns the metrics of the host as text, which need no token.
+export async function readMetrics({ signal }: { signal?: AbortSignal }): Promise<string> {
+  const response = await fetch("/metrics", { cache: "no-store", redirect: "error", ...(signal ? { signal } : {}) });
+  const text = await response.text();
+  if (!response.ok) throw new ApiError(response.status, message(response, text));
+  return text;
 }
 
 function search(query: unknown): string {

@@ -260,6 +260,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{id}/observables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        /** List the observables of an incident, each with the number of incidents that have its value */
+        get: operations["listObservables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{id}/related": {
         parameters: {
             query?: never;
@@ -415,9 +438,101 @@ export interface paths {
         put?: never;
         /**
          * Discard an event: it will not be mapped
-         * @description Needs a token of scope `admin`.
+         * @description The body may be missing. Needs a token of scope `admin`.
          */
         post: operations["discardEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/vendors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the vendors of the bundled mappers by name
+         * @description What each vendor sends and how it is connected, for this version of the host. The list is the same whether the mappers are loaded or not.
+         */
+        get: operations["listVendors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the quarantine in groups, the one with the newest event first
+         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits.
+         */
+        get: operations["listQuarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine/{group}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Map the events of a group again
+         * @description The oldest events first. Results that `status` names are recorded; events with another result stay as they are. An answer comes after 10 s at the latest, also if there are more events: continue with `next_cursor`. Needs a token of scope `admin`.
+         */
+        post: operations["replayQuarantineGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/quarantine/{group}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Discard the events of a group: they will not be mapped
+         * @description At most 1,000 events, the oldest first; `has_more` says whether there are further ones. The body may be missing. Needs a token of scope `admin`.
+         */
+        post: operations["discardQuarantineGroup"];
         delete?: never;
         options?: never;
         head?: never;
@@ -458,7 +573,7 @@ export interface paths {
         put?: never;
         /**
          * Call a plugin as a dry run
-         * @description `payload` is the input of the plugin: a payload for a mapper, an incident for a playbook, an audit entry for a notifier, in the form of the API. Only mappers accept the other keys. Needs a token of scope `admin`.
+         * @description `payload` is the input of the plugin: a payload for a mapper, an incident for a playbook, an audit entry for a notifier, in the form of the API. Of the other keys, playbooks and notifiers accept only `version`. Needs a token of scope `admin`.
          */
         post: operations["runPlugin"];
         delete?: never;
@@ -509,8 +624,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Compare a plugin file with the live version
-         * @description Maps the samples and the newest stored payloads of the plugin with the mapper in the file and with the live mapper. Nothing is stored. A file that `plugins_lock` or `plugins_key` would refuse is not run. Needs a token of scope `admin`.
+         * Compare a plugin file or a known version with another version
+         * @description Maps the samples and the newest stored payloads of the plugin with the mapper in the file, or with `version`, and with the live mapper, or with `against`. Nothing is stored. A file that `plugins_lock` or `plugins_key` would refuse is not run. Needs a token of scope `admin`.
          */
         post: operations["diffPlugin"];
         delete?: never;
@@ -608,6 +723,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a delivery.
+                 * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** Show a delivery with its attempts, and the message that its next attempt would send */
+        get: operations["showDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deliveries/{id}/retry": {
         parameters: {
             query?: never;
@@ -628,6 +766,23 @@ export interface paths {
          * @description The delivery does not wait for other deliveries of its incident. Needs a token of scope `admin`.
          */
         post: operations["retryDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the dead letters by destination and error, the largest groups first */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -714,6 +869,152 @@ export interface paths {
          * @description A trigger about incidents needs `incident`, whose newest change is used; a trigger about events needs `event`; other triggers use an example. The filter is evaluated but does not prevent sending. No delivery is stored, and a failed attempt is not retried. Needs a token of scope `admin`.
          */
         post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the work that waits: open incidents, events and silent sources */
+        get: operations["showOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the tokens by name, without their texts
+         * @description Needs a token of scope `admin`.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a token.
+                 * @example ci
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a token and end its sessions
+         * @description Needs a token of scope `admin`.
+         */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the sessions of browsers, newest first
+         * @description Needs a token of scope `admin`.
+         */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` in the list of sessions. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description Needs a token of scope `admin`.
+         */
+        delete: operations["endOtherSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the values of the configuration with the origin of each, by key
+         * @description Values that may be secrets, or contain one, are null. Needs a token of scope `admin`.
+         */
+        get: operations["showConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply the configuration file again
+         * @description As SIGHUP does. If the file cannot be applied, the answer is 409 with the reason, and the former configuration stays. Needs a token of scope `admin`.
+         */
+        post: operations["reload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1139,14 +1440,15 @@ export interface components {
             /** @description The revision that the change is based on; 409 if the incident has a newer one. */
             revision?: number;
         };
+        SharedObservable: {
+            data_type: string;
+            value: string;
+            /** @description The number of incidents that have the value; 51 stands for all larger numbers. */
+            incidents: number;
+        };
         RelatedIncident: components["schemas"]["Incident"] & {
             /** @description The observables that both incidents have, the rarest first. */
-            shared_observables: {
-                data_type: string;
-                value: string;
-                /** @description The number of incidents that have the value. */
-                incidents: number;
-            }[];
+            shared_observables: components["schemas"]["SharedObservable"][];
         };
         IncidentChangeResult: {
             /** @description The id or the number, as in the request. */
@@ -1248,6 +1550,8 @@ export interface components {
                 live_since: components["schemas"]["MaybeTime"];
                 /** @enum {unknown} */
                 state: "accepted" | "refused" | "held" | "promoted";
+                /** @description Whether the file is there, so that the version can be called. */
+                available: boolean;
                 report: components["schemas"]["Proof"] | null;
             }[];
         };
@@ -1283,48 +1587,128 @@ export interface components {
             before: components["schemas"]["MaybeText"];
             after: components["schemas"]["MaybeText"];
         };
+        /** @description The reason, for the event and the trail of operators. */
+        Reason: string;
+        QuarantineGroup: {
+            /** @description Depends on `plugin`, `code` and `message` only. */
+            id: string;
+            /** @description The name of the plugin that failed. */
+            plugin: string;
+            code: components["schemas"]["FailureCode"];
+            /** @description The failure in words, with `#` for each word that has a digit. */
+            message: string;
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the oldest event was received.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description When the newest event was received.
+             */
+            last_at: string;
+            sources: string[];
+            /**
+             * Format: uuid
+             * @description The id of the newest event.
+             */
+            newest: string;
+        };
+        GroupReplay: {
+            /** @description The number of events that were mapped: the sum of the next four. */
+            events: number;
+            mapped: number;
+            partial: number;
+            ignored: number;
+            /** @description The number of events that still fail and stay as they are. */
+            failed: number;
+            /** @description The number of results that were recorded; 0 in a dry run. */
+            replayed: number;
+            /** @description The causes of the events that still fail, at most 50. */
+            failures: {
+                /** @description Null if no mapper was called. */
+                code: components["schemas"]["FailureCode"] | null;
+                /** @description The failure of `sample`. */
+                message: string;
+                count: number;
+                /**
+                 * Format: uuid
+                 * @description The id of one of the events.
+                 */
+                sample: string;
+            }[];
+            /** @description The `cursor` of the next events; null after the last one. */
+            next_cursor: components["schemas"]["MaybeText"];
+        };
         PluginDryRunRequest: {
-            /** @description The payload as JSON. Give either `payload` or `body`. */
+            /** @description The payload as JSON. Give one of `payload`, `body` and `event`. */
             payload?: unknown;
             /** @description The payload as text, used byte for byte. */
             body?: string;
+            /**
+             * Format: uuid
+             * @description The id of a stored event, whose payload is used with its headers, its context and its source.
+             */
+            event?: string;
+            /** @description The SHA-256 digest of the version that is called, in the place of the live one. */
+            version?: string;
+            /** @description The SHA-256 digest of another version, which is called too and whose result is compared. */
+            against?: string;
             headers?: {
                 [key: string]: string;
             };
             /** @description The source whose settings are used. */
             source?: string;
-        } & (unknown | unknown);
+        } & (unknown | unknown | unknown);
+        /** @description The limits of the call. */
+        CallBounds: {
+            deadline_ms: number;
+            memory_bytes: number;
+        };
+        CallFailure: {
+            code: string;
+            message: string;
+        };
+        CallLog: {
+            /** @enum {unknown} */
+            level: "debug" | "info" | "warn" | "error";
+            message: string;
+        }[];
+        /** @description What the mapper returned, counted, or `error`. */
+        MappingOutcome: {
+            incidents?: number;
+            skipped?: string[];
+            problems?: string[];
+            error?: components["schemas"]["CallFailure"];
+        } | null;
         /** @description Of a mapper `outcome`, `incidents` and `deliveries`, of a playbook `actions`, of a notifier `request`; `error` where one of the latter two fails. */
         PluginDryRun: {
             plugin: components["schemas"]["PluginVersion"];
-            /** @description What the mapper returned, counted, or `error`. */
-            outcome?: {
-                incidents?: number;
-                skipped?: string[];
-                problems?: string[];
-                error?: {
-                    code: string;
-                    message: string;
-                };
-            } | null;
+            outcome?: components["schemas"]["MappingOutcome"];
             /** @description As they would be. */
             incidents?: components["schemas"]["Incident"][];
             /** @description The destinations that would be told. */
             deliveries?: string[];
+            /** @description The call of the version that `against` of the request names. */
+            against?: {
+                plugin: components["schemas"]["PluginVersion"];
+                outcome: components["schemas"]["MappingOutcome"];
+                /** @description The values that differ, at most 20: `before` of this version, `after` of the called one. */
+                changes: components["schemas"]["FieldChange"][];
+                log: components["schemas"]["CallLog"];
+                duration_us: number;
+                memory_bytes: number;
+                limits: components["schemas"]["CallBounds"];
+            };
             /** @description Each an object with one member, such as `set_severity`. */
             actions?: Record<string, never>[];
             request?: components["schemas"]["HttpRequest"] | null;
-            error?: {
-                code: string;
-                message: string;
-            };
-            log: {
-                /** @enum {unknown} */
-                level: "debug" | "info" | "warn" | "error";
-                message: string;
-            }[];
+            error?: components["schemas"]["CallFailure"];
+            log: components["schemas"]["CallLog"];
             duration_us: number;
             memory_bytes: number;
+            limits: components["schemas"]["CallBounds"];
         };
         Delivery: {
             /**
@@ -1360,6 +1744,32 @@ export interface components {
                 answer: components["schemas"]["MaybeText"];
             }[];
         };
+        DeliveryWithMessage: components["schemas"]["Delivery"] & {
+            /** @description Rendered from the present configuration, without signature and authentication; sent messages are not stored. Null for a token of scope `read`. */
+            message: components["schemas"]["DryRunMessage"] | null;
+        };
+        /** @description The dead letters of one destination that have the same error. */
+        DeadLetters: {
+            destination: components["schemas"]["Name"];
+            /** @description The error of the last attempt, or the reason why there is no further one. */
+            error: components["schemas"]["MaybeText"];
+            count: number;
+            /**
+             * Format: date-time
+             * @description The time at which the oldest one was queued.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description The time at which the newest one was queued.
+             */
+            last_at: string;
+            /**
+             * Format: uuid
+             * @description The id of the newest one.
+             */
+            sample: string;
+        };
         /**
          * @description The kind of failure; null if the attempt succeeded.
          * @enum {unknown}
@@ -1369,6 +1779,73 @@ export interface components {
         DestinationType: "webhook" | "http" | "slack" | "mattermost" | "teams" | "email" | "thehive" | "file";
         /** @enum {unknown} */
         CountKind: "payloads" | "incidents" | "deliveries";
+        Overview: {
+            /** @description The version of the host. */
+            version: string;
+            /** @description The incidents that are not resolved, closed or false positives, the highest severity first; severities without any are absent. */
+            open_incidents: {
+                severity: components["schemas"]["Severity"];
+                /** @description Created within an hour. */
+                within_hour: number;
+                /** @description Created earlier, but within a day. */
+                within_day: number;
+                /** @description Created earlier, but within seven days. */
+                within_week: number;
+                older: number;
+            }[];
+            events: {
+                queued: number;
+                quarantined: number;
+            };
+            /** @description The sources that have been silent for longer than their `silent_after`. */
+            silent_sources: {
+                name: components["schemas"]["Name"];
+                /**
+                 * Format: date-time
+                 * @description The time at which the host noticed the silence.
+                 */
+                since: string;
+            }[];
+        };
+        Setting: {
+            /** @description The path of the key, with dots between its parts. */
+            key: string;
+            /** @description Null if it may be a secret or contain one. Values of the environment are shown as the references to them, URLs as their server. */
+            value: components["schemas"]["MaybeText"];
+            /**
+             * @description `environment`: the file refers to variables or credentials. `api`: a registered source.
+             * @enum {unknown}
+             */
+            origin: "file" | "environment" | "default" | "api";
+        };
+        Token: {
+            name: string;
+            /** @enum {unknown} */
+            scope: "read" | "admin";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: components["schemas"]["MaybeTime"];
+        };
+        OwnedSession: {
+            /** @description The digest of the cookie, by which the session can be ended. */
+            id: string;
+            /** @description Whether the request is made with this session. */
+            own: boolean;
+            /** @description The name of the token that began the session. */
+            token: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description The time of the last use, at most a minute too early.
+             */
+            used_at: string;
+            /**
+             * Format: date-time
+             * @description The time when the session ends even if it is used.
+             */
+            expires_at: string;
+        };
         Stats: {
             /**
              * Format: date-time
@@ -1518,6 +1995,8 @@ export interface components {
             path: string;
             /** @description The status of the answer; null for a command. */
             http_status: number | null;
+            /** @description The reason that the operator gave, or what the request did to many events. */
+            note: components["schemas"]["MaybeText"];
         };
         Session: {
             /** @description The name of the token; `HOOKMILL_ADMIN_TOKEN` for the one from the environment. */
@@ -1536,7 +2015,24 @@ export interface components {
             disabled: components["schemas"]["MaybeText"];
             /** @description The time of the first failed attempt since the last success. */
             failing_since: components["schemas"]["MaybeTime"];
+            /** @description The number of consecutive failures. */
+            failures: number;
+            /** @description The end of the pause after ten consecutive failures, or after the receiver asked to wait; null if there is none. */
+            paused_until: components["schemas"]["MaybeTime"];
+            /** @description The newest failed attempt since the start of the host. */
+            last_failure: null | {
+                /** Format: date-time */
+                at: string;
+                http_status: number | null;
+                error: components["schemas"]["MaybeText"];
+            };
+            /** @description The duration that half of the newest 256 attempts since the start of the host did not exceed. */
+            p50_ms: number | null;
+            /** @description The same for 95 of 100 attempts. */
+            p95_ms: number | null;
             pending: number;
+            /** @description The time at which the oldest pending delivery was queued. */
+            oldest_pending_at: components["schemas"]["MaybeTime"];
             dead: number;
         };
         /** @enum {unknown} */
@@ -1705,12 +2201,18 @@ export interface components {
             on_unmappable: "reject" | "accept";
             /** @description `silent_after` in seconds. */
             silent_after_s: number | null;
+            /** @description A registered source as it would stand in the configuration file, with a reference to the environment in place of its secret; null for a source that is in the file. */
+            yaml: components["schemas"]["MaybeText"];
             /** @description The secrets of a registered source, newest last. */
             secrets: components["schemas"]["Secret"][];
             received: number;
             accepted: number;
             duplicates: number;
             refused: number;
+            /** @description The time when a payload was last accepted. */
+            last_received_at: components["schemas"]["MaybeTime"];
+            /** @description The time since which the source counts as silent because of `silent_after`; null if it does not. */
+            silent_since: components["schemas"]["MaybeTime"];
             last_success: components["schemas"]["MaybeTime"];
             last_error: components["schemas"]["SourceError"] | null;
             created_at: components["schemas"]["MaybeTime"];
@@ -1730,6 +2232,50 @@ export interface components {
             /** @description The code of the refusal or failure, or `unusable`. */
             code: string;
             message: string;
+        };
+        /** @description A vendor whose payloads a bundled mapper reads. */
+        Vendor: {
+            /** @description The name of the mapper. */
+            name: components["schemas"]["Name"];
+            /** @description The vendor and its product. */
+            product: string;
+            /** @description The kinds of payloads. */
+            sends: string[];
+            /** @description The ways in which payloads reach the host, the usual one first. */
+            ways: components["schemas"]["VendorWay"][];
+            /** @description What to check if nothing arrives. */
+            checks: string[];
+            /** @description The vendor's own documentation. */
+            documents: components["schemas"]["VendorDocument"][];
+        };
+        VendorWay: {
+            title: string;
+            /**
+             * @description Whether the vendor posts payloads, or how the host pulls them.
+             * @enum {unknown}
+             */
+            kind: "webhook" | "opencti-stream" | "graphql-poll" | "http-poll";
+            /** @description How the sender, or the host that pulls, proves its identity. */
+            authentication: string;
+            /** @description The headers that prove it. */
+            headers: string[];
+            /** @description The keys of a source that uses this way, beside `kind` and `plugin`. `${NAME}` in a text stands for one of `values`. */
+            source: Record<string, never>;
+            /** @description What only the operator knows. */
+            values: components["schemas"]["VendorValue"][];
+            /** @description The steps on the vendor's side. */
+            steps: string[];
+            /** @description The source as it stands in the configuration file. */
+            yaml: string;
+        };
+        VendorValue: {
+            name: string;
+            meaning: string;
+        };
+        VendorDocument: {
+            title: string;
+            /** @description Null for a page that only customers can read. */
+            url: components["schemas"]["MaybeText"];
         };
     };
     responses: {
@@ -1902,6 +2448,11 @@ export interface components {
          * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
          */
         event: string;
+        /**
+         * @description The id of a group of the quarantine.
+         * @example 5f2b7c0e9a1d4c3b8e6f7a21
+         */
+        quarantineGroup: string;
         /**
          * @description The name of a source.
          * @example [
@@ -2358,6 +2909,13 @@ export interface operations {
                 source_ref?: string[];
                 tag?: string[];
                 /**
+                 * @description The person who works on the incident.
+                 * @example [
+                 *       "ann"
+                 *     ]
+                 */
+                assignee?: string[];
+                /**
                  * @description The whole value of an observable.
                  * @example [
                  *       "192.0.2.7"
@@ -2379,7 +2937,7 @@ export interface operations {
                  */
                 technique?: string[];
                 /**
-                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word.
+                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word. An empty or blank query is as none; others without a word are answered 400.
                  * @example malware ws-1*
                  */
                 q?: string;
@@ -2457,7 +3015,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List"] & {
-                        data?: unknown;
+                        data?: components["schemas"]["IncidentChangeResult"][];
                     };
                 };
             };
@@ -2599,6 +3157,42 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    listObservables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id or the number of an incident.
+                 * @example INC-2026-0001
+                 */
+                id: components["parameters"]["incident"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All observables, in the order of the incident. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["SharedObservable"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
     listRelated: {
         parameters: {
             query?: {
@@ -2625,7 +3219,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List"] & {
-                        data?: unknown;
+                        data?: (components["schemas"]["RelatedIncident"] | components["schemas"]["Unreadable"])[];
                     };
                 };
             };
@@ -2826,6 +3420,8 @@ export interface operations {
                             at: string;
                             reason: string;
                         } | null;
+                        /** @description Why an operator discarded the event, if a reason was given. */
+                        discard_reason: components["schemas"]["MaybeText"];
                     };
                 };
             };
@@ -2890,7 +3486,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": {
+                    reason?: components["schemas"]["Reason"];
+                };
+            };
+        };
         responses: {
             200: components["responses"]["EventState"];
             400: components["responses"]["Error"];
@@ -2898,6 +3500,165 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listVendors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All vendors. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Vendor"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listQuarantine: {
+        parameters: {
+            query?: {
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+                /** @description The `next_cursor` of the previous answer. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of groups. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["QuarantineGroup"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    replayQuarantineGroup: {
+        parameters: {
+            query?: {
+                /** @description Return the results without recording them. */
+                dry_run?: boolean;
+                /** @description The plugin of `version`. Without both, the live mappers of each event's source map it. */
+                plugin?: components["schemas"]["Name"];
+                /** @description The SHA-256 digest of the version that maps the events: the live one, a kept one, or the one in the plugins folder. */
+                version?: string;
+                /** @description The results that are recorded. The default is `mapped` and `partial`. */
+                status?: ("mapped" | "partial" | "ignored")[];
+                /** @description The id of the newest event that is mapped, such as `newest` of the group. */
+                until?: string;
+                /** @description The number of events; more than 1000 is 1000. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous answer. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number of events by result. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupReplay"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    discardQuarantineGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a group of the quarantine.
+                 * @example 5f2b7c0e9a1d4c3b8e6f7a21
+                 */
+                group: components["parameters"]["quarantineGroup"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    reason?: components["schemas"]["Reason"];
+                    /**
+                     * Format: uuid
+                     * @description The id of the newest event that is discarded, such as `newest` of the group.
+                     */
+                    until?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The number of discarded events. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        discarded: number;
+                        has_more: boolean;
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3018,6 +3779,14 @@ export interface operations {
             query?: {
                 /** @description The content of the signature file beside the file, which hosts with `plugins_key` require. */
                 signature?: string;
+                /** @description The SHA-256 digest of a version that is compared; the body is empty then. */
+                version?: string;
+                /** @description The SHA-256 digest of the version that is compared with, in the place of the live one. */
+                against?: string;
+                /** @description The source whose stored payloads are mapped; samples are not mapped then. */
+                source?: components["schemas"]["Name"];
+                /** @description The number of stored payloads; more than 1000 is 1000. The default is `reload_payloads` of the configuration. */
+                events?: number;
             };
             header?: never;
             path: {
@@ -3029,7 +3798,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/octet-stream": string;
             };
@@ -3140,6 +3909,10 @@ export interface operations {
                 incident?: components["parameters"]["ofIncident"];
                 /** @description The id of an event. */
                 event?: components["parameters"]["ofEvent"];
+                /** @description The error of the last attempt; may be repeated. */
+                error?: string[];
+                /** @description The time after which the delivery was queued. */
+                created_after?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */
@@ -3181,7 +3954,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "destination": "soc"
+                 *       "destination": "soc",
+                 *       "created_after": "2026-01-31T08:00:00Z"
                  *     }
                  */
                 "application/json": {
@@ -3191,6 +3965,10 @@ export interface operations {
                     incident?: components["schemas"]["MaybeId"];
                     /** @description The event that the deliveries report. */
                     event?: components["schemas"]["MaybeId"];
+                    /** @description The error of the last attempt. */
+                    error?: components["schemas"]["MaybeText"];
+                    /** @description The time after which the deliveries were queued. */
+                    created_after?: components["schemas"]["MaybeTime"];
                 };
             };
         };
@@ -3212,6 +3990,39 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a delivery.
+                 * @example 0198f1f4-7c3e-7d5a-9f54-0a7cf0a3c1d2
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryWithMessage"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            404: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3253,6 +4064,38 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                destination?: string[];
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups, at most `limit`. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["DeadLetters"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3402,6 +4245,192 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers now. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All tokens of the database. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Token"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a token.
+                 * @example ci
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Gone"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 1,000 sessions that go on. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["OwnedSession"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    endOtherSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` in the list of sessions. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Gone"];
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All values that the file or registered sources set, and the defaults of the others. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Setting"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    reload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file is applied. */
+            204: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3568,8 +4597,10 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @description A token that `hookmill token create` made. */
-                    token: string;
-                };
+                    token?: string;
+                    /** @description The code of an address that signs in once, such as `hookmill demo --keep` prints. A code begins one session, within 10 minutes. */
+                    code?: string;
+                } & (unknown | unknown);
             };
         };
         responses: {
@@ -3658,6 +4689,8 @@ export interface operations {
     listOperatorActions: {
         parameters: {
             query?: {
+                /** @description The id of a request, such as the `requestId` of an audit entry. */
+                id?: string[];
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */

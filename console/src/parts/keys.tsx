@@ -1,13 +1,19 @@
 // Keys of the console, and the dialog that lists them.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SCREENS } from "../screens";
 
+// Keys go to these fields, and to nothing else.
+export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
 const KEYS: [string, string][] = [
   ["?", "show this list"],
   ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),
   ["j, k", "next and previous row of the list"],
   ["Enter", "open the row"],
+  ["x", "select the incident of the row"],
+  ["c", "change the selected incidents, or the incident"],
+  ["r", "read the list again"],
+  ["/", "search"],
   ["p", "pause or resume the list"],
   ["Esc", "close a dialog"],
 ];
@@ -15,9 +21,10 @@ const KEYS: [string, string][] = [
 export function useKeys(actions: Record<string, () => void>): void {
   const newest = useRef(actions);
   newest.current = actions;
-  useEffect(() => {
+  // A key works as soon as the screen is seen.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
+      const isTyping = event.target instanceof Element && event.target.closest(TYPED_INTO);
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const action = newest.current[event.key];
       if (!action) return;

@@ -125,7 +125,8 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
   );
 }
 
-function moveFocus(list: HTMLElement | null, step: number): void {
+// Moves the focus to the next or the previous row of a list.
+export function moveFocus(list: HTMLElement | null, step: number): void {
   const links = [...(list?.querySelectorAll<HTMLAnchorElement>("tbody tr a:first-of-type") ?? [])];
   const focused = links.findIndex((link) => link === document.activeElement);
   const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);

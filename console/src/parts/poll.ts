@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 const EVERY_MS = 3000;
 
 // Calls `work` every few seconds until the component is removed, but never twice at the same time.
-export function usePoll(work: (signal: AbortSignal) => Promise<void>): void {
+export function usePoll(work: (signal: AbortSignal) => Promise<void>, everyMs = EVERY_MS): void {
   const newest = useRef(work);
   newest.current = work;
   useEffect(() => {
@@ -15,7 +15,7 @@ export function usePoll(work: (signal: AbortSignal) => Promise<void>): void {
       timer = window.setTimeout(async () => {
         if (!document.hidden) await newest.current(stop.signal);
         if (!stop.signal.aborted) next();
-      }, EVERY_MS);
+      }, everyMs);
     };
     next();
     return () => {

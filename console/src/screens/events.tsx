@@ -6,6 +6,7 @@ import { call, type Event, type RefusedRequests, type Unreadable } from "../api/
 import { openStream } from "../api/stream";
 import { LiveList, type Arrivals, type ReadOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
+import { NoEvents } from "../parts/no_events";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
@@ -121,7 +122,7 @@ function List({ query }: { query: URLSearchParams }) {
     <>
       <Refused entries={refused.value} />
       <Rate times={times} />
-      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} empty={<NoEvent query={query} />}>
+      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} empty={query.size === 0 ? <NoEvents /> : <p>No event matches.</p>}>
         {(rows) => (
           <>
             <Selection rows={rows} selected={selected} />
@@ -138,16 +139,6 @@ function passes(row: Row, query: URLSearchParams): boolean {
   if (!("source" in row)) return true;
   const [status, code] = [query.get("status"), query.get("code")];
   return (!status || row.status === status) && (!code || row.error?.code === code);
-}
-
-function NoEvent({ query }: { query: URLSearchParams }) {
-  if (query.size > 0) return <p>No event matches.</p>;
-  return (
-    <p>
-      No event matches, because nothing has arrived yet. <code>hookmill webhook test NAME</code> sends a payload through a source as a dry run;
-      a vendor’s request to <code>/api/webhooks/NAME</code> appears here.
-    </p>
-  );
 }
 
 // The events of the last minute.

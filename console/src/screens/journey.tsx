@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentProps } from "preact";
 import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
+import { Attempts } from "../parts/attempts";
 import { LongText, PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
@@ -261,54 +262,5 @@ function Delivered({ journey }: { journey: Journey }) {
         </details>
       ))}
     </Section>
-  );
-}
-
-function Attempts({ delivery }: { delivery: Delivery }) {
-  return (
-    <>
-      {delivery.error !== null && (
-        <p>
-          <PlainText text={delivery.error} />
-        </p>
-      )}
-      {delivery.next_attempt_at && (
-        <p>
-          Next attempt: <Time at={delivery.next_attempt_at} />
-        </p>
-      )}
-      <div class="wide" tabIndex={0} role="region" aria-label={`Attempts of delivery ${delivery.id}`}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Attempt</th>
-              <th scope="col">Time</th>
-              <th scope="col">Duration</th>
-              <th scope="col">Status</th>
-              <th scope="col">Failure</th>
-              <th scope="col">Answer</th>
-            </tr>
-          </thead>
-          <tbody>
-            {delivery.attempts.map((attempt) => (
-              <tr key={attempt.number}>
-                <th scope="row">{attempt.number}</th>
-                <td>
-                  <Time at={attempt.at} />
-                </td>
-                <td>{attempt.duration_ms} ms</td>
-                <td>{attempt.http_status}</td>
-                <td class="text">
-                  <PlainText text={[attempt.code, attempt.error].filter((part) => part !== null).join(": ")} />
-                </td>
-                <td class="text">
-                  <PlainText text={attempt.answer ?? ""} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </>
   );
 }

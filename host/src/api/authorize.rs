@@ -1,6 +1,7 @@
 //! Authorization of requests: `GET` needs scope `read`, all other methods need `admin`. Requests that are to change
 //! something are recorded with the name of their token.
 
+use super::action_note::ActionNote;
 use super::credentials::{Credentials, identify};
 use super::session_cookie::check_change;
 use crate::extract::Sender;
@@ -26,6 +27,10 @@ const PATH_CHARS_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub String);
 
+/// The digest of the caller's session; `None` for a request with a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallerSession(pub Option<[u8; 32]>);
+
 pub(super) async fn check(
     State(host): State<Arc<Host>>,
     Extension(RequestId(id)): Extension<RequestId>,
@@ -36,6 +41,7 @@ pub(super) async fn check(
     let Credentials { token, session } = identify(&host, request.headers(), address).await?;
     request.extensions_mut().insert(token.scope);
     request.extensions_mut().insert(Caller(token.name.clone()));
+    request.extensions_mut().insert(CallerSession(session.as_ref().map(|session| session.digest)));
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(next.run(request).await);
     }
@@ -69,6 +75,7 @@ pub(super) fn action(
         method: method.to_string(),
         path: uri.path().chars().take(PATH_CHARS_MAX).collect(),
         status: None,
+        note: None,
     }
 }
 
@@ -81,7 +88,8 @@ pub(super) async fn recorded<R: IntoResponse>(
     // Completed even if the client disconnects: a change without a record must not exist.
     let completed = tokio::spawn(async move {
         let response = change.await.into_response();
-        record(&host, action, response.status()).await;
+        let note = response.extensions().get().map(|ActionNote(note)| note.clone());
+        record(&host, OperatorAction { note, ..action }, response.status()).await;
         response
     });
     completed.await.map_err(|defect| HttpError::Internal(defect.into()))

@@ -14,14 +14,16 @@ pub(super) async fn openapi() -> impl IntoResponse {
 mod tests {
     use super::OPENAPI;
     use crate::api::shapes::{
-        Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
-        HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText,
-        NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
+        Accepted, DeliveryWithMessage, DiscardReason, DiscardRequest, DiscardedGroup, DryRun, DryRunMessage,
+        EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState,
+        IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, ListedSetting, NamedText,
+        NewSource, NotificationDryRun, NotificationDryRunRequest, Overview, PayloadDifferences, PluginDryRunRequest,
         PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery,
-        RetryFilter, SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent,
-        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest,
-        ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats,
-        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource,
+        RetryFilter, SecretRotation, SharedObservable, ShownAlert, ShownBackups, ShownDeadLetters, ShownDelivery,
+        ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownOwnedSession,
+        ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest, ShownSession, ShownSource, ShownStorage,
+        ShownToken, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions,
+        Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -90,12 +92,14 @@ mod tests {
         check::<ShownPlugin>(&document, schema("Plugin"));
         check::<ShownRequest>(&document, schema("HttpRequest"));
         check::<ShownSession>(&document, schema("Session"));
+        check::<SharedObservable>(&document, schema("SharedObservable"));
         check::<SourceSecret>(&document, schema("Secret"));
         check::<Technique>(&document, schema("Technique"));
         check::<Triage>(&document, schema("Triage"));
         check::<Unreadable>(&document, schema("Unreadable"));
         check::<UnusableSource>(&document, schema("UnusableSource"));
         check::<UsableSource>(&document, schema("Source"));
+        check::<Vendor>(&document, schema("Vendor"));
     }
 
     #[test]
@@ -110,19 +114,30 @@ mod tests {
         check::<HostState>(&document, answer("get", "/readyz", "503"));
         check::<IssuedSource>(&document, answer("post", "/api/webhooks", "201"));
         check::<IssuedSource>(&document, answer("post", "/api/sources/{name}/rotate", "200"));
+        check::<DeliveryWithMessage>(&document, answer("get", "/api/deliveries/{id}", "200"));
+        check::<List<ListedSetting>>(&document, answer("get", "/api/config", "200"));
+        check::<List<ShownDeadLetters>>(&document, answer("get", "/api/dead-letters", "200"));
+        check::<List<ShownOwnedSession>>(&document, answer("get", "/api/sessions", "200"));
+        check::<List<ShownToken>>(&document, answer("get", "/api/tokens", "200"));
         check::<List<ShownDelivery>>(&document, answer("get", "/api/deliveries", "200"));
         check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));
         check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
         check::<List<ListedItem<ShownIncident>>>(&document, answer("get", "/api/incidents", "200"));
         check::<List<IncidentChangeResult>>(&document, answer("patch", "/api/incidents", "200"));
+        check::<List<SharedObservable>>(&document, answer("get", "/api/incidents/{id}/observables", "200"));
         let related = answer("get", "/api/incidents/{id}/related", "200");
         check::<List<ListedItem<ShownRelatedIncident>>>(&document, related);
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
         check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
         check::<List<RefusedRequests>>(&document, answer("get", "/api/refusals", "200"));
+        check::<List<ShownQuarantineGroup>>(&document, answer("get", "/api/quarantine", "200"));
+        check::<GroupReplayResult>(&document, answer("post", "/api/quarantine/{group}/replay", "200"));
+        check::<DiscardedGroup>(&document, answer("post", "/api/quarantine/{group}/discard", "200"));
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
+        check::<List<Vendor>>(&document, answer("get", "/api/vendors", "200"));
+        check::<Overview>(&document, answer("get", "/api/overview", "200"));
         check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
         check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
         check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));
@@ -141,6 +156,8 @@ mod tests {
         let document: Value = serde_json::from_str(OPENAPI).unwrap();
         let body = |method: &str, path: &str| json_schema(&document["paths"][path][method]["requestBody"]);
         check::<NewSource>(&document, body("post", "/api/webhooks"));
+        check::<DiscardReason>(&document, body("post", "/api/events/{id}/discard"));
+        check::<DiscardRequest>(&document, body("post", "/api/quarantine/{group}/discard"));
         check::<NotificationDryRunRequest>(&document, body("post", "/api/notifications/{name}/test"));
         check::<PluginDryRunRequest>(&document, body("post", "/api/plugins/{name}/run"));
         check::<RetryFilter>(&document, body("post", "/api/deliveries/retry"));

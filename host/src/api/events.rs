@@ -1,19 +1,22 @@
 //! `/api/events`.
 
+use super::action_note::{ActionNote, check_reason};
 use super::page::{item, listed};
 use super::parameters::{Parameters, invalid};
+use super::request_body::optional_body;
 use super::shapes::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText, RemovedBody,
-    SecretState, ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification, StoredEvent,
+    BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText,
+    RemovedBody, SecretState, ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification,
+    StoredEvent,
 };
 use super::time::timestamp;
-use crate::extract::{Path, Query};
+use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::pipeline::RemapError;
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hookmill_incident::{
@@ -50,14 +53,15 @@ pub(super) async fn show(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
 ) -> Result<Json<StoredEvent>, HttpError> {
-    let row = find(&host, &id).await?;
+    let mut row = find(&host, &id).await?;
     let journey = shown_journey(&row);
+    let discard_reason = row.discard_reason.take();
     let body_removed = row.body_removed_at.map(|at| RemovedBody { at: timestamp(at), reason: REMOVED.to_owned() });
     let body = body_removed.is_none().then(|| match std::str::from_utf8(&row.event.body) {
         Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
         Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(&row.event.body) },
     });
-    Ok(Json(StoredEvent { event: shown_event(row), journey, body, body_removed }))
+    Ok(Json(StoredEvent { event: shown_event(row), journey, body, body_removed, discard_reason }))
 }
 
 /// The query of a replay.
@@ -81,7 +85,7 @@ pub(super) async fn replay(
         return Err(HttpError::Conflict(format!("event `{id}` was discarded")));
     }
     let mapper = match version {
-        Some(version) => Some(mapper_version(&host, &version).await?),
+        Some(version) => Some(named_version(&host, &version).await?),
         None => None,
     };
     if dry_run {
@@ -94,11 +98,10 @@ pub(super) async fn replay(
     Ok(Json(result(recorded.state)).into_response())
 }
 
-async fn mapper_version(host: &Host, version: &str) -> Result<Arc<Plugin>, HttpError> {
+async fn named_version(host: &Host, version: &str) -> Result<Arc<Plugin>, HttpError> {
     let help = "expected a plugin with the digest of one of its versions, as NAME@SHA256";
     let (name, sha256) = version.split_once('@').ok_or_else(|| invalid("version", version, help))?;
-    let plugin = host.releases.mapper_version(name, sha256).await;
-    plugin.map_err(|error| HttpError::Conflict(format!("version `{version}` cannot be called: {error:#}")))
+    super::plugins::mapper_version(host, name, sha256).await
 }
 
 fn refused(id: &str, error: RemapError) -> HttpError {
@@ -111,9 +114,12 @@ fn refused(id: &str, error: RemapError) -> HttpError {
 pub(super) async fn discard(
     State(host): State<Arc<Host>>,
     Path(id): Path<String>,
-) -> Result<Json<EventResult>, HttpError> {
+    Bytes(bytes): Bytes,
+) -> Result<(Option<Extension<ActionNote>>, Json<EventResult>), HttpError> {
     let parsed = id.parse().map_err(|_| not_found(&id))?;
-    match host.store.discard(parsed).await? {
+    let DiscardReason { reason } = optional_body(&bytes)?;
+    let reason = check_reason(reason)?;
+    match host.store.discard(parsed, reason.clone()).await? {
         None => Err(not_found(&id)),
         Some(false) => Err(HttpError::Conflict(format!("event `{id}` cannot be discarded: its status is final"))),
         Some(true) => {
@@ -123,7 +129,8 @@ pub(super) async fn discard(
                 let (code, message, incidents) = (None, None, Vec::new());
                 EventState { id, status: EventStatus::Discarded, code, message, incidents }
             };
-            Ok(Json(result(row.map_or_else(unread, |row| row.state))))
+            let note = reason.map(|reason| Extension(ActionNote(reason)));
+            Ok((note, Json(result(row.map_or_else(unread, |row| row.state)))))
         }
     }
 }

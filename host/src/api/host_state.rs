@@ -53,8 +53,8 @@ async fn count_rows(host: &Host) -> Result<(), HttpError> {
     let Host { store, metrics, .. } = host;
     metrics.set_quarantined(store.count_events(EventStatus::Quarantined).await?);
     metrics.set_triage_waiting(store.count_triage().await?);
-    for (destination, pending, _) in store.delivery_counts().await? {
-        metrics.set_delivery_queue(&destination, pending);
+    for counts in store.delivery_counts().await? {
+        metrics.set_delivery_queue(&counts.destination, counts.pending);
     }
     metrics.set_storage(&host.storage().await?);
     *counted_at = Some(Instant::now());

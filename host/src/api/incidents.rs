@@ -6,7 +6,8 @@ use super::page::{item, listed};
 use super::parameters::{Parameters, invalid};
 use super::request_body::{body, optional_body};
 use super::shapes::{
-    IncidentChangeResult, IncidentsChange, List, ListedItem, ShownIncident, ShownRelatedIncident, TriageOptions,
+    IncidentChangeResult, IncidentsChange, List, ListedItem, SharedObservable, ShownIncident, ShownRelatedIncident,
+    TriageOptions,
 };
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
@@ -44,6 +45,7 @@ pub(super) async fn list(
         source: parameters.all("source"),
         source_ref: parameters.all("source_ref"),
         tag: parameters.all("tag"),
+        assignee: parameters.all("assignee"),
         observable: parameters.all("observable"),
         observable_prefix: parameters.all("observable_prefix"),
         technique: parameters.all("technique"),
@@ -80,11 +82,21 @@ pub(super) async fn related(
     let limit = parameters.limit()?;
     parameters.end()?;
     let found = host.store.related_incidents(incident_key(&which)?, limit).await?;
-    let found = found.ok_or_else(|| not_found(&which))?.map_err(|row| unreadable(&which, &row))?;
-    let items = found.into_iter().map(|RelatedIncident { incident, shared }| {
+    let items = readable(&which, found)?.into_iter().map(|RelatedIncident { incident, shared }| {
         item(incident, |row| ShownRelatedIncident { incident: explained(&host, row), shared_observables: shared })
     });
     Ok(Json(List::complete(items)))
+}
+
+/// Lists the observables, each with the number of incidents that have its value.
+pub(super) async fn observables(
+    State(host): State<Arc<Host>>,
+    Path(which): Path<String>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<List<SharedObservable>>, HttpError> {
+    Parameters::new(pairs).end()?;
+    let found = host.store.counted_observables(incident_key(&which)?).await?;
+    Ok(Json(List::complete(readable(&which, found)?)))
 }
 
 pub(super) async fn show(
@@ -241,8 +253,8 @@ pub(super) fn incident_key(text: &str) -> Result<IncidentKey, HttpError> {
     by_number.or_else(|| text.parse().map(IncidentKey::Id).ok()).ok_or_else(|| not_found(text))
 }
 
-/// Returns the incident that was found, or the error if there is none or it cannot be read.
-fn readable(which: &str, found: Option<Listed<IncidentRow>>) -> Result<IncidentRow, HttpError> {
+/// Returns what was found, or the error if the incident does not exist or cannot be read.
+fn readable<T>(which: &str, found: Option<Listed<T>>) -> Result<T, HttpError> {
     found.ok_or_else(|| not_found(which))?.map_err(|row| unreadable(which, &row))
 }
 

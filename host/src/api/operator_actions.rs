@@ -15,8 +15,9 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ShownOperatorAction>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
+    let ids = parameters.ids("id")?;
     let (limit, before) = parameters.page()?;
     parameters.end()?;
-    let found = host.store.operator_actions(before, limit).await?;
+    let found = host.store.operator_actions(ids, before, limit).await?;
     Ok(page(found, ShownOperatorAction::from))
 }

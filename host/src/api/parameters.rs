@@ -68,15 +68,14 @@ impl Parameters {
 
     /// Takes `limit` and `cursor`: the number of rows, and the key after which they begin.
     pub fn page(&mut self) -> Result<(usize, Option<i64>), HttpError> {
-        let limit = self.limit()?;
-        let before = match self.one("cursor")? {
-            Some(text) => Some(
-                key(&text)
-                    .ok_or_else(|| invalid("cursor", &text, "expected the `next_cursor` of an earlier answer"))?,
-            ),
-            None => None,
-        };
-        Ok((limit, before))
+        Ok((self.limit()?, self.cursor()?))
+    }
+
+    /// Takes `cursor`, the key after which the rows begin.
+    pub fn cursor(&mut self) -> Result<Option<i64>, HttpError> {
+        let Some(text) = self.one("cursor")? else { return Ok(None) };
+        let known = key(&text);
+        known.map(Some).ok_or_else(|| invalid("cursor", &text, "expected the `next_cursor` of an earlier answer"))
     }
 
     /// Takes the value of a parameter that may be given once, as a number from 1. A number above `max` becomes `max`.

@@ -1,8 +1,10 @@
 //! `/api/plugins`.
 
+use super::events;
+use super::parameters::Parameters;
 use super::request_body::body;
 use super::shapes::{
-    FileState, List, MapperDryRun, PluginDryRun, PluginDryRunRequest, PluginWithVersions, ShownPlugin,
+    ComparedCall, FileState, List, MapperDryRun, PluginDryRun, PluginDryRunRequest, PluginWithVersions, ShownPlugin,
     ShownPluginVersion,
 };
 use super::time::timestamp;
@@ -13,16 +15,21 @@ use crate::loaded::PluginState;
 use crate::map::{self, mapped};
 use crate::plugin_dry_run;
 use crate::release::command::VersionCommand;
+use crate::release::proof::KnownPayloads;
 use crate::release::report::hide_samples;
 use crate::source::Source;
 use axum::extract::State;
 use axum::{Extension, Json};
 use hookmill_incident::name::check_name;
 use hookmill_incident::{Event, PluginVersion};
-use hookmill_sandbox::Plugin;
+use hookmill_sandbox::{Kind, Plugin};
 use hookmill_store::{ProofReport, Scope, VersionRow};
-use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use uuid::Uuid;
+
+/// The number of stored payloads that a comparison maps.
+const EVENTS_COMPARED_MAX: usize = 1000;
 
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Json<List<ShownPlugin>> {
     let (plugins, states) = (host.loaded.plugins(), host.loaded.states());
@@ -42,7 +49,8 @@ pub(super) async fn show(
     if scope == Scope::Read {
         versions.iter_mut().filter_map(|row| row.report.as_mut()).for_each(hide_samples);
     }
-    Ok(Json(PluginWithVersions { plugin, versions: versions.into_iter().map(shown_version).collect() }))
+    let shown = |row| shown_version(&host, row);
+    Ok(Json(PluginWithVersions { plugin, versions: versions.into_iter().map(shown).collect() }))
 }
 
 fn shown(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> ShownPlugin {
@@ -60,8 +68,9 @@ fn shown(name: &str, live: Option<&Arc<Plugin>>, state: &PluginState) -> ShownPl
     }
 }
 
-fn shown_version(row: VersionRow) -> ShownPluginVersion {
+fn shown_version(host: &Host, row: VersionRow) -> ShownPluginVersion {
     ShownPluginVersion {
+        available: host.releases.is_available(&row),
         version: row.plugin.version,
         sha256: row.plugin.sha256,
         seen_at: timestamp(row.seen_at),
@@ -75,25 +84,54 @@ fn not_found(name: &str) -> HttpError {
     HttpError::NotFound(format!("plugin `{name}`"))
 }
 
-/// The parameters of a comparison.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DiffQuery {
-    /// The content of the signature file beside the file.
-    signature: Option<String>,
-}
-
-/// Returns the changes that a file would make if it were in the plugins folder.
+/// Returns the changes that a file would make if it were in the plugins folder, or those that a known version makes.
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
     Path(name): Path<String>,
-    Query(DiffQuery { signature }): Query<DiffQuery>,
+    Query(pairs): Query<Vec<(String, String)>>,
     PluginFileBody(mut file): PluginFileBody,
 ) -> Result<Json<ProofReport>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let (version, against) = (parameters.one("version")?, parameters.one("against")?);
+    let signature = parameters.one("signature")?;
+    let source = parameters.one("source")?;
+    let stored = Some(parameters.count("events", 0, EVENTS_COMPARED_MAX)?).filter(|count| *count > 0);
+    parameters.end()?;
     check_name(&name).map_err(HttpError::InvalidRequest)?;
-    let bytes = std::mem::take(&mut file.bytes).into();
-    let report = host.releases.diff(&name, bytes, signature.as_deref()).await;
-    Ok(Json(report.map_err(|error| HttpError::InvalidRequest(format!("the file is refused: {error:#}")))?))
+    let bytes: Vec<u8> = std::mem::take(&mut file.bytes).into();
+    let new = match version {
+        Some(_) if !bytes.is_empty() => {
+            return Err(HttpError::InvalidRequest("give either a plugin file as body or `version`".into()));
+        }
+        Some(sha256) => mapper_version(&host, &name, &sha256).await?,
+        None => host.releases.load_file(&name, bytes, signature).await.map_err(|error| refused(&error))?,
+    };
+    let before = match against {
+        Some(sha256) => Some(mapper_version(&host, &name, &sha256).await?),
+        None => host.loaded.plugins().get(&name).cloned(),
+    };
+    let report = host.releases.diff(before.as_ref(), &new, KnownPayloads { source, stored }).await;
+    Ok(Json(report.map_err(|error| refused(&error))?))
+}
+
+fn refused(error: &anyhow::Error) -> HttpError {
+    HttpError::InvalidRequest(format!("the file is refused: {error:#}"))
+}
+
+/// Returns a version of a mapper that is live, kept, or in the plugins folder.
+pub(super) async fn mapper_version(host: &Host, name: &str, sha256: &str) -> Result<Arc<Plugin>, HttpError> {
+    let plugin = plugin_version(host, name, sha256).await?;
+    match plugin.kind() {
+        Kind::Mapper => Ok(plugin),
+        kind => Err(HttpError::InvalidRequest(format!("plugin `{name}` is a {kind} and not a mapper"))),
+    }
+}
+
+async fn plugin_version(host: &Host, name: &str, sha256: &str) -> Result<Arc<Plugin>, HttpError> {
+    if !host.loaded.states().contains_key(name) {
+        return Err(not_found(name));
+    }
+    host.releases.version(name, sha256).await.map_err(|error| HttpError::Conflict(format!("{error:#}")))
 }
 
 pub(super) async fn promote(
@@ -125,26 +163,67 @@ pub(super) async fn run(
     Bytes(bytes): Bytes,
 ) -> Result<Json<PluginDryRun<serde_json::Value>>, HttpError> {
     let request: PluginDryRunRequest = body(&bytes)?;
-    let plugin = host.loaded.plugins().get(&name).cloned();
-    let plugin = plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?;
-    let payload = match (request.payload, request.body) {
-        (Some(payload), None) => payload.to_string(),
-        (None, Some(text)) => text,
-        _ => return Err(HttpError::InvalidRequest("give either `payload` or `body`".into())),
+    let plugin = match &request.version {
+        Some(sha256) => plugin_version(&host, &name, sha256).await?,
+        None => {
+            let plugin = host.loaded.plugins().get(&name).cloned();
+            plugin.ok_or_else(|| HttpError::NotFound(format!("loaded plugin `{name}`")))?
+        }
     };
-    let shown = plugin_dry_run::dry_run(&plugin, &payload).await;
+    let against = match &request.against {
+        Some(sha256) => Some(mapper_version(&host, &name, sha256).await?),
+        None => None,
+    };
+    let (event, source) = match (request.event, request.payload, request.body) {
+        (Some(id), None, None) => stored_event(&host, &plugin, id).await?,
+        (None, Some(payload), None) => {
+            dry_run_event(&host, name, request.source, request.headers, payload.to_string())?
+        }
+        (None, None, Some(text)) => dry_run_event(&host, name, request.source, request.headers, text)?,
+        _ => return Err(HttpError::InvalidRequest("give one of `payload`, `body` and `event`".into())),
+    };
+    let shown = plugin_dry_run::dry_run(&plugin, &String::from_utf8_lossy(&event.body)).await;
     if let Some(shown) = shown.map_err(|error| HttpError::InvalidRequest(format!("`payload`: {error:#}")))? {
         return Ok(Json(shown));
     }
-    let source = match request.source {
-        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
-        None => Arc::new(Source::unregistered(name)),
-    };
-    let headers = request.headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let (id, now) = (host.store.new_id(), host.store.clock().now_ms());
-    let event = Event::dry_run(id, now, source.name.clone(), headers, payload.into());
     let call = map::run(&plugin, &event, &source).await;
+    let compared = match against {
+        Some(against) => Some(ComparedCall::of(&against, &event, &source, &call.result).await),
+        None => None,
+    };
     let recorded = host.store.dry_run(mapped(event, &source, call.result.clone(), Vec::new())).await?;
-    let result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
+    let mut result = MapperDryRun::new(&plugin, call, recorded.incidents, Some(recorded.deliveries));
+    result.against = compared;
     Ok(Json(PluginDryRun::Mapper(result)))
+}
+
+/// Returns a stored event and its source.
+async fn stored_event(host: &Host, plugin: &Plugin, id: Uuid) -> Result<(Event, Arc<Source>), HttpError> {
+    if plugin.kind() != Kind::Mapper {
+        return Err(HttpError::InvalidRequest("only a mapper can be called with an `event`".into()));
+    }
+    let row = events::find(host, &id.to_string()).await?;
+    if row.body_removed_at.is_some() {
+        return Err(HttpError::Conflict(format!("the payload of event `{id}` was removed by retention")));
+    }
+    let unregistered = || Arc::new(Source::unregistered(row.event.source.to_string()));
+    let source = host.sources.get(&row.event.source).unwrap_or_else(unregistered);
+    Ok((row.event, source))
+}
+
+/// Returns an event with the payload of a request, and its source.
+fn dry_run_event(
+    host: &Host,
+    plugin: String,
+    source: Option<String>,
+    headers: BTreeMap<String, String>,
+    payload: String,
+) -> Result<(Event, Arc<Source>), HttpError> {
+    let source = match source {
+        Some(name) => host.sources.get(&name).ok_or(HttpError::UnknownSource(name))?,
+        None => Arc::new(Source::unregistered(plugin)),
+    };
+    let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    let (id, now) = (host.store.new_id(), host.store.clock().now_ms());
+    Ok((Event::dry_run(id, now, source.name.clone(), headers, payload.into()), source))
 }

@@ -11,7 +11,9 @@ mod incident;
 mod list;
 mod notification;
 mod operator_action;
+mod overview;
 mod plugin;
+mod quarantine;
 mod session;
 mod source;
 mod state;
@@ -19,20 +21,25 @@ mod stats;
 mod storage;
 
 pub use crate::backup::{LastBackup, LastFailure};
+pub use crate::config::ListedSetting;
 pub use crate::deliver::{DryRunAttempt, DryRunMessage, DryRunStep, ShownAlert, ShownMail, ShownRequest};
 pub use crate::http_error::{ErrorAnswer, ErrorDetail};
 pub use crate::pipeline::{DryRun, IncidentChanges, Stage};
 pub use crate::plugin_dry_run::{
-    CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
+    CallBounds, CallFailure, CallSummary, ComparedCall, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun,
+    PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
 pub use crate::refusals::RefusedRequests;
+pub use crate::vendors::{Vendor, VendorDocument, VendorValue, VendorWay};
 pub use backups::{ShownBackups, ShownSchedule};
-pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
-pub use destination::{EnabledDestination, ShownDestination};
+pub use delivery::{
+    DeliveryWithMessage, RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDeadLetters, ShownDelivery,
+};
+pub use destination::{EnabledDestination, ShownDestination, ShownFailure};
 pub use event::{
-    BodyEncoding, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, SecretState, ShownEvent,
-    ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification, StoredEvent,
+    BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, NamedText, RemovedBody, SecretState,
+    ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification, StoredEvent,
 };
 pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{
@@ -42,8 +49,10 @@ pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, 
 pub use list::{List, ListedItem};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
+pub use overview::{Overview, ShownOpenIncidents, SilentSource, WaitingEvents};
 pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
-pub use session::{ShownSession, SignIn};
+pub use quarantine::{DiscardRequest, DiscardedGroup, GroupReplayFailure, GroupReplayResult, ShownQuarantineGroup};
+pub use session::{ShownOwnedSession, ShownSession, ShownToken, SignIn};
 pub use source::{
     IssuedSource, NewSource, PluginNames, SecretRotation, ShownOrigin, ShownSource, SourceDryRunRequest, SourceError,
     SourcePatch, SourceSecret, UnusableSource, UsableSource,

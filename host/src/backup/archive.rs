@@ -82,6 +82,8 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
 pub(super) struct Archive {
     file: BufReader<File>,
     pub manifest: Manifest,
+    /// The position of the first part.
+    parts_at: u64,
     /// The size of the file according to the manifest.
     pub expected_bytes: u64,
 }
@@ -117,10 +119,31 @@ impl Archive {
             head_of_digest[..] == header(MANIFEST_DIGEST, digest.len() as u64, time),
             "the header of {MANIFEST_DIGEST} was changed"
         );
-        let of_entry = |name: &str, bytes: u64| header(name, bytes, time).len() as u64 + padded(bytes);
-        let parts: u64 = manifest.parts.iter().map(|part| of_entry(&part.name, part.bytes)).sum();
-        let own = of_entry(MANIFEST, bytes) + of_entry(MANIFEST_DIGEST, digest.len() as u64);
-        Ok(Self { file, manifest, expected_bytes: own + parts + END.len() as u64 })
+        let parts: u64 = manifest.parts.iter().map(|part| entry_bytes(&part.name, part.bytes, time)).sum();
+        let parts_at = entry_bytes(MANIFEST, bytes, time) + entry_bytes(MANIFEST_DIGEST, digest.len() as u64, time);
+        Ok(Self { file, manifest, parts_at, expected_bytes: parts_at + parts + END.len() as u64 })
+    }
+
+    /// Checks that the file is as long as its manifest says. Damage within the file is found when it is read.
+    ///
+    /// # Errors
+    /// Returns an error if the file is cut off.
+    pub fn check_length(&self, path: &Path) -> Result<()> {
+        let bytes = self.file.get_ref().metadata()?.len();
+        if bytes >= self.expected_bytes {
+            return Ok(());
+        }
+        let (time, mut end) = (self.manifest.created_at.as_second(), self.parts_at);
+        let place = self.manifest.parts.iter().find(|part| {
+            end += entry_bytes(&part.name, part.bytes, time);
+            bytes < end
+        });
+        bail!(
+            "{} is cut off: it has {bytes} of {} bytes and ends in {}; copy it again, or use another backup",
+            path.display(),
+            self.expected_bytes,
+            place.map_or("the blocks after its last part", |part| &part.name)
+        );
     }
 
     /// Reads the next part, which must be this one, into a file. Returns what is wrong with the part.
@@ -241,6 +264,11 @@ fn padding(bytes: u64) -> &'static [u8] {
 
 fn padded(bytes: u64) -> u64 {
     bytes.next_multiple_of(BLOCK as u64)
+}
+
+/// Returns the size of an entry with its header.
+fn entry_bytes(name: &str, bytes: u64, unix_s: i64) -> u64 {
+    header(name, bytes, unix_s).len() as u64 + padded(bytes)
 }
 
 /// The position of the size in a header.

@@ -59,6 +59,7 @@ pub struct Restored {
 pub async fn restore(options: &RestoreOptions, pace: &mut Pace<'_>) -> Result<Restored> {
     let data_dir = &options.data_dir;
     ensure!(options.file.is_file(), "there is no file {}", options.file.display());
+    let mut made = Made::in_folder(data_dir);
     private_folder(data_dir)?;
     let lock = lock_without_database(data_dir)?;
     let unpacked = Unpacked::make(data_dir)?;
@@ -88,6 +89,7 @@ pub async fn restore(options: &RestoreOptions, pace: &mut Pace<'_>) -> Result<Re
         replace_file(data_dir, &data_dir.join(KEY_FILE), format!("{key}\n").as_bytes())?;
     }
     unpacked.put_in_place(data_dir)?;
+    made.keep();
     drop(lock);
     let ended_triages = ended_triages + skipped_triages;
     Ok(Restored { manifest: verified.manifest, dead_deliveries, ended_triages, plugins, warnings })
@@ -168,6 +170,29 @@ fn copy_live_plugins(
         copied.push(plugin.name.clone());
     }
     Ok(copied)
+}
+
+/// The folder and the lock that a restore makes, which are removed when this value is dropped, unless they are kept.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Returns what a restore into a data folder will make, because it is not there.
+    fn in_folder(data_dir: &Path) -> Self {
+        Self([data_dir.join("lock"), data_dir.to_owned()].into_iter().filter(|path| !path.exists()).collect())
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // A folder in which something else was put stays.
+            let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path));
+        }
+    }
 }
 
 /// The folder of the unpacked parts, which is removed when this value is dropped.

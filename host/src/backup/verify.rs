@@ -61,10 +61,11 @@ impl Verified {
 /// Unpacks a backup into a folder and checks all of it. Without a `lock` the key is not checked. Blocks.
 ///
 /// # Errors
-/// Returns an error if the file is not a backup, its manifest is damaged, a newer hookmill made it, or the folder cannot be
-/// written. All other faults are in the findings.
+/// Returns an error if the file is not a backup or is cut off, its manifest is damaged, a newer hookmill made it, or the
+/// folder cannot be written. All other faults are in the findings.
 pub fn verify(file: &Path, folder: &Path, lock: Option<&Lock>, pace: &mut Pace) -> Result<Verified> {
     let mut archive = Archive::open(file)?;
+    archive.check_length(file)?;
     let manifest = archive.manifest.clone();
     let known = schema_version();
     ensure!(

@@ -117,10 +117,18 @@ fn credential_in(folder: Option<PathBuf>, name: &str) -> Result<Option<String>, 
     }
 }
 
+/// Returns the names of the environment variables and credentials to which a text refers.
+pub(super) fn references(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = text.split("${").collect();
+    // `$${` is a literal `${`.
+    let references = parts.windows(2).filter(|parts| !parts[0].ends_with('$'));
+    let references = references.filter_map(|parts| Some(parts[1].split_once('}')?.0));
+    references.map(|reference| reference.split_once(":-").map_or(reference, |(name, _)| name)).collect()
+}
+
 /// Replaces the values of all environment variables and credentials to which a file refers in a text by the references.
 pub(super) fn without_environment(text: &str, file: &str) -> String {
-    let references = file.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
-    let names = references.map(|reference| reference.split_once(":-").map_or(reference, |(name, _)| name));
+    let names = references(file).into_iter();
     let mut values: Vec<(String, &str)> = names.filter_map(|name| Some((referent(name).ok()??, name))).collect();
     // A value may be a part of another one.
     values.sort_by_key(|(value, _)| Reverse(value.len()));

@@ -1,8 +1,7 @@
 //! One attempt: prepares the message of a delivery, sends it, and decides what follows.
 
-use super::content::Content;
 use super::context::DeliveryContext;
-use super::destination::{Destination, Notifications};
+use super::destination::Destination;
 use super::prepare::prepare;
 use super::retry_schedule::ASKED_JITTER_MAX;
 use super::send_context::SendContext;
@@ -47,7 +46,7 @@ pub(super) async fn attempt(
 ) -> AttemptResult {
     let clock = context.store.clock();
     let (at, started) = (clock.now_ms(), Instant::now());
-    let mut span = context.traces.attempt(delivery.traceparent.as_deref());
+    let mut span = context.traces.later("deliver", delivery.traceparent.as_deref());
     let sent = prepare_and_send(destination, &delivery, context, &span.trace()).await;
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, asked_wait, is_gone) = match &sent {
@@ -120,31 +119,13 @@ async fn prepare_and_send(
     trace: &Trace,
 ) -> SendResult {
     let notifications = context.notifications.load();
-    let content = match &delivery.step {
-        None => destination.content.as_ref().map_err(Clone::clone),
-        Some((name, step)) => content_of(&notifications, name, *step, &destination.name),
-    };
-    let content = match content {
+    let content = match destination.content_of(delivery, &notifications) {
         Ok(content) => content,
         Err(reason) => return SendResult::Impossible(Failure::new(Code::Request, reason)),
     };
     let message = prepare(content, destination, delivery, &context.loaded, &context.public_url.load()).await;
     let context = SendContext { id: delivery.id, clock: context.store.clock(), trace };
     destination.channel.send(message, context).await
-}
-
-/// Returns the content of a step of a notification.
-///
-/// # Errors
-/// Returns an error if the notification or the step no longer exists.
-fn content_of<'a>(notifications: &'a Notifications, name: &str, step: usize, to: &str) -> Result<&'a Content, String> {
-    let steps = notifications.get(name).ok_or_else(|| format!("the notification `{name}` is no longer configured"))?;
-    // Other steps may have been added or removed since the delivery was queued.
-    let mut others = steps.iter().filter(|step| step.to == to);
-    let step =
-        steps.get(step).filter(|step| step.to == to).or_else(|| others.next().filter(|_| others.next().is_none()));
-    step.map(|step| &step.content)
-        .ok_or_else(|| format!("the notification `{name}` was changed, and this step no longer uses this destination"))
 }
 
 /// Returns whether a receiver would answer another attempt in the same way.

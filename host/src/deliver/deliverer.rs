@@ -1,5 +1,6 @@
 //! The tasks of all destinations.
 
+use super::activity::Activity;
 use super::context::DeliveryContext;
 use super::destination::{Destination, Notifications};
 use super::queue::Queue;
@@ -8,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::traces::Traces;
 use hookmill_store::Store;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,8 @@ pub struct Deliverer {
 #[derive(Debug)]
 struct DestinationTask {
     destination: Arc<Destination>,
+    /// Updated by the task.
+    activity: Arc<std::sync::Mutex<Activity>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -67,8 +70,11 @@ impl Deliverer {
             let name = destination.name.clone();
             let (stop, stopped) = watch::channel(false);
             let former = tasks.remove(&name);
+            let known = former.as_ref().filter(|former| former.destination.fingerprint == destination.fingerprint);
+            let activity = known.map(|former| former.activity.clone()).unwrap_or_default();
             let destination = Arc::new(destination);
-            let queue = Queue { destination: destination.clone(), context: self.context.clone() };
+            let (context, own) = (self.context.clone(), activity.clone());
+            let queue = Queue { destination: destination.clone(), activity: own, context };
             let task = tokio::spawn(async move {
                 // Otherwise deliveries whose attempts are still running would be attempted again.
                 if let Some(former) = former {
@@ -76,7 +82,7 @@ impl Deliverer {
                 }
                 queue.run(stopped).await;
             });
-            new_tasks.insert(name, DestinationTask { destination, stop, task });
+            new_tasks.insert(name, DestinationTask { destination, activity, stop, task });
         }
         let removed = std::mem::replace(&mut *tasks, new_tasks);
         drop(tasks);
@@ -90,9 +96,10 @@ impl Deliverer {
         self.tasks.lock().await.get(name).map(|task| task.destination.clone())
     }
 
-    /// Returns every configured destination, by name.
-    pub async fn destinations(&self) -> Vec<Arc<Destination>> {
-        self.tasks.lock().await.values().map(|task| task.destination.clone()).collect()
+    /// Returns every configured destination with its activity, by name.
+    pub async fn destinations(&self) -> Vec<(Arc<Destination>, Activity)> {
+        let activity = |task: &DestinationTask| task.activity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.tasks.lock().await.values().map(|task| (task.destination.clone(), activity(task))).collect()
     }
 
     /// Starts no further attempt and waits for those that are running.

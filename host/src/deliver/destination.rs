@@ -5,7 +5,7 @@ use super::content::Content;
 use super::destination_type::DestinationType;
 use super::retry_schedule::RetrySchedule;
 use crate::rate_limit::RateLimit;
-use hookmill_store::DestinationRow;
+use hookmill_store::{DestinationRow, DueDelivery};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +72,28 @@ impl Destination {
             is_ordered: self.is_ordered,
             longest_wait_ms: self.retry_schedule.longest_wait().as_millis() as i64,
         }
+    }
+
+    /// Returns the content of a delivery.
+    ///
+    /// # Errors
+    /// Returns an error if the notification or the step of the delivery no longer exists.
+    pub(super) fn content_of<'a>(
+        &'a self,
+        delivery: &DueDelivery,
+        notifications: &'a Notifications,
+    ) -> Result<&'a Content, String> {
+        let Some((name, step)) = &delivery.step else { return self.content.as_ref().map_err(Clone::clone) };
+        let steps =
+            notifications.get(name).ok_or_else(|| format!("the notification `{name}` is no longer configured"))?;
+        let uses_this = |step: &&Step| step.to == self.name;
+        // Other steps may have been added or removed since the delivery was queued.
+        let mut others = steps.iter().filter(uses_this);
+        let step = steps.get(*step).filter(uses_this);
+        let step = step.or_else(|| others.next().filter(|_| others.next().is_none()));
+        step.map(|step| &step.content).ok_or_else(|| {
+            format!("the notification `{name}` was changed, and this step no longer uses this destination")
+        })
     }
 
     /// Returns the files that the connections were created from.

@@ -32,7 +32,7 @@ pub struct DryRunStep {
     pub sent: Option<DryRunAttempt>,
 }
 
-/// The message of one step, or the reason why there is none.
+/// The message of one step or delivery, or the reason why there is none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DryRunMessage {
@@ -66,6 +66,22 @@ pub struct DryRunAttempt {
 }
 
 impl Deliverer {
+    /// Returns the message that the next attempt of a delivery to this destination would send.
+    pub async fn dry_run_delivery(&self, name: &str, delivery: &DueDelivery) -> DryRunMessage {
+        let notifications = self.context.notifications.load_full();
+        let Some(destination) = self.destination(name).await else {
+            return DryRunMessage::Error(format!("the destination `{name}` is no longer configured"));
+        };
+        match destination.content_of(delivery, &notifications) {
+            Ok(content) => {
+                let public_url = self.context.public_url.load_full();
+                let message = prepare(content, &destination, delivery, &self.context.loaded, &public_url).await;
+                shown(destination.kind, &message)
+            }
+            Err(reason) => DryRunMessage::Error(reason),
+        }
+    }
+
     /// Returns the message of each step of a notification, and the result of sending it if `sends` is set; `None` if there
     /// is no such notification.
     pub async fn dry_run(&self, name: &str, message: &Message, sends: bool) -> Option<Vec<DryRunStep>> {

@@ -8,8 +8,8 @@ use crate::traces::TRACEPARENT;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use percent_encoding::percent_decode_str;
+use reqwest::Url;
 use reqwest::header::HeaderName;
-use reqwest::{StatusCode, Url};
 
 /// The connection to one receiver, with the host's credentials and signature.
 #[derive(Debug)]
@@ -107,11 +107,8 @@ impl Http {
         let mut span = trace.call(&method, &url);
         headers.extend(span.header().filter(|_| self.sends_traceparent));
         let sent = self.connection.send(method, url, headers, body).await;
-        let response = sent.inspect_err(|failure| span.fail(failure.code.as_str()))?;
-        span.answer(response.status());
-        if response.status() >= StatusCode::BAD_REQUEST {
-            span.fail(response.status().as_str());
-        }
+        span.sent(&sent);
+        let response = sent?;
         let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max, clock.now_ms()).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");

@@ -1,6 +1,7 @@
 //! The task of one destination: reads due deliveries from the store and attempts them, as many concurrently as the
 //! destination allows.
 
+use super::activity::Activity;
 use super::attempt::{AttemptResult, attempt};
 use super::context::DeliveryContext;
 use super::destination::Destination;
@@ -8,7 +9,7 @@ use super::queue_state::{POLL_INTERVAL, QueueState};
 use super::record::{STORE_PAUSE, Unrecorded, record};
 use anyhow::{Error, Result};
 use hookmill_store::{DueDeliveries, LeaseName, Leases};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{self, JoinError};
@@ -27,6 +28,7 @@ const UNRECORDED_MAX: usize = 256;
 /// The task of one destination.
 pub(super) struct Queue {
     pub destination: Arc<Destination>,
+    pub activity: Arc<Mutex<Activity>>,
     pub context: Arc<DeliveryContext>,
 }
 
@@ -50,6 +52,7 @@ impl Queue {
                 _ = retries.changed() => {
                     state.is_stale = true;
                     state.breaker.retry_now();
+                    self.update_activity(|activity| activity.set_breaker(&state.breaker));
                 }
                 () = sleep_until(state.read_at.into()) => {
                     state.start_over();
@@ -78,12 +81,17 @@ impl Queue {
         });
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
+        self.update_activity(|activity| activity.record(&result.attempted.attempt, &state.breaker));
         if let Some(until) = state.breaker.paused_until().filter(|until| Some(*until) != before) {
             let seconds = until.saturating_duration_since(Instant::now()).as_secs_f64().round();
             info!(destination = self.destination.name, "destination paused for {seconds} s");
         }
         state.is_gone |= result.is_gone;
         state.unrecorded.push(Unrecorded { result, failures: state.breaker.failures() });
+    }
+
+    fn update_activity(&self, update: impl FnOnce(&mut Activity)) {
+        update(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Records all unrecorded results together, unless a recording is in progress.

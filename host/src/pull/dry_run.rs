@@ -8,6 +8,7 @@ use super::read_error::ReadError;
 use super::settings::{Pull, PullReader};
 use crate::pipeline::DryRun;
 use crate::source::Source;
+use crate::traces::Trace;
 use crate::verify::Verified;
 use hookmill_incident::Clock;
 use jiff::Timestamp;
@@ -86,7 +87,7 @@ impl Poll {
         let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, clock);
         let request = run.first_request()?;
         let since = time(run.since);
-        let page = run.page(request).await?;
+        let page = run.page(request, &Trace::default()).await?;
         let oversized = match page.oversized {
             0 => String::new(),
             count => format!(", {count} left out because they are larger than `payload_mib`"),

@@ -1,6 +1,7 @@
 //! The server of a source. Requests to any other server are refused.
 
 use super::read_error::ReadError;
+use crate::traces::Trace;
 use anyhow::{Result, ensure};
 use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
 use hookmill_incident::Clock;
@@ -78,8 +79,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// Returns an error if the answer does not come in time or is not a success.
-    pub(super) async fn send(&self, request: EndpointRequest, clock: &Clock) -> Result<Response, ReadError> {
-        self.in_time(self.answer(request, clock)).await?
+    pub(super) async fn send(
+        &self,
+        request: EndpointRequest,
+        clock: &Clock,
+        trace: &Trace,
+    ) -> Result<Response, ReadError> {
+        self.in_time(self.answer(request, clock, trace)).await?
     }
 
     /// Runs a future within the timeout of a request, which is also the longest silence of a stream.
@@ -90,7 +96,7 @@ impl Endpoint {
         })
     }
 
-    async fn answer(&self, request: EndpointRequest, clock: &Clock) -> Result<Response, ReadError> {
+    async fn answer(&self, request: EndpointRequest, clock: &Clock, trace: &Trace) -> Result<Response, ReadError> {
         let EndpointRequest { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
             let text =
@@ -100,7 +106,10 @@ impl Endpoint {
         let mut all = self.headers.clone();
         all.extend(headers);
         self.authentication.apply(&mut all);
-        let response = self.connection.send(method, url, all, body.into_bytes()).await?;
+        let mut span = trace.call(&method, &url);
+        let sent = self.connection.send(method, url, all, body.into_bytes()).await;
+        span.sent(&sent);
+        let response = sent?;
         if response.status().is_success() {
             return Ok(response);
         }

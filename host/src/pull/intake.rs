@@ -4,6 +4,7 @@ use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
 use crate::pipeline::Pipeline;
 use crate::source::Source;
+use crate::traces::Trace;
 use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::{Event, RepeatKey};
@@ -23,13 +24,14 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Maps items, `concurrency` at the same time, and stores them in batches; the last batch is stored together with
-    /// `position`. A batch is stored completely even if the source's task is aborted.
+    /// `position`. A batch is stored completely even if the source's task is aborted. The items belong to the trace.
     pub async fn accept(
         &self,
         source: &Arc<Source>,
         items: Vec<Item>,
         concurrency: usize,
         position: Option<Cursor>,
+        trace: &Trace,
     ) -> Result<(), ReadError> {
         let mut items = items.into_iter().peekable();
         loop {
@@ -37,8 +39,9 @@ impl Intake {
             let is_last = items.peek().is_none();
             let position = position.clone().filter(|_| is_last);
             if !batch.is_empty() || position.is_some() {
-                let (intake, source) = (self.clone(), source.clone());
-                let task = tokio::spawn(async move { intake.accept_batch(source, batch, concurrency, position).await });
+                let (intake, source, trace) = (self.clone(), source.clone(), trace.clone());
+                let accepted = intake.accept_batch(source, batch, concurrency, position, trace);
+                let task = tokio::spawn(accepted);
                 task.await.map_err(|error| Failure::new(Code::Store, error.to_string()))??;
             }
             if is_last {
@@ -53,10 +56,14 @@ impl Intake {
         batch: Vec<Item>,
         concurrency: usize,
         position: Option<Cursor>,
+        trace: Trace,
     ) -> Result<(), StoreError> {
         batch.iter().for_each(|_| self.pipeline.received(Some(&source)));
-        let verified = batch.into_iter().map(|item| Verified::trusted(self.event_of(&source, item), source.clone()));
-        let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position).await?;
+        let verified = batch.into_iter().map(|item| {
+            let event = Event { traceparent: trace.traceparent(), ..self.event_of(&source, item) };
+            Verified::trusted(event, source.clone()).in_trace(trace.clone())
+        });
+        let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position, &trace).await?;
         debug!(source = %source.name, items = recorded.len(), "read");
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::endpoint::Endpoint;
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
 use super::sse::{Frame, FrameParser};
+use crate::traces::Trace;
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::Clock;
@@ -126,7 +127,7 @@ impl OpenctiStream {
             (HeaderName::from_static("no-dependencies"), flag(self.no_dependencies)),
             (HeaderName::from_static("with-inferences"), flag(self.with_inferences)),
         ]);
-        let response = endpoint.send(request, clock).await?;
+        let response = endpoint.send(request, clock, &Trace::default()).await?;
         let media_type = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::to_vec);
         let is_stream = |value: &HeaderValue| {
             media_type(value).is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))

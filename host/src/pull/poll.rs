@@ -9,6 +9,7 @@ use super::links::next_link;
 use super::pointer::Pointer;
 use super::read_error::ReadError;
 use super::since::SinceText;
+use crate::traces::Trace;
 use anyhow::{Result, anyhow, bail};
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::Clock;
@@ -125,9 +126,9 @@ impl PollRun<'_> {
     }
 
     /// Requests one page.
-    pub async fn page(&mut self, request: EndpointRequest) -> Result<PolledPage, ReadError> {
+    pub async fn page(&mut self, request: EndpointRequest, trace: &Trace) -> Result<PolledPage, ReadError> {
         let (asked, url) = (Instant::now(), request.url.clone());
-        let response = self.endpoint.send(request, self.clock).await?;
+        let response = self.endpoint.send(request, self.clock, trace).await?;
         self.reached = self.reached.min(server_time(&response, asked.elapsed(), self.began).unwrap_or(self.began));
         let is_empty = response.status() == StatusCode::NO_CONTENT;
         let link = next_link(response.headers());

@@ -8,6 +8,7 @@ use super::poll::{Poll, PollRun, PolledPage};
 use super::read_error::ReadError;
 use super::settings::Pull;
 use crate::source::Source;
+use crate::traces::Span;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,39 +28,50 @@ pub(super) async fn read_poll(
     let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, clock);
     let mut request = Some(run.first_request()?);
     while let Some(next) = request {
-        let page = read_page(poll, &mut run, next, intake, source).await?;
+        let (page, span) = read_page(poll, &mut run, next, intake, source).await?;
         for _ in 0..page.oversized {
             intake.refuse_item(source);
         }
         let position = matches!(page.next, Ok(None)).then(|| pull.start.reached(run.reached.to_string()));
-        intake.accept(source, page.items, CONCURRENCY, position).await?;
+        intake.accept(source, page.items, CONCURRENCY, position, &span.trace()).await?;
         request = page.next?;
     }
     source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
     Ok(poll.interval.saturating_sub(started.elapsed()))
 }
 
-/// Requests a page, and retries it alone, so that the pages before it are not read again.
+/// Requests a page, and retries it alone, so that the pages before it are not read again. Returns the page and the span of
+/// its successful request, to which its items belong.
 async fn read_page(
     poll: &Poll,
     run: &mut PollRun<'_>,
     request: EndpointRequest,
     intake: &Intake,
     source: &Source,
-) -> Result<PolledPage, ReadError> {
+) -> Result<(PolledPage, Span), ReadError> {
     let mut backoff = Backoff::new();
     loop {
-        match run.page(request.clone()).await {
+        let mut span = intake.pipeline.pull_span(source);
+        match run.page(request.clone(), &span.trace()).await {
+            Ok(page) => {
+                span.set("hookmill.pull.items", page.items.len() as i64);
+                return Ok((page, span));
+            }
             // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries.
             Err(error)
                 if (error.asked_wait.is_some() || backoff.failures() < poll.retries)
                     && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
             {
+                span.fail(error.failure.code.as_str());
+                drop(span);
                 let wait = backoff.after(&error);
                 intake.record_error(source, &error, wait);
                 tokio::time::sleep(wait).await;
             }
-            result => return result,
+            Err(error) => {
+                span.fail(error.failure.code.as_str());
+                return Err(error);
+            }
         }
     }
 }
@@ -82,7 +94,9 @@ pub(super) async fn read_stream(
         }
         let position = (connected.done > stored).then(|| pull.start.reached(connected.done.to_string()));
         stored = connected.done;
-        intake.accept(source, batch.items, stream.consumer_count, position).await?;
+        let mut span = intake.pipeline.pull_span(source);
+        span.set("hookmill.pull.items", batch.items.len() as i64);
+        intake.accept(source, batch.items, stream.consumer_count, position, &span.trace()).await?;
         source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
         backoff.succeed(connected.server_wait());
     }

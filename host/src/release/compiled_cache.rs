@@ -105,6 +105,24 @@ impl CompiledCode for CompiledCache {
     }
 }
 
+/// The cache for versions that are not live: they must not take the place of those that are.
+#[derive(Debug)]
+pub struct ReadOnlyCache(pub Arc<CompiledCache>);
+
+impl CompiledCode for ReadOnlyCache {
+    fn get(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<File> {
+        self.0.get(plugin, sha256, compatibility)
+    }
+
+    fn put(&self, _: &str, _: &str, _: u64, _: &[u8]) {}
+
+    fn too_much(&self, plugin: &str, sha256: &str, compatibility: u64) -> Option<String> {
+        self.0.too_much(plugin, sha256, compatibility)
+    }
+
+    fn put_too_much(&self, _: &str, _: &str, _: u64, _: &str) {}
+}
+
 /// Returns the name of an entry, which differs by plugin, version and the engine that compiled it.
 fn entry_name(plugin: &str, sha256: &str, compatibility: u64) -> String {
     format!("{plugin}-{sha256}-{compatibility:016x}")

@@ -2,17 +2,20 @@
 //! proof or an operator's command is against it.
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
-use super::compiled_cache::CompiledCache;
+use super::compiled_cache::{CompiledCache, ReadOnlyCache};
+use super::idle_versions::IdleVersions;
+use super::plugin_files::check_size;
 use super::precompiled::Precompiled;
-use super::proof::Prover;
+use super::proof::{KnownPayloads, Prover};
 use super::report::objection;
 use super::trust::Trust;
 use super::versions::{KeptFile, Versions};
 use crate::loaded::Loaded;
 use anyhow::{Context, Result, bail, ensure};
 use hookmill_incident::{PluginVersion, words};
-use hookmill_sandbox::{Kind, Plugin, PluginLimits, Sandbox};
+use hookmill_sandbox::{CompiledCode, Kind, Plugin, PluginLimits, Sandbox};
 use hookmill_store::{ProofReport, Store, VersionRow, VersionState};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +106,7 @@ pub struct Releases {
     options: ReleaseOptions,
     sandbox: Arc<Sandbox>,
     cache: Arc<CompiledCache>,
+    idle: IdleVersions,
     loaded: Arc<Loaded>,
     commands: mpsc::Sender<CommandRequest>,
 }
@@ -126,6 +130,7 @@ impl Releases {
         Ok(Self {
             versions: Versions::open(&options.data_dir, store.clone())?,
             cache: Arc::new(CompiledCache::open(&options.data_dir, store.clone(), precompiled)?),
+            idle: IdleVersions::default(),
             store,
             prover,
             options,
@@ -148,6 +153,7 @@ impl Releases {
     ) -> Result<Decision, DecisionError> {
         let known = self.store.plugin_versions(name.to_owned()).await.map_err(postponed)?;
         let former = known.iter().find(|row| row.live_since.is_some());
+        self.idle.saw_file(name, hex::encode(Sha256::digest(&bytes)), path);
         let file = KeptFile { bytes, signature: self.options.trust.signature(path) };
         if is_promoted {
             self.cache.forget_too_much(name);
@@ -204,7 +210,7 @@ impl Releases {
         if self.options.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
             return Ok(self.go_live(candidate).await);
         }
-        let report = self.prover.prove(current.as_ref(), plugin).await.map_err(postponed)?;
+        let report = self.prover.prove(current.as_ref(), plugin, KnownPayloads::default()).await.map_err(postponed)?;
         log_proof(&report);
         if report.passed {
             self.record(&candidate, VersionState::Accepted, Some(report)).await?;
@@ -258,37 +264,68 @@ impl Releases {
         Ok(Decision::Live { plugin, objection: Some(objection) })
     }
 
-    /// Returns the proof of a file as if the file were put into the plugins folder, with this signature beside it.
+    /// Loads a file as if it were put into the plugins folder, with this signature beside it.
     ///
     /// # Errors
-    /// Returns an error if the file may not be loaded, cannot be loaded or is not a mapper, or the proof fails.
-    pub async fn diff(&self, name: &str, bytes: Vec<u8>, signature: Option<&str>) -> Result<ProofReport> {
-        self.options.trust.check(name, signature, &bytes)?;
-        let plugin = Plugin::load(name, bytes, self.sandbox.clone(), self.limits(name), None).await?;
-        if plugin.kind() != Kind::Mapper {
-            bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
-        }
-        let live = self.loaded.plugins().get(name).cloned();
-        self.prover.prove(live.as_ref(), &Arc::new(plugin)).await
+    /// Returns an error if the file may not be loaded or cannot be loaded.
+    pub async fn load_file(&self, name: &str, bytes: Vec<u8>, signature: Option<String>) -> Result<Arc<Plugin>> {
+        Ok(Arc::new(self.load_idle(name, KeptFile { bytes, signature }).await?))
     }
 
-    /// Returns a version of a mapper that is live or was live and is kept.
+    /// Returns a version that is live, that was kept, or whose file is in the plugins folder, and loads it if necessary.
     ///
     /// # Errors
-    /// Returns an error if there is no such version, it cannot be loaded or is not a mapper, or the store fails.
-    pub async fn mapper_version(&self, name: &str, sha256: &str) -> Result<Arc<Plugin>> {
-        let live = self.loaded.plugins().get(name).filter(|live| live.version.sha256 == sha256).cloned();
-        let plugin = match live {
-            Some(live) => live,
-            None => {
-                let known = self.store.plugin_versions(name.to_owned()).await?;
-                let row = known.iter().find(|row| row.plugin.sha256 == sha256 && row.live_since.is_some());
-                let row = row.context("no such version was live; `hookmill plugin list` shows the plugins")?;
-                Arc::new(self.load_former(row).await?)
-            }
-        };
-        ensure!(plugin.kind() == Kind::Mapper, "the plugin is a {}, not a mapper", plugin.kind());
+    /// Returns an error if the file of the version is not there any more, or may not or cannot be loaded.
+    pub async fn version(&self, name: &str, sha256: &str) -> Result<Arc<Plugin>> {
+        if let Some(live) = self.loaded.plugins().get(name).filter(|live| live.version.sha256 == sha256) {
+            return Ok(live.clone());
+        }
+        let _turn = self.idle.turn.acquire().await;
+        let (loaded, seen) = self.idle.loaded(name, sha256);
+        if let Some(idle) = loaded {
+            return Ok(idle);
+        }
+        let plugin = Arc::new(self.load_idle(name, self.idle_file(name, sha256).await?).await?);
+        self.idle.keep(plugin.clone(), seen);
         Ok(plugin)
+    }
+
+    /// Returns whether [`Releases::version`] finds the file of a version.
+    pub fn is_available(&self, row: &VersionRow) -> bool {
+        row.live_since.is_some() || self.idle.file(&row.plugin.name, &row.plugin.sha256).is_some()
+    }
+
+    async fn idle_file(&self, name: &str, sha256: &str) -> Result<KeptFile> {
+        let known = self.store.plugin_versions(name.to_owned()).await?;
+        if let Some(row) = known.iter().find(|row| row.live_since.is_some() && row.plugin.sha256 == sha256) {
+            return self.versions.read(&row.plugin).await;
+        }
+        let path = self.idle.file(name, sha256);
+        let path = path.with_context(|| {
+            format!("the file of version {sha256} of `{name}` is not kept; put it into the plugins folder again")
+        })?;
+        check_size(tokio::fs::metadata(&path).await.context("the file cannot be read")?.len())?;
+        let bytes = tokio::fs::read(&path).await.context("the file cannot be read")?;
+        ensure!(hex::encode(Sha256::digest(&bytes)) == sha256, "the file in the plugins folder was changed; try again");
+        Ok(KeptFile { bytes, signature: self.options.trust.signature(&path) })
+    }
+
+    /// Compares two versions on known payloads.
+    ///
+    /// # Errors
+    /// Returns an error if the version is not a mapper, or the payloads cannot be read.
+    pub async fn diff(
+        &self,
+        before: Option<&Arc<Plugin>>,
+        new: &Arc<Plugin>,
+        payloads: KnownPayloads,
+    ) -> Result<ProofReport> {
+        for plugin in before.into_iter().chain([new]) {
+            if plugin.kind() != Kind::Mapper {
+                bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
+            }
+        }
+        self.prover.prove(before, new, payloads).await
     }
 
     /// Removes the compiled code of plugins that are not kept.
@@ -343,9 +380,17 @@ impl Releases {
 
     /// Checks and compiles a plugin file.
     async fn load(&self, name: &str, file: &KeptFile) -> Result<Plugin> {
+        self.load_with(name, file, self.cache.clone()).await
+    }
+
+    /// Checks and compiles a plugin file that does not go live.
+    async fn load_idle(&self, name: &str, file: KeptFile) -> Result<Plugin> {
+        self.load_with(name, &file, Arc::new(ReadOnlyCache(self.cache.clone()))).await
+    }
+
+    async fn load_with(&self, name: &str, file: &KeptFile, cache: Arc<dyn CompiledCode>) -> Result<Plugin> {
         self.options.trust.check(name, file.signature.as_deref(), &file.bytes)?;
-        let cache = Some(self.cache.clone() as _);
-        Plugin::load(name, file.bytes.clone(), self.sandbox.clone(), self.limits(name), cache).await
+        Plugin::load(name, file.bytes.clone(), self.sandbox.clone(), self.limits(name), Some(cache)).await
     }
 
     fn limits(&self, name: &str) -> PluginLimits {

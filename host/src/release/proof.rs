@@ -14,7 +14,7 @@ use crate::sources::Sources;
 use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, FailureCode, Reading, Verdict};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{LeaseName, Leases, PayloadDifference, PayloadDifferences, ProofReport, Store};
+use hookmill_store::{FieldChange, LeaseName, Leases, PayloadDifference, PayloadDifferences, ProofReport, Store};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -36,6 +36,16 @@ pub struct ProofBounds {
     pub payloads: usize,
     /// The time that the proof may take.
     pub time: Duration,
+}
+
+/// The payloads that two versions are compared on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownPayloads {
+    /// Only stored payloads of this source, and no samples. Without one, the samples and the payloads of all sources of the
+    /// plugin.
+    pub source: Option<String>,
+    /// The number of stored payloads; without one, that of [`ProofBounds`].
+    pub stored: Option<usize>,
 }
 
 /// Compares versions of mappers.
@@ -86,7 +96,12 @@ impl Prover {
     ///
     /// # Errors
     /// Returns an error if the payloads cannot be read.
-    pub async fn prove(&self, before: Option<&Arc<Plugin>>, new: &Arc<Plugin>) -> Result<ProofReport> {
+    pub async fn prove(
+        &self,
+        before: Option<&Arc<Plugin>>,
+        new: &Arc<Plugin>,
+        payloads: KnownPayloads,
+    ) -> Result<ProofReport> {
         let _turn = self.turn.acquire().await;
         let _lease = self.store.acquire(LeaseName::Proof).await;
         let mut report = ProofReport {
@@ -103,8 +118,13 @@ impl Prover {
         };
         let name = &new.version.name;
         let (folder, plugin) = (self.plugins_dir.clone(), name.clone());
-        let samples = spawn_blocking(move || Sample::list(&folder, &plugin)).await??;
-        let stored = self.store.newest_event_ids(self.sources_of(name), self.bounds.payloads).await?;
+        let samples = match &payloads.source {
+            Some(_) => Vec::new(),
+            None => spawn_blocking(move || Sample::list(&folder, &plugin)).await??,
+        };
+        let sources = payloads.source.map_or_else(|| self.sources_of(name), |source| vec![source]);
+        let stored = payloads.stored.unwrap_or(self.bounds.payloads);
+        let stored = self.store.newest_event_ids(sources, stored).await?;
         let mut all = samples.len() + stored.len();
         // Samples and stored payloads each have half of the time, so that slow samples leave time for real payloads.
         let end = Instant::now() + self.bounds.time / 2;
@@ -239,6 +259,11 @@ fn reason(verdict: &Verdict) -> String {
         Verdict::Failed(failure) => format!("{}: {}", failure.code, failure.message),
         verdict => verdict.reason().to_owned(),
     })
+}
+
+/// Returns the fields in which the results of two versions differ.
+pub fn result_changes(before: &Verdict, new: &Verdict) -> Vec<FieldChange> {
+    field_changes(&shown(before), &shown(new))
 }
 
 /// Returns the part of a result that is compared. The message of a failure is left out, because it may name the

@@ -50,13 +50,13 @@ impl Refusal {
             Self::Expired { tolerance_s, age_s } => format!(
                 "the request was signed {} before it arrived, and the scheme allows {}: the clock of the sender or of \
                  this host is wrong, or an old request was sent again",
-                length(*age_s),
+                distance(*age_s),
                 length(*tolerance_s)
             ),
             Self::Future { tolerance_s, ahead_s } => format!(
                 "the request was signed {} in the future, and the scheme allows {}: the clock of the sender or of this \
                  host is wrong",
-                length(*ahead_s),
+                distance(*ahead_s),
                 length(*tolerance_s)
             ),
             other => other.to_string(),
@@ -72,6 +72,14 @@ impl From<VerifyError> for Refusal {
             VerifyError::Future { tolerance_s, ahead_s } => Self::Future { tolerance_s, ahead_s },
             VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
         }
+    }
+}
+
+/// Returns a distance between two clocks as text. Minutes are what an operator looks for.
+fn distance(seconds: i64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, _) | (_, 0) => length(seconds),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
     }
 }
 

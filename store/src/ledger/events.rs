@@ -78,14 +78,26 @@ impl<T: Tx> Ledger<'_, T> {
     }
 
     /// Discards an event. Returns `None` if there is no such event, and `Some(false)` if its status is final.
-    pub fn discard(&mut self, id: Uuid) -> Result<Option<bool>> {
+    pub fn discard(&mut self, id: Uuid, reason: Option<&str>) -> Result<Option<bool>> {
         let Some(status) = self.rows.event_status(id)? else { return Ok(None) };
         if !matches!(status, EventStatus::Queued | EventStatus::Quarantined | EventStatus::Partial) {
             return Ok(Some(false));
         }
-        self.rows.set_event_status(id, EventStatus::Discarded)?;
+        self.rows.discard_event(id, reason)?;
         self.events.push(id);
         Ok(Some(true))
+    }
+
+    /// Discards those of some events that are in quarantine. Returns their number.
+    pub fn discard_quarantined(&mut self, ids: &[Uuid], reason: Option<&str>) -> Result<usize> {
+        let mut discarded = 0;
+        for id in ids {
+            if self.rows.event_status(*id)? == Some(EventStatus::Quarantined) {
+                self.rows.discard_event(*id, reason)?;
+                discarded += 1;
+            }
+        }
+        Ok(discarded)
     }
 
     /// Applies a verdict: creates and changes incidents, with their audit entries and deliveries. Notifications are for
@@ -94,7 +106,7 @@ impl<T: Tx> Ledger<'_, T> {
     fn decide(&mut self, mapped: &Mapped, before: Option<&EventState>) -> Result<EventState> {
         let mut state = EventState {
             id: mapped.event.id,
-            status: EventStatus::Ignored,
+            status: mapped.verdict.status(),
             code: None,
             message: None,
             incidents: Vec::new(),
@@ -102,11 +114,9 @@ impl<T: Tx> Ledger<'_, T> {
         match &mapped.verdict {
             Verdict::NotMapped(reason) => state.message = Some(reason.clone().into_owned()),
             Verdict::Wait(reason) => {
-                state.status = EventStatus::Queued;
                 state.message = Some(reason.clone());
             }
             Verdict::Failed(MappingFailure { code, message }) => {
-                state.status = EventStatus::Quarantined;
                 state.code = Some(*code);
                 state.message = Some(message.clone());
             }
@@ -124,11 +134,6 @@ impl<T: Tx> Ledger<'_, T> {
                 }
                 let notes = if problems.is_empty() { skipped } else { problems };
                 state.message = (!notes.is_empty()).then(|| notes.join("; "));
-                state.status = match (problems.is_empty(), observations.is_empty()) {
-                    (false, _) => EventStatus::Partial,
-                    (true, false) => EventStatus::Mapped,
-                    (true, true) => EventStatus::Ignored,
-                };
             }
         }
         if let Some(message) = &mut state.message {

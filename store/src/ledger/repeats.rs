@@ -25,10 +25,15 @@ pub(crate) fn is_repeat(
     Ok(false)
 }
 
+/// Returns the time before which repeat keys have expired.
+fn oldest_remembered(now_ms: i64, dedup: Dedup) -> i64 {
+    now_ms.saturating_sub(dedup.retention.max(dedup.window).as_millis() as i64)
+}
+
 /// A property by which an event is recognised.
 enum RepeatIdentity<'a> {
-    /// One key, with the time that the sender signed.
-    Signed(RepeatKeyRow<'a>),
+    /// One key, with the time that the sender signed. An expired key recognises nothing, even while it is still stored.
+    Signed { key: RepeatKeyRow<'a>, is_expired: bool },
     /// Keys with windows of the time of arrival.
     Arrived(Windows<'a>),
 }
@@ -55,7 +60,10 @@ impl<'a> RepeatIdentity<'a> {
             arrived(dedup.retention, digest, true)
         };
         let content = |signed_at: Option<i64>| match signed_at {
-            Some(at) => Self::Signed(RepeatKeyRow { at, source, digest: &event.digest }),
+            Some(at) => Self::Signed {
+                key: RepeatKeyRow { at, source, digest: &event.digest },
+                is_expired: at < oldest_remembered(event.received_at, dedup),
+            },
             None => arrived(dedup.window, digest, false),
         };
         match &event.repeat_key {
@@ -68,7 +76,8 @@ impl<'a> RepeatIdentity<'a> {
 
     fn find(&self, mut find: impl FnMut(&RepeatKeyRow) -> Result<Option<KnownEvent>>) -> Result<Option<FoundKey>> {
         match self {
-            Self::Signed(key) => Ok(find(key)?.map(|event| FoundKey { at: key.at, event })),
+            Self::Signed { is_expired: true, .. } => Ok(None),
+            Self::Signed { key, .. } => Ok(find(key)?.map(|event| FoundKey { at: key.at, event })),
             Self::Arrived(windows) => windows.find(find),
         }
     }
@@ -76,7 +85,7 @@ impl<'a> RepeatIdentity<'a> {
     /// Returns the key to write, after `found` was or was not found.
     fn new_key(&self, found: Option<&FoundKey>) -> Option<RepeatKeyRow<'_>> {
         match (self, found) {
-            (Self::Signed(key), None) => Some(*key),
+            (Self::Signed { key, .. }, None) => Some(*key),
             // A key that is there already is too old to count, and is replaced.
             (Self::Arrived(windows), None) => Some(windows.key(windows.end())),
             (Self::Arrived(windows), Some(found)) if windows.is_renewed && found.at < windows.end() => {
@@ -126,7 +135,7 @@ impl<T: Tx> Ledger<'_, T> {
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
         let identities = RepeatIdentity::all_of(event, self.policy.dedup);
         let new = KnownEvent { key: row_key(event.id), received_at: event.received_at };
-        if let [Some(RepeatIdentity::Signed(key)), None] = &identities {
+        if let [Some(RepeatIdentity::Signed { key, is_expired: false }), None] = &identities {
             return Ok(self.rows.add_repeat(key, new)?.map(|known| known.key));
         }
         // All are looked for before one is written: no key may name an event that is not stored because it is a repeat.
@@ -147,7 +156,6 @@ impl<T: Tx> Ledger<'_, T> {
     /// be more.
     pub fn purge_repeats(&mut self) -> Result<bool> {
         let (dedup, Some(now)) = (self.policy.dedup, self.clock.steady_ms()) else { return Ok(false) };
-        let oldest = now - dedup.retention.max(dedup.window).as_millis() as i64;
-        Ok(self.rows.remove_repeats(oldest, KEYS_PER_WRITE)? == KEYS_PER_WRITE)
+        Ok(self.rows.remove_repeats(oldest_remembered(now, dedup), KEYS_PER_WRITE)? == KEYS_PER_WRITE)
     }
 }

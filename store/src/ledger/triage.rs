@@ -76,14 +76,15 @@ impl<T: Tx> Ledger<'_, T> {
                 self.rows.remove_triage_request(row_key(row.id))?;
             }
         }
-        self.save(&before, &mut row, details, Cause::untraced(&job.request_id))?;
+        let traceparent = job.traceparent.as_deref();
+        self.save(&before, &mut row, details, Cause { request_id: &job.request_id, traceparent })?;
         let outbound = self.outbound.clone();
         // Destinations that receive every audit entry already have a delivery of it.
         for destination in
             outbound.destinations.iter().filter(|known| !known.gets_all_changes && to.contains(&known.name))
         {
             let (incident, audit) = (row_key(row.id), row.newest_audit);
-            let subject = Subject::Change { incident, audit, is_first: false, traceparent: None };
+            let subject = Subject::Change { incident, audit, is_first: false, traceparent };
             self.enqueue(destination, subject, None)?;
         }
         Ok(true)

@@ -35,8 +35,8 @@ pub(crate) trait Tx {
     fn put_event(&mut self, event: &NewEvent) -> Result<()>;
     /// Replaces the state of an event, its number of attempts, the plugin versions that were tried, and its journey.
     fn update_event(&mut self, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()>;
-    /// Replaces the status of an event and nothing else.
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()>;
+    /// Marks an event as discarded, with the reason, and changes nothing else.
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()>;
 
     /// Returns an incident that was not deleted.
     fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>>;
@@ -171,8 +171,10 @@ pub(crate) trait PlainWrites {
     fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()>;
     /// Sets when a session was last used.
     fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()>;
-    /// Removes a session.
-    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()>;
+    /// Removes a session. Returns whether there was one.
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<bool>;
+    /// Removes a token. Returns whether there was one.
+    fn remove_token(&mut self, name: &str) -> Result<bool>;
     /// Records the decision on a plugin version that is not live, and removes the oldest of these versions.
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()>;
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the

@@ -3,7 +3,7 @@
 use crate::ledger::NewEvent;
 use crate::rows::{DeliveryStatus, TriageJob};
 use anyhow::Result;
-use hookmill_incident::{Event, EventState, Journey, Operation, RepeatKey};
+use hookmill_incident::{Event, EventState, EventStatus, Journey, Operation, RepeatKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ pub(super) struct EventCopy {
     pub attempts: u32,
     pub tried: Vec<String>,
     pub body_removed_at: Option<i64>,
+    pub discard_reason: Option<String>,
     pub stored_at: i64,
     pub journey: Journey,
 }
@@ -25,7 +26,13 @@ impl EventCopy {
         let (event, state, tried) = (event.clone(), state.clone(), serde_json::from_str(&encoded.tried)?);
         let mut journey: Journey = serde_json::from_str(encoded.journey.as_deref().unwrap_or("{}"))?;
         journey.log = encoded.log.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
-        Ok(Self { event, state, attempts, tried, body_removed_at: None, stored_at, journey })
+        let (body_removed_at, discard_reason) = (None, None);
+        Ok(Self { event, state, attempts, tried, body_removed_at, discard_reason, stored_at, journey })
+    }
+
+    pub fn discard(&mut self, reason: Option<&str>) {
+        self.state.status = EventStatus::Discarded;
+        self.discard_reason = reason.map(str::to_owned);
     }
 }
 

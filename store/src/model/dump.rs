@@ -178,6 +178,7 @@ impl Memory {
             event.body[..],
             row.body_removed_at,
             event.traceparent,
+            row.discard_reason,
             row.stored_at,
             json(&row.journey),
             (!row.journey.log.is_empty()).then(|| json(&row.journey.log)),

@@ -47,7 +47,9 @@ impl Memory {
         let request = self.triage.get(&incident).filter(|request| request.failed_on.is_none())?;
         let row = self.incidents.get(&incident).filter(|(_, is_deleted)| !is_deleted).map(|(row, _)| row.clone());
         let RequestCopy { playbook, is_manual, attempts, request_id, .. } = request.clone();
-        Some(TriageJob { row, is_manual, attempts, request_id, key: incident, playbook })
+        let of_request = |id: Uuid| self.events.get(&row_key(id)).filter(|copy| copy.event.id == id);
+        let traceparent = request_id.parse().ok().and_then(of_request).and_then(|copy| copy.event.traceparent.clone());
+        Some(TriageJob { row, is_manual, attempts, request_id, traceparent, key: incident, playbook })
     }
 
     /// Returns the largest key of any row.
@@ -120,8 +122,8 @@ impl Tx for Memory {
         Ok(())
     }
 
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
-        self.events.get_mut(&row_key(id)).context("there is no such event")?.state.status = status;
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()> {
+        self.events.get_mut(&row_key(id)).context("there is no such event")?.discard(reason);
         Ok(())
     }
 

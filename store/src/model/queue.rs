@@ -4,6 +4,7 @@ use super::copies::DeliveryCopy;
 use super::memory::Memory;
 use crate::ledger::DeadDelivery;
 use crate::rows::{DeliveryFilter, DeliveryStatus};
+use hookmill_incident::id::row_key_at;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -23,8 +24,10 @@ impl Memory {
                 && passes(&filter.notification, row.step.as_ref().map_or("", |(name, _)| name))
                 && is_about(&filter.incident, incident(row))
                 && is_about(&filter.event, event(row))
+                && passes(&filter.error, row.error.as_deref().unwrap_or_default())
         };
-        let rows = self.deliveries.range(after + 1..).filter(|(_, row)| is_meant(row)).take(limit);
+        let created = filter.created_after.map_or(0, |time| row_key_at(time.as_millisecond() + 1));
+        let rows = self.deliveries.range((after + 1).max(created)..).filter(|(_, row)| is_meant(row)).take(limit);
         let dead = rows.map(|(key, row)| {
             let (destination, subject) = (row.destination.clone(), row.subject);
             DeadDelivery { key: *key, destination, subject }

@@ -8,7 +8,7 @@ use crate::rows::{
     Attempt, Attempted, Cursor, DeliveryFilter, DestinationRow, Health, Next, PrunePosition, Retention, TriageJob,
     TriageResult,
 };
-use hookmill_incident::id::row_key;
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_incident::{
     Action, DELIVERY_ID, Event, EventStatus, FailureCode, Journey, Mapped, MapperRun, MappingFailure, Observable,
     Observation, Patch, PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, TriageCode, TriageError,
@@ -77,7 +77,7 @@ impl Random {
             39..41 => ModelOperation::Cursor(self.name(&SOURCES), self.cursor()),
             41..44 => ModelOperation::RecordDryRun(self.event(new_id(), now)),
             44..47 => self.prune(memory, now),
-            47..49 => ModelOperation::Discard(self.event_id(memory)),
+            47..49 => self.discard(memory),
             49 => self.one_of_purges(),
             50..57 => self.patch(memory),
             57..59 => ModelOperation::Delete(self.incident(memory), "delete".into()),
@@ -259,6 +259,14 @@ impl Random {
         if ids.is_empty() || self.chance(5) { Uuid::nil() } else { self.one_of(&ids) }
     }
 
+    fn discard(&mut self, memory: &Memory) -> ModelOperation {
+        if self.chance(50) {
+            return ModelOperation::DiscardQuarantined((0..3).map(|_| self.event_id(memory)).collect());
+        }
+        let reason = self.maybe(50, |_| "a repeat".to_owned());
+        ModelOperation::Discard(self.event_id(memory), reason)
+    }
+
     fn incident(&mut self, memory: &Memory) -> crate::IncidentKey {
         let keys: Vec<i64> = memory.incidents.keys().copied().collect();
         if keys.is_empty() || self.chance(5) {
@@ -363,7 +371,7 @@ impl Random {
     fn filter(&mut self, memory: &Memory) -> DeliveryFilter {
         let incidents: Vec<Uuid> = memory.incidents.values().map(|(row, _)| row.id).collect();
         let mut filter = DeliveryFilter::default();
-        match self.rng.random_range(0..4) {
+        match self.rng.random_range(0..6) {
             0 => filter.destination.push(self.name(&DESTINATIONS)),
             1 => filter.notification.push("rule-0".into()),
             2 if !incidents.is_empty() => {
@@ -373,6 +381,18 @@ impl Random {
             3 => {
                 let id = self.event_id(memory);
                 filter.event.push(self.perhaps_another(id));
+            }
+            4 => {
+                let errors: Vec<String> = memory.deliveries.values().filter_map(|row| row.error.clone()).collect();
+                if !errors.is_empty() {
+                    filter.error.push(self.one_of(&errors));
+                }
+            }
+            5 => {
+                let keys: Vec<i64> = memory.deliveries.keys().copied().collect();
+                if !keys.is_empty() {
+                    filter.created_after = Timestamp::from_millisecond(row_key_ms(self.one_of(&keys))).ok();
+                }
             }
             _ => {}
         }

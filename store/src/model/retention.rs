@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 const DAY_MS: i64 = 86_400_000;
 
 fn old_event(key: i64, copy: &EventCopy) -> OldEvent {
-    let EventCopy { mut event, state, attempts, tried, body_removed_at, .. } = copy.clone();
+    let EventCopy { mut event, state, attempts, tried, body_removed_at, discard_reason, .. } = copy.clone();
     event.repeat_key = as_read(&event.repeat_key);
     let body_bytes = body_removed_at.is_none().then_some(event.body.len() as i64);
-    let journey = Journey::default();
-    let row = EventRow { state, event, body_removed_at, attempts, tried, stored_at: None, journey };
+    let (stored_at, journey) = (None, Journey::default());
+    let row = EventRow { state, event, body_removed_at, attempts, tried, discard_reason, stored_at, journey };
     OldEvent { key, row: Some(row), body_bytes }
 }
 

@@ -28,7 +28,9 @@ impl Random {
                 1 => filter.severity.push(self.one_of(Severity::ALL)),
                 2 => filter.source.push(self.name(&SOURCES)),
                 3 => filter.source_ref.push(self.name(&REFERENCES)),
-                4 => filter.tag.push(self.name(&TAGS)),
+                // Assignees have the names of tags.
+                4 if filter.status.is_empty() => filter.tag.push(self.name(&TAGS)),
+                4 => filter.assignee.push(self.name(&TAGS)),
                 5 => filter.observable.push(format!("198.51.100.{}", self.rng.random_range(0..5))),
                 6 => filter.observable_prefix.push(self.name(&["198.51.", "198.51.100.1", "203.", ""])),
                 7 => filter.technique.push(self.name(&["T1059", "T1059.001", "t1003", "TA0002"])),
@@ -93,6 +95,7 @@ fn passes(filter: &IncidentFilter, row: &IncidentRow) -> bool {
         && any(&filter.source, &|one| one == incident.source)
         && any(&filter.source_ref, &|one| one == incident.source_ref)
         && any(&filter.tag, &|one| incident.tags.iter().any(|tag| tag == one))
+        && any(&filter.assignee, &|one| incident.assignee.as_deref() == Some(one))
         && any(&filter.observable, &|one| has_observable(&|value| value == one))
         && any(&filter.observable_prefix, &|one| has_observable(&|value| value.starts_with(one)))
         && any(&filter.technique, &|one| incident.techniques.iter().any(|technique| is_within(&technique.id, one)))

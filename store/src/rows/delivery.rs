@@ -167,6 +167,45 @@ pub struct AttemptRow {
     pub answer: Option<String>,
 }
 
+/// A delivery as it is attempted, with its present status.
+#[derive(Clone, Debug)]
+pub struct StoredDelivery {
+    /// The delivery with its attempts.
+    pub row: DeliveryRow,
+    /// The delivery as its next attempt would have it.
+    pub due: DueDelivery,
+}
+
+/// The numbers of deliveries of one destination that wait or are dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// The name of the destination.
+    pub destination: String,
+    /// The number of pending deliveries.
+    pub pending: i64,
+    /// The time at which the oldest pending delivery was queued, in milliseconds since the Unix epoch.
+    pub oldest_pending: Option<i64>,
+    /// The number of dead deliveries.
+    pub dead: i64,
+}
+
+/// The dead letters of one destination that have the same error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// The name of the destination.
+    pub destination: String,
+    /// The error of the last attempt, or the reason why there is no further one.
+    pub error: Option<String>,
+    /// The number of dead letters.
+    pub count: i64,
+    /// The time at which the oldest one was queued, in milliseconds since the Unix epoch.
+    pub first_at: i64,
+    /// The time at which the newest one was queued, in milliseconds since the Unix epoch.
+    pub last_at: i64,
+    /// The newest one.
+    pub sample: Uuid,
+}
+
 /// The filter of a list of deliveries.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
@@ -176,4 +215,6 @@ pub struct DeliveryFilter {
     pub status: Vec<DeliveryStatus>,
     pub incident: Vec<Uuid>,
     pub event: Vec<Uuid>,
+    pub error: Vec<String>,
+    pub created_after: Option<Timestamp>,
 }

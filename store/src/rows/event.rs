@@ -39,6 +39,8 @@ pub struct EventRow {
     pub attempts: u32,
     /// The plugin versions that mapping was attempted with, as `NAME@SHA256`.
     pub tried: Vec<String>,
+    /// Why an operator discarded the event; not in lists.
+    pub discard_reason: Option<String>,
     /// When the event was written, in milliseconds since the Unix epoch; `None` in lists.
     pub stored_at: Option<i64>,
     /// The way of the event; empty in lists.

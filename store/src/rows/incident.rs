@@ -59,6 +59,7 @@ pub struct IncidentFilter {
     pub source: Vec<String>,
     pub source_ref: Vec<String>,
     pub tag: Vec<String>,
+    pub assignee: Vec<String>,
     /// The whole value of an observable.
     pub observable: Vec<String>,
     /// The beginning of the value of an observable; at most [`OBSERVABLE_PREFIX_BYTES_MAX`] bytes.

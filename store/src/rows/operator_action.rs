@@ -19,4 +19,6 @@ pub struct OperatorAction {
     pub path: String,
     /// The status of the answer; `None` for a command.
     pub status: Option<u16>,
+    /// The reason that the operator gave, or what the request did to many events, in words.
+    pub note: Option<String>,
 }

@@ -18,6 +18,15 @@ pub struct SessionRow {
     pub used_at: i64,
 }
 
+/// A session with the name of its token.
+#[derive(Clone, Debug)]
+pub struct OwnedSession {
+    /// The session.
+    pub session: SessionRow,
+    /// The name of the token; `None` if the database has no such token.
+    pub token_name: Option<String>,
+}
+
 impl SessionRow {
     /// Returns the time when the session ends even if it is used.
     pub fn expires_at(&self) -> i64 {

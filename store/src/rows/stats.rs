@@ -1,6 +1,6 @@
 //! Counts of what happened, in buckets of time.
 
-use hookmill_incident::words;
+use hookmill_incident::{Severity, words};
 
 words!(
     /// A kind of counted things.
@@ -13,6 +13,21 @@ words!(
         Deliveries = "deliveries",
     }
 );
+
+/// The open incidents of one severity, by the time since their creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIncidents {
+    /// The severity.
+    pub severity: Severity,
+    /// The number of incidents that were created within an hour.
+    pub within_hour: i64,
+    /// The number of older incidents that were created within a day.
+    pub within_day: i64,
+    /// The number of older incidents that were created within seven days.
+    pub within_week: i64,
+    /// The number of incidents that are older.
+    pub older: i64,
+}
 
 /// The filter and the buckets of a question about counts.
 #[derive(Clone, Debug)]

@@ -14,6 +14,8 @@ pub struct TriageJob {
     pub attempts: u32,
     /// The id of the request that caused the triage: an event's id, or that of a call of the API.
     pub request_id: String,
+    /// The trace of the event that caused the triage; while the result is recorded, that of the playbook's call.
+    pub traceparent: Option<String>,
     /// The key of the incident, which orders the jobs.
     pub key: i64,
     pub(crate) playbook: String,

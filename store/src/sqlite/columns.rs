@@ -150,6 +150,11 @@ impl Conditions {
         self.values.extend(values);
     }
 
+    /// Returns whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        self.sql.is_empty()
+    }
+
     /// Adds the condition that `expression` is one of these texts or words; no condition for an empty list.
     pub fn one_of(&mut self, expression: &str, texts: &[impl ToString]) {
         if !texts.is_empty() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 15] = [
+pub(super) const SCHEMA: [&str; 17] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -32,6 +32,8 @@ pub(super) const SCHEMA: [&str; 15] = [
     include_str!("schema/13.sql"),
     include_str!("schema/14.sql"),
     include_str!("schema/15.sql"),
+    include_str!("schema/16.sql"),
+    include_str!("schema/17.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
@@ -106,7 +108,8 @@ pub(super) fn open_checked(data_dir: &Path, accepts_loss: bool) -> Result<Connec
 pub(super) fn mark(connection: &Connection) -> Result<Mark> {
     let database = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
     // Deliveries are removed after some time, and the newest row may be one.
-    Ok(Mark { database, last_key: largest_key(connection, &["events", "incidents", "audit"])? })
+    let last_key = largest_key(connection, &["events", "incidents", "audit"])?;
+    Ok(Mark { database, last_key, pace: None })
 }
 
 /// Opens the database for reading.

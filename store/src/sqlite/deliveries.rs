@@ -3,12 +3,13 @@
 use super::columns::{Conditions, Id, Milliseconds, Word, columns, json};
 use super::pages::Filling;
 use crate::ledger::DeadDelivery;
-use crate::rows::{AttemptRow, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
+use crate::rows::{AttemptRow, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
 use anyhow::Result;
 use hookmill_incident::Operation;
-use hookmill_incident::id::row_key;
+use hookmill_incident::id::{row_key, row_key_at, row_key_ms};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use uuid::Uuid;
 
 columns! {
     DeliveryColumns {
@@ -44,6 +45,17 @@ columns! {
     }
 }
 
+columns! {
+    GroupColumns {
+        destination: String,
+        error: Option<String>,
+        count: i64,
+        first: i64,
+        last: i64,
+        sample: Id = "(SELECT id FROM deliveries WHERE key = last)",
+    }
+}
+
 const FROM: &str = "FROM deliveries d LEFT JOIN audit a ON a.key = d.audit LEFT JOIN incidents i ON i.key = a.incident \
                     LEFT JOIN events e ON e.key = d.event";
 
@@ -54,6 +66,10 @@ fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions.one_of("d.status", &filter.status);
     conditions.one_of_ids("d.subject", "i.id", &filter.incident);
     conditions.one_of_ids("d.subject", "e.id", &filter.event);
+    conditions.one_of("d.error", &filter.error);
+    if let Some(time) = filter.created_after {
+        conditions.add("d.key >= ?", [Value::Integer(row_key_at(time.as_millisecond() + 1))]);
+    }
     conditions
 }
 
@@ -65,13 +81,10 @@ pub(super) fn list(
 ) -> Result<Page<DeliveryRow>> {
     let mut conditions = conditions(filter);
     conditions.before("d.key", before);
-    // Few of many deliveries are dead, which the planner does not know.
-    let has_better = !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty());
-    let is_only_dead = !has_better && filter.status == [DeliveryStatus::Dead];
-    let from =
-        if is_only_dead { FROM.replacen(" d ", " d INDEXED BY deliveries_dead_key ", 1) } else { FROM.to_owned() };
-    if is_only_dead {
+    let mut from = FROM.to_owned();
+    if let Some(index) = dead_index(filter) {
         conditions.add("d.status = 'dead'", []);
+        from = from.replacen(" d ", &format!(" d INDEXED BY {index} "), 1);
     }
     let (list, conditions_sql) = (DeliveryColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} {from} {conditions_sql} ORDER BY d.key DESC LIMIT {}", limit + 1);
@@ -85,12 +98,52 @@ pub(super) fn list(
         page.push(row_key(row.id), row, 0);
     }
     let mut page = page.finish();
+    page.rows.iter_mut().try_for_each(|row| read_attempts(connection, row))?;
+    Ok(page)
+}
+
+/// Returns the index for a list of dead letters only: few of many deliveries are dead, which the planner does not know.
+fn dead_index(filter: &DeliveryFilter) -> Option<&'static str> {
+    let has_better = !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty());
+    let is_only_dead = !has_better && filter.status == [DeliveryStatus::Dead];
+    // Those of one group have the order of their keys in this index.
+    let is_group = filter.destination.len() == 1 && filter.error.len() == 1;
+    is_only_dead.then_some(if is_group { "deliveries_dead_cause" } else { "deliveries_dead_key" })
+}
+
+pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<DeliveryRow>> {
+    let sql = format!("SELECT {} {FROM} WHERE d.key = ? AND d.id = ?", DeliveryColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut row = query.query_row(params![row_key(id), id.as_bytes()], delivery_row).optional()?;
+    row.iter_mut().try_for_each(|row| read_attempts(connection, row))?;
+    Ok(row)
+}
+
+fn read_attempts(connection: &Connection, row: &mut DeliveryRow) -> Result<()> {
     let sql = format!("SELECT {} FROM attempts WHERE delivery = ? ORDER BY number", AttemptColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    for row in &mut page.rows {
-        row.attempts = query.query_map([row_key(row.id)], attempt_row)?.collect::<Result<_, _>>()?;
-    }
-    Ok(page)
+    row.attempts = query.query_map([row_key(row.id)], attempt_row)?.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Returns the groups of dead letters, the largest first.
+pub(super) fn dead_letters(connection: &Connection, destinations: &[String], limit: usize) -> Result<Vec<DeadLetters>> {
+    let mut conditions = Conditions::default();
+    conditions.add("status = 'dead'", []);
+    conditions.one_of("destination", destinations);
+    let (list, conditions_sql) = (GroupColumns::LIST, conditions.sql());
+    let sql = format!(
+        "SELECT {list} FROM (SELECT destination, error, count(*) AS count, min(key) AS first, max(key) AS last \
+             FROM deliveries INDEXED BY deliveries_dead_cause {conditions_sql} GROUP BY destination, error \
+             ORDER BY count DESC, destination, error LIMIT {limit})"
+    );
+    let mut query = connection.prepare(&sql)?;
+    let rows = query.query_map(params_from_iter(conditions.values), |row| {
+        let GroupColumns { destination, error, count, first, last, sample: Id(sample) } = GroupColumns::read(row)?;
+        let (first_at, last_at) = (row_key_ms(first), row_key_ms(last));
+        Ok(DeadLetters { destination, error, count, first_at, last_at, sample })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn delivery_row(row: &Row) -> rusqlite::Result<DeliveryRow> {

@@ -1,7 +1,7 @@
 //! The table `events`.
 
 use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
-use super::key_lists::{IndexRange, KeyList, Scan};
+use super::key_lists::{IndexRange, KeyList, Scan, combinations};
 use super::pages::{Filling, listed, size};
 use super::walk::{Class, Walk};
 use crate::ledger::{EncodedEvent, NewEvent};
@@ -84,17 +84,26 @@ impl EventColumns {
             repeat_key,
             traceparent: None,
         };
-        let Self { body_removed_at, attempts, tried: Json(tried), .. } = self;
-        EventRow { state, event, body_removed_at, attempts, tried, stored_at: None, journey: Journey::default() }
+        EventRow {
+            state,
+            event,
+            body_removed_at: self.body_removed_at,
+            attempts: self.attempts,
+            tried: self.tried.0,
+            discard_reason: None,
+            stored_at: None,
+            journey: Journey::default(),
+        }
     }
 }
 
 /// The columns of [`with_body`]. Those after the body are stored behind it, so lists would read the body to reach them.
-const BODY_COLUMNS: &str = "body, traceparent, stored_at, journey, log";
+const BODY_COLUMNS: &str = "body, traceparent, discard_reason, stored_at, journey, log";
 
 fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
     let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
     read.event.traceparent = row.get("traceparent")?;
+    read.discard_reason = row.get("discard_reason")?;
     read.stored_at = row.get("stored_at")?;
     if let Some(Json(journey)) = row.get("journey")? {
         read.journey = journey;
@@ -119,6 +128,14 @@ pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventSt
     let mut query = connection.prepare_cached("SELECT status FROM events WHERE key = ? AND id = ?")?;
     let word: Option<String> = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
     Ok(word.and_then(|word| word.parse().ok()))
+}
+
+/// Returns the trace of the event whose id is the id of a request. Requests of the API have none.
+pub(super) fn traceparent(connection: &Connection, request_id: &str) -> Result<Option<String>> {
+    let Ok(id) = request_id.parse::<Uuid>() else { return Ok(None) };
+    let mut query = connection.prepare_cached("SELECT traceparent FROM events WHERE key = ? AND id = ?")?;
+    let found = query.query_row(params![row_key(id), id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
 }
 
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
@@ -174,9 +191,9 @@ pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32,
     Ok(())
 }
 
-pub(super) fn set_status(connection: &Connection, id: Uuid, status: EventStatus) -> Result<()> {
-    let sql = "UPDATE events SET status = ? WHERE key = ?";
-    connection.prepare_cached(sql)?.execute(params![status.as_str(), row_key(id)])?;
+pub(super) fn discard(connection: &Connection, id: Uuid, reason: Option<&str>) -> Result<()> {
+    let sql = "UPDATE events SET status = ?, discard_reason = ? WHERE key = ?";
+    connection.prepare_cached(sql)?.execute(params![EventStatus::Discarded.as_str(), reason, row_key(id)])?;
     Ok(())
 }
 
@@ -262,39 +279,20 @@ fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> 
     if !filter.incident.is_empty() {
         return Ok(vec![KeyList::Keys(of_incidents(connection, &filter.incident)?)]);
     }
-    if !filter.code.is_empty() {
-        let code = |code: &FailureCode| vec![Value::Text(code.to_string())];
-        return Ok(filter
-            .code
-            .iter()
-            .map(|word| list("events INDEXED BY events_code", "code = ?", code(word)))
-            .collect());
-    }
-    if filter.source.is_empty() && filter.status.is_empty() {
+    if filter.code.is_empty() && filter.source.is_empty() && filter.status.is_empty() {
         return Ok(vec![list("events NOT INDEXED", "1", Vec::new())]);
     }
-    let statuses = if filter.status.is_empty() { EventStatus::ALL } else { &filter.status };
-    let mut lists = Vec::new();
-    for status in statuses {
-        let sources = if filter.source.is_empty() { sources(connection, *status)? } else { filter.source.clone() };
-        lists.extend(sources.into_iter().map(|source| {
-            let values = vec![Value::Text(status.to_string()), Value::Text(source)];
-            list("events INDEXED BY events_class", "status = ? AND source = ?", values)
-        }));
-    }
-    Ok(lists)
-}
-
-/// Returns the sources of events with a status, each found by a step in the index.
-fn sources(connection: &Connection, status: EventStatus) -> Result<Vec<String>> {
-    let sql = "SELECT min(source) FROM events INDEXED BY events_class WHERE status = ? AND source > ?";
-    let mut query = connection.prepare_cached(sql)?;
-    let (mut sources, mut last) = (Vec::new(), String::new());
-    while let Some(next) = query.query_row([status.as_str(), &last], |row| row.get::<_, Option<String>>(0))? {
-        last.clone_from(&next);
-        sources.push(next);
-    }
-    Ok(sources)
+    let status = ("status", filter.status.iter().map(ToString::to_string).collect());
+    let source = ("source", filter.source.iter().cloned().collect());
+    let code = ("code", filter.code.iter().map(ToString::to_string).collect());
+    let (index, condition, columns) = match filter.code.is_empty() {
+        true => ("events INDEXED BY events_class", "status = ? AND source = ?", vec![status, source]),
+        false => {
+            ("events INDEXED BY events_code", "code = ? AND status = ? AND source = ?", vec![code, status, source])
+        }
+    };
+    let combinations = combinations(connection, index, "1", &columns)?.into_iter();
+    Ok(combinations.map(|words| list(index, condition, words.into_iter().map(Value::Text).collect())).collect())
 }
 
 /// Returns the keys of all events of some incidents, sorted.

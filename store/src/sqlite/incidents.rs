@@ -4,6 +4,7 @@ use super::columns::{Id, Ids, Json, Microseconds, Nanoseconds, columns, id_bytes
 use super::pages::{listed, size};
 use super::postings;
 use crate::rows::{IncidentKey, IncidentRow, Listed};
+use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::record::{self, RecordColumns};
@@ -131,6 +132,17 @@ pub(super) fn with_key(
         Ok((id, size(columns)?, row(columns)))
     };
     Ok(connection.prepare_cached(&sql)?.query_row([key], read).optional()?)
+}
+
+/// Returns what `read` finds in the texts of an incident that was not deleted; none of one whose record has no texts.
+pub(super) fn read_texts<T>(connection: &Connection, key: i64, read: impl FnOnce(&Texts) -> T) -> Result<Option<T>> {
+    let sql = "SELECT source_ref, record FROM incidents WHERE key = ? AND deleted = 0";
+    let mut query = connection.prepare_cached(sql)?;
+    let mut rows = query.query([key])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let Ok(mut texts) = serde_json::from_str::<Texts>(row.get_ref(1)?.as_str()?) else { return Ok(None) };
+    texts.source_ref = row.get_ref(0)?.as_str()?;
+    Ok(Some(read(&texts)))
 }
 
 /// Returns the number of incidents that were ever stored.

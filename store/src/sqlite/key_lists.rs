@@ -3,7 +3,7 @@
 use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 /// The rows of the first part of a list. Each further part is twice as large, up to the last number.
@@ -64,18 +64,16 @@ impl Scan {
 }
 
 impl KeyList {
-    /// Returns the number of keys, at most `limit`.
-    pub fn count(&self, connection: &Connection, keys: &RangeInclusive<i64>, limit: usize) -> Result<usize> {
+    /// Returns keys in a range, at most `limit`, in any order.
+    pub fn keys(&self, connection: &Connection, range: &RangeInclusive<i64>, limit: usize) -> Result<Vec<i64>> {
         match self {
-            Self::Keys(keys) => Ok(keys.len().min(limit)),
-            Self::Index(range) => {
-                let IndexRange { table, condition, key, .. } = range;
-                let sql = format!(
-                    "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?)"
-                );
-                let bounds = [*keys.start(), *keys.end(), limit as i64].map(Value::Integer);
-                let values = params_from_iter(range.values.iter().cloned().chain(bounds));
-                Ok(connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+            Self::Keys(keys) => Ok(keys.iter().copied().filter(|key| range.contains(key)).take(limit).collect()),
+            Self::Index(IndexRange { table, condition, values, key, .. }) => {
+                let sql = format!("SELECT {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?");
+                let bounds = [*range.start(), *range.end(), limit as i64].map(Value::Integer);
+                let mut query = connection.prepare_cached(&sql)?;
+                let keys = query.query_map(params_from_iter(values.iter().cloned().chain(bounds)), |row| row.get(0))?;
+                Ok(keys.collect::<Result<_, _>>()?)
             }
         }
     }
@@ -136,6 +134,35 @@ impl IndexRange {
         let places = query.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(places.collect::<Result<_, _>>()?)
     }
+}
+
+/// Returns the combinations of texts that the first columns of an index have, each found by steps in the index. Of a column
+/// with wanted texts there are only these.
+pub(super) fn combinations(
+    connection: &Connection,
+    index: &str,
+    condition: &str,
+    columns: &[(&str, BTreeSet<String>)],
+) -> Result<Vec<Vec<String>>> {
+    let mut condition = condition.to_owned();
+    let mut combinations = vec![Vec::new()];
+    for (column, wanted) in columns {
+        let sql = format!("SELECT min({column}) FROM {index} WHERE {condition} AND {column} > ?");
+        let mut next = connection.prepare_cached(&sql)?;
+        let mut longer = Vec::new();
+        for combination in combinations {
+            let mut add = |text: &String| longer.push([&combination[..], std::slice::from_ref(text)].concat());
+            wanted.iter().for_each(&mut add);
+            let mut last = wanted.is_empty().then(String::new);
+            while let Some(before) = &last {
+                last = next.query_row(params_from_iter(combination.iter().chain([before])), |row| row.get(0))?;
+                last.iter().for_each(&mut add);
+            }
+        }
+        combinations = longer;
+        condition = format!("{condition} AND {column} = ?");
+    }
+    Ok(combinations)
 }
 
 /// A list that is read place by place.

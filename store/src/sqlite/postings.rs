@@ -1,6 +1,6 @@
 //! The tables `postings` and `words`: the values and the words by which incidents are found.
 
-use crate::search_words::words_of;
+use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::Incident;
 use rusqlite::{Connection, params};
@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Tag = 0,
     Observable = 1,
     Technique = 2,
+    Assignee = 3,
 }
 
 /// The values of an incident, sorted as they are in the table.
@@ -41,18 +42,20 @@ fn values(incident: &Incident) -> Values<'_> {
     let observables = incident.observables.iter().map(|observable| (Kind::Observable, stored(&observable.value)));
     let techniques =
         incident.techniques.iter().map(|technique| (Kind::Technique, stored_technique(&technique.id).into()));
-    tags.chain(observables).chain(techniques).collect()
+    let assignee = incident.assignee.iter().map(|assignee| (Kind::Assignee, stored(assignee)));
+    tags.chain(observables).chain(techniques).chain(assignee).collect()
 }
 
 /// Adds an incident to the tables.
 pub(super) fn add(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
     add_values(connection, key, values(incident).iter())?;
-    add_words(connection, key, &words_of(incident))
+    add_words(connection, key, &Texts::from(incident).words())
 }
 
 /// Replaces an incident in the tables.
 pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after: &Incident) -> Result<()> {
-    if (&before.tags, &before.techniques) != (&after.tags, &after.techniques) || before.observables != after.observables
+    if (&before.tags, &before.techniques, &before.assignee) != (&after.tags, &after.techniques, &after.assignee)
+        || before.observables != after.observables
     {
         let (was, is) = (values(before), values(after));
         remove_values(connection, key, was.difference(&is))?;
@@ -62,7 +65,7 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
     if (&before.title, &before.description) != (&after.title, &after.description)
         || before.observables != after.observables
     {
-        let (was, is) = (words_of(before), words_of(after));
+        let (was, is) = (Texts::from(before).words(), Texts::from(after).words());
         if was != is {
             remove_words(connection, key, &was)?;
             add_words(connection, key, &is)?;
@@ -74,7 +77,7 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
 /// Removes an incident from the tables.
 pub(super) fn remove(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
     remove_values(connection, key, values(incident).iter())?;
-    remove_words(connection, key, &words_of(incident))
+    remove_words(connection, key, &Texts::from(incident).words())
 }
 
 fn add_values<'a>(

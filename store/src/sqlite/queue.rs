@@ -4,9 +4,9 @@ use super::columns::{Id, Word, columns};
 use super::conditions::is_of_database;
 use super::{audit, events};
 use crate::ledger::{Delivered, NewDelivery, Subject};
-use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueuePosition};
+use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueueCounts, QueuePosition};
 use anyhow::{Context, Result, ensure};
-use hookmill_incident::id::row_key;
+use hookmill_incident::id::{row_key, row_key_ms};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashSet;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ columns! {
                             AND code = 'asked_to_wait') END",
         notification: Option<String>,
         step: Option<u64>,
-        next_at: i64,
+        next_at: Option<i64>,
         audit: Option<i64>,
         event: Option<i64>,
         notice: Option<String>,
@@ -194,15 +194,26 @@ pub(super) fn pending_destinations(connection: &Connection) -> Result<Vec<String
     Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn counts(connection: &Connection, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
-    let sql = "SELECT (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'pending'), \
-                      (SELECT count(*) FROM deliveries WHERE destination = ?1 AND status = 'dead')";
-    let mut query = connection.prepare_cached(sql)?;
-    let counts = destinations.into_iter().map(|name| {
-        let (pending, dead) = query.query_row([&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok((name, pending, dead))
+pub(super) fn counts(connection: &Connection, destinations: Vec<String>) -> Result<Vec<QueueCounts>> {
+    let count = |status| {
+        let sql = format!("SELECT count(*), min(key) FROM deliveries WHERE destination = ? AND status = '{status}'");
+        connection.prepare_cached(&sql)
+    };
+    let (mut pending, mut dead) = (count(DeliveryStatus::Pending)?, count(DeliveryStatus::Dead)?);
+    let counts = destinations.into_iter().map(|destination| {
+        let (pending, oldest) =
+            pending.query_row([&destination], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))?;
+        let dead = dead.query_row([&destination], |row| row.get(0))?;
+        Ok(QueueCounts { destination, pending, oldest_pending: oldest.map(row_key_ms), dead })
     });
     counts.collect()
+}
+
+pub(super) fn find_due(connection: &Connection, id: Uuid) -> Result<Option<DueDelivery>> {
+    let sql = format!("SELECT {} FROM deliveries WHERE key = ? AND id = ?", DueColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    let row = query.query_row(params![row_key(id), id.as_bytes()], DueColumns::read).optional()?;
+    row.map(|row| due_delivery(connection, row)).transpose()
 }
 
 pub(super) fn due(
@@ -228,19 +239,13 @@ pub(super) fn due(
     {
         let row = DueColumns::read(row)?;
         let id = row.id.0;
-        last = QueuePosition { next_at: row.next_at, key: row_key(id) };
+        last = QueuePosition { next_at: row.next_at.unwrap_or_default(), key: row_key(id) };
         if without.contains(&id) {
             continue;
         }
-        // One row that cannot be read must not block the others.
-        let message = match message(connection, row.audit, row.event, row.notice) {
-            Err(error) if is_of_database(&error) => return Err(error),
-            read => read.map_err(|error| format!("{error:#}")),
-        };
-        bytes += message.as_ref().map_or(0, Message::bytes);
-        let step = row.notification.zip(row.step.map(|step| step as usize));
-        let DueColumns { attempts, asked_waits, traceparent, .. } = row;
-        deliveries.push(DueDelivery { id, attempts, asked_waits, message, step, traceparent });
+        let delivery = due_delivery(connection, row)?;
+        bytes += delivery.message.as_ref().map_or(0, Message::bytes);
+        deliveries.push(delivery);
     }
     if deliveries.len() == limit || bytes >= READ_BYTES_MAX {
         return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });
@@ -248,6 +253,17 @@ pub(super) fn due(
     let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
     let next_at = connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?;
     Ok(DueDeliveries { deliveries, more_after: None, next_at })
+}
+
+fn due_delivery(connection: &Connection, row: DueColumns) -> Result<DueDelivery> {
+    // One row that cannot be read must not block the others.
+    let message = match message(connection, row.audit, row.event, row.notice) {
+        Err(error) if is_of_database(&error) => return Err(error),
+        read => read.map_err(|error| format!("{error:#}")),
+    };
+    let step = row.notification.zip(row.step.map(|step| step as usize));
+    let DueColumns { id: Id(id), attempts, asked_waits, traceparent, .. } = row;
+    Ok(DueDelivery { id, attempts, asked_waits, message, step, traceparent })
 }
 
 fn message(connection: &Connection, audit: Option<i64>, event: Option<i64>, notice: Option<String>) -> Result<Message> {

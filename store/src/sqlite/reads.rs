@@ -2,23 +2,25 @@
 
 use super::readers::Readers;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, related, repeats,
-    search, sessions, sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, quarantine,
+    queue, related, repeats, search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
 use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
-    CountFilter, CountSeries, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow, IncidentFilter,
-    IncidentKey, IncidentRow, Listed, OperatorAction, Order, Page, Position, QueuePosition, RelatedIncident,
-    SessionRow, SourceRow, StorageUse, Tally, TokenRow, TriageJob, VersionRow,
+    CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
+    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
+    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
+use rusqlite::Connection;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -43,6 +45,14 @@ impl Reads for Readers {
         self.scan(move |connection| events::count(connection, status)).await
     }
 
+    async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+        self.scan(move |connection| quarantine::groups(connection, before, limit)).await
+    }
+
+    async fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> Result<Page<Uuid>> {
+        self.scan(move |connection| quarantine::members(connection, &group, &keys, limit)).await
+    }
+
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
         self.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
     }
@@ -65,12 +75,20 @@ impl Reads for Readers {
         self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
     }
 
+    async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
+        self.scan(move |connection| related::counted(connection, which)).await
+    }
+
     async fn related_incidents(
         &self,
         which: IncidentKey,
         limit: usize,
     ) -> Result<Option<Listed<Vec<RelatedIncident>>>> {
         self.scan(move |connection| related::list(connection, which, limit)).await
+    }
+
+    async fn open_incidents(&self, now_ms: i64) -> Result<Vec<OpenIncidents>> {
+        self.scan(move |connection| open_incidents::counts(connection, now_ms)).await
     }
 
     async fn audit(
@@ -110,8 +128,20 @@ impl Reads for Readers {
         self.read(move |connection| queue::due(connection, &destination, now, after, limit, &without)).await
     }
 
-    async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<(String, i64, i64)>> {
+    async fn delivery(&self, id: Uuid) -> Result<Option<StoredDelivery>> {
+        let read = move |connection: &Connection| {
+            let found = deliveries::find(connection, id)?.zip(queue::find_due(connection, id)?);
+            Ok(found.map(|(row, due)| StoredDelivery { row, due }))
+        };
+        self.read(read).await
+    }
+
+    async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<QueueCounts>> {
         self.scan(move |connection| queue::counts(connection, destinations)).await
+    }
+
+    async fn dead_letters(&self, destinations: Vec<String>, limit: usize) -> Result<Vec<DeadLetters>> {
+        self.scan(move |connection| deliveries::dead_letters(connection, &destinations, limit)).await
     }
 
     async fn pending_destinations(&self) -> Result<Vec<String>> {
@@ -163,12 +193,25 @@ impl Reads for Readers {
         self.read(database::mark).await
     }
 
-    async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
-        self.scan(move |connection| operator_actions::list(connection, before, limit)).await
+    async fn operator_actions(
+        &self,
+        ids: Vec<Uuid>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<OperatorAction>> {
+        self.scan(move |connection| operator_actions::list(connection, &ids, before, limit)).await
     }
 
     async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {
         self.read(move |connection| sessions::find(connection, &digest)).await
+    }
+
+    async fn sessions(&self, limit: usize) -> Result<Vec<OwnedSession>> {
+        self.read(move |connection| sessions::newest(connection, limit)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        self.read(tokens::list).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {

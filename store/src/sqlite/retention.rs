@@ -18,7 +18,7 @@ columns! {
 }
 
 /// Everything of an event except the body, the logs, which may quote it, and the trace, which only mapping the body again needs.
-const KEPT_COLUMNS: [&str; 17] = [
+const KEPT_COLUMNS: [&str; 18] = [
     "key",
     "id",
     "source",
@@ -34,6 +34,7 @@ const KEPT_COLUMNS: [&str; 17] = [
     "context",
     "signed_at",
     "digest",
+    "discard_reason",
     "stored_at",
     "journey",
 ];

@@ -1,24 +1,28 @@
 //! Lists of incidents by filters and in an order, from indexes.
 //!
-//! The incidents that pass one condition are read from an index, and each is checked against the others. The condition is
-//! the one for which the fewest incidents are to be checked. In the order of creation its lists are read in this order,
-//! until the page is full. In another order either all its incidents are read and sorted, or the lists of the classes are
-//! read in this order.
+//! The keys of the incidents that pass a condition are read from an index, unless they are too many. They are intersected
+//! with those of the other conditions, and only the incidents that are left are checked against conditions that many
+//! incidents pass. If many pass each condition, the lists of one are read until the page is full, which it soon is.
+//!
+//! In the order of creation, the keys are in this order. In another order, the lists of the classes are read in this order
+//! or, if the page is not full after some time, all incidents that are left are sorted.
 
-use super::columns::nanoseconds;
+use super::columns::{Conditions, nanoseconds};
 use super::incidents;
 use super::key_lists::{KeyList, Scan};
 use super::pages::{Filling, listed};
-use super::search_conditions::{COUNTED_MAX, Check, Condition, all, class_lists, conditions, keys_of_times};
+use super::search_conditions::{Check, Condition, Lists, all, class_lists, conditions, keys_of_times, of_creation};
 use super::walk::{Class, Walk};
 use crate::rows::{IncidentFilter, IncidentRow, Listed, Order, Page, Position};
 use anyhow::Result;
 use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::ops::RangeInclusive;
 
-/// The cost of reading a record, if the check of an incident that needs none costs 1.
-const RECORD_COST: f64 = 10.0;
+/// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
+const FEW: usize = 500;
+/// The incidents that are passed over in the order of a list in the time in which one is read to be sorted.
+const PASSED_OVER: usize = 8;
 
 pub(super) fn list(
     connection: &Connection,
@@ -27,184 +31,185 @@ pub(super) fn list(
     after: Option<&Position>,
     limit: usize,
 ) -> Result<Page<Listed<IncidentRow>, Position>> {
-    let keys = keys_of_times(connection, filter)?;
+    let range = keys_of_times(connection, filter)?;
     let mut conditions = conditions(connection, filter)?;
     if !order.is_by_creation() && (filter.created_after.is_some() || filter.created_before.is_some()) {
-        conditions.push(Condition::of_creation(connection, &keys)?);
+        conditions.extend(of_creation(connection, &range)?);
     }
-    let chosen = choose(connection, &conditions, order, &keys, limit)?;
-    // All incidents of these lists pass the condition.
-    let lists = chosen.and_then(|index| conditions.swap_remove(index).lists);
-    let mut checks = Checks::new(connection, filter, order, &conditions)?;
+    // Lists that alone have the page in its order are read only until the page is full.
+    let are_alone = order.is_by_creation() && matches!(&*conditions, [Condition { lists: Lists::Sorted(_), .. }]);
+    let keys = if are_alone { None } else { intersect(connection, &mut conditions, &range)? };
+    let driving = if order.is_by_creation() && keys.is_none() { take_lists(&mut conditions) } else { None };
     let times_descend = order.by_update().unwrap_or_default();
-    let scan = Scan { keys, keys_descend: order.is_newest_first(), times_descend };
+    let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
+    let mut search = Search { connection, order, after, scan, checks: Checks::new(connection, filter, &conditions)? };
     let mut page = Filling::new(limit);
-    let lists = match lists {
-        Some(lists) if !order.is_by_creation() => {
-            collect(connection, &mut checks, scan, after, lists, &mut page)?;
+    if order.is_by_creation() {
+        let lists = keys.map(|keys| vec![KeyList::Keys(keys)]).or(driving).unwrap_or_else(|| vec![all()]);
+        search.fill(&mut page, lists.into_iter().map(|list| (Class::default(), list)).collect(), None)?;
+        return Ok(page.finish());
+    }
+    if keys.as_ref().is_none_or(|keys| keys.len() > FEW) {
+        let updated_after = order.by_update().map(|_| filter.updated_after.map_or(i64::MIN, nanoseconds));
+        let lists = class_lists(connection, filter, updated_after)?;
+        if search.fill(&mut page, lists, keys.as_deref())? {
             return Ok(page.finish());
         }
-        Some(lists) => lists,
-        None if order.is_by_creation() => vec![(Class::default(), all())],
-        None => {
-            let updated_after = order.by_update().map(|_| filter.updated_after.map_or(i64::MIN, nanoseconds));
-            class_lists(connection, filter, updated_after)?
-        }
-    };
-    let mut walk = Walk::new(connection, order, scan, after, lists);
-    while let Some((key, position)) = walk.next()? {
-        if checks.position(key)?.is_some() && !add(connection, &mut page, key, position)? {
-            break;
+        page = Filling::new(limit);
+    }
+    search.sort(&mut page, &keys.unwrap_or_default())?;
+    Ok(page.finish())
+}
+
+/// Returns the keys of the incidents in a range that pass those conditions that few pass, sorted; none if there is no such
+/// condition. Only the other conditions are left.
+fn intersect(
+    connection: &Connection,
+    conditions: &mut Vec<Condition>,
+    range: &RangeInclusive<i64>,
+) -> Result<Option<Vec<i64>>> {
+    let mut left = Vec::new();
+    let mut passing: Option<Vec<i64>> = None;
+    for condition in conditions.drain(..) {
+        let are_few = passing.as_ref().is_some_and(|keys| keys.len() <= FEW);
+        let keys = if are_few { None } else { condition.keys(connection, range)? };
+        match (&mut passing, keys) {
+            (_, None) => left.push(condition),
+            (None, keys) => passing = keys,
+            (Some(passing), Some(keys)) => passing.retain(|key| keys.binary_search(key).is_ok()),
         }
     }
-    Ok(page.finish())
+    *conditions = left;
+    Ok(passing)
+}
+
+/// Takes the condition whose lists are read instead of checking it: one with the dearest check. Returns its lists.
+fn take_lists(conditions: &mut Vec<Condition>) -> Option<Vec<KeyList>> {
+    let is_sorted = |condition: &Condition| matches!(condition.lists, Lists::Sorted(_));
+    let first = conditions.iter().position(is_sorted)?;
+    let dearest = conditions.iter().position(|condition| is_sorted(condition) && condition.check.needs_texts());
+    match conditions.remove(dearest.unwrap_or(first)).lists {
+        Lists::Sorted(lists) => Some(lists),
+        Lists::Unsorted(_) | Lists::Missing => None,
+    }
 }
 
 /// The page of a list.
 type Filled = Filling<Listed<IncidentRow>, Position>;
 
-/// Reads all incidents of some lists, and fills a page with those after a position.
-fn collect(
-    connection: &Connection,
-    checks: &mut Checks,
+/// A search for the incidents after a position.
+struct Search<'a> {
+    connection: &'a Connection,
+    order: &'a Order,
+    after: Option<&'a Position>,
     scan: Scan,
-    after: Option<&Position>,
-    lists: Vec<(Class, KeyList)>,
-    page: &mut Filled,
-) -> Result<()> {
-    let by_key = Order::default();
-    let order = checks.order;
-    let after = after.map(|position| order.directed(position));
-    let mut walk = Walk::new(connection, &by_key, Scan { keys_descend: true, ..scan }, None, lists);
-    let mut found = Vec::new();
-    while let Some((key, _)) = walk.next()? {
-        if let Some(position) = checks.position(key)? {
-            let directed = order.directed(&position);
+    checks: Checks<'a>,
+}
+
+impl Search<'_> {
+    /// Fills a page with the incidents of some lists in their order. If only those with certain keys pass, it gives up when
+    /// it is better to sort these, and returns false.
+    fn fill(&mut self, page: &mut Filled, lists: Vec<(Class, KeyList)>, keys: Option<&[i64]>) -> Result<bool> {
+        let mut walk = Walk::new(self.connection, self.order, self.scan.clone(), self.after, lists);
+        let mut left = keys.map_or(usize::MAX, |keys| keys.len() * PASSED_OVER);
+        while let Some((key, position)) = walk.next()? {
+            let passes = keys.is_none_or(|keys| keys.binary_search(&key).is_ok());
+            if passes && self.checks.are_passed_by(key)? && !self.add(page, key, position)? {
+                break;
+            }
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+        }
+        Ok(true)
+    }
+
+    /// Sorts the incidents with these keys, and fills a page with those after the position.
+    fn sort(&mut self, page: &mut Filled, keys: &[i64]) -> Result<()> {
+        let after = self.after.map(|position| self.order.directed(position));
+        let sql = "SELECT status, severity, source, updated_at FROM incidents WHERE key = ? AND deleted = 0";
+        let mut find = self.connection.prepare_cached(sql)?;
+        let mut found = Vec::new();
+        for key in keys.iter().filter(|key| self.scan.keys.contains(key)) {
+            if !self.checks.are_passed_by(*key)? {
+                continue;
+            }
+            let class = find.query_row([key], |row| {
+                Ok((Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? }, row.get(3)?))
+            });
+            let Some((class, updated_at)) = class.optional()? else { continue };
+            let position = class.position(self.order, (updated_at, *key));
+            let directed = self.order.directed(&position);
             if after.as_ref().is_none_or(|after| directed > *after) {
-                found.push((directed, key, position));
+                found.push((directed, *key, position));
             }
         }
-    }
-    found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-    for (_, key, position) in found {
-        if !add(connection, page, key, position)? {
-            break;
+        found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        for (_, key, position) in found {
+            if !self.add(page, key, position)? {
+                break;
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Adds an incident to a page. Returns whether there was room.
-fn add(connection: &Connection, page: &mut Filled, key: i64, position: Position) -> Result<bool> {
-    let has_room = page.has_room();
-    if has_room && let Some((id, bytes, row)) = incidents::with_key(connection, key)? {
-        page.push(position, listed(id, row)?, bytes);
+    /// Adds an incident to a page. Returns whether there was room.
+    fn add(&self, page: &mut Filled, key: i64, position: Position) -> Result<bool> {
+        let has_room = page.has_room();
+        if has_room && let Some((id, bytes, row)) = incidents::with_key(self.connection, key)? {
+            page.push(position, listed(id, row)?, bytes);
+        }
+        Ok(has_room)
     }
-    Ok(has_room)
-}
-
-/// Returns the condition whose lists are to be read, unless it is better to read all incidents in the order.
-fn choose(
-    connection: &Connection,
-    conditions: &[Condition],
-    order: &Order,
-    keys: &RangeInclusive<i64>,
-    limit: usize,
-) -> Result<Option<usize>> {
-    let by_creation = order.is_by_creation();
-    let with_lists = || (0..conditions.len()).filter(|index| conditions[*index].lists.is_some());
-    if by_creation && with_lists().count() < 2 {
-        return Ok(with_lists().next());
-    }
-    let total = incidents::total(connection)? as f64;
-    // A count of COUNTED_MAX stands for all larger ones.
-    let count = |condition: &Condition| match condition.count {
-        Some(count) => Ok(count),
-        None => condition
-            .lists
-            .iter()
-            .flatten()
-            .try_fold(0, |sum, (_, list)| Ok(sum + list.count(connection, keys, COUNTED_MAX - sum)?)),
-    };
-    let counts = conditions.iter().map(count).collect::<Result<Vec<usize>>>()?;
-    // The number of incidents that are checked until the page is full, if each has passed the condition `passed`.
-    let until_full = |passed: &dyn Fn(usize) -> bool| {
-        let others = counts.iter().enumerate().filter(|(index, _)| !passed(*index));
-        others.fold(limit as f64 + 1.0, |steps, (_, count)| steps * (total / (*count).max(1) as f64).max(1.0))
-    };
-    let cost_of_check = |passed: Option<usize>| {
-        let others = conditions.iter().enumerate().filter(|(index, _)| Some(*index) != passed);
-        1.0 + RECORD_COST * others.filter(|(_, other)| other.check.needs_record()).count() as f64
-    };
-    let costs = with_lists().map(|index| {
-        let all = if counts[index] < COUNTED_MAX { counts[index] as f64 } else { total };
-        let steps = if by_creation { all.min(until_full(&|other| other == index)) } else { all };
-        (steps * cost_of_check(Some(index)), index)
-    });
-    let best = costs.min_by(|one, other| one.0.total_cmp(&other.0));
-    // The lists of other orders have only classes that pass.
-    let cost_of_all =
-        until_full(&|index| !by_creation && conditions[index].is_of_classes).min(total) * cost_of_check(None);
-    Ok(best.filter(|(cost, _)| *cost <= cost_of_all).map(|(_, index)| index))
 }
 
 /// The checks of an incident.
 struct Checks<'a> {
     connection: &'a Connection,
-    order: &'a Order,
     conditions: &'a [Condition],
-    /// The statement that finds an incident by its key, the last parameter, if it passes.
-    statement: CachedStatement<'a>,
+    /// The statement that finds an incident by its key, the last parameter, if it passes; none if each does.
+    statement: Option<CachedStatement<'a>>,
     parameters: usize,
 }
 
 impl<'a> Checks<'a> {
-    fn new(
-        connection: &'a Connection,
-        filter: &IncidentFilter,
-        order: &'a Order,
-        conditions: &'a [Condition],
-    ) -> Result<Self> {
-        let mut sql = "SELECT status, severity, source, updated_at FROM incidents WHERE deleted = 0".to_owned();
-        let mut values = Vec::new();
+    fn new(connection: &'a Connection, filter: &IncidentFilter, conditions: &'a [Condition]) -> Result<Self> {
+        let mut all = Conditions::default();
         for (expression, time) in [("created_at > ?", filter.created_after), ("created_at < ?", filter.created_before)]
         {
             if let Some(time) = time {
-                sql = format!("{sql} AND {expression}");
-                values.push(Value::Integer(nanoseconds(time)));
+                all.add(expression, [Value::Integer(nanoseconds(time))]);
             }
         }
         for condition in conditions {
             if let Check::Sql(expression, parameters) = &condition.check {
-                sql = format!("{sql} AND {expression}");
-                values.extend_from_slice(parameters);
+                all.add(expression, parameters.iter().cloned());
             }
         }
-        let mut statement = connection.prepare_cached(&format!("{sql} AND key = ?"))?;
-        for (index, value) in values.iter().enumerate() {
+        if all.is_empty() {
+            return Ok(Self { connection, conditions, statement: None, parameters: 0 });
+        }
+        all.add("deleted = 0 AND key = ?", []);
+        let mut statement = connection.prepare_cached(&format!("SELECT 1 FROM incidents {}", all.sql()))?;
+        for (index, value) in all.values.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
         }
-        Ok(Self { connection, order, conditions, statement, parameters: values.len() + 1 })
+        Ok(Self { connection, conditions, statement: Some(statement), parameters: all.values.len() + 1 })
     }
 
-    /// Returns the position of an incident, if it passes.
-    fn position(&mut self, key: i64) -> Result<Option<Position>> {
-        self.statement.raw_bind_parameter(self.parameters, key)?;
-        let mut rows = self.statement.raw_query();
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let class = Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? };
-        let position = class.position(self.order, (row.get(3)?, key));
-        drop(rows);
-        let checks = || self.conditions.iter().map(|condition| &condition.check);
-        if checks().any(|check| matches!(check, Check::Keys(keys) if keys.binary_search(&key).is_err())) {
-            return Ok(None);
+    fn are_passed_by(&mut self, key: i64) -> Result<bool> {
+        if let Some(statement) = &mut self.statement {
+            statement.raw_bind_parameter(self.parameters, key)?;
+            if statement.raw_query().next()?.is_none() {
+                return Ok(false);
+            }
         }
-        if checks().any(Check::needs_record) {
-            // An incident that cannot be read has no words.
-            let row = incidents::of_key(self.connection, key)?;
-            let passes = row.is_some_and(|row| checks().all(|check| check.is_passed_by(&row.incident)));
-            return Ok(passes.then_some(position));
+        for condition in self.conditions {
+            if !condition.check.is_passed_by_texts(self.connection, key)? {
+                return Ok(false);
+            }
         }
-        Ok(Some(position))
+        Ok(true)
     }
 }

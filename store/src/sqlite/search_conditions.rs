@@ -2,40 +2,45 @@
 
 use super::columns::{Conditions, nanoseconds};
 use super::incidents;
-use super::key_lists::{IndexRange, KeyList, Scan};
+use super::key_lists::{IndexRange, KeyList, Scan, combinations};
 use super::postings::{self, Kind};
 use super::walk::Class;
 use crate::rows::IncidentFilter;
 use crate::search_words::SearchWords;
 use anyhow::Result;
-use hookmill_incident::Incident;
 use hookmill_incident::id::row_key_at;
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::RangeInclusive;
 
-/// The number up to which incidents of a condition are counted or collected. Of a larger number, a page is soon full.
-pub(super) const COUNTED_MAX: usize = 20_000;
+/// The number up to which the incidents of a condition are collected. Of a larger number, a page is soon full.
+const COLLECTED_MAX: usize = 20_000;
 /// The different values with one beginning whose lists are merged.
 const MERGED_MAX: usize = 100;
 /// The incidents changed after a time that are collected.
 const CHANGED_MAX: usize = 50_000;
-/// Words are common that this number of the newest incidents have.
+/// A condition is common that this number of the newest incidents pass.
 const COMMON: usize = 10;
-/// The newest incidents that are looked at: a word that fewer of them have is in few of all incidents.
+/// The newest incidents that are looked at: a condition that fewer of them pass is passed by few of all incidents.
 const NEWEST: usize = 200;
 
 /// One condition.
 #[derive(Debug)]
 pub(super) struct Condition {
-    /// Lists of all incidents that pass, by their keys; none if there is no such list.
-    pub lists: Option<Vec<(Class, KeyList)>>,
+    pub lists: Lists,
     pub check: Check,
-    /// The number of incidents that pass, if it is known; at most [`COUNTED_MAX`].
-    pub count: Option<usize>,
-    /// Whether the condition is one on the words of classes.
-    pub is_of_classes: bool,
+}
+
+/// The lists of all incidents that pass a condition, by their keys.
+#[derive(Debug)]
+pub(super) enum Lists {
+    /// Lists that are in the order of the keys, so that they can be read in parts.
+    Sorted(Vec<KeyList>),
+    /// Lists that can only be read from their beginning to their end.
+    Unsorted(Vec<KeyList>),
+    /// There are no such lists.
+    Missing,
 }
 
 /// The way to find out whether an incident passes.
@@ -43,28 +48,45 @@ pub(super) struct Condition {
 pub(super) enum Check {
     /// An expression over the row of the incident, with its parameters.
     Sql(String, Vec<Value>),
-    /// The keys of all that pass, sorted.
-    Keys(Vec<i64>),
-    /// The record must have these words.
+    /// The texts must have these words.
     Words(SearchWords),
-    /// The record must have an observable with one of these beginnings.
+    /// An observable must have one of these beginnings.
     Prefixes(Vec<String>),
 }
 
 impl Condition {
-    fn new(lists: Vec<KeyList>, check: Check) -> Self {
-        let lists = lists.into_iter().map(|list| (Class::default(), list)).collect();
-        Self { lists: Some(lists), check, count: None, is_of_classes: false }
+    fn sorted(lists: Vec<KeyList>, check: Check) -> Self {
+        Self { lists: Lists::Sorted(lists), check }
     }
 
-    fn without_lists(check: Check) -> Self {
-        Self { lists: None, check, count: Some(COUNTED_MAX), is_of_classes: false }
+    /// Returns the keys of all incidents in a range that pass, sorted; none of more than [`COLLECTED_MAX`].
+    pub fn keys(&self, connection: &Connection, range: &RangeInclusive<i64>) -> Result<Option<Vec<i64>>> {
+        let (lists, range) = match &self.lists {
+            Lists::Sorted(lists) => (lists, range),
+            // All that such lists have before the range would be read too.
+            Lists::Unsorted(lists) if !self.is_common(connection)? => (lists, &(i64::MIN..=i64::MAX)),
+            Lists::Unsorted(_) | Lists::Missing => return Ok(None),
+        };
+        let mut keys = Vec::new();
+        for list in lists {
+            keys.extend(list.keys(connection, range, COLLECTED_MAX + 1 - keys.len())?);
+            if keys.len() > COLLECTED_MAX {
+                return Ok(None);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(Some(keys))
     }
 
-    /// Returns the condition that an incident was created in a range of keys, which is checked in any case.
-    pub fn of_creation(connection: &Connection, keys: &RangeInclusive<i64>) -> Result<Self> {
-        let check = Check::Sql("deleted = 0".to_owned(), Vec::new());
-        Ok(Self { count: Some(between(connection, *keys.start(), *keys.end())?), ..Self::new(vec![all()], check) })
+    /// Returns whether many of the newest incidents pass.
+    fn is_common(&self, connection: &Connection) -> Result<bool> {
+        let scan = Scan { keys: i64::MIN..=i64::MAX, keys_descend: true, times_descend: true };
+        let mut found = 0;
+        for key in all().first_keys(connection, &scan, NEWEST)? {
+            found += usize::from(self.check.is_passed_by_texts(connection, key)?);
+        }
+        Ok(found >= COMMON)
     }
 }
 
@@ -75,21 +97,22 @@ pub(super) fn all() -> KeyList {
 }
 
 impl Check {
-    /// Returns whether the check needs the record.
-    pub fn needs_record(&self) -> bool {
+    /// Returns whether the check reads the texts of an incident.
+    pub fn needs_texts(&self) -> bool {
         matches!(self, Self::Words(_) | Self::Prefixes(_))
     }
 
-    /// Returns whether the record passes, if the check needs it.
-    pub fn is_passed_by(&self, incident: &Incident) -> bool {
-        match self {
-            Self::Sql(..) | Self::Keys(_) => true,
-            Self::Words(words) => words.are_in(incident),
-            Self::Prefixes(prefixes) => {
-                let mut values = incident.observables.iter().map(|observable| &observable.value);
-                values.any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix)))
-            }
-        }
+    /// Returns whether the texts of an incident pass, if the check needs them.
+    pub fn is_passed_by_texts(&self, connection: &Connection, key: i64) -> Result<bool> {
+        let passes = match self {
+            Self::Sql(..) => return Ok(true),
+            Self::Words(words) => incidents::read_texts(connection, key, |texts| words.are_in(texts)),
+            Self::Prefixes(prefixes) => incidents::read_texts(connection, key, |texts| {
+                texts.values().any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix)))
+            }),
+        };
+        // An incident that cannot be read has no texts.
+        Ok(passes?.unwrap_or_default())
     }
 }
 
@@ -98,7 +121,9 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     let mut conditions = Vec::new();
     let stored =
         |values: &[String]| values.iter().map(|value| postings::stored(value).into_owned()).collect::<Vec<_>>();
-    for (kind, values) in [(Kind::Tag, &filter.tag), (Kind::Observable, &filter.observable)] {
+    for (kind, values) in
+        [(Kind::Tag, &filter.tag), (Kind::Observable, &filter.observable), (Kind::Assignee, &filter.assignee)]
+    {
         if !values.is_empty() {
             conditions.push(of_values(kind, stored(values)));
         }
@@ -106,14 +131,12 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     if !filter.technique.is_empty() {
         conditions.push(of_techniques(connection, &filter.technique)?);
     }
-    if !filter.observable_prefix.is_empty() {
-        conditions.push(of_prefixes(connection, &filter.observable_prefix)?);
-    }
-    if let Some(words) = &filter.q {
-        conditions.push(of_words(connection, words)?);
-    }
     if !filter.source_ref.is_empty() {
         conditions.push(of_source_refs(connection, filter)?);
+    }
+    conditions.extend(filter.q.iter().flat_map(SearchWords::separated).map(of_words));
+    if !filter.observable_prefix.is_empty() {
+        conditions.push(of_prefixes(connection, &filter.observable_prefix)?);
     }
     if !(filter.status.is_empty() && filter.severity.is_empty() && filter.source.is_empty()) {
         conditions.push(of_classes(connection, filter)?);
@@ -121,6 +144,8 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     if let Some(time) = filter.updated_after {
         conditions.push(of_update(connection, time)?);
     }
+    // Lists that are read as a whole come last: few are left to check then.
+    conditions.sort_by_key(|condition| !matches!(condition.lists, Lists::Sorted(_)));
     Ok(conditions)
 }
 
@@ -142,7 +167,7 @@ fn of_values(kind: Kind, mut values: Vec<String>) -> Condition {
         })
     };
     let lists = values.iter().map(list).collect();
-    Condition::new(lists, Check::Sql(sql, values.into_iter().map(Value::Text).collect()))
+    Condition::sorted(lists, Check::Sql(sql, values.into_iter().map(Value::Text).collect()))
 }
 
 /// A technique has its sub-techniques, `T1059.001`, too.
@@ -166,26 +191,21 @@ fn of_prefixes(connection: &Connection, prefixes: &[String]) -> Result<Condition
     if values.len() <= MERGED_MAX {
         return Ok(of_values(Kind::Observable, values));
     }
-    let sql = "SELECT incident FROM postings WHERE kind = ? AND value >= ? AND value < ? LIMIT ?";
-    let mut query = connection.prepare_cached(sql)?;
-    let mut keys: Vec<i64> = Vec::new();
-    for prefix in prefixes {
-        let room = (COUNTED_MAX + 1 - keys.len().min(COUNTED_MAX)) as i64;
-        let rows = query.query_map(params![Kind::Observable as i64, prefix, end(prefix), room], |row| row.get(0))?;
-        for key in rows {
-            keys.push(key?);
-        }
-    }
-    if keys.len() > COUNTED_MAX {
-        return Ok(Condition::without_lists(Check::Prefixes(prefixes.to_vec())));
-    }
-    Ok(of_keys(keys))
-}
-
-fn of_keys(mut keys: Vec<i64>) -> Condition {
-    keys.sort_unstable();
-    keys.dedup();
-    Condition::new(vec![KeyList::Keys(keys.clone())], Check::Keys(keys))
+    let list = |prefix: &String| {
+        KeyList::Index(IndexRange {
+            table: "postings",
+            condition: "kind = ? AND value >= ? AND value < ?",
+            values: vec![
+                Value::Integer(Kind::Observable as i64),
+                Value::Text(prefix.clone()),
+                Value::Text(end(prefix)),
+            ],
+            key: "incident",
+            time: None,
+        })
+    };
+    let lists = Lists::Unsorted(prefixes.iter().map(list).collect());
+    Ok(Condition { lists, check: Check::Prefixes(prefixes.to_vec()) })
 }
 
 /// Returns the different values in a range, at most `limit`, each found by a step in the index.
@@ -204,51 +224,22 @@ fn values_between(connection: &Connection, kind: Kind, from: &str, end: &str, li
     Ok(values)
 }
 
-fn of_words(connection: &Connection, words: &SearchWords) -> Result<Condition> {
+/// All words of the query are whole words, or one is the beginning of words.
+fn of_words(words: SearchWords) -> Condition {
     // Words have no character of the query language.
     let text = words.words().iter().map(|word| format!("\"{}\"{}", word.text, if word.is_prefix { "*" } else { "" }));
-    let query = text.collect::<Vec<_>>().join(" AND ");
-    if words.words().iter().all(|word| !word.is_prefix) {
-        let (table, condition, values) = ("words", "words MATCH ?", vec![Value::Text(query)]);
-        let list = IndexRange { table, condition, values, key: "rowid", time: None };
-        return Ok(Condition::new(vec![KeyList::Index(list)], Check::Words(words.clone())));
-    }
-    // All that have a word with a beginning are collected before the first is known: not of a common one.
-    if !are_common(connection, words)? {
-        let sql = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?";
-        let mut find = connection.prepare_cached(sql)?;
-        let keys = find.query_map(params![query, COUNTED_MAX as i64 + 1], |row| row.get(0))?;
-        let keys = keys.collect::<Result<Vec<i64>, _>>()?;
-        if keys.len() <= COUNTED_MAX {
-            return Ok(of_keys(keys));
-        }
-    }
-    Ok(Condition::without_lists(Check::Words(words.clone())))
-}
-
-/// Returns whether many of the newest incidents have all words.
-fn are_common(connection: &Connection, words: &SearchWords) -> Result<bool> {
-    let newest = all();
-    let scan = Scan { keys: i64::MIN..=i64::MAX, keys_descend: true, times_descend: true };
-    let mut found = 0;
-    for key in newest.first_keys(connection, &scan, NEWEST)? {
-        let row = incidents::of_key(connection, key)?;
-        found += usize::from(row.is_some_and(|row| words.are_in(&row.incident)));
-    }
-    Ok(found >= COMMON)
+    let values = vec![Value::Text(text.collect::<Vec<_>>().join(" AND "))];
+    let list = IndexRange { table: "words", condition: "words MATCH ?", values, key: "rowid", time: None };
+    let lists = vec![KeyList::Index(list)];
+    // All that have a word with a beginning are found before the first is known.
+    let has_prefix = words.words().iter().any(|word| word.is_prefix);
+    let lists = if has_prefix { Lists::Unsorted(lists) } else { Lists::Sorted(lists) };
+    Condition { lists, check: Check::Words(words) }
 }
 
 fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Condition> {
-    let mut sources = filter.source.clone();
-    if sources.is_empty() {
-        let sql = "SELECT min(source) FROM incidents WHERE source > ?";
-        let mut query = connection.prepare_cached(sql)?;
-        let mut last = String::new();
-        while let Some(next) = query.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
-            last.clone_from(&next);
-            sources.push(next);
-        }
-    }
+    let wanted = filter.source.iter().cloned().collect();
+    let sources = combinations(connection, "incidents INDEXED BY incidents_ref", "1", &[("source", wanted)])?.concat();
     let list = |(source, source_ref): (&String, &String)| {
         KeyList::Index(IndexRange {
             table: "incidents INDEXED BY incidents_ref",
@@ -262,11 +253,11 @@ fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Co
     let lists = pairs.map(list).collect();
     let sql = format!("source_ref IN ({})", Conditions::marks(filter.source_ref.len()));
     let values = filter.source_ref.iter().cloned().map(Value::Text).collect();
-    Ok(Condition::new(lists, Check::Sql(sql, values)))
+    Ok(Condition::sorted(lists, Check::Sql(sql, values)))
 }
 
 fn of_classes(connection: &Connection, filter: &IncidentFilter) -> Result<Condition> {
-    let lists = class_lists(connection, filter, None)?;
+    let lists = class_lists(connection, filter, None)?.into_iter().map(|(_, list)| list).collect();
     let (mut sql, mut values) = (Vec::new(), Vec::new());
     let mut one_of = |column: &str, words: Vec<String>| {
         if !words.is_empty() {
@@ -277,7 +268,7 @@ fn of_classes(connection: &Connection, filter: &IncidentFilter) -> Result<Condit
     one_of("status", filter.status.iter().map(ToString::to_string).collect());
     one_of("severity", filter.severity.iter().map(ToString::to_string).collect());
     one_of("source", filter.source.clone());
-    Ok(Condition { lists: Some(lists), check: Check::Sql(sql.join(" AND "), values), count: None, is_of_classes: true })
+    Ok(Condition::sorted(lists, Check::Sql(sql.join(" AND "), values)))
 }
 
 /// Returns the lists of the classes that pass: by their keys or, with `updated_after`, by the time of their update, which
@@ -287,15 +278,6 @@ pub(super) fn class_lists(
     filter: &IncidentFilter,
     updated_after: Option<i64>,
 ) -> Result<Vec<(Class, KeyList)>> {
-    let passes = |class: &Class| {
-        let is_one = |words: &mut dyn Iterator<Item = &str>, word: &str| {
-            let mut words = words.peekable();
-            words.peek().is_none() || words.any(|one| one == word)
-        };
-        is_one(&mut filter.status.iter().map(|word| word.as_str()), &class.status)
-            && is_one(&mut filter.severity.iter().map(|word| word.as_str()), &class.severity)
-            && is_one(&mut filter.source.iter().map(String::as_str), &class.source)
-    };
     let list = |class: &Class| {
         let words = [&class.status, &class.severity, &class.source].map(|word| Value::Text(word.clone()));
         match updated_after {
@@ -315,33 +297,20 @@ pub(super) fn class_lists(
             },
         }
     };
-    let classes = classes(connection)?.into_iter().filter(passes);
-    Ok(classes.map(|class| (class.clone(), KeyList::Index(list(&class)))).collect())
-}
-
-/// Returns all classes of incidents, each found by steps in the index.
-fn classes(connection: &Connection) -> Result<Vec<Class>> {
-    let next = |column: &str, condition: &str, values: &[&String]| -> Result<Option<String>> {
-        let sql = format!(
-            "SELECT min({column}) FROM incidents INDEXED BY incidents_class WHERE deleted = 0 {condition} AND {column} > ?"
-        );
-        Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
-    };
-    let mut classes = Vec::new();
-    let mut status = String::new();
-    while let Some(found) = next("status", "", &[&status])? {
-        status = found;
-        let mut severity = String::new();
-        while let Some(found) = next("severity", "AND status = ?", &[&status, &severity])? {
-            severity = found;
-            let mut source = String::new();
-            while let Some(found) = next("source", "AND status = ? AND severity = ?", &[&status, &severity, &source])? {
-                source = found;
-                classes.push(Class { status: status.clone(), severity: severity.clone(), source: source.clone() });
-            }
+    let (index, condition) = ("incidents INDEXED BY incidents_class", "deleted = 0");
+    let columns = [
+        ("status", filter.status.iter().map(ToString::to_string).collect()),
+        ("severity", filter.severity.iter().map(ToString::to_string).collect()),
+        ("source", filter.source.iter().cloned().collect()),
+    ];
+    let mut lists = Vec::new();
+    for words in combinations(connection, index, condition, &columns)? {
+        if let Ok([status, severity, source]) = <[String; 3]>::try_from(words) {
+            let class = Class { status, severity, source };
+            lists.push((class.clone(), KeyList::Index(list(&class))));
         }
     }
-    Ok(classes)
+    Ok(lists)
 }
 
 /// An incident was updated after a time if it was created after it, or changed.
@@ -354,7 +323,7 @@ fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
     let mut changed = changed.collect::<Result<Vec<i64>, _>>()?;
     let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
     if changed.len() > CHANGED_MAX {
-        return Ok(Condition::without_lists(check));
+        return Ok(Condition { lists: Lists::Missing, check });
     }
     changed.retain(|key| *key < first);
     changed.sort_unstable();
@@ -365,12 +334,17 @@ fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
         key: "key",
         time: None,
     };
-    let count = changed.len() + between(connection, first, i64::MAX)?;
-    let lists = vec![KeyList::Index(created), KeyList::Keys(changed)];
-    Ok(Condition { count: Some(count.min(COUNTED_MAX)), ..Condition::new(lists, check) })
+    Ok(Condition::sorted(vec![KeyList::Index(created), KeyList::Keys(changed)], check))
 }
 
-/// Returns about how many incidents there are in a range of keys, at most [`COUNTED_MAX`], from their numbers.
+/// Returns the condition that an incident was created in a range of keys, which is checked in any case.
+pub(super) fn of_creation(connection: &Connection, keys: &RangeInclusive<i64>) -> Result<Option<Condition>> {
+    let check = Check::Sql("deleted = 0".to_owned(), Vec::new());
+    let are_few = between(connection, *keys.start(), *keys.end())? <= COLLECTED_MAX;
+    Ok(are_few.then(|| Condition::sorted(vec![all()], check)))
+}
+
+/// Returns about how many incidents there are in a range of keys, from their numbers.
 fn between(connection: &Connection, first: i64, last: i64) -> Result<usize> {
     let number = |order: &str| -> Result<Option<i64>> {
         let sql = format!("SELECT number FROM incidents WHERE key >= ? AND key <= ? ORDER BY key {order} LIMIT 1");
@@ -378,7 +352,7 @@ fn between(connection: &Connection, first: i64, last: i64) -> Result<usize> {
     };
     // Numbers of different years are far from each other.
     let count = number("DESC")?.zip(number("ASC")?).map_or(0, |(newest, oldest)| (newest - oldest).unsigned_abs() + 1);
-    Ok(usize::try_from(count).unwrap_or(COUNTED_MAX).min(COUNTED_MAX))
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 /// Returns the range of the keys that incidents created between two times have.

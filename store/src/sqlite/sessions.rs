@@ -1,9 +1,9 @@
 //! The table `sessions`.
 
 use super::columns::columns;
-use crate::rows::SessionRow;
+use crate::rows::{OwnedSession, SessionRow};
 use anyhow::Result;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 columns! {
     SessionColumns {
@@ -11,6 +11,7 @@ columns! {
         token: [u8; 32],
         created_at: i64,
         used_at: i64,
+        token_name: Option<String> = "(SELECT name FROM tokens WHERE hash = sessions.token)",
     }
 }
 
@@ -18,11 +19,20 @@ columns! {
 pub(super) fn find(connection: &Connection, digest: &[u8; 32]) -> Result<Option<SessionRow>> {
     let sql = format!("SELECT {} FROM sessions WHERE digest = ?", SessionColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let found = query.query_row([digest], |row| {
-        let SessionColumns { digest, token, created_at, used_at } = SessionColumns::read(row)?;
-        Ok(SessionRow { digest, token, created_at, used_at })
-    });
+    let found = query.query_row([digest], |row| Ok(owned_session(row)?.session));
     Ok(found.optional()?)
+}
+
+/// Returns the newest sessions, valid or not, with the names of their tokens.
+pub(super) fn newest(connection: &Connection, limit: usize) -> Result<Vec<OwnedSession>> {
+    let sql = format!("SELECT {} FROM sessions ORDER BY created_at DESC LIMIT ?", SessionColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    Ok(query.query_map([limit as u64], owned_session)?.collect::<Result<_, _>>()?)
+}
+
+fn owned_session(row: &Row) -> rusqlite::Result<OwnedSession> {
+    let SessionColumns { digest, token, created_at, used_at, token_name } = SessionColumns::read(row)?;
+    Ok(OwnedSession { session: SessionRow { digest, token, created_at, used_at }, token_name })
 }
 
 /// Adds a session, and removes those that have ended and all but the newest `keep` of its token.
@@ -44,8 +54,7 @@ pub(super) fn set_used(connection: &Connection, digest: &[u8; 32], used_at: i64)
     Ok(())
 }
 
-/// Removes a session.
-pub(super) fn remove(connection: &Connection, digest: &[u8; 32]) -> Result<()> {
-    connection.prepare_cached("DELETE FROM sessions WHERE digest = ?")?.execute([digest])?;
-    Ok(())
+/// Removes a session. Returns whether there was one.
+pub(super) fn remove(connection: &Connection, digest: &[u8; 32]) -> Result<bool> {
+    Ok(connection.prepare_cached("DELETE FROM sessions WHERE digest = ?")?.execute([digest])? == 1)
 }

@@ -16,6 +16,8 @@ columns! {
     }
 }
 
+const REMOVE: &str = "DELETE FROM tokens WHERE name = ?";
+
 fn token_row(row: &Row) -> rusqlite::Result<TokenRow> {
     let TokenColumns { name, scope: Word(scope), created_at, expires_at } = TokenColumns::read(row)?;
     Ok(TokenRow { name, scope, created_at, expires_at })
@@ -26,6 +28,18 @@ pub(super) fn find(connection: &Connection, hash: &[u8; 32], now: i64) -> Result
     let list = TokenColumns::LIST;
     let sql = format!("SELECT {list} FROM tokens WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)");
     Ok(connection.prepare_cached(&sql)?.query_row(params![hash, now], token_row).optional()?)
+}
+
+/// Returns every token, by name.
+pub(super) fn list(connection: &Connection) -> Result<Vec<TokenRow>> {
+    let sql = format!("SELECT {} FROM tokens ORDER BY name", TokenColumns::LIST);
+    let mut query = connection.prepare_cached(&sql)?;
+    Ok(query.query_map([], token_row)?.collect::<Result<_, _>>()?)
+}
+
+/// Removes a token. Returns whether there was one.
+pub(super) fn remove(connection: &Connection, name: &str) -> Result<bool> {
+    Ok(connection.execute(REMOVE, [name])? == 1)
 }
 
 /// The tokens, on a connection of their own: they are changed with or without a running host.
@@ -48,14 +62,12 @@ impl TokenTable {
 
     /// Returns every token, by name.
     pub fn list(&self) -> Result<Vec<TokenRow>> {
-        let sql = format!("SELECT {} FROM tokens ORDER BY name", TokenColumns::LIST);
-        let mut query = self.0.prepare(&sql)?;
-        Ok(query.query_map([], token_row)?.collect::<Result<_, _>>()?)
+        list(&self.0)
     }
 
     /// Removes a token, and adds the action to the trail. Returns whether there was one.
     pub fn remove(&self, name: &str, action: &OperatorAction) -> Result<bool> {
-        self.change("DELETE FROM tokens WHERE name = ?", params![name], action)
+        self.change(REMOVE, params![name], action)
     }
 
     /// Changes one row together with the trail, and returns whether there was such a row.

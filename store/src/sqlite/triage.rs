@@ -1,7 +1,7 @@
 //! The table `triage`.
 
 use super::columns::columns;
-use super::incidents;
+use super::{events, incidents};
 use crate::ledger::TriageRequest;
 use crate::rows::TriageJob;
 use anyhow::Result;
@@ -82,7 +82,8 @@ pub(super) fn jobs(connection: &Connection, playbook: &str, after: i64, limit: u
         .map(|request| {
             let RequestColumns { incident: key, is_manual, attempts, request_id } = request?;
             let row = incidents::of_key(connection, key)?;
-            Ok(TriageJob { row, is_manual, attempts, request_id, key, playbook: playbook.to_owned() })
+            let traceparent = events::traceparent(connection, &request_id)?;
+            Ok(TriageJob { row, is_manual, attempts, request_id, traceparent, key, playbook: playbook.to_owned() })
         })
         .collect()
 }

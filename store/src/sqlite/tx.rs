@@ -3,7 +3,7 @@
 use super::stored_days::StoredDays;
 use super::{
     audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
-    sources, storage, triage, versions,
+    sources, storage, tokens, triage, versions,
 };
 use crate::clock::WriteClock;
 use crate::ledger::{
@@ -112,8 +112,8 @@ impl Tx for SqliteTx<'_> {
         events::update(self.connection, state, attempts, mapped)
     }
 
-    fn set_event_status(&mut self, id: Uuid, status: EventStatus) -> Result<()> {
-        events::set_status(self.connection, id, status)
+    fn discard_event(&mut self, id: Uuid, reason: Option<&str>) -> Result<()> {
+        events::discard(self.connection, id, reason)
     }
 
     fn find_incident(&mut self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
@@ -357,8 +357,12 @@ impl PlainWrites for SqliteTx<'_> {
         sessions::set_used(self.connection, digest, used_at)
     }
 
-    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<()> {
+    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<bool> {
         sessions::remove(self.connection, digest)
+    }
+
+    fn remove_token(&mut self, name: &str) -> Result<bool> {
+        tokens::remove(self.connection, name)
     }
 
     fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {

@@ -4,7 +4,10 @@ use super::Store;
 use crate::error::StoreError;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
-use crate::rows::{Attempted, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueuePosition};
+use crate::rows::{
+    Attempted, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueueCounts, QueuePosition,
+    StoredDelivery,
+};
 use anyhow::Result;
 use hookmill_notify::Trigger;
 use serde_json::Value;
@@ -62,9 +65,6 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn enqueue_notice(&self, trigger: Trigger, message: Value) -> Result<(), StoreError> {
-        if self.outbound.load().rules_for(trigger).next().is_none() {
-            return Ok(());
-        }
         self.database.write(move |ledger| ledger.enqueue_notice(trigger, &message)).await
     }
 
@@ -83,11 +83,27 @@ impl Store {
         self.database.reads().due_deliveries(destination, now, after, limit, without).await
     }
 
+    /// Returns a delivery; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    pub async fn delivery(&self, id: Uuid) -> Result<Option<StoredDelivery>> {
+        self.database.reads().delivery(id).await
+    }
+
+    /// Returns the groups of dead letters with the same destination and error, the largest first.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn dead_letters(&self, destinations: Vec<String>, limit: usize) -> Result<Vec<DeadLetters>> {
+        self.database.reads().dead_letters(destinations, limit).await
+    }
+
     /// Returns the numbers of pending and of dead deliveries of each configured destination.
     ///
     /// # Errors
     /// Returns an error if they cannot be counted.
-    pub async fn delivery_counts(&self) -> Result<Vec<(String, i64, i64)>> {
+    pub async fn delivery_counts(&self) -> Result<Vec<QueueCounts>> {
         let names = self.outbound.load().destinations.iter().map(|destination| destination.name.clone()).collect();
         self.database.reads().delivery_counts(names).await
     }

@@ -1,13 +1,15 @@
 //! Recording and reading events.
 
 use super::Store;
+use super::retention::Timed;
 use crate::error::StoreError;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
-use crate::rows::{Cursor, EventFilter, EventRow, Listed, Page, RecordDryRun, Recorded};
+use crate::rows::{Cursor, EventFilter, EventRow, Listed, Page, QuarantineGroup, RecordDryRun, Recorded};
 use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, Mapped};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -87,16 +89,44 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the status cannot be written.
-    pub async fn discard(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
-        self.database.write(move |ledger| ledger.discard(id)).await
+    pub async fn discard(&self, id: Uuid, reason: Option<String>) -> Result<Option<bool>, StoreError> {
+        self.database.write(move |ledger| ledger.discard(id, reason.as_deref())).await
+    }
+
+    /// Discards those of some events that are in quarantine, in one transaction. Returns their number.
+    ///
+    /// # Errors
+    /// Returns an error if the status cannot be written.
+    pub async fn discard_quarantined(&self, ids: Vec<Uuid>, reason: Option<String>) -> Result<usize, StoreError> {
+        self.database.write(move |ledger| ledger.discard_quarantined(&ids, reason.as_deref())).await
+    }
+
+    /// Returns the groups of the quarantine, the one with the newest event first: those whose newest event has a key
+    /// below `before`.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+        self.database.reads().quarantine_groups(before, limit).await
+    }
+
+    /// Returns the ids of events in quarantine of one group, the oldest first: those with keys in a range. The group is
+    /// that of [`QuarantineCause::group_id`].
+    ///
+    /// [`QuarantineCause::group_id`]: crate::QuarantineCause::group_id
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub async fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> Result<Page<Uuid>> {
+        self.database.reads().quarantined(group, keys, limit).await
     }
 
     /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.
     ///
     /// # Errors
     /// Returns an error if they cannot be removed.
-    pub async fn purge_repeats(&self) -> Result<bool, StoreError> {
-        self.database.write(|ledger| ledger.purge_repeats()).await
+    pub async fn purge_repeats(&self) -> Result<Timed<bool>, StoreError> {
+        self.timed(|ledger| ledger.purge_repeats()).await
     }
 
     /// Returns an event with its body, or why this event cannot be read.

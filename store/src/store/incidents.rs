@@ -4,7 +4,8 @@ use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{
-    IncidentFilter, IncidentKey, IncidentRow, Listed, Order, Page, PatchRefusal, Position, RelatedIncident,
+    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, Order, Page, PatchRefusal, Position,
+    RelatedIncident, SharedObservable,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Patch};
@@ -74,6 +75,15 @@ impl Store {
         self.database.reads().related_incidents(which, limit).await
     }
 
+    /// Returns the observables of an incident, each with the number of incidents that have its value, itself included. 51
+    /// stands for all larger numbers.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
+        self.database.reads().counted_observables(which).await
+    }
+
     /// Returns audit entries of an incident after a key, the oldest first; also of an incident that was deleted.
     ///
     /// # Errors
@@ -106,5 +116,13 @@ impl Store {
         add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
         self.database.reads().audit_after(after, to, add).await
+    }
+
+    /// Returns the numbers of open incidents by severity, the highest first, and by age.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be counted.
+    pub async fn open_incidents(&self) -> Result<Vec<OpenIncidents>> {
+        self.database.reads().open_incidents(self.clock.now_ms()).await
     }
 }

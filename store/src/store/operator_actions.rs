@@ -7,6 +7,7 @@ use crate::reads::Reads;
 use crate::rows::{OperatorAction, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
+use uuid::Uuid;
 
 /// The time for which actions are kept: a year and a month, so that a yearly review sees all of them.
 const RETENTION_MS: i64 = 400 * 24 * 60 * 60 * 1000;
@@ -21,11 +22,16 @@ impl Store {
         self.database.write(move |ledger| ledger.rows.add_operator_action(&action, oldest)).await
     }
 
-    /// Returns the actions before a key, the newest first.
+    /// Returns the actions before a key, the newest first; with `ids`, those with these ids.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
-    pub async fn operator_actions(&self, before: Option<i64>, limit: usize) -> Result<Page<OperatorAction>> {
-        self.database.reads().operator_actions(before, limit).await
+    pub async fn operator_actions(
+        &self,
+        ids: Vec<Uuid>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<OperatorAction>> {
+        self.database.reads().operator_actions(ids, before, limit).await
     }
 }

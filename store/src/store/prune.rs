@@ -29,9 +29,11 @@ impl Pruner {
     pub fn open(data_dir: &Path, policy: Policy, clock: hookmill_incident::Clock) -> Result<Self> {
         private_folder(data_dir)?;
         let wall_ms = clock.now_ms();
-        let database = BesideHost::open(data_dir, policy, clock)?;
+        let database = BesideHost::open(data_dir, policy, clock.clone())?;
         // The newest row is the last time that is known to have passed.
         let now_ms = wall_ms.min(row_key_ms(database.last_key()?) + DAY_MS);
+        // The expiry of repeat keys counts from the same time.
+        clock.shift_ms(now_ms - wall_ms);
         Ok(Self { database, now_ms, is_behind: now_ms < wall_ms })
     }
 

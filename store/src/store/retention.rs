@@ -45,7 +45,7 @@ impl Store {
         self.timed(move |ledger| ledger.prune(kind, before, from, false)).await
     }
 
-    async fn timed<A: Send + 'static>(
+    pub(super) async fn timed<A: Send + 'static>(
         &self,
         mut run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
     ) -> Result<Timed<A>, StoreError> {

@@ -5,11 +5,13 @@ use super::credential_digest;
 use crate::error::StoreError;
 use crate::ledger::PlainWrites;
 use crate::reads::Reads;
-use crate::rows::SessionRow;
+use crate::rows::{OwnedSession, SessionRow};
 use anyhow::Result;
 
 /// The number of sessions that a token has at the same time, which bounds the table. People have a few browsers.
 const SESSIONS_MAX: usize = 32;
+/// The number of sessions in the list of sessions, which is not in pages.
+const SESSIONS_SHOWN: usize = 1000;
 /// The time between two writes of a session's last use, so that a browser's requests do not each write.
 const USED_EVERY_MS: i64 = 60 * 1000;
 
@@ -51,12 +53,21 @@ impl Store {
         self.database.write(move |ledger| ledger.rows.set_session_used(&digest, now)).await
     }
 
-    /// Ends a session.
+    /// Returns the sessions that go on, the newest first. Their tokens may have ended.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn sessions(&self) -> Result<Vec<OwnedSession>> {
+        let mut sessions = self.database.reads().sessions(SESSIONS_SHOWN).await?;
+        sessions.retain(|owned| owned.session.is_valid(self.clock.now_ms()));
+        Ok(sessions)
+    }
+
+    /// Ends the session whose id has this digest. Returns whether there was one.
     ///
     /// # Errors
     /// Returns an error if the session cannot be removed.
-    pub async fn end_session(&self, session: &SessionRow) -> Result<(), StoreError> {
-        let digest = session.digest;
+    pub async fn end_session(&self, digest: [u8; 32]) -> Result<bool, StoreError> {
         self.database.write(move |ledger| ledger.rows.remove_session(&digest)).await
     }
 }

@@ -1,6 +1,8 @@
 //! Tokens of the API, stored as digests: the token itself is shown once, when it is created.
 
 use super::Store;
+use crate::error::StoreError;
+use crate::ledger::PlainWrites;
 use crate::private_files::private_folder;
 use crate::reads::Reads;
 use crate::rows::{OperatorAction, Scope, TokenRow};
@@ -18,6 +20,23 @@ impl Store {
     /// Returns an error if the tokens cannot be read.
     pub async fn token(&self, digest: [u8; 32]) -> Result<Option<TokenRow>> {
         self.database.reads().token(digest, self.clock.now_ms()).await
+    }
+
+    /// Returns every token, by name.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        self.database.reads().tokens().await
+    }
+
+    /// Removes a token. Returns whether there was one. Its sessions end.
+    ///
+    /// # Errors
+    /// Returns an error if the token cannot be removed.
+    pub async fn revoke_token(&self, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.database.write(move |ledger| ledger.rows.remove_token(&name)).await
     }
 }
 
@@ -79,7 +98,7 @@ impl Tokens {
         let at = self.clock.now_ms();
         let (token, method) = (LOCAL.to_owned(), COMMAND.to_owned());
         let id = IdSource::after(0).next(at);
-        OperatorAction { id, at, token, address: None, method, path: command, status: None }
+        OperatorAction { id, at, token, address: None, method, path: command, status: None, note: None }
     }
 }
 

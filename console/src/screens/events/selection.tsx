@@ -4,7 +4,7 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { Event, Unreadable } from "../../api/client";
 import { download } from "../../parts/download";
 import { PlainText } from "../../parts/plain_text";
-import { Question } from "../../parts/question";
+import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
 import { session } from "../../session";
 import { Link } from "../../router";
@@ -22,7 +22,6 @@ interface Result {
 export function Selection({ rows, selected }: Props) {
   const results = useSignal<Result[]>([]);
   const left = useSignal(0);
-  const isAsking = useSignal(false);
   const canChange = session.value?.scope === "admin";
   const chosen = rows.filter((row): row is Event => "source" in row && selected.value.has(row.id));
   const isIdle = left.value === 0;
@@ -35,10 +34,6 @@ export function Selection({ rows, selected }: Props) {
       results.value = [...results.value, { id, text: await replay(id, { isDryRun }) }];
       left.value -= 1;
     }
-  };
-  const answer = (isYes: boolean) => {
-    isAsking.value = false;
-    if (isYes) void run(false);
   };
   const exportRows = () => {
     const lines = (chosen.length > 0 ? chosen : rows).map((row) => `${JSON.stringify(row)}\n`);
@@ -58,19 +53,20 @@ export function Selection({ rows, selected }: Props) {
         <button type="button" disabled={!canChange || !isIdle || chosen.length === 0} onClick={() => void run(true)}>
           Dry-run a replay
         </button>{" "}
-        <button type="button" disabled={!canChange || !isIdle || chosen.length === 0} onClick={() => (isAsking.value = true)}>
-          Replay…
-        </button>{" "}
+        <QuestionButton
+          label="Replay"
+          title={`Replay ${chosen.length} events?`}
+          yes="Replay"
+          isDisabled={!canChange || !isIdle || chosen.length === 0}
+          agreed={() => void run(false)}
+        >
+          <p>Each is mapped again with the live mappers of its source. Incidents may be created or changed.</p>
+        </QuestionButton>{" "}
         <button type="button" onClick={exportRows}>
           Export {chosen.length > 0 ? "the selected" : "all shown"} as NDJSON
         </button>{" "}
         {!canChange && "A replay and its dry run need a token of scope admin."}
       </p>
-      {isAsking.value && (
-        <Question title={`Replay ${chosen.length} events?`} yes="Replay" answer={answer}>
-          <p>Each is mapped again with the live mappers of its source. Incidents may be created or changed.</p>
-        </Question>
-      )}
       {results.value.length > 0 && <Results results={results.value} />}
     </>
   );

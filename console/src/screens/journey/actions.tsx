@@ -4,8 +4,9 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type StoredEvent } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
-import { Question } from "../../parts/question";
+import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
+import { Link } from "../../router";
 import { session } from "../../session";
 import { curl, saveFixture } from "./copies";
 
@@ -25,7 +26,6 @@ export function Actions({ event, change }: Props) {
   const versions = useSignal<Version[]>([]);
   const version = useSignal("");
   const result = useSignal("");
-  const isAsking = useSignal(false);
   const canChange = session.value?.scope === "admin";
   const canReplay = canChange && event.status !== "discarded" && event.body !== null;
   useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
@@ -40,10 +40,6 @@ export function Actions({ event, change }: Props) {
     } catch (failure) {
       result.value = `The command cannot be copied: ${textOf(failure)}`;
     }
-  };
-  const answer = (isYes: boolean) => {
-    isAsking.value = false;
-    if (isYes) change("Discarded", "/api/events/{id}/discard");
   };
   return (
     <>
@@ -65,25 +61,26 @@ export function Actions({ event, change }: Props) {
         <button type="button" disabled={!canReplay} onClick={() => change("Replayed", "/api/events/{id}/replay", version.value)}>
           Replay
         </button>{" "}
-        <button type="button" disabled={!canChange || event.status === "discarded"} onClick={() => (isAsking.value = true)}>
-          Discard…
-        </button>{" "}
+        <QuestionButton
+          label="Discard"
+          title="Discard this event?"
+          yes="Discard"
+          isDisabled={!canChange || event.status === "discarded"}
+          agreed={() => change("Discarded", "/api/events/{id}/discard")}
+        >
+          <p>It will not be mapped any more. This cannot be undone.</p>
+        </QuestionButton>{" "}
         <button type="button" disabled={event.body === null} onClick={() => void copy()}>
           Copy as curl
         </button>{" "}
         <button type="button" disabled={event.body === null} onClick={() => saveFixture(event)}>
           Save as a fixture
         </button>{" "}
-        {!canChange && "Changes need a token of scope admin."}
+        <Link to={`bench?event=${event.id}`}>Open in the bench</Link> {!canChange && "Changes need a token of scope admin."}
       </p>
       <p role="status" class="lines">
         <PlainText text={result.value} />
       </p>
-      {isAsking.value && (
-        <Question title="Discard this event?" yes="Discard" answer={answer}>
-          <p>It will not be mapped any more. This cannot be undone.</p>
-        </Question>
-      )}
     </>
   );
 }

@@ -1,7 +1,9 @@
 //! Deliveries.
 
+use crate::api::time::timestamp;
+use crate::deliver::DryRunMessage;
 use hookmill_incident::{Operation, given};
-use hookmill_store::{AttemptRow, DeliveryRow, DeliveryStatus};
+use hookmill_store::{AttemptRow, DeadLetters, DeliveryRow, DeliveryStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -31,6 +33,33 @@ pub struct ShownDelivery {
     pub error: Option<String>,
     /// The attempts, the oldest first.
     pub attempts: Vec<ShownAttempt>,
+}
+
+/// A delivery with the message that its next attempt would send.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeliveryWithMessage {
+    /// The delivery.
+    #[serde(flatten)]
+    pub delivery: ShownDelivery,
+    /// The message, rendered from the present configuration; null for a token of scope `read`.
+    pub message: Option<DryRunMessage>,
+}
+
+/// Dead letters with the same destination and error.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownDeadLetters {
+    /// The name of the destination.
+    pub destination: String,
+    /// The error of the last attempt, or the reason why there is no further one.
+    pub error: Option<String>,
+    /// The number of dead letters.
+    pub count: i64,
+    /// When the oldest one was queued.
+    pub first_at: Timestamp,
+    /// When the newest one was queued.
+    pub last_at: Timestamp,
+    /// The id of the newest one.
+    pub sample: Uuid,
 }
 
 /// An attempt to send a delivery.
@@ -68,6 +97,12 @@ pub struct RetryFilter {
     /// The event that the deliveries are about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Uuid>,
+    /// The error of the last attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The time after which the deliveries were queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_after: Option<Timestamp>,
 }
 
 /// A delivery that was made due.
@@ -103,6 +138,13 @@ impl From<DeliveryRow> for ShownDelivery {
             error: row.error,
             attempts: row.attempts.into_iter().map(ShownAttempt::from).collect(),
         }
+    }
+}
+
+impl From<DeadLetters> for ShownDeadLetters {
+    fn from(group: DeadLetters) -> Self {
+        let DeadLetters { destination, error, count, first_at, last_at, sample } = group;
+        Self { destination, error, count, first_at: timestamp(first_at), last_at: timestamp(last_at), sample }
     }
 }
 

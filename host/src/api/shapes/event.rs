@@ -81,6 +81,17 @@ pub struct StoredEvent {
     pub body: Option<EventBody>,
     /// When and why the body was removed; null if it is there.
     pub body_removed: Option<RemovedBody>,
+    /// Why an operator discarded the event, if a reason was given.
+    pub discard_reason: Option<String>,
+}
+
+/// The body of a discard.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscardReason {
+    /// The reason, for the event and the trail of operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The way of an event through the stages. Members are null for events of earlier versions.

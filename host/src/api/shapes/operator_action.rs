@@ -23,11 +23,13 @@ pub struct ShownOperatorAction {
     pub path: String,
     /// The status of the answer; null for a command.
     pub http_status: Option<u16>,
+    /// The reason that the operator gave, or what the request did to many events.
+    pub note: Option<String>,
 }
 
 impl From<OperatorAction> for ShownOperatorAction {
     fn from(action: OperatorAction) -> Self {
-        let OperatorAction { id, at, token, address, method, path, status } = action;
-        Self { id, at: timestamp(at), token, address, method, path, http_status: status }
+        let OperatorAction { id, at, token, address, method, path, status, note } = action;
+        Self { id, at: timestamp(at), token, address, method, path, http_status: status, note }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// A plugin: its live version, and why its newest file was refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,11 +67,13 @@ pub struct ShownPluginVersion {
     pub live_since: Option<Timestamp>,
     /// The decision on the version.
     pub state: VersionState,
+    /// Whether the file is there, so that the version can be called.
+    pub available: bool,
     /// The newest proof.
     pub report: Option<ProofReport>,
 }
 
-/// The body of a dry run of a plugin. Either `payload` or `body` is given.
+/// The body of a dry run of a plugin. One of `payload`, `body` and `event` is given.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PluginDryRunRequest {
@@ -80,6 +83,15 @@ pub struct PluginDryRunRequest {
     /// The payload as text, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub body: Option<String>,
+    /// The id of a stored event, whose payload is used with its headers, its context and its source.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub event: Option<Uuid>,
+    /// The SHA-256 digest of the version that is called, in the place of the live one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub version: Option<String>,
+    /// The SHA-256 digest of another version, which is called too and whose result is compared.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub against: Option<String>,
     /// The headers of the payload.
     pub headers: BTreeMap<String, String>,
     /// The source whose settings are used.

@@ -1,5 +1,5 @@
 -- The values by which incidents are found that were not deleted: `kind` is 0 for a tag, 1 for the value of an observable,
--- 2 for a technique. Long values are stored as their beginning and a digest.
+-- 2 for a technique, 3 for an assignee. Long values are stored as their beginning and a digest.
 CREATE TABLE postings (
     kind INTEGER NOT NULL,
     value TEXT NOT NULL,
@@ -25,7 +25,7 @@ CREATE INDEX incidents_changed ON incidents (updated_at) WHERE deleted = 0 AND u
 CREATE INDEX incidents_ahead ON incidents (key, created_at) WHERE (key >> 15) - created_at / 1000000 > 1000;
 
 CREATE INDEX events_class ON events (status, source);
-CREATE INDEX events_code ON events (code) WHERE code IS NOT NULL;
+CREATE INDEX events_code ON events (code, status, source) WHERE code IS NOT NULL;
 
 -- The events of incidents that are no longer among the newest ones in `incidents.event_ids`.
 CREATE TABLE earlier_events (

@@ -1,5 +1,6 @@
--- The way of an event through the stages: when it was written, in milliseconds, and the rest as JSON. Mappers' logs may quote
--- the payload and are removed with it. Null for events of earlier versions, and where there is nothing to keep.
-ALTER TABLE events ADD COLUMN stored_at INTEGER;
-ALTER TABLE events ADD COLUMN journey TEXT;
-ALTER TABLE events ADD COLUMN log TEXT;
+-- Why an operator discarded the event, and what an operator's request did or why, in words.
+ALTER TABLE events ADD COLUMN discard_reason TEXT;
+ALTER TABLE operator_actions ADD COLUMN note TEXT;
+
+-- Everything by which events in quarantine are grouped, so that no row is read for it.
+CREATE INDEX events_failures ON events (code, tried, source, message) WHERE status = 'quarantined';

@@ -1,0 +1,19 @@
+// Lengths of time in words, as short as possible.
+
+const UNITS: [number, string][] = [
+  [86_400_000, "d"],
+  [3_600_000, "h"],
+  [60_000, "min"],
+  [1000, "s"],
+];
+
+// Returns a length such as `3 h`.
+export function duration(ms: number): string {
+  const [length, unit] = UNITS.find(([length]) => ms >= length) ?? [1000, "s"];
+  return `${Math.max(0, Math.floor(ms / length))} ${unit}`;
+}
+
+// Returns the time since a moment.
+export function age(at: string): string {
+  return duration(Date.now() - Date.parse(at));
+}

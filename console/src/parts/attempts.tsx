@@ -1,0 +1,54 @@
+// The attempts of one delivery, with the beginning of each answer.
+
+import type { Delivery } from "../api/client";
+import { PlainText } from "./plain_text";
+import { Time } from "./time";
+
+export function Attempts({ delivery }: { delivery: Delivery }) {
+  return (
+    <>
+      {delivery.error !== null && (
+        <p>
+          <PlainText text={delivery.error} />
+        </p>
+      )}
+      {delivery.next_attempt_at && (
+        <p>
+          Next attempt: <Time at={delivery.next_attempt_at} />
+        </p>
+      )}
+      <div class="wide" tabIndex={0} role="region" aria-label={`Attempts of delivery ${delivery.id}`}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Attempt</th>
+              <th scope="col">Time</th>
+              <th scope="col">Duration</th>
+              <th scope="col">Status</th>
+              <th scope="col">Failure</th>
+              <th scope="col">Answer</th>
+            </tr>
+          </thead>
+          <tbody>
+            {delivery.attempts.map((attempt) => (
+              <tr key={attempt.number}>
+                <th scope="row">{attempt.number}</th>
+                <td>
+                  <Time at={attempt.at} />
+                </td>
+                <td>{attempt.duration_ms} ms</td>
+                <td>{attempt.http_status}</td>
+                <td class="text">
+                  <PlainText text={[attempt.code, attempt.error].filter((part) => part !== null).join(": ")} />
+                </td>
+                <td class="text">
+                  <PlainText text={attempt.answer ?? ""} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,36 @@
+// A value that is read now, again while the page is visible, and after changes.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { textOf } from "../api/client";
+import { usePoll } from "./poll";
+
+export interface LiveOptions {
+  isPoll?: boolean;
+  signal?: AbortSignal;
+}
+
+interface LiveValue<T> {
+  // Null until the value was read.
+  value: T | null;
+  // Why the value is not current; empty if it is.
+  error: string;
+  refresh: () => Promise<void>;
+}
+
+export function useLiveValue<T>(read: (options: LiveOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
+  const value = useSignal<T | null>(null);
+  const error = useSignal("");
+  const refresh = async (options: LiveOptions = {}) => {
+    try {
+      value.value = await read(options);
+      error.value = "";
+    } catch (failure) {
+      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      error.value = textOf(failure);
+    }
+  };
+  useEffect(() => void refresh(), []);
+  usePoll((signal) => refresh({ isPoll: true, signal }), everyMs);
+  return { value: value.value, error: error.value, refresh: () => refresh() };
+}

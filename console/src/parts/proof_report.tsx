@@ -1,0 +1,57 @@
+// The report of a comparison of two versions on known payloads.
+
+import type { Proof } from "../api/client";
+import { Link } from "../router";
+import { FieldChanges } from "./field_changes";
+import { PlainText } from "./plain_text";
+import { Time } from "./time";
+import { versionName } from "./versions";
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+type Differences = Proof["changed"];
+
+export function ProofReport({ report }: { report: Proof }) {
+  return (
+    <>
+      <p>
+        <strong>{report.passed ? "✓ No payload newly fails" : "✗ Payloads newly fail, or none was mapped in time"}</strong>:{" "}
+        version {versionName(report.plugin)} {report.against ? `compared with version ${versionName(report.against)}` : "is the first one"},{" "}
+        <Time at={report.at} />.
+      </p>
+      <p>
+        Payloads: {report.payloads}. Same: {report.same}. Changed: {report.changed.count}. Newly failing:{" "}
+        {report.newly_failing.count}. Newly succeeding: {report.newly_succeeding.count}.
+        {report.left_out > 0 && ` Left out, because the time was over: ${report.left_out}.`}
+      </p>
+      <Payloads title="Newly failing" differences={report.newly_failing} />
+      <Payloads title="Changed" differences={report.changed} />
+      <Payloads title="Newly succeeding" differences={report.newly_succeeding} />
+    </>
+  );
+}
+
+function Payloads({ title, differences }: { title: string; differences: Differences }) {
+  if (differences.count === 0) return null;
+  const rest = differences.count - differences.payloads.length;
+  return (
+    <details>
+      <summary>
+        {title}: {differences.count}
+      </summary>
+      {differences.payloads.map(({ payload, source, reason, fields }) => (
+        <section key={payload} aria-label={`${title}: ${payload}`}>
+          <p>
+            {UUID.test(payload) ? <Link to={`events/${payload}`}>{payload}</Link> : <PlainText text={payload} />} of {source}
+            {reason !== null && (
+              <>
+                : <PlainText text={reason} />
+              </>
+            )}
+          </p>
+          {fields.length > 0 && <FieldChanges changes={fields} caption={`Changed fields of ${payload}`} />}
+        </section>
+      ))}
+      {rest > 0 && <p>{rest} more are not shown.</p>}
+    </details>
+  );
+}

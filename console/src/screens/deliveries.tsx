@@ -1,0 +1,208 @@
+// Deliveries: the destinations with their queues, the dead letters by cause, and the list of deliveries.
+
+import { useEffect, useRef } from "preact/hooks";
+import { call, type DeadLetters, type Delivery, type Destination, type Notification } from "../api/client";
+import { duration } from "../parts/age";
+import { useChanges, type Act } from "../parts/changes";
+import { LiveList, type ReadOptions } from "../parts/live_list";
+import type { Page } from "../parts/live_rows";
+import { useLiveValue, type LiveOptions } from "../parts/live_value";
+import { PlainText } from "../parts/plain_text";
+import { Status } from "../parts/status";
+import { Time } from "../parts/time";
+import { useTitle } from "../parts/title";
+import { Link, place, replaceQuery } from "../router";
+import { session } from "../session";
+import { DeadLetterGroups } from "./deliveries/dead_letters";
+import { Destinations } from "./deliveries/destinations";
+import "./deliveries.css";
+
+const STATUSES = ["pending", "delivered", "dead"] as const;
+const ROWS = 50;
+const READ_EVERY_MS = 5000;
+// The time over which the rate of deliveries is taken.
+const RATE_MINUTES = 10;
+
+export interface Outbound {
+  destinations: Destination[];
+  notifications: Notification[];
+  groups: DeadLetters[];
+  // Attempts a minute by destination.
+  rates: Map<string, number>;
+}
+
+async function readOutbound(options: LiveOptions): Promise<Outbound> {
+  const from = new Date(Date.now() - RATE_MINUTES * 60_000).toISOString();
+  const [destinations, notifications, groups, stats] = await Promise.all([
+    call("get", "/api/destinations", options),
+    call("get", "/api/notifications", options),
+    call("get", "/api/dead-letters", { ...options, query: { limit: ROWS } }),
+    call("get", "/api/stats", { ...options, query: { from, step: "minute", kind: ["deliveries"] } }),
+  ]);
+  const rates = new Map<string, number>();
+  for (const { name, total } of stats.series) rates.set(name, (rates.get(name) ?? 0) + total / RATE_MINUTES);
+  return { destinations: destinations.data, notifications: notifications.data, groups: groups.data, rates };
+}
+
+export function Deliveries() {
+  const outbound = useLiveValue(readOutbound, READ_EVERY_MS);
+  const { act, done, failure } = useChanges();
+  const query = place.value.query;
+  const list = useRef<HTMLHeadingElement>(null);
+  useTitle("Deliveries");
+  // A link to some deliveries leads to their list; a change of the filters does not move the focus.
+  useEffect(() => {
+    if (query.size > 0 && !document.activeElement?.closest("form")) list.current?.focus();
+  }, [String(query)]);
+  const change: Act = async (work) => {
+    await act(work);
+    await outbound.refresh();
+  };
+  return (
+    <>
+      <h1>Deliveries</h1>
+      {session.value?.scope !== "admin" && <p>Changes need a token of scope admin.</p>}
+      <p role="alert">{failure}</p>
+      <p role="status">{outbound.error === "" ? done : `Not current: ${outbound.error}. Trying again.`}</p>
+      {outbound.value === null ? (
+        <p>Loading…</p>
+      ) : (
+        <>
+          <Destinations outbound={outbound.value} act={change} />
+          <DeadLetterGroups outbound={outbound.value} act={change} />
+        </>
+      )}
+      <h2 tabIndex={-1} ref={list}>
+        {query.size === 0 ? "All deliveries" : "Some deliveries"}
+      </h2>
+      <Filters query={query} destinations={outbound.value?.destinations ?? []} />
+      <List key={String(query)} query={query} />
+    </>
+  );
+}
+
+function Filters({ query, destinations }: { query: URLSearchParams; destinations: Destination[] }) {
+  const change = (event: Event) => {
+    const form = (event.currentTarget as HTMLElement).closest("form");
+    if (!form) return;
+    const filled = [...new FormData(form)].filter(([, value]) => value !== "");
+    replaceQuery(new URLSearchParams(filled.map(([name, value]) => [name, String(value)])));
+  };
+  const names = new Set([...destinations.map(({ name }) => name), ...query.getAll("destination")]);
+  const choice = (name: string, label: string, words: Iterable<string>) => (
+    <label>
+      {label}
+      <select name={name} value={query.get(name) ?? ""} onChange={change}>
+        <option value="">all</option>
+        {[...words].map((word) => (
+          <option key={word}>{word}</option>
+        ))}
+      </select>
+    </label>
+  );
+  return (
+    <form class="filters" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
+      {choice("destination", "Destination", names)}
+      {choice("status", "Status", STATUSES)}
+      <label>
+        Error
+        <input name="error" value={query.get("error") ?? ""} onChange={change} />
+      </label>
+      <label>
+        Incident id
+        <input name="incident" value={query.get("incident") ?? ""} onChange={change} />
+      </label>
+      <label>
+        Event id
+        <input name="event" value={query.get("event") ?? ""} onChange={change} />
+      </label>
+    </form>
+  );
+}
+
+async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions): Promise<Page<Delivery>> {
+  const all = (name: string) => query.getAll(name).filter((value) => value !== "");
+  const answer = await call("get", "/api/deliveries", {
+    ...options,
+    query: {
+      limit: ROWS,
+      destination: all("destination"),
+      status: STATUSES.filter((known) => all("status").includes(known)),
+      error: all("error"),
+      incident: all("incident"),
+      event: all("event"),
+      ...(cursor ? { cursor } : {}),
+    },
+  });
+  return { rows: answer.data, next: answer.next_cursor };
+}
+
+function List({ query }: { query: URLSearchParams }) {
+  const empty = (
+    <p>
+      No delivery matches. A delivery is made when a payload changes an incident and <code>webhooks</code> names a destination, or
+      a rule of <code>notifications</code> applies.
+    </p>
+  );
+  return (
+    <LiveList rows="deliveries" read={(options) => read(query, options)} empty={empty}>
+      {(rows) => <Table rows={rows} />}
+    </LiveList>
+  );
+}
+
+function Table({ rows }: { rows: Delivery[] }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Table of deliveries">
+      <table>
+        <caption class="visually-hidden">Deliveries, newest first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Queued</th>
+            <th scope="col">Destination</th>
+            <th scope="col">Notification</th>
+            <th scope="col">About</th>
+            <th scope="col">Status</th>
+            <th scope="col">Attempts</th>
+            <th scope="col">Last took</th>
+            <th scope="col">Error</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.id} row={row} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ row }: { row: Delivery }) {
+  const last = row.attempts.at(-1);
+  return (
+    <tr>
+      <td>
+        <Link to={`deliveries/${row.id}`}>
+          <Time at={queuedAt(row.id)} />
+        </Link>
+      </td>
+      <td>{row.destination}</td>
+      <td>{row.notification ?? "every change"}</td>
+      <td>{row.operation ?? (row.event_id === null ? "the host" : "event")}</td>
+      <td>
+        <Status status={row.status} />
+      </td>
+      <td>{row.attempts.length}</td>
+      <td>{last && (last.duration_ms < 1000 ? `${last.duration_ms} ms` : duration(last.duration_ms))}</td>
+      <td class="text">
+        <PlainText text={row.error ?? ""} />
+      </td>
+    </tr>
+  );
+}
+
+// Returns the time in a UUID of version 7, at which the delivery was queued.
+export function queuedAt(id: string): string {
+  return new Date(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toISOString();
+}

@@ -1,0 +1,62 @@
+// The filters of the list. They are in the address of the page.
+
+import { replaceQuery } from "../../router";
+import { SEVERITIES } from "../../parts/severity";
+import { STATUSES } from "./query";
+
+const TEXTS = [
+  ["source", "Source"],
+  ["assignee", "Assignee"],
+  ["tag", "Tag"],
+  ["observable", "Observable"],
+  ["technique", "Technique"],
+] as const;
+
+export const SEARCH_ID = "search";
+
+export function Filters({ query }: { query: URLSearchParams }) {
+  const change = (event: globalThis.Event) => {
+    const form = (event.currentTarget as HTMLElement).closest("form");
+    if (!form) return;
+    const filled = [...new FormData(form)].filter(([, value]) => value !== "").map(([name, value]) => [name, String(value)]);
+    // Fields show the first value only; further ones of an address stay.
+    const further = TEXTS.flatMap(([name]) => query.getAll(name).slice(1).map((value) => [name, value]));
+    const sort = query.get("sort");
+    replaceQuery(new URLSearchParams([...filled, ...further, ...(sort ? [["sort", sort]] : [])]));
+  };
+  const words = (name: string, label: string, known: readonly string[]) => {
+    const chosen = query.getAll(name);
+    return (
+      <details class="choice">
+        <summary>
+          {label}: {chosen.length === 0 ? "all" : chosen.join(", ").replaceAll("_", " ")}
+        </summary>
+        <fieldset>
+          <legend class="visually-hidden">{label}</legend>
+          {known.map((word) => (
+            <label key={word}>
+              <input type="checkbox" name={name} value={word} checked={chosen.includes(word)} onChange={change} />{" "}
+              {word.replace("_", " ")}
+            </label>
+          ))}
+        </fieldset>
+      </details>
+    );
+  };
+  return (
+    <form class="filters" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
+      <label>
+        Search
+        <input id={SEARCH_ID} type="search" name="q" value={query.get("q") ?? ""} onChange={change} />
+      </label>
+      {TEXTS.map(([name, label]) => (
+        <label key={name}>
+          {label}
+          <input name={name} value={query.get(name) ?? ""} onChange={change} />
+        </label>
+      ))}
+      {words("status", "Status", STATUSES)}
+      {words("severity", "Severity", SEVERITIES)}
+    </form>
+  );
+}

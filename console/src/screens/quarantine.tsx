@@ -1,0 +1,126 @@
+// The quarantine: groups of events that failed with the same cause.
+
+import { useEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { call, type QuarantineGroup } from "../api/client";
+import { useKeys } from "../parts/keys";
+import { moveFocus } from "../parts/live_list";
+import { PlainText } from "../parts/plain_text";
+import { usePoll } from "../parts/poll";
+import { useTask } from "../parts/task";
+import { Time } from "../parts/time";
+import { useTitle } from "../parts/title";
+import { Link } from "../router";
+
+const GROUPS = 50;
+
+export function Quarantine() {
+  const groups = useSignal<QuarantineGroup[] | null>(null);
+  const shown = useSignal(GROUPS);
+  const hasMore = useSignal(false);
+  const isPaused = useSignal(false);
+  const task = useTask();
+  const list = useRef<HTMLDivElement>(null);
+  const read = async (options: { isPoll?: boolean; signal?: AbortSignal }) => {
+    const answer = await call("get", "/api/quarantine", { ...options, query: { limit: shown.value } });
+    groups.value = answer.data;
+    hasMore.value = answer.next_cursor !== null;
+  };
+  useTitle("Quarantine");
+  useEffect(() => void task.run((signal) => read({ signal })), []);
+  usePoll(async (signal) => {
+    if (!isPaused.value) await task.run(() => read({ isPoll: true, signal }));
+  });
+  useKeys({
+    j: () => moveFocus(list.current, 1),
+    k: () => moveFocus(list.current, -1),
+    p: () => (isPaused.value = !isPaused.value),
+  });
+  const showMore = () => {
+    shown.value += GROUPS;
+    void task.run((signal) => read({ signal }));
+  };
+  const found = groups.value;
+  const sum = found?.reduce((count, group) => count + group.count, 0) ?? 0;
+  return (
+    <>
+      <h1>Quarantine</h1>
+      <p>
+        Events that a mapper could not map, grouped by cause. Words with a digit are shown as <code>#</code>. Open a group to see
+        what another version would do with all of its events.
+      </p>
+      <p class="live">
+        <button type="button" aria-pressed={isPaused.value} onClick={() => (isPaused.value = !isPaused.value)}>
+          Pause
+        </button>{" "}
+        <span role="status">
+          {task.error.value !== ""
+            ? `Not current: ${task.error.value}. Trying again.`
+            : found === null
+              ? "Loading…"
+              : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}
+        </span>
+      </p>
+      <div ref={list}>
+        {found && found.length > 0 && <Groups groups={found} />}
+        {found?.length === 0 && (
+          <p>
+            The quarantine is empty. An event comes here if its mapper fails on it. <code>hookmill quarantine list</code> shows the
+            same.
+          </p>
+        )}
+      </div>
+      {hasMore.value && (
+        <button type="button" onClick={showMore}>
+          More groups
+        </button>
+      )}
+    </>
+  );
+}
+
+function Groups({ groups }: { groups: QuarantineGroup[] }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Table of groups">
+      <table>
+        <caption class="visually-hidden">Groups, the one with the newest event first</caption>
+        <thead>
+          <tr>
+            <th scope="col">Cause</th>
+            <th scope="col">Plugin</th>
+            <th scope="col">Code</th>
+            <th scope="col">Events</th>
+            <th scope="col">First</th>
+            <th scope="col">Last</th>
+            <th scope="col">Sources</th>
+            <th scope="col">Sample</th>
+          </tr>
+        </thead>
+        <tbody>
+          {groups.map((group) => (
+            <tr key={group.id}>
+              <td class="text">
+                <Link to={`quarantine/${group.id}`}>
+                  <PlainText text={group.message === "" ? "no message" : group.message} />
+                </Link>
+              </td>
+              <td>{group.plugin}</td>
+              <td>{group.code}</td>
+              <td>{group.count}</td>
+              <td>
+                <Time at={group.first_at} />
+              </td>
+              <td>
+                <Time at={group.last_at} />
+              </td>
+              <td>{group.sources.join(", ")}</td>
+              <td>
+                <Link to={`events/${group.newest}`}>newest event</Link>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,51 @@
+// How long calls of mappers and commits of the store take, as `/metrics` counts them since the start of the host.
+
+import { readMetrics } from "../../api/client";
+import { bound, count, histograms, type Histogram } from "../../parts/histograms";
+import { useLiveValue } from "../../parts/live_value";
+
+const READ_EVERY_MS = 15_000;
+
+export function Durations() {
+  const { value, error } = useLiveValue(readMetrics, READ_EVERY_MS);
+  if (value === null) return <p role="status">{error || "Loading…"}</p>;
+  const mappers = histograms(value, "mapping_duration_seconds").map((of) => ({ ...of, name: `mapper ${of.name}` }));
+  const commits = histograms(value, "store_commit_duration_seconds").map((of) => ({ ...of, name: "commit of the store" }));
+  return (
+    <>
+      <h2>Durations since the start</h2>
+      {error !== "" && <p role="alert">{error}</p>}
+      <div class="wide" tabIndex={0} role="region" aria-label="Table of durations">
+        <table class="rows">
+          <caption class="visually-hidden">Durations since the start</caption>
+          <thead>
+            <tr>
+              <th scope="col">Of each</th>
+              <th scope="col">Number</th>
+              <th scope="col">Half within</th>
+              <th scope="col">95 % within</th>
+            </tr>
+          </thead>
+          <tbody>
+            {[...commits, ...mappers].map((of) => (
+              <tr key={of.name}>
+                <th scope="row">{of.name}</th>
+                <td>{count(of).toLocaleString()}</td>
+                <td>{within(of, 0.5)}</td>
+                <td>{within(of, 0.95)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+// The bounds are those of the buckets, so that the values are smaller.
+function within(histogram: Histogram, share: number): string {
+  if (count(histogram) === 0) return "";
+  const seconds = bound(histogram, share);
+  const largest = histogram.buckets.at(-2)?.[0] ?? 0;
+  return seconds === Infinity ? `more than ${largest} s` : `${Number((seconds * 1000).toPrecision(3))} ms`;
+}

@@ -1,0 +1,117 @@
+// The plugins: live versions, why a file is not live, and all known versions with their proofs.
+
+import { useSignal } from "@preact/signals";
+import { call, textOf, type Plugin, type PluginVersions } from "../../api/client";
+import { useLiveValue } from "../../parts/live_value";
+import { PlainText } from "../../parts/plain_text";
+import { Time } from "../../parts/time";
+
+const READ_EVERY_MS = 15_000;
+
+export function Plugins() {
+  const { value, error } = useLiveValue<Plugin[]>(
+    async (options) => (await call("get", "/api/plugins", options)).data,
+    READ_EVERY_MS,
+  );
+  return (
+    <>
+      <h2>Plugins</h2>
+      {error !== "" && <p role="alert">{error}</p>}
+      {value?.length === 0 && (
+        <p>
+          There are none. Put a component into the folder <code>plugins_dir</code>; <code>hookmill plugin new</code> makes the
+          source of one.
+        </p>
+      )}
+      {value && value.length > 0 && (
+        <div class="wide" tabIndex={0} role="region" aria-label="Table of plugins">
+          <table>
+            <caption class="visually-hidden">Plugins by name</caption>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Kind</th>
+                <th scope="col">Version</th>
+                <th scope="col">SHA-256</th>
+                <th scope="col">Loaded</th>
+                <th scope="col">State</th>
+                <th scope="col">Versions</th>
+              </tr>
+            </thead>
+            <tbody>
+              {value.map((plugin) => (
+                <Row key={plugin.name} plugin={plugin} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Row({ plugin }: { plugin: Plugin }) {
+  return (
+    <tr>
+      <th scope="row">{plugin.name}</th>
+      <td>{plugin.kind}</td>
+      <td>
+        <PlainText text={plugin.version ?? ""} />
+      </td>
+      <td>{plugin.sha256 !== null && <code title={plugin.sha256}>{plugin.sha256.slice(0, 12)}</code>}</td>
+      <td>{plugin.loaded_at !== null && <Time at={plugin.loaded_at} />}</td>
+      <td class="text">
+        {plugin.state === "loaded" ? <span class="status mapped">✓ live</span> : <span class="status dead">✗ refused</span>}
+        {plugin.error !== null && (
+          <>
+            ; newest file: <PlainText text={plugin.error} />
+          </>
+        )}
+      </td>
+      <td class="text">
+        <Versions name={plugin.name} />
+      </td>
+    </tr>
+  );
+}
+
+// The versions are read when they are opened.
+function Versions({ name }: { name: string }) {
+  const versions = useSignal<PluginVersions | null>(null);
+  const error = useSignal("");
+  const open = async (event: Event) => {
+    if (!(event.currentTarget as HTMLDetailsElement).open) return;
+    try {
+      versions.value = (await call("get", "/api/plugins/{name}", { id: name })).versions;
+    } catch (failure) {
+      error.value = textOf(failure);
+    }
+  };
+  return (
+    <details onToggle={(event) => void open(event)}>
+      <summary>
+        Show<span class="visually-hidden"> the versions of {name}</span>
+      </summary>
+      {error.value !== "" && <p role="alert">{error.value}</p>}
+      <ul>
+        {versions.value?.map(({ version, sha256, seen_at, live_since, state, report }) => (
+          <li key={sha256}>
+            <PlainText text={version} /> <code>{sha256}</code>, {state}, first seen <Time at={seen_at} />
+            {live_since !== null && (
+              <>
+                , live since <Time at={live_since} />
+              </>
+            )}
+            {report !== null && (
+              <>
+                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {report.payloads} payloads,{" "}
+                {report.same} the same, {report.changed.count} changed, {report.newly_failing.count} newly failing,{" "}
+                {report.newly_succeeding.count} newly succeeding
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,240 @@
+// The bench and the quarantine: a night with a broken mapper, against a real host.
+
+import assert from "node:assert/strict";
+import { copyFileSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { Browser, assertAccessible, assertClean } from "./browser.mjs";
+import { Host } from "./host.mjs";
+
+// The first version of `edr` reads the shape of one vendor, the next one that of another vendor: as if a vendor had changed
+// the shape of its alerts, and the mended version had lost the former shape.
+const CONFIG = `
+sources:
+  edr: { scheme: none, plugin: edr }
+`;
+const FORMER = readFileSync(new URL("../../plugins/splunk/payloads/seed.json", import.meta.url));
+const CHANGED = JSON.parse(readFileSync(new URL("../../plugins/crowdstrike/payloads/seed.json", import.meta.url)));
+const CHANGED_COUNT = 41;
+const OTHERS = ['{"other": 1}', '{"other": 2}'];
+const HOSTILE = "<img src=x onerror=alert(1)> a\u202eb https://evil.example/";
+
+let host, browser, admin, newest;
+
+before(async () => {
+  host = await Host.start(CONFIG);
+  browser = await Browser.start();
+  admin = host.token("admin", "engineer");
+  put("splunk");
+  await plugin((found) => found.state === "loaded");
+  await host.post("edr", FORMER);
+  for (let number = 0; number < CHANGED_COUNT; number += 1) await host.post("edr", changed(number));
+  for (const other of OTHERS) newest = await host.post("edr", other);
+  put("crowdstrike");
+  await plugin((found) => found.error?.includes("newly fails on 1 of"));
+});
+
+after(async () => {
+  await browser?.stop();
+  await host?.stop();
+});
+
+// Returns an alert in the changed shape with an id of its own.
+function changed(number) {
+  return JSON.stringify({ ...CHANGED, note: number });
+}
+
+// Puts a bundled mapper into the plugins folder as the newest version of `edr`.
+function put(bundled) {
+  const file = join(host.folder, "plugins/edr.part");
+  copyFileSync(new URL(`../../target/plugins/${bundled}.wasm`, import.meta.url), file);
+  renameSync(file, join(host.folder, "plugins/edr.wasm"));
+}
+
+async function get(path) {
+  const response = await fetch(host.url + path, { headers: { authorization: `Bearer ${admin}` } });
+  return response.ok ? await response.json() : null;
+}
+
+// Resolves with the plugin when it is as wanted.
+async function plugin(isWanted) {
+  for (;;) {
+    const found = await get("/api/plugins/edr");
+    if (found && isWanted(found)) return found;
+    await setTimeout(20);
+  }
+}
+
+// Returns the id of an alert in quarantine.
+async function anAlert() {
+  const { data } = await get("/api/events?status=quarantined");
+  return data.at(-1).id;
+}
+
+async function opened(path, token = admin, options = {}) {
+  const page = await browser.signedIn(host.url, token, options);
+  await page.goto(`${host.url}/console/${path}`);
+  return page;
+}
+
+// Chooses an option whose label begins or ends with a text, as a user of the keyboard does.
+async function choose(page, label, part) {
+  const box = page.getByRole("combobox", { name: label });
+  const text = await box.locator("option").filter({ hasText: part }).first().textContent();
+  await box.selectOption({ label: text.trim() });
+}
+
+test("a payload of the night is run in both versions, and the difference is shown", async () => {
+  const page = await opened(`bench?event=${await anAlert()}`);
+  const payload = page.getByRole("textbox", { name: "Payload", exact: true });
+  await page.getByText("As received, with its headers and context.", { exact: false }).waitFor();
+  await choose(page, "Version", "its proof failed");
+  await choose(page, "Compare with", ", live");
+  await payload.press("Control+Enter");
+  await page.getByText(/✓ mapped, incidents: 1/).waitFor();
+  await page.getByText(/✗ unsupported: /).waitFor();
+  await page.getByRole("rowheader", { name: "/error" }).waitFor();
+  await page.getByText(/^Time: [\d.]+ of \d+ ms\. Memory: /).first().waitFor();
+  await assertAccessible(page);
+  const url = new URL(page.url());
+  assert.ok(url.searchParams.get("version") && url.searchParams.get("against") && url.searchParams.get("plugin") === "edr");
+  await page.reload();
+  await page.getByText("As received, with its headers and context.", { exact: false }).waitFor();
+  assert.equal(new URL(page.url()).search, url.search);
+  assertClean(page);
+});
+
+test("an error of a pasted payload points at its place, and hostile text is text", async () => {
+  const page = await opened("bench?plugin=crowdstrike");
+  const payload = page.getByRole("textbox", { name: "Payload", exact: true });
+  await page.getByRole("combobox", { name: "Version" }).locator("option").first().waitFor({ state: "attached" });
+  await payload.fill('{\n  "metadata": 9007199254740993,\n  "event": nonsense{}\n}');
+  await payload.press("Control+Enter");
+  await page.getByRole("button", { name: "Show line 3" }).press("Enter");
+  const selected = () => {
+    const area = document.querySelector("textarea");
+    return document.activeElement === area && area.value.slice(0, area.selectionStart).split("\n").length === 3;
+  };
+  await page.waitForFunction(selected);
+  await assertAccessible(page);
+  const hostile = JSON.stringify({ ...CHANGED, event: { ...CHANGED.event, DetectName: HOSTILE, Large: "LARGE" } });
+  await payload.fill(hostile.replace('"LARGE"', "9007199254740993"));
+  await payload.press("Control+Enter");
+  const incidents = page.getByRole("region", { name: "Incidents" });
+  await incidents.waitFor();
+  const shown = await incidents.textContent();
+  assert.ok(shown.includes("<img src=x onerror=alert(1)>") && shown.includes("a\\u{202E}b"), shown);
+  assert.ok(shown.includes("9007199254740993"), shown);
+  assert.equal(await page.locator("#main img, #main pre a").count(), 0);
+  assertClean(page);
+});
+
+test("two versions are compared on past traffic, and a file that is not in the folder too", async () => {
+  const page = await opened("bench?plugin=edr");
+  await choose(page, "Version", "its proof failed");
+  await page.getByRole("combobox", { name: "Source", exact: true }).selectOption("edr");
+  await page.getByRole("spinbutton", { name: "Newest events" }).fill("44");
+  await page.getByRole("button", { name: "Compare versions" }).press("Enter");
+  const traffic = page.getByRole("region", { name: "On past traffic" });
+  await traffic.getByText(`Payloads: 44. Same: 2. Changed: 0. Newly failing: 1. Newly succeeding: ${CHANGED_COUNT}.`).waitFor();
+  await traffic.locator("summary", { hasText: "Newly failing" }).press("Enter");
+  await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
+  await assertAccessible(page);
+  const file = new URL("../../target/plugins/generic.wasm", import.meta.url).pathname;
+  await page.getByLabel("A file that is not in the plugins folder").setInputFiles(file);
+  await page.getByRole("button", { name: "Compare the file" }).press("Enter");
+  await page.getByText("Compared.").waitFor();
+  assertClean(page);
+});
+
+test("a reader sees the quarantine and the versions, and may change nothing", async () => {
+  const page = await opened("quarantine", host.token("read", "reader"));
+  await page.getByText("Events: 43. Groups: 1.").waitFor();
+  await assertAccessible(page);
+  await page.locator("tbody tr a").first().click();
+  await page.getByText("Dry runs and changes need a token of scope admin.").waitFor();
+  for (const name of ["Dry run", "Discard 43 events…"]) assert.ok(await page.getByRole("button", { name }).isDisabled(), name);
+  await page.goto(`${host.url}/console/bench?plugin=edr`);
+  await page.getByText("Running a version needs a token of scope admin.").waitFor();
+  await page.getByRole("button", { name: "Promote…" }).waitFor();
+  for (const name of ["Run", "Promote…", "Roll back…"]) assert.ok(await page.getByRole("button", { name, exact: true }).isDisabled(), name);
+  assertClean(page);
+});
+
+test("both themes are readable, and a narrow page does not scroll sideways", async () => {
+  const { data } = await get("/api/quarantine");
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await opened("quarantine", admin, { colorScheme, viewport: { width: 320, height: 640 } });
+    for (const [path, text] of [
+      ["quarantine", "Events: 43. Groups: 1."],
+      [`quarantine/${data[0].id}`, "Replay with another version"],
+      ["bench?plugin=edr", "Versions of edr"],
+    ]) {
+      await page.goto(`${host.url}/console/${path}`);
+      await page.getByText(text).waitFor();
+      await assertAccessible(page);
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320, `${path} in ${colorScheme}`);
+    }
+    assertClean(page);
+  }
+});
+
+test("a group is healed with the mended version and its rest discarded, all by keyboard", async () => {
+  const page = await opened("events");
+  await page.locator("tbody tr").first().waitFor();
+  await page.keyboard.press("q");
+  await page.getByText("Events: 43. Groups: 1.").waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Replay with another version" }).waitFor();
+  // The version that waits is chosen already.
+  assert.match(await page.getByRole("combobox", { name: "Version" }).locator("option:checked").textContent(), /its proof failed/);
+  await page.getByRole("combobox", { name: "Version" }).focus();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByText("41 of 43 map").waitFor();
+  await page.getByRole("row", { name: "still fail 2 stay" }).waitFor();
+  await page.getByRole("region", { name: "Failures that stay" }).getByText("unsupported").first().waitFor();
+  await assertAccessible(page);
+  await page.getByRole("button", { name: "Replay 41 events…" }).press("Enter");
+  await assertAccessible(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Replay" }).press("Enter");
+  await page.getByText("41 of 43 events were replayed. 2 stay in quarantine.").waitFor();
+  assert.ok(await page.getByRole("button", { name: "Discard 2 events…" }).isDisabled(), "without a reason");
+  await page.getByRole("textbox", { name: /^Reason/ }).focus();
+  await page.keyboard.type(HOSTILE);
+  await page.getByRole("button", { name: "Discard 2 events…" }).press("Enter");
+  await page.getByRole("dialog").getByText("a\\u{202E}b", { exact: false }).waitFor();
+  await assertAccessible(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Discard" }).press("Enter");
+  await page.getByText("2 events were discarded.").waitFor();
+  await page.getByText("No event with this cause is in quarantine any more.").waitFor();
+  await page.keyboard.press("q");
+  await page.getByText("The quarantine is empty.").waitFor();
+  await assertAccessible(page);
+  assertClean(page);
+  const discarded = await get(`/api/events/${newest}`);
+  assert.deepEqual([discarded.status, discarded.discard_reason], ["discarded", HOSTILE]);
+  assert.equal((await get("/api/events?status=mapped&limit=100")).data.length, CHANGED_COUNT + 1);
+  const notes = (await get("/api/operator-actions")).data.map((action) => action.note);
+  assert.equal(notes[0], `discarded 2 events: ${HOSTILE}`);
+  assert.match(notes[1], /^replayed 41 of 43 events with edr /);
+});
+
+test("a version is promoted and rolled back with its proof beside it", async () => {
+  const page = await opened("bench?plugin=edr");
+  const live = async () => (await get("/api/plugins/edr")).sha256;
+  const former = await live();
+  await page.getByText("✗ Payloads newly fail").first().waitFor();
+  await page.getByRole("button", { name: "Promote…" }).press("Enter");
+  await assertAccessible(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Promote" }).press("Enter");
+  await page.getByText(/^Version \S+ is live\./).waitFor();
+  assert.notEqual(await live(), former);
+  await page.getByRole("button", { name: "Roll back…" }).press("Enter");
+  await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).press("Enter");
+  await page.locator("summary", { hasText: "held back since a rollback" }).waitFor();
+  assert.equal(await live(), former);
+  assertClean(page);
+});

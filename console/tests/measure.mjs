@@ -1,0 +1,106 @@
+// Measures the list of incidents and the screen of one with many incidents in the store. Run by hand, best with a release
+// build: `npm run measure`. `HOOKMILL_INCIDENTS` is the number of incidents.
+
+import { Browser } from "./browser.mjs";
+import { Host } from "./host.mjs";
+
+const INCIDENTS = Number(process.env.HOOKMILL_INCIDENTS ?? 100_000);
+const PAYLOAD = 500;
+const TIMES = 20;
+const CONFIG = `
+limits: { deadline_ms: 60000, requests_per_second: 1000 }
+sources:
+${Array.from({ length: 8 }, (_, number) => `  edr-${number}: { scheme: none, plugin: crowdstrike }`).join("\n")}
+`;
+
+function detection(number) {
+  const event = {
+    ...{ DetectId: `measured-${number}`, Severity: number % 6, DetectName: `Detection ${number % 900} of kind ${number % 37}` },
+    ...{ ComputerName: `WS-${number % 3_000}`, UserName: `user-${number % 5_000}`, SHA256String: number.toString(16).padStart(64, "0") },
+    ...{ DetectDescription: `A process of ${number % 250} started another one.`, Technique: "PowerShell", Tactic: "Execution" },
+  };
+  return { metadata: { eventType: "DetectionSummaryEvent", eventCreationTime: 1742892459000 + number }, event };
+}
+
+async function seed(host) {
+  const started = Date.now();
+  for (let first = 0; first < INCIDENTS; first += PAYLOAD) {
+    const count = Math.min(PAYLOAD, INCIDENTS - first);
+    const body = JSON.stringify(Array.from({ length: count }, (_, index) => detection(first + index)));
+    const response = await fetch(`${host.url}/api/webhooks/edr-${(first / PAYLOAD) % 8}`, { method: "POST", body });
+    const answer = await response.json();
+    if (answer.status !== "accepted" || answer.incidents.length !== count) throw new Error(JSON.stringify(answer).slice(0, 500));
+  }
+  console.log(`${INCIDENTS} incidents written in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+// Runs in the page: does something, and resolves with the milliseconds until its result is painted.
+function timed({ act, isDone }) {
+  const before = document.querySelector(".incidents table");
+  const status = () => document.querySelector(".live [role=status]")?.textContent ?? "";
+  const done = new Function("before", "status", "statusBefore", `return ${isDone}`);
+  const statusBefore = status();
+  const started = performance.now();
+  new Function(act)();
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      const passed = performance.now() - started;
+      if (done(before, status, statusBefore)) resolve(passed);
+      else if (passed > 30_000) reject(new Error(`${act}: nothing after 30 s`));
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+}
+
+const NEW_ROWS =
+  "document.querySelector('.incidents table') !== before && document.querySelector('.incidents tbody tr[aria-rowindex] a') !== null && status().includes('incidents')";
+const press = (key) => `document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "${key}", bubbles: true }))`;
+const heading = (name) => `[...document.querySelectorAll(".incidents thead button")].find((button) => button.textContent.startsWith("${name}")).click()`;
+const fill = (name, value) =>
+  `const field = document.querySelector("[name=${name}]"); field.value = "${value}"; field.dispatchEvent(new Event("change", { bubbles: true }))`;
+
+// What is measured: a path to begin at, unless each time goes on from the one before, an action, and its result.
+const MEASURED = [
+  ["open the list", (time) => ({ path: "events", act: press("i"), isDone: NEW_ROWS, time })],
+  ["filter by severity", (time) => ({ path: "incidents", act: `document.querySelectorAll("[name=severity]")[${time % 5}].click()`, isDone: NEW_ROWS })],
+  ["filter by observable", (time) => ({ path: "incidents", act: fill("observable", `WS-${time * 7}`), isDone: NEW_ROWS })],
+  ["search for words", (time) => ({ path: "incidents", act: fill("q", `detection ${time * 11} kind`), isDone: NEW_ROWS })],
+  ["sort by severity", () => ({ path: "incidents", act: heading("Severity"), isDone: NEW_ROWS })],
+  ["sort by a second key", () => ({ path: "incidents?sort=-severity", act: heading("Updated").replace("click()", "dispatchEvent(new MouseEvent('click', { bubbles: true, shiftKey: true }))"), isDone: NEW_ROWS })],
+  ["next page", () => ({ act: `[...document.querySelectorAll("button")].find((button) => button.textContent === "Load more").click()`, isDone: "/^[0-9]+ incidents loaded/.test(status()) && status() !== statusBefore" })],
+  ["open an incident", () => ({ path: "incidents", act: `document.querySelector(".incidents tbody a").click()`, isDone: "document.querySelector('#summary') !== null" })],
+  ["open an incident, with its timeline", () => ({ path: "incidents", act: `document.querySelector(".incidents tbody a").click()`, isDone: "document.querySelector('.timeline li') !== null" })],
+];
+
+async function ready(page, host, path) {
+  await page.goto(`${host.url}/console/${path}`);
+  await page.locator("tbody tr").first().waitFor();
+}
+
+const host = await Host.start(CONFIG);
+const browser = await Browser.start();
+try {
+  await seed(host);
+  const page = await browser.signedIn(host.url, host.token("admin", "operator"));
+  const started = performance.now();
+  await ready(page, host, "incidents");
+  console.log(`from an empty page to the first row: ${Math.round(performance.now() - started)} ms\n`);
+  console.log(`${"interaction".padEnd(40)} ${"p50".padStart(8)} ${"p95".padStart(8)} ${"max".padStart(8)}`);
+  for (const [name, of] of MEASURED) {
+    const times = [];
+    if (!of(0).path) await ready(page, host, "incidents");
+    for (let time = 0; time < TIMES; time += 1) {
+      const { path, act, isDone } = of(time);
+      if (path) await ready(page, host, path);
+      times.push(await page.evaluate(timed, { act, isDone }).catch((error) => { throw new Error(`${name}: ${error.message}`); }));
+    }
+    times.sort((one, other) => one - other);
+    const at = (share) => `${Math.round(times[Math.ceil(times.length * share) - 1])} ms`.padStart(8);
+    console.log(`${name.padEnd(40)} ${at(0.5)} ${at(0.95)} ${at(1)}`);
+  }
+  console.log(`\nrows in the page: ${await page.evaluate(() => document.querySelectorAll("tbody tr").length)}`);
+} finally {
+  await browser.stop();
+  await host.stop();
+}

@@ -1,0 +1,104 @@
+//! The events in quarantine by the causes of their failures. All causes are read from one index, without the rows.
+
+use super::columns::Id;
+use crate::rows::{Page, QuarantineCause, QuarantineGroup};
+use anyhow::Result;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use uuid::Uuid;
+
+/// A group while the index is read. Keys stand for events.
+struct Collected {
+    count: u64,
+    sources: BTreeSet<String>,
+    keys: RangeInclusive<i64>,
+}
+
+/// Returns the groups whose newest event has a key below `before`, the one with the newest event first.
+pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+    let mut found: BTreeMap<QuarantineCause, Collected> = BTreeMap::new();
+    each_event(connection, |key, cause, source| {
+        let Some(group) = found.get_mut(cause) else {
+            let sources = BTreeSet::from([source.to_owned()]);
+            found.insert(cause.clone(), Collected { count: 1, sources, keys: key..=key });
+            return;
+        };
+        group.count += 1;
+        group.keys = key.min(*group.keys.start())..=key.max(*group.keys.end());
+        if !group.sources.contains(source) {
+            group.sources.insert(source.to_owned());
+        }
+    })?;
+    let is_after = |collected: &Collected| before.is_none_or(|before| *collected.keys.end() < before);
+    let mut listed: Vec<_> = found.into_iter().filter(|(_, collected)| is_after(collected)).collect();
+    listed.sort_by_key(|(_, collected)| std::cmp::Reverse(*collected.keys.end()));
+    let next = (listed.len() > limit).then(|| *listed[limit - 1].1.keys.end());
+    listed.truncate(limit);
+    let rows = listed.into_iter().map(|(cause, Collected { count, sources, keys })| {
+        let (oldest, newest) = (event(connection, *keys.start())?, event(connection, *keys.end())?);
+        Ok(QuarantineGroup { cause, count, sources, oldest, newest })
+    });
+    Ok(Page { rows: rows.collect::<Result<_>>()?, next })
+}
+
+/// Returns the ids of the events of a group with keys in a range, the oldest first.
+pub(super) fn members(
+    connection: &Connection,
+    group: &str,
+    keys: &RangeInclusive<i64>,
+    limit: usize,
+) -> Result<Page<Uuid>> {
+    let mut found = Vec::new();
+    let mut is_member: BTreeMap<QuarantineCause, bool> = BTreeMap::new();
+    each_event(connection, |key, cause, _| {
+        if !keys.contains(&key) {
+            return;
+        }
+        let known = is_member.get(cause).copied();
+        if known.unwrap_or_else(|| *is_member.entry(cause.clone()).or_insert_with(|| cause.group_id() == group)) {
+            found.push(key);
+        }
+    })?;
+    found.sort_unstable();
+    let next = (found.len() > limit).then(|| found[limit - 1]);
+    found.truncate(limit);
+    let rows = found.into_iter().map(|key| event(connection, key).map(|(id, _)| id));
+    Ok(Page { rows: rows.collect::<Result<_>>()?, next })
+}
+
+/// Calls `add` with the key, the cause and the source of each event in quarantine. The index has events with the same message
+/// one after the other, so that a cause is found once for all of them.
+fn each_event(connection: &Connection, mut add: impl FnMut(i64, &QuarantineCause, &str)) -> Result<()> {
+    // The status is part of the text, so that the partial index is used.
+    let sql = "SELECT key, code, tried, message, source FROM events INDEXED BY events_failures \
+               WHERE status = 'quarantined'";
+    let mut query = connection.prepare_cached(sql)?;
+    let mut rows = query.query([])?;
+    let mut last: Option<([Option<String>; 3], Option<QuarantineCause>)> = None;
+    while let Some(row) = rows.next()? {
+        let failure =
+            [row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?, row.get_ref(3)?.as_str_or_null()?];
+        let is_same = last.as_ref().is_some_and(|(known, _)| known.each_ref().map(Option::as_deref) == failure);
+        if !is_same {
+            last = Some((failure.map(|text| text.map(str::to_owned)), cause(failure)));
+        }
+        // An event of another version of Hookmill, or a damaged one, has no cause. The list of events shows it.
+        if let Some((_, Some(cause))) = &last {
+            add(row.get(0)?, cause, row.get_ref(4)?.as_str()?);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the cause of a failure with this code, these tried versions in JSON, and this message.
+fn cause([code, tried, message]: [Option<&str>; 3]) -> Option<QuarantineCause> {
+    let tried: Vec<String> = serde_json::from_str(tried?).ok()?;
+    Some(QuarantineCause::new(code?.parse().ok()?, &tried, message.unwrap_or_default()))
+}
+
+fn event(connection: &Connection, key: i64) -> Result<(Uuid, i64)> {
+    let mut query = connection.prepare_cached("SELECT id, received_at FROM events WHERE key = ?")?;
+    let (Id(id), received_at) = query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((id, received_at))
+}
