@@ -3,7 +3,7 @@
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, client, eventually};
 use crate::receiver::{Receiver, Reply};
-use hookmill_host::serve::Running;
+use hookmill_host::running::Running;
 use hookmill_incident::{Clock, STEADY_FOR};
 use jiff::Timestamp;
 use reqwest::Method;

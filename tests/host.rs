@@ -2,7 +2,8 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use hookmill_host::config::Config;
-use hookmill_host::serve::{self, Running};
+use hookmill_host::running::Running;
+use hookmill_host::serve;
 use hookmill_incident::Clock;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;

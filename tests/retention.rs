@@ -3,7 +3,7 @@
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, client, eventually, send};
 use crate::outcome::incident;
-use hookmill_host::serve::Running;
+use hookmill_host::running::Running;
 use hookmill_incident::{Clock, STEADY_FOR};
 use reqwest::{Client, Method};
 use rusqlite::Connection;

@@ -6,8 +6,12 @@ use crate::outcome::{incident, returns};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
 const DATABASE: &str = "data/hookmill.db";
+/// The version of the database from which on incidents are found by indexes.
+const WITH_SEARCH: u32 = 13;
 
 fn folder() -> Folder {
     Folder::new(
@@ -353,24 +357,35 @@ async fn a_change_of_several_incidents_has_a_result_for_each() {
     assert_eq!(host.get(&format!("/api/incidents/{number}")).await["status"], "resolved");
 }
 
-/// Makes the database one of the version before the search.
-fn downgrade(database: &Connection, incidents: &[Value]) {
-    for table in ["postings", "words", "earlier_events", "sessions"] {
-        database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+/// Replaces the database by one of the version before the search, which has the same rows.
+fn downgrade(path: &Path, incidents: &[Value]) {
+    let later = path.with_extension("later");
+    fs::rename(path, &later).unwrap();
+    let database = Connection::open(path).unwrap();
+    for version in 1..WITH_SEARCH {
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../store/src/sqlite/schema/{version}.sql"));
+        database.execute_batch(&fs::read_to_string(schema).unwrap()).unwrap();
     }
-    for index in
-        ["incidents_class", "incidents_updated", "incidents_changed", "incidents_ahead", "events_class", "events_code"]
-    {
-        database.execute_batch(&format!("DROP INDEX {index}")).unwrap();
+    database.execute("ATTACH ? AS later", [later.to_str().unwrap()]).unwrap();
+    let names = |sql: &str| -> Vec<String> {
+        let mut query = database.prepare(sql).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    for table in names("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+        let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
+        let sql = format!(
+            "DELETE FROM main.{table}; INSERT INTO main.{table} ({columns}) SELECT {columns} FROM later.{table}"
+        );
+        database.execute_batch(&sql).unwrap();
     }
     for incident in incidents {
         let mut record = incident.as_object().unwrap().clone();
         ["id", "number", "occurrences", "event_ids"].iter().for_each(|name| drop(record.remove(*name)));
-        let sql = "UPDATE incidents SET record = ? WHERE source_ref = ?";
+        let sql = "UPDATE main.incidents SET record = ? WHERE source_ref = ?";
         let record = serde_json::to_string(&record).unwrap();
         assert_eq!(database.execute(sql, [record.as_str(), incident["source_ref"].as_str().unwrap()]).unwrap(), 1);
     }
-    database.pragma_update(None, "user_version", 12).unwrap();
+    database.pragma_update(None, "user_version", WITH_SEARCH - 1).unwrap();
 }
 
 #[tokio::test]
@@ -387,23 +402,22 @@ async fn incidents_of_an_older_database_are_found_and_unchanged() {
     assert_eq!(host.list(&events).await.len(), 104);
     let trail = host.list(&format!("/api/incidents/{often}/audit")).await;
     host.kill();
-    let bytes = |database: &Connection| -> i64 {
+    let path = folder.path(DATABASE);
+    let bytes = || -> i64 {
+        let database = Connection::open(&path).unwrap();
         database.query_row("SELECT sum(length(record)) FROM incidents", [], |row| row.get(0)).unwrap()
     };
-    let database = Connection::open(folder.path(DATABASE)).unwrap();
-    let short = bytes(&database);
-    downgrade(&database, &before);
-    let long = bytes(&database);
-    drop(database);
+    let short = bytes();
+    downgrade(&path, &before);
+    let long = bytes();
     let host = folder.start().await;
-    host.logs("migrating the database from version 12").await;
+    host.logs(&format!("migrating the database from version {}", WITH_SEARCH - 1)).await;
     assert_eq!(host.list("/api/incidents").await, before);
     assert_eq!(host.list(&format!("/api/incidents/{often}/audit")).await, trail);
     assert_eq!(host.list(&events).await.len(), 104);
     let often = host.get(&format!("/api/incidents/{often}")).await["number"].as_str().unwrap().to_owned();
     assert_eq!(host.call(Method::DELETE, &format!("/api/incidents/{often}"), "").await.status, 204);
     check_filters(&host).await;
-    let database = Connection::open(folder.path(DATABASE)).unwrap();
-    assert_eq!(bytes(&database), short);
+    assert_eq!(bytes(), short);
     assert!(long > short * 3 / 2, "{long} bytes became {short}");
 }

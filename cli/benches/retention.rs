@@ -7,7 +7,8 @@ mod load;
 mod server;
 
 use hookmill_host::config::Config;
-use hookmill_host::serve::{self, Running};
+use hookmill_host::running::Running;
+use hookmill_host::serve;
 use hookmill_incident::{Clock, STEADY_FOR};
 use load::{LoadReport, requests};
 use std::io::{Read, Write};

@@ -20,6 +20,7 @@ mod order;
 mod overview;
 mod page;
 mod parameters;
+mod plugin_version;
 mod plugins;
 mod quarantine;
 mod refusals;

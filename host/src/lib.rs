@@ -48,6 +48,7 @@ mod remap;
 mod request_id;
 mod retention;
 mod routes;
+pub mod running;
 pub mod serve;
 pub mod service_manager;
 mod sign_in_code;

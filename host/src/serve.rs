@@ -1,4 +1,4 @@
-//! Assembles a host from its configuration, runs the host, and stops it without leaving work half done.
+//! Assembles a host from its configuration, and starts it.
 
 use crate::aws::Aws;
 use crate::backup::BackupTask;
@@ -8,7 +8,7 @@ use crate::deliver::{Deliverer, Destination};
 use crate::disk::Disk;
 use crate::event_changes::EventChanges;
 use crate::failed_tokens::FailedTokens;
-use crate::host::{Edge, Host, ReloadRequest};
+use crate::host::{Edge, Host};
 use crate::loaded::Loaded;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
@@ -24,12 +24,12 @@ use crate::release::plugin_dir::{PluginDir, PluginRefusal};
 use crate::release::plugin_files::PluginFiles;
 use crate::release::precompiled::Precompiled;
 use crate::release::proof::Prover;
-use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
+use crate::running::{Running, until_stopped};
 use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::stream::{Feed, READERS_MAX, ReaderPlaces, Stream};
-use crate::traces::{ExportTask, Traces};
+use crate::traces::Traces;
 use crate::triage::Triager;
 use crate::{api, console, maintenance, near_miss, request_id, retention, service_manager};
 use anyhow::{Context, Result, ensure};
@@ -41,12 +41,9 @@ use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_store::private_files::refuse_writable_by_others;
 use hookmill_store::{Policy, Store, credential_digest};
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -68,25 +65,6 @@ const LOGGED_ERRORS_PER_SECOND: u32 = 20;
 const API_BODY_MEMORY_BYTES: usize = 2 * FILE_BYTES_MAX as usize;
 /// The number of refused plugin files that may wait for their notice.
 const WAITING_PLUGIN_REFUSALS: usize = 64;
-
-/// A host that listens.
-#[derive(Debug)]
-pub struct Running {
-    /// The address for webhooks.
-    pub address: SocketAddr,
-    /// The address of the API, which is the same unless `admin_listen` is set.
-    pub admin_address: SocketAddr,
-    host: Arc<Host>,
-    servers: JoinSet<()>,
-    tasks: JoinSet<()>,
-    stop: watch::Sender<bool>,
-    /// Sends the spans of traces, also those of requests and deliveries that end last.
-    exporter: Option<ExportTask>,
-    /// The settings at the start.
-    settings: Arc<Settings>,
-    /// The requests to reload, until the configuration file is followed.
-    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
-}
 
 /// Opens the store, loads the plugins in the background, and listens. Plugin files are compiled by `compiler`, or by
 /// threads of this process. `sockets` are listening sockets that a service manager opened. Every decision about times
@@ -369,90 +347,4 @@ fn router(routes: Router<Arc<Host>>, host: &Arc<Host>) -> Router {
         .method_not_allowed_fallback(near_miss::unknown_method)
         .layer(from_fn_with_state(host.clone(), request_id::identify))
         .with_state(host.clone())
-}
-
-async fn until_stopped(task: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {
-    tokio::select! {
-        () = task => {}
-        _ = stopped.wait_for(|stopped| *stopped) => {}
-    }
-}
-
-impl Running {
-    /// Returns the host as requests see it.
-    pub fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
-
-    /// Returns the address of the console for a browser on this machine.
-    pub fn console_url(&self) -> String {
-        format!("{}{}", self.settings.local_url_at(self.admin_address), console::PATH)
-    }
-
-    /// Returns an address of the console that signs in once with the token from the environment, within 10 minutes. The
-    /// code is in the fragment, which browsers do not send.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such token.
-    pub fn signing_in_url(&self) -> Result<String> {
-        let edge = &self.host.edge;
-        let token = edge.admin_token.context("the host has no token from the environment")?;
-        let code = edge.sign_in_code.make(token, self.host.store.clock().now_ms())?;
-        Ok(format!("{}#code={code}", self.console_url()))
-    }
-
-    /// Returns whether every plugin file that was there at the start has been loaded or refused.
-    pub fn is_ready(&self) -> bool {
-        self.host.loaded.is_settled()
-    }
-
-    /// Waits until [`Running::is_ready`].
-    pub fn ready(&self) -> impl Future<Output = ()> + use<> {
-        let loaded = self.host.loaded.clone();
-        async move {
-            let mut changes = loaded.watch();
-            while !loaded.is_settled() && changes.changed().await.is_ok() {}
-        }
-    }
-
-    /// Applies changes of the configuration file from now on. `applied` are the files as they were when the
-    /// configuration was loaded, so that changes since then are not missed. Each `hangup` applies the file again.
-    pub fn follow(&mut self, path: PathBuf, applied: FileDigests, hangup: Signal) {
-        let Some(requests) = self.reload_requests.take() else { return };
-        let reloader = Reloader::new(self.host.clone(), path, applied, self.settings.clone(), hangup, requests);
-        self.tasks.spawn(until_stopped(reloader.run(), self.stop.subscribe()));
-    }
-
-    /// Waits until a task or a server ends that should run until the host is stopped.
-    pub async fn broken(&mut self) {
-        tokio::select! {
-            Some(_) = self.tasks.join_next() => {}
-            Some(_) = self.servers.join_next() => {}
-        }
-    }
-
-    /// Refuses new connections, finishes requests and deliveries that have begun, and closes the store.
-    pub async fn stop(mut self) {
-        let drain_timeout = self.settings.drain_timeout;
-        info!("stopping: no new connections, {} s for unfinished requests and deliveries", drain_timeout.as_secs());
-        self.stop.send_replace(true);
-        let finished = async {
-            while self.servers.join_next().await.is_some() {}
-            self.host.deliverer.stop().await;
-            while self.tasks.join_next().await.is_some() {}
-            if let Some(exporter) = self.exporter {
-                exporter.stop().await;
-            }
-        };
-        if tokio::time::timeout(drain_timeout, finished).await.is_err() {
-            warn!("stopped before all requests and deliveries were finished; deliveries continue at the next start");
-        }
-        self.host.registry.save_tallies().await;
-        let store = self.host.store.clone();
-        if let Err(error) = store.put_mark().await {
-            warn!("cannot write the mark of the database: {error:#}");
-        }
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
-        info!("stopped");
-    }
 }

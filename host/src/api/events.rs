@@ -3,6 +3,7 @@
 use super::action_note::{ActionNote, check_reason};
 use super::page::{item, listed};
 use super::parameters::{Parameters, invalid};
+use super::plugin_version::mapper_version;
 use super::request_body::optional_body;
 use super::shapes::{
     BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText,
@@ -101,7 +102,7 @@ pub(super) async fn replay(
 async fn named_version(host: &Host, version: &str) -> Result<Arc<Plugin>, HttpError> {
     let help = "expected a plugin with the digest of one of its versions, as NAME@SHA256";
     let (name, sha256) = version.split_once('@').ok_or_else(|| invalid("version", version, help))?;
-    super::plugins::mapper_version(host, name, sha256).await
+    mapper_version(host, name, sha256).await
 }
 
 fn refused(id: &str, error: RemapError) -> HttpError {

@@ -2,6 +2,7 @@
 
 use super::events;
 use super::parameters::Parameters;
+use super::plugin_version::{mapper_version, not_found, plugin_version};
 use super::request_body::body;
 use super::shapes::{
     ComparedCall, FileState, List, MapperDryRun, PluginDryRun, PluginDryRunRequest, PluginWithVersions, ShownPlugin,
@@ -80,10 +81,6 @@ fn shown_version(host: &Host, row: VersionRow) -> ShownPluginVersion {
     }
 }
 
-fn not_found(name: &str) -> HttpError {
-    HttpError::NotFound(format!("plugin `{name}`"))
-}
-
 /// Returns the changes that a file would make if it were in the plugins folder, or those that a known version makes.
 pub(super) async fn diff(
     State(host): State<Arc<Host>>,
@@ -116,22 +113,6 @@ pub(super) async fn diff(
 
 fn refused(error: &anyhow::Error) -> HttpError {
     HttpError::InvalidRequest(format!("the file is refused: {error:#}"))
-}
-
-/// Returns a version of a mapper that is live, kept, or in the plugins folder.
-pub(super) async fn mapper_version(host: &Host, name: &str, sha256: &str) -> Result<Arc<Plugin>, HttpError> {
-    let plugin = plugin_version(host, name, sha256).await?;
-    match plugin.kind() {
-        Kind::Mapper => Ok(plugin),
-        kind => Err(HttpError::InvalidRequest(format!("plugin `{name}` is a {kind} and not a mapper"))),
-    }
-}
-
-async fn plugin_version(host: &Host, name: &str, sha256: &str) -> Result<Arc<Plugin>, HttpError> {
-    if !host.loaded.states().contains_key(name) {
-        return Err(not_found(name));
-    }
-    host.releases.version(name, sha256).await.map_err(|error| HttpError::Conflict(format!("{error:#}")))
 }
 
 pub(super) async fn promote(

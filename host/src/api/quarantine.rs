@@ -48,7 +48,7 @@ pub(super) async fn replay(
     let (version, plugin) = (parameters.one("version")?, parameters.one("plugin")?);
     parameters.end()?;
     let version = match (plugin, version) {
-        (Some(name), Some(sha256)) => Some(super::plugins::mapper_version(&host, &name, &sha256).await?),
+        (Some(name), Some(sha256)) => Some(super::plugin_version::mapper_version(&host, &name, &sha256).await?),
         (None, None) => None,
         _ => return Err(HttpError::InvalidRequest("`plugin` and `version` have to be given together".into())),
     };
