@@ -176,11 +176,7 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    for (data_type, names) in OBSERVABLES {
-        for (name, value) in names.iter().flat_map(|name| alert.all(name).map(move |value| (name, value))) {
-            incident.observe(data_type, Some(value), name);
-        }
-    }
+    incident.observe_fields(alert, &OBSERVABLES);
     // A threshold rule names the values that it counted.
     let terms = alert.all(TERMS[0]).zip(alert.all(TERMS[1]));
     for (name, value) in terms {

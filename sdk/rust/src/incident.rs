@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::reading::problem;
-use crate::{Incident, Observable, Outcome, Severity, fingerprint};
+use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -88,6 +88,18 @@ impl Incident {
             ioc: false,
         });
         self.observables.last_mut()
+    }
+
+    /// Adds the values of fields as observables, each with the path of its field as the message. `paths` are types of
+    /// observables, each with the paths of the fields that contain such values.
+    pub fn observe_fields(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
+        for (data_type, path) in
+            paths.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (data_type, path)))
+        {
+            for value in fields.all(path) {
+                self.observe(data_type, Some(value), path);
+            }
+        }
     }
 
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
@@ -197,6 +209,17 @@ mod tests {
         let md5 = "ab".repeat(16);
         assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
         assert_eq!(incident.observables[5].data_type, "ip");
+    }
+
+    #[test]
+    fn fields_are_observed_with_their_paths() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "::1", "192.0.2.2"]}}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.observe_fields(&fields, &[("ip", &["ip", "host.ip"]), ("hostname", &["host.name"])]);
+        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
+        let ip = Some("host.ip");
+        assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
     }
 
     #[test]
