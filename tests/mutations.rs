@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 9] = [
+const ESSENTIAL: [(&str, &[&str]); 10] = [
     (
         "crowdstrike",
         &[
@@ -69,6 +69,25 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
             "createdDateTime",
             "eventType",
             "creationTime",
+        ],
+    ),
+    (
+        "defender-xdr",
+        &[
+            "value",
+            "records",
+            "id",
+            "incidentId",
+            "incidentName",
+            "displayName",
+            "status",
+            "severity",
+            "category",
+            "properties",
+            "AlertId",
+            "serviceSource",
+            "createdDateTime",
+            "lastUpdateDateTime",
         ],
     ),
     (
