@@ -6,13 +6,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 8] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
     ("generic", "seed"),
     ("opencti", "incident"),
+    ("sentinel", "incident-new"),
     ("splunk", "seed"),
     ("thehive", "seed"),
 ];

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 10] = [
+const ESSENTIAL: [(&str, &[&str]); 11] = [
     (
         "crowdstrike",
         &[
@@ -154,6 +154,23 @@ const ESSENTIAL: [(&str, &[&str]); 10] = [
         ],
     ),
     ("opencti", &["id", "data", "type", "event", "origin", "referer"]),
+    (
+        "sentinel",
+        &[
+            "value",
+            "object",
+            "properties",
+            "name",
+            "type",
+            "kind",
+            "incidentNumber",
+            "systemAlertId",
+            "IncidentName",
+            "IncidentNumber",
+            "SystemAlertId",
+            "AlertName",
+        ],
+    ),
     (
         "splunk",
         &[
