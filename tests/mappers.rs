@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 9] = [
+const SAMPLES: [(&str, &str); 10] = [
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
@@ -14,6 +14,7 @@ const SAMPLES: [(&str, &str); 9] = [
     ("generic", "seed"),
     ("opencti", "incident"),
     ("sentinel", "incident-new"),
+    ("sentinelone", "uam-alert"),
     ("splunk", "seed"),
     ("thehive", "seed"),
 ];

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 11] = [
+const ESSENTIAL: [(&str, &[&str]); 12] = [
     (
         "crowdstrike",
         &[
@@ -169,6 +169,23 @@ const ESSENTIAL: [(&str, &[&str]); 11] = [
             "IncidentNumber",
             "SystemAlertId",
             "AlertName",
+        ],
+    ),
+    (
+        "sentinelone",
+        &[
+            "data",
+            "alert",
+            "alerts",
+            "edges",
+            "node",
+            "alertWithRawIndicators",
+            "detectionSource",
+            "id",
+            "threatInfo",
+            "threatId",
+            "activityType",
+            "alertid",
         ],
     ),
     (
