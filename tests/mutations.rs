@@ -26,7 +26,21 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 12] = [
+const ESSENTIAL: [(&str, &[&str]); 13] = [
+    (
+        "cortex-xdr",
+        &[
+            "reply",
+            "incident",
+            "incidents",
+            "alerts",
+            "incident_id",
+            "alert_id",
+            "status",
+            "creation_time",
+            "detection_timestamp",
+        ],
+    ),
     (
         "crowdstrike",
         &[
