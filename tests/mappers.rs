@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 11] = [
+const SAMPLES: [(&str, &str); 12] = [
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
@@ -18,6 +18,7 @@ const SAMPLES: [(&str, &str); 11] = [
     ("sentinelone", "uam-alert"),
     ("splunk", "seed"),
     ("thehive", "seed"),
+    ("wazuh", "sshd-level-10"),
 ];
 
 #[tokio::test]

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 13] = [
+const ESSENTIAL: [(&str, &[&str]); 14] = [
     (
         "cortex-xdr",
         &[
@@ -239,6 +239,7 @@ const ESSENTIAL: [(&str, &[&str]); 13] = [
             "_id",
         ],
     ),
+    ("wazuh", &["id", "rule", "level", "manager", "agent", "name"]),
 ];
 
 /// The members that contain the whole event: a mapper may refuse a payload if one of them is changed, but not if something
