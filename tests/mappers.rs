@@ -6,13 +6,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 12] = [
+const SAMPLES: [(&str, &str); 13] = [
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
     ("generic", "seed"),
+    ("github", "secret-reopened-without-header"),
     ("opencti", "incident"),
     ("sentinel", "incident-new"),
     ("sentinelone", "uam-alert"),

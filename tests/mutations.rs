@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 14] = [
+const ESSENTIAL: [(&str, &[&str]); 15] = [
     (
         "cortex-xdr",
         &[
@@ -133,6 +133,10 @@ const ESSENTIAL: [(&str, &[&str]); 14] = [
         ],
     ),
     ("generic", &["event_type", "data", "alert_id"]),
+    (
+        "github",
+        &["alert", "number", "repository", "id", "secret_type", "rule", "security_advisory", "affected_package_name"],
+    ),
     (
         "guardduty",
         &[
