@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 13] = [
+const SAMPLES: [(&str, &str); 14] = [
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
@@ -15,6 +15,7 @@ const SAMPLES: [(&str, &str); 13] = [
     ("generic", "seed"),
     ("github", "secret-reopened-without-header"),
     ("opencti", "incident"),
+    ("security-hub", "eventbridge-new"),
     ("sentinel", "incident-new"),
     ("sentinelone", "uam-alert"),
     ("splunk", "seed"),

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 15] = [
+const ESSENTIAL: [(&str, &[&str]); 16] = [
     (
         "cortex-xdr",
         &[
@@ -172,6 +172,25 @@ const ESSENTIAL: [(&str, &[&str]); 15] = [
         ],
     ),
     ("opencti", &["id", "data", "type", "event", "origin", "referer"]),
+    (
+        "security-hub",
+        &[
+            "source",
+            "detail-type",
+            "detail",
+            "findings",
+            "Findings",
+            "Records",
+            "Sns",
+            "Message",
+            "Id",
+            "ProductArn",
+            "GeneratorId",
+            "SchemaVersion",
+            "finding_info",
+            "uid",
+        ],
+    ),
     (
         "sentinel",
         &[
