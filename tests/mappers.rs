@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 14] = [
+const SAMPLES: [(&str, &str); 15] = [
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
@@ -14,6 +14,7 @@ const SAMPLES: [(&str, &str); 14] = [
     ("elastic", "seed"),
     ("generic", "seed"),
     ("github", "secret-reopened-without-header"),
+    ("google-scc", "notification-new"),
     ("opencti", "incident"),
     ("security-hub", "eventbridge-new"),
     ("sentinel", "incident-new"),

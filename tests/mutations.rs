@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 16] = [
+const ESSENTIAL: [(&str, &[&str]); 17] = [
     (
         "cortex-xdr",
         &[
@@ -137,6 +137,7 @@ const ESSENTIAL: [(&str, &[&str]); 16] = [
         "github",
         &["alert", "number", "repository", "id", "secret_type", "rule", "security_advisory", "affected_package_name"],
     ),
+    ("google-scc", &["message", "data", "finding", "listFindingsResults", "name"]),
     (
         "guardduty",
         &[
