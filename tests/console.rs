@@ -1,8 +1,10 @@
 //! The serving of the console: where it is, and the headers that keep its pages to themselves. The pages run in
 //! a browser in the tests of the console itself.
 
-use crate::host::{Folder, Host, client};
+use crate::host::{Folder, Host, client, eventually};
 use reqwest::{Client, Method, Response, redirect};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 const HEADERS: [(&str, &str); 5] = [
     (
@@ -68,6 +70,25 @@ async fn the_console_is_only_where_the_api_is() {
     assert!(!console.starts_with(&host.url), "{console}");
     assert_eq!(get(&console, BROWSER).await.status().as_u16(), 200);
     assert_eq!(client().get(&console).send().await.unwrap().status().as_u16(), 200, "also without Accept-Encoding");
+}
+
+/// `serve --open` opens the console in the browser of the person who starts the host; without a browser it goes on.
+#[tokio::test]
+async fn the_console_is_opened_on_request() {
+    let folder = Folder::new("");
+    fs::create_dir(folder.path("bin")).unwrap();
+    let opener = folder.path("bin/xdg-open");
+    fs::write(&opener, "#!/bin/sh\nprintf %s \"$1\" >opened.part && /bin/mv opened.part opened\n").unwrap();
+    fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut serve = folder.hookmill(&["serve", "--open"]);
+    let host = folder.start_listening_by(serve.env("PATH", folder.path("bin"))).await;
+    let opened = eventually("the address", async || fs::read_to_string(folder.path("opened")).ok()).await;
+    assert_eq!(opened, format!("{}/console/", host.url));
+    drop(host);
+    let mut serve = folder.hookmill(&["serve", "--open"]);
+    let host = folder.start_listening_by(serve.env("PATH", folder.path("data"))).await;
+    host.logs("cannot open the console in a browser").await;
+    assert_eq!(host.get_open("/healthz").await.0, 200);
 }
 
 /// Returns the address that the host logs.

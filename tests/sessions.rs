@@ -188,6 +188,39 @@ async fn sessions_end() {
     host.stop().await;
 }
 
+/// An address with a code signs in once, soon after it was made, and with the token that it stands for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_begins_one_session() {
+    let folder = Folder::new("");
+    let clock = Clock::default();
+    let host = folder.start_with(&clock).await;
+    let url = format!("http://{}", host.address);
+    let code = || {
+        let signing_in = host.signing_in_url().unwrap();
+        let (console, code) = signing_in.split_once("#code=").unwrap();
+        assert_eq!(console, format!("{url}/console/"));
+        code.to_owned()
+    };
+    let begin = |body: Value| client().post(format!("{url}/api/session")).body(body.to_string());
+    let first = code();
+    let session = cookie(begin(json!({"code": first}))).await;
+    let shown = call(Method::GET, &format!("{url}/api/session"), &session, &[]).await;
+    assert_eq!((&shown.body["token"], &shown.body["scope"]), (&json!("HOOKMILL_ADMIN_TOKEN"), &json!("admin")));
+    let (late, replaced, newest) = (code(), code(), code());
+    for used in [first, late, replaced, "0".into(), String::new(), ADMIN_TOKEN.into()] {
+        let answer = send(begin(json!({"code": used}))).await.unwrap();
+        assert_eq!((answer.status, answer.error_code()), (401, "unauthorized"), "{used}");
+    }
+    for body in [json!({"code": "a", "token": "b"}), json!({"code": null}), json!({"code": 1}), json!({})] {
+        assert_eq!(send(begin(body.clone())).await.unwrap().status, 400, "{body}");
+    }
+    cookie(begin(json!({"code": newest}))).await;
+    let late = code();
+    clock.shift_ms(10 * MINUTE_MS);
+    assert_eq!(send(begin(json!({"code": late}))).await.unwrap().status, 401, "it has ended");
+    host.stop().await;
+}
+
 /// A flood of sessions and guesses of tokens are bounded, and an ended session does not lock its user out.
 #[tokio::test]
 async fn sessions_and_attempts_are_limited() {

@@ -140,6 +140,15 @@ impl Client {
         }
     }
 
+    /// Returns the URL of `/api/…`.
+    pub fn url(&self, path: &[&str]) -> Result<Url> {
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
+        segments.pop_if_empty().push("api").extend(path);
+        drop(segments);
+        Ok(url)
+    }
+
     /// Sends `GET /api/…`.
     pub fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
         self.call(Method::GET, path, query, None)
@@ -182,10 +191,7 @@ impl Client {
         query: &[(&str, String)],
         body: Option<reqwest::Body>,
     ) -> Result<Value> {
-        let mut url = self.url.clone();
-        let mut segments = url.path_segments_mut().map_err(|()| anyhow!("{} is not a host's URL", self.url))?;
-        segments.pop_if_empty().push("api").extend(path);
-        drop(segments);
+        let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
-    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, webhook,
+    notification, operator_actions, plugin, prune, serve, stats, token, upgrade, vendors, webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -54,6 +54,8 @@ enum Command {
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// List the vendors of the bundled mappers, or show how one is connected
+    Vendors(vendors::Vendors),
     /// Add, list, test, rotate and remove the sources of a running host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -95,6 +97,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Stats(stats) => stats.run(),
         Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),
+        Command::Vendors(vendors) => vendors.run(),
         Command::Webhook(webhook) => webhook.run(),
         Command::Backup(backup) => backup.run(),
         Command::Verify(verify) => verify.run(),

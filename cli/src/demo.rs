@@ -55,7 +55,7 @@ impl Demo {
         let seconds = started.elapsed().as_secs_f64();
         println!("  {met} of {} expectations were met, in {seconds:.1} s", met + failed);
         if self.keep {
-            host.print_examples();
+            host.print_examples()?;
             host.wait_for_interrupt().context("cannot wait for Ctrl-C")?;
         }
         host.stop();

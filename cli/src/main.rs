@@ -6,6 +6,7 @@
 //! - [`demo`] runs a temporary host and sends samples to it.
 
 mod backup;
+mod browser;
 mod client;
 mod command;
 mod compile;
@@ -32,6 +33,7 @@ mod text;
 mod token;
 mod toolchain;
 mod upgrade;
+mod vendors;
 mod webhook;
 
 use clap::Parser;

@@ -1,5 +1,6 @@
 //! `hookmill serve`, also as a service of systemd: with its sockets, reports of readiness and its watchdog.
 
+use crate::browser;
 use crate::compile::beside_a_host;
 use crate::memory::return_freed;
 use crate::signals::Signals;
@@ -15,6 +16,7 @@ use listenfd::ListenFd;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -30,6 +32,9 @@ pub(super) struct Serve {
     /// The level of the log: `error`, `warn`, `info`, `debug`, or a filter such as `info,hookmill_host::deliver=debug`
     #[arg(long, default_value = "info", env = "HOOKMILL_LOG")]
     log: String,
+    /// Open the console in a browser
+    #[arg(long)]
+    open: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -61,6 +66,11 @@ impl Serve {
             let seen = before.for_paths(config.files(&self.config));
             let mut running = start(config, admin_token, Some(beside_a_host()?), sockets, Clock::default()).await?;
             service_manager::report_starting("Loading plugins");
+            if self.open
+                && let Err(error) = browser::open(&running.console_url())
+            {
+                warn!("cannot open the console in a browser, open {} yourself: {error}", running.console_url());
+            }
             tokio::spawn(return_freed());
             let (stopped, ready) = (signals.stopped(), running.ready());
             tokio::spawn(async {

@@ -3,6 +3,7 @@
 mod add;
 mod secret;
 mod test;
+mod vendor_way;
 
 use super::client::{HostConnection, print_shape};
 use super::text::{clean, table, utc};

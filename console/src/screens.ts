@@ -21,4 +21,11 @@ export const SCREENS: readonly Screen[] = [
     load: async () => (await import("./screens/events")).Events,
     loadOne: async () => (await import("./screens/journey")).Journey,
   },
+  {
+    path: "sources",
+    name: "Sources",
+    key: "s",
+    load: async () => (await import("./screens/sources")).Sources,
+    loadOne: async () => (await import("./screens/source")).SourceScreen,
+  },
 ];

@@ -1,7 +1,7 @@
 // The session of this browser: undefined until the API was asked, null without one.
 
 import { signal } from "@preact/signals";
-import { call, whenSessionEnds, type Session } from "./api/client";
+import { call, textOf, whenSessionEnds, type Session } from "./api/client";
 
 export const session = signal<Session | null | undefined>(undefined);
 
@@ -13,7 +13,25 @@ whenSessionEnds(() => {
   session.value = null;
 });
 
+// Why the address that was opened did not sign in.
+export const codeRefusal = signal("");
+
+// Begins a session with the code in the address, if there is one. It is removed at once, so that it is in no history.
+async function signInByCode(): Promise<boolean> {
+  const code = new URLSearchParams(window.location.hash.slice(1)).get("code");
+  if (code === null) return false;
+  window.history.replaceState(null, "", window.location.pathname + window.location.search);
+  try {
+    session.value = await call("post", "/api/session", { body: { code } });
+    return true;
+  } catch (refusal) {
+    codeRefusal.value = textOf(refusal);
+    return false;
+  }
+}
+
 export async function restoreSession(): Promise<void> {
+  if (await signInByCode()) return;
   try {
     session.value = await call("get", "/api/session");
   } catch {

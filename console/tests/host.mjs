@@ -10,12 +10,14 @@ import { setTimeout } from "node:timers/promises";
 const PROGRAM = process.env.HOOKMILL ?? new URL("../../target/release/hookmill", import.meta.url).pathname;
 
 export class Host {
-  static async start(config) {
+  static async start(config, plugins = ["crowdstrike"]) {
     const host = new Host();
     host.folder = mkdtempSync(join(tmpdir(), "hookmill-console-"));
     mkdirSync(join(host.folder, "plugins"), { mode: 0o700 });
     writeFileSync(join(host.folder, "hookmill.yaml"), `listen: 127.0.0.1:0\n${config}`);
-    cpSync(new URL("../../target/plugins/crowdstrike.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
+    for (const name of plugins) {
+      cpSync(new URL(`../../target/plugins/${name}.wasm`, import.meta.url), join(host.folder, `plugins/${name}.wasm`));
+    }
     host.process = spawn(PROGRAM, ["serve"], { cwd: host.folder, env: { NO_COLOR: "1" } });
     host.url = await host.#logged(/the console is at (\S+)\/console\//);
     await host.#ready();

@@ -19,13 +19,15 @@ mod scalar;
 mod settings;
 mod source;
 mod source_settings;
+mod source_yaml;
 mod traces;
 mod typed;
 mod value;
 
 pub use limits::Limits;
 pub use settings::Settings;
-pub use source::SourceDeclaration;
+pub use source::{SourceDeclaration, declaration_as_text};
+pub use source_yaml::source_yaml;
 
 use crate::deliver::{Destination, Notifications};
 use crate::pull::Pulls;

@@ -12,8 +12,10 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::Releases;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::storage::Storage;
 use crate::stream::Stream;
@@ -54,6 +56,8 @@ pub struct Host {
     pub puller: Arc<Puller>,
     /// Streams audit entries to clients.
     pub stream: Arc<Stream>,
+    /// The newest refused requests.
+    pub refusals: Refusals,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
     /// The limits and identities of requests.
@@ -78,6 +82,8 @@ pub struct Edge {
     /// The same with the id of a session. They are counted apart, so that a page whose session has ended does not keep its
     /// user from beginning another one.
     pub failed_sessions: FailedTokens,
+    /// The code that begins one session, if there is one.
+    pub sign_in_code: SignInCode,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
     /// The rate limit of logged refusals. Refusals beyond it are only counted.

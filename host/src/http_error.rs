@@ -57,6 +57,9 @@ pub enum HttpError {
     /// The token that should begin a session is not valid.
     #[error("this token is not valid; `hookmill token create` makes one")]
     InvalidToken,
+    /// The code that should begin a session is not valid.
+    #[error("the code was used or has ended; sign in with a token, which `hookmill token create` makes")]
+    InvalidCode,
     /// A change by a session may come from a page of another origin.
     #[error(
         "a change with a session needs the header `x-hookmill-console: 1` and has to come from the host's own pages"
@@ -115,13 +118,22 @@ impl HttpError {
         ErrorDetail { code: self.code().to_owned(), message: self.to_string() }
     }
 
+    /// Returns the exact reason, for the operator. The client learns less.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::AddressRefused => "the address is not in a network of the source's `allow_ips`".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         const OVERLOADED: (StatusCode, &str) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded");
         const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large");
         const INVALID: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "invalid_request");
         const INTERNAL: (StatusCode, &str) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
         match self {
-            Self::Refused(Refusal::Signature) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
+            Self::Refused(Refusal::Signature(_)) => (StatusCode::UNAUTHORIZED, "invalid_signature"),
             Self::Refused(Refusal::Expired { .. } | Refusal::Future { .. }) => {
                 (StatusCode::UNAUTHORIZED, "timestamp_expired")
             }
@@ -134,7 +146,7 @@ impl HttpError {
             | Self::NotConfirmed(_) => OVERLOADED,
             Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
-            Self::Unauthorized | Self::InvalidToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unauthorized | Self::InvalidToken | Self::InvalidCode => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden | Self::AddressRefused | Self::CrossSite | Self::PlainSession => {
                 (StatusCode::FORBIDDEN, "forbidden")
             }

@@ -1,7 +1,7 @@
 //! Requests to a path that is nearly the URL of a source. Slashes too many are forgiven; everything else is refused, with
 //! a line in the log and a count, so that the operator finds the vendor's wrong URL.
 
-use crate::extract::Path;
+use crate::extract::{Path, Sender};
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::receive::{Target, refuse_for, webhook};
@@ -11,7 +11,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Answers requests for paths that do not exist.
@@ -31,7 +31,10 @@ pub async fn unknown_path(
             let target = Target { source: source.clone(), token: Some(token.clone()) };
             webhook(State(host), Path(target), Extension(id), connection, request).await
         }
-        _ => refuse_near_miss(&host, id, &segments, HttpError::NotFound("such path".into())),
+        _ => {
+            let peer = host.edge.trusted_proxies.sender(connection, request.headers());
+            refuse_near_miss(&host, id, peer, &segments, HttpError::NotFound("such path".into()))
+        }
     }
 }
 
@@ -39,12 +42,13 @@ pub async fn unknown_path(
 pub async fn unknown_method(
     State(host): State<Arc<Host>>,
     Extension(id): Extension<RequestId>,
+    Sender(peer): Sender,
     request: Request,
 ) -> Response {
     let segments = segments(request.uri().path());
     match &segments[..] {
         [api, webhooks, ..] if is_webhooks(api, webhooks) => {
-            refuse_near_miss(&host, id, &segments, HttpError::MethodNotAllowed)
+            refuse_near_miss(&host, id, peer, &segments, HttpError::MethodNotAllowed)
         }
         _ => HttpError::MethodNotAllowed.into_response(),
     }
@@ -60,8 +64,14 @@ fn segments(path: &str) -> Vec<String> {
     path.split('/').filter(|segment| !segment.is_empty()).map(decoded).collect()
 }
 
-/// Counts and logs a refusal if the path names a source. The path itself is not logged, because it may hold a token.
-fn refuse_near_miss(host: &Host, RequestId(id): RequestId, segments: &[String], error: HttpError) -> Response {
+/// Counts, keeps and logs a refusal if the path names a source, but not the path itself, because it may hold a token.
+fn refuse_near_miss(
+    host: &Host,
+    RequestId(id): RequestId,
+    peer: Option<IpAddr>,
+    segments: &[String],
+    error: HttpError,
+) -> Response {
     let source = segments.iter().find_map(|segment| host.sources.get(segment));
-    refuse_for(host, source.as_deref(), id, error)
+    refuse_for(host, source.as_deref(), id, peer, error)
 }

@@ -10,6 +10,7 @@ use crate::http_error::HttpError;
 use crate::metrics::UNKNOWN;
 use crate::peer;
 use crate::pipeline::{AcceptedPayload, DryRun};
+use crate::refusals::NewRefusal;
 use crate::request_id::RequestId;
 use crate::routes::routes;
 use crate::source::{OnUnmappable, Source};
@@ -65,23 +66,19 @@ pub async fn webhook(
     let span = debug_span!("webhook", request_id = %id);
     // Sources that the host reads do not post.
     let source = host.sources.get(&target.source).filter(|source| !source.settings.is_pulled());
+    let peer = host.edge.trusted_proxies.sender(connection, &headers);
     let Some(source) = source else {
         host.pipeline.received(None);
         if let Some(why) = host.sources.unusable().get(&target.source) {
-            return refuse(
-                &host,
-                None,
-                id,
-                HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source)),
-            );
+            let error = HttpError::Internal(anyhow!("source `{}` cannot be used: {why}", target.source));
+            return refuse(&host, None, id, peer, error);
         }
         // Escaped, because a line feed in an unverified text would begin another line of the log.
         let name = target.source.escape_debug().take(SHOWN_CHARS_MAX).collect();
         // The operator finds the vendor's wrong URL at the source; the sender is not told which names exist.
         let meant = host.sources.meant_by(&target.source);
-        return refuse(&host, meant.as_deref(), id, HttpError::UnknownSource(name));
+        return refuse(&host, meant.as_deref(), id, peer, HttpError::UnknownSource(name));
     };
-    let peer = host.edge.trusted_proxies.sender(connection, &headers);
     // The path itself may contain a token.
     let route = if target.token.is_some() { WITH_TOKEN } else { WITHOUT_TOKEN };
     let mut request_span = host.traces.request(route, &headers);
@@ -102,7 +99,7 @@ pub async fn webhook(
             }
             Err(error) => {
                 let code = error.code();
-                let response = refuse(&host, Some(&source), id, error);
+                let response = refuse(&host, Some(&source), id, peer, error);
                 // By the conventions of OpenTelemetry, a refusal that is the client's fault is no failure of the server.
                 if response.status().is_server_error() {
                     request_span.fail(code);
@@ -137,7 +134,8 @@ pub async fn challenge(
             answer
         }
         None => {
-            ([(ALLOW, "POST")], refuse_for(&host, source.as_deref(), id, HttpError::MethodNotAllowed)).into_response()
+            let refusal = refuse_for(&host, source.as_deref(), id, peer, HttpError::MethodNotAllowed);
+            ([(ALLOW, "POST")], refusal).into_response()
         }
     }
 }
@@ -204,22 +202,29 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
     Ok((Unverified { id, received_at, source: source.clone(), headers, token, query, body, trace }, read))
 }
 
-/// Counts and logs a refusal for a source, if there is one.
-pub fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
+/// Counts, keeps and logs a refusal for a source, if there is one.
+pub fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, peer: Option<IpAddr>, error: HttpError) -> Response {
     match source {
-        Some(source) => refuse(host, Some(source), id, error),
+        Some(source) => refuse(host, Some(source), id, peer, error),
         None => error.into_response(),
     }
 }
 
-fn refuse(host: &Host, source: Option<&Source>, id: Uuid, error: HttpError) -> Response {
-    let (name, code) = (source.map_or(UNKNOWN, |source| &source.name), error.code());
-    host.pipeline.refused(source, code, &error.to_string());
+fn refuse(host: &Host, source: Option<&Source>, id: Uuid, peer: Option<IpAddr>, error: HttpError) -> Response {
+    let (name, code, reason) = (source.map_or(UNKNOWN, |source| &source.name), error.code(), error.reason());
+    host.pipeline.refused(source, code, &reason);
+    host.refusals.add(NewRefusal {
+        id,
+        source: source.map(|source| &*source.name),
+        code,
+        reason: &reason,
+        address: peer,
+    });
     // Refused requests must not flood the log.
     if host.edge.logged_refusals.check().is_ok() {
-        info!(request_id = %id, source = name, code, "webhook refused: {error}");
+        info!(request_id = %id, source = name, code, "webhook refused: {reason}");
     } else {
-        debug!(request_id = %id, source = name, code, "webhook refused: {error}");
+        debug!(request_id = %id, source = name, code, "webhook refused: {reason}");
     }
     error.into_response()
 }

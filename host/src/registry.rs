@@ -295,12 +295,12 @@ impl Registry {
         let settings = declared(&row.declaration)?.into_settings(&row.name, &secrets, &self.limits, &mut warnings)?;
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let note = |row: &SecretRow| SecretNote { id: row.id, created_at: row.created_at, not_after: row.not_after };
-        let notes = row.secrets.iter().map(note).collect();
-        Ok(Source::new(
-            row.name.clone(),
-            SourceOrigin::Registered { created_at: row.created_at, secrets: notes },
-            settings,
-        ))
+        let origin = SourceOrigin::Registered {
+            created_at: row.created_at,
+            secrets: row.secrets.iter().map(note).collect(),
+            declaration: row.declaration.clone(),
+        };
+        Ok(Source::new(row.name.clone(), origin, settings))
     }
 
     fn seal(&self, row: &SourceRow, secret: &str, created_at: i64) -> Result<SecretRow> {

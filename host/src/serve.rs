@@ -16,6 +16,7 @@ use crate::peer::TrustedProxies;
 use crate::pipeline::Pipeline;
 use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::release::decision::{ReleaseOptions, Releases};
 use crate::release::plugin_dir::{PluginDir, PluginRefusal};
@@ -24,6 +25,7 @@ use crate::release::precompiled::Precompiled;
 use crate::release::proof::Prover;
 use crate::reload::{FileDigests, Reloader};
 use crate::remap::Remapper;
+use crate::sign_in_code::SignInCode;
 use crate::sources::Sources;
 use crate::stream::{READERS_MAX, Stream};
 use crate::traces::{ExportTask, Traces};
@@ -130,6 +132,7 @@ pub async fn start(
         triager: Arc::new(Triager::new(store.clone(), sources.clone(), loaded.clone(), metrics.clone())),
         puller: Arc::new(Puller::new(pipeline.clone(), store.clone(), sources.clone(), loaded.clone())),
         stream: Arc::new(Stream::new(store.clone(), metrics.clone(), capacity.stream_readers)),
+        refusals: Refusals::new(store.clock().clone()),
         edge: edge(&settings, admin_token)?,
         store,
         sources,
@@ -143,10 +146,12 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let tasks = spawn_tasks(&host, &settings, plugins, &stopped);
     let (servers, address, admin_address) = listen(&host, &settings, sockets, &capacity, &stopped).await?;
-    let protocol = |has_tls| if has_tls { "https" } else { "http" };
-    info!(%address, %admin_address, "hookmill listens on {}://{address}", protocol(settings.tls.is_some()));
-    info!("the console is at {}://{admin_address}{}", protocol(settings.api_has_tls()), console::PATH);
-    Ok(Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) })
+    let protocol = if settings.tls.is_some() { "https" } else { "http" };
+    info!(%address, %admin_address, "hookmill listens on {protocol}://{address}");
+    let running =
+        Running { address, admin_address, host, servers, tasks, stop, exporter, settings: Arc::new(settings) };
+    info!("the console is at {}", running.console_url());
+    Ok(running)
 }
 
 /// Checks what the settings name: the certificates, and with `checks_folders` who can write to the folders.
@@ -264,6 +269,7 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         api_has_tls: settings.api_has_tls(),
         failed_tokens: FailedTokens::default(),
         failed_sessions: FailedTokens::default(),
+        sign_in_code: SignInCode::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
         logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
@@ -359,6 +365,23 @@ impl Running {
     /// Returns the host as requests see it.
     pub fn host(&self) -> &Arc<Host> {
         &self.host
+    }
+
+    /// Returns the address of the console for a browser on this machine.
+    pub fn console_url(&self) -> String {
+        format!("{}{}", self.settings.local_url_at(self.admin_address), console::PATH)
+    }
+
+    /// Returns an address of the console that signs in once with the token from the environment, within 10 minutes. The
+    /// code is in the fragment, which browsers do not send.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such token.
+    pub fn signing_in_url(&self) -> Result<String> {
+        let edge = &self.host.edge;
+        let token = edge.admin_token.context("the host has no token from the environment")?;
+        let code = edge.sign_in_code.make(token, self.host.store.clock().now_ms())?;
+        Ok(format!("{}#code={code}", self.console_url()))
     }
 
     /// Returns whether every plugin file that was there at the start has been loaded or refused.

@@ -5,6 +5,7 @@ use hookmill_incident::{Severity, words};
 use hookmill_signatures::Scheme;
 use hookmill_store::Tally;
 use ipnet::IpNet;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,8 @@ pub enum SourceOrigin {
         created_at: i64,
         /// The secrets, the newest last.
         secrets: Vec<SecretNote>,
+        /// The keys with which the source was registered.
+        declaration: Map<String, Value>,
     },
 }
 

@@ -2,7 +2,7 @@
 //! the subscription was created.
 
 use crate::byte_order_mark::without_byte_order_mark;
-use crate::request::{Identity, Request, SignError, Verification, VerifyError};
+use crate::request::{Identity, Request, SignError, SignatureError, Verification, VerifyError};
 use crate::secret::SharedSecrets;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -51,13 +51,13 @@ impl Graph {
     /// Checks every notification of the request. If one `clientState` is wrong, all notifications are refused, because
     /// they come from one sender.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let notifications = ChangeNotifications::read(request.body).ok_or(VerifyError::Signature)?;
+        let notifications = ChangeNotifications::read(request.body).ok_or(SignatureError::BodyForm)?;
         let find = |state: Option<&RawValue>| {
-            let state: Cow<str> = serde_json::from_str(state?.get()).ok()?;
-            self.secrets.find(state.as_bytes(), request.now_ms)
+            let state = state.and_then(|state| serde_json::from_str::<Cow<str>>(state.get()).ok());
+            self.secrets.find(state.ok_or(SignatureError::BodyForm)?.as_bytes(), request.now_ms)
         };
-        let found = notifications.client_states().map(find).collect::<Option<Vec<usize>>>();
-        let secret = found.and_then(|found| found.first().copied()).ok_or(VerifyError::Signature)?;
+        let found = notifications.client_states().map(find).collect::<Result<Vec<usize>, _>>()?;
+        let secret = found.first().copied().ok_or(SignatureError::BodyForm)?;
         Ok(Verification { identity: Identity::Body, secret })
     }
 

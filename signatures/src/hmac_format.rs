@@ -21,6 +21,7 @@
 //! headers of different sets are never combined.
 
 use crate::declaration::{DeclarationError, Keys};
+use crate::request::SignatureError;
 use crate::signature_items::ItemFormat;
 use crate::timestamp::Unit;
 use base64::Engine;
@@ -65,6 +66,26 @@ pub(crate) struct HeaderSet {
     pub signatures: Vec<HeaderName>,
     pub timestamp: Option<HeaderName>,
     pub id: Option<HeaderName>,
+}
+
+impl HeaderSet {
+    /// Returns the header with the signing time, which is the first one with a signature if that has an item for it.
+    pub fn timestamp_header(&self) -> &HeaderName {
+        self.timestamp.as_ref().unwrap_or(&self.signatures[0])
+    }
+
+    /// Returns the header with the delivery id, or the first one with a signature if the scheme has no id.
+    pub fn id_header(&self) -> &HeaderName {
+        self.id.as_ref().unwrap_or(&self.signatures[0])
+    }
+
+    /// Returns the reason why a request without a signing time is refused.
+    pub fn timestamp_missing(&self) -> SignatureError {
+        match &self.timestamp {
+            Some(name) => SignatureError::HeaderMissing(name.clone()),
+            None => SignatureError::HeaderForm(self.signatures[0].clone()),
+        }
+    }
 }
 
 /// The way in which one vendor signs.

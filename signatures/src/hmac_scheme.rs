@@ -6,9 +6,9 @@ use crate::declaration::DeclarationError;
 use crate::headers::{at_most_one, delivery_id, header_value, is_unambiguous};
 use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, TemplateSegment};
 use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, PublicKey, SignedContent, VerifyingKey};
-use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 use crate::secret::Secret;
-use crate::signature_items::{ItemList, Items};
+use crate::signature_items::{ItemList, Items, TooManyItems};
 use http::HeaderName;
 
 const ED25519_BYTES: usize = 64;
@@ -34,7 +34,8 @@ impl HmacScheme {
         for set in &self.format.header_sets {
             for name in &set.signatures {
                 if let Some(text) = at_most_one(request.headers, name)? {
-                    items.read(text, &self.format.items)?;
+                    let form = |TooManyItems| SignatureError::HeaderForm(name.clone());
+                    items.read(text, &self.format.items).map_err(form)?;
                     present = Some(set);
                 }
             }
@@ -42,7 +43,11 @@ impl HmacScheme {
                 break;
             }
         }
-        let set: &HeaderSet = present.ok_or(VerifyError::Signature)?;
+        let first = || self.format.header_sets[0].signatures[0].clone();
+        let set: &HeaderSet = present.ok_or_else(|| SignatureError::HeaderMissing(first()))?;
+        if items.hmacs.is_empty() && items.ed25519.is_empty() {
+            return Err(SignatureError::HeaderForm(set.signatures[0].clone()).into());
+        }
         if let Some(name) = &set.timestamp {
             items.timestamp = at_most_one(request.headers, name)?;
         }
@@ -51,19 +56,25 @@ impl HmacScheme {
             None => None,
         };
         if self.format.signs_id() && !id.is_some_and(is_unambiguous) {
-            return Err(VerifyError::Signature);
+            let error = if id.is_some() { SignatureError::HeaderForm } else { SignatureError::HeaderMissing };
+            return Err(error(set.id_header().clone()).into());
         }
         let timestamp = match (self.format.is_timed(), items.timestamp) {
-            (true, None) => return Err(VerifyError::Signature),
+            (true, None) => return Err(set.timestamp_missing().into()),
             (true, timestamp) => timestamp,
             (false, _) => None,
         };
         let content =
             SignedContent { timestamp: timestamp.unwrap_or_default(), id: id.unwrap_or_default(), body: request.body };
-        let secret = self.find_key(&items, content, request.now_ms).ok_or(VerifyError::Signature)?;
+        let secret = self.find_key(&items, content, |key| key.is_live(request.now_ms)).ok_or_else(|| {
+            let expired = self.find_key(&items, content, |key| !key.is_live(request.now_ms));
+            expired.map_or(SignatureError::Wrong, |_| SignatureError::SecretExpired)
+        })?;
         let signed_at = match timestamp {
             Some(text) => {
-                let signed_at_ms = self.format.unit.parse(text).ok_or(VerifyError::Signature)?;
+                let signed_at_ms = self.format.unit.parse(text);
+                let form = || SignatureError::HeaderForm(set.timestamp_header().clone());
+                let signed_at_ms = signed_at_ms.ok_or_else(form)?;
                 Some(check_age(signed_at_ms, request.now_ms, self.format.tolerance_s)?)
             }
             None => None,
@@ -79,11 +90,11 @@ impl HmacScheme {
         Ok(Verification { identity, secret })
     }
 
-    /// Returns the index of the first live key that made one of the signatures. Every live key and every HMAC is
+    /// Returns the index of the first selected key that made one of the signatures. Every selected key and every HMAC is
     /// compared, also after a match, so that the time taken does not show which one matched.
-    fn find_key(&self, items: &Items, content: SignedContent, now_ms: i64) -> Option<usize> {
+    fn find_key(&self, items: &Items, content: SignedContent, is_selected: impl Fn(&HmacKey) -> bool) -> Option<usize> {
         let mut found = None;
-        for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| key.is_live(now_ms)) {
+        for (index, key) in self.keys.iter().enumerate().filter(|(_, key)| is_selected(key)) {
             // A request without a signature of this kind costs no computation.
             let matches = match &key.key {
                 VerifyingKey::Ed25519(key) => {
@@ -165,8 +176,8 @@ impl HmacScheme {
 pub(crate) fn check_age(signed_at_ms: i64, now_ms: i64, tolerance_s: i64) -> Result<i64, VerifyError> {
     let age_s = now_ms.div_euclid(1000).saturating_sub(signed_at_ms.div_euclid(1000));
     match age_s {
-        age if age > tolerance_s => Err(VerifyError::Expired(tolerance_s)),
-        age if age < -tolerance_s => Err(VerifyError::Future(tolerance_s)),
+        age_s if age_s > tolerance_s => Err(VerifyError::Expired { tolerance_s, age_s }),
+        age_s if age_s < -tolerance_s => Err(VerifyError::Future { tolerance_s, ahead_s: age_s.saturating_neg() }),
         _ => Ok(signed_at_ms),
     }
 }

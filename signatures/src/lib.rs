@@ -42,7 +42,7 @@ pub use aws_url::AwsUrl;
 pub use byte_order_mark::without_byte_order_mark;
 pub use declaration::{Declaration, DeclarationError, OneOrMany};
 pub use presets::scheme_names;
-pub use request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+pub use request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 pub use scheme::Scheme;
 pub use secret::Secret;
 pub use sns::{Subscription, is_certificate};

@@ -1,7 +1,7 @@
 //! Requests and the results of verifying and signing them.
 
 use crate::aws_url::AwsUrl;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// A request as it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +64,65 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifyError {
     /// The signature or secret is missing, unreadable or wrong.
-    Signature,
-    /// The signature is right but older than this many seconds.
-    Expired(i64),
-    /// The signature is right but more than this many seconds in the future.
-    Future(i64),
+    Signature(SignatureError),
+    /// The signature is right but older than allowed.
+    Expired {
+        /// The largest allowed age, in seconds.
+        tolerance_s: i64,
+        /// The age, in seconds.
+        age_s: i64,
+    },
+    /// The signature is right but further in the future than allowed.
+    Future {
+        /// The largest allowed distance, in seconds.
+        tolerance_s: i64,
+        /// The distance, in seconds.
+        ahead_s: i64,
+    },
     /// Verification needs the certificate at this URL. The URL is safe to fetch.
     CertificateMissing(AwsUrl),
+}
+
+/// The exact reason why a signature or secret is not accepted. It is for the operator: a sender who learns it can guess
+/// better.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The request does not have a header.
+    #[error("the header `{0}` is missing")]
+    HeaderMissing(HeaderName),
+    /// The request has a header more than once.
+    #[error("the header `{0}` occurs more than once")]
+    HeaderRepeated(HeaderName),
+    /// The value of a header does not have the form that the scheme needs.
+    #[error("the header `{0}` does not have the form of the scheme")]
+    HeaderForm(HeaderName),
+    /// The secret after the source's name is missing.
+    #[error("the URL has no secret after the name of the source")]
+    TokenMissing,
+    /// The scheme has no secret after the source's name.
+    #[error("the URL has a segment after the name of the source, and the scheme uses none")]
+    TokenUnexpected,
+    /// The body does not have the form that the scheme needs.
+    #[error("the body does not have the form of the scheme")]
+    BodyForm,
+    /// The topic of Amazon SNS is not among those of the scheme.
+    #[error("the topic is not one of the `topics` of the scheme")]
+    TopicUnknown,
+    /// A signature cannot be checked with its certificate.
+    #[error("the certificate is not one of Amazon SNS for the region of the topic")]
+    Certificate,
+    /// The secret was replaced, and its time has passed.
+    #[error("the sender uses a secret that was replaced and is no longer valid")]
+    SecretExpired,
+    /// No secret of the source fits.
+    #[error("the signature or secret is wrong: the sender uses another secret, or the body was changed on its way")]
+    Wrong,
+}
+
+impl From<SignatureError> for VerifyError {
+    fn from(error: SignatureError) -> Self {
+        Self::Signature(error)
+    }
 }
 
 /// A request as the sender would send it.

@@ -5,7 +5,7 @@ use crate::graph::Graph;
 use crate::hmac_format::HmacFormat;
 use crate::hmac_scheme::HmacScheme;
 use crate::presets::{self, Family, Preset};
-use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 use crate::revealed::RevealedSecrets;
 use crate::secret::{Secret, SharedSecrets};
 use crate::shared_secret::SharedSecretScheme;
@@ -138,7 +138,7 @@ impl Scheme {
     /// Returns an error if the request is refused, or a certificate has to be fetched first.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
         if request.token.is_some() && self.preset.family != Family::UrlToken {
-            return Err(VerifyError::Signature);
+            return Err(SignatureError::TokenUnexpected.into());
         }
         match &self.kind {
             Kind::None => Ok(Verification { identity: Identity::Body, secret: 0 }),

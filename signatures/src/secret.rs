@@ -1,6 +1,6 @@
 //! Secrets that host and sender share. No `Debug` output contains one.
 
-use crate::request::SignError;
+use crate::request::{SignError, SignatureError};
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -61,12 +61,12 @@ impl SharedSecrets {
 
     /// Returns the index of the live secret that equals the given text. All digests are compared, so that the time of
     /// the comparison reveals neither the length of a secret nor the length of a matching prefix.
-    pub fn find(&self, given: &[u8], now_ms: i64) -> Option<usize> {
+    pub fn find(&self, given: &[u8], now_ms: i64) -> Result<usize, SignatureError> {
         let given = hash(given);
-        let mut found = None;
+        let mut found = Err(SignatureError::Wrong);
         for (index, (secret, hash)) in self.secrets.iter().enumerate() {
-            if constant_time_eq_32(hash, &given) && secret.is_live(now_ms) && found.is_none() {
-                found = Some(index);
+            if constant_time_eq_32(hash, &given) && found.is_err() {
+                found = if secret.is_live(now_ms) { Ok(index) } else { Err(SignatureError::SecretExpired) };
             }
         }
         found

@@ -3,7 +3,7 @@
 use crate::declaration::{DeclarationError, Keys};
 use crate::headers::{at_most_one, delivery_id, header_value};
 use crate::presets::Family;
-use crate::request::{Identity, Request, SignError, Signed, Verification, VerifyError};
+use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 use crate::secret::{Secret, SharedSecrets};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -68,23 +68,26 @@ impl SharedSecretScheme {
     }
 
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let value = match self.header() {
-            Some(name) => at_most_one(request.headers, name)?,
-            None => request.token.map(str::as_bytes),
+        let (value, form) = match self.header() {
+            Some(name) => {
+                let value = at_most_one(request.headers, name)?;
+                let missing = || SignatureError::HeaderMissing(name.clone());
+                (value.ok_or_else(missing)?, SignatureError::HeaderForm(name.clone()))
+            }
+            None => (request.token.ok_or(SignatureError::TokenMissing)?.as_bytes(), SignatureError::TokenMissing),
         };
-        let value = value.ok_or(VerifyError::Signature)?;
         let decoded;
         let given = match &self.position {
             Position::Url => value,
-            Position::Header { prefix, .. } => value.strip_prefix(prefix.as_bytes()).ok_or(VerifyError::Signature)?,
-            Position::Bearer => after_auth_scheme(value, b"bearer").ok_or(VerifyError::Signature)?,
+            Position::Header { prefix, .. } => value.strip_prefix(prefix.as_bytes()).ok_or(form)?,
+            Position::Bearer => after_auth_scheme(value, b"bearer").ok_or(form)?,
             Position::Basic => {
-                let encoded = after_auth_scheme(value, b"basic").ok_or(VerifyError::Signature)?;
-                decoded = STANDARD.decode(encoded).map_err(|_| VerifyError::Signature)?;
+                let encoded = after_auth_scheme(value, b"basic").ok_or_else(|| form.clone())?;
+                decoded = STANDARD.decode(encoded).map_err(|_| form)?;
                 &decoded[..]
             }
         };
-        let secret = self.secrets.find(given, request.now_ms).ok_or(VerifyError::Signature)?;
+        let secret = self.secrets.find(given, request.now_ms)?;
         let id = match &self.id_header {
             Some(name) => delivery_id(request.headers, name)?,
             None => None,

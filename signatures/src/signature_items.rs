@@ -1,6 +1,5 @@
 //! The value of a signature header: one signature, or a list of items that are distinguished by a prefix.
 
-use crate::request::VerifyError;
 use memchr::memmem;
 use smallvec::SmallVec;
 
@@ -20,6 +19,10 @@ pub struct ItemFormat {
     /// The prefix of the signing time.
     pub timestamp_prefix: Option<String>,
 }
+
+/// A header has more than [`ITEMS_MAX`] signatures of one kind, or two signing times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyItems;
 
 /// The items of one kind.
 pub type ItemList<'v> = SmallVec<[&'v [u8]; 2]>;
@@ -41,7 +44,7 @@ impl<'v> Items<'v> {
     ///
     /// # Errors
     /// Returns an error if there are more than [`ITEMS_MAX`] signatures of one kind, or two signing times.
-    pub fn read(&mut self, text: &'v [u8], format: &ItemFormat) -> Result<(), VerifyError> {
+    pub fn read(&mut self, text: &'v [u8], format: &ItemFormat) -> Result<(), TooManyItems> {
         let Some(separator) = &format.separator else { return self.read_item(text.trim_ascii(), format) };
         let mut rest = Some(text);
         while let Some(text) = rest {
@@ -53,7 +56,7 @@ impl<'v> Items<'v> {
         Ok(())
     }
 
-    fn read_item(&mut self, item: &'v [u8], format: &ItemFormat) -> Result<(), VerifyError> {
+    fn read_item(&mut self, item: &'v [u8], format: &ItemFormat) -> Result<(), TooManyItems> {
         let after = |prefix: &Option<String>| item.strip_prefix(prefix.as_ref()?.as_bytes());
         if item.is_empty() {
             return Ok(());
@@ -61,7 +64,7 @@ impl<'v> Items<'v> {
         if let Some(timestamp) = after(&format.timestamp_prefix) {
             return match self.timestamp.replace(timestamp) {
                 None => Ok(()),
-                Some(_) => Err(VerifyError::Signature),
+                Some(_) => Err(TooManyItems),
             };
         }
         if let Some(signature) = after(&format.ed25519_prefix) {
@@ -74,9 +77,9 @@ impl<'v> Items<'v> {
     }
 }
 
-fn push<'v>(items: &mut ItemList<'v>, item: &'v [u8]) -> Result<(), VerifyError> {
+fn push<'v>(items: &mut ItemList<'v>, item: &'v [u8]) -> Result<(), TooManyItems> {
     if items.len() == ITEMS_MAX {
-        return Err(VerifyError::Signature);
+        return Err(TooManyItems);
     }
     items.push(item);
     Ok(())

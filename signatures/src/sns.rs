@@ -7,7 +7,7 @@ use crate::aws_url::AwsUrl;
 use crate::byte_order_mark::without_byte_order_mark;
 use crate::declaration::{DeclarationError, Keys};
 use crate::hmac_scheme::check_age;
-use crate::request::{Identity, Request, Verification, VerifyError};
+use crate::request::{Identity, Request, SignatureError, Verification, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
@@ -90,29 +90,29 @@ impl Sns {
     }
 
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        let message = SignedMessage::read(request.body).ok_or(VerifyError::Signature)?;
+        let message = SignedMessage::read(request.body).ok_or(SignatureError::BodyForm)?;
         // Checked first: an unlisted topic must not make the host fetch anything.
         if !self.topics.iter().any(|topic| *topic == message.topic_arn) {
-            return Err(VerifyError::Signature);
+            return Err(SignatureError::TopicUnknown.into());
         }
         let algorithm = match &*message.signature_version {
             "1" => &RSA_SHA1,
             "2" => &RSA_SHA256,
-            _ => return Err(VerifyError::Signature),
+            _ => return Err(SignatureError::BodyForm.into()),
         };
-        let signed = message.canonical().ok_or(VerifyError::Signature)?;
-        let signature = STANDARD.decode(&*message.signature).map_err(|_| VerifyError::Signature)?;
+        let signed = message.canonical().ok_or(SignatureError::BodyForm)?;
+        let signature = STANDARD.decode(&*message.signature).map_err(|_| SignatureError::BodyForm)?;
         let fetched = request.certificate.and_then(certificate);
         let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
             // Only from the topic's own region, so that an unverified message cannot choose the host of the request.
             let url = AwsUrl::certificate(&message.certificate_url).filter(|url| {
                 request.certificate.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3)
             });
-            return Err(url.map_or(VerifyError::Signature, VerifyError::CertificateMissing));
+            return Err(url.map_or(SignatureError::Certificate.into(), VerifyError::CertificateMissing));
         };
-        let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| VerifyError::Signature)?;
-        certificate.verify_signature(algorithm, signed.as_bytes(), &signature).map_err(|_| VerifyError::Signature)?;
-        let signed_at: jiff::Timestamp = message.timestamp.parse().map_err(|_| VerifyError::Signature)?;
+        let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| SignatureError::Certificate)?;
+        certificate.verify_signature(algorithm, signed.as_bytes(), &signature).map_err(|_| SignatureError::Wrong)?;
+        let signed_at: jiff::Timestamp = message.timestamp.parse().map_err(|_| SignatureError::BodyForm)?;
         check_age(signed_at.as_millisecond(), request.now_ms, self.tolerance_s)?;
         Ok(Verification { identity: Identity::Delivery(message.message_id.into_owned()), secret: 0 })
     }

@@ -133,13 +133,18 @@ impl DemoHost {
         self.runtime.block_on(self.sender.post(signed))
     }
 
-    /// Prints example commands for the running host.
-    pub fn print_examples(&self) {
+    /// Prints how to look at the running host.
+    ///
+    /// # Errors
+    /// Returns an error if the host cannot make an address that signs in.
+    pub fn print_examples(&self) -> Result<()> {
         let Self { url, token, .. } = self;
         let url = url.as_str().trim_end_matches('/');
         let source = "generic";
         println!(
-            "\nThe host runs until Ctrl-C. In another terminal:\n
+            "\nThe host runs until Ctrl-C. This address of its console signs in once, within 10 minutes:\n
+  {}\n
+In another terminal:\n
   export HOOKMILL_URL={url} HOOKMILL_TOKEN={token}
   hookmill incidents list\n
   BODY='{{\"event_type\":\"login_failed\",\"data\":{{\"alert_id\":\"my-1\",\"severity\":\"high\",\"source_ip\":\"203.0.113.9\"}}}}'
@@ -147,9 +152,11 @@ impl DemoHost {
   SIGNATURE=$(printf '%s.%s' \"$TIMESTAMP\" \"$BODY\" | openssl dgst -sha256 -hmac '{}' | awk '{{print $NF}}')
   curl -i {url}/api/webhooks/{source} -H \"X-Webhook-Timestamp: $TIMESTAMP\" -H \"X-Webhook-Signature: sha256=$SIGNATURE\" -d \"$BODY\"\n
   cp NAME.wasm {}/",
+            self.running.signing_in_url()?,
             self.sender.secret(source),
             self.plugins_dir.display()
         );
+        Ok(())
     }
 
     /// Waits for Ctrl-C or SIGTERM.

@@ -1,11 +1,13 @@
 //! `hookmill webhook add`.
 
 use super::secret::{SecretOptions, created_secret};
-use crate::client::{HostConnection, print_shape};
+use super::vendor_way::VendorOptions;
+use crate::client::{Client, HostConnection, print_shape, read};
 use crate::text::clean;
+use crate::vendors::way_text;
 use anyhow::{Result, anyhow};
 use clap::Args;
-use hookmill_host::api::shapes::{IssuedSource, NewSource};
+use hookmill_host::api::shapes::{FileState, IssuedSource, NewSource, PluginNames, ShownPlugin, VendorWay};
 use serde_json::{Map, Value, json};
 
 /// The arguments of `hookmill webhook add`.
@@ -15,6 +17,8 @@ pub(crate) struct Add {
     name: String,
     #[command(flatten)]
     secret: SecretOptions,
+    #[command(flatten)]
+    vendor: VendorOptions,
     /// The scheme that the vendor signs with [default: hookmill]
     #[arg(long)]
     scheme: Option<String>,
@@ -40,7 +44,8 @@ pub(crate) struct Add {
 impl Add {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
-        let mut declaration: Map<String, Value> = self.set.into_iter().collect();
+        let (way, mut declaration) = self.vendor.resolve()?.map_or((None, Map::new()), |(way, keys)| (Some(way), keys));
+        declaration.extend(self.set);
         for (key, text) in [("scheme", self.scheme), ("plugin", self.plugin), ("playbook", self.playbook)] {
             declaration.extend(text.map(|text| (key.to_owned(), text.into())));
         }
@@ -49,12 +54,20 @@ impl Add {
             declaration.insert("allow_ips".to_owned(), self.allow_ips.into());
         }
         let source = NewSource { declaration, source: self.name, secret: self.secret.read()? };
-        let answer = self.connection.open()?.post_json(&["webhooks"], &json!(source))?;
-        print_shape(self.connection.json, &answer, |issued: IssuedSource| registered(&issued))
+        let client = self.connection.open()?;
+        let answer = client.post_json(&["webhooks"], &json!(source))?;
+        let url = client.url(&["webhooks", &source.source])?;
+        print_shape(self.connection.json, &answer, |issued: IssuedSource| {
+            registered(&issued, way.as_ref(), url.as_str())
+        })?;
+        if way.is_some() {
+            warn_about_plugins(&client, &read(&answer)?)?;
+        }
+        Ok(())
     }
 }
 
-fn registered(issued: &IssuedSource) -> String {
+fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> String {
     let name = clean(&issued.source.name);
     let scheme = issued.source.scheme.as_deref().map(clean).unwrap_or_default();
     let hint = issued.suggested_scheme.as_ref().map(|suggested| {
@@ -63,11 +76,37 @@ fn registered(issued: &IssuedSource) -> String {
              it again with --scheme {suggested}\n"
         )
     });
+    // The secret is a part of the URL only in this scheme.
+    let path = issued.secret.as_ref().filter(|_| scheme == "url-token").map(|secret| format!("/{secret}"));
+    let steps = way
+        .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
     format!(
-        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}",
+        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}{}",
         hint.unwrap_or_default(),
-        created_secret(issued)
+        created_secret(issued),
+        steps.unwrap_or_default()
     )
+}
+
+/// Warns if the mapper or the playbook of a source is not loaded.
+fn warn_about_plugins(client: &Client, issued: &IssuedSource) -> Result<()> {
+    let loaded: Vec<ShownPlugin> = client.all("plugins", &[])?;
+    let is_loaded = |name: &str| loaded.iter().any(|plugin| plugin.name == name && plugin.state == FileState::Loaded);
+    let names = match &issued.source.plugin {
+        PluginNames::One(name) => std::slice::from_ref(name),
+        PluginNames::Several(names) => names,
+    };
+    for name in names.iter().filter(|name| !["auto", "none"].contains(&name.as_str()) && !is_loaded(name)) {
+        let name = clean(name);
+        eprintln!(
+            "warning: the plugin `{name}` is not loaded, so that payloads wait; put {name}.wasm into the plugins folder of \
+             the host"
+        );
+    }
+    if let Some(error) = &issued.source.playbook_error {
+        eprintln!("warning: {}", clean(error));
+    }
+    Ok(())
 }
 
 fn key_and_value(text: &str) -> Result<(String, Value)> {

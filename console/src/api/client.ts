@@ -7,6 +7,16 @@ export type Session = Schemas["Session"];
 export type Event = Schemas["Event"];
 export type Unreadable = Schemas["Unreadable"];
 export type Delivery = Schemas["Delivery"];
+export type Source = Schemas["Source"];
+export type AnySource = Schemas["AnySource"];
+export type PluginChoice = Schemas["PluginChoice"];
+export type IssuedSource = Answer<"/api/webhooks", "post">;
+export type DryRun = Answer<"/api/sources/{name}/test", "post">;
+export type Vendor = Schemas["Vendor"];
+export type VendorWay = Schemas["VendorWay"];
+export type Plugin = Schemas["Plugin"];
+export type RefusedRequests = Schemas["RefusedRequests"];
+export type Stats = Schemas["Stats"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";

@@ -404,6 +404,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/vendors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the vendors of the bundled mappers by name
+         * @description What each vendor sends and how it is connected, for this version of the host. The list is the same whether the mappers are loaded or not.
+         */
+        get: operations["listVendors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -777,6 +797,26 @@ export interface paths {
          * @description Needs no scope. A request with a token has no session and is answered 404.
          */
         delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest requests to webhooks that were refused, with their exact causes
+         * @description The list is in memory only. It has at most 32 entries of each source, and 32 of requests for unknown sources. Bodies are not kept.
+         */
+        get: operations["listRefusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1397,6 +1437,27 @@ export interface components {
             due_rows: number;
             due_bytes: number;
         };
+        /** @description Refused requests of one address for one reason. */
+        RefusedRequests: {
+            /**
+             * Format: uuid
+             * @description The id of the first request, its `x-request-id`.
+             */
+            id: string;
+            /** @description The name of the source that the request was for; null if no source has such a name. */
+            source: components["schemas"]["MaybeText"];
+            /** @description The code of the answer, such as `invalid_signature`. */
+            code: string;
+            /** @description The exact reason of the newest request, which the sender does not learn. */
+            reason: string;
+            /** @description The address that sent the newest request; null if it is not known. */
+            address: string | null;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
+            count: number;
+        };
         OperatorAction: {
             /**
              * Format: uuid
@@ -1602,12 +1663,18 @@ export interface components {
             on_unmappable: "reject" | "accept";
             /** @description `silent_after` in seconds. */
             silent_after_s: number | null;
+            /** @description A registered source as it would stand in the configuration file, with a reference to the environment in place of its secret; null for a source that is in the file. */
+            yaml: components["schemas"]["MaybeText"];
             /** @description The secrets of a registered source, newest last. */
             secrets: components["schemas"]["Secret"][];
             received: number;
             accepted: number;
             duplicates: number;
             refused: number;
+            /** @description The time when a payload was last accepted. */
+            last_received_at: components["schemas"]["MaybeTime"];
+            /** @description The time since which the source counts as silent because of `silent_after`; null if it does not. */
+            silent_since: components["schemas"]["MaybeTime"];
             last_success: components["schemas"]["MaybeTime"];
             last_error: components["schemas"]["SourceError"] | null;
             created_at: components["schemas"]["MaybeTime"];
@@ -1627,6 +1694,50 @@ export interface components {
             /** @description The code of the refusal or failure, or `unusable`. */
             code: string;
             message: string;
+        };
+        /** @description A vendor whose payloads a bundled mapper reads. */
+        Vendor: {
+            /** @description The name of the mapper. */
+            name: components["schemas"]["Name"];
+            /** @description The vendor and its product. */
+            product: string;
+            /** @description The kinds of payloads. */
+            sends: string[];
+            /** @description The ways in which payloads reach the host, the usual one first. */
+            ways: components["schemas"]["VendorWay"][];
+            /** @description What to check if nothing arrives. */
+            checks: string[];
+            /** @description The vendor's own documentation. */
+            documents: components["schemas"]["VendorDocument"][];
+        };
+        VendorWay: {
+            title: string;
+            /**
+             * @description Whether the vendor posts payloads, or how the host pulls them.
+             * @enum {unknown}
+             */
+            kind: "webhook" | "opencti-stream" | "graphql-poll" | "http-poll";
+            /** @description How the sender, or the host that pulls, proves its identity. */
+            authentication: string;
+            /** @description The headers that prove it. */
+            headers: string[];
+            /** @description The keys of a source that uses this way, beside `kind` and `plugin`. `${NAME}` in a text stands for one of `values`. */
+            source: Record<string, never>;
+            /** @description What only the operator knows. */
+            values: components["schemas"]["VendorValue"][];
+            /** @description The steps on the vendor's side. */
+            steps: string[];
+            /** @description The source as it stands in the configuration file. */
+            yaml: string;
+        };
+        VendorValue: {
+            name: string;
+            meaning: string;
+        };
+        VendorDocument: {
+            title: string;
+            /** @description Null for a page that only customers can read. */
+            url: components["schemas"]["MaybeText"];
         };
     };
     responses: {
@@ -2739,6 +2850,34 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    listVendors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All vendors. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Vendor"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
     listPlugins: {
         parameters: {
             query?: never;
@@ -3404,8 +3543,10 @@ export interface operations {
             content: {
                 "application/json": {
                     /** @description A token that `hookmill token create` made. */
-                    token: string;
-                };
+                    token?: string;
+                    /** @description The code of an address that signs in once, such as `hookmill demo --keep` prints. A code begins one session, within 10 minutes. */
+                    code?: string;
+                } & (unknown | unknown);
             };
         };
         responses: {
@@ -3453,6 +3594,39 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listRefusals: {
+        parameters: {
+            query?: {
+                /** @description The name of a source; may be repeated. */
+                source?: string[];
+                /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
+                limit?: components["parameters"]["limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list, the entry with the newest request first. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["RefusedRequests"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

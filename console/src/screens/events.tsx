@@ -3,6 +3,7 @@
 import { call, type Event, type Unreadable } from "../api/client";
 import { LiveList, type ReadOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
+import { NoEvents } from "../parts/no_events";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
@@ -85,7 +86,7 @@ async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions)
 
 function List({ query }: { query: URLSearchParams }) {
   return (
-    <LiveList rows="events" read={(options) => read(query, options)} empty={<p>No event matches.</p>}>
+    <LiveList rows="events" read={(options) => read(query, options)} empty={query.size === 0 ? <NoEvents /> : <p>No event matches.</p>}>
       {(rows) => <Table rows={rows} />}
     </LiveList>
   );

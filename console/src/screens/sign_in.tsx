@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { textOf } from "../api/client";
-import { hasEnded, signIn } from "../session";
+import { codeRefusal, hasEnded, signIn } from "../session";
 
 export function SignIn() {
   const error = useSignal("");
@@ -24,6 +24,7 @@ export function SignIn() {
     <main class="sign-in">
       <h1>Hookmill</h1>
       {hasEnded.value && <p role="status">The session has ended.</p>}
+      {codeRefusal.value !== "" && <p role="alert">This address does not sign in: {codeRefusal.value}.</p>}
       <form onSubmit={submit}>
         <label for="token">Token</label>
         <input id="token" name="token" type="password" required autocomplete="off" aria-describedby="token-help" autofocus />

@@ -68,10 +68,20 @@ pub(super) async fn by_token(
     let found = valid_token(host, credential_digest(token)).await?;
     match &found {
         Some(_) => failed.succeeded(address, token),
-        None => {
-            host.metrics.unauthorized();
-            note(host, failed.failed(address), address);
-        }
+        None => refused(host, address),
+    }
+    Ok(found)
+}
+
+/// Uses up a code that begins a session, and finds its token. A guess counts as one of a token.
+pub(super) async fn by_code(host: &Host, code: &str, address: Option<IpAddr>) -> Result<Option<ValidToken>, HttpError> {
+    check(host, &host.edge.failed_tokens, address, code)?;
+    let found = match host.edge.sign_in_code.take(code, host.store.clock().now_ms()) {
+        Some(token) => valid_token(host, token).await?,
+        None => None,
+    };
+    if found.is_none() {
+        refused(host, address);
     }
     Ok(found)
 }
@@ -122,6 +132,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// Counts a token or a code that is not valid.
+fn refused(host: &Host, address: Option<IpAddr>) {
+    host.metrics.unauthorized();
+    note(host, host.edge.failed_tokens.failed(address), address);
 }
 
 /// Logs a failure, unless the address has many.

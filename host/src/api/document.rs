@@ -17,11 +17,11 @@ mod tests {
         Accepted, DryRun, DryRunMessage, EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange,
         HostState, IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, NamedText,
         NewSource, NotificationDryRun, NotificationDryRunRequest, PayloadDifferences, PluginDryRunRequest,
-        PluginVersion, PluginWithVersions, ProofReport, RetriedDeliveries, RetriedDelivery, RetryFilter,
-        SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent, ShownIncident,
-        ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest, ShownSession,
-        ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent,
-        TriageOptions, Unreadable, UnusableSource, UsableSource,
+        PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery,
+        RetryFilter, SecretRotation, ShownAlert, ShownBackups, ShownDelivery, ShownDestination, ShownEvent,
+        ShownIncident, ShownNotification, ShownOperatorAction, ShownPlugin, ShownRelatedIncident, ShownRequest,
+        ShownSession, ShownSource, ShownStorage, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats,
+        StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -96,6 +96,7 @@ mod tests {
         check::<Unreadable>(&document, schema("Unreadable"));
         check::<UnusableSource>(&document, schema("UnusableSource"));
         check::<UsableSource>(&document, schema("Source"));
+        check::<Vendor>(&document, schema("Vendor"));
     }
 
     #[test]
@@ -120,8 +121,10 @@ mod tests {
         check::<List<ShownNotification>>(&document, answer("get", "/api/notifications", "200"));
         check::<List<ShownOperatorAction>>(&document, answer("get", "/api/operator-actions", "200"));
         check::<List<ShownPlugin>>(&document, answer("get", "/api/plugins", "200"));
+        check::<List<RefusedRequests>>(&document, answer("get", "/api/refusals", "200"));
         check::<List<ShownSource>>(&document, answer("get", "/api/sources", "200"));
         check::<List<String>>(&document, answer("get", "/api/logs", "200"));
+        check::<List<Vendor>>(&document, answer("get", "/api/vendors", "200"));
         check::<NotificationDryRun>(&document, answer("post", "/api/notifications/{name}/test", "200"));
         check::<PluginVersion>(&document, answer("post", "/api/plugins/{name}/promote", "200"));
         check::<ProofReport>(&document, answer("post", "/api/plugins/{name}/diff", "200"));

@@ -1,7 +1,7 @@
 //! `/api/session`: a browser's session, which stands for the token that began it.
 
 use super::authorize::{action, recorded};
-use super::credentials::{Credentials, by_token, identify};
+use super::credentials::{Credentials, by_code, by_token, identify};
 use super::request_body::body;
 use super::session_cookie::{Transport, check_begin, check_change, removal};
 use super::shapes::{ShownSession, SignIn};
@@ -40,8 +40,15 @@ pub(super) async fn begin(
     let (parts, stream) = request.into_parts();
     let origin = BodyOrigin { network: address.map(network), source: None };
     let read = host.edge.api_bodies.read(origin, &parts.headers, stream, BODY_BYTES_MAX).await?;
-    let SignIn { token } = body(&read)?;
-    let token = by_token(&host, &token, address).await?.ok_or(HttpError::InvalidToken)?;
+    let token = match body(&read)? {
+        SignIn { token: Some(token), code: None } => {
+            by_token(&host, &token, address).await?.ok_or(HttpError::InvalidToken)?
+        }
+        SignIn { token: None, code: Some(code) } => {
+            by_code(&host, &code, address).await?.ok_or(HttpError::InvalidCode)?
+        }
+        _ => return Err(HttpError::InvalidRequest("give either `token` or `code`".into())),
+    };
     let action = action(&host, id, address, &parts.method, &parts.uri, token.name.clone());
     recorded(host.clone(), action, async move {
         let (id, session) = host.store.begin_session(token.digest).await?;

@@ -26,6 +26,8 @@ pub use crate::plugin_dry_run::{
     CallFailure, CallSummary, MapperDryRun, MappingOutcome, NotifierDryRun, PlaybookDryRun, PluginDryRun,
 };
 pub use crate::receive::{Accepted, AcceptedStatus, Unmappable, UnmappableError};
+pub use crate::refusals::RefusedRequests;
+pub use crate::vendors::{Vendor, VendorDocument, VendorValue, VendorWay};
 pub use backups::{ShownBackups, ShownSchedule};
 pub use delivery::{RetriedDeliveries, RetriedDelivery, RetryFilter, ShownAttempt, ShownDelivery};
 pub use destination::{EnabledDestination, ShownDestination};

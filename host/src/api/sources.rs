@@ -9,7 +9,7 @@ use super::shapes::{
     SourceSecret, UnusableSource, UsableSource,
 };
 use super::time::timestamp;
-use crate::config::period;
+use crate::config::{declaration_as_text, period, source_yaml};
 use crate::extract::{Bytes, Path};
 use crate::host::Host;
 use crate::http_error::HttpError;
@@ -118,9 +118,12 @@ fn vendors_scheme(host: &Host, source: &Source) -> Option<String> {
 
 fn shown(host: &Host, source: &Source) -> UsableSource {
     let (settings, tally) = (&source.settings, source.tally.now());
-    let (origin, created_at, secrets) = match &source.origin {
-        SourceOrigin::Configured => (ShownOrigin::Config, None, &[][..]),
-        SourceOrigin::Registered { created_at, secrets } => (ShownOrigin::Registered, Some(*created_at), &secrets[..]),
+    let (origin, created_at, secrets, yaml) = match &source.origin {
+        SourceOrigin::Configured => (ShownOrigin::Config, None, &[][..], None),
+        SourceOrigin::Registered { created_at, secrets, declaration } => {
+            let yaml = source_yaml(&source.name, &declaration_as_text(declaration));
+            (ShownOrigin::Registered, Some(*created_at), &secrets[..], Some(yaml))
+        }
     };
     UsableSource {
         name: source.name.to_string(),
@@ -140,10 +143,13 @@ fn shown(host: &Host, source: &Source) -> UsableSource {
         allow_ips: settings.allow_ips.clone(),
         requests_per_second: settings.rate_limit.requests_per_second(),
         payload_mib: settings.payload_bytes_max / (1024 * 1024),
+        yaml,
         received: tally.received,
         accepted: tally.accepted,
         duplicates: tally.duplicates,
         refused: tally.refused,
+        last_received_at: tally.last_received_at.map(timestamp),
+        silent_since: host.store.silent_since(&source.name).map(timestamp),
         last_success: tally.last_success.map(timestamp),
         last_error: tally.last_error.map(|error| SourceError {
             at: Some(timestamp(error.at)),

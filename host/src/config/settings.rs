@@ -167,14 +167,19 @@ impl Settings {
     /// # Errors
     /// Returns an error if the system chooses the port.
     pub fn local_url(&self) -> Result<String> {
-        let (key, mut address, tls) = self.api_address();
+        let (key, address, _) = self.api_address();
         ensure!(address.port() != 0, "`{key}` has port 0, for which the system chooses one");
+        Ok(self.local_url_at(address))
+    }
+
+    /// Returns the URL at which programs on this machine reach the API, which listens on this address.
+    pub fn local_url_at(&self, mut address: SocketAddr) -> String {
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        Ok(url(address, tls))
+        url(address, self.api_has_tls())
     }
 
     /// Returns the key and the address at which the API is, with its certificate.

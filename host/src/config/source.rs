@@ -14,7 +14,7 @@ use hookmill_signatures::{Declaration as SchemeDeclaration, OneOrMany, Secret};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -209,6 +209,11 @@ impl fmt::Debug for SourceDeclaration {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("SourceDeclaration")
     }
+}
+
+/// Returns a declaration from JSON as it would stand in the configuration file.
+pub fn declaration_as_text(declaration: &Map<String, Value>) -> Map<String, Value> {
+    declaration.iter().map(|(name, value)| (name.clone(), as_text(value.clone()))).collect()
 }
 
 /// Turns every scalar into the text that the configuration file would have, with references to the environment escaped.

@@ -1,25 +1,29 @@
 //! The reasons why a payload is refused before it is an event.
 
 use crate::aws::CertificateUnavailable;
-use hookmill_signatures::VerifyError;
+use hookmill_signatures::{SignatureError, VerifyError};
 
 /// The reason why a payload does not become an event.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The signature is missing or wrong.
     #[error("Webhook signature verification failed")]
-    Signature,
+    Signature(SignatureError),
     /// The signature is too old.
     #[error("Webhook timestamp is too old (>{})", length(*.tolerance_s))]
     Expired {
         /// The largest allowed age, in seconds.
         tolerance_s: i64,
+        /// The age, in seconds.
+        age_s: i64,
     },
     /// The signature is from the future.
     #[error("Webhook timestamp is in the future (>{})", length(*.tolerance_s))]
     Future {
         /// The largest allowed distance into the future, in seconds.
         tolerance_s: i64,
+        /// The distance, in seconds.
+        ahead_s: i64,
     },
     /// The certificate that the payload was signed with could not be fetched.
     #[error(transparent)]
@@ -38,12 +42,34 @@ pub enum Refusal {
     Internal(anyhow::Error),
 }
 
+impl Refusal {
+    /// Returns the exact reason, for the operator. The sender learns less.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Signature(error) => error.to_string(),
+            Self::Expired { tolerance_s, age_s } => format!(
+                "the request was signed {} before it arrived, and the scheme allows {}: the clock of the sender or of \
+                 this host is wrong, or an old request was sent again",
+                length(*age_s),
+                length(*tolerance_s)
+            ),
+            Self::Future { tolerance_s, ahead_s } => format!(
+                "the request was signed {} in the future, and the scheme allows {}: the clock of the sender or of this \
+                 host is wrong",
+                length(*ahead_s),
+                length(*tolerance_s)
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Signature => Self::Signature,
-            VerifyError::Expired(tolerance_s) => Self::Expired { tolerance_s },
-            VerifyError::Future(tolerance_s) => Self::Future { tolerance_s },
+            VerifyError::Signature(error) => Self::Signature(error),
+            VerifyError::Expired { tolerance_s, age_s } => Self::Expired { tolerance_s, age_s },
+            VerifyError::Future { tolerance_s, ahead_s } => Self::Future { tolerance_s, ahead_s },
             VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
         }
     }

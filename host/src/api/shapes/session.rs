@@ -1,15 +1,20 @@
 //! Sessions of browsers.
 
+use hookmill_incident::given;
 use hookmill_store::Scope;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The request to begin a session.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The request to begin a session, with either a token or a code.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct SignIn {
     /// The token.
-    pub token: String,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub token: Option<String>,
+    /// The code of an address that signs in once.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub code: Option<String>,
 }
 
 /// The token with which a client acts.

@@ -57,6 +57,8 @@ pub struct UsableSource {
     pub requests_per_second: Option<NonZeroU32>,
     /// The maximum size of a payload.
     pub payload_mib: usize,
+    /// The source as it would stand in the configuration file; null if it is there already.
+    pub yaml: Option<String>,
     /// The number of payloads that arrived.
     pub received: u64,
     /// The number of payloads that were stored as new events.
@@ -65,6 +67,10 @@ pub struct UsableSource {
     pub duplicates: u64,
     /// The number of payloads that were refused.
     pub refused: u64,
+    /// When a payload was last accepted.
+    pub last_received_at: Option<Timestamp>,
+    /// Since when the source counts as silent; null if it does not.
+    pub silent_since: Option<Timestamp>,
     /// When an event was last mapped, or a source that the host reads last answered as expected.
     pub last_success: Option<Timestamp>,
     /// The newest error.

@@ -1,0 +1,48 @@
+// What to do so that the first event of the host appears.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { call, textOf, type AnySource } from "../api/client";
+import { Link } from "../router";
+import { Copyable } from "./copy";
+import { firstRequest, webhookUrl } from "./first_request";
+
+const SECRET = "SECRET";
+
+export function NoEvents() {
+  const sources = useSignal<AnySource[] | null>(null);
+  const error = useSignal("");
+  useEffect(() => {
+    call("get", "/api/sources").then(
+      (list) => (sources.value = list.data),
+      (failure: unknown) => (error.value = textOf(failure)),
+    );
+  }, []);
+  const command = sources.value?.map(commandFor).find((found) => found !== null);
+  return (
+    <>
+      <p>There is no event yet.</p>
+      {error.value !== "" && <p role="alert">{error.value}</p>}
+      {sources.value && (
+        <p>
+          {sources.value.length === 0 ? "There is no source either: " : "Connect another vendor: "}
+          <Link to="sources/new">add a source</Link>.
+        </p>
+      )}
+      {command && (
+        <>
+          <p>
+            This command sends an event. If <code>{SECRET}</code> is in it, it stands for the secret of the source.
+          </p>
+          <Copyable label="Command" text={command} />
+        </>
+      )}
+    </>
+  );
+}
+
+function commandFor(source: AnySource): string | null {
+  if (!("scheme" in source) || typeof source.scheme !== "string") return null;
+  const url = webhookUrl(source.name, source.scheme === "url-token" ? `/${SECRET}` : "");
+  return firstRequest({ url, scheme: source.scheme, header: "HEADER", secret: SECRET });
+}

@@ -1,0 +1,80 @@
+// What an operator takes to the vendor after a source was registered: the URL, the secret and the vendor's own steps.
+
+import type { IssuedSource, Vendor, VendorWay } from "../api/client";
+import { Copyable } from "../parts/copy";
+import { firstRequest, webhookUrl } from "../parts/first_request";
+import { plugins } from "../parts/source_words";
+
+interface Props {
+  issued: IssuedSource;
+  // The secret that the operator gave, which the host does not repeat.
+  given: string;
+  header: string;
+}
+
+export function Connect({ issued, given, header }: Props) {
+  const secret = issued.secret ?? given;
+  const scheme = String(issued.scheme);
+  const url = webhookUrl(issued.name, scheme === "url-token" ? `/${secret}` : "");
+  const readsGeneric = plugins(issued.plugin).some((plugin) => ["generic", "auto", "none"].includes(plugin));
+  const request = readsGeneric ? firstRequest({ url, scheme, header, secret }) : null;
+  return (
+    <section aria-labelledby="connect">
+      <h2 id="connect">URL and secret</h2>
+      <p>
+        The URL begins with the address of this console. If the vendor reaches this host at another address, such as a proxy, replace the
+        part before <code>/api</code>.
+      </p>
+      <Copyable label="URL" text={url} />
+      {issued.secret ? (
+        <>
+          <p>
+            <strong>The secret is shown only now.</strong> The host does not show it again; a new one can be made at any time.
+          </p>
+          <Copyable label="Secret" text={issued.secret} />
+        </>
+      ) : (
+        <p>{given === "" ? "This scheme has no secret." : "The secret is the one that you gave."}</p>
+      )}
+      {request !== null && (
+        <details>
+          <summary>Send a first event from a terminal</summary>
+          <Copyable label="Command" text={request} />
+        </details>
+      )}
+    </section>
+  );
+}
+
+export function VendorSteps({ vendor, way }: { vendor: Vendor; way: VendorWay }) {
+  return (
+    <section aria-labelledby="steps">
+      <h2 id="steps">
+        At {vendor.product}: {way.title}
+      </h2>
+      <p>{way.authentication}</p>
+      <ol>
+        {way.steps.map((step) => (
+          <li key={step}>{step}</li>
+        ))}
+      </ol>
+      {vendor.documents.length > 0 && (
+        <p>
+          Documents of the vendor:{" "}
+          {vendor.documents.map(({ title, url }) => (
+            <span key={title}>
+              {url === null ? (
+                `${title} (for customers)`
+              ) : (
+                <a href={url} rel="noreferrer" target="_blank">
+                  {title}
+                </a>
+              )}
+              .{" "}
+            </span>
+          ))}
+        </p>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,281 @@
+// The way of a new source: vendor, URL and secret, the vendor's own steps, the first event, and its incident.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../api/client";
+import { Copyable } from "../parts/copy";
+import { FirstEvent } from "../parts/first_event";
+import { PlainText } from "../parts/plain_text";
+import { useTitle } from "../parts/title";
+import { Link, place, replaceQuery } from "../router";
+import { session } from "../session";
+import { Connect, VendorSteps } from "./connect";
+import { SCHEMES } from "./schemes";
+import { plugins } from "../parts/source_words";
+
+// The choice of a sender that is not among the vendors.
+const OTHER = "other";
+// The page of this screen has the path that a source `new` would have.
+const NAME_PATTERN = "(?!new$)[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}";
+const STATIC_HEADER = "static-header";
+
+interface Known {
+  vendors: Vendor[];
+  // The names of the plugins that are loaded.
+  loaded: string[];
+}
+
+async function readKnown(): Promise<Known> {
+  const [vendors, all] = await Promise.all([call("get", "/api/vendors"), call("get", "/api/plugins")]);
+  return { vendors: vendors.data, loaded: all.data.filter((plugin: Plugin) => plugin.state === "loaded").map(({ name }) => name) };
+}
+
+export function NewSource() {
+  const known = useSignal<Known | null>(null);
+  const error = useSignal("");
+  const registered = useSignal<Registered | null>(null);
+  useTitle("New source");
+  useEffect(() => {
+    readKnown().then(
+      (read) => (known.value = read),
+      (failure: unknown) => (error.value = textOf(failure)),
+    );
+  }, []);
+  if (session.value?.scope !== "admin") {
+    return (
+      <>
+        <h1>New source</h1>
+        <p>
+          Adding a source needs a token of scope admin, which <code>hookmill token create --scope admin</code> makes.
+        </p>
+      </>
+    );
+  }
+  return (
+    <>
+      <h1>New source</h1>
+      <p role="alert">{error.value}</p>
+      {known.value && registered.value === null && <Choose known={known.value} done={(made) => (registered.value = made)} />}
+      {known.value && registered.value !== null && <Wait known={known.value} registered={registered.value} />}
+    </>
+  );
+}
+
+interface Registered {
+  issued: IssuedSource;
+  given: string;
+  header: string;
+  // Null for a sender that is not among the vendors.
+  chosen: Chosen | null;
+}
+
+interface Chosen {
+  vendor: Vendor;
+  way: VendorWay;
+}
+
+function Choose({ known, done }: { known: Known; done: (made: Registered) => void }) {
+  const { query } = place.value;
+  const chosen = query.get("vendor") ?? "";
+  const vendor = known.vendors.find(({ name }) => name === chosen);
+  const way = vendor?.ways[Number(query.get("way") ?? 0)] ?? vendor?.ways[0];
+  const choose = (name: string, index: number) => {
+    replaceQuery(new URLSearchParams(name === "" ? [] : [["vendor", name], ...(index > 0 ? [["way", String(index)]] : [])]));
+  };
+  return (
+    <>
+      <p>
+        <label>
+          Vendor{" "}
+          <select value={chosen} onChange={(event) => choose(event.currentTarget.value, 0)}>
+            <option value="">choose…</option>
+            {known.vendors.map(({ name, product }) => (
+              <option key={name} value={name}>
+                {product}
+              </option>
+            ))}
+            <option value={OTHER}>another one: choose scheme and plugin</option>
+          </select>
+        </label>
+      </p>
+      {vendor && way && (
+        <>
+          <h2>{vendor.product}</h2>
+          <p>It sends:</p>
+          <ul>
+            {vendor.sends.map((kind) => (
+              <li key={kind}>{kind}</li>
+            ))}
+          </ul>
+          {vendor.ways.length > 1 && (
+            <fieldset class="form">
+              <legend>Way into this host</legend>
+              {vendor.ways.map((one, index) => (
+                <p key={one.title}>
+                  <label>
+                    <input type="radio" name="way" checked={one === way} onChange={() => choose(vendor.name, index)} /> {one.title}
+                  </label>
+                </p>
+              ))}
+            </fieldset>
+          )}
+          {way.kind === "webhook" ? (
+            <Form key={way.title} known={known} chosen={{ vendor, way }} done={done} />
+          ) : (
+            <Pulled vendor={vendor} way={way} />
+          )}
+        </>
+      )}
+      {chosen === OTHER && <Form known={known} chosen={null} done={done} />}
+    </>
+  );
+}
+
+function Pulled({ vendor, way }: Chosen) {
+  return (
+    <>
+      <VendorSteps vendor={vendor} way={way} />
+      <section aria-labelledby="file">
+        <h2 id="file">In the configuration file</h2>
+        <p>
+          The host reads this source, so that it stands in the configuration file only. Add this, with the values in the environment of the
+          host, which applies the file when it changes. The source is then among the <Link to="sources">sources</Link>.
+        </p>
+        <Copyable label="YAML" text={way.yaml} />
+        <ul>
+          {way.values.map(({ name, meaning }) => (
+            <li key={name}>
+              <code>{name}</code>: {meaning}
+            </li>
+          ))}
+        </ul>
+      </section>
+    </>
+  );
+}
+
+// The form of a vendor's way, or of any other sender.
+function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; done: (made: Registered) => void }) {
+  const error = useSignal("");
+  const isBusy = useSignal(false);
+  const scheme = useSignal("hookmill");
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const fields = new FormData(event.currentTarget as HTMLFormElement);
+    const text = (name: string) => String(fields.get(name) ?? "").trim();
+    const secret = text("secret");
+    isBusy.value = true;
+    error.value = "";
+    try {
+      const keys = chosen ? ofVendor(chosen, text) : { plugin: text("plugin"), scheme: ofScheme(scheme.value, text("header")) };
+      const body = { source: text("name"), ...keys, ...(secret === "" ? {} : { secret }) };
+      const issued = await call("post", "/api/webhooks", { body });
+      done({ issued, given: secret, header: headerOf(keys.scheme), chosen });
+    } catch (failure) {
+      error.value = textOf(failure);
+    }
+    isBusy.value = false;
+  };
+  const plugin = chosen?.vendor.name;
+  return (
+    <form class="new-source" onSubmit={(event) => void submit(event)}>
+      {plugin !== undefined && !known.loaded.includes(plugin) && (
+        <p>
+          ✗ The plugin <code>{plugin}</code> is not loaded. Payloads wait until <code>{plugin}.wasm</code> is in the plugins folder of the host.
+        </p>
+      )}
+      <label for="name">Name, which is a part of the URL</label>
+      <input
+        id="name"
+        name="name"
+        required
+        pattern={NAME_PATTERN}
+        title="Letters, digits, dots, hyphens and underscores; the first is a letter or a digit; not `new`"
+        defaultValue={plugin ?? ""}
+        autocomplete="off"
+      />
+      {!chosen && (
+        <>
+          <label for="scheme">Scheme, by which the sender proves its identity</label>
+          <select id="scheme" value={scheme.value} onChange={(event) => (scheme.value = event.currentTarget.value)}>
+            {SCHEMES.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+          {scheme.value === STATIC_HEADER && (
+            <>
+              <label for="header">Header with the secret</label>
+              <input id="header" name="header" required autocomplete="off" />
+            </>
+          )}
+          <label for="plugin">Plugin, which reads the payloads</label>
+          <select id="plugin" name="plugin">
+            <option value="auto">auto: the first that fits</option>
+            {known.loaded.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+            <option value="none">none: payloads are stored and ignored</option>
+          </select>
+        </>
+      )}
+      {chosen?.way.values.map(({ name, meaning }) => (
+        <>
+          <label for={name}>
+            {name}: {meaning}
+          </label>
+          <input id={name} name={name} required autocomplete="off" />
+        </>
+      ))}
+      <label for="secret">Secret, if the vendor makes it. Left empty, the host makes one</label>
+      <input id="secret" name="secret" type="password" autocomplete="off" />
+      <p>
+        <button disabled={isBusy.value}>Register the source</button>
+      </p>
+      <p role="alert">{error.value}</p>
+    </form>
+  );
+}
+
+// What to do at the vendor, until the first event is there.
+function Wait({ known, registered }: { known: Known; registered: Registered }) {
+  const { issued, given, header, chosen } = registered;
+  const missing = plugins(issued.plugin).filter((name) => !["auto", "none"].includes(name) && !known.loaded.includes(name));
+  return (
+    <>
+      <p>
+        The source <Link to={`sources/${issued.name}`}>{issued.name}</Link> is registered with the scheme {String(issued.scheme)}.
+      </p>
+      {missing.map((name) => (
+        <p key={name}>
+          ✗ The plugin <code>{name}</code> is not loaded, so that payloads wait.
+        </p>
+      ))}
+      {issued.playbook_error !== null && (
+        <p>
+          ✗ <PlainText text={issued.playbook_error} />
+        </p>
+      )}
+      <Connect issued={issued} given={given} header={header} />
+      {chosen && <VendorSteps vendor={chosen.vendor} way={chosen.way} />}
+      <FirstEvent source={issued.name} since={issued.created_at} checks={chosen?.vendor.checks ?? []} />
+    </>
+  );
+}
+
+type Keys = Record<string, unknown>;
+
+function ofVendor({ vendor, way }: Chosen, text: (name: string) => string): Keys {
+  const filled = way.values.reduce(
+    (json, { name }) => json.replaceAll(`\${${name}}`, JSON.stringify(text(name)).slice(1, -1)),
+    JSON.stringify(way.source),
+  );
+  return { plugin: vendor.name, ...(JSON.parse(filled) as Keys) };
+}
+
+function ofScheme(name: string, header: string): unknown {
+  return name === STATIC_HEADER ? { type: name, header } : name;
+}
+
+function headerOf(scheme: unknown): string {
+  return typeof scheme === "object" && scheme !== null && "header" in scheme ? String(scheme.header) : "";
+}

@@ -1,0 +1,342 @@
+// One source: its state, its settings, and the changes that an operator makes.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type Source, type Vendor } from "../api/client";
+import { Copyable } from "../parts/copy";
+import { Checks, FirstEvent } from "../parts/first_event";
+import { webhookUrl } from "../parts/first_request";
+import { PlainText } from "../parts/plain_text";
+import { usePoll } from "../parts/poll";
+import { Question } from "../parts/question";
+import { Refusals, readRefusals } from "../parts/refusals";
+import { Time } from "../parts/time";
+import { useTitle } from "../parts/title";
+import { Link, navigate } from "../router";
+import { session } from "../session";
+import { VendorSteps } from "./connect";
+import { NewSource } from "./new_source";
+import { plugins, scheme, silence } from "../parts/source_words";
+
+// `sources/new` is the screen that adds one.
+export function SourceScreen({ id }: { id: string }) {
+  return id === "new" ? <NewSource /> : <OneSource name={id} />;
+}
+
+interface Shown {
+  source: AnySource;
+  refusals: RefusedRequests[];
+}
+
+function OneSource({ name }: { name: string }) {
+  const shown = useSignal<Shown | null>(null);
+  const vendors = useSignal<Vendor[]>([]);
+  const error = useSignal("");
+  const done = useSignal("");
+  const secret = useSignal("");
+  const dryRun = useSignal<DryRun | null>(null);
+  const load = async (isPoll: boolean) => {
+    const [source, refusals] = await Promise.all([call("get", "/api/sources/{name}", { id: name, isPoll }), readRefusals(name, isPoll)]);
+    shown.value = { source, refusals };
+  };
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+      error.value = "";
+    } catch (failure) {
+      error.value = textOf(failure);
+    }
+  };
+  // The result of an earlier change would look like one of this change.
+  const change = (work: () => Promise<void>) => {
+    done.value = "";
+    secret.value = "";
+    dryRun.value = null;
+    return attempt(work);
+  };
+  const test = () =>
+    change(async () => {
+      dryRun.value = await call("post", "/api/sources/{name}/test", { id: name });
+    });
+  const rotate = (fields: FormData) =>
+    change(async () => {
+      const overlap = String(fields.get("overlap") ?? "");
+      const issued = await call("post", "/api/sources/{name}/rotate", { id: name, body: { overlap } });
+      secret.value = issued.secret ?? "";
+      done.value = `The source has a new secret. The former one stays valid for ${overlap}.`;
+      await load(false);
+    });
+  const remove = () =>
+    change(async () => {
+      await call("delete", "/api/sources/{name}", { id: name });
+      navigate("sources");
+    });
+  useEffect(() => {
+    void attempt(async () => {
+      vendors.value = (await call("get", "/api/vendors")).data;
+      await load(false);
+    });
+  }, []);
+  usePoll(() => attempt(() => load(true)));
+  useTitle(`Source ${name}`);
+  return (
+    <>
+      <h1>Source {name}</h1>
+      <p role="alert">{error.value}</p>
+      <p role="status">{done.value}</p>
+      {secret.value !== "" && (
+        <>
+          <p>
+            <strong>The secret is shown only now.</strong> Give it to the vendor before the former one ends.
+          </p>
+          <Copyable label="Secret" text={secret.value} />
+        </>
+      )}
+      {shown.value && (
+        <>
+          <Actions source={shown.value.source} test={() => void test()} rotate={(fields) => void rotate(fields)} remove={() => void remove()} />
+          {dryRun.value && <DryRunResult dryRun={dryRun.value} />}
+          <Facts shown={shown.value} vendors={vendors.value} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface ActionsProps {
+  source: AnySource;
+  test: () => void;
+  rotate: (fields: FormData) => void;
+  remove: () => void;
+}
+
+function Actions({ source, test, rotate, remove }: ActionsProps) {
+  const isAdmin = session.value?.scope === "admin";
+  const isRegistered = source.origin === "registered";
+  const hasSecret = !("secrets" in source) || source.secrets.length > 0;
+  return (
+    <div>
+      <button type="button" disabled={!isAdmin || !("scheme" in source)} onClick={test}>
+        Test
+      </button>{" "}
+      <Question action="Rotate" question="Make a new secret?" isDisabled={!isAdmin || !isRegistered || !hasSecret} work={rotate}>
+        <p>The host makes a secret and shows it once. The former secrets stay valid for a while, so that nothing is lost.</p>
+        <p>
+          <label>
+            The former secrets stay valid for{" "}
+            <select name="overlap" defaultValue="24h">
+              {["0s", "1h", "24h", "7d", "30d"].map((time) => (
+                <option key={time}>{time}</option>
+              ))}
+            </select>
+          </label>
+        </p>
+      </Question>{" "}
+      <Question action="Remove" question={`Remove ${source.name}?`} isDisabled={!isAdmin || !isRegistered} work={remove}>
+        <p>
+          Payloads of the vendor are then refused with 404, and its secrets are deleted. Events and incidents stay. Queued and quarantined events
+          stay as they are and are not mapped any more, unless a source of this name is added again.
+        </p>
+      </Question>
+      {!isAdmin && <p>Changes need a token of scope admin.</p>}
+      {isAdmin && isRegistered && !hasSecret && <p>The scheme of this source has no secret to rotate.</p>}
+      {isAdmin && !isRegistered && <p>This source stands in the configuration file. Change its secret there, or remove it there.</p>}
+    </div>
+  );
+}
+
+function DryRunResult({ dryRun }: { dryRun: DryRun }) {
+  return (
+    <Section title="Test">
+      <p>
+        {dryRun.ok ? "✓ Such a payload becomes an incident." : "✗ Such a payload does not become an incident."} Nothing was stored or delivered.
+      </p>
+      <div class="wide" tabIndex={0} role="region" aria-label="Stages of the test">
+        <table>
+          <caption class="visually-hidden">Stages of the test</caption>
+          <thead>
+            <tr>
+              <th scope="col">Stage</th>
+              <th scope="col">Result</th>
+              <th scope="col">Detail</th>
+            </tr>
+          </thead>
+          <tbody>
+            {dryRun.stages.map(({ stage, ok, detail }, index) => (
+              <tr key={index}>
+                <th scope="row">{stage}</th>
+                <td>{ok ? "✓ ok" : "✗ failed"}</td>
+                <td class="text">
+                  <PlainText text={detail} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  );
+}
+
+function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors: Vendor[] }) {
+  if (!("scheme" in source)) {
+    return (
+      <p role="alert">
+        This source cannot be used: <PlainText text={source.last_error.message} />. Its payloads are answered 500 until the secret is made anew or
+        the source is removed.
+      </p>
+    );
+  }
+  const vendor = vendors.find(({ name }) => plugins(source.plugin).includes(name));
+  const way = vendor?.ways.find((one) => (source.kind === "webhook" ? schemeOf(one.source) === source.scheme : one.kind === source.kind));
+  const isNew = source.last_received_at === null && source.kind === "webhook";
+  return (
+    <>
+      <State source={source} />
+      {isNew ? (
+        <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
+      ) : (
+        <Section title="Refused">
+          <p>{source.refused} requests were refused so far. The newest ones since the start of the host have their cause here.</p>
+          <Refusals refusals={refusals} />
+          {vendor && <Checks checks={vendor.checks} />}
+        </Section>
+      )}
+      <Settings source={source} />
+      {vendor && way && <VendorSteps vendor={vendor} way={way} />}
+    </>
+  );
+}
+
+// Returns the name of the scheme among the keys of a source.
+function schemeOf(keys: Record<string, unknown>): unknown {
+  const { scheme: declared } = keys;
+  return typeof declared === "object" && declared !== null && "type" in declared ? declared.type : declared;
+}
+
+function State({ source }: { source: Source }) {
+  return (
+    <Section title="State">
+      <dl>
+        <Fact name="Last event">
+          {source.last_received_at ? <Time at={source.last_received_at} /> : "none yet"}{" "}
+          {source.last_received_at && <Events name={source.name} />}
+        </Fact>
+        <Fact name="Silence">
+          {silence(source)} {source.silent_since && <Time at={source.silent_since} />}
+        </Fact>
+        <Fact name="Last success">{source.last_success ? <Time at={source.last_success} /> : "none yet"}</Fact>
+        <Fact name="Newest error">
+          {source.last_error ? (
+            <>
+              {source.last_error.at && <Time at={source.last_error.at} />} {source.last_error.code}:{" "}
+              <PlainText text={source.last_error.message} />
+            </>
+          ) : (
+            "none"
+          )}
+        </Fact>
+        {source.position !== undefined && (
+          <Fact name="Position">
+            <PlainText text={source.position ?? "nothing was read yet"} />
+          </Fact>
+        )}
+        <Fact name="Payloads">
+          {source.received} received, {source.accepted} new, {source.duplicates} repeated, {source.refused} refused
+        </Fact>
+      </dl>
+    </Section>
+  );
+}
+
+function Events({ name }: { name: string }) {
+  return <Link to={`events?source=${encodeURIComponent(name)}`}>Events of this source</Link>;
+}
+
+function Settings({ source }: { source: Source }) {
+  const listed = (texts: string[]) => <PlainText text={texts.length === 0 ? "none" : texts.join(", ")} />;
+  return (
+    <Section title="Settings">
+      <dl>
+        {source.kind === "webhook" && <Fact name="URL">{webhookUrl(source.name, source.scheme === "url-token" ? "/SECRET" : "")}</Fact>}
+        <Fact name={source.scheme === null ? "Kind" : "Scheme"}>{scheme(source)}</Fact>
+        <Fact name="Plugin">{listed(plugins(source.plugin))}</Fact>
+        <Fact name="Playbook">
+          {source.playbook ?? "none"}
+          {source.auto_triage ? ", called for new incidents" : ""}
+          {source.playbook_error !== null && (
+            <>
+              {" "}
+              ✗ <PlainText text={source.playbook_error} />
+            </>
+          )}
+        </Fact>
+        <Fact name="Networks">{source.allow_ips.length === 0 ? "all" : listed(source.allow_ips)}</Fact>
+        <Fact name="Severities">{listed(Object.entries(source.severity_mapping).map(([theirs, ours]) => `${theirs} = ${ours}`))}</Fact>
+        <Fact name="Mapper's settings">{listed(Object.entries(source.settings).map(([name, value]) => `${name} = ${value}`))}</Fact>
+        <Fact name="Defined">
+          {source.origin === "config" ? "in the configuration file" : "by the API"} {source.created_at && <Time at={source.created_at} />}
+        </Fact>
+      </dl>
+      {source.secrets.length > 0 && <Secrets source={source} />}
+      {source.yaml !== null && (
+        <details>
+          <summary>For the configuration file</summary>
+          <p>
+            Remove the source here before you add it to the file, and give the host the secret in the environment. A secret that nobody knows any
+            more is replaced by Rotate.
+          </p>
+          <Copyable label="YAML" text={source.yaml} />
+        </details>
+      )}
+    </Section>
+  );
+}
+
+function Secrets({ source }: { source: Source }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Secrets">
+      <table>
+        <caption>Secrets</caption>
+        <thead>
+          <tr>
+            <th scope="col">Number</th>
+            <th scope="col">Made</th>
+            <th scope="col">Valid until</th>
+          </tr>
+        </thead>
+        <tbody>
+          {source.secrets.map(({ id, created_at, not_after }) => (
+            <tr key={id}>
+              <th scope="row">{id}</th>
+              <td>
+                <Time at={created_at} />
+              </td>
+              <td>{not_after ? <Time at={not_after} /> : "no end"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ComponentChildren }) {
+  const id = title.toLowerCase();
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,149 @@
+// The list of sources: what came last, how much, and what is wrong.
+
+import { useEffect } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { call, textOf, type AnySource, type Source, type Stats } from "../api/client";
+import { PlainText } from "../parts/plain_text";
+import { usePoll } from "../parts/poll";
+import { Time } from "../parts/time";
+import { useTitle } from "../parts/title";
+import { Link } from "../router";
+import { session } from "../session";
+import { scheme, silence } from "../parts/source_words";
+
+interface Shown {
+  sources: AnySource[];
+  // Payloads of the last hour, by source.
+  lastHour: Map<string, number>;
+}
+
+const HOUR_MS = 60 * 60 * 1000;
+
+async function read(isPoll: boolean, signal?: AbortSignal): Promise<Shown> {
+  const from = new Date(Date.now() - HOUR_MS).toISOString();
+  const options = signal ? { isPoll, signal } : { isPoll };
+  const [sources, stats] = await Promise.all([
+    call("get", "/api/sources", options),
+    call("get", "/api/stats", { ...options, query: { from, kind: ["payloads"] } }),
+  ]);
+  return { sources: sources.data, lastHour: received(stats) };
+}
+
+function received(stats: Stats): Map<string, number> {
+  const series = stats.series.filter(({ result }) => result === "received");
+  return new Map(series.map(({ name, total }) => [name, total]));
+}
+
+export function Sources() {
+  const shown = useSignal<Shown | null>(null);
+  const error = useSignal("");
+  const load = async (isPoll: boolean, signal?: AbortSignal) => {
+    try {
+      shown.value = await read(isPoll, signal);
+      error.value = "";
+    } catch (failure) {
+      if (!signal?.aborted) error.value = textOf(failure);
+    }
+  };
+  useEffect(() => void load(false), []);
+  usePoll((signal) => load(true, signal));
+  useTitle("Sources");
+  const canChange = session.value?.scope === "admin";
+  const count = shown.value?.sources.length;
+  return (
+    <>
+      <h1>Sources</h1>
+      <p>
+        {canChange ? <Link to="sources/new">Add a source</Link> : "Adding a source needs a token of scope admin."}{" "}
+        <span role="status">
+          {error.value !== "" ? `Not current: ${error.value}. Trying again.` : count === undefined ? "Loading…" : `${count} shown`}
+        </span>
+      </p>
+      {count === 0 && <Empty canChange={canChange} />}
+      {shown.value && count !== 0 && <Table shown={shown.value} />}
+    </>
+  );
+}
+
+function Empty({ canChange }: { canChange: boolean }) {
+  return (
+    <section aria-labelledby="first-source">
+      <h2 id="first-source">The first source</h2>
+      <p>A source is a vendor that posts its payloads to this host, or that the host reads. There is none yet.</p>
+      {canChange ? (
+        <p>
+          <Link to="sources/new">Add the first source</Link>: choose the vendor, get its URL and secret, and see the first event arrive. On the
+          command line, <code>hookmill vendors</code> lists the vendors.
+        </p>
+      ) : (
+        <p>
+          To add one, sign in with a token of <code>hookmill token create --scope admin</code>.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Table({ shown }: { shown: Shown }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Table of sources">
+      <table>
+        <caption class="visually-hidden">Sources by name</caption>
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">Scheme or kind</th>
+            <th scope="col">Last event</th>
+            <th scope="col">Payloads in the last hour</th>
+            <th scope="col">Silence</th>
+            <th scope="col">Refused</th>
+            <th scope="col">Position</th>
+            <th scope="col">Newest error</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.sources.map((source) =>
+            "scheme" in source ? (
+              <Row key={source.name} source={source} lastHour={shown.lastHour.get(source.name) ?? 0} />
+            ) : (
+              <tr key={source.name}>
+                <th scope="row">
+                  <Link to={`sources/${source.name}`}>{source.name}</Link>
+                </th>
+                <td colSpan={7} class="text">
+                  <span class="status quarantined">✗ It cannot be used:</span> <PlainText text={source.last_error.message} />
+                </td>
+              </tr>
+            ),
+          )}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ source, lastHour }: { source: Source; lastHour: number }) {
+  return (
+    <tr>
+      <th scope="row">
+        <Link to={`sources/${source.name}`}>{source.name}</Link>
+      </th>
+      <td>{scheme(source)}</td>
+      <td>{source.last_received_at ? <Time at={source.last_received_at} /> : "none yet"}</td>
+      <td>{lastHour}</td>
+      <td>{silence(source)}</td>
+      <td>{source.refused}</td>
+      <td>
+        <PlainText text={source.position ?? ""} />
+      </td>
+      <td class="text">
+        {source.last_error && (
+          <>
+            {source.last_error.at && <Time at={source.last_error.at} />} {source.last_error.code}:{" "}
+            <PlainText text={source.last_error.message} />
+          </>
+        )}
+      </td>
+    </tr>
+  );
+}
