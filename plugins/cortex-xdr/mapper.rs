@@ -3,7 +3,7 @@
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, State, Text, WithRest,
 };
-use hookmill_sdk::{file_name, is_list, json, map_list, timestamp};
+use hookmill_sdk::{file_name, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -139,6 +139,7 @@ fn incident_of(raw: &RawValue) -> Result<Incident, MappingError> {
     for text in item.mitre_techniques_ids_and_names.iter().chain(item.mitre_tactics_ids_and_names.iter()) {
         incident.attack(text.get().unwrap_or_default(), None);
     }
+    incident.detail("status", item.status.get());
     if item.manual_severity.get().is_some() {
         incident.detail("severity", item.severity.get());
     }
@@ -204,9 +205,8 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
         let is_resolved = status.split('_').any(|word| word.eq_ignore_ascii_case("resolved"));
         if is_resolved { State::Resolved } else { State::Open }
     });
-    let first = |names: &[&str]| names.iter().find_map(|name| timestamp(fields.first(&[name])?));
-    incident.occurred_at = first(&["detection_timestamp", "event_timestamp", "events.event_timestamp"]);
-    incident.changed_at = first(&["last_modified_ts", "local_insert_ts"]);
+    incident.occurred_at = fields.time(&["detection_timestamp", "event_timestamp", "events.event_timestamp"]);
+    incident.changed_at = fields.time(&["last_modified_ts", "local_insert_ts"]);
     for tag in fields.all("tags").flat_map(|tags| tags.split(',')) {
         incident.tag(tag);
     }

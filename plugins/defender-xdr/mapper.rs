@@ -175,6 +175,7 @@ impl Item<'_> {
         if self.incident_id.get().is_some() {
             incident.detail("alertId", self.id.get().or(self.alert_id.get()));
         }
+        incident.detail("status", self.status.get());
         incident.detail("serviceSource", self.service_source.get());
         incident.detail("detectionSource", self.detection_source.get());
         incident.detail("redirectIncidentId", self.redirect_incident_id.get());

@@ -99,12 +99,13 @@ impl Mapper for GitHub {
         let mut incident = Incident::new(format!("{repository_id}/{}/{number}", kind.name()));
         describe(&mut incident, kind, alert);
         incident.state = state(payload.action.get(), alert);
-        incident.occurred_at = alert.first(&["created_at"]).and_then(timestamp);
+        incident.occurred_at = alert.time(&["created_at"]);
         incident.changed_at = changed_at(incident.state, payload.action.get(), alert);
         incident.external_link =
             alert.first(&["html_url"]).filter(|url| url.starts_with("https://")).map(str::to_owned);
         incident.tag(repository.full_name.get().unwrap_or_default());
         incident.detail("repository", repository.full_name.get());
+        incident.detail("state", alert.first(&["state"]));
         incident.detail("action", payload.action.get());
         // A colleague.
         incident.detail("sender", payload.sender.get().and_then(|sender| sender.login.get()));

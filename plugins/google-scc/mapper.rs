@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hookmill_sdk::attack::{tactic_id, technique_id};
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, State, Text};
-use hookmill_sdk::{file_name, json, map_list, timestamp};
+use hookmill_sdk::{file_name, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::net::IpAddr;
@@ -110,8 +110,11 @@ fn incident(text: &str) -> Result<Incident, MappingError> {
         _ => None,
     };
     // The time of the event moves with each change, the time of creation does not.
-    incident.occurred_at = ["eventTime", "createTime"].iter().find_map(|name| timestamp(first(name)?));
-    incident.changed_at = first("eventTime").and_then(timestamp);
+    incident.occurred_at = finding.time(&["eventTime", "createTime"]);
+    incident.changed_at = finding.time(&["eventTime"]);
+    for name in ["state", "mute"] {
+        incident.detail(name, first(name));
+    }
     let link = finding.first(&["externalUri", "sourceProperties.contextUris.cloudLoggingQueryUri.url"]);
     incident.external_link = link.map(str::to_owned);
     incident.tag(first("findingClass").unwrap_or_default());

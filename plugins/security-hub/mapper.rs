@@ -2,7 +2,7 @@
 //! topic of SNS may carry.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, Text, is_list, json, map_list, timestamp};
+use hookmill_sdk::{State, Text, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,9 +43,6 @@ const OCSF: [(&str, &[&str]); 5] = [
     ("user-account", &["evidences.actor.user.name"]),
     ("hash", &["evidences.process.file.hashes.value", "evidences.file.hashes.value"]),
 ];
-/// Parts of the types of indicators in ASFF and of observables in OCSF, in upper case, and the types of observables.
-const INDICATORS: [(&str, &str); 6] =
-    [("IP", "ip"), ("HASH", "hash"), ("DOMAIN", "domain"), ("HOSTNAME", "hostname"), ("URL", "url"), ("EMAIL", "mail")];
 /// The ends of fields that GuardDuty adds to `ProductFields`.
 const GUARDDUTY: [(&str, &str); 2] = [("/remoteIpDetails/ipAddressV4", "ip"), ("/dnsRequestAction/domain", "domain")];
 
@@ -161,7 +158,11 @@ fn asff(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["Workflow.Status", "RecordState"]).map(|_| State::Open));
-    set_times(&mut incident, fields, &["FirstObservedAt", "CreatedAt"], &["UpdatedAt"]);
+    for name in ["Workflow.Status", "RecordState", "Compliance.Status"] {
+        incident.detail(name, first(name));
+    }
+    incident.occurred_at = fields.time(&["FirstObservedAt", "CreatedAt"]);
+    incident.changed_at = fields.time(&["UpdatedAt"]);
     incident.external_link = first("SourceUrl").map(str::to_owned);
     for name in fields.all("Types").chain(fields.all("Compliance.SecurityControlId")) {
         incident.tag(name);
@@ -182,7 +183,7 @@ fn asff(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
         observe_resource(&mut incident, resource.first(&["Id"]), resource.first(&["Type"]));
     }
     for indicator in &item.indicators {
-        let observable = observe_indicator(&mut incident, indicator.first(&["Type"]), indicator.first(&["Value"]));
+        let observable = incident.observe_named(indicator.first(&["Type"]), indicator.first(&["Value"]), "indicator");
         observable.map(Observable::ioc);
     }
     incident.keep_unread(fields, "");
@@ -212,10 +213,17 @@ fn ocsf(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["status_id", "status", "activity_id"]).map(|_| State::Open));
-    let occurred = ["first_seen_time_dt", "first_seen_time", "created_time_dt", "created_time"];
-    let occurred = occurred.map(|name| format!("finding_info.{name}"));
-    let changed = ["finding_info.modified_time_dt", "finding_info.modified_time", "time_dt", "time"];
-    set_times(&mut incident, fields, &occurred.each_ref().map(String::as_str), &changed);
+    for name in ["status", "compliance.status"] {
+        incident.detail(name, first(name));
+    }
+    incident.occurred_at = fields.time(&[
+        "finding_info.first_seen_time_dt",
+        "finding_info.first_seen_time",
+        "finding_info.created_time_dt",
+        "finding_info.created_time",
+    ]);
+    incident.changed_at =
+        fields.time(&["finding_info.modified_time_dt", "finding_info.modified_time", "time_dt", "time"]);
     incident.external_link = first("finding_info.src_url").map(str::to_owned);
     for name in ["compliance.control", "finding_info.types"] {
         fields.all(name).for_each(|tag| incident.tag(tag));
@@ -225,7 +233,7 @@ fn ocsf(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     }
     incident.observe_fields(fields, &OCSF);
     for observable in &item.observables {
-        observe_indicator(&mut incident, observable.first(&["type"]), observable.first(&["value"]));
+        incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
     for resource in &item.resources.and_then(|list| json::<List<Fields>>(list.get())).unwrap_or_default() {
         observe_resource(&mut incident, resource.first(&["uid"]), resource.first(&["type"]));
@@ -246,25 +254,9 @@ fn severity_of(number: f64) -> Option<Severity> {
     }
 }
 
-fn set_times(incident: &mut Incident, fields: &Fields, occurred: &[&str], changed: &[&str]) {
-    let first = |names: &[&str]| names.iter().find_map(|name| timestamp(fields.first(&[name])?));
-    incident.occurred_at = first(occurred);
-    incident.changed_at = first(changed);
-}
-
 /// Adds a resource by its ARN. Other ids, such as those of access keys, say nothing alone.
 fn observe_resource(incident: &mut Incident, id: Option<&str>, kind: Option<&str>) {
     incident.observe("other", id.filter(|id| id.starts_with("arn:")), kind.unwrap_or("resource"));
-}
-
-fn observe_indicator<'i>(
-    incident: &'i mut Incident,
-    kind: Option<&str>,
-    value: Option<&str>,
-) -> Option<&'i mut Observable> {
-    let kind = kind?.to_ascii_uppercase();
-    let (_, data_type) = INDICATORS.iter().find(|(known, _)| kind.contains(known))?;
-    incident.observe(data_type, value, "indicator")
 }
 
 hookmill_sdk::export!(SecurityHub);

@@ -2,7 +2,7 @@
 //! the tables SecurityIncident and SecurityAlert.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Part, State, Text, WithRest};
-use hookmill_sdk::{is_list, json, json_list, map_list, timestamp};
+use hookmill_sdk::{is_list, json, json_list, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -161,9 +161,10 @@ fn incident(id: &str, fields: &Fields) -> Incident {
         let is_closed = ["closed", "resolved", "dismissed"].iter().any(|closed| status.eq_ignore_ascii_case(closed));
         if is_closed { State::Resolved } else { State::Open }
     });
-    incident.occurred_at = OCCURRED.iter().find_map(|name| timestamp(fields.first(&[name])?));
-    incident.changed_at = CHANGED.iter().find_map(|name| timestamp(fields.first(&[name])?));
+    incident.occurred_at = fields.time(&OCCURRED);
+    incident.changed_at = fields.time(&CHANGED);
     incident.external_link = fields.first(&LINK).map(str::to_owned);
+    incident.detail("status", fields.first(&["status", "Status"]));
     // Unique in a workspace only.
     incident.detail("incidentNumber", fields.first(&["incidentNumber", "IncidentNumber"]));
     fields.all("labels.labelName").for_each(|name| incident.tag(name));

@@ -1,7 +1,7 @@
 //! SentinelOne: alerts of Unified Alert Management (UAM), threats of the API 2.1, and activities.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, Text, file_name, is_list, json, map_list, timestamp};
+use hookmill_sdk::{State, Text, file_name, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,9 +24,6 @@ const RAW_INDICATOR: [(&str, &[&str]); 4] = [
     ("url", &["url.address"]),
     ("domain", &["event.dns.request"]),
 ];
-/// Parts of the types in `observables` of an alert, in upper case, and the types of observables.
-const OBSERVABLE: [(&str, &str); 6] =
-    [("IP", "ip"), ("URL", "url"), ("HASH", "hash"), ("DOMAIN", "domain"), ("HOSTNAME", "hostname"), ("MAIL", "mail")];
 const THREAT: [(&str, &[&str]); 2] = [
     ("hostname", &["agentDetectionInfo.agentComputerName", "agentRealtimeInfo.agentComputerName"]),
     ("user-account", &["threatInfo.processUser", "agentDetectionInfo.agentLastLoggedInUserName"]),
@@ -88,7 +85,7 @@ fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(
                 return Ok(());
             }
         }
-    } else if fields.first(&["detectionSource.product", "detectionSource.vendor"]).is_some() {
+    } else if fields.iter().any(|(path, _)| path.starts_with("detectionSource.")) {
         alert(&item, &fields)?
     } else {
         return map_envelope(&item, outcome, envelopes).ok_or_else(unsupported)?;
@@ -127,13 +124,12 @@ fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     incident.category = fields.first(&["classification"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
     incident.state = fields.first(&["status"]).map(state);
-    set_times(&mut incident, fields, &["detectedAt", "firstSeenAt", "createdAt"], &["updatedAt"]);
+    incident.detail("status", fields.first(&["status"]));
+    incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
+    incident.changed_at = fields.time(&["updatedAt"]);
     observe_lists(&mut incident, fields, &ALERT);
     for observable in &item.observables {
-        let kind = observable.first(&["type"]).unwrap_or_default().to_ascii_uppercase();
-        if let Some((_, data_type)) = OBSERVABLE.iter().find(|(known, _)| kind.contains(known)) {
-            incident.observe(data_type, observable.first(&["value"]), "observables");
-        }
+        incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
     for indicator in &item.indicators {
         let tactics: Vec<&str> = indicator.all("attacks.tactic.name").collect();
@@ -154,7 +150,9 @@ fn threat(fields: &Fields) -> Result<Incident, MappingError> {
     set_confidence(&mut incident, info("confidenceLevel"));
     // The result of the mitigation is not a state.
     incident.state = info("incidentStatus").map(state);
-    set_times(&mut incident, fields, &["threatInfo.identifiedAt", "threatInfo.createdAt"], &["threatInfo.updatedAt"]);
+    incident.detail("incidentStatus", info("incidentStatus"));
+    incident.occurred_at = fields.time(&["threatInfo.identifiedAt", "threatInfo.createdAt"]);
+    incident.changed_at = fields.time(&["threatInfo.updatedAt"]);
     for hash in ["sha256", "sha1", "md5"] {
         observe_file(&mut incident, "hash", info(hash), hash, info("confidenceLevel"));
     }
@@ -179,7 +177,8 @@ fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError
     } else {
         incident.state = Some(State::Open);
     }
-    set_times(&mut incident, fields, &["createdAt", "createdat"], &["updatedAt", "updatedat"]);
+    incident.occurred_at = fields.time(&["createdAt", "createdat"]);
+    incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
     observe_file(&mut incident, "hash", data("fileContentHash"), "fileContentHash", data("confidenceLevel"));
     observe_file(&mut incident, "filename", data("filePath").map(file_name), "filePath", None);
     incident.observe("hostname", data("computerName"), "computerName");
@@ -199,7 +198,8 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     incident.vendor_severity = data("severity").map(str::to_owned);
     incident.state = Some(State::Open);
     let occurred = ["data.detectedat", "data.detectedAt", "createdAt", "createdat"];
-    set_times(&mut incident, fields, &occurred, &["updatedAt", "updatedat"]);
+    incident.occurred_at = fields.time(&occurred);
+    incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
     // `…, detected on WS-0417.`
     let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
     incident.observe("hostname", data("computerName").or(host), "detected on");
@@ -220,12 +220,6 @@ fn id<'f>(fields: &'f Fields, names: &[&str]) -> Result<&'f str, MappingError> {
 
 fn state(status: &str) -> State {
     if status.eq_ignore_ascii_case("resolved") { State::Resolved } else { State::Open }
-}
-
-fn set_times(incident: &mut Incident, fields: &Fields, occurred: &[&str], changed: &[&str]) {
-    let first = |names: &[&str]| names.iter().find_map(|name| timestamp(fields.first(&[name])?));
-    incident.occurred_at = first(occurred);
-    incident.changed_at = first(changed);
 }
 
 /// Sets the severity of a threat, which has none but the confidence in the verdict.

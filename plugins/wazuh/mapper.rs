@@ -1,7 +1,7 @@
 //! Wazuh: lines of `alerts.json`, as a script of the integrator posts them.
 
+use hookmill_sdk::file_name;
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State};
-use hookmill_sdk::{file_name, timestamp};
 
 const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
@@ -88,11 +88,13 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     let is_solved =
         alert.first(&["data.vulnerability.status"]).is_some_and(|status| status.eq_ignore_ascii_case("solved"));
     incident.state = Some(if is_solved { State::Resolved } else { State::Open });
-    incident.occurred_at = alert.first(&["timestamp", "@timestamp"]).and_then(timestamp);
+    incident.occurred_at = alert.time(&["timestamp", "@timestamp"]);
     incident.changed_at.clone_from(&incident.occurred_at);
     alert.all("rule.groups").for_each(|group| incident.tag(group));
     incident.detail("rule.id", alert.first(&["rule.id"]));
-    incident.detail("data.vulnerability.severity", alert.first(&["data.vulnerability.severity"]));
+    for name in ["data.vulnerability.severity", "data.vulnerability.status"] {
+        incident.detail(name, alert.first(&[name]));
+    }
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
