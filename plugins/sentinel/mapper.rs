@@ -118,7 +118,9 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
     for (data_type, names) in ENTITY {
         for name in names {
             let path = format!("relatedEntities.properties.{name}");
-            properties.all(&path).for_each(|value| drop(incident.observe(data_type, Some(value), name)));
+            for value in properties.all(&path) {
+                incident.observe(data_type, Some(value), name);
+            }
         }
     }
     incident.keep_unread(properties, "");
