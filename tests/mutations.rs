@@ -26,7 +26,21 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 9] = [
+const ESSENTIAL: [(&str, &[&str]); 17] = [
+    (
+        "cortex-xdr",
+        &[
+            "reply",
+            "incident",
+            "incidents",
+            "alerts",
+            "incident_id",
+            "alert_id",
+            "status",
+            "creation_time",
+            "detection_timestamp",
+        ],
+    ),
     (
         "crowdstrike",
         &[
@@ -72,6 +86,25 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
         ],
     ),
     (
+        "defender-xdr",
+        &[
+            "value",
+            "records",
+            "id",
+            "incidentId",
+            "incidentName",
+            "displayName",
+            "status",
+            "severity",
+            "category",
+            "properties",
+            "AlertId",
+            "serviceSource",
+            "createdDateTime",
+            "lastUpdateDateTime",
+        ],
+    ),
+    (
         "elastic",
         &[
             "_id",
@@ -100,6 +133,11 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
         ],
     ),
     ("generic", &["event_type", "data", "alert_id"]),
+    (
+        "github",
+        &["alert", "number", "repository", "id", "secret_type", "rule", "security_advisory", "affected_package_name"],
+    ),
+    ("google-scc", &["message", "data", "finding", "listFindingsResults", "name"]),
     (
         "guardduty",
         &[
@@ -135,6 +173,59 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
         ],
     ),
     ("opencti", &["id", "data", "type", "event", "origin", "referer"]),
+    (
+        "security-hub",
+        &[
+            "source",
+            "detail-type",
+            "detail",
+            "findings",
+            "Findings",
+            "Records",
+            "Sns",
+            "Message",
+            "Id",
+            "ProductArn",
+            "GeneratorId",
+            "SchemaVersion",
+            "finding_info",
+            "uid",
+        ],
+    ),
+    (
+        "sentinel",
+        &[
+            "value",
+            "object",
+            "properties",
+            "name",
+            "type",
+            "kind",
+            "incidentNumber",
+            "systemAlertId",
+            "IncidentName",
+            "IncidentNumber",
+            "SystemAlertId",
+            "AlertName",
+        ],
+    ),
+    (
+        "sentinelone",
+        &[
+            "data",
+            "alert",
+            "alerts",
+            "edges",
+            "node",
+            "alertWithRawIndicators",
+            "detectionSource",
+            "id",
+            "threatInfo",
+            "threatId",
+            "activityType",
+            "alertid",
+        ],
+    ),
     (
         "splunk",
         &[
@@ -172,6 +263,7 @@ const ESSENTIAL: [(&str, &[&str]); 9] = [
             "_id",
         ],
     ),
+    ("wazuh", &["id", "rule", "level", "manager", "agent", "name"]),
 ];
 
 /// The members that contain the whole event: a mapper may refuse a payload if one of them is changed, but not if something

@@ -116,7 +116,7 @@ async fn the_api_and_the_command_line_show_the_same() {
         assert!(steps.contains(part), "{part} in {steps}");
     }
     let (success, _, errors) = folder.run(&["vendors", "acme"]);
-    assert!(!success && errors.contains("expected one of crowdstrike, "), "{errors}");
+    assert!(!success && errors.contains("expected one of cortex-xdr, crowdstrike, "), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! Microsoft Defender: alerts of Microsoft Graph, rows of Advanced Hunting and mail events of Office 365.
 
+mod hunting;
+
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State, Text, WithRest,
 };
-use hookmill_sdk::{attack::tactic_id, json, sentence, timestamp};
+use hookmill_sdk::{attack::tactic_id, is_list, map_list, sentence};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -97,38 +99,19 @@ impl Mapper for Defender {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let batch: Batch = event.json(EXPECTED)?;
+        if let Some(list) = [batch.value, batch.records].into_iter().flatten().find(|value| is_list(value)) {
+            return map_list(list, EXPECTED, map_item);
+        }
         let mut outcome = Outcome::default();
-        let lists = [batch.value, batch.records].into_iter().flatten().map(RawValue::get);
-        let is_in_text = |list: &str| {
-            list.starts_with('"') && json::<String>(list).is_some_and(|text| text.trim_start().starts_with('['))
-        };
-        let is_list = |list: &&str| list.starts_with('[') || is_in_text(list);
-        let Some(list) = lists.into_iter().find(is_list) else {
-            let item: WithRest<Item> = event.json(EXPECTED)?;
-            map_item(&item, &mut outcome)?;
-            return Ok(outcome);
-        };
-        let items: List<WithRest<Item>> = json(list).unwrap_or_default();
-        for (number, item) in (1..).zip(&items) {
-            if let Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) = map_item(item, &mut outcome) {
-                outcome.problems.push(format!("item {number}: {text}"));
-            }
-        }
-        match outcome.problems.first() {
-            Some(text) if outcome.incidents.is_empty() && outcome.skipped.is_empty() => {
-                Err(MappingError::Unsupported(text.clone()))
-            }
-            None if list[1..].trim_start() == "]" => Ok(Outcome::skip("an empty list")),
-            None if items.is_empty() => Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
-            _ => Ok(outcome),
-        }
+        map_item(&event.json(EXPECTED)?, &mut outcome)?;
+        Ok(outcome)
     }
 }
 
 fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingError> {
     let table = item.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
     let mut incident = match (table, item.properties.get()) {
-        (Some("AlertInfo" | "AlertEvidence"), Some(row)) => row_incident(row)?,
+        (Some("AlertInfo" | "AlertEvidence"), Some(row)) => hunting::row_incident(row, observe)?,
         (Some(table @ ("AlertInfo" | "AlertEvidence")), None) => {
             return Err(MappingError::Malformed(format!("a row of {table} has no `properties`")));
         }
@@ -209,37 +192,6 @@ impl Item<'_> {
         }
         Ok(incident)
     }
-}
-
-/// Maps a row of AlertInfo or AlertEvidence. AlertEvidence has one row per entity. All rows repeat the alert as of
-/// `Timestamp`, so they can arrive in any order, and an older row does not change a newer incident.
-fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
-    let id = row.first(&["AlertId"]).ok_or_else(|| MappingError::Malformed("`properties.AlertId` is absent".into()))?;
-    let mut incident = Incident::new(id);
-    incident.set_title(row.first(&["Title"]));
-    incident.set_severity(row.first(&["Severity"]));
-    incident.occurred_at = row.first(&["Timestamp"]).and_then(timestamp);
-    incident.changed_at.clone_from(&incident.occurred_at);
-    // `Categories` and `AttackTechniques` are JSON in text. With several tactics, the tactic of a technique is unknown.
-    let categories = row.first(&["Category", "Categories"]).unwrap_or_default();
-    let mut categories = categories.split(['[', ']', '"', ',']).filter(|category| !category.trim().is_empty());
-    let category = categories.next();
-    incident.category = category.map(str::to_owned);
-    let tactic = category.filter(|category| tactic_id(category).is_some() && categories.next().is_none());
-    incident.attack(row.first(&["AttackTechniques"]).unwrap_or_default(), tactic);
-    observe(&mut incident, row);
-    let more = row.first(&["AdditionalFields"]).filter(|text| text.starts_with('{')).and_then(json::<Fields>);
-    if let Some(more) = &more {
-        observe(&mut incident, more);
-    }
-    for name in ["ServiceSource", "DetectionSource", "ProcessCommandLine"] {
-        incident.detail(name, row.first(&[name]));
-    }
-    incident.keep_unread(row, "");
-    if let Some(more) = &more {
-        incident.keep_unread(more, "");
-    }
-    Ok(incident)
 }
 
 fn observe(incident: &mut Incident, entity: &Fields) {

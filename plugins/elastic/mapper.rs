@@ -3,7 +3,7 @@
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, Text,
 };
-use hookmill_sdk::{fingerprint, json, json_list, timestamp};
+use hookmill_sdk::{fingerprint, json, json_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::net::IpAddr;
@@ -133,8 +133,8 @@ fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
     let risk = alert.first(&RISK);
     incident.severity = incident.severity.or_else(|| severity_of_risk(risk?.parse().ok()?));
     incident.state = alert.first(&["kibana.alert.workflow_status", "signal.status"]).and_then(State::parse);
-    incident.occurred_at = TIME.iter().find_map(|name| timestamp(alert.first(&[name])?));
-    incident.changed_at = CHANGED.iter().find_map(|name| timestamp(alert.first(&[name])?));
+    incident.occurred_at = alert.time(&TIME);
+    incident.changed_at = alert.time(&CHANGED);
     incident.external_link = alert.first(&["kibana.alert.url"]).map(str::to_owned);
     for tag in alert.all("kibana.alert.rule.tags").chain(alert.all("signal.rule.tags")) {
         incident.tag(tag);
@@ -176,11 +176,7 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    for (data_type, names) in OBSERVABLES {
-        for (name, value) in names.iter().flat_map(|name| alert.all(name).map(move |value| (name, value))) {
-            incident.observe(data_type, Some(value), name);
-        }
-    }
+    incident.observe_fields(alert, &OBSERVABLES);
     // A threshold rule names the values that it counted.
     let terms = alert.all(TERMS[0]).zip(alert.all(TERMS[1]));
     for (name, value) in terms {

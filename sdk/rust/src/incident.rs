@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::reading::problem;
-use crate::{Incident, Observable, Outcome, Severity, fingerprint};
+use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,6 +13,18 @@ const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
 /// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
+
+/// The types of observables with the words that vendors use for them.
+const VENDOR_TYPES: [(&str, &[&str]); 8] = [
+    ("ip", &["ip", "ipv4", "ipv6"]),
+    ("hash", &["hash", "md5", "sha1", "sha256"]),
+    ("url", &["url", "uri"]),
+    ("domain", &["domain"]),
+    ("hostname", &["host", "hostname"]),
+    ("mail", &["email", "mail"]),
+    ("mac", &["mac"]),
+    ("user-account", &["user", "username"]),
+];
 
 impl Incident {
     /// Returns an incident with the vendor's id and no other values. An id over the host's limit of 512 bytes is
@@ -88,6 +100,27 @@ impl Incident {
             ioc: false,
         });
         self.observables.last_mut()
+    }
+
+    /// Adds the values of fields as observables, each with the path of its field as the message. `paths` are types of
+    /// observables, each with the paths of the fields that contain such values.
+    pub fn observe_fields(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
+        for (data_type, path) in
+            paths.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (data_type, path)))
+        {
+            for value in fields.all(path) {
+                self.observe(data_type, Some(value), path);
+            }
+        }
+    }
+
+    /// Adds an observable of which the vendor names the type, such as `IPV4_ADDRESS`, `File Hash` or `URL String`. Adds
+    /// nothing if the type is another one.
+    pub fn observe_named(&mut self, kind: Option<&str>, value: Option<&str>, message: &str) -> Option<&mut Observable> {
+        let kind = kind?.to_ascii_lowercase();
+        let words = || kind.split(|sign: char| !sign.is_ascii_alphanumeric());
+        let (data_type, _) = VENDOR_TYPES.iter().find(|(_, known)| words().any(|word| known.contains(&word)))?;
+        self.observe(data_type, value, message)
     }
 
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
@@ -197,6 +230,28 @@ mod tests {
         let md5 = "ab".repeat(16);
         assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
         assert_eq!(incident.observables[5].data_type, "ip");
+    }
+
+    #[test]
+    fn fields_are_observed_with_their_paths() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "::1", "192.0.2.2"]}}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.observe_fields(&fields, &[("ip", &["ip", "host.ip"]), ("hostname", &["host.name"])]);
+        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
+        let ip = Some("host.ip");
+        assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
+    }
+
+    #[test]
+    fn observables_are_named_as_vendors_do() {
+        let mut incident = Incident::new("x");
+        let value = |kind: &str| if kind.contains("Hash") { "ab".repeat(16) } else { "192.0.2.1".to_owned() };
+        for kind in ["IPV4_ADDRESS", "File Hash", "URL String", "SCRIPT", "User Name", "EMAIL_ADDRESS"] {
+            incident.observe_named(Some(kind), Some(&value(kind)), "");
+        }
+        let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
+        assert_eq!(types, ["ip", "hash", "url", "user-account", "mail"]);
     }
 
     #[test]

@@ -97,6 +97,7 @@ mod digest;
 mod export;
 mod fields;
 mod incident;
+mod items;
 mod key;
 mod list;
 pub mod log;
@@ -123,6 +124,7 @@ pub use bindings::types::{
 };
 pub use digest::fingerprint;
 pub use fields::Fields;
+pub use items::{is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
 pub use names::Scale;
@@ -130,7 +132,7 @@ pub use part::Part;
 pub use present::present;
 pub use reading::{json, json_list, map, problem};
 pub use rest::WithRest;
-pub use text::{Text, sentence};
+pub use text::{Text, file_name, sentence};
 pub use time::{is_timestamp, timestamp};
 
 #[doc(hidden)]

@@ -64,6 +64,12 @@ pub fn sentence(name: &str) -> String {
     sentence
 }
 
+/// Returns the last component of a path of Windows or Unix: `C:\\Users\\a\\b.exe` and `/tmp/b.exe` give `b.exe`.
+pub fn file_name(path: &str) -> &str {
+    let path = path.trim_end_matches(['/', '\\']);
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // As an option, because serde accepts missing fields only for options.
@@ -157,7 +163,7 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, sentence};
+    use super::{Text, file_name, sentence};
     use std::collections::BTreeMap;
 
     #[test]
@@ -183,6 +189,13 @@ mod tests {
             ("u", Some("18446744073709551615")),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn the_file_name_is_the_last_component_of_a_path() {
+        for path in [r"C:\Users\a\b.exe", "/tmp/b.exe", "b.exe", r"C:\tmp/b.exe", "/tmp/b.exe/"] {
+            assert_eq!(file_name(path), "b.exe", "{path}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Vendors' times in a form that the host accepts.
 
+use crate::Fields;
 use crate::path::excerpt;
 use crate::present::present;
 use crate::reading;
@@ -42,6 +43,13 @@ pub fn timestamp(text: &str) -> Option<String> {
 /// Returns whether [`timestamp`] converts this text.
 pub fn is_timestamp(text: &str) -> bool {
     matches!(parse(text), Ok(Some(_)))
+}
+
+impl Fields<'_> {
+    /// Returns the first value at one of `paths`, in their order, that [`timestamp`] converts.
+    pub fn time(&self, paths: &[&str]) -> Option<String> {
+        paths.iter().find_map(|path| timestamp(self.first(&[path])?))
+    }
 }
 
 fn parse(text: &str) -> Result<Option<String>, &'static str> {
@@ -298,6 +306,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(timestamp(text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_field_that_is_a_time_is_read() {
+        let fields: crate::Fields = serde_json::from_str(r#"{"a": "0001-01-01", "b": {"c": 1700000000}}"#).unwrap();
+        assert_eq!(fields.time(&["x", "a", "b.c"]).as_deref(), Some("1700000000"));
+        assert_eq!(fields.time(&["x", "a"]), None);
     }
 
     #[test]

@@ -1,0 +1,264 @@
+//! SentinelOne: alerts of Unified Alert Management (UAM), threats of the API 2.1, and activities.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
+use hookmill_sdk::{State, Text, file_name, is_list, json, map_list};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "an alert of SentinelOne with `detectionSource`, a threat with `threatInfo`, or an activity with \
+                        `activityType`, alone, in `data`, or in an answer of GraphQL";
+/// The most envelopes around an item, such as `data`, `alerts`, `edges` and `node`.
+const ENVELOPES_MAX: usize = 5;
+
+/// The fields with observables of an alert. Its `asset` is as it is now, `detectionTime` is as it was.
+const ALERT: [(&str, &[&str]); 5] = [
+    ("hash", &["process.file.sha256", "process.file.sha1", "process.file.md5", "fileHash"]),
+    ("filename", &["process.file.name", "fileName"]),
+    ("hostname", &["asset.name"]),
+    ("ip", &["detectionTime.asset.ipV4", "detectionTime.asset.ipV6"]),
+    ("user-account", &["detectionTime.asset.lastLoggedInUser", "process.username"]),
+];
+const RAW_INDICATOR: [(&str, &[&str]); 4] = [
+    ("hash", &["src.process.image.sha256", "src.process.image.sha1", "tgt.file.sha256", "tgt.file.sha1"]),
+    ("ip", &["src.ip.address", "dst.ip.address"]),
+    ("url", &["url.address"]),
+    ("domain", &["event.dns.request"]),
+];
+const THREAT: [(&str, &[&str]); 2] = [
+    ("hostname", &["agentDetectionInfo.agentComputerName", "agentRealtimeInfo.agentComputerName"]),
+    ("user-account", &["threatInfo.processUser", "agentDetectionInfo.agentLastLoggedInUserName"]),
+];
+/// The addresses of a threat's host when it was detected. Those of now are read if there are none.
+const THREAT_IPS: [&str; 2] = ["agentDetectionInfo.agentIpV4", "agentDetectionInfo.agentIpV6"];
+const THREAT_IPS_NOW: [&str; 2] =
+    ["agentRealtimeInfo.networkInterfaces.inet", "agentRealtimeInfo.networkInterfaces.inet6"];
+
+struct SentinelOne;
+
+/// An item or an envelope of items. The first member that is present tells which one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow)]
+    threat_info: Option<&'a RawValue>,
+    activity_type: Text<'a>,
+    /// Some exporters write all names of an activity in lower case.
+    #[serde(rename = "activitytype")]
+    activity_type_lower: Text<'a>,
+    raw_indicators: List<Fields<'a>>,
+    observables: List<Fields<'a>>,
+    indicators: List<Fields<'a>>,
+    alert_with_raw_indicators: Option<&'a RawValue>,
+    alert: Option<&'a RawValue>,
+    node: Option<&'a RawValue>,
+    edges: Option<&'a RawValue>,
+    alerts: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+}
+
+impl Mapper for SentinelOne {
+    fn describe() -> Description {
+        hookmill_sdk::description!("SentinelOne", "Alerts, threats and activities of SentinelOne", "sentinelone")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let _object: Item = event.json(EXPECTED)?;
+        let mut outcome = Outcome::default();
+        map_item(event.json(EXPECTED)?, &mut outcome, 0)?;
+        Ok(outcome)
+    }
+}
+
+fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(), MappingError> {
+    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let item: Item = json(raw.get()).ok_or_else(unsupported)?;
+    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
+    let activity = item.activity_type.get().or(item.activity_type_lower.get());
+    let mut incident = if item.threat_info.is_some() {
+        threat(&fields)?
+    } else if let Some(kind) = activity {
+        match kind {
+            "18" | "19" => threat_activity(kind, &fields)?,
+            "3608" => star_activity(&fields)?,
+            _ => {
+                outcome.skipped.push(format!("activity `{kind}` is not a new threat or alert"));
+                return Ok(());
+            }
+        }
+    } else if fields.iter().any(|(path, _)| path.starts_with("detectionSource.")) {
+        alert(&item, &fields)?
+    } else {
+        return map_envelope(&item, outcome, envelopes).ok_or_else(unsupported)?;
+    };
+    incident.keep_unread(&fields, "");
+    outcome.incidents.push(incident);
+    Ok(())
+}
+
+fn map_envelope(item: &Item, outcome: &mut Outcome, envelopes: usize) -> Option<Result<(), MappingError>> {
+    let members = [item.alert_with_raw_indicators, item.alert, item.node, item.edges, item.alerts, item.data];
+    let inner = members.into_iter().flatten().next().filter(|_| envelopes < ENVELOPES_MAX)?;
+    let known = outcome.incidents.len();
+    let result = if is_list(inner) {
+        map_list(inner, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome, envelopes + 1)).map(|more| {
+            outcome.incidents.extend(more.incidents);
+            outcome.skipped.extend(more.skipped);
+            outcome.problems.extend(more.problems);
+        })
+    } else {
+        map_item(inner, outcome, envelopes + 1)
+    };
+    for incident in &mut outcome.incidents[known..] {
+        for indicator in &item.raw_indicators {
+            incident.observe_fields(indicator, &RAW_INDICATOR);
+            incident.keep_unread(indicator, "");
+        }
+    }
+    Some(result)
+}
+
+fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+    let mut incident = Incident::new(id(fields, &["id"])?);
+    incident.set_title(fields.first(&["name"]));
+    incident.description = fields.first(&["description"]).map(str::to_owned);
+    incident.category = fields.first(&["classification"]).map(str::to_owned);
+    incident.set_severity(fields.first(&["severity"]));
+    incident.state = fields.first(&["status"]).map(state);
+    incident.detail("status", fields.first(&["status"]));
+    incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
+    incident.changed_at = fields.time(&["updatedAt"]);
+    observe_lists(&mut incident, fields, &ALERT);
+    for observable in &item.observables {
+        incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
+    }
+    for indicator in &item.indicators {
+        let tactics: Vec<&str> = indicator.all("attacks.tactic.name").collect();
+        let techniques: Vec<&str> = indicator.all("attacks.technique.uid").collect();
+        for (number, technique) in techniques.iter().enumerate() {
+            let tactic = tactics.get(number).filter(|_| tactics.len() == techniques.len());
+            incident.attack(technique, tactic.copied());
+        }
+    }
+    Ok(incident)
+}
+
+fn threat(fields: &Fields) -> Result<Incident, MappingError> {
+    let info = |name: &str| fields.all(format!("threatInfo.{name}")).next();
+    let mut incident = Incident::new(id(fields, &["threatInfo.threatId", "id"])?);
+    incident.set_title(info("threatName"));
+    incident.category = info("classification").map(str::to_owned);
+    set_confidence(&mut incident, info("confidenceLevel"));
+    // The result of the mitigation is not a state.
+    incident.state = info("incidentStatus").map(state);
+    incident.detail("incidentStatus", info("incidentStatus"));
+    incident.occurred_at = fields.time(&["threatInfo.identifiedAt", "threatInfo.createdAt"]);
+    incident.changed_at = fields.time(&["threatInfo.updatedAt"]);
+    for hash in ["sha256", "sha1", "md5"] {
+        observe_file(&mut incident, "hash", info(hash), hash, info("confidenceLevel"));
+    }
+    observe_file(&mut incident, "filename", info("filePath").map(file_name), "filePath", None);
+    observe_lists(&mut incident, fields, &THREAT);
+    let ips = if fields.first(&THREAT_IPS).is_some() { THREAT_IPS } else { THREAT_IPS_NOW };
+    observe_lists(&mut incident, fields, &[("ip", &ips)]);
+    fields.all("indicators.tactics.techniques.name").for_each(|id| incident.attack(id, None));
+    Ok(incident)
+}
+
+/// Maps activity 19, a new threat, and 18, a threat that was mitigated at once. Neither closes the threat.
+fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError> {
+    let data = |name: &str| either(fields, &format!("data.{name}"));
+    let id = either(fields, "threatId").or(data("threatId"));
+    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`threatId` is absent".into()))?);
+    incident.set_title(either(fields, "primaryDescription").or(data("fileDisplayName")));
+    incident.category = data("threatClassification").map(str::to_owned);
+    set_confidence(&mut incident, data("confidenceLevel"));
+    if kind == "18" {
+        incident.tag("mitigated");
+    } else {
+        incident.state = Some(State::Open);
+    }
+    incident.occurred_at = fields.time(&["createdAt", "createdat"]);
+    incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
+    observe_file(&mut incident, "hash", data("fileContentHash"), "fileContentHash", data("confidenceLevel"));
+    observe_file(&mut incident, "filename", data("filePath").map(file_name), "filePath", None);
+    incident.observe("hostname", data("computerName"), "computerName");
+    incident.observe("user-account", data("userName"), "userName");
+    Ok(incident)
+}
+
+/// Maps activity 3608, an alert of a custom rule (STAR).
+fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
+    let data = |name: &str| either(fields, &format!("data.{name}"));
+    let id = data("alertId").ok_or_else(|| MappingError::Malformed("`data.alertid` is absent".into()))?;
+    let mut incident = Incident::new(id);
+    let text = either(fields, "primaryDescription");
+    incident.set_title(data("ruleName").or(text));
+    incident.description = text.or(data("ruleDescription")).map(str::to_owned);
+    incident.set_severity(data("severity").map(|name| name.strip_prefix("E_").unwrap_or(name)));
+    incident.vendor_severity = data("severity").map(str::to_owned);
+    incident.state = Some(State::Open);
+    let occurred = ["data.detectedat", "data.detectedAt", "createdAt", "createdat"];
+    incident.occurred_at = fields.time(&occurred);
+    incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
+    // `…, detected on WS-0417.`
+    let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
+    incident.observe("hostname", data("computerName").or(host), "detected on");
+    incident.observe("hash", either(fields, "secondaryDescription"), "secondaryDescription");
+    observe_lists(&mut incident, fields, &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
+    incident.observe("domain", data("dnsRequest"), "dnsrequest");
+    Ok(incident)
+}
+
+/// Returns a field of an activity, whose names are in lower case in some exports.
+fn either<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+    fields.first(&[name, &name.to_ascii_lowercase()])
+}
+
+fn id<'f>(fields: &'f Fields, names: &[&str]) -> Result<&'f str, MappingError> {
+    fields.first(names).ok_or_else(|| MappingError::Malformed(format!("`{}` is absent", names[0])))
+}
+
+fn state(status: &str) -> State {
+    if status.eq_ignore_ascii_case("resolved") { State::Resolved } else { State::Open }
+}
+
+/// Sets the severity of a threat, which has none but the confidence in the verdict.
+fn set_confidence(incident: &mut Incident, level: Option<&str>) {
+    incident.set_severity(level);
+    incident.severity = match level.map(str::to_ascii_lowercase).as_deref() {
+        Some("malicious") => Some(Severity::High),
+        Some("suspicious") => Some(Severity::Medium),
+        _ => None,
+    };
+}
+
+fn observe_file(incident: &mut Incident, data_type: &str, value: Option<&str>, name: &str, confidence: Option<&str>) {
+    let observable = incident.observe(data_type, value, name);
+    if confidence.is_some_and(|level| level.eq_ignore_ascii_case("malicious")) {
+        observable.map(Observable::ioc);
+    }
+}
+
+/// Adds observables of which a field can have several, separated by commas.
+fn observe_lists(incident: &mut Incident, fields: &Fields, paths: &[(&str, &[&str])]) {
+    for (data_type, names) in paths {
+        for name in *names {
+            for value in fields.all(name).flat_map(|text| text.split(',')) {
+                incident.observe(data_type, Some(value), name);
+            }
+        }
+    }
+}
+
+hookmill_sdk::export!(SentinelOne);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::SentinelOne>("payloads");
+        testing::check_rejects_invalid::<super::SentinelOne>();
+    }
+}
