@@ -36,10 +36,12 @@ after(async () => {
 
 const admins = new Map();
 
-function signedIn(host, scope = "admin", options = {}) {
+async function signedIn(host, scope = "admin", options = {}) {
   const key = `${host.url} ${scope}`;
   if (!admins.has(key)) admins.set(key, host.token(scope, `${scope}-of-sources`));
-  return browser.signedIn(host.url, admins.get(key), { permissions: ["clipboard-read", "clipboard-write"], ...options });
+  const page = await browser.signedIn(host.url, admins.get(key), { permissions: ["clipboard-read", "clipboard-write"], ...options });
+  await page.goto(`${host.url}/console/events`);
+  return page;
 }
 
 // Posts as CrowdStrike does.
