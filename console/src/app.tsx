@@ -8,14 +8,21 @@ import { KeyHelp, useKeys } from "./parts/keys";
 import { nextTheme, theme } from "./parts/theme";
 import { Link, navigate, place } from "./router";
 import { SCREENS } from "./screens";
-import { SignIn } from "./screens/sign_in";
-import { session, signOut } from "./session";
+import { SignInDialog, SignInPage } from "./screens/sign_in";
+import { hasEnded, session, signOut } from "./session";
 
 export function App() {
   const known = session.value;
   if (known === undefined) return <p class="loading">Loading…</p>;
-  if (known === null) return <SignIn />;
-  return <Frame name={known.token} scope={known.scope} />;
+  if (known === null) return <SignInPage />;
+  return (
+    <>
+      <div inert={hasEnded.value}>
+        <Frame name={known.token} scope={known.scope} />
+      </div>
+      {hasEnded.value && <SignInDialog />}
+    </>
+  );
 }
 
 function Frame({ name, scope }: { name: string; scope: string }) {
@@ -49,8 +56,8 @@ function Frame({ name, scope }: { name: string; scope: string }) {
           ))}
         </nav>
         <span class="account">
-          <span>
-            {name} ({scope})
+          <span class="token">
+            <span title={name}>{name}</span> ({scope})
           </span>
           <button type="button" onClick={nextTheme}>
             Theme: {theme.value}

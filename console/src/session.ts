@@ -1,16 +1,21 @@
-// The session of this browser: undefined until the API was asked, null without one.
+// The session of this browser: undefined until the API was asked, null without one. A session that ended without the user's
+// doing is kept until the next one begins, so that the screen keeps what was typed into it.
 
 import { signal } from "@preact/signals";
 import { call, textOf, whenSessionEnds, type Session } from "./api/client";
 
 export const session = signal<Session | null | undefined>(undefined);
 
-// Whether the page had a session that ended without the user's doing.
+// Whether `session` ended without the user's doing.
 export const hasEnded = signal(false);
 
+// What waits for the next session.
+let waiting: (() => void)[] = [];
+
 whenSessionEnds(() => {
-  if (session.value) hasEnded.value = true;
-  session.value = null;
+  if (!session.value) return null;
+  hasEnded.value = true;
+  return new Promise((resolve) => waiting.push(resolve));
 });
 
 // Why the address that was opened did not sign in.
@@ -42,9 +47,16 @@ export async function restoreSession(): Promise<void> {
 export async function signIn(token: string): Promise<void> {
   session.value = await call("post", "/api/session", { body: { token } });
   hasEnded.value = false;
+  for (const resume of waiting) resume();
+  waiting = [];
 }
 
 export async function signOut(): Promise<void> {
-  await call("delete", "/api/session");
+  try {
+    await call("delete", "/api/session");
+  } catch (failure) {
+    if (!hasEnded.value) throw failure;
+  }
+  hasEnded.value = false;
   session.value = null;
 }

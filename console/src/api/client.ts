@@ -81,10 +81,10 @@ export function textOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure);
 }
 
-// Called when the API does not know the session any more.
-let sessionEnded = () => {};
+// Called when the API does not know the session any more. Returns what resolves when there is one again; null if there was none.
+let sessionEnded: () => Promise<void> | null = () => null;
 
-export function whenSessionEnds(callback: () => void): void {
+export function whenSessionEnds(callback: () => Promise<void> | null): void {
   sessionEnded = callback;
 }
 
@@ -120,8 +120,13 @@ export async function callForText<P extends keyof paths, M extends Method>(
   const response = await fetch(url, init);
   const text = await response.text();
   if (response.ok) return text;
-  if (response.status === 401 && method !== "post") sessionEnded();
-  throw new ApiError(response.status, message(response, text));
+  // The answer to a request that signs in is about its token.
+  const signsIn = method === "post" && url === "/api/session";
+  const resumed = response.status === 401 && !signsIn ? sessionEnded() : null;
+  // The user decides whether a change is made after all, perhaps with another token.
+  if (resumed === null || method !== "get") throw new ApiError(response.status, message(response, text));
+  await resumed;
+  return callForText(method, path, options);
 }
 
 // Returns the metrics of the host as text, which need no token.

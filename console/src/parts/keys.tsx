@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { SCREENS } from "../screens";
+import { hasEnded } from "../session";
 
 // Keys go to these fields, and to nothing else.
 export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
@@ -25,7 +26,7 @@ export function useKeys(actions: Record<string, () => void>): void {
   useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       const isTyping = event.target instanceof Element && event.target.closest(TYPED_INTO);
-      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (hasEnded.value || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const action = newest.current[event.key];
       if (!action) return;
       event.preventDefault();

@@ -1,10 +1,35 @@
 // Changes a token into a session. The token is kept nowhere.
 
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { textOf } from "../api/client";
 import { codeRefusal, hasEnded, signIn } from "../session";
 
-export function SignIn() {
+export function SignInPage() {
+  return (
+    <main class="sign-in">
+      <SignIn />
+    </main>
+  );
+}
+
+// The form above a screen whose session ended. It cannot be closed, and hides the screen.
+export function SignInDialog() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = () => dialog.current?.showModal();
+  useLayoutEffect(() => {
+    open();
+    // Closing gives the focus back to where it was.
+    return () => dialog.current?.close();
+  }, []);
+  return (
+    <dialog class="sign-in" aria-labelledby="sign-in-title" ref={dialog} onClose={open}>
+      <SignIn />
+    </dialog>
+  );
+}
+
+function SignIn() {
   const error = useSignal("");
   const isBusy = useSignal(false);
   const submit = async (event: SubmitEvent) => {
@@ -21,9 +46,9 @@ export function SignIn() {
     isBusy.value = false;
   };
   return (
-    <main class="sign-in">
-      <h1>Hookmill</h1>
-      {hasEnded.value && <p role="status">The session has ended.</p>}
+    <>
+      <h1 id="sign-in-title">Hookmill</h1>
+      {hasEnded.value && <p role="status">The session has ended. What you typed is kept.</p>}
       {codeRefusal.value !== "" && <p role="alert">This address does not sign in: {codeRefusal.value}.</p>}
       <form onSubmit={submit}>
         <label for="token">Token</label>
@@ -35,6 +60,6 @@ export function SignIn() {
         <button disabled={isBusy.value}>Sign in</button>
         <p role="alert">{error.value}</p>
       </form>
-    </main>
+    </>
   );
 }
