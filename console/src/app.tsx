@@ -6,7 +6,8 @@ import { useSignal } from "@preact/signals";
 import { textOf } from "./api/client";
 import { KeyHelp, useKeys } from "./parts/keys";
 import { nextTheme, theme } from "./parts/theme";
-import { Link, navigate, place } from "./router";
+import { Question } from "./parts/question";
+import { Link, leave, navigate, place, whenFree } from "./router";
 import { SCREENS } from "./screens";
 import { SignInDialog, SignInPage } from "./screens/sign_in";
 import { hasEnded, session, signOut } from "./session";
@@ -28,7 +29,7 @@ export function App() {
 function Frame({ name, scope }: { name: string; scope: string }) {
   const showsKeys = useSignal(false);
   const error = useSignal("");
-  const leave = async () => {
+  const end = async () => {
     try {
       await signOut();
     } catch (failure) {
@@ -65,7 +66,7 @@ function Frame({ name, scope }: { name: string; scope: string }) {
           <button type="button" aria-keyshortcuts="?" onClick={() => (showsKeys.value = true)}>
             Keys
           </button>
-          <button type="button" onClick={() => void leave()}>
+          <button type="button" onClick={() => whenFree(() => void end())}>
             Sign out
           </button>
         </span>
@@ -73,6 +74,13 @@ function Frame({ name, scope }: { name: string; scope: string }) {
       {error.value !== "" && <p role="alert">{error.value}</p>}
       <Screen />
       {showsKeys.value && <KeyHelp close={() => (showsKeys.value = false)} />}
+      {leave.value && (
+        <Question title="Leave this page?" yes="Leave" agreed={leave.value.go} closed={() => (leave.value = null)}>
+          {leave.value.losses.map((loss) => (
+            <p key={loss}>{loss}</p>
+          ))}
+        </Question>
+      )}
     </>
   );
 }

@@ -4,18 +4,26 @@ import { useEffect, useState } from "preact/hooks";
 
 const SAID_MS = 4000;
 
-export function Copyable({ label, text }: { label: string; text: string }) {
+interface Props {
+  label: string;
+  text: string;
+  // Called after each copy.
+  copied?: () => void;
+}
+
+export function Copyable(props: Props) {
+  const { label, text } = props;
   return (
     <div class="copyable">
       <pre tabIndex={0} role="region" aria-label={label}>
         {text}
       </pre>
-      <CopyButton label={label} text={text} />
+      <CopyButton {...props} />
     </div>
   );
 }
 
-export function CopyButton({ label, text }: { label: string; text: string }) {
+export function CopyButton({ label, text, copied }: Props) {
   const [result, setResult] = useState("");
   useEffect(() => {
     const timer = result === "" ? 0 : window.setTimeout(() => setResult(""), SAID_MS);
@@ -25,6 +33,7 @@ export function CopyButton({ label, text }: { label: string; text: string }) {
     try {
       await navigator.clipboard.writeText(text);
       setResult("Copied");
+      copied?.();
     } catch {
       // Browsers allow it on HTTPS and the loopback interface only, and people can forbid it.
       setResult("The browser does not allow to copy; select the text");

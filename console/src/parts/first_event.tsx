@@ -17,6 +17,8 @@ interface Props {
   since: string | null;
   // What to check if nothing arrives.
   checks: string[];
+  // Called when the first event is there.
+  arrived?: () => void;
 }
 
 // The row of an event that arrived while this is shown is always readable.
@@ -30,7 +32,7 @@ async function readFirst(source: string, since: string | null): Promise<Event | 
   return first && "source" in first ? first : null;
 }
 
-export function FirstEvent({ source, since, checks }: Props) {
+export function FirstEvent({ source, since, checks, arrived }: Props) {
   const first = useSignal<Event | null>(null);
   const refusals = useSignal<RefusedRequests[]>([]);
   const error = useSignal("");
@@ -38,6 +40,7 @@ export function FirstEvent({ source, since, checks }: Props) {
     try {
       // An event that waits is mapped later.
       if (first.value === null || first.value.status === "queued") first.value = await readFirst(source, since);
+      if (first.value) arrived?.();
       refusals.value = (await readRefusals(source, true)).filter(({ last_at }) => since === null || Date.parse(last_at) >= Date.parse(since));
       error.value = "";
     } catch (failure) {

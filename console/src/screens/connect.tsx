@@ -4,6 +4,7 @@ import type { IssuedSource, Vendor, VendorWay } from "../api/client";
 import { Copyable } from "../parts/copy";
 import { firstRequest, webhookUrl } from "../parts/first_request";
 import { MarkedText } from "../parts/marked_text";
+import { ShownSecret } from "../parts/shown_secret";
 import { plugins } from "../parts/source_words";
 
 interface Props {
@@ -11,9 +12,11 @@ interface Props {
   // The secret that the operator gave, which the host does not repeat.
   given: string;
   header: string;
+  // Whether an event arrived, which shows that the vendor has the secret.
+  hasArrived: boolean;
 }
 
-export function Connect({ issued, given, header }: Props) {
+export function Connect({ issued, given, header, hasArrived }: Props) {
   const secret = issued.secret ?? given;
   const scheme = String(issued.scheme);
   const url = webhookUrl(issued.name, scheme === "url-token" ? `/${secret}` : "");
@@ -32,7 +35,7 @@ export function Connect({ issued, given, header }: Props) {
           <p>
             <strong>The secret is shown only now.</strong> The host does not show it again; a new one can be made at any time.
           </p>
-          <Copyable label="Secret" text={issued.secret} />
+          <ShownSecret secret={issued.secret} isUsed={hasArrived} />
         </>
       ) : (
         <p>{given === "" ? "This scheme has no secret." : "The secret is the one that you gave."}</p>

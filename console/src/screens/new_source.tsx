@@ -8,7 +8,7 @@ import { FirstEvent } from "../parts/first_event";
 import { MarkedText } from "../parts/marked_text";
 import { PlainText } from "../parts/plain_text";
 import { useTitle } from "../parts/title";
-import { Link, place, replaceQuery } from "../router";
+import { Link, place, replace, replaceQuery } from "../router";
 import { session } from "../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
@@ -18,6 +18,8 @@ import { plugins } from "../parts/source_words";
 const OTHER = "other";
 // The page of this screen has the path that a source `new` would have.
 const NAME_PATTERN = "(?!new$)[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}";
+// The name of the source that this screen registered, in the query.
+const REGISTERED = "registered";
 const STATIC_HEADER = "static-header";
 
 interface Known {
@@ -37,12 +39,22 @@ export function NewSource() {
   const registered = useSignal<Registered | null>(null);
   useTitle("New source");
   useEffect(() => {
+    // After a reload, the page of the source waits for the first event.
+    const name = place.value.query.get(REGISTERED);
+    if (name !== null) {
+      replace({ path: `sources/${name}`, query: new URLSearchParams() });
+      return;
+    }
     readKnown().then(
       (read) => (known.value = read),
       (failure: unknown) => (error.value = textOf(failure)),
     );
   }, []);
-  if (session.value?.scope !== "admin") {
+  const wait = (made: Registered) => {
+    registered.value = made;
+    replaceQuery(new URLSearchParams([[REGISTERED, made.issued.name]]));
+  };
+  if (session.value?.scope !== "admin" && registered.value === null) {
     return (
       <>
         <h1>New source</h1>
@@ -56,7 +68,7 @@ export function NewSource() {
     <>
       <h1>New source</h1>
       <p role="alert">{error.value}</p>
-      {known.value && registered.value === null && <Choose known={known.value} done={(made) => (registered.value = made)} />}
+      {known.value && registered.value === null && <Choose known={known.value} done={wait} />}
       {known.value && registered.value !== null && <Wait known={known.value} registered={registered.value} />}
     </>
   );
@@ -90,7 +102,7 @@ function Choose({ known, done }: { known: Known; done: (made: Registered) => voi
           Vendor{" "}
           <select value={chosen} onChange={(event) => choose(event.currentTarget.value, 0)}>
             <option value="">choose…</option>
-            {known.vendors.map(({ name, product }) => (
+            {byProduct(known.vendors).map(({ name, product }) => (
               <option key={name} value={name}>
                 {product}
               </option>
@@ -132,6 +144,10 @@ function Choose({ known, done }: { known: Known; done: (made: Registered) => voi
       {chosen === OTHER && <Form known={known} chosen={null} done={done} />}
     </>
   );
+}
+
+function byProduct(vendors: Vendor[]): Vendor[] {
+  return [...vendors].sort((one, other) => one.product.localeCompare(other.product));
 }
 
 function Pulled({ vendor, way }: Chosen) {
@@ -182,7 +198,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
   const plugin = chosen?.vendor.name;
   const hasSecret = chosen ? chosen.way.yaml.includes("\n    secret: ") : scheme.value !== "none";
   return (
-    <form class="new-source" onSubmit={(event) => void submit(event)}>
+    <form class="new-source" onSubmit={(event) => void submit(event)} onInput={() => (error.value = "")}>
       {plugin !== undefined && !known.loaded.includes(plugin) && (
         <p>
           ✗ The plugin <code>{plugin}</code> is not loaded. Payloads wait until <code>{plugin}.wasm</code> is in the plugins folder of the host.
@@ -247,6 +263,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
 // What to do at the vendor, until the first event is there.
 function Wait({ known, registered }: { known: Known; registered: Registered }) {
   const { issued, given, header, chosen } = registered;
+  const hasArrived = useSignal(false);
   const missing = plugins(issued.plugin).filter((name) => !["auto", "none"].includes(name) && !known.loaded.includes(name));
   return (
     <>
@@ -263,9 +280,14 @@ function Wait({ known, registered }: { known: Known; registered: Registered }) {
           ✗ <PlainText text={issued.playbook_error} />
         </p>
       )}
-      <Connect issued={issued} given={given} header={header} />
+      <Connect issued={issued} given={given} header={header} hasArrived={hasArrived.value} />
       {chosen && <VendorSteps vendor={chosen.vendor} way={chosen.way} />}
-      <FirstEvent source={issued.name} since={issued.created_at} checks={chosen?.vendor.checks ?? []} />
+      <FirstEvent
+        source={issued.name}
+        since={issued.created_at}
+        checks={chosen?.vendor.checks ?? []}
+        arrived={() => (hasArrived.value = true)}
+      />
     </>
   );
 }

@@ -11,6 +11,7 @@ import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
+import { ShownSecret } from "../parts/shown_secret";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
@@ -91,7 +92,7 @@ function OneSource({ name }: { name: string }) {
           <p>
             <strong>The secret is shown only now.</strong> Give it to the vendor before the former one ends.
           </p>
-          <Copyable label="Secret" text={secret.value} />
+          <ShownSecret key={secret.value} secret={secret.value} isUsed={false} />
         </>
       )}
       {shown.value && (

@@ -4,6 +4,7 @@
 import { useSignal } from "@preact/signals";
 import { ApiError, call, textOf, type Incident, type IncidentPatch } from "../../api/client";
 import { SEVERITIES } from "../../parts/severity";
+import { useUnsaved } from "../../router";
 import { session } from "../../session";
 import { OPEN, VERDICTS } from "../incidents/query";
 import { changesBetween } from "./changes";
@@ -22,6 +23,7 @@ export function Edit({ record, incident }: { record: IncidentRecord; incident: I
   const error = useSignal("");
   const done = useSignal("");
   const canChange = session.value?.scope === "admin";
+  useUnsaved(base.value !== null, "Your change of the incident is not saved.");
   const isStale = base.value !== null && base.value.revision !== incident.revision;
   const set = (name: Field | "note", value: unknown) => {
     const { [name]: _, ...others } = draft.value;
