@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentProps } from "preact";
-import { call, textOf, type Delivery, type StoredEvent } from "../api/client";
+import { ApiError, call, textOf, type Delivery, type StoredEvent } from "../api/client";
 import { Attempts } from "../parts/attempts";
 import { LongText, PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
@@ -18,6 +18,8 @@ import { Stages } from "./journey/stages";
 
 interface Journey {
   event: StoredEvent;
+  // Whether the host read the event itself from its source.
+  isPulled: boolean;
   deliveries: Delivery[];
   // Whether there are more deliveries than those that are shown.
   hasMore: boolean;
@@ -31,10 +33,22 @@ interface ReadOptions {
 }
 
 async function read(id: string, options: ReadOptions = {}): Promise<Journey> {
-  return readDeliveries(await call("get", "/api/events/{id}", { id, ...options }), options);
+  const event = await call("get", "/api/events/{id}", { id, ...options });
+  return readDeliveries(event, await readPulled(event.source, options), options);
 }
 
-async function readDeliveries(event: StoredEvent, options: ReadOptions): Promise<Journey> {
+// The source may have been removed since.
+async function readPulled(source: string, options: ReadOptions): Promise<boolean> {
+  try {
+    const found = await call("get", "/api/sources/{name}", { id: source, ...options });
+    return "kind" in found && found.kind !== "webhook";
+  } catch (failure) {
+    if (failure instanceof ApiError && failure.status === 404) return false;
+    throw failure;
+  }
+}
+
+async function readDeliveries(event: StoredEvent, isPulled: boolean, options: ReadOptions): Promise<Journey> {
   const incident = event.incidents.map((of) => of.id);
   const own = call("get", "/api/deliveries", { query: { event: [event.id], limit: DELIVERIES }, ...options });
   const none = { data: [], next_cursor: null };
@@ -43,6 +57,7 @@ async function readDeliveries(event: StoredEvent, options: ReadOptions): Promise
   const lists = await Promise.all([own, ofIncidents]);
   return {
     event,
+    isPulled,
     deliveries: lists.flatMap((list) => list.data),
     hasMore: lists.some((list) => list.next_cursor !== null),
   };
@@ -79,7 +94,7 @@ export function Journey({ id }: { id: string }) {
     const options = { isPoll: true, signal };
     try {
       if (known.event.status === "queued") journey.value = await read(id, options);
-      else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, options);
+      else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, known.isPulled, options);
     } catch {
       // What is shown stays, and the next attempt follows.
     }
@@ -93,8 +108,8 @@ export function Journey({ id }: { id: string }) {
       {journey.value && (
         <>
           <Actions event={journey.value.event} change={change} />
-          <Stages event={journey.value.event} deliveries={journey.value.deliveries} />
-          <Received event={journey.value.event} />
+          <Stages {...journey.value} />
+          <Received {...journey.value} />
           <Mapped event={journey.value.event} />
           <Delivered journey={journey.value} />
         </>
@@ -113,7 +128,7 @@ function Section({ title, children }: { title: string; children: ComponentChildr
   );
 }
 
-function Received({ event }: { event: StoredEvent }) {
+function Received({ event, isPulled }: Journey) {
   return (
     <Section title="Received">
       <dl>
@@ -133,6 +148,9 @@ function Received({ event }: { event: StoredEvent }) {
         </dd>
       </dl>
       <NamedTexts title="Headers" texts={event.headers} />
+      {!isPulled && (
+        <p>Headers that prove the sender's identity are not kept, nor are others whose name or value suggests a secret.</p>
+      )}
       <NamedTexts title="Context" texts={event.context} />
       <h3>Body</h3>
       {event.body && <Body body={event.body} />}

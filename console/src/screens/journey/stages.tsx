@@ -12,7 +12,14 @@ interface Stage {
   verdict: string;
 }
 
-export function Stages({ event, deliveries }: { event: StoredEvent; deliveries: Delivery[] }) {
+interface Props {
+  event: StoredEvent;
+  // Whether the host read the event itself from its source.
+  isPulled: boolean;
+  deliveries: Delivery[];
+}
+
+export function Stages(props: Props) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Stages">
       <table>
@@ -26,7 +33,7 @@ export function Stages({ event, deliveries }: { event: StoredEvent; deliveries: 
           </tr>
         </thead>
         <tbody>
-          {stages(event, deliveries).map(({ name, at, duration, verdict }) => (
+          {stages(props).map(({ name, at, duration, verdict }) => (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td>{at && <Time at={at} />}</td>
@@ -42,7 +49,7 @@ export function Stages({ event, deliveries }: { event: StoredEvent; deliveries: 
   );
 }
 
-function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
+function stages({ event, isPulled, deliveries }: Props): Stage[] {
   const { journey, received_at: received } = event;
   const runs = journey.runs.reduce((sum, run) => sum + run.duration_us, 0);
   // Ids are in the order of creation: earlier deliveries are of earlier changes of the same incidents.
@@ -50,8 +57,8 @@ function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
   const sent = caused.flatMap(({ attempts }) => attempts);
   const count = (status: string) => caused.filter((delivery) => delivery.status === status).length;
   return [
-    { name: "Received", at: received, duration: journey.receive_us, verdict: journey.receive_us === null ? "read by the host" : "taken" },
-    { name: "Verified", at: after(received, journey.receive_us), duration: journey.verify_us, verdict: verification(event) },
+    { name: "Received", at: received, duration: journey.receive_us, verdict: isPulled ? "read by the host" : "taken" },
+    { name: "Verified", at: after(received, journey.receive_us), duration: journey.verify_us, verdict: verification(event, isPulled) },
     {
       name: "Mapped",
       at: journey.mapped_again_at ?? after(received, (journey.receive_us ?? 0) + (journey.verify_us ?? 0)),
@@ -73,9 +80,9 @@ function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
   ];
 }
 
-function verification({ journey }: StoredEvent): string {
+function verification({ journey }: StoredEvent, isPulled: boolean): string {
   const { verification } = journey;
-  if (verification === null) return "not needed: the host read the event from its source";
+  if (verification === null) return isPulled ? "not needed: the host read the event from its source" : "not known";
   const { scheme, secret } = verification;
   if (secret === null) return scheme === "none" ? "scheme none: the sender is not verified" : `scheme ${scheme}`;
   return `scheme ${scheme}, with the ${secret.state} secret (index ${secret.index})`;
