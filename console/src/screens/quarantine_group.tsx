@@ -8,7 +8,7 @@ import { QuestionButton } from "../parts/question";
 import { useTask, type Task } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
-import { callable, versionLabel, versionName, type Version } from "../parts/versions";
+import { callable, isLive, versionLabel, versionName, type Version } from "../parts/versions";
 import { Link } from "../router";
 import { session } from "../session";
 
@@ -50,6 +50,7 @@ export function QuarantineGroupScreen({ id }: { id: string }) {
   const group = useSignal<QuarantineGroup | null | undefined>(undefined);
   const plugin = useSignal<PluginWithVersions | null>(null);
   const done = useSignal("");
+  const unpromoted = useSignal<UnpromotedVersion | null>(null);
   const task = useTask();
   const load = async () => {
     const found = await findGroup(id);
@@ -58,8 +59,9 @@ export function QuarantineGroupScreen({ id }: { id: string }) {
   };
   useTitle("Group of the quarantine");
   useEffect(() => void task.run(load), []);
-  const finish = async (text: string) => {
+  const finish = async (text: string, used: UnpromotedVersion | null = null) => {
     done.value = text;
+    unpromoted.value = used;
     await load();
   };
   const found = group.value;
@@ -71,6 +73,7 @@ export function QuarantineGroupScreen({ id }: { id: string }) {
       </p>
       <p role="alert">{task.error.value}</p>
       <p role="status">{done.value}</p>
+      {unpromoted.value && <Unpromoted {...unpromoted.value} />}
       {found === null && <p>No event with this cause is in quarantine any more.</p>}
       {found && (
         <>
@@ -80,6 +83,24 @@ export function QuarantineGroupScreen({ id }: { id: string }) {
         </>
       )}
     </>
+  );
+}
+
+// A version that mapped the group without being live.
+interface UnpromotedVersion {
+  plugin: PluginWithVersions;
+  version: Version;
+}
+
+function Unpromoted({ plugin, version }: UnpromotedVersion) {
+  const live = plugin.versions.find((known) => isLive(plugin, known));
+  return (
+    <p>
+      {live ? `Version ${versionName(live)} is still live` : "No version is live"}, so that new payloads of this kind keep failing.{" "}
+      <Link to={`bench?plugin=${plugin.name}`}>
+        {version.live_since === null ? "Promote" : "Make live again"} version {versionName(version)} in the bench
+      </Link>
+    </p>
   );
 }
 
@@ -116,7 +137,7 @@ interface HealProps {
   group: QuarantineGroup;
   plugin: PluginWithVersions | null;
   task: Task;
-  finish: (text: string) => Promise<void>;
+  finish: (text: string, used: UnpromotedVersion | null) => Promise<void>;
 }
 
 function Heal({ group, plugin, task, finish }: HealProps) {
@@ -160,7 +181,8 @@ function Heal({ group, plugin, task, finish }: HealProps) {
   const heal = () =>
     task.run(async (signal) => {
       const sum = await replay(signal, recorded.value);
-      await finish(`${sum.replayed} of ${sum.events} events were replayed. ${sum.events - sum.replayed} stay in quarantine.`);
+      const used = plugin && version && !isLive(plugin, version) ? { plugin, version } : null;
+      await finish(`${sum.replayed} of ${sum.events} events were replayed. ${sum.events - sum.replayed} stay in quarantine.`, used);
     });
   const choose = (sha256: string) => {
     chosen.value = sha256;
