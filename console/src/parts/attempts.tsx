@@ -4,6 +4,14 @@ import type { Delivery } from "../api/client";
 import { PlainText } from "./plain_text";
 import { Time } from "./time";
 
+type Attempt = Delivery["attempts"][number];
+
+// Most errors begin with their code.
+function failureOf({ code, error }: Attempt): string {
+  if (code === null || error?.startsWith(`${code}: `)) return error ?? "";
+  return error === null ? code : `${code}: ${error}`;
+}
+
 export function Attempts({ delivery }: { delivery: Delivery }) {
   return (
     <>
@@ -39,7 +47,7 @@ export function Attempts({ delivery }: { delivery: Delivery }) {
                 <td>{attempt.duration_ms} ms</td>
                 <td>{attempt.http_status}</td>
                 <td class="text">
-                  <PlainText text={[attempt.code, attempt.error].filter((part) => part !== null).join(": ")} />
+                  <PlainText text={failureOf(attempt)} />
                 </td>
                 <td class="text">
                   <PlainText text={attempt.answer ?? ""} />

@@ -14,7 +14,7 @@ export function ProofReport({ report }: { report: Proof }) {
   return (
     <>
       <p>
-        <strong>{report.passed ? "✓ No payload newly fails" : "✗ Payloads newly fail, or none was mapped in time"}</strong>:{" "}
+        <strong>{verdict(report)}</strong>:{" "}
         version {versionName(report.plugin)} {report.against ? `compared with version ${versionName(report.against)}` : "is the first one"},{" "}
         <Time at={report.at} />.
       </p>
@@ -28,6 +28,11 @@ export function ProofReport({ report }: { report: Proof }) {
       <Payloads title="Newly succeeding" differences={report.newly_succeeding} />
     </>
   );
+}
+
+function verdict({ passed, newly_failing }: Proof): string {
+  if (passed) return "✓ No payload newly fails";
+  return newly_failing.count > 0 ? "✗ Payloads newly fail" : "✗ No payload was mapped in time";
 }
 
 function Payloads({ title, differences }: { title: string; differences: Differences }) {

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 
 const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+const DAY_FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeZone: "UTC" });
 const UNITS = [
   [86_400_000, "d"],
   [3_600_000, "h"],
@@ -20,6 +21,11 @@ export function Time({ at }: { at: string }) {
       {FORMAT.format(new Date(at))}
     </time>
   );
+}
+
+// A day of UTC, given as the time when it begins.
+export function Day({ at }: { at: string }) {
+  return <time dateTime={at.slice(0, 10)}>{DAY_FORMAT.format(new Date(at))}</time>;
 }
 
 // How long ago a time is, in its largest unit.

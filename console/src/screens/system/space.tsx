@@ -4,7 +4,7 @@ import { call } from "../../api/client";
 import { age, duration } from "../../parts/age";
 import { useLiveValue, type LiveOptions } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
-import { Time } from "../../parts/time";
+import { Day, Time } from "../../parts/time";
 
 const READ_EVERY_MS = 15_000;
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -94,7 +94,7 @@ export function Space() {
               <th scope="col">Kind</th>
               <th scope="col">Rows</th>
               <th scope="col">Size</th>
-              <th scope="col">Oldest</th>
+              <th scope="col">Oldest day (UTC)</th>
               <th scope="col">Kept for</th>
               <th scope="col">Due within a day</th>
             </tr>
@@ -107,7 +107,7 @@ export function Space() {
                   <th scope="row">{kind}</th>
                   <td>{rows.toLocaleString()}</td>
                   <td>{size(bytes)}</td>
-                  <td>{oldest_day !== null && <Time at={oldest_day} />}</td>
+                  <td>{oldest_day !== null && <Day at={oldest_day} />}</td>
                   <td>{due === undefined ? "" : due.age_seconds === null ? "ever" : duration(due.age_seconds * 1000)}</td>
                   <td>{due && due.age_seconds !== null && `${due.due_rows.toLocaleString()} rows, ${size(due.due_bytes)}`}</td>
                 </tr>
