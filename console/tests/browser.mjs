@@ -28,6 +28,8 @@ export class Browser {
     const context = await this.chromium.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     const page = await context.newPage();
     page.wrongs = [];
+    // How often the browser asked whether to leave the page. The answer is yes.
+    page.timesAsked = 0;
     await page.exposeFunction("reportViolation", (text) => page.wrongs.push(text));
     await page.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => {
@@ -35,7 +37,11 @@ export class Browser {
       });
     });
     page.on("pageerror", (error) => page.wrongs.push(String(error)));
-    page.on("dialog", (dialog) => page.wrongs.push(`a dialog of a script: ${dialog.message()}`));
+    page.on("dialog", async (dialog) => {
+      if (dialog.type() === "beforeunload") page.timesAsked += 1;
+      else page.wrongs.push(`a dialog of a script: ${dialog.message()}`);
+      await dialog.accept();
+    });
     page.on("console", (message) => {
       if (message.text().includes("Content Security Policy")) page.wrongs.push(message.text());
     });

@@ -122,6 +122,8 @@ test("a mapped event shows its incidents and their deliveries, a quarantined one
   await page.goto(`${host.url}/console/events/${await host.post("edr", SEED)}`);
   await page.getByRole("link", { name: /^INC-\d+-\d+$/ }).waitFor();
   await page.getByText("kept: ✓ delivered, Creation, attempts: 1").waitFor();
+  await page.getByText("Headers that prove the sender's identity are not kept").waitFor();
+  await page.getByRole("cell", { name: "scheme none: the sender is not verified" }).waitFor();
   await assertAccessible(page);
   await page.goto(`${host.url}/console/events/${await host.post("edr", "no JSON")}`);
   await page.getByText("✗ quarantined").waitFor();
@@ -215,6 +217,54 @@ test("a session that ends in the middle leads to the page for signing in", async
   await assertAccessible(page);
   await signIn(page, admin);
   await page.getByRole("heading", { name: "Events" }).waitFor();
+  assertClean(page);
+});
+
+test("what was typed outlives the session, and is not left without a question", async () => {
+  await host.post("edr", SEED);
+  const page = await signedIn(host.token("admin", "typist"));
+  await page.keyboard.press("i");
+  await page.getByRole("link", { name: /^INC-/ }).first().click();
+  const note = page.getByLabel("Note");
+  await note.fill("an hour of work");
+  host.run("token", "revoke", "typist");
+  await page.getByText("The session has ended.").waitFor();
+  await page.keyboard.press("Escape");
+  await assertAccessible(page);
+  assert.equal(await page.locator("[inert]").getByLabel("Note").count(), 1, "the screen below cannot be used");
+  await signIn(page, host.token("read", "onlooker"));
+  await page.getByText("onlooker (read)").waitFor();
+  assert.equal(await note.inputValue(), "an hour of work");
+  await page.getByText("Changes need a token of scope admin.").first().waitFor();
+  host.run("token", "revoke", "onlooker");
+  await page.getByText("The session has ended.").waitFor();
+  await signIn(page, admin);
+  await page.getByText("operator (admin)").waitFor();
+
+  const question = page.getByRole("dialog", { name: "Leave this page?" });
+  await page.getByRole("link", { name: "Sources" }).click();
+  await question.getByText("Your change of the incident is not saved.").waitFor();
+  await assertAccessible(page);
+  await question.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("heading", { level: 1 }).click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.keyboard.press("s");
+  await question.getByRole("button", { name: "Cancel" }).click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  const address = page.url();
+  await page.goBack();
+  await question.getByRole("button", { name: "Cancel" }).click();
+  await page.waitForURL(address);
+  assert.equal(await note.inputValue(), "an hour of work");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText(/^Saved as revision/).waitFor();
+  await note.fill("of no worth");
+  await page.reload();
+  assert.equal(page.timesAsked, 1);
+  await note.fill("of no worth either");
+  await page.getByRole("link", { name: "Sources" }).click();
+  await question.getByRole("button", { name: "Leave" }).click();
+  await page.getByRole("heading", { name: "Sources" }).waitFor();
   assertClean(page);
 });
 
