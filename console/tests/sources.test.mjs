@@ -123,6 +123,44 @@ test("from nothing to the first incident, past every mistake on the way", async 
   assertClean(page);
 });
 
+test("a secret that is shown once is not lost without a question, and a reload waits on", async () => {
+  const page = await signedIn(fresh);
+  await page.goto(`${fresh.url}/console/sources/new?vendor=crowdstrike`);
+  const vendors = await page.getByRole("combobox", { name: "Vendor" }).locator("option").allTextContents();
+  const products = vendors.slice(1, -1);
+  assert.deepEqual(products, [...products].sort((one, other) => one.localeCompare(other)));
+  const name = page.getByLabel("Name, which is a part of the URL");
+  await register(fresh, { source: "taken", plugin: "none" });
+  await name.fill("taken");
+  await page.getByRole("button", { name: "Register the source" }).click();
+  await page.getByText(/already/).waitFor();
+  await name.fill("guarded");
+  assert.equal(await page.getByText(/already/).count(), 0);
+  await page.getByRole("button", { name: "Register the source" }).click();
+  await page.getByText("The secret is shown only now.").waitFor();
+  const secret = await textOf(page, "Secret");
+  await page.keyboard.press("o");
+  const question = page.getByRole("dialog", { name: "Leave this page?" });
+  await question.getByText("is not copied yet").waitFor();
+  await question.getByRole("button", { name: "Cancel" }).press("Enter");
+  assert.equal(await textOf(page, "Secret"), secret);
+  await page.reload();
+  assert.equal(page.timesAsked, 1);
+  await page.getByRole("heading", { name: "Source guarded" }).waitFor();
+  await page.getByText("Waiting for the first event…").waitFor();
+  assert.ok(!(await page.content()).includes(secret) && !page.url().includes(secret));
+
+  await page.goto(`${fresh.url}/console/sources/new?vendor=crowdstrike`);
+  await name.fill("kept");
+  await page.getByRole("button", { name: "Register the source" }).click();
+  await page.getByLabel("I have the secret").check();
+  await assertAccessible(page);
+  await page.keyboard.press("o");
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  assert.equal(page.timesAsked, 1);
+  assertClean(page);
+});
+
 test("the command that is shown sends a first event, for each way of a sender of one's own", async () => {
   for (const way of [0, 1, 2]) {
     const page = await signedIn(fresh);
@@ -234,6 +272,7 @@ test("a source is tested, gets a new secret, moves to the file, and is removed",
   assert.equal((await postSigned(url, secret, new Date())).status, 202);
   await page.getByRole("button", { name: "Remove…" }).press("Enter");
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   assert.equal((await postSigned(url, secret, new Date())).status, 202);
   await page.getByRole("button", { name: "Remove…" }).press("Enter");
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).press("Enter");
@@ -311,6 +350,9 @@ test("the address that a demo prints signs in once", async () => {
     assert.equal(first.url(), address.split("#")[0]);
     await first.reload();
     await first.getByText("HOOKMILL_ADMIN_TOKEN (admin)").waitFor();
+    const tops = await first.locator("header > *").evaluateAll((all) => all.map((child) => child.getBoundingClientRect().bottom));
+    const [height] = await first.locator("header .account").evaluateAll((all) => all.map((one) => one.getBoundingClientRect().height));
+    assert.ok(Math.max(...tops) - height < Math.min(...tops), `one row at 1280 px: ${tops}`);
     const second = await browser.page(new URL(address).origin);
     await second.goto("about:blank");
     await second.goto(address);
