@@ -209,6 +209,9 @@ test("a group is healed with the mended version and its rest discarded, all by k
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "Discard" }).press("Enter");
   await page.getByText("2 events were discarded.").waitFor();
+  await page.getByText(/ is still live, so that new payloads of this kind keep failing/).waitFor();
+  const promote = page.getByRole("link", { name: /^Promote version .* in the bench$/ });
+  assert.match(await promote.getAttribute("href"), /\/console\/bench\?plugin=/);
   await page.getByText("No event with this cause is in quarantine any more.").waitFor();
   await page.keyboard.press("q");
   await page.getByText("The quarantine is empty.").waitFor();

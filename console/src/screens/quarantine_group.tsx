@@ -59,7 +59,7 @@ export function QuarantineGroupScreen({ id }: { id: string }) {
   };
   useTitle("Group of the quarantine");
   useEffect(() => void task.run(load), []);
-  const finish = async (text: string, used: UnpromotedVersion | null = null) => {
+  const finish = async (text: string, used = unpromoted.value) => {
     done.value = text;
     unpromoted.value = used;
     await load();
