@@ -209,7 +209,9 @@ test("a source is tested, gets a new secret, moves to the file, and is removed",
 
   await page.getByRole("button", { name: "Rotate…" }).press("Enter");
   await assertAccessible(page);
-  await page.getByRole("dialog").getByRole("combobox").selectOption("1h");
+  const overlap = page.getByRole("dialog").getByRole("combobox");
+  assert.equal(await overlap.inputValue(), "24h");
+  await overlap.selectOption("1h");
   await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).press("Enter");
   await page.getByText("The former one stays valid for 1h.").waitFor();
   const secret = await textOf(page, "Secret");

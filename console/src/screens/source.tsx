@@ -132,9 +132,11 @@ function Actions({ source, test, rotate, remove }: ActionsProps) {
         <p>
           <label>
             The former secrets stay valid for{" "}
-            <select name="overlap" defaultValue="24h">
+            <select name="overlap">
               {["0s", "1h", "24h", "7d", "30d"].map((time) => (
-                <option key={time}>{time}</option>
+                <option key={time} selected={time === "24h"}>
+                  {time}
+                </option>
               ))}
             </select>
           </label>
