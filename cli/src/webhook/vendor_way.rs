@@ -55,7 +55,8 @@ fn filled(declaration: Value, way: &VendorWay, given: &[(String, String)]) -> Re
         let found = given.iter().find(|(name, _)| *name == value.name);
         ensure!(found.is_some(), "--value {}=… is missing: {}", value.name, value.meaning);
         let quoted = Value::from(found.map_or("", |(_, text)| text)).to_string();
-        text = text.replace(&format!("${{{}}}", value.name), quoted.trim_matches('"'));
+        let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        text = text.replace(&format!("${{{}}}", value.name), escaped);
     }
     Ok(serde_json::from_str(&text)?)
 }

@@ -15,7 +15,7 @@ interface Props {
   source: string;
   // When the source was made: what is older belongs to an earlier source of the same name. Null for a source of the file.
   since: string | null;
-  // What to check if nothing arrives.
+  // The vendor's list of checks if nothing arrives.
   checks: string[];
 }
 

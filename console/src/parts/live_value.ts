@@ -2,13 +2,8 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { textOf } from "../api/client";
+import { textOf, type ReadOptions } from "../api/client";
 import { usePoll } from "./poll";
-
-export interface LiveOptions {
-  isPoll?: boolean;
-  signal?: AbortSignal;
-}
 
 interface LiveValue<T> {
   // Null until the value was read.
@@ -18,10 +13,10 @@ interface LiveValue<T> {
   refresh: () => Promise<void>;
 }
 
-export function useLiveValue<T>(read: (options: LiveOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
+export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal("");
-  const refresh = async (options: LiveOptions = {}) => {
+  const refresh = async (options: ReadOptions = {}) => {
     try {
       value.value = await read(options);
       error.value = "";

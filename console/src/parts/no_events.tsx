@@ -1,4 +1,4 @@
-// What to do so that the first event of the host appears.
+// Shown while the host has no event: the command that sends the first one.
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";

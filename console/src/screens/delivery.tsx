@@ -3,6 +3,7 @@
 import { call, type DryRunMessage } from "../api/client";
 import { Attempts } from "../parts/attempts";
 import { useChanges } from "../parts/changes";
+import { idTime } from "../parts/id_time";
 import { useLiveValue } from "../parts/live_value";
 import { LongText, PlainText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
@@ -11,7 +12,6 @@ import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 import { session } from "../session";
-import { queuedAt } from "./deliveries";
 
 export function DeliveryPage({ id }: { id: string }) {
   const live = useLiveValue((options) => call("get", "/api/deliveries/{id}", { ...options, id }));
@@ -48,7 +48,7 @@ export function DeliveryPage({ id }: { id: string }) {
             <dd>{delivery.notification ?? "none: the destination gets every change"}</dd>
             <dt>Queued</dt>
             <dd>
-              <Time at={queuedAt(delivery.id)} />
+              <Time at={idTime(delivery.id).toISOString()} />
             </dd>
             <dt>Status</dt>
             <dd>

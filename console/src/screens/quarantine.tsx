@@ -2,9 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, type QuarantineGroup } from "../api/client";
-import { useKeys } from "../parts/keys";
-import { moveFocus } from "../parts/live_list";
+import { call, type QuarantineGroup, type ReadOptions } from "../api/client";
+import { moveFocus, useKeys } from "../parts/keys";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
@@ -21,7 +20,7 @@ export function Quarantine() {
   const isPaused = useSignal(false);
   const task = useTask();
   const list = useRef<HTMLDivElement>(null);
-  const read = async (options: { isPoll?: boolean; signal?: AbortSignal }) => {
+  const read = async (options: ReadOptions) => {
     const answer = await call("get", "/api/quarantine", { ...options, query: { limit: shown.value } });
     groups.value = answer.data;
     hasMore.value = answer.next_cursor !== null;

@@ -11,13 +11,14 @@ import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
+import { Section } from "../parts/section";
+import { plugins, scheme, silence } from "../parts/source_words";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
 import { session } from "../session";
-import { VendorSteps } from "./connect";
-import { NewSource } from "./new_source";
-import { plugins, scheme, silence } from "../parts/source_words";
+import { VendorSteps } from "./source/connect";
+import { NewSource } from "./source/new_source";
 
 // `sources/new` is the screen that adds one.
 export function SourceScreen({ id }: { id: string }) {
@@ -337,15 +338,5 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
       <dt>{name}</dt>
       <dd>{children}</dd>
     </>
-  );
-}
-
-function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  const id = title.toLowerCase();
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
   );
 }

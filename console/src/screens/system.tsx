@@ -1,11 +1,11 @@
 // The host itself: version, configuration, plugins, who may use the API, and the space that is left.
 
-import { call } from "../api/client";
+import { call, type ReadOptions } from "../api/client";
 import { useChanges, type Act } from "../parts/changes";
 import { Chart } from "../parts/chart";
 import { QuestionButton } from "../parts/question";
 import { charts } from "../parts/counts";
-import { useLiveValue, type LiveOptions } from "../parts/live_value";
+import { useLiveValue } from "../parts/live_value";
 import { useTitle } from "../parts/title";
 import { session } from "../session";
 import { Access } from "./system/access";
@@ -19,7 +19,7 @@ import "./system.css";
 const DAYS = 30;
 const READ_EVERY_MS = 60_000;
 
-async function read(options: LiveOptions) {
+async function read(options: ReadOptions) {
   const from = new Date(Date.now() - DAYS * 86_400_000).toISOString();
   const [{ version }, stats] = await Promise.all([
     call("get", "/api/overview", options),

@@ -1,4 +1,4 @@
-// What can be done with the selected events: replay them, or see before what that would change.
+// Actions on the selected events: replays, their dry runs, and an export.
 
 import { useSignal, type Signal } from "@preact/signals";
 import type { Event, Unreadable } from "../../api/client";

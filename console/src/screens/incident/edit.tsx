@@ -1,4 +1,4 @@
-// Changes of an incident by hand. A change is based on the revision that its author saw: if somebody else was faster, the
+// Changes of an incident by a person. A change is based on the revision that its author saw: if another one was faster, the
 // author decides, and nothing that was typed is lost.
 
 import { useSignal } from "@preact/signals";

@@ -10,6 +10,7 @@ import {
   type Event,
   type Incident,
   type OperatorAction,
+  type ReadOptions,
   type RelatedIncident,
   type SharedObservable,
   type Unreadable,
@@ -89,7 +90,7 @@ export class IncidentRecord {
     }
   }
 
-  async #readRest(options: { isPoll?: boolean }): Promise<void> {
+  async #readRest(options: ReadOptions): Promise<void> {
     const id = this.incident.value?.id ?? "";
     await Promise.all([
       call("get", "/api/incidents/{id}/observables", { id, ...options }).then(({ data }) => {
@@ -106,13 +107,13 @@ export class IncidentRecord {
     ]);
   }
 
-  async #readDeliveries(id: string, options: { isPoll?: boolean; signal?: AbortSignal }): Promise<void> {
+  async #readDeliveries(id: string, options: ReadOptions): Promise<void> {
     const answer = await call("get", "/api/deliveries", { query: { incident: [id], limit: SHOWN_MAX }, ...options });
     this.deliveries.value = answer.data;
     this.hasMoreDeliveries.value = answer.next_cursor !== null;
   }
 
-  async #readTrail(id: string, options: { isPoll?: boolean }): Promise<void> {
+  async #readTrail(id: string, options: ReadOptions): Promise<void> {
     let entries: AuditEntry[] = [];
     let [count, unreadable] = [0, 0];
     let cursor: string | null = null;
@@ -135,7 +136,7 @@ export class IncidentRecord {
   }
 
   // Finds the names of the tokens that made the changes.
-  async #readPeople(entries: AuditEntry[], options: { isPoll?: boolean }): Promise<void> {
+  async #readPeople(entries: AuditEntry[], options: ReadOptions): Promise<void> {
     const requests = new Set(entries.map(({ requestId }) => requestId));
     const unknown = [...requests].filter((id) => ID.test(id) && !this.people.value.has(id));
     for (let first = 0; first < unknown.length; first += PEOPLE_AT_ONCE) {

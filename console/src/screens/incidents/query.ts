@@ -1,4 +1,4 @@
-// What the list shows, as it is in the address of the page: filters and the order.
+// The filters and the order of the list, as they are in the address of the page.
 
 import type { Query } from "../../api/client";
 

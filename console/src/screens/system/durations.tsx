@@ -1,4 +1,4 @@
-// How long calls of mappers and commits of the store take, as `/metrics` counts them since the start of the host.
+// The durations of calls of mappers and of commits, as `/metrics` counts them since the start of the host.
 
 import { readMetrics } from "../../api/client";
 import { bound, count, histograms, type Histogram } from "../../parts/histograms";

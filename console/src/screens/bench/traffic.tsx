@@ -1,10 +1,10 @@
 // Two versions on past traffic: the newest stored payloads and the samples of the plugin.
 
 import { useSignal } from "@preact/signals";
-import { call, type PluginWithVersions, type Proof } from "../api/client";
-import { ProofReport } from "../parts/proof_report";
-import { useTask } from "../parts/task";
-import { session } from "../session";
+import { call, type PluginWithVersions, type Proof } from "../../api/client";
+import { ProofReport } from "../../parts/proof_report";
+import { useTask } from "../../parts/task";
+import { session } from "../../session";
 
 interface Props {
   plugin: PluginWithVersions;
