@@ -85,7 +85,7 @@ async fn a_replay_calls_the_version_that_is_chosen() {
         (format!("?dry_run=true&version={old}"), 200, "mapped"),
         ("?dry_run=true".to_owned(), 409, "could not be mapped now"),
         ("?version=echo".to_owned(), 400, "NAME@SHA256"),
-        (format!("?version=echo@{}", "0".repeat(64)), 409, "no such version"),
+        (format!("?version=echo@{}", "0".repeat(64)), 409, "is not kept"),
         (format!("?version={new}"), 409, "could not be mapped now"),
     ] {
         let answer = replay(&query).await;

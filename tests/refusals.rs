@@ -84,7 +84,7 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
             401,
             "invalid_signature",
             hidden,
-            "another secret",
+            "replaced and is no longer valid",
         ),
     ] {
         let answer = send(request).await.unwrap();
@@ -99,7 +99,7 @@ async fn the_operator_sees_the_exact_cause_and_the_sender_does_not() {
     }
     host.post("nobody", "{}").await;
     let all = refusals(&host, "").await;
-    assert_eq!((all.len(), &all[0]["source"]), (12, &Value::Null));
+    assert_eq!((all.len(), &all[0]["source"]), (13, &Value::Null));
     let text = json!(all).to_string();
     assert!(!text.contains(OTHER) && !text.contains(SECRET) && !text.contains(FORMER), "{text}");
     let logged = host.log();

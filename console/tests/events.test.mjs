@@ -29,8 +29,11 @@ after(async () => {
   await host?.stop();
 });
 
-function signedIn(token = admin, options = {}) {
-  return browser.signedIn(host.url, token, options);
+async function signedIn(token = admin, options = {}) {
+  const page = await browser.signedIn(host.url, token, options);
+  await page.keyboard.press("e");
+  await page.getByRole("heading", { name: "Events" }).waitFor();
+  return page;
 }
 
 const link = (page, id) => page.locator(`tbody a[href$="${id}"]`).first();

@@ -44,6 +44,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/export.rs" "rust/src/export.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
+    "sdk/src/items.rs" "rust/src/items.rs"
     "sdk/src/key.rs" "rust/src/key.rs"
     "sdk/src/lib.rs" "rust/src/lib.rs"
     "sdk/src/list.rs" "rust/src/list.rs"

@@ -45,8 +45,10 @@ export function Stages({ event, deliveries }: { event: StoredEvent; deliveries: 
 function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
   const { journey, received_at: received } = event;
   const runs = journey.runs.reduce((sum, run) => sum + run.duration_us, 0);
-  const sent = deliveries.flatMap(({ attempts }) => attempts);
-  const count = (status: string) => deliveries.filter((delivery) => delivery.status === status).length;
+  // Ids are in the order of creation: earlier deliveries are of earlier changes of the same incidents.
+  const caused = deliveries.filter(({ id }) => id > event.id);
+  const sent = caused.flatMap(({ attempts }) => attempts);
+  const count = (status: string) => caused.filter((delivery) => delivery.status === status).length;
   return [
     { name: "Received", at: received, duration: journey.receive_us, verdict: journey.receive_us === null ? "read by the host" : "taken" },
     { name: "Verified", at: after(received, journey.receive_us), duration: journey.verify_us, verdict: verification(event) },
@@ -59,14 +61,14 @@ function stages(event: StoredEvent, deliveries: Delivery[]): Stage[] {
     {
       name: "Stored",
       at: journey.stored_at,
-      duration: journey.stored_at === null ? null : Math.max(0, Date.parse(journey.stored_at) - Date.parse(received)) * 1000,
-      verdict: journey.stored_at === null ? "by an earlier version" : "after the duration since the arrival",
+      duration: null,
+      verdict: journey.stored_at === null ? "by an earlier version" : `${length(between(received, journey.stored_at))} after the arrival`,
     },
     {
       name: "Delivered",
       at: sent.map(({ at }) => at).sort().at(-1) ?? null,
       duration: sent.length === 0 ? null : sent.reduce((sum, attempt) => sum + attempt.duration_ms * 1000, 0),
-      verdict: deliveries.length === 0 ? "nothing to deliver" : `${count("delivered")} of ${deliveries.length} delivered, ${count("dead")} dead`,
+      verdict: caused.length === 0 ? "nothing to deliver" : `${count("delivered")} of ${caused.length} delivered, ${count("dead")} dead`,
     },
   ];
 }
@@ -81,6 +83,11 @@ function verification({ journey }: StoredEvent): string {
 
 function after(time: string, microseconds: number | null): string {
   return new Date(Date.parse(time) + (microseconds ?? 0) / 1000).toISOString();
+}
+
+// Returns the microseconds between two times.
+function between(from: string, to: string): number {
+  return Math.max(0, Date.parse(to) - Date.parse(from)) * 1000;
 }
 
 export function length(microseconds: number): string {
