@@ -82,6 +82,11 @@ export function textOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure);
 }
 
+// Returns whether the page itself stopped a request.
+export function isAbort(failure: unknown): boolean {
+  return failure instanceof DOMException && failure.name === "AbortError";
+}
+
 // Called when the API does not know the session any more.
 let sessionEnded = () => {};
 

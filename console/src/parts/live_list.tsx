@@ -3,9 +3,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { call, textOf, type ReadOptions } from "../api/client";
+import { call, isAbort, textOf, type ReadOptions } from "../api/client";
 import { moveFocus, useKeys } from "./keys";
 import { arrived, merged, put, refreshed, type Page } from "./live_rows";
+import { notCurrent } from "./live_value";
 import { usePoll } from "./poll";
 
 export interface PageOptions extends ReadOptions {
@@ -50,7 +51,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
       await work();
       error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       error.value = textOf(failure);
     }
   };
@@ -103,7 +104,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
           Pause
         </button>{" "}
         <span role="status">
-          {trouble !== "" ? `Not current: ${trouble}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
+          {trouble !== "" ? notCurrent(trouble) : page === null ? "Loading…" : `${page.rows.length} shown`}
         </span>{" "}
         {waiting > 0 && (
           <button type="button" onClick={showNewest}>

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { textOf, type ReadOptions } from "../api/client";
+import { isAbort, textOf, type ReadOptions } from "../api/client";
 import { usePoll } from "./poll";
 
 interface LiveValue<T> {
@@ -13,6 +13,11 @@ interface LiveValue<T> {
   refresh: () => Promise<void>;
 }
 
+// Returns the sentence for a value or a list that could not be read again.
+export function notCurrent(reason: string): string {
+  return `Not current: ${reason}. Trying again.`;
+}
+
 export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal("");
@@ -21,7 +26,7 @@ export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, ever
       value.value = await read(options);
       error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       error.value = textOf(failure);
     }
   };

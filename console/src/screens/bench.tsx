@@ -14,7 +14,7 @@ import { useTask } from "../parts/task";
 import { useTitle } from "../parts/title";
 import { callable, isLive, versionLabel, versionName } from "../parts/versions";
 import { place as location, replaceQuery } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 import { Traffic } from "./bench/traffic";
 import { Versions } from "./bench/versions";
 
@@ -39,7 +39,7 @@ export function Bench() {
   const run = useSignal<Run | null>(null);
   const loading = useTask();
   const task = useTask();
-  const canRun = session.value?.scope === "admin";
+  const canRun = isAdmin();
   const name = query.get("plugin") ?? "";
   const versions = plugin.value ? callable(plugin.value) : [];
   const live = versions.find((version) => plugin.value && isLive(plugin.value, version));

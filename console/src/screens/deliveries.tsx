@@ -7,13 +7,13 @@ import { useChanges, type Act } from "../parts/changes";
 import { idTime } from "../parts/id_time";
 import { LiveList, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
-import { useLiveValue } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 import { DeadLetterGroups } from "./deliveries/dead_letters";
 import { Destinations } from "./deliveries/destinations";
 import "./deliveries.css";
@@ -62,9 +62,9 @@ export function Deliveries() {
   return (
     <>
       <h1>Deliveries</h1>
-      {session.value?.scope !== "admin" && <p>Changes need a token of scope admin.</p>}
+      {!isAdmin() && <p>Changes need a token of scope admin.</p>}
       <p role="alert">{failure}</p>
-      <p role="status">{outbound.error === "" ? done : `Not current: ${outbound.error}. Trying again.`}</p>
+      <p role="status">{outbound.error === "" ? done : notCurrent(outbound.error)}</p>
       {outbound.value === null ? (
         <p>Loading…</p>
       ) : (

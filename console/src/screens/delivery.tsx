@@ -11,7 +11,7 @@ import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 
 export function DeliveryPage({ id }: { id: string }) {
   const live = useLiveValue((options) => call("get", "/api/deliveries/{id}", { ...options, id }));
@@ -25,7 +25,7 @@ export function DeliveryPage({ id }: { id: string }) {
     await live.refresh();
   };
   const delivery = live.value;
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   return (
     <>
       <h1>Delivery {id}</h1>

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { call, type Destination, type Overview as Waiting, type Plugin, type ReadOptions, type Stats } from "../api/client";
 import { Chart } from "../parts/chart";
 import { charts } from "../parts/counts";
-import { useLiveValue } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
@@ -89,7 +89,7 @@ function Content({ window }: { window: Window }) {
   const { value, error } = useLiveValue((options) => read(window, options), READ_EVERY_MS);
   return (
     <>
-      <p role="status">{error === "" ? value === null && "Loading…" : `Not current: ${error}. Trying again.`}</p>
+      <p role="status">{error === "" ? value === null && "Loading…" : notCurrent(error)}</p>
       {value && (
         <>
           <OpenIncidents waiting={value.waiting} />

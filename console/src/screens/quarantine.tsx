@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, type QuarantineGroup, type ReadOptions } from "../api/client";
 import { moveFocus, useKeys } from "../parts/keys";
+import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
@@ -54,7 +55,7 @@ export function Quarantine() {
         </button>{" "}
         <span role="status">
           {task.error.value !== ""
-            ? `Not current: ${task.error.value}. Trying again.`
+            ? notCurrent(task.error.value)
             : found === null
               ? "Loading…"
               : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}

@@ -3,13 +3,13 @@
 import { useRef } from "preact/hooks";
 import { call, type AnySource, type ReadOptions, type Source, type Stats } from "../api/client";
 import { moveFocus, useKeys } from "../parts/keys";
-import { useLiveValue } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { scheme, silence } from "../parts/source_words";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 
 interface Shown {
   sources: AnySource[];
@@ -38,7 +38,7 @@ export function Sources() {
   const list = useRef<HTMLDivElement>(null);
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1) });
   useTitle("Sources");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const count = shown?.sources.length;
   return (
     <>
@@ -46,7 +46,7 @@ export function Sources() {
       <p>
         {canChange ? <Link to="sources/new">Add a source</Link> : "Adding a source needs a token of scope admin."}{" "}
         <span role="status">
-          {error !== "" ? `Not current: ${error}. Trying again.` : count === undefined ? "Loading…" : `${count} shown`}
+          {error !== "" ? notCurrent(error) : count === undefined ? "Loading…" : `${count} shown`}
         </span>
       </p>
       {count === 0 && <Empty canChange={canChange} />}

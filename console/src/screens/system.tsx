@@ -7,7 +7,7 @@ import { QuestionButton } from "../parts/question";
 import { charts } from "../parts/counts";
 import { useLiveValue } from "../parts/live_value";
 import { useTitle } from "../parts/title";
-import { session } from "../session";
+import { isAdmin } from "../session";
 import { Access } from "./system/access";
 import { Durations } from "./system/durations";
 import { OperatorActions } from "./system/operator_actions";
@@ -32,7 +32,6 @@ export function System() {
   const { value, error } = useLiveValue(read, READ_EVERY_MS);
   const { act, done, failure } = useChanges();
   useTitle("System");
-  const isAdmin = session.value?.scope === "admin";
   return (
     <>
       <h1>System</h1>
@@ -42,7 +41,7 @@ export function System() {
       <Space />
       <Durations />
       <Plugins />
-      {isAdmin ? (
+      {isAdmin() ? (
         <>
           <Reload act={act} />
           <Settings />

@@ -6,7 +6,7 @@ import { PlainText } from "../../parts/plain_text";
 import { PluginVersions } from "../../parts/plugin_versions";
 import { QuestionButton } from "../../parts/question";
 import { useTask } from "../../parts/task";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 
 interface Props {
   plugin: PluginWithVersions;
@@ -16,7 +16,7 @@ interface Props {
 export function Versions({ plugin, reload }: Props) {
   const done = useSignal("");
   const task = useTask();
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const change = (path: "/api/plugins/{name}/promote" | "/api/plugins/{name}/rollback") =>
     task.run(async () => {
       done.value = "";

@@ -7,7 +7,7 @@ import { useChanges } from "../../parts/changes";
 import { PlainText } from "../../parts/plain_text";
 import { Question } from "../../parts/question";
 import { navigate } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { markdown } from "./markdown";
 import type { IncidentRecord } from "./record";
 
@@ -63,7 +63,7 @@ export function CopyOrDelete({ record, incident }: Props) {
 export function Delete({ id, name, isKept }: { id: string; name: string; isKept: boolean }) {
   const { act, outcome } = useOutcome();
   const asks = useSignal(false);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const remove = () =>
     act(async () => {
       await call("delete", "/api/incidents/{id}", { id });
@@ -107,7 +107,7 @@ async function playbooks(): Promise<string[]> {
 export function Playbook({ record, incident }: Props) {
   const { act, outcome } = useOutcome();
   const names = useNames(playbooks).value;
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const { triage } = incident;
   const run = (event: SubmitEvent) => {
     event.preventDefault();
@@ -169,7 +169,7 @@ export function Resend({ record, incident }: Props) {
   const { act, outcome } = useOutcome();
   const names = useNames(notifications).value;
   const wanted = useSignal<string | null>(null);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const dead = record.deliveries.value?.filter(({ status }) => status === "dead").length ?? 0;
   const retry = () =>
     act(async () => {

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import {
   ApiError,
   call,
+  isAbort,
   textOf,
   type AuditEntry,
   type Delivery,
@@ -84,7 +85,7 @@ export class IncidentRecord {
       this.error.value = "";
       this.failedWith.value = null;
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       this.error.value = textOf(failure);
       if (this.incident.value === null && failure instanceof ApiError) this.failedWith.value = failure.status;
     }

@@ -8,7 +8,7 @@ import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
 import { versionLabel } from "../../parts/versions";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { curl, saveFixture } from "./copies";
 
 interface Props {
@@ -27,7 +27,7 @@ export function Actions({ event, change }: Props) {
   const versions = useSignal<Version[]>([]);
   const version = useSignal("");
   const result = useSignal("");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const canReplay = canChange && event.status !== "discarded" && event.body !== null;
   useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
   const dryRun = async () => {

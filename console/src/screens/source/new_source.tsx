@@ -9,7 +9,7 @@ import { MarkedText } from "../../parts/marked_text";
 import { PlainText } from "../../parts/plain_text";
 import { useTitle } from "../../parts/title";
 import { Link, place, replaceQuery } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
 import { plugins } from "../../parts/source_words";
@@ -42,7 +42,7 @@ export function NewSource() {
       (failure: unknown) => (error.value = textOf(failure)),
     );
   }, []);
-  if (session.value?.scope !== "admin") {
+  if (!isAdmin()) {
     return (
       <>
         <h1>New source</h1>
