@@ -65,3 +65,18 @@ fn name_and_value(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').ok_or_else(|| anyhow!("expected NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_taken_as_it_is_given() {
+        let given = r#""a\b""#;
+        let values = vec![("TOPIC_ARN".to_owned(), given.to_owned())];
+        let options = VendorOptions { vendor: Some("guardduty".to_owned()), way: 1, values };
+        let (_, declaration) = options.resolve().unwrap().unwrap();
+        let text = Value::Object(declaration).to_string();
+        assert!(text.contains(&Value::from(given).to_string()), "{text}");
+    }
+}

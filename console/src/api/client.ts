@@ -135,7 +135,7 @@ function search(query: unknown): string {
   return parameters.size === 0 ? "" : `?${parameters}`;
 }
 
-// Answers of a proxy in front of the host may be no JSON.
+// Answers of a proxy in front of the host need not be JSON.
 function message(response: Response, text: string): string {
   try {
     return (JSON.parse(text) as Schemas["Error"]).error.message;

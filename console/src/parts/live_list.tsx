@@ -89,7 +89,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
     void refresh({});
     return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (cut.value = reason) });
   }, []);
-  // A stream says neither that the session has ended nor, at once, that the host cannot be reached.
+  // A stream does not show that the session has ended, nor at once that the host cannot be reached.
   const check = (signal: AbortSignal) => attempt(async () => void (await call("get", "/api/session", { isPoll: true, signal })));
   usePoll((signal) => (follow ? check(signal) : refresh({ isPoll: true, signal })));
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1), p: togglePause });
