@@ -5,7 +5,7 @@ const SILENCE_MS = 30_000;
 const PAUSE_MS = 2000;
 const EVENTS = ["connected", "heartbeat", "reset"] as const;
 
-export interface StreamHandlers {
+interface StreamHandlers {
   // Called with the name and the data of each event that was asked for.
   message: (name: string, data: unknown) => void;
   // The host does not know whether something was missed: the list has to be read again.

@@ -6,7 +6,7 @@ import { call, type Event, type RefusedRequests, type Unreadable } from "../api/
 import { openStream } from "../api/stream";
 import { LiveList, type Arrivals, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
-import { NoEvents } from "../parts/no_events";
+import { NoEvents } from "./events/no_events";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";

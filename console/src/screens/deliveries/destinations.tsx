@@ -48,7 +48,7 @@ export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }
 }
 
 // The state of a destination as a word with a sign.
-export function stateOf({ disabled, paused_until, failing_since }: Destination): [string, "dead" | "pending" | "delivered"] {
+function stateOf({ disabled, paused_until, failing_since }: Destination): [string, "dead" | "pending" | "delivered"] {
   if (disabled !== null) return ["✗ disabled", "dead"];
   if (paused_until !== null) return ["‖ paused", "dead"];
   if (failing_since !== null) return ["! fails", "pending"];

@@ -26,7 +26,7 @@ const TRAIL_MAX = 5000;
 const PEOPLE_AT_ONCE = 50;
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-export interface Trail {
+interface Trail {
   // The newest entries, the oldest first.
   entries: AuditEntry[];
   unreadable: number;

@@ -22,7 +22,7 @@ const OBSERVABLES = 2;
 const WAITING_MAX = 20;
 const CHANGED_AT_ONCE = 100;
 // The API changes this many incidents at once.
-export const SELECTED_MAX = 1000;
+const SELECTED_MAX = 1000;
 const KEPT_MS = 10 * 60_000;
 
 export function isRow(row: ListedRow): row is Row {

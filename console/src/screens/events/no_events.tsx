@@ -2,10 +2,10 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type AnySource } from "../api/client";
-import { Link } from "../router";
-import { Copyable } from "./copy";
-import { firstRequest, webhookUrl } from "./first_request";
+import { call, textOf, type AnySource } from "../../api/client";
+import { Link } from "../../router";
+import { Copyable } from "../../parts/copy";
+import { firstRequest, webhookUrl } from "../../parts/first_request";
 
 const SECRET = "SECRET";
 
