@@ -35,8 +35,9 @@ def test_the_api_conforms_to_its_document(start, tmp_path):
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{host.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {ADMIN_TOKEN}", "--checks", ",".join(CHECKS)),
-        # The stream does not end; tests/stream.rs tests its refusals.
+        # Streams do not end; tests/stream.rs and tests/event_stream.rs test their refusals.
         *("--exclude-path", "/api/stream"),
+        *("--exclude-path", "/api/events/stream"),
         # Generated tokens are guesses, after which the address is limited; tests/sessions.rs tests them.
         *("--exclude-path", "/api/session"),
         # Deterministic, and limited to half a minute.
