@@ -15,7 +15,7 @@ export function Copyable({ label, text }: { label: string; text: string }) {
   );
 }
 
-export function CopyButton({ label, text }: { label: string; text: string }) {
+function CopyButton({ label, text }: { label: string; text: string }) {
   const [result, setResult] = useState("");
   useEffect(() => {
     const timer = result === "" ? 0 : window.setTimeout(() => setResult(""), SAID_MS);

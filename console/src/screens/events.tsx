@@ -4,9 +4,9 @@ import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
 import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { openStream } from "../api/stream";
-import { LiveList, type Arrivals, type ReadOptions } from "../parts/live_list";
+import { LiveList, type Arrivals, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
-import { NoEvents } from "../parts/no_events";
+import { NoEvents } from "./events/no_events";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
@@ -73,7 +73,7 @@ function Filters({ query }: { query: URLSearchParams }) {
   );
 }
 
-async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions): Promise<Page<Row>> {
+async function read(query: URLSearchParams, { cursor, ...options }: PageOptions): Promise<Page<Row>> {
   const source = query.get("source");
   const status = STATUSES.find((known) => known === query.get("status"));
   const code = CODES.find((known) => known === query.get("code"));

@@ -10,7 +10,7 @@ import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { callable, versionLabel, versionName, type Version } from "../parts/versions";
 import { Link } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 
 // One request takes at most ten seconds; small ones show progress.
 const EVENTS_PER_REQUEST = 500;
@@ -126,7 +126,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
   const isComplete = useSignal(false);
   const recorded = useSignal<readonly Result[]>(["mapped", "partial"]);
   const version = versions.find(({ sha256 }) => sha256 === chosen.value);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
 
   // Maps all events that the group had when it was read, request by request.
   const replay = async (signal: AbortSignal, status: readonly Result[] | null) => {
@@ -334,7 +334,7 @@ interface DiscardProps {
 
 function Discard({ group, task, finish }: DiscardProps) {
   const reason = useSignal("");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const discard = () =>
     task.run(async (signal) => {
       let discarded = 0;

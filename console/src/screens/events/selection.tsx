@@ -1,4 +1,4 @@
-// What can be done with the selected events: replay them, or see before what that would change.
+// Actions on the selected events: replays, their dry runs, and an export.
 
 import { useSignal, type Signal } from "@preact/signals";
 import type { Event, Unreadable } from "../../api/client";
@@ -6,7 +6,7 @@ import { download } from "../../parts/download";
 import { PlainText } from "../../parts/plain_text";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { Link } from "../../router";
 
 interface Props {
@@ -22,7 +22,7 @@ interface Result {
 export function Selection({ rows, selected }: Props) {
   const results = useSignal<Result[]>([]);
   const left = useSignal(0);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const chosen = rows.filter((row): row is Event => "source" in row && selected.value.has(row.id));
   const isIdle = left.value === 0;
   // In the order of arrival: a later payload may change what an earlier one made.

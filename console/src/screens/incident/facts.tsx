@@ -1,4 +1,4 @@
-// What is known of an incident.
+// The facts of an incident.
 
 import type { ComponentChildren } from "preact";
 import type { Incident } from "../../api/client";
@@ -10,16 +10,6 @@ import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { others } from "./markdown";
 import { SHOWN_MAX, type IncidentRecord } from "./record";
-
-export function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  const id = title.toLowerCase().replaceAll(/[^a-z]+/g, "-");
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
-  );
-}
 
 export function Table({ label, columns, children }: { label: string; columns: string[]; children: ComponentChildren }) {
   return (

@@ -6,7 +6,7 @@ import { call, textOf, type IncidentChangeResult, type IncidentPatch } from "../
 import { PlainText } from "../../parts/plain_text";
 import { Question } from "../../parts/question";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin, session } from "../../session";
 import type { IncidentList } from "./list";
 import { OPEN, VERDICTS } from "./query";
 
@@ -80,7 +80,7 @@ function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentP
   const who = useSignal(KEEP);
   const problem = useSignal("");
   const me = session.value?.token ?? "";
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const read = (event: SubmitEvent) => {
     event.preventDefault();
     if (!form.current) return;

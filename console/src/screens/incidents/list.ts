@@ -1,7 +1,7 @@
 // The rows of the list of incidents: pages that were read, what arrived meanwhile, and which rows are selected.
 
 import { signal } from "@preact/signals";
-import { call, textOf, type Incident, type Unreadable } from "../../api/client";
+import { call, isAbort, textOf, type Incident, type Unreadable } from "../../api/client";
 import { session } from "../../session";
 import { apiQuery } from "./query";
 
@@ -22,7 +22,7 @@ const OBSERVABLES = 2;
 const WAITING_MAX = 20;
 const CHANGED_AT_ONCE = 100;
 // The API changes this many incidents at once.
-export const SELECTED_MAX = 1000;
+const SELECTED_MAX = 1000;
 const KEPT_MS = 10 * 60_000;
 
 export function isRow(row: ListedRow): row is Row {
@@ -127,7 +127,7 @@ export class IncidentList {
       this.waiting.value = newer.filter(({ id }) => !known.has(id)).length;
       this.error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       this.error.value = `${textOf(failure)}. Trying again.`;
     }
   }
