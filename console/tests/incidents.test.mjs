@@ -74,6 +74,13 @@ function numbers(page) {
   return rows(page).locator("th a").allTextContents();
 }
 
+function isInView(locator) {
+  return locator.evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return top >= 0 && bottom <= window.innerHeight;
+  });
+}
+
 async function waitForRows(page, count) {
   await page.waitForFunction((wanted) => document.querySelectorAll(".incidents tbody tr[aria-rowindex]").length === wanted, count);
 }
@@ -92,6 +99,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   const three = (await numbers(page)).slice(0, 3);
   await page.keyboard.press("j");
   await page.locator(`a:focus:text-is("${three[0]}")`).waitFor();
+  assert.ok(await isInView(page.locator("a:focus")));
   for (const key of ["x", "j", "x", "j", "j", "k", "x"]) await page.keyboard.press(key);
   await page.getByText("3 selected").waitFor();
   await page.keyboard.press("c");
@@ -123,6 +131,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   for (let presses = 0; presses < 5_000 && (await end.count()) === 0; presses += 1) await page.keyboard.press("j");
   await page.getByText("297 incidents", { exact: true }).waitFor();
   await end.waitFor();
+  assert.ok(await isInView(end));
   assert.ok((await rows(page).count()) < 70);
   assert.ok(!(await numbers(page)).includes(fourth));
 
@@ -222,7 +231,16 @@ test("a change of several shows which failed and why, and keeps these selected",
   for (const id of ["bulk-1", "bulk-2", "bulk-3"]) made.push(await make(id, { ComputerName: "BULK" }));
   const page = await open("incidents?observable=BULK");
   await waitForRows(page, 3);
-  await page.getByLabel("Select all rows").check();
+  const all = page.getByLabel("Select all rows");
+  await page.getByLabel(`Select ${made[0].number}`).check();
+  await page.getByText("1 selected").waitFor();
+  assert.ok(await all.evaluate((box) => box.indeterminate));
+  await all.click();
+  await page.getByText("3 selected").waitFor();
+  assert.ok(await all.evaluate((box) => box.checked && !box.indeterminate));
+  await all.click();
+  await page.getByText("3 selected").waitFor({ state: "detached" });
+  await all.click();
   await api("DELETE", `incidents/${made[1].number}`);
   await page.getByRole("button", { name: "Change 3 incidents…" }).click();
   await page.getByText("Choose a status, a verdict").waitFor();
