@@ -153,8 +153,9 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.getByText("Saved as revision 2.").waitFor();
   const { status, assignee, notes } = await api("GET", `incidents/${last}`);
   assert.deepEqual([status, assignee, notes[0].text], ["escalated", "operator", "to the second line"]);
-  await page.goBack();
+  await page.getByRole("link", { name: "Back to the list" }).click();
   await page.locator(`tr[aria-rowindex="298"]`, { hasText: "escalated" }).waitFor();
+  assert.equal(new URL(page.url()).search, "?status=new&source=monday&sort=created_at");
   assertClean(page);
 });
 
@@ -293,6 +294,24 @@ test("an incident shows its observables, relations, events and timeline", async 
   await page.goto(`${host.url}/console/incidents/INC-1999-0001`);
   await page.getByText("The incident was deleted, or the address is wrong.").waitFor();
   await assertAccessible(page);
+  assertClean(page);
+});
+
+test("many related incidents are shown on request", async () => {
+  const made = [];
+  for (let number = 0; number < 13; number += 1) made.push(await make(`relative-${number}`, { ComputerName: "FAMILY" }));
+  const page = await open(`incidents/${made[0].number}`);
+  const related = page.getByRole("region", { name: "Table of related incidents" }).locator("tbody tr");
+  await related.first().waitFor();
+  assert.equal(await related.count(), 10);
+  await page.getByRole("button", { name: "Show all 12" }).press("Enter");
+  await related.nth(11).waitFor();
+  assert.equal(await related.count(), 12);
+  await page.getByRole("button", { name: "Show the first 10" }).press("Enter");
+  await related.nth(10).waitFor({ state: "detached" });
+  await page.setViewportSize({ width: 320, height: 640 });
+  const top = (name) => page.getByRole("heading", { name, exact: true }).evaluate((heading) => heading.getBoundingClientRect().top);
+  assert.ok((await top("Change")) < (await top("Related incidents")));
   assertClean(page);
 });
 

@@ -161,6 +161,12 @@ export class IncidentList {
 // The list that was shown last, so that a reader comes back from an incident to the same place.
 let kept: IncidentList | undefined;
 
+// Returns the address of that list, or of all incidents.
+export function lastList(): string {
+  const query = kept && kept.openedBy === session.value?.token ? String(kept.query) : "";
+  return query === "" ? "incidents" : `incidents?${query}`;
+}
+
 export function listOf(query: URLSearchParams): IncidentList {
   const isSame = kept && String(kept.query) === String(query) && kept.openedBy === session.value?.token;
   if (!kept || !isSame || Date.now() - kept.openedAt > KEPT_MS) kept = new IncidentList(query);
