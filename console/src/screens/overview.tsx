@@ -35,6 +35,7 @@ type Window = (typeof WINDOWS)[number];
 interface Present {
   waiting: Waiting;
   destinations: Destination[];
+  hasPlugins: boolean;
   // The plugins with a version that an operator may promote.
   promotable: string[];
   stats: Stats;
@@ -48,7 +49,13 @@ async function read(window: Window, options: LiveOptions): Promise<Present> {
     call("get", "/api/plugins", options),
     call("get", "/api/stats", { ...options, query: { from, step: window.step } }),
   ]);
-  return { waiting, destinations: destinations.data, promotable: await promotable(plugins.data, options), stats };
+  return {
+    waiting,
+    destinations: destinations.data,
+    hasPlugins: plugins.data.length > 0,
+    promotable: await promotable(plugins.data, options),
+    stats,
+  };
 }
 
 async function promotable(plugins: Plugin[], options: LiveOptions): Promise<string[]> {
@@ -93,6 +100,7 @@ function Content({ window }: { window: Window }) {
       <p role="status">{error === "" ? value === null && "Loading…" : `Not current: ${error}. Trying again.`}</p>
       {value && (
         <>
+          {!value.hasPlugins && <NoPlugins />}
           <OpenIncidents waiting={value.waiting} />
           <Attention present={value} />
           <Sources stats={value.stats} window={window} />
@@ -103,6 +111,15 @@ function Content({ window }: { window: Window }) {
         </>
       )}
     </>
+  );
+}
+
+function NoPlugins() {
+  return (
+    <p>
+      No plugin is loaded: payloads that need one wait. Put a mapper, a file <code>NAME.wasm</code>, into the folder{" "}
+      <code>plugins_dir</code>, whose path is among the settings of <Link to="system">System</Link>. It is loaded without a restart.
+    </p>
   );
 }
 
@@ -249,8 +266,8 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
   if (rows.length === 0) {
     return (
       <p>
-        No payload arrived in {window.label}. <code>hookmill webhook add NAME</code> registers a source and prints its URL and
-        secret.
+        No payload arrived in {window.label}. <Link to="sources/new">Add a source</Link> here, or with{" "}
+        <code>hookmill webhook add NAME</code>, which prints its URL and secret.
       </p>
     );
   }
