@@ -164,6 +164,7 @@ test("filters, orders and views are addresses", async () => {
   await make("view-2", { Severity: 2, ComputerName: "VIEW-2" });
   const page = await open("incidents");
   await rows(page).first().waitFor();
+  await page.locator("datalist option[value=monday]").waitFor({ state: "attached" });
   await page.keyboard.press("/");
   await page.keyboard.type("view*");
   await page.keyboard.press("Enter");
@@ -285,6 +286,7 @@ test("an incident shows its observables, relations, events and timeline", async 
   assert.ok(at(/Created by a payload/) > at(/Changed by a payload/));
   assert.ok(at(/Delivery of the creation to kept: . delivered/) >= 0);
   await assertAccessible(page);
+  assert.equal(await page.getByRole("button", { name: /^Show all/ }).count(), 0);
   await page.getByRole("region", { name: "Table of events" }).getByRole("link").first().click();
   await page.getByRole("heading", { name: /^Event / }).waitFor();
   await page.goBack();
@@ -489,7 +491,13 @@ test("both screens fit 320 px in both themes, and a list without incidents says 
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     await page.keyboard.press("i");
     await page.getByText("There are no incidents yet.").waitFor();
+    await page.getByRole("link", { name: "add a source" }).waitFor();
     await assertAccessible(page);
+    await page.keyboard.press("o");
+    await page.getByText("No plugin is loaded").waitFor();
+    await assertAccessible(page);
+    await page.getByRole("link", { name: "Add a source" }).click();
+    await page.waitForFunction(() => location.pathname.endsWith("/sources/new"));
     assertClean(page);
   } finally {
     await empty.stop();

@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import type { Incident } from "../../api/client";
 import { LongText, PlainText } from "../../parts/plain_text";
 import { prettyJson } from "../../parts/pretty_json";
+import { quantity } from "../../parts/quantity";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
 import { Time } from "../../parts/time";
@@ -58,12 +59,12 @@ export function Summary({ incident }: { incident: Incident }) {
     ["Occurred", incident.occurred_at && <Time at={incident.occurred_at} />],
     ["Created", <Time at={incident.created_at} />],
     ["Updated", <Time at={incident.updated_at} />],
-    ["Seen in", incident.occurrences === 1 ? "1 payload" : `${incident.occurrences} payloads`],
+    ["Seen in", quantity(incident.occurrences, "payload")],
     ["Vendor's link", text(incident.external_link)],
     ["Tags", incident.tags.length > 0 && <PlainText text={incident.tags.join(", ")} />],
     ["Plugin", `${incident.plugin.name} ${incident.plugin.version}`],
     ["Hold", incident.hold && "kept whatever its age"],
-    ["Left out", incident.truncated > 0 && `${incident.truncated} parts, because of the limits of an incident`],
+    ["Left out", incident.truncated > 0 && `${quantity(incident.truncated, "part")}, because of the limits of an incident`],
     ["Revision", incident.revision],
   ];
   const known = facts.filter(([, value]) => value !== false && value !== null);

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { call, textOf, type Plugin, type PluginVersions } from "../../api/client";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
+import { quantity } from "../../parts/quantity";
 import { Time } from "../../parts/time";
 
 const READ_EVERY_MS = 15_000;
@@ -104,7 +105,7 @@ function Versions({ name }: { name: string }) {
             )}
             {report !== null && (
               <>
-                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {report.payloads} payloads,{" "}
+                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {quantity(report.payloads, "payload")},{" "}
                 {report.same} the same, {report.changed.count} changed, {report.newly_failing.count} newly failing,{" "}
                 {report.newly_succeeding.count} newly succeeding
               </>
