@@ -100,6 +100,8 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.keyboard.press("j");
   await page.locator(`a:focus:text-is("${three[0]}")`).waitFor();
   assert.ok(await isInView(page.locator("a:focus")));
+  const width = await page.locator(".incidents").evaluate(({ scrollWidth, clientWidth }) => ({ scrollWidth, clientWidth }));
+  assert.ok(width.scrollWidth <= width.clientWidth, "all columns are visible at 1280 px");
   for (const key of ["x", "j", "x", "j", "j", "k", "x"]) await page.keyboard.press(key);
   await page.getByText("3 selected").waitFor();
   await page.keyboard.press("c");
