@@ -107,6 +107,8 @@ test("selected events are replayed, with a dry run before, and exported", async 
   await page.getByRole("button", { name: "Replay…" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Replay" }).click();
   await results.getByText(/^mapped/).waitFor();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${ids[0]}"]`) });
+  assert.match(await row.getByRole("link", { name: /^INC-/ }).first().getAttribute("href"), /\/incidents\/INC-/);
   await results.getByText(/^queued/).waitFor();
   const saving = page.waitForEvent("download");
   await page.getByRole("button", { name: "Export the selected as NDJSON" }).click();

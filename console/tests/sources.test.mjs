@@ -265,7 +265,7 @@ test("the list shows what comes and what is wrong, and a source of the file is c
   assert.ok(await page.getByRole("button", { name: "Remove…" }).isDisabled());
   await page.getByRole("link", { name: "Events of this source" }).click();
   await page.getByRole("heading", { name: "Events" }).waitFor();
-  assert.equal(await page.getByRole("textbox", { name: "Source" }).inputValue(), "filed");
+  assert.equal(await page.getByRole("combobox", { name: "Source" }).inputValue(), "filed");
   await page.goto(`${used.url}/console/sources/polled`);
   await page.getByText("Position", { exact: true }).waitFor();
   await page.goto(`${used.url}/console/sources/absent`);

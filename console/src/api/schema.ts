@@ -1588,7 +1588,7 @@ export interface components {
             after: components["schemas"]["MaybeText"];
         };
         /** @description The reason, for the event and the trail of operators. */
-        Reason: string;
+        Reason: string | null;
         QuarantineGroup: {
             /** @description Depends on `plugin`, `code` and `message` only. */
             id: string;
@@ -3735,6 +3735,7 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];

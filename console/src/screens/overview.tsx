@@ -34,6 +34,7 @@ type Window = (typeof WINDOWS)[number];
 interface Present {
   waiting: Waiting;
   destinations: Destination[];
+  hasPlugins: boolean;
   // The plugins with a version that an operator may promote.
   promotable: string[];
   stats: Stats;
@@ -47,7 +48,13 @@ async function read(window: Window, options: ReadOptions): Promise<Present> {
     call("get", "/api/plugins", options),
     call("get", "/api/stats", { ...options, query: { from, step: window.step } }),
   ]);
-  return { waiting, destinations: destinations.data, promotable: await promotable(plugins.data, options), stats };
+  return {
+    waiting,
+    destinations: destinations.data,
+    hasPlugins: plugins.data.length > 0,
+    promotable: await promotable(plugins.data, options),
+    stats,
+  };
 }
 
 async function promotable(plugins: Plugin[], options: ReadOptions): Promise<string[]> {
@@ -92,6 +99,7 @@ function Content({ window }: { window: Window }) {
       <p role="status">{error === "" ? value === null && "Loading…" : notCurrent(error)}</p>
       {value && (
         <>
+          {!value.hasPlugins && <NoPlugins />}
           <OpenIncidents waiting={value.waiting} />
           <Attention present={value} />
           <Sources stats={value.stats} window={window} />
@@ -102,6 +110,15 @@ function Content({ window }: { window: Window }) {
         </>
       )}
     </>
+  );
+}
+
+function NoPlugins() {
+  return (
+    <p>
+      No plugin is loaded: payloads that need one wait. Put a mapper, a file <code>NAME.wasm</code>, into the folder{" "}
+      <code>plugins_dir</code>, whose path is among the settings of <Link to="system">System</Link>. It is loaded without a restart.
+    </p>
   );
 }
 

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { ApiError, call, type GroupReplay, type PluginWithVersions, type QuarantineGroup } from "../api/client";
 import { PlainText } from "../parts/plain_text";
+import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { useTask, type Task } from "../parts/task";
 import { Time } from "../parts/time";
@@ -160,7 +161,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
   const heal = () =>
     task.run(async (signal) => {
       const sum = await replay(signal, recorded.value);
-      await finish(`${sum.replayed} of ${sum.events} events were replayed. ${sum.events - sum.replayed} stay in quarantine.`);
+      await finish(`${sum.replayed} of ${quantity(sum.events, "event")} replayed. ${sum.events - sum.replayed} left in quarantine.`);
     });
   const choose = (sha256: string) => {
     chosen.value = sha256;
@@ -203,7 +204,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
         {sum &&
           (isComplete.value
             ? `${sum.mapped + sum.partial} of ${sum.events} map`
-            : `${sum.events} of ${group.count} events were mapped in the dry run`)}
+            : `${sum.events} of ${quantity(group.count, "event")} mapped in the dry run`)}
       </p>
       {sum && isComplete.value && (
         <>
@@ -211,9 +212,9 @@ function Heal({ group, plugin, task, finish }: HealProps) {
           {sum.failures.length > 0 && <Failures totals={sum} />}
           <p>
             <QuestionButton
-              label={`Replay ${count} events`}
+              label={count ? `Replay ${quantity(count, "event")}` : "Replay events"}
               isDisabled={!canChange || task.isBusy.value || !count}
-              title={`Replay ${count} events?`}
+              title={`Replay ${quantity(count ?? 0, "event")}?`}
               yes="Replay"
               agreed={() => void heal()}
             >
@@ -345,7 +346,7 @@ function Discard({ group, task, finish }: DiscardProps) {
         discarded += part.discarded;
         hasMore = part.has_more;
       }
-      await finish(`${discarded} events were discarded.`);
+      await finish(`${quantity(discarded, "event")} discarded.`);
     });
   return (
     <section aria-labelledby="discard">
@@ -361,9 +362,9 @@ function Discard({ group, task, finish }: DiscardProps) {
           />
         </label>{" "}
         <QuestionButton
-          label={`Discard ${group.count} events`}
+          label={`Discard ${quantity(group.count, "event")}`}
           isDisabled={!canChange || task.isBusy.value || reason.value.trim() === ""}
-          title={`Discard ${group.count} events?`}
+          title={`Discard ${quantity(group.count, "event")}?`}
           yes="Discard"
           agreed={() => void discard()}
         >

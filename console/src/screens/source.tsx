@@ -10,6 +10,7 @@ import { webhookUrl } from "../parts/first_request";
 import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
+import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
 import { Section } from "../parts/section";
@@ -211,7 +212,7 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
         <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
       ) : (
         <Section title="Refused">
-          <p>{source.refused} requests were refused so far. The newest ones since the start of the host have their cause here.</p>
+          <p>{quantity(source.refused, "request")} refused so far. The newest ones since the start of the host have their cause here.</p>
           <Refusals refusals={refusals} />
           {vendor && <Checks checks={vendor.checks} />}
         </Section>

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { call, type DeadLetters } from "../../api/client";
 import type { Act } from "../../parts/changes";
+import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
@@ -84,7 +85,7 @@ function Group({ group, outbound, act }: { group: DeadLetters; outbound: Outboun
           <QuestionButton
             label="Retry all"
             about={`${count} of ${destination}`}
-            title={`Retry ${count} dead letters of ${destination}?`}
+            title={`Retry ${quantity(count, "dead letter")} of ${destination}?`}
             yes="Retry"
             isDisabled={!isAdmin() || error === null}
             agreed={() => void act(() => retry({ destination, ...(error === null ? {} : { error }) }))}

@@ -4,6 +4,7 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { Event, Unreadable } from "../../api/client";
 import { download } from "../../parts/download";
 import { PlainText } from "../../parts/plain_text";
+import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
 import { isAdmin } from "../../session";
@@ -55,7 +56,7 @@ export function Selection({ rows, selected }: Props) {
         </button>{" "}
         <QuestionButton
           label="Replay"
-          title={`Replay ${chosen.length} events?`}
+          title={`Replay ${quantity(chosen.length, "event")}?`}
           yes="Replay"
           isDisabled={!canChange || !isIdle || chosen.length === 0}
           agreed={() => void run(false)}

@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type Incident, type Unreadable } from "../../api/client";
 import { download } from "../../parts/download";
+import { quantity } from "../../parts/quantity";
 import { csvHeading, csvLine } from "./csv";
 import { apiQuery } from "./query";
 
@@ -39,9 +40,9 @@ export function Export({ query }: { query: URLSearchParams }) {
     running.current = stop;
     isRunning.value = true;
     try {
-      const { file, count, left } = await read(query, format, stop.signal, (done) => (state.value = `${done} incidents read…`));
+      const { file, count, left } = await read(query, format, stop.signal, (done) => (state.value = `${quantity(done, "incident")} read…`));
       download(format.name, file, format.type);
-      state.value = `Saved ${count} incidents as ${format.name}.${left}`;
+      state.value = `Saved ${quantity(count, "incident")} as ${format.name}.${left}`;
     } catch (failure) {
       state.value = stop.signal.aborted ? "The export was stopped. Nothing was saved." : `Nothing was saved: ${textOf(failure)}`;
     }

@@ -143,16 +143,29 @@ export class IncidentList {
     this.selected.value = selected;
   }
 
-  // Selects all rows that were read, or none.
+  get #selectable(): Row[] {
+    return this.rows.value.filter(isRow).slice(0, SELECTED_MAX);
+  }
+
+  get isAllSelected(): boolean {
+    const rows = this.#selectable;
+    return rows.length > 0 && rows.every(({ id }) => this.selected.value.has(id));
+  }
+
+  // Selects all rows that were read, or none if all are selected.
   toggleAll(): void {
-    const rows = this.rows.value.filter(isRow).slice(0, SELECTED_MAX);
-    const isNone = this.selected.value.size === 0;
-    this.selected.value = new Map(isNone ? rows.map(({ id, number }) => [id, number]) : []);
+    this.selected.value = new Map(this.isAllSelected ? [] : this.#selectable.map(({ id, number }) => [id, number]));
   }
 }
 
 // The list that was shown last, so that a reader comes back from an incident to the same place.
 let kept: IncidentList | undefined;
+
+// Returns the address of that list, or of all incidents.
+export function lastList(): string {
+  const query = kept && kept.openedBy === session.value?.token ? String(kept.query) : "";
+  return query === "" ? "incidents" : `incidents?${query}`;
+}
 
 export function listOf(query: URLSearchParams): IncidentList {
   const isSame = kept && String(kept.query) === String(query) && kept.openedBy === session.value?.token;
