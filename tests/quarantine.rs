@@ -82,9 +82,18 @@ async fn a_group_is_healed_with_an_earlier_version_and_the_rest_is_discarded() {
     let (_, with_live) = post(&host, &replay, "").await;
     assert_eq!(counts(&with_live), [43, 0, 0, 43, 0], "the live version fails on all");
 
+    let received = host.get(&format!("/api/events/{}", ids[0])).await["journey"].clone();
     let (status, result) = post(&host, &format!("{replay}?{with}"), "").await;
     assert_eq!((status, counts(&result)), (200, [43, 41, 0, 2, 41]), "{result}");
     let healed = host.get(&format!("/api/events/{}", ids[0])).await;
+    let journey = &healed["journey"];
+    assert_eq!(journey["verification"]["scheme"], "hookmill");
+    for name in ["verification", "receive_us", "verify_us", "stored_at"] {
+        assert_eq!(journey[name], received[name], "{name}");
+    }
+    assert!(journey["mapped_again_at"].is_string() && journey["runs"].as_array().unwrap().len() == 1, "{journey}");
+    let source = host.get("/api/sources/lab").await;
+    assert!(source["last_success"].as_str() > source["last_error"]["at"].as_str(), "{source}");
     assert_eq!((&healed["status"], &healed["attempts"]), (&json!("mapped"), &json!(2)));
     assert!(healed["tried"][0].as_str().unwrap().contains(&sha256(&host, "1.0").await), "{healed}");
     let left = host.list("/api/quarantine").await;

@@ -6,6 +6,11 @@ import { call, textOf, whenSessionEnds, type Session } from "./api/client";
 
 export const session = signal<Session | null | undefined>(undefined);
 
+// Returns whether the session has scope `admin`, which changes need.
+export function isAdmin(): boolean {
+  return session.value?.scope === "admin";
+}
+
 // Whether `session` ended without the user's doing.
 export const hasEnded = signal(false);
 

@@ -200,7 +200,7 @@ test("a group is healed with the mended version and its rest discarded, all by k
   await page.getByRole("button", { name: "Replay 41 events…" }).press("Enter");
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "Replay" }).press("Enter");
-  await page.getByText("41 of 43 events were replayed. 2 stay in quarantine.").waitFor();
+  await page.getByText("41 of 43 events replayed. 2 left in quarantine.").waitFor();
   assert.ok(await page.getByRole("button", { name: "Discard 2 events…" }).isDisabled(), "without a reason");
   await page.getByRole("textbox", { name: /^Reason/ }).focus();
   await page.keyboard.type(HOSTILE);
@@ -208,7 +208,7 @@ test("a group is healed with the mended version and its rest discarded, all by k
   await page.getByRole("dialog").getByText("a\\u{202E}b", { exact: false }).waitFor();
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "Discard" }).press("Enter");
-  await page.getByText("2 events were discarded.").waitFor();
+  await page.getByText("2 events discarded.").waitFor();
   await page.getByText(/ is still live, so that new payloads of this kind keep failing/).waitFor();
   const promote = page.getByRole("link", { name: /^Promote version .* in the bench$/ });
   assert.match(await promote.getAttribute("href"), /\/console\/bench\?plugin=/);

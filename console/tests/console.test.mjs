@@ -79,8 +79,8 @@ test("the list follows what arrives, and waits while it is paused", async () => 
   assert.equal(new URL(page.url()).search, "?status=queued");
   await page.reload();
   await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
-  await page.getByRole("textbox", { name: "Source" }).fill("nobody");
-  await page.getByRole("textbox", { name: "Source" }).press("Enter");
+  await page.getByRole("combobox", { name: "Source" }).fill("nobody");
+  await page.getByRole("combobox", { name: "Source" }).press("Enter");
   await page.getByText("No event matches").waitFor();
   assertClean(page);
 });

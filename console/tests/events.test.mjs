@@ -60,7 +60,7 @@ test("events appear as they arrive, and a stream that was cut mends itself witho
   await page.context().unroute("**/api/events/stream*");
   for (const id of missed) await link(page, id).waitFor();
   await page.getByText(/^\d+ shown$/).waitFor();
-  // What arrives while the list is paused waits, and a change of a shown event does not.
+  // New events wait while the list is paused; changes of shown events do not.
   const queued = await host.post("late", "to discard");
   await link(page, queued).waitFor();
   await page.keyboard.press("p");
@@ -107,6 +107,8 @@ test("selected events are replayed, with a dry run before, and exported", async 
   await page.getByRole("button", { name: "Replay…" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Replay" }).click();
   await results.getByText(/^mapped/).waitFor();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${ids[0]}"]`) });
+  assert.match(await row.getByRole("link", { name: /^INC-/ }).first().getAttribute("href"), /\/incidents\/INC-/);
   await results.getByText(/^queued/).waitFor();
   const saving = page.waitForEvent("download");
   await page.getByRole("button", { name: "Export the selected as NDJSON" }).click();
@@ -130,7 +132,7 @@ test("the journey shows each stage, and offers a dry run, a command and a fixtur
   await stages.getByText(/^mapped; crowdstrike .*: read$/).waitFor();
   await page.getByText(/^crowdstrike .*: read, .*KiB$/).click();
   await page.getByText("It logged nothing.").waitFor();
-  await page.locator("select", { hasText: "(live, " }).selectOption({ index: 1 });
+  await page.locator("select", { hasText: "), live" }).selectOption({ index: 1 });
   await page.getByRole("button", { name: "Dry run" }).click();
   await page.getByText(/^would be mapped/).waitFor();
   await assertAccessible(page);

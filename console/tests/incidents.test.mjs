@@ -74,6 +74,13 @@ function numbers(page) {
   return rows(page).locator("th a").allTextContents();
 }
 
+function isInView(locator) {
+  return locator.evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return top >= 0 && bottom <= window.innerHeight;
+  });
+}
+
 async function waitForRows(page, count) {
   await page.waitForFunction((wanted) => document.querySelectorAll(".incidents tbody tr[aria-rowindex]").length === wanted, count);
 }
@@ -92,6 +99,9 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   const three = (await numbers(page)).slice(0, 3);
   await page.keyboard.press("j");
   await page.locator(`a:focus:text-is("${three[0]}")`).waitFor();
+  assert.ok(await isInView(page.locator("a:focus")));
+  const width = await page.locator(".incidents").evaluate(({ scrollWidth, clientWidth }) => ({ scrollWidth, clientWidth }));
+  assert.ok(width.scrollWidth <= width.clientWidth, "all columns are visible at 1280 px");
   for (const key of ["x", "j", "x", "j", "j", "k", "x"]) await page.keyboard.press(key);
   await page.getByText("3 selected").waitFor();
   await page.keyboard.press("c");
@@ -123,6 +133,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   for (let presses = 0; presses < 5_000 && (await end.count()) === 0; presses += 1) await page.keyboard.press("j");
   await page.getByText("297 incidents", { exact: true }).waitFor();
   await end.waitFor();
+  assert.ok(await isInView(end));
   assert.ok((await rows(page).count()) < 70);
   assert.ok(!(await numbers(page)).includes(fourth));
 
@@ -144,8 +155,9 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.getByText("Saved as revision 2.").waitFor();
   const { status, assignee, notes } = await api("GET", `incidents/${last}`);
   assert.deepEqual([status, assignee, notes[0].text], ["escalated", "operator", "to the second line"]);
-  await page.goBack();
+  await page.getByRole("link", { name: "Back to the list" }).click();
   await page.locator(`tr[aria-rowindex="298"]`, { hasText: "escalated" }).waitFor();
+  assert.equal(new URL(page.url()).search, "?status=new&source=monday&sort=created_at");
   assertClean(page);
 });
 
@@ -154,6 +166,7 @@ test("filters, orders and views are addresses", async () => {
   await make("view-2", { Severity: 2, ComputerName: "VIEW-2" });
   const page = await open("incidents");
   await rows(page).first().waitFor();
+  await page.locator("datalist option[value=monday]").waitFor({ state: "attached" });
   await page.keyboard.press("/");
   await page.keyboard.type("view*");
   await page.keyboard.press("Enter");
@@ -222,7 +235,16 @@ test("a change of several shows which failed and why, and keeps these selected",
   for (const id of ["bulk-1", "bulk-2", "bulk-3"]) made.push(await make(id, { ComputerName: "BULK" }));
   const page = await open("incidents?observable=BULK");
   await waitForRows(page, 3);
-  await page.getByLabel("Select all rows").check();
+  const all = page.getByLabel("Select all rows");
+  await page.getByLabel(`Select ${made[0].number}`).check();
+  await page.getByText("1 selected").waitFor();
+  assert.ok(await all.evaluate((box) => box.indeterminate));
+  await all.click();
+  await page.getByText("3 selected").waitFor();
+  assert.ok(await all.evaluate((box) => box.checked && !box.indeterminate));
+  await all.click();
+  await page.getByText("3 selected").waitFor({ state: "detached" });
+  await all.click();
   await api("DELETE", `incidents/${made[1].number}`);
   await page.getByRole("button", { name: "Change 3 incidents…" }).click();
   await page.getByText("Choose a status, a verdict").waitFor();
@@ -266,6 +288,7 @@ test("an incident shows its observables, relations, events and timeline", async 
   assert.ok(at(/Created by a payload/) > at(/Changed by a payload/));
   assert.ok(at(/Delivery of the creation to kept: . delivered/) >= 0);
   await assertAccessible(page);
+  assert.equal(await page.getByRole("button", { name: /^Show all/ }).count(), 0);
   await page.getByRole("region", { name: "Table of events" }).getByRole("link").first().click();
   await page.getByRole("heading", { name: /^Event / }).waitFor();
   await page.goBack();
@@ -275,6 +298,24 @@ test("an incident shows its observables, relations, events and timeline", async 
   await page.goto(`${host.url}/console/incidents/INC-1999-0001`);
   await page.getByText("The incident was deleted, or the address is wrong.").waitFor();
   await assertAccessible(page);
+  assertClean(page);
+});
+
+test("many related incidents are shown on request", async () => {
+  const made = [];
+  for (let number = 0; number < 13; number += 1) made.push(await make(`relative-${number}`, { ComputerName: "FAMILY" }));
+  const page = await open(`incidents/${made[0].number}`);
+  const related = page.getByRole("region", { name: "Table of related incidents" }).locator("tbody tr");
+  await related.first().waitFor();
+  assert.equal(await related.count(), 10);
+  await page.getByRole("button", { name: "Show all 12" }).press("Enter");
+  await related.nth(11).waitFor();
+  assert.equal(await related.count(), 12);
+  await page.getByRole("button", { name: "Show the first 10" }).press("Enter");
+  await related.nth(10).waitFor({ state: "detached" });
+  await page.setViewportSize({ width: 320, height: 640 });
+  const top = (name) => page.getByRole("heading", { name, exact: true }).evaluate((heading) => heading.getBoundingClientRect().top);
+  assert.ok((await top("Change")) < (await top("Related incidents")));
   assertClean(page);
 });
 
@@ -452,7 +493,13 @@ test("both screens fit 320 px in both themes, and a list without incidents says 
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     await page.keyboard.press("i");
     await page.getByText("There are no incidents yet.").waitFor();
+    await page.getByRole("link", { name: "add a source" }).waitFor();
     await assertAccessible(page);
+    await page.keyboard.press("o");
+    await page.getByText("No plugin is loaded").waitFor();
+    await assertAccessible(page);
+    await page.getByRole("link", { name: "Add a source" }).click();
+    await page.waitForFunction(() => location.pathname.endsWith("/sources/new"));
     assertClean(page);
   } finally {
     await empty.stop();

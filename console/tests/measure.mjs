@@ -60,7 +60,7 @@ const heading = (name) => `[...document.querySelectorAll(".incidents thead butto
 const fill = (name, value) =>
   `const field = document.querySelector("[name=${name}]"); field.value = "${value}"; field.dispatchEvent(new Event("change", { bubbles: true }))`;
 
-// What is measured: a path to begin at, unless each time goes on from the one before, an action, and its result.
+// The measurements: a path to begin at, unless each time goes on from the one before, an action, and its result.
 const MEASURED = [
   ["open the list", (time) => ({ path: "events", act: press("i"), isDone: NEW_ROWS, time })],
   ["filter by severity", (time) => ({ path: "incidents", act: `document.querySelectorAll("[name=severity]")[${time % 5}].click()`, isDone: NEW_ROWS })],

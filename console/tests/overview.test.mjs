@@ -71,9 +71,9 @@ test("the overview shows what waits, and every number leads to its list", async 
   await page.getByRole("heading", { name: "What happened in the last 7 days" }).waitFor();
   assert.equal(new URL(page.url()).search, "?window=week");
   await page.getByRole("link", { name: "1 event in quarantine" }).click();
-  await page.getByRole("heading", { name: "Events" }).waitFor();
-  await page.getByText("1 shown").waitFor();
-  // Another mapper in the place of this one maps none of its payloads, and is refused until somebody promotes it.
+  await page.getByRole("heading", { name: "Quarantine" }).waitFor();
+  await page.getByText("Events: 1. Groups: 1.").waitFor();
+  // Another mapper in the place of this one maps none of its payloads, and is refused until an operator promotes it.
   copyFileSync(new URL("../../target/plugins/splunk.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
   await page.keyboard.press("o");
   await page.getByRole("link", { name: "1 plugin with a version to promote" }).waitFor();
@@ -138,7 +138,7 @@ test("the system shows plugins, space and backups", async () => {
     .getByText("✓ live")
     .waitFor();
   await page.getByText("Show the versions of crowdstrike").press("Enter");
-  await page.getByText(/[0-9a-f]{64}, accepted/).waitFor();
+  await page.getByText(/\([0-9a-f]{8}\), live$/).waitFor();
   await page.getByText(/^Hookmill \d+\.\d+\.\d+$/).waitFor();
   await page.getByText(/^[\d.,]+ [KM]iB, of which/).waitFor();
   await host.post("edr", SEED);

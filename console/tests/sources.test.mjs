@@ -247,7 +247,9 @@ test("a source is tested, gets a new secret, moves to the file, and is removed",
 
   await page.getByRole("button", { name: "Rotate…" }).press("Enter");
   await assertAccessible(page);
-  await page.getByRole("dialog").getByRole("combobox").selectOption("1h");
+  const overlap = page.getByRole("dialog").getByRole("combobox");
+  assert.equal(await overlap.inputValue(), "24h");
+  await overlap.selectOption("1h");
   await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).press("Enter");
   await page.getByText("The former one stays valid for 1h.").waitFor();
   const secret = await textOf(page, "Secret");
@@ -302,7 +304,7 @@ test("the list shows what comes and what is wrong, and a source of the file is c
   assert.ok(await page.getByRole("button", { name: "Remove…" }).isDisabled());
   await page.getByRole("link", { name: "Events of this source" }).click();
   await page.getByRole("heading", { name: "Events" }).waitFor();
-  assert.equal(await page.getByRole("textbox", { name: "Source" }).inputValue(), "filed");
+  assert.equal(await page.getByRole("combobox", { name: "Source" }).inputValue(), "filed");
   await page.goto(`${used.url}/console/sources/polled`);
   await page.getByText("Position", { exact: true }).waitFor();
   await page.goto(`${used.url}/console/sources/absent`);

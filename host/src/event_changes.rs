@@ -1,8 +1,8 @@
 //! New events and changes of their status in the order of their commits, and refused requests among them, for clients that
 //! follow them.
 //!
-//! Nobody can read this order from the rows, so the newest changes are remembered in memory. A client whose position is
-//! older, or from before the host's last start, is asked to read the list again.
+//! The rows do not have this order, so the newest changes are remembered in memory. A client whose position is older, or from
+//! before the host's last start, is asked to read the list again.
 
 use crate::refusals::{Refusals, RefusedRequests};
 use hookmill_store::Store;

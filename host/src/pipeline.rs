@@ -225,6 +225,9 @@ impl Pipeline {
         let trace = self.traces.resume(mapped.event.traceparent.as_deref());
         let recorded = committed(&trace, self.store.record_again(mapped, was, attempts)).await?;
         let recorded = recorded.ok_or(RemapError::Changed)?;
+        if let Some(source) = self.sources.get(&source).filter(|_| is_success(recorded.state.status)) {
+            source.tally.count(|tally| tally.last_success = Some(self.store.clock().now_ms()));
+        }
         self.metrics.event(&source, recorded.state.status);
         Ok(recorded)
     }
@@ -241,7 +244,8 @@ impl Pipeline {
     pub async fn map_stored(&self, row: EventRow, version: Option<Arc<Plugin>>) -> Result<Mapped, RemapError> {
         let source = self.source_of(&row)?;
         let was = row.state.status;
-        let mapped = self.map_again(version, Verified::trusted(row.event, source), ATTEMPTS).await;
+        let journey = row.journey.again(self.store.clock().now_ms());
+        let mapped = self.map_again(version, Verified::trusted(row.event, source).on_journey(journey), ATTEMPTS).await;
         refuse_worse(was, &mapped.verdict)?;
         Ok(mapped)
     }
@@ -298,7 +302,7 @@ fn count(tally: &mut Tally, state: &EventState, duplicate: bool, now: i64) {
     }
     tally.accepted += 1;
     match (state.status, state.code) {
-        (EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored, _) => tally.last_success = Some(now),
+        (status, _) if is_success(status) => tally.last_success = Some(now),
         (_, Some(code)) => {
             tally.last_error = Some(LastError::new(now, code.as_str(), state.message.as_deref().unwrap_or_default()));
         }
@@ -306,12 +310,16 @@ fn count(tally: &mut Tally, state: &EventState, duplicate: bool, now: i64) {
     }
 }
 
+/// Returns whether a mapper, or none with `plugin: none`, has read the event.
+fn is_success(status: EventStatus) -> bool {
+    matches!(status, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored)
+}
+
 /// Refuses to turn a mapped event into a failed one, because its incidents exist.
 fn refuse_worse(was: EventStatus, verdict: &Verdict) -> Result<(), RemapError> {
-    let is_mapped = matches!(was, EventStatus::Mapped | EventStatus::Partial | EventStatus::Ignored);
     match verdict {
         Verdict::Read { .. } | Verdict::NotMapped(_) => Ok(()),
-        verdict if is_mapped => Err(RemapError::Worse(Box::new(verdict.clone()))),
+        verdict if is_success(was) => Err(RemapError::Worse(Box::new(verdict.clone()))),
         _ => Ok(()),
     }
 }

@@ -1,9 +1,9 @@
 //! Sends audit entries, or changes of events, as Server-Sent Events to clients that follow them.
 //!
-//! Each of the two has a stream of its own. One task reads committed entries once for all readers and keeps the newest as the bytes to send. A reader has a position
-//! in the order of entry ids. Entries after the position are sent from the kept bytes or, if those start later, from pages
-//! that are read for this reader alone. So there are neither gaps nor repeats, and a slow reader costs no memory. Without
-//! readers nothing is read.
+//! Each of the two has a stream of its own. One task reads committed entries once for all readers and keeps the newest as
+//! the bytes to send. A reader has a position in the order of entry ids. Entries after the position are sent from the kept
+//! bytes or, if those start later, from pages that are read for this reader alone. So there are neither gaps nor repeats,
+//! and a slow reader costs no memory. Without readers nothing is read.
 //!
 //! A reader that does not receive is closed like any other connection (`listen/src/connections.rs`).
 

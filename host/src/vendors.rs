@@ -1,4 +1,5 @@
-//! What the vendor of each bundled mapper sends and how an operator connects it, from `plugins/NAME/vendor.yaml`.
+//! The vendors of the bundled mappers, from `plugins/NAME/vendor.yaml`: the payloads that each sends, and the steps by which
+//! an operator connects it.
 //!
 //! The API, the command line and the pages in `docs/vendors` show the same data.
 
@@ -23,7 +24,7 @@ pub struct Vendor {
     pub sends: Vec<String>,
     /// The ways in which payloads reach the host; the usual one comes first.
     pub ways: Vec<VendorWay>,
-    /// What to check if nothing arrives.
+    /// The checks if nothing arrives.
     pub checks: Vec<String>,
     /// The vendor's own documentation.
     pub documents: Vec<VendorDocument>,
@@ -37,13 +38,13 @@ pub struct VendorWay {
     pub title: String,
     /// Whether the vendor posts payloads, or how the host reads them.
     pub kind: SourceKind,
-    /// How the sender, or the host that reads, proves its identity.
+    /// The proof of identity of the sender, or of the host that reads.
     pub authentication: String,
     /// The headers that prove it.
     pub headers: Vec<String>,
     /// Further keys of the source, as in the configuration file. `${NAME}` stands for one of `values`.
     pub source: Map<String, Value>,
-    /// What only the operator knows.
+    /// The values that only the operator knows.
     pub values: Vec<VendorValue>,
     /// The steps on the vendor's side.
     pub steps: Vec<String>,
@@ -58,7 +59,7 @@ pub struct VendorWay {
 pub struct VendorValue {
     /// The name by which `source` refers to the value.
     pub name: String,
-    /// What the value is.
+    /// The meaning of the value.
     pub meaning: String,
 }
 

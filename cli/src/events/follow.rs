@@ -36,9 +36,9 @@ const PRINTED_MAX: usize = 100_000;
 /// The time by which an event can be stored later than one that arrived after it.
 const LATE: Duration = Duration::from_secs(60);
 
-/// The place up to which changes were printed.
+/// The position up to which changes were printed, and the events that may come again.
 #[derive(Default)]
-struct Place {
+struct FollowState {
     /// The position in the stream.
     position: Option<String>,
     /// The time when the newest event arrived, or when the stream was first connected.
@@ -58,15 +58,15 @@ impl Follow {
         let listed = filter.clone();
         let wants_events = self.r#type.is_empty() || self.r#type.iter().any(|word| word == "event");
         filter.extend(each("type", self.r#type));
-        let mut place = Place::default();
+        let mut state = FollowState::default();
         let mut pause = PAUSE.0;
         loop {
             if !wants_events {
-                place.is_reset = false;
+                state.is_reset = false;
             }
-            if place.is_reset {
-                match place.catch_up(&client, &listed, self.connection.json) {
-                    Ok(()) => place.is_reset = false,
+            if state.is_reset {
+                match state.catch_up(&client, &listed, self.connection.json) {
+                    Ok(()) => state.is_reset = false,
                     Err(error) => {
                         eprintln!("{error:#}; trying again");
                         std::thread::sleep(PAUSE.0);
@@ -74,17 +74,17 @@ impl Follow {
                     }
                 }
             }
-            let was = place.position.clone();
+            let was = state.position.clone();
             let ended = client.follow(&["events", "stream"], &filter, was.as_deref(), |frame| {
-                place.take(frame, self.connection.json)
+                state.take(frame, self.connection.json)
             });
-            if place.is_reset {
+            if state.is_reset {
                 continue;
             }
-            pause = if place.position == was { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
+            pause = if state.position == was { (pause * 2).min(PAUSE.1) } else { PAUSE.0 };
             match ended {
                 // The first connection shows that the host, the token and the filter are right.
-                Err(error) if place.position.is_none() => return Err(error),
+                Err(error) if state.position.is_none() => return Err(error),
                 Err(error) => eprintln!("{error:#}; trying again"),
                 Ok(()) => eprintln!("the connection has ended; trying again"),
             }
@@ -93,7 +93,7 @@ impl Follow {
     }
 }
 
-impl Place {
+impl FollowState {
     fn take(&mut self, frame: Frame, json: bool) -> Result<ControlFlow<()>> {
         let data: Value = serde_json::from_slice(&frame.data.unwrap_or_default()).unwrap_or_default();
         self.position = Some(frame.id);
@@ -132,7 +132,7 @@ impl Place {
         Ok(())
     }
 
-    /// Prints the events that arrived while the host could not remember the place of this client.
+    /// Prints the events that arrived while the host could not remember the position of this client.
     fn catch_up(&mut self, client: &Client, filter: &QueryParameters, json: bool) -> Result<()> {
         eprintln!("the host was restarted, or too much has changed; reading the events since the connection ended");
         let mut filter: Vec<(&str, &str)> = filter.iter().map(|(name, value)| (*name, value.as_str())).collect();

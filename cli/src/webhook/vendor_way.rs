@@ -55,7 +55,8 @@ fn filled(declaration: Value, way: &VendorWay, given: &[(String, String)]) -> Re
         let found = given.iter().find(|(name, _)| *name == value.name);
         ensure!(found.is_some(), "--value {}=… is missing: {}", value.name, value.meaning);
         let quoted = Value::from(found.map_or("", |(_, text)| text)).to_string();
-        text = text.replace(&format!("${{{}}}", value.name), quoted.trim_matches('"'));
+        let escaped = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        text = text.replace(&format!("${{{}}}", value.name), escaped);
     }
     Ok(serde_json::from_str(&text)?)
 }
@@ -63,4 +64,19 @@ fn filled(declaration: Value, way: &VendorWay, given: &[(String, String)]) -> Re
 fn name_and_value(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').ok_or_else(|| anyhow!("expected NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_taken_as_it_is_given() {
+        let given = r#""a\b""#;
+        let values = vec![("TOPIC_ARN".to_owned(), given.to_owned())];
+        let options = VendorOptions { vendor: Some("guardduty".to_owned()), way: 1, values };
+        let (_, declaration) = options.resolve().unwrap().unwrap();
+        let text = Value::Object(declaration).to_string();
+        assert!(text.contains(&Value::from(given).to_string()), "{text}");
+    }
 }

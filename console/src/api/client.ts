@@ -1,6 +1,6 @@
 // Requests to the API, with the types of its document. The session's cookie is added by the browser.
 
-import { parseExact } from "../parts/exact_json";
+import { parseExact } from "./exact_json";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -33,13 +33,11 @@ export type AuditEntry = Schemas["AuditEntry"];
 export type DryRunStep = Schemas["DryRunStep"];
 export type OperatorAction = Schemas["OperatorAction"];
 export type IncidentChangeResult = Schemas["IncidentChangeResult"];
-export type DeliveryWithMessage = Schemas["DeliveryWithMessage"];
 export type DeadLetters = Schemas["DeadLetters"];
 export type Destination = Schemas["Destination"];
 export type DryRunMessage = Schemas["DryRunMessage"];
 export type Notification = Schemas["Notification"];
 export type Overview = Schemas["Overview"];
-export type PluginVersions = Schemas["PluginWithVersions"]["versions"];
 export type StoredEvent = Answer<"/api/events/{id}", "get">;
 
 type Method = "get" | "post" | "patch" | "delete";
@@ -53,18 +51,21 @@ type Answer<P extends keyof paths, M extends Method> = paths[P][M] extends {
   : never;
 export type Query<P extends keyof paths, M extends Method> = paths[P][M] extends { parameters: { query?: infer Q } } ? Q : never;
 
-interface Options<P extends keyof paths, M extends Method> {
+export interface ReadOptions {
+  // Whether the page makes the request by itself. Such requests do not keep the session from ending.
+  isPoll?: boolean;
+  signal?: AbortSignal;
+}
+
+interface Options<P extends keyof paths, M extends Method> extends ReadOptions {
   // The parameter in the path, such as an id or a name.
   id?: string;
   query?: Query<P, M>;
   body?: unknown;
   // The content of a file, in the place of `body`.
   file?: Blob;
-  // Whether the page makes the request by itself. Such requests do not keep the session from ending.
-  isPoll?: boolean;
   // Whether numbers of vendors stay as they were written.
   isExact?: boolean;
-  signal?: AbortSignal;
 }
 
 export class ApiError extends Error {
@@ -81,6 +82,11 @@ export function textOf(failure: unknown): string {
   return failure instanceof Error ? failure.message : String(failure);
 }
 
+// Returns whether the page itself stopped a request.
+export function isAbort(failure: unknown): boolean {
+  return failure instanceof DOMException && failure.name === "AbortError";
+}
+
 // Called when the API does not know the session any more. Returns what resolves when there is one again; null if there was none.
 let sessionEnded: () => Promise<void> | null = () => null;
 
@@ -93,20 +99,6 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
-  const text = await callForText(method, path, options);
-  return options.isExact ? (parseExact(text) as Answer<P, M>) : parsed<P, M>(text);
-}
-
-export function parsed<P extends keyof paths, M extends Method>(text: string): Answer<P, M> {
-  return (text === "" ? undefined : JSON.parse(text)) as Answer<P, M>;
-}
-
-// Returns the text of the answer, for numbers that JavaScript cannot hold.
-export async function callForText<P extends keyof paths, M extends Method>(
-  method: M,
-  path: P,
-  options: Options<P, M> = {},
-): Promise<string> {
   const url = path.replace(/\{\w+\}/, encodeURIComponent(options.id ?? "")) + search(options.query);
   const init: RequestInit = {
     method: method.toUpperCase(),
@@ -119,14 +111,15 @@ export async function callForText<P extends keyof paths, M extends Method>(
   if (options.signal) init.signal = options.signal;
   const response = await fetch(url, init);
   const text = await response.text();
-  if (response.ok) return text;
+  if (response.ok && text === "") return undefined as Answer<P, M>;
+  if (response.ok) return (options.isExact ? parseExact(text) : JSON.parse(text)) as Answer<P, M>;
   // The answer to a request that signs in is about its token.
   const signsIn = method === "post" && url === "/api/session";
   const resumed = response.status === 401 && !signsIn ? sessionEnded() : null;
   // The user decides whether a change is made after all, perhaps with another token.
   if (resumed === null || method !== "get") throw new ApiError(response.status, message(response, text));
   await resumed;
-  return callForText(method, path, options);
+  return call(method, path, options);
 }
 
 // Returns the metrics of the host as text, which need no token.
@@ -147,7 +140,7 @@ function search(query: unknown): string {
   return parameters.size === 0 ? "" : `?${parameters}`;
 }
 
-// Answers of a proxy in front of the host may be no JSON.
+// Answers of a proxy in front of the host need not be JSON.
 function message(response: Response, text: string): string {
   try {
     return (JSON.parse(text) as Schemas["Error"]).error.message;

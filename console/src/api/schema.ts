@@ -456,7 +456,7 @@ export interface paths {
         };
         /**
          * List the vendors of the bundled mappers by name
-         * @description What each vendor sends and how it is connected, for this version of the host. The list is the same whether the mappers are loaded or not.
+         * @description The vendors of the bundled mappers of this version of the host: what each sends, and how it is connected. The list is the same whether the mappers are loaded or not.
          */
         get: operations["listVendors"];
         put?: never;
@@ -1588,7 +1588,7 @@ export interface components {
             after: components["schemas"]["MaybeText"];
         };
         /** @description The reason, for the event and the trail of operators. */
-        Reason: string;
+        Reason: string | null;
         QuarantineGroup: {
             /** @description Depends on `plugin`, `code` and `message` only. */
             id: string;
@@ -1675,7 +1675,7 @@ export interface components {
             level: "debug" | "info" | "warn" | "error";
             message: string;
         }[];
-        /** @description What the mapper returned, counted, or `error`. */
+        /** @description The numbers of what the mapper returned, or `error`. */
         MappingOutcome: {
             incidents?: number;
             skipped?: string[];
@@ -1688,7 +1688,7 @@ export interface components {
             outcome?: components["schemas"]["MappingOutcome"];
             /** @description As they would be. */
             incidents?: components["schemas"]["Incident"][];
-            /** @description The destinations that would be told. */
+            /** @description The destinations that would get a delivery. */
             deliveries?: string[];
             /** @description The call of the version that `against` of the request names. */
             against?: {
@@ -2243,7 +2243,7 @@ export interface components {
             sends: string[];
             /** @description The ways in which payloads reach the host, the usual one first. */
             ways: components["schemas"]["VendorWay"][];
-            /** @description What to check if nothing arrives. */
+            /** @description The checks if nothing arrives. */
             checks: string[];
             /** @description The vendor's own documentation. */
             documents: components["schemas"]["VendorDocument"][];
@@ -2255,13 +2255,13 @@ export interface components {
              * @enum {unknown}
              */
             kind: "webhook" | "opencti-stream" | "graphql-poll" | "http-poll";
-            /** @description How the sender, or the host that pulls, proves its identity. */
+            /** @description The proof of identity of the sender, or of the host that pulls. */
             authentication: string;
             /** @description The headers that prove it. */
             headers: string[];
             /** @description The keys of a source that uses this way, beside `kind` and `plugin`. `${NAME}` in a text stands for one of `values`. */
             source: Record<string, never>;
-            /** @description What only the operator knows. */
+            /** @description The values that only the operator knows. */
             values: components["schemas"]["VendorValue"][];
             /** @description The steps on the vendor's side. */
             steps: string[];
@@ -3346,7 +3346,7 @@ export interface operations {
                  */
                 status?: ("mapped" | "ignored" | "partial" | "queued" | "quarantined" | "discarded")[];
                 /**
-                 * @description What to send.
+                 * @description The kinds of entries to send.
                  * @example [
                  *       "event"
                  *     ]
@@ -3735,6 +3735,7 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];

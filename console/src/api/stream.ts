@@ -5,10 +5,10 @@ const SILENCE_MS = 30_000;
 const PAUSE_MS = 2000;
 const EVENTS = ["connected", "heartbeat", "reset"] as const;
 
-export interface StreamHandlers {
+interface StreamHandlers {
   // Called with the name and the data of each event that was asked for.
   message: (name: string, data: unknown) => void;
-  // The host cannot say what was missed, if anything was: the list has to be read again.
+  // The host does not know whether something was missed: the list has to be read again.
   reset: () => void;
   // Called with the reason when the connection is cut, and with null when it is there again.
   cut: (reason: string | null) => void;

@@ -1,4 +1,4 @@
-// A chart of counts by time. Its numbers are in a table below it, because a picture says nothing to those who cannot see it.
+// A chart of counts by time. Its numbers are in a table below it, for people who cannot see the picture.
 
 import { useEffect, useRef } from "preact/hooks";
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
@@ -21,7 +21,7 @@ interface Props {
 }
 
 const HEIGHT = 180;
-// Lines differ in their dashes too, because not everyone tells colours apart.
+// Lines differ in their dashes too, for people who cannot distinguish their colours.
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3], [4, 8]];
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
 

@@ -23,7 +23,7 @@ export function Copyable(props: Props) {
   );
 }
 
-export function CopyButton({ label, text, copied }: Props) {
+function CopyButton({ label, text, copied }: Props) {
   const [result, setResult] = useState("");
   useEffect(() => {
     const timer = result === "" ? 0 : window.setTimeout(() => setResult(""), SAID_MS);

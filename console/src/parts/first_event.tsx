@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { Link } from "../router";
+import { notCurrent } from "./live_value";
 import { MarkedText } from "./marked_text";
 import { PlainText } from "./plain_text";
 import { usePoll } from "./poll";
@@ -15,7 +16,7 @@ interface Props {
   source: string;
   // When the source was made: what is older belongs to an earlier source of the same name. Null for a source of the file.
   since: string | null;
-  // What to check if nothing arrives.
+  // The vendor's list of checks if nothing arrives.
   checks: string[];
   // Called when the first event is there.
   arrived?: () => void;
@@ -54,7 +55,7 @@ export function FirstEvent({ source, since, checks, arrived }: Props) {
       <h2 id="first-event">The first event</h2>
       <p role="status">
         {error.value !== ""
-          ? `Not current: ${error.value}. Trying again.`
+          ? notCurrent(error.value)
           : first.value
             ? "The first event arrived."
             : refusals.value.length > 0

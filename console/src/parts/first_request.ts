@@ -2,7 +2,7 @@
 
 const BODY = '{"event_type":"test","data":{"alert_id":"first","title":"The first event","severity":"low","source_ip":"203.0.113.9"}}';
 
-export interface Target {
+interface Target {
   url: string;
   // The scheme by its name, and the header of `static-header`.
   scheme: string;

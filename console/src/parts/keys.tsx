@@ -37,6 +37,15 @@ export function useKeys(actions: Record<string, () => void>): void {
   }, []);
 }
 
+// Moves the focus to the next or the previous row of a list.
+export function moveFocus(list: HTMLElement | null, step: number): void {
+  const rows = [...(list?.querySelectorAll("tbody tr") ?? [])];
+  const links = rows.flatMap((row) => row.querySelector("a") ?? []);
+  const focused = links.findIndex((link) => link === document.activeElement);
+  const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);
+  links[next]?.focus();
+}
+
 export function KeyHelp({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);

@@ -3,18 +3,18 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { call, textOf } from "../api/client";
-import { useKeys } from "./keys";
+import { call, isAbort, textOf, type ReadOptions } from "../api/client";
+import { moveFocus, useKeys } from "./keys";
 import { arrived, merged, put, refreshed, type Page } from "./live_rows";
+import { notCurrent } from "./live_value";
 import { usePoll } from "./poll";
 
-export interface ReadOptions {
+export interface PageOptions extends ReadOptions {
+  // The cursor of the page; without it, the newest rows are read.
   cursor?: string;
-  isPoll?: boolean;
-  signal?: AbortSignal;
 }
 
-// What a stream tells the list that it feeds.
+// The functions by which a stream feeds the list.
 export interface Arrivals<R> {
   // A row is new, or changed.
   add: (row: R) => void;
@@ -28,10 +28,10 @@ export interface Arrivals<R> {
 const WAITING_MAX = 500;
 
 interface Props<R extends { id: string }> {
-  // What the rows are, such as `events`.
+  // The name of the rows, such as `events`.
   rows: string;
   // Reads the newest rows, or those after a cursor.
-  read: (options: ReadOptions) => Promise<Page<R>>;
+  read: (options: PageOptions) => Promise<Page<R>>;
   // Feeds the list from a stream, and returns the function that ends that. Without it, the list asks for the newest rows.
   follow?: (arrivals: Arrivals<R>) => () => void;
   // Shown in place of a list without rows.
@@ -51,7 +51,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
       await work();
       error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       error.value = textOf(failure);
     }
   };
@@ -89,7 +89,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
     void refresh({});
     return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (cut.value = reason) });
   }, []);
-  // A stream says neither that the session has ended nor, at once, that the host cannot be reached.
+  // A stream does not show that the session has ended, nor at once that the host cannot be reached.
   const check = (signal: AbortSignal) => attempt(async () => void (await call("get", "/api/session", { isPoll: true, signal })));
   usePoll((signal) => (follow ? check(signal) : refresh({ isPoll: true, signal })));
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1), p: togglePause });
@@ -104,7 +104,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
           Pause
         </button>{" "}
         <span role="status">
-          {trouble !== "" ? `Not current: ${trouble}. Trying again.` : page === null ? "Loading…" : `${page.rows.length} shown`}
+          {trouble !== "" ? notCurrent(trouble) : page === null ? "Loading…" : `${page.rows.length} shown`}
         </span>{" "}
         {waiting > 0 && (
           <button type="button" onClick={showNewest}>
@@ -123,12 +123,4 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
       )}
     </>
   );
-}
-
-// Moves the focus to the next or the previous row of a list.
-export function moveFocus(list: HTMLElement | null, step: number): void {
-  const links = [...(list?.querySelectorAll<HTMLAnchorElement>("tbody tr a:first-of-type") ?? [])];
-  const focused = links.findIndex((link) => link === document.activeElement);
-  const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);
-  links[next]?.focus();
 }

@@ -2,13 +2,8 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { textOf } from "../api/client";
+import { isAbort, textOf, type ReadOptions } from "../api/client";
 import { usePoll } from "./poll";
-
-export interface LiveOptions {
-  isPoll?: boolean;
-  signal?: AbortSignal;
-}
 
 interface LiveValue<T> {
   // Null until the value was read.
@@ -18,15 +13,20 @@ interface LiveValue<T> {
   refresh: () => Promise<void>;
 }
 
-export function useLiveValue<T>(read: (options: LiveOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
+// Returns the sentence for a value or a list that could not be read again.
+export function notCurrent(reason: string): string {
+  return `Not current: ${reason}. Trying again.`;
+}
+
+export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
   const value = useSignal<T | null>(null);
   const error = useSignal("");
-  const refresh = async (options: LiveOptions = {}) => {
+  const refresh = async (options: ReadOptions = {}) => {
     try {
       value.value = await read(options);
       error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       error.value = textOf(failure);
     }
   };

@@ -27,26 +27,3 @@ export function prettyJson(text: string): string | null {
   }
   return pieces.join("");
 }
-
-// Returns the text of a member of a JSON object as it was written, without reading its numbers.
-export function memberText(json: string, name: string): string | null {
-  let depth = 0;
-  let isWanted = false;
-  let begin = -1;
-  let previous = "";
-  for (const match of json.matchAll(TOKEN)) {
-    const [token] = match;
-    if (isWanted && token === ":") {
-      begin = match.index + 1;
-      isWanted = false;
-    } else if (depth === 1 && (previous === "{" || previous === ",")) {
-      if (begin >= 0) return json.slice(begin, match.index).replace(/,\s*$/, "");
-      isWanted = token === JSON.stringify(name);
-    }
-    if (token === "}" || token === "]") depth -= 1;
-    if (depth === 0 && begin >= 0) return json.slice(begin, match.index);
-    if (token === "{" || token === "[") depth += 1;
-    previous = token;
-  }
-  return null;
-}

@@ -15,7 +15,8 @@ export function ProofReport({ report }: { report: Proof }) {
     <>
       <p>
         <strong>{verdict(report)}</strong>:{" "}
-        version {versionName(report.plugin)} {report.against ? `compared with version ${versionName(report.against)}` : "is the first one"},{" "}
+        version <PlainText text={versionName(report.plugin)} />{" "}
+        {report.against ? <PlainText text={`compared with version ${versionName(report.against)}`} /> : "is the first one"},{" "}
         <Time at={report.at} />.
       </p>
       <p>

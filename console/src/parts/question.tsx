@@ -41,7 +41,7 @@ export function Question({ title, yes, children, agreed, closed }: Props) {
 
 interface ButtonProps extends Omit<Props, "closed"> {
   label: string;
-  // What the label is about, for those who do not see the row of the button.
+  // The subject of the label, for people who do not see the row of the button.
   about?: string;
   isDisabled?: boolean;
 }

@@ -1,6 +1,7 @@
-// What the list of sources and the page of one say about a source in the same words.
+// Facts about a source in words, for the list of sources and the page of one.
 
 import type { PluginChoice, Source } from "../api/client";
+import { exactDuration } from "./age";
 
 export function scheme(source: Source): string {
   if (source.scheme === null) return source.kind;
@@ -9,19 +10,9 @@ export function scheme(source: Source): string {
 
 export function silence(source: Source): string {
   if (source.silent_since !== null) return "✗ silent";
-  return source.silent_after_s === null ? "not watched" : `✓ within ${duration(source.silent_after_s)}`;
+  return source.silent_after_s === null ? "not watched" : `✓ within ${exactDuration(source.silent_after_s)}`;
 }
 
 export function plugins(choice: PluginChoice): string[] {
   return typeof choice === "string" ? [choice] : choice;
-}
-
-function duration(seconds: number): string {
-  const units: [number, string][] = [
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-  ];
-  const unit = units.find(([length]) => seconds >= length && seconds % length === 0);
-  return unit ? `${seconds / unit[0]} ${unit[1]}` : `${seconds} s`;
 }

@@ -1,14 +1,11 @@
 // Times in the zone of the browser, with UTC on hover.
 
 import { signal } from "@preact/signals";
+import { duration } from "./age";
 
 const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
 const DAY_FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeZone: "UTC" });
-const UNITS = [
-  [86_400_000, "d"],
-  [3_600_000, "h"],
-  [60_000, "min"],
-] as const;
+const MINUTE_MS = 60_000;
 
 const now = signal(Date.now());
 window.setInterval(() => {
@@ -28,13 +25,12 @@ export function Day({ at }: { at: string }) {
   return <time dateTime={at.slice(0, 10)}>{DAY_FORMAT.format(new Date(at))}</time>;
 }
 
-// How long ago a time is, in its largest unit.
+// The age of a time, in its largest unit.
 export function Age({ at }: { at: string }) {
   const passed = now.value - Date.parse(at);
-  const unit = UNITS.find(([ms]) => passed >= ms);
   return (
     <time dateTime={at} title={at}>
-      {unit ? `${Math.floor(passed / unit[0])} ${unit[1]}` : "now"}
+      {passed < MINUTE_MS ? "now" : duration(passed)}
     </time>
   );
 }

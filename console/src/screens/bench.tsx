@@ -1,26 +1,26 @@
-// The bench: what a version of a mapper makes of a payload and of past traffic, beside another version.
+// The bench: the result of a version of a mapper for a payload and for past traffic, beside another version.
 
 import "./bench.css";
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, callForText, parsed, type Plugin, type PluginDryRun, type PluginWithVersions, type StoredEvent } from "../api/client";
+import { call, type Plugin, type PluginDryRun, type PluginWithVersions, type ReadOptions, type StoredEvent } from "../api/client";
 import { FieldChanges } from "../parts/field_changes";
-import { PayloadEditor } from "../parts/payload_editor";
-import { lineOf, payloadPlace, type Place } from "../parts/payload_place";
+import { PayloadEditor } from "./bench/payload_editor";
+import { lineOf, payloadPlace, type Place } from "./bench/payload_place";
 import { LongText, PlainText } from "../parts/plain_text";
-import { memberText, prettyJson } from "../parts/pretty_json";
+import { prettyJson } from "../parts/pretty_json";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
 import { useTitle } from "../parts/title";
 import { callable, isLive, versionLabel, versionName } from "../parts/versions";
 import { place as location, replaceQuery } from "../router";
-import { session } from "../session";
-import { Traffic } from "./bench_traffic";
-import { Versions } from "./bench_versions";
+import { isAdmin } from "../session";
+import { Traffic } from "./bench/traffic";
+import { Versions } from "./bench/versions";
 
 interface Run {
   answer: PluginDryRun;
-  // The incidents as they were written, for numbers that JavaScript cannot hold.
+  // The incidents as JSON with line breaks.
   incidents: string;
   // The payload of this run.
   payload: string;
@@ -39,7 +39,7 @@ export function Bench() {
   const run = useSignal<Run | null>(null);
   const loading = useTask();
   const task = useTask();
-  const canRun = session.value?.scope === "admin";
+  const canRun = isAdmin();
   const name = query.get("plugin") ?? "";
   const versions = plugin.value ? callable(plugin.value) : [];
   const live = versions.find((version) => plugin.value && isLive(plugin.value, version));
@@ -54,7 +54,7 @@ export function Bench() {
     }
     replaceQuery(next);
   };
-  const loadPlugin = async (options: { isPoll?: boolean; signal?: AbortSignal }) => {
+  const loadPlugin = async (options: ReadOptions) => {
     const chosen = location.value.query.get("plugin");
     plugin.value = chosen ? await call("get", "/api/plugins/{name}", { id: chosen, ...options }) : null;
   };
@@ -100,13 +100,9 @@ export function Bench() {
       const input =
         from !== null && !isEdited ? { event: from.id } : { body: payload.value, ...named, ...(source ? { source } : {}) };
       const body = { ...input, version, ...(against === "" ? {} : { against }) };
-      const text = await callForText("post", "/api/plugins/{name}/run", { id: name, body, signal });
-      const incidents = memberText(text, "incidents") ?? "[]";
-      run.value = {
-        answer: parsed<"/api/plugins/{name}/run", "post">(text),
-        incidents: prettyJson(incidents) ?? incidents,
-        payload: payload.value,
-      };
+      const answer = await call("post", "/api/plugins/{name}/run", { id: name, body, isExact: true, signal });
+      const incidents = JSON.stringify(answer.incidents ?? []);
+      run.value = { answer, incidents: prettyJson(incidents) ?? incidents, payload: payload.value };
     });
   const choosePlugin = (chosen: string) => {
     set({ plugin: chosen, version: "", against: "" });

@@ -1,18 +1,19 @@
 // Deliveries: the destinations with their queues, the dead letters by cause, and the list of deliveries.
 
 import { useEffect, useRef } from "preact/hooks";
-import { call, type DeadLetters, type Delivery, type Destination, type Notification } from "../api/client";
+import { call, type DeadLetters, type Delivery, type Destination, type Notification, type ReadOptions } from "../api/client";
 import { duration } from "../parts/age";
 import { useChanges, type Act } from "../parts/changes";
-import { LiveList, type ReadOptions } from "../parts/live_list";
+import { idTime } from "../parts/id_time";
+import { LiveList, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
-import { useLiveValue, type LiveOptions } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 import { DeadLetterGroups } from "./deliveries/dead_letters";
 import { Destinations } from "./deliveries/destinations";
 import "./deliveries.css";
@@ -31,7 +32,7 @@ export interface Outbound {
   rates: Map<string, number>;
 }
 
-async function readOutbound(options: LiveOptions): Promise<Outbound> {
+async function readOutbound(options: ReadOptions): Promise<Outbound> {
   const from = new Date(Date.now() - RATE_MINUTES * 60_000).toISOString();
   const [destinations, notifications, groups, stats] = await Promise.all([
     call("get", "/api/destinations", options),
@@ -61,9 +62,9 @@ export function Deliveries() {
   return (
     <>
       <h1>Deliveries</h1>
-      {session.value?.scope !== "admin" && <p>Changes need a token of scope admin.</p>}
+      {!isAdmin() && <p>Changes need a token of scope admin.</p>}
       <p role="alert">{failure}</p>
-      <p role="status">{outbound.error === "" ? done : `Not current: ${outbound.error}. Trying again.`}</p>
+      <p role="status">{outbound.error === "" ? done : notCurrent(outbound.error)}</p>
       {outbound.value === null ? (
         <p>Loading…</p>
       ) : (
@@ -120,7 +121,7 @@ function Filters({ query, destinations }: { query: URLSearchParams; destinations
   );
 }
 
-async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions): Promise<Page<Delivery>> {
+async function read(query: URLSearchParams, { cursor, ...options }: PageOptions): Promise<Page<Delivery>> {
   const all = (name: string) => query.getAll(name).filter((value) => value !== "");
   const answer = await call("get", "/api/deliveries", {
     ...options,
@@ -184,7 +185,7 @@ function Row({ row }: { row: Delivery }) {
     <tr>
       <td>
         <Link to={`deliveries/${row.id}`}>
-          <Time at={queuedAt(row.id)} />
+          <Time at={idTime(row.id).toISOString()} />
         </Link>
       </td>
       <td>{row.destination}</td>
@@ -200,9 +201,4 @@ function Row({ row }: { row: Delivery }) {
       </td>
     </tr>
   );
-}
-
-// Returns the time in a UUID of version 7, at which the delivery was queued.
-export function queuedAt(id: string): string {
-  return new Date(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toISOString();
 }

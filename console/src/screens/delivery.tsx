@@ -3,6 +3,7 @@
 import { call, type DryRunMessage } from "../api/client";
 import { Attempts } from "../parts/attempts";
 import { useChanges } from "../parts/changes";
+import { idTime } from "../parts/id_time";
 import { useLiveValue } from "../parts/live_value";
 import { LongText, PlainText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
@@ -10,8 +11,7 @@ import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
-import { session } from "../session";
-import { queuedAt } from "./deliveries";
+import { isAdmin } from "../session";
 
 export function DeliveryPage({ id }: { id: string }) {
   const live = useLiveValue((options) => call("get", "/api/deliveries/{id}", { ...options, id }));
@@ -25,7 +25,7 @@ export function DeliveryPage({ id }: { id: string }) {
     await live.refresh();
   };
   const delivery = live.value;
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   return (
     <>
       <h1>Delivery {id}</h1>
@@ -48,7 +48,7 @@ export function DeliveryPage({ id }: { id: string }) {
             <dd>{delivery.notification ?? "none: the destination gets every change"}</dd>
             <dt>Queued</dt>
             <dd>
-              <Time at={queuedAt(delivery.id)} />
+              <Time at={idTime(delivery.id).toISOString()} />
             </dd>
             <dt>Status</dt>
             <dd>

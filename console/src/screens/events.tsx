@@ -4,16 +4,18 @@ import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
 import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { openStream } from "../api/stream";
-import { LiveList, type Arrivals, type ReadOptions } from "../parts/live_list";
+import { LiveList, type Arrivals, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
-import { NoEvents } from "../parts/no_events";
+import { NoEvents } from "./events/no_events";
 import { PlainText } from "../parts/plain_text";
+import { SourceField } from "../parts/source_field";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
 import { Refused, putRefused, readRefused } from "./events/refused";
 import { Selection } from "./events/selection";
+import "./events.css";
 
 type Row = Event | Unreadable;
 
@@ -29,6 +31,8 @@ const CODES = [
 ] as const;
 const ROWS = 50;
 const MINUTE_MS = 60_000;
+// So many incidents of an event are named in its row. Its own screen has all.
+const INCIDENTS_SHOWN = 2;
 
 export function Events() {
   const query = place.value.query;
@@ -63,17 +67,14 @@ function Filters({ query }: { query: URLSearchParams }) {
   );
   return (
     <form class="filters" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
-      <label>
-        Source
-        <input name="source" value={query.get("source") ?? ""} onChange={change} />
-      </label>
+      <SourceField value={query.get("source") ?? ""} change={change} />
       {choice("status", "Status", STATUSES)}
       {choice("code", "Failure", CODES)}
     </form>
   );
 }
 
-async function read(query: URLSearchParams, { cursor, ...options }: ReadOptions): Promise<Page<Row>> {
+async function read(query: URLSearchParams, { cursor, ...options }: PageOptions): Promise<Page<Row>> {
   const source = query.get("source");
   const status = STATUSES.find((known) => known === query.get("status"));
   const code = CODES.find((known) => known === query.get("code"));
@@ -155,7 +156,7 @@ function Rate({ times }: { times: Signal<number[]> }) {
 function Table({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Table of events">
-      <table>
+      <table class="events">
         <caption class="visually-hidden">Events, newest first</caption>
         <thead>
           <tr>
@@ -215,7 +216,24 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
       <td class="text">
         <PlainText text={row.error?.message ?? row.message ?? ""} />
       </td>
-      <td>{row.incidents.map((incident) => incident.number).join(", ")}</td>
+      <td class="created">
+        <Incidents incidents={row.incidents} />
+      </td>
     </tr>
+  );
+}
+
+function Incidents({ incidents }: Pick<Event, "incidents">) {
+  const rest = incidents.length - INCIDENTS_SHOWN;
+  return (
+    <>
+      {incidents.slice(0, INCIDENTS_SHOWN).map(({ id, number }, index) => (
+        <span key={id}>
+          {index > 0 && ", "}
+          <Link to={`incidents/${number}`}>{number}</Link>
+        </span>
+      ))}
+      {rest > 0 && ` and ${rest} more`}
+    </>
   );
 }

@@ -5,13 +5,15 @@ import { useSignal } from "@preact/signals";
 import { useKeys } from "../parts/keys";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
+import { Section } from "../parts/section";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 import { CopyOrDelete, Delete, Playbook, Resend } from "./incident/actions";
 import { EDIT_ID, Edit } from "./incident/edit";
-import { Details, Events, Observables, Related, Section, Summary, Techniques } from "./incident/facts";
+import { Details, Events, Observables, Related, Summary, Techniques } from "./incident/facts";
 import { IncidentRecord } from "./incident/record";
 import { Timeline } from "./incident/timeline";
+import { lastList } from "./incidents/list";
 import "./incident.css";
 
 export function IncidentPage({ id }: { id: string }) {
@@ -24,7 +26,7 @@ export function IncidentPage({ id }: { id: string }) {
   return (
     <>
       <p>
-        <Link to="incidents">All incidents</Link>
+        <Link to={lastList()}>Back to the list</Link>
       </p>
       <h1>{incident ? <>{incident.number} <PlainText text={incident.title} /></> : "Incident"}</h1>
       {record.error.value !== "" && (
@@ -51,17 +53,8 @@ export function IncidentPage({ id }: { id: string }) {
             <Section title="ATT&CK techniques">
               <Techniques incident={incident} />
             </Section>
-            <Section title="Related incidents">
-              <Related record={record} />
-            </Section>
-            <Section title="Events">
-              <Events record={record} />
-            </Section>
-            <Section title="Further fields">
-              <Details incident={incident} />
-            </Section>
           </div>
-          <div>
+          <div class="work">
             <Section title="Change">
               <Edit record={record} incident={incident} />
             </Section>
@@ -76,6 +69,17 @@ export function IncidentPage({ id }: { id: string }) {
             </Section>
             <Section title="Timeline">
               <Timeline record={record} />
+            </Section>
+          </div>
+          <div>
+            <Section title="Related incidents">
+              <Related record={record} />
+            </Section>
+            <Section title="Events">
+              <Events record={record} />
+            </Section>
+            <Section title="Further fields">
+              <Details incident={incident} />
             </Section>
           </div>
         </div>

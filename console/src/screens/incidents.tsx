@@ -3,8 +3,9 @@
 import { useEffect } from "preact/hooks";
 import { useKeys } from "../parts/keys";
 import { usePoll } from "../parts/poll";
+import { quantity } from "../parts/quantity";
 import { useTitle } from "../parts/title";
-import { place } from "../router";
+import { Link, place } from "../router";
 import { BULK_ID, Bulk } from "./incidents/bulk";
 import { Export } from "./incidents/export";
 import { Filters, SEARCH_ID } from "./incidents/filters";
@@ -82,15 +83,16 @@ function state(list: IncidentList): string {
   const count = list.rows.value.length;
   if (list.error.value !== "") return `Not current: ${list.error.value}`;
   if (list.next.value === undefined) return "Loading…";
-  return list.next.value === null ? `${count} incidents` : `${count} incidents loaded, there are more`;
+  return list.next.value === null ? quantity(count, "incident") : `${quantity(count, "incident")} loaded, there are more`;
 }
 
 function Empty({ isFiltered }: { isFiltered: boolean }) {
   if (isFiltered) return <p>No incident matches. Remove a filter, or choose another view.</p>;
   return (
     <p>
-      There are no incidents yet. They come from the payloads of sources: <code>hookmill webhook add NAME --plugin PLUGIN</code>{" "}
-      registers one and prints its secret, <code>hookmill webhook test NAME</code> shows what a sample would become.
+      There are no incidents yet. They come from the payloads of sources: <Link to="sources/new">add a source</Link> here, or with{" "}
+      <code>hookmill webhook add NAME --plugin PLUGIN</code>, which prints its secret. <code>hookmill webhook test NAME</code> shows
+      what a sample would become.
     </p>
   );
 }

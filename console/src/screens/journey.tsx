@@ -1,13 +1,14 @@
-// The journey of one event: what was received, what it became, and where that was delivered.
+// The journey of one event: the received payload, its result, and the deliveries.
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren, ComponentProps } from "preact";
-import { ApiError, call, textOf, type Delivery, type StoredEvent } from "../api/client";
+import type { ComponentProps } from "preact";
+import { ApiError, call, textOf, type Delivery, type ReadOptions, type StoredEvent } from "../api/client";
 import { Attempts } from "../parts/attempts";
 import { LongText, PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
+import { Section } from "../parts/section";
 import { Status } from "../parts/status";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
@@ -26,11 +27,6 @@ interface Journey {
 }
 
 const DELIVERIES = 100;
-
-interface ReadOptions {
-  isPoll?: boolean;
-  signal?: AbortSignal;
-}
 
 async function read(id: string, options: ReadOptions = {}): Promise<Journey> {
   const event = await call("get", "/api/events/{id}", { id, ...options });
@@ -96,7 +92,7 @@ export function Journey({ id }: { id: string }) {
       if (known.event.status === "queued") journey.value = await read(id, options);
       else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, known.isPulled, options);
     } catch {
-      // What is shown stays, and the next attempt follows.
+      // The former state stays on the page, and the next attempt follows.
     }
   });
   useTitle(`Event ${id}`);
@@ -118,16 +114,6 @@ export function Journey({ id }: { id: string }) {
   );
 }
 
-function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  const id = title.toLowerCase();
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
-  );
-}
-
 function Received({ event, isPulled }: Journey) {
   return (
     <Section title="Received">
@@ -137,7 +123,9 @@ function Received({ event, isPulled }: Journey) {
           <Time at={event.received_at} />
         </dd>
         <dt>Source</dt>
-        <dd>{event.source}</dd>
+        <dd>
+          <Link to={`sources/${event.source}`}>{event.source}</Link>
+        </dd>
         <dt>Content type</dt>
         <dd>
           <PlainText text={event.content_type ?? "none"} />

@@ -1,11 +1,10 @@
 // The overview: what waits for people, and what happened lately. Every number is a link to its list.
 
 import type { ComponentChildren } from "preact";
-import { call, type Destination, type Overview as Waiting, type Plugin, type Stats } from "../api/client";
+import { call, type Destination, type Overview as Waiting, type Plugin, type ReadOptions, type Stats } from "../api/client";
 import { Chart } from "../parts/chart";
 import { charts } from "../parts/counts";
-import { useLiveValue, type LiveOptions } from "../parts/live_value";
-import { PlainText } from "../parts/plain_text";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
@@ -35,12 +34,13 @@ type Window = (typeof WINDOWS)[number];
 interface Present {
   waiting: Waiting;
   destinations: Destination[];
+  hasPlugins: boolean;
   // The plugins with a version that an operator may promote.
   promotable: string[];
   stats: Stats;
 }
 
-async function read(window: Window, options: LiveOptions): Promise<Present> {
+async function read(window: Window, options: ReadOptions): Promise<Present> {
   const from = new Date(Date.now() - window.ms).toISOString();
   const [waiting, destinations, plugins, stats] = await Promise.all([
     call("get", "/api/overview", options),
@@ -48,10 +48,16 @@ async function read(window: Window, options: LiveOptions): Promise<Present> {
     call("get", "/api/plugins", options),
     call("get", "/api/stats", { ...options, query: { from, step: window.step } }),
   ]);
-  return { waiting, destinations: destinations.data, promotable: await promotable(plugins.data, options), stats };
+  return {
+    waiting,
+    destinations: destinations.data,
+    hasPlugins: plugins.data.length > 0,
+    promotable: await promotable(plugins.data, options),
+    stats,
+  };
 }
 
-async function promotable(plugins: Plugin[], options: LiveOptions): Promise<string[]> {
+async function promotable(plugins: Plugin[], options: ReadOptions): Promise<string[]> {
   const refused = plugins.filter(({ error }) => error !== null).map(({ name }) => name);
   const found = await Promise.all(refused.map((id) => call("get", "/api/plugins/{name}", { ...options, id })));
   return found
@@ -90,9 +96,10 @@ function Content({ window }: { window: Window }) {
   const { value, error } = useLiveValue((options) => read(window, options), READ_EVERY_MS);
   return (
     <>
-      <p role="status">{error === "" ? value === null && "Loading…" : `Not current: ${error}. Trying again.`}</p>
+      <p role="status">{error === "" ? value === null && "Loading…" : notCurrent(error)}</p>
       {value && (
         <>
+          {!value.hasPlugins && <NoPlugins />}
           <OpenIncidents waiting={value.waiting} />
           <Attention present={value} />
           <Sources stats={value.stats} window={window} />
@@ -103,6 +110,15 @@ function Content({ window }: { window: Window }) {
         </>
       )}
     </>
+  );
+}
+
+function NoPlugins() {
+  return (
+    <p>
+      No plugin is loaded: payloads that need one wait. Put a mapper, a file <code>NAME.wasm</code>, into the folder{" "}
+      <code>plugins_dir</code>, whose path is among the settings of <Link to="system">System</Link>. It is loaded without a restart.
+    </p>
   );
 }
 
@@ -177,7 +193,7 @@ function Attention({ present }: { present: Present }) {
       <h2 id="attention">Waiting</h2>
       <ul class="numbers">
         <Number
-          to="events?status=quarantined"
+          to="quarantine"
           count={waiting.events.quarantined}
           one="event in quarantine"
           many="events in quarantine"
@@ -202,7 +218,7 @@ function Attention({ present }: { present: Present }) {
           {waiting.silent_sources.map(({ name, since }, index) => (
             <span key={name}>
               {index > 0 && ", "}
-              {name} since <Time at={since} />
+              <Link to={`sources/${name}`}>{name}</Link> since <Time at={since} />
             </span>
           ))}
         </Number>
@@ -212,7 +228,12 @@ function Attention({ present }: { present: Present }) {
           one="plugin with a version to promote"
           many="plugins with a version to promote"
         >
-          <PlainText text={promotable.join(", ")} />
+          {promotable.map((name, index) => (
+            <span key={name}>
+              {index > 0 && ", "}
+              <Link to={`bench?plugin=${name}`}>{name}</Link>
+            </span>
+          ))}
         </Number>
       </ul>
     </section>
@@ -249,8 +270,8 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
   if (rows.length === 0) {
     return (
       <p>
-        No payload arrived in {window.label}. <code>hookmill webhook add NAME</code> registers a source and prints its URL and
-        secret.
+        No payload arrived in {window.label}. <Link to="sources/new">Add a source</Link>, or see under{" "}
+        <Link to="sources">sources</Link> why nothing arrives.
       </p>
     );
   }
@@ -271,7 +292,7 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
           {rows.map(({ name, received }) => (
             <tr key={name}>
               <th scope="row">
-                <Link to={`events?source=${encodeURIComponent(name)}`}>{name}</Link>
+                <Link to={`sources/${name}`}>{name}</Link>
               </th>
               <td>{((received * MINUTE_MS) / window.ms).toFixed(2)}</td>
               <td>
@@ -281,7 +302,7 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
                 <Link to={`events?source=${encodeURIComponent(name)}&status=quarantined`}>{total(name, "quarantined")}</Link>
               </td>
               <td>
-                <Link to="sources">{total(name, "refused")}</Link>
+                <Link to={`sources/${name}`}>{total(name, "refused")}</Link>
               </td>
             </tr>
           ))}

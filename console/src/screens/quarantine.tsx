@@ -2,9 +2,9 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, type QuarantineGroup } from "../api/client";
-import { useKeys } from "../parts/keys";
-import { moveFocus } from "../parts/live_list";
+import { call, type QuarantineGroup, type ReadOptions } from "../api/client";
+import { moveFocus, useKeys } from "../parts/keys";
+import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
@@ -21,7 +21,7 @@ export function Quarantine() {
   const isPaused = useSignal(false);
   const task = useTask();
   const list = useRef<HTMLDivElement>(null);
-  const read = async (options: { isPoll?: boolean; signal?: AbortSignal }) => {
+  const read = async (options: ReadOptions) => {
     const answer = await call("get", "/api/quarantine", { ...options, query: { limit: shown.value } });
     groups.value = answer.data;
     hasMore.value = answer.next_cursor !== null;
@@ -55,7 +55,7 @@ export function Quarantine() {
         </button>{" "}
         <span role="status">
           {task.error.value !== ""
-            ? `Not current: ${task.error.value}. Trying again.`
+            ? notCurrent(task.error.value)
             : found === null
               ? "Loading…"
               : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}

@@ -4,13 +4,14 @@ import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { ApiError, call, type GroupReplay, type PluginWithVersions, type QuarantineGroup } from "../api/client";
 import { PlainText } from "../parts/plain_text";
+import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { useTask, type Task } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { callable, isLive, versionLabel, versionName, type Version } from "../parts/versions";
 import { Link } from "../router";
-import { session } from "../session";
+import { isAdmin } from "../session";
 
 // One request takes at most ten seconds; small ones show progress.
 const EVENTS_PER_REQUEST = 500;
@@ -147,7 +148,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
   const isComplete = useSignal(false);
   const recorded = useSignal<readonly Result[]>(["mapped", "partial"]);
   const version = versions.find(({ sha256 }) => sha256 === chosen.value);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
 
   // Maps all events that the group had when it was read, request by request.
   const replay = async (signal: AbortSignal, status: readonly Result[] | null) => {
@@ -182,7 +183,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
     task.run(async (signal) => {
       const sum = await replay(signal, recorded.value);
       const used = plugin && version && !isLive(plugin, version) ? { plugin, version } : null;
-      await finish(`${sum.replayed} of ${sum.events} events were replayed. ${sum.events - sum.replayed} stay in quarantine.`, used);
+      await finish(`${sum.replayed} of ${quantity(sum.events, "event")} replayed. ${sum.events - sum.replayed} left in quarantine.`, used);
     });
   const choose = (sha256: string) => {
     chosen.value = sha256;
@@ -225,7 +226,7 @@ function Heal({ group, plugin, task, finish }: HealProps) {
         {sum &&
           (isComplete.value
             ? `${sum.mapped + sum.partial} of ${sum.events} map`
-            : `${sum.events} of ${group.count} events were mapped in the dry run`)}
+            : `${sum.events} of ${quantity(group.count, "event")} mapped in the dry run`)}
       </p>
       {sum && isComplete.value && (
         <>
@@ -233,9 +234,9 @@ function Heal({ group, plugin, task, finish }: HealProps) {
           {sum.failures.length > 0 && <Failures totals={sum} />}
           <p>
             <QuestionButton
-              label={`Replay ${count} events`}
+              label={count ? `Replay ${quantity(count, "event")}` : "Replay events"}
               isDisabled={!canChange || task.isBusy.value || !count}
-              title={`Replay ${count} events?`}
+              title={`Replay ${quantity(count ?? 0, "event")}?`}
               yes="Replay"
               agreed={() => void heal()}
             >
@@ -356,7 +357,7 @@ interface DiscardProps {
 
 function Discard({ group, task, finish }: DiscardProps) {
   const reason = useSignal("");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const discard = () =>
     task.run(async (signal) => {
       let discarded = 0;
@@ -367,7 +368,7 @@ function Discard({ group, task, finish }: DiscardProps) {
         discarded += part.discarded;
         hasMore = part.has_more;
       }
-      await finish(`${discarded} events were discarded.`);
+      await finish(`${quantity(discarded, "event")} discarded.`);
     });
   return (
     <section aria-labelledby="discard">
@@ -383,9 +384,9 @@ function Discard({ group, task, finish }: DiscardProps) {
           />
         </label>{" "}
         <QuestionButton
-          label={`Discard ${group.count} events`}
+          label={`Discard ${quantity(group.count, "event")}`}
           isDisabled={!canChange || task.isBusy.value || reason.value.trim() === ""}
-          title={`Discard ${group.count} events?`}
+          title={`Discard ${quantity(group.count, "event")}?`}
           yes="Discard"
           agreed={() => void discard()}
         >

@@ -7,18 +7,21 @@ import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type S
 import { Copyable } from "../parts/copy";
 import { Checks, FirstEvent } from "../parts/first_event";
 import { webhookUrl } from "../parts/first_request";
+import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
+import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
+import { Section } from "../parts/section";
 import { ShownSecret } from "../parts/shown_secret";
+import { plugins, scheme, silence } from "../parts/source_words";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
-import { session } from "../session";
-import { VendorSteps } from "./connect";
-import { NewSource } from "./new_source";
-import { plugins, scheme, silence } from "../parts/source_words";
+import { isAdmin } from "../session";
+import { VendorSteps } from "./source/connect";
+import { NewSource } from "./source/new_source";
 
 // `sources/new` is the screen that adds one.
 export function SourceScreen({ id }: { id: string }) {
@@ -86,7 +89,7 @@ function OneSource({ name }: { name: string }) {
     <>
       <h1>Source {name}</h1>
       <p role="alert">{error.value}</p>
-      <p role="status">{staleness.value === "" ? done.value : `Not current: ${staleness.value}. Trying again.`}</p>
+      <p role="status">{staleness.value === "" ? done.value : notCurrent(staleness.value)}</p>
       {secret.value !== "" && (
         <>
           <p>
@@ -114,42 +117,44 @@ interface ActionsProps {
 }
 
 function Actions({ source, test, rotate, remove }: ActionsProps) {
-  const isAdmin = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const isRegistered = source.origin === "registered";
   const hasSecret = !("secrets" in source) || source.secrets.length > 0;
   return (
     <div>
-      <button type="button" disabled={!isAdmin || !("scheme" in source)} onClick={test}>
+      <button type="button" disabled={!canChange || !("scheme" in source)} onClick={test}>
         Test
       </button>{" "}
       <QuestionButton
         label="Rotate"
         title="Make a new secret?"
         yes="Rotate"
-        isDisabled={!isAdmin || !isRegistered || !hasSecret}
+        isDisabled={!canChange || !isRegistered || !hasSecret}
         agreed={rotate}
       >
         <p>The host makes a secret and shows it once. The former secrets stay valid for a while, so that nothing is lost.</p>
         <p>
           <label>
             The former secrets stay valid for{" "}
-            <select name="overlap" defaultValue="24h">
+            <select name="overlap">
               {["0s", "1h", "24h", "7d", "30d"].map((time) => (
-                <option key={time}>{time}</option>
+                <option key={time} selected={time === "24h"}>
+                  {time}
+                </option>
               ))}
             </select>
           </label>
         </p>
       </QuestionButton>{" "}
-      <QuestionButton label="Remove" title={`Remove ${source.name}?`} yes="Remove" isDisabled={!isAdmin || !isRegistered} agreed={remove}>
+      <QuestionButton label="Remove" title={`Remove ${source.name}?`} yes="Remove" isDisabled={!canChange || !isRegistered} agreed={remove}>
         <p>
           Payloads of the vendor are then refused with 404, and its secrets are deleted. Events and incidents stay. Queued and quarantined events
           stay as they are and are not mapped any more, unless a source of this name is added again.
         </p>
       </QuestionButton>
-      {!isAdmin && <p>Changes need a token of scope admin.</p>}
-      {isAdmin && isRegistered && !hasSecret && <p>The scheme of this source has no secret to rotate.</p>}
-      {isAdmin && !isRegistered && <p>This source stands in the configuration file. Change its secret there, or remove it there.</p>}
+      {!canChange && <p>Changes need a token of scope admin.</p>}
+      {canChange && isRegistered && !hasSecret && <p>The scheme of this source has no secret to rotate.</p>}
+      {canChange && !isRegistered && <p>This source stands in the configuration file. Change its secret there, or remove it there.</p>}
     </div>
   );
 }
@@ -208,7 +213,7 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
         <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
       ) : (
         <Section title="Refused">
-          <p>{source.refused} requests were refused so far. The newest ones since the start of the host have their cause here.</p>
+          <p>{quantity(source.refused, "request")} refused so far. The newest ones since the start of the host have their cause here.</p>
           <Refusals refusals={refusals} />
           {vendor && <Checks checks={vendor.checks} />}
         </Section>
@@ -338,15 +343,5 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
       <dt>{name}</dt>
       <dd>{children}</dd>
     </>
-  );
-}
-
-function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  const id = title.toLowerCase();
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
   );
 }

@@ -1,17 +1,15 @@
-// The list of sources: what came last, how much, and what is wrong.
+// The list of sources: their newest events, counts and errors.
 
-import { useEffect, useRef } from "preact/hooks";
-import { useSignal } from "@preact/signals";
-import { call, textOf, type AnySource, type Source, type Stats } from "../api/client";
-import { useKeys } from "../parts/keys";
-import { moveFocus } from "../parts/live_list";
+import { useRef } from "preact/hooks";
+import { call, type AnySource, type ReadOptions, type Source, type Stats } from "../api/client";
+import { moveFocus, useKeys } from "../parts/keys";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
+import { scheme, silence } from "../parts/source_words";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
-import { session } from "../session";
-import { scheme, silence } from "../parts/source_words";
+import { isAdmin } from "../session";
 
 interface Shown {
   sources: AnySource[];
@@ -21,9 +19,8 @@ interface Shown {
 
 const HOUR_MS = 60 * 60 * 1000;
 
-async function read(isPoll: boolean, signal?: AbortSignal): Promise<Shown> {
+async function read(options: ReadOptions): Promise<Shown> {
   const from = new Date(Date.now() - HOUR_MS).toISOString();
-  const options = signal ? { isPoll, signal } : { isPoll };
   const [sources, stats] = await Promise.all([
     call("get", "/api/sources", options),
     call("get", "/api/stats", { ...options, query: { from, kind: ["payloads"] } }),
@@ -37,34 +34,23 @@ function received(stats: Stats): Map<string, number> {
 }
 
 export function Sources() {
-  const shown = useSignal<Shown | null>(null);
-  const error = useSignal("");
+  const { value: shown, error } = useLiveValue(read);
   const list = useRef<HTMLDivElement>(null);
-  const load = async (isPoll: boolean, signal?: AbortSignal) => {
-    try {
-      shown.value = await read(isPoll, signal);
-      error.value = "";
-    } catch (failure) {
-      if (!signal?.aborted) error.value = textOf(failure);
-    }
-  };
-  useEffect(() => void load(false), []);
-  usePoll((signal) => load(true, signal));
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1) });
   useTitle("Sources");
-  const canChange = session.value?.scope === "admin";
-  const count = shown.value?.sources.length;
+  const canChange = isAdmin();
+  const count = shown?.sources.length;
   return (
     <>
       <h1>Sources</h1>
       <p>
         {canChange ? <Link to="sources/new">Add a source</Link> : "Adding a source needs a token of scope admin."}{" "}
         <span role="status">
-          {error.value !== "" ? `Not current: ${error.value}. Trying again.` : count === undefined ? "Loading…" : `${count} shown`}
+          {error !== "" ? notCurrent(error) : count === undefined ? "Loading…" : `${count} shown`}
         </span>
       </p>
       {count === 0 && <Empty canChange={canChange} />}
-      <div ref={list}>{shown.value && count !== 0 && <Table shown={shown.value} />}</div>
+      <div ref={list}>{shown && count !== 0 && <Table shown={shown} />}</div>
     </>
   );
 }

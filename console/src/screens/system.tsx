@@ -1,13 +1,13 @@
 // The host itself: version, configuration, plugins, who may use the API, and the space that is left.
 
-import { call } from "../api/client";
+import { call, type ReadOptions } from "../api/client";
 import { useChanges, type Act } from "../parts/changes";
 import { Chart } from "../parts/chart";
 import { QuestionButton } from "../parts/question";
 import { charts } from "../parts/counts";
-import { useLiveValue, type LiveOptions } from "../parts/live_value";
+import { useLiveValue } from "../parts/live_value";
 import { useTitle } from "../parts/title";
-import { session } from "../session";
+import { isAdmin } from "../session";
 import { Access } from "./system/access";
 import { Durations } from "./system/durations";
 import { OperatorActions } from "./system/operator_actions";
@@ -19,7 +19,7 @@ import "./system.css";
 const DAYS = 30;
 const READ_EVERY_MS = 60_000;
 
-async function read(options: LiveOptions) {
+async function read(options: ReadOptions) {
   const from = new Date(Date.now() - DAYS * 86_400_000).toISOString();
   const [{ version }, stats] = await Promise.all([
     call("get", "/api/overview", options),
@@ -32,7 +32,6 @@ export function System() {
   const { value, error } = useLiveValue(read, READ_EVERY_MS);
   const { act, done, failure } = useChanges();
   useTitle("System");
-  const isAdmin = session.value?.scope === "admin";
   return (
     <>
       <h1>System</h1>
@@ -42,7 +41,7 @@ export function System() {
       <Space />
       <Durations />
       <Plugins />
-      {isAdmin ? (
+      {isAdmin() ? (
         <>
           <Reload act={act} />
           <Settings />

@@ -1,4 +1,4 @@
-//! What an operator's request did, or why, in words: the note of its record in the trail of operators.
+//! The note of a record in the trail of operators: in words, the effect of the request or its reason.
 
 use crate::http_error::HttpError;
 

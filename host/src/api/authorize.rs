@@ -58,6 +58,14 @@ pub(super) async fn check(
     .await
 }
 
+/// Refuses a token of scope `read`. Handlers call this for `GET` requests that need scope `admin`.
+pub(super) fn check_admin(scope: Scope) -> Result<(), HttpError> {
+    match scope {
+        Scope::Admin => Ok(()),
+        Scope::Read => Err(HttpError::Forbidden),
+    }
+}
+
 /// Returns the record of a request whose answer is not known yet.
 pub(super) fn action(
     host: &Host,

@@ -1,8 +1,8 @@
 //! `/api/config` and `/api/reload`.
 
+use super::authorize::check_admin;
 use super::credentials::ENVIRONMENT_TOKEN;
 use super::shapes::{List, ListedSetting};
-use super::tokens::check_admin;
 use crate::config::{SettingOrigin, registered};
 use crate::host::Host;
 use crate::http_error::HttpError;

@@ -86,7 +86,7 @@ pub(super) async fn by_code(host: &Host, code: &str, address: Option<IpAddr>) ->
     Ok(found)
 }
 
-/// Finds the session with this id, and its token. A session that has ended is no sign of an attack, so it is not logged.
+/// Finds the session with this id, and its token. A session that has ended is not a sign of an attack, so it is not logged.
 async fn by_session(
     host: &Host,
     id: &str,

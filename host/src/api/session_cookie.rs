@@ -111,7 +111,7 @@ pub(super) fn check_begin(headers: &HeaderMap) -> Result<(), HttpError> {
     }
 }
 
-/// Returns whether a request comes from a page of the host's own origin; `None` if it does not say.
+/// Returns whether a request comes from a page of the host's own origin; `None` if no header shows it.
 fn is_same_origin(headers: &HeaderMap) -> Option<bool> {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return Some(site == SAME_ORIGIN);

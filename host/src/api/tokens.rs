@@ -1,6 +1,6 @@
 //! `/api/tokens` and `/api/sessions`: who may use the API. Both need scope `admin`, also to look.
 
-use super::authorize::CallerSession;
+use super::authorize::{CallerSession, check_admin};
 use super::credentials::ENVIRONMENT_TOKEN;
 use super::shapes::{List, ShownOwnedSession, ShownToken};
 use super::time::timestamp;
@@ -60,14 +60,6 @@ pub(super) async fn end_session(
     match is_ended {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(HttpError::NotFound(format!("session `{id}`"))),
-    }
-}
-
-/// Refuses a token of scope `read`.
-pub(super) fn check_admin(scope: Scope) -> Result<(), HttpError> {
-    match scope {
-        Scope::Admin => Ok(()),
-        Scope::Read => Err(HttpError::Forbidden),
     }
 }
 

@@ -3,11 +3,12 @@
 import { useSignal } from "@preact/signals";
 import { call, type DeadLetters } from "../../api/client";
 import type { Act } from "../../parts/changes";
+import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import type { Outbound } from "../deliveries";
 
 interface Selection {
@@ -84,9 +85,9 @@ function Group({ group, outbound, act }: { group: DeadLetters; outbound: Outboun
           <QuestionButton
             label="Retry all"
             about={`${count} of ${destination}`}
-            title={`Retry ${count} dead letters of ${destination}?`}
+            title={`Retry ${quantity(count, "dead letter")} of ${destination}?`}
             yes="Retry"
-            isDisabled={session.value?.scope !== "admin" || error === null}
+            isDisabled={!isAdmin() || error === null}
             agreed={() => void act(() => retry({ destination, ...(error === null ? {} : { error }) }))}
           >
             <p>All dead letters of this destination with this cause are due at once, oldest first.</p>
@@ -126,7 +127,7 @@ function RetrySince({ outbound, act }: { outbound: Outbound; act: Act }) {
         label="Retry since"
         title={`Retry the dead letters of ${destination.value || "every destination"}?`}
         yes="Retry"
-        isDisabled={session.value?.scope !== "admin" || time === null}
+        isDisabled={!isAdmin() || time === null}
         agreed={() => void act(() => retry(selection()))}
       >
         <p>All that were queued since {time?.toLocaleString()} are due at once, oldest first.</p>

@@ -6,7 +6,7 @@ import type { Act } from "../../parts/changes";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import type { Outbound } from "../deliveries";
 import { TestButton } from "./send_test";
 
@@ -48,7 +48,7 @@ export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }
 }
 
 // The state of a destination as a word with a sign.
-export function stateOf({ disabled, paused_until, failing_since }: Destination): [string, "dead" | "pending" | "delivered"] {
+function stateOf({ disabled, paused_until, failing_since }: Destination): [string, "dead" | "pending" | "delivered"] {
   if (disabled !== null) return ["✗ disabled", "dead"];
   if (paused_until !== null) return ["‖ paused", "dead"];
   if (failing_since !== null) return ["! fails", "pending"];
@@ -59,7 +59,7 @@ function Row({ destination, outbound, act }: { destination: Destination; outboun
   const { name, last_failure } = destination;
   const [state, status] = stateOf(destination);
   const isStopped = destination.disabled !== null || destination.paused_until !== null || destination.failing_since !== null;
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const enable = () =>
     act(async () => {
       const { was_disabled } = await call("post", "/api/destinations/{name}/enable", { id: name });

@@ -1,12 +1,13 @@
-// What can be done with the selected events: replay them, or see before what that would change.
+// Actions on the selected events: replays, their dry runs, and an export.
 
 import { useSignal, type Signal } from "@preact/signals";
 import type { Event, Unreadable } from "../../api/client";
 import { download } from "../../parts/download";
 import { PlainText } from "../../parts/plain_text";
+import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { Link } from "../../router";
 
 interface Props {
@@ -22,7 +23,7 @@ interface Result {
 export function Selection({ rows, selected }: Props) {
   const results = useSignal<Result[]>([]);
   const left = useSignal(0);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const chosen = rows.filter((row): row is Event => "source" in row && selected.value.has(row.id));
   const isIdle = left.value === 0;
   // In the order of arrival: a later payload may change what an earlier one made.
@@ -55,7 +56,7 @@ export function Selection({ rows, selected }: Props) {
         </button>{" "}
         <QuestionButton
           label="Replay"
-          title={`Replay ${chosen.length} events?`}
+          title={`Replay ${quantity(chosen.length, "event")}?`}
           yes="Replay"
           isDisabled={!canChange || !isIdle || chosen.length === 0}
           agreed={() => void run(false)}

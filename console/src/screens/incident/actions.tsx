@@ -1,12 +1,13 @@
-// What can be done with an incident beside changing its fields.
+// Actions on an incident beside changing its fields.
 
 import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
-import { call, textOf, type DryRunStep, type Incident, type RelatedIncident } from "../../api/client";
+import { call, type DryRunStep, type Incident, type RelatedIncident } from "../../api/client";
+import { useChanges } from "../../parts/changes";
 import { PlainText } from "../../parts/plain_text";
 import { Question } from "../../parts/question";
 import { navigate } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { markdown } from "./markdown";
 import type { IncidentRecord } from "./record";
 
@@ -17,29 +18,21 @@ interface Props {
 
 // Shows the result of an action in one place, as a sentence.
 function useOutcome() {
-  const [done, error] = [useSignal(""), useSignal("")];
-  const attempt = async (work: () => Promise<string>) => {
-    done.value = error.value = "";
-    try {
-      done.value = await work();
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
-  };
+  const { act, done, failure } = useChanges();
   const outcome = (
     <>
-      <p role="status">{done.value}</p>
-      <p role="alert">{error.value}</p>
+      <p role="status">{done}</p>
+      <p role="alert">{failure}</p>
     </>
   );
-  return { attempt, outcome };
+  return { act, outcome };
 }
 
 export function CopyOrDelete({ record, incident }: Props) {
-  const { attempt, outcome } = useOutcome();
+  const { act, outcome } = useOutcome();
   const text = useSignal("");
   const copy = () =>
-    attempt(async () => {
+    act(async () => {
       const related = (record.related.value ?? []).filter((row): row is RelatedIncident => "number" in row);
       const copied = markdown(incident, record.observables.value ?? [], related);
       try {
@@ -68,11 +61,11 @@ export function CopyOrDelete({ record, incident }: Props) {
 }
 
 export function Delete({ id, name, isKept }: { id: string; name: string; isKept: boolean }) {
-  const { attempt, outcome } = useOutcome();
+  const { act, outcome } = useOutcome();
   const asks = useSignal(false);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const remove = () =>
-    attempt(async () => {
+    act(async () => {
       await call("delete", "/api/incidents/{id}", { id });
       navigate("incidents");
       return "";
@@ -112,14 +105,14 @@ async function playbooks(): Promise<string[]> {
 }
 
 export function Playbook({ record, incident }: Props) {
-  const { attempt, outcome } = useOutcome();
+  const { act, outcome } = useOutcome();
   const names = useNames(playbooks).value;
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const { triage } = incident;
   const run = (event: SubmitEvent) => {
     event.preventDefault();
     const playbook = String(new FormData(event.currentTarget as HTMLFormElement).get("playbook"));
-    void attempt(async () => {
+    void act(async () => {
       record.show(await call("post", "/api/incidents/{id}/triage", { id: incident.id, body: { playbook }, isExact: true }));
       return `Asked for ${playbook}.`;
     });
@@ -173,19 +166,19 @@ async function notifications(): Promise<string[]> {
 }
 
 export function Resend({ record, incident }: Props) {
-  const { attempt, outcome } = useOutcome();
+  const { act, outcome } = useOutcome();
   const names = useNames(notifications).value;
   const wanted = useSignal<string | null>(null);
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const dead = record.deliveries.value?.filter(({ status }) => status === "dead").length ?? 0;
   const retry = () =>
-    attempt(async () => {
+    act(async () => {
       const { retried } = await call("post", "/api/deliveries/retry", { body: { incident: incident.id } });
       await record.reread();
       return retried === 1 ? "1 delivery is tried again." : `${retried} deliveries are tried again.`;
     });
   const send = (id: string) =>
-    attempt(async () => {
+    act(async () => {
       const answer = await call("post", "/api/notifications/{name}/test", { id, body: { incident: incident.id, send: true } });
       return answer.steps.map(sentence).join(" ");
     });

@@ -1,11 +1,11 @@
-// Changes of an incident by hand. A change is based on the revision that its author saw: if somebody else was faster, the
+// Changes of an incident by a person. A change is based on the revision that its author saw: if another one was faster, the
 // author decides, and nothing that was typed is lost.
 
 import { useSignal } from "@preact/signals";
 import { ApiError, call, textOf, type Incident, type IncidentPatch } from "../../api/client";
 import { SEVERITIES } from "../../parts/severity";
 import { useUnsaved } from "../../router";
-import { session } from "../../session";
+import { isAdmin, session } from "../../session";
 import { OPEN, VERDICTS } from "../incidents/query";
 import { changesBetween } from "./changes";
 import type { IncidentRecord } from "./record";
@@ -22,7 +22,7 @@ export function Edit({ record, incident }: { record: IncidentRecord; incident: I
   const base = useSignal<Incident | null>(null);
   const error = useSignal("");
   const done = useSignal("");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   useUnsaved(base.value !== null, "Your change of the incident is not saved.");
   const isStale = base.value !== null && base.value.revision !== incident.revision;
   const set = (name: Field | "note", value: unknown) => {

@@ -1,9 +1,11 @@
-// What is known of an incident.
+// The facts of an incident.
 
 import type { ComponentChildren } from "preact";
+import { useSignal } from "@preact/signals";
 import type { Incident } from "../../api/client";
 import { LongText, PlainText } from "../../parts/plain_text";
 import { prettyJson } from "../../parts/pretty_json";
+import { quantity } from "../../parts/quantity";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
 import { Time } from "../../parts/time";
@@ -11,15 +13,8 @@ import { Link } from "../../router";
 import { others } from "./markdown";
 import { SHOWN_MAX, type IncidentRecord } from "./record";
 
-export function Section({ title, children }: { title: string; children: ComponentChildren }) {
-  const id = title.toLowerCase().replaceAll(/[^a-z]+/g, "-");
-  return (
-    <section aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
-      {children}
-    </section>
-  );
-}
+// So many related incidents are shown until the user asks for all.
+const RELATED_FIRST = 10;
 
 export function Table({ label, columns, children }: { label: string; columns: string[]; children: ComponentChildren }) {
   return (
@@ -54,12 +49,12 @@ export function Summary({ incident }: { incident: Incident }) {
     ["Occurred", incident.occurred_at && <Time at={incident.occurred_at} />],
     ["Created", <Time at={incident.created_at} />],
     ["Updated", <Time at={incident.updated_at} />],
-    ["Seen in", incident.occurrences === 1 ? "1 payload" : `${incident.occurrences} payloads`],
+    ["Seen in", quantity(incident.occurrences, "payload")],
     ["Vendor's link", text(incident.external_link)],
     ["Tags", incident.tags.length > 0 && <PlainText text={incident.tags.join(", ")} />],
     ["Plugin", `${incident.plugin.name} ${incident.plugin.version}`],
     ["Hold", incident.hold && "kept whatever its age"],
-    ["Left out", incident.truncated > 0 && `${incident.truncated} parts, because of the limits of an incident`],
+    ["Left out", incident.truncated > 0 && `${quantity(incident.truncated, "part")}, because of the limits of an incident`],
     ["Revision", incident.revision],
   ];
   const known = facts.filter(([, value]) => value !== false && value !== null);
@@ -195,39 +190,51 @@ export function Events({ record }: { record: IncidentRecord }) {
 }
 
 export function Related({ record }: { record: IncidentRecord }) {
+  const isWhole = useSignal(false);
   const related = record.related.value;
   if (!related) return <p>Loading…</p>;
   const readable = related.flatMap((incident) => ("number" in incident ? [incident] : []));
   if (readable.length === 0) {
     return <p>No other incident shares an observable with it. Local addresses, and values that more than 50 incidents have, do not count.</p>;
   }
+  const shown = isWhole.value ? readable : readable.slice(0, RELATED_FIRST);
   return (
-    <Table label="Table of related incidents" columns={["Number", "Severity", "Status", "Title", "Shares"]}>
-      {readable.map(({ id, number, severity, status, title, shared_observables }) => (
-        <tr key={id}>
-          <th scope="row">
-            <Link to={`incidents/${number}`}>{number}</Link>
-          </th>
-          <td>
-            <SeverityWord severity={severity} />
-          </td>
-          <td>
-            <Status status={status} />
-          </td>
-          <td class="text">
-            <PlainText text={title} />
-          </td>
-          <td class="text">
-            <ul>
-              {shared_observables.map(({ data_type, value, incidents }, index) => (
-                <li key={index}>
-                  <PlainText text={`${data_type} ${value}`} /> ({incidents} incidents have it)
-                </li>
-              ))}
-            </ul>
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <>
+      {related.length === SHOWN_MAX && <p>At most {SHOWN_MAX} are listed.</p>}
+      <Table label="Table of related incidents" columns={["Number", "Severity", "Status", "Title", "Shares"]}>
+        {shown.map(({ id, number, severity, status, title, shared_observables }) => (
+          <tr key={id}>
+            <th scope="row">
+              <Link to={`incidents/${number}`}>{number}</Link>
+            </th>
+            <td>
+              <SeverityWord severity={severity} />
+            </td>
+            <td>
+              <Status status={status} />
+            </td>
+            <td class="text">
+              <PlainText text={title} />
+            </td>
+            <td class="text">
+              <ul>
+                {shared_observables.map(({ data_type, value, incidents }, index) => (
+                  <li key={index}>
+                    <PlainText text={`${data_type} ${value}`} /> ({incidents} incidents have it)
+                  </li>
+                ))}
+              </ul>
+            </td>
+          </tr>
+        ))}
+      </Table>
+      {readable.length > RELATED_FIRST && (
+        <p>
+          <button type="button" aria-expanded={isWhole.value} onClick={() => (isWhole.value = !isWhole.value)}>
+            {isWhole.value ? `Show the first ${RELATED_FIRST}` : `Show all ${readable.length}`}
+          </button>
+        </p>
+      )}
+    </>
   );
 }

@@ -4,12 +4,14 @@ import { signal } from "@preact/signals";
 import {
   ApiError,
   call,
+  isAbort,
   textOf,
   type AuditEntry,
   type Delivery,
   type Event,
   type Incident,
   type OperatorAction,
+  type ReadOptions,
   type RelatedIncident,
   type SharedObservable,
   type Unreadable,
@@ -24,7 +26,7 @@ const TRAIL_MAX = 5000;
 const PEOPLE_AT_ONCE = 50;
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-export interface Trail {
+interface Trail {
   // The newest entries, the oldest first.
   entries: AuditEntry[];
   unreadable: number;
@@ -83,13 +85,13 @@ export class IncidentRecord {
       this.error.value = "";
       this.failedWith.value = null;
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       this.error.value = textOf(failure);
       if (this.incident.value === null && failure instanceof ApiError) this.failedWith.value = failure.status;
     }
   }
 
-  async #readRest(options: { isPoll?: boolean }): Promise<void> {
+  async #readRest(options: ReadOptions): Promise<void> {
     const id = this.incident.value?.id ?? "";
     await Promise.all([
       call("get", "/api/incidents/{id}/observables", { id, ...options }).then(({ data }) => {
@@ -106,13 +108,13 @@ export class IncidentRecord {
     ]);
   }
 
-  async #readDeliveries(id: string, options: { isPoll?: boolean; signal?: AbortSignal }): Promise<void> {
+  async #readDeliveries(id: string, options: ReadOptions): Promise<void> {
     const answer = await call("get", "/api/deliveries", { query: { incident: [id], limit: SHOWN_MAX }, ...options });
     this.deliveries.value = answer.data;
     this.hasMoreDeliveries.value = answer.next_cursor !== null;
   }
 
-  async #readTrail(id: string, options: { isPoll?: boolean }): Promise<void> {
+  async #readTrail(id: string, options: ReadOptions): Promise<void> {
     let entries: AuditEntry[] = [];
     let [count, unreadable] = [0, 0];
     let cursor: string | null = null;
@@ -135,7 +137,7 @@ export class IncidentRecord {
   }
 
   // Finds the names of the tokens that made the changes.
-  async #readPeople(entries: AuditEntry[], options: { isPoll?: boolean }): Promise<void> {
+  async #readPeople(entries: AuditEntry[], options: ReadOptions): Promise<void> {
     const requests = new Set(entries.map(({ requestId }) => requestId));
     const unknown = [...requests].filter((id) => ID.test(id) && !this.people.value.has(id));
     for (let first = 0; first < unknown.length; first += PEOPLE_AT_ONCE) {

@@ -1,7 +1,8 @@
-// What happened to an incident, newest first: payloads, changes by people and playbooks, deliveries.
+// The history of an incident, newest first: payloads, changes by people and playbooks, deliveries.
 
 import type { ComponentChildren } from "preact";
 import type { AuditEntry, Delivery, Event } from "../../api/client";
+import { idTime } from "../../parts/id_time";
 import { PlainText } from "../../parts/plain_text";
 import { Status } from "../../parts/status";
 import { Time } from "../../parts/time";
@@ -103,10 +104,5 @@ function ofDelivery(delivery: Delivery): Moment {
       )}
     </>
   );
-  return { key: delivery.id, ms: timeOf(delivery.id), what, changes: [] };
-}
-
-// Ids begin with their time of creation, in milliseconds.
-function timeOf(id: string): number {
-  return Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+  return { key: delivery.id, ms: idTime(delivery.id).getTime(), what, changes: [] };
 }

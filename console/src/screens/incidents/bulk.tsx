@@ -4,9 +4,10 @@ import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type IncidentChangeResult, type IncidentPatch } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
+import { quantity } from "../../parts/quantity";
 import { Question } from "../../parts/question";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin, session } from "../../session";
 import type { IncidentList } from "./list";
 import { OPEN, VERDICTS } from "./query";
 
@@ -45,7 +46,7 @@ export function Bulk({ list }: { list: IncidentList }) {
       <p role="alert">{error.value}</p>
       {change.value !== null && (
         <Question
-          title={`Change ${incidents(selected.size)}?`}
+          title={`Change ${quantity(selected.size, "incident")}?`}
           yes="Change"
           agreed={() => change.value && void apply(change.value)}
           closed={() => (change.value = null)}
@@ -56,10 +57,6 @@ export function Bulk({ list }: { list: IncidentList }) {
       {results.value.length > 0 && <Results results={results.value} close={() => (results.value = [])} />}
     </section>
   );
-}
-
-function incidents(count: number): string {
-  return count === 1 ? "1 incident" : `${count} incidents`;
 }
 
 function Description({ change }: { change: IncidentPatch }) {
@@ -80,7 +77,7 @@ function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentP
   const who = useSignal(KEEP);
   const problem = useSignal("");
   const me = session.value?.token ?? "";
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const read = (event: SubmitEvent) => {
     event.preventDefault();
     if (!form.current) return;
@@ -134,7 +131,7 @@ function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentP
         Note
         <input name="note" disabled={!canChange} />
       </label>
-      <button disabled={!canChange}>Change {incidents(list.selected.value.size)}…</button>
+      <button disabled={!canChange}>Change {quantity(list.selected.value.size, "incident")}…</button>
       {!canChange && <p>Changes need a token of scope admin.</p>}
       <p role="alert">{problem.value}</p>
     </form>
@@ -147,7 +144,7 @@ function Results({ results, close }: { results: Result[]; close: () => void }) {
   return (
     <>
       <p role="status">
-        {changed} of {incidents(results.length)} changed.
+        {changed} of {quantity(results.length, "incident")} changed.
         {failed.length > 0 && ` ${failed.length} failed and stay selected.`}{" "}
         <button type="button" onClick={close}>
           Close the result

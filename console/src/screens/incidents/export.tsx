@@ -3,6 +3,8 @@
 import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type Incident, type Unreadable } from "../../api/client";
+import { download } from "../../parts/download";
+import { quantity } from "../../parts/quantity";
 import { csvHeading, csvLine } from "./csv";
 import { apiQuery } from "./query";
 
@@ -38,9 +40,9 @@ export function Export({ query }: { query: URLSearchParams }) {
     running.current = stop;
     isRunning.value = true;
     try {
-      const { file, count, left } = await read(query, format, stop.signal, (done) => (state.value = `${done} incidents read…`));
-      save(file, format.name);
-      state.value = `Saved ${count} incidents as ${format.name}.${left}`;
+      const { file, count, left } = await read(query, format, stop.signal, (done) => (state.value = `${quantity(done, "incident")} read…`));
+      download(format.name, file, format.type);
+      state.value = `Saved ${quantity(count, "incident")} as ${format.name}.${left}`;
     } catch (failure) {
       state.value = stop.signal.aborted ? "The export was stopped. Nothing was saved." : `Nothing was saved: ${textOf(failure)}`;
     }
@@ -87,17 +89,8 @@ async function read(query: URLSearchParams, format: Format, signal: AbortSignal,
     cursor = answer.next_cursor;
     progress(count);
   } while (cursor !== null && count < INCIDENTS_MAX && chars < CHARS_MAX);
-  const file = new Blob([format.before, ...parts, format.after], { type: format.type });
+  const file = new Blob([format.before, ...parts, format.after]);
   const rest = cursor === null ? "" : " There are more: narrow the filters to export the rest.";
   const broken = unreadable === 0 ? "" : ` ${unreadable} cannot be read and are left out.`;
   return { file, count, left: rest + broken };
-}
-
-function save(file: Blob, name: string): void {
-  const url = URL.createObjectURL(file);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

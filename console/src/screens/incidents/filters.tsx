@@ -2,10 +2,10 @@
 
 import { replaceQuery } from "../../router";
 import { SEVERITIES } from "../../parts/severity";
+import { SourceField } from "../../parts/source_field";
 import { STATUSES } from "./query";
 
 const TEXTS = [
-  ["source", "Source"],
   ["assignee", "Assignee"],
   ["tag", "Tag"],
   ["observable", "Observable"],
@@ -20,7 +20,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
     if (!form) return;
     const filled = [...new FormData(form)].filter(([, value]) => value !== "").map(([name, value]) => [name, String(value)]);
     // Fields show the first value only; further ones of an address stay.
-    const further = TEXTS.flatMap(([name]) => query.getAll(name).slice(1).map((value) => [name, value]));
+    const further = ["source", ...TEXTS.map(([name]) => name)].flatMap((name) => query.getAll(name).slice(1).map((value) => [name, value]));
     const sort = query.get("sort");
     replaceQuery(new URLSearchParams([...filled, ...further, ...(sort ? [["sort", sort]] : [])]));
   };
@@ -49,6 +49,7 @@ export function Filters({ query }: { query: URLSearchParams }) {
         Search
         <input id={SEARCH_ID} type="search" name="q" value={query.get("q") ?? ""} onChange={change} />
       </label>
+      <SourceField value={query.get("source") ?? ""} change={change} />
       {TEXTS.map(([name, label]) => (
         <label key={name}>
           {label}

@@ -1,7 +1,7 @@
 // The rows of the list of incidents: pages that were read, what arrived meanwhile, and which rows are selected.
 
 import { signal } from "@preact/signals";
-import { call, textOf, type Incident, type Unreadable } from "../../api/client";
+import { call, isAbort, textOf, type Incident, type Unreadable } from "../../api/client";
 import { session } from "../../session";
 import { apiQuery } from "./query";
 
@@ -22,7 +22,7 @@ const OBSERVABLES = 2;
 const WAITING_MAX = 20;
 const CHANGED_AT_ONCE = 100;
 // The API changes this many incidents at once.
-export const SELECTED_MAX = 1000;
+const SELECTED_MAX = 1000;
 const KEPT_MS = 10 * 60_000;
 
 export function isRow(row: ListedRow): row is Row {
@@ -127,7 +127,7 @@ export class IncidentList {
       this.waiting.value = newer.filter(({ id }) => !known.has(id)).length;
       this.error.value = "";
     } catch (failure) {
-      if (failure instanceof DOMException && failure.name === "AbortError") return;
+      if (isAbort(failure)) return;
       this.error.value = `${textOf(failure)}. Trying again.`;
     }
   }
@@ -143,16 +143,29 @@ export class IncidentList {
     this.selected.value = selected;
   }
 
-  // Selects all rows that were read, or none.
+  get #selectable(): Row[] {
+    return this.rows.value.filter(isRow).slice(0, SELECTED_MAX);
+  }
+
+  get isAllSelected(): boolean {
+    const rows = this.#selectable;
+    return rows.length > 0 && rows.every(({ id }) => this.selected.value.has(id));
+  }
+
+  // Selects all rows that were read, or none if all are selected.
   toggleAll(): void {
-    const rows = this.rows.value.filter(isRow).slice(0, SELECTED_MAX);
-    const isNone = this.selected.value.size === 0;
-    this.selected.value = new Map(isNone ? rows.map(({ id, number }) => [id, number]) : []);
+    this.selected.value = new Map(this.isAllSelected ? [] : this.#selectable.map(({ id, number }) => [id, number]));
   }
 }
 
 // The list that was shown last, so that a reader comes back from an incident to the same place.
 let kept: IncidentList | undefined;
+
+// Returns the address of that list, or of all incidents.
+export function lastList(): string {
+  const query = kept && kept.openedBy === session.value?.token ? String(kept.query) : "";
+  return query === "" ? "incidents" : `incidents?${query}`;
+}
 
 export function listOf(query: URLSearchParams): IncidentList {
   const isSame = kept && String(kept.query) === String(query) && kept.openedBy === session.value?.token;

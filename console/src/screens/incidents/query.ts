@@ -1,8 +1,8 @@
-// What the list shows, as it is in the address of the page: filters and the order.
+// The filters and the order of the list, as they are in the address of the page.
 
 import type { Query } from "../../api/client";
 
-export type IncidentQuery = Query<"/api/incidents", "get">;
+type IncidentQuery = Query<"/api/incidents", "get">;
 
 export const STATUSES = ["new", "triaged", "in_progress", "escalated", "resolved", "false_positive", "closed"] as const;
 // The statuses of incidents on which work is not over. The others are verdicts.
@@ -11,7 +11,7 @@ export const VERDICTS = STATUSES.slice(4);
 // The filters that may have several values.
 const FILTERS = ["status", "severity", "source", "assignee", "tag", "observable", "technique"] as const;
 
-export interface Sorting {
+interface Sorting {
   key: string;
   isDescending: boolean;
 }

@@ -19,11 +19,11 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
+  { name: "number", label: "Number" },
+  { name: "title", label: "Title" },
   { name: "severity", label: "Severity", sort: { key: "severity", isDescending: true } },
   { name: "status", label: "Status", sort: { key: "status", isDescending: false } },
   { name: "age", label: "Age", sort: { key: "created_at", isDescending: true } },
-  { name: "number", label: "Number" },
-  { name: "title", label: "Title" },
   { name: "source", label: "Source", sort: { key: "source", isDescending: false } },
   { name: "assignee", label: "Assignee" },
   { name: "observables", label: "Observables" },
@@ -74,7 +74,9 @@ export function Table({ list }: { list: IncidentList }) {
       // Another key may have moved on meanwhile, to another row or to a field.
       if (list.active.value !== active || document.activeElement?.closest(TYPED_INTO)) return;
       const row = at.querySelector(`tr[aria-rowindex="${active + 2}"]`);
-      if (!row?.contains(document.activeElement)) row?.querySelector("a")?.focus({ preventScroll: true });
+      if (!row || row.contains(document.activeElement)) return;
+      at.scrollIntoView({ block: "nearest" });
+      row.querySelector("a")?.focus({ preventScroll: true });
     });
     return () => window.cancelAnimationFrame(wanted);
   }, [active]);
@@ -106,7 +108,7 @@ function Space({ px }: { px: number }) {
 }
 
 function Head({ list }: { list: IncidentList }) {
-  const size = list.selected.value.size;
+  const isAll = list.isAllSelected;
   const keys = sortings(list.query);
   const cell = ({ name, label, sort }: Column) => {
     const place = keys.findIndex(({ key }) => key === sort?.key);
@@ -144,7 +146,8 @@ function Head({ list }: { list: IncidentList }) {
           <input
             type="checkbox"
             aria-label="Select all rows that are loaded, or none"
-            checked={size > 0 && size === list.rows.value.filter(isRow).length}
+            checked={isAll}
+            indeterminate={!isAll && list.selected.value.size > 0}
             onChange={() => list.toggleAll()}
           />
         </th>
@@ -183,6 +186,12 @@ function TableRow({ list, row, index }: { list: IncidentList; row: ListedRow; in
 function Cells({ row }: { row: Row }) {
   return (
     <>
+      <th scope="row">
+        <Link to={`incidents/${row.number}`}>{row.number}</Link>
+      </th>
+      <td>
+        <PlainText text={row.title} />
+      </td>
       <td>
         <SeverityWord severity={row.severity} />
       </td>
@@ -191,12 +200,6 @@ function Cells({ row }: { row: Row }) {
       </td>
       <td>
         <Age at={row.created_at} />
-      </td>
-      <th scope="row">
-        <Link to={`incidents/${row.number}`}>{row.number}</Link>
-      </th>
-      <td>
-        <PlainText text={row.title} />
       </td>
       <td>{row.source}</td>
       <td>

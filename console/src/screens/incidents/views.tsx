@@ -26,7 +26,7 @@ function builtIn(): View[] {
   ];
 }
 
-// What was kept may come from another version, or from a hand.
+// Kept views may come from another version, or be edited by a person.
 function read(): View[] {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");

@@ -1,4 +1,4 @@
-// What can be done with an event.
+// Actions on an event.
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
@@ -6,8 +6,9 @@ import { call, textOf, type StoredEvent } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
+import { versionLabel } from "../../parts/versions";
 import { Link } from "../../router";
-import { session } from "../../session";
+import { isAdmin } from "../../session";
 import { curl, saveFixture } from "./copies";
 
 interface Props {
@@ -26,7 +27,7 @@ export function Actions({ event, change }: Props) {
   const versions = useSignal<Version[]>([]);
   const version = useSignal("");
   const result = useSignal("");
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const canReplay = canChange && event.status !== "discarded" && event.body !== null;
   useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
   const dryRun = async () => {
@@ -89,12 +90,12 @@ export function Actions({ event, change }: Props) {
 async function readVersions(event: StoredEvent): Promise<Version[]> {
   const names = new Set(event.journey.runs.map(({ plugin }) => plugin.name));
   const plugins = await Promise.all([...names].map((id) => call("get", "/api/plugins/{name}", { id })));
-  return plugins.flatMap(({ name, sha256, versions }) =>
-    versions
+  return plugins.flatMap((plugin) =>
+    plugin.versions
       .filter(({ live_since }) => live_since !== null)
       .map((known) => ({
-        value: `${name}@${known.sha256}`,
-        label: `${name} ${known.version} (${known.sha256 === sha256 ? "live" : "earlier"}, ${known.sha256.slice(0, 8)})`,
+        value: `${plugin.name}@${known.sha256}`,
+        label: `${plugin.name} ${versionLabel(plugin, known)}`,
       })),
   );
 }

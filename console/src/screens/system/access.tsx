@@ -1,15 +1,15 @@
-// Who may use the API: the tokens, and the sessions of browsers that they began.
+// The credentials of the API: the tokens, and the sessions of browsers that they began.
 
-import { call } from "../../api/client";
+import { call, type ReadOptions } from "../../api/client";
 import { age } from "../../parts/age";
 import type { Act } from "../../parts/changes";
 import { QuestionButton } from "../../parts/question";
-import { useLiveValue, type LiveOptions } from "../../parts/live_value";
+import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { session } from "../../session";
 
-async function read(options: LiveOptions) {
+async function read(options: ReadOptions) {
   const [tokens, sessions] = await Promise.all([call("get", "/api/tokens", options), call("get", "/api/sessions", options)]);
   return { tokens: tokens.data, sessions: sessions.data };
 }

@@ -1,7 +1,7 @@
-// How long calls of mappers and commits of the store take, as `/metrics` counts them since the start of the host.
+// The durations of calls of mappers and of commits, as `/metrics` counts them since the start of the host.
 
 import { readMetrics } from "../../api/client";
-import { bound, count, histograms, type Histogram } from "../../parts/histograms";
+import { bound, count, histograms, type Histogram } from "./histograms";
 import { useLiveValue } from "../../parts/live_value";
 
 const READ_EVERY_MS = 15_000;

@@ -1,13 +1,13 @@
-// What operators and their programs changed, or were refused to change.
+// The changes that operators and their programs made, or were refused.
 
 import { call } from "../../api/client";
-import { LiveList, type ReadOptions } from "../../parts/live_list";
+import { LiveList, type PageOptions } from "../../parts/live_list";
 import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 
 const ROWS = 20;
 
-async function read({ cursor, ...options }: ReadOptions) {
+async function read({ cursor, ...options }: PageOptions) {
   const answer = await call("get", "/api/operator-actions", {
     ...options,
     query: { limit: ROWS, ...(cursor ? { cursor } : {}) },
@@ -17,7 +17,7 @@ async function read({ cursor, ...options }: ReadOptions) {
 
 export function OperatorActions() {
   const empty = (
-    <p>Nobody changed anything yet. Each change through the API or by a command of the data folder is listed here.</p>
+    <p>There are no changes yet. Each change through the API or by a command of the data folder is listed here.</p>
   );
   return (
     <>
@@ -34,10 +34,11 @@ export function OperatorActions() {
                   <th scope="col">Address</th>
                   <th scope="col">Request or command</th>
                   <th scope="col">Status</th>
+                  <th scope="col">Note</th>
                 </tr>
               </thead>
               <tbody>
-                {rows.map(({ id, at, token, address, method, path, http_status }) => (
+                {rows.map(({ id, at, token, address, method, path, http_status, note }) => (
                   <tr key={id}>
                     <td>
                       <Time at={at} />
@@ -50,6 +51,9 @@ export function OperatorActions() {
                       {method} <PlainText text={path} />
                     </td>
                     <td>{http_status}</td>
+                    <td class="text">
+                      <PlainText text={note ?? ""} />
+                    </td>
                   </tr>
                 ))}
               </tbody>

@@ -1,10 +1,12 @@
 // The plugins: live versions, why a file is not live, and all known versions with their proofs.
 
 import { useSignal } from "@preact/signals";
-import { call, textOf, type Plugin, type PluginVersions } from "../../api/client";
+import { call, textOf, type Plugin, type PluginWithVersions } from "../../api/client";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
+import { PluginVersions } from "../../parts/plugin_versions";
 import { Time } from "../../parts/time";
+import { Link } from "../../router";
 
 const READ_EVERY_MS = 15_000;
 
@@ -53,7 +55,9 @@ export function Plugins() {
 function Row({ plugin }: { plugin: Plugin }) {
   return (
     <tr>
-      <th scope="row">{plugin.name}</th>
+      <th scope="row">
+        {plugin.kind === "mapper" || plugin.kind === null ? <Link to={`bench?plugin=${plugin.name}`}>{plugin.name}</Link> : plugin.name}
+      </th>
       <td>{plugin.kind}</td>
       <td>
         <PlainText text={plugin.version ?? ""} />
@@ -77,12 +81,12 @@ function Row({ plugin }: { plugin: Plugin }) {
 
 // The versions are read when they are opened.
 function Versions({ name }: { name: string }) {
-  const versions = useSignal<PluginVersions | null>(null);
+  const plugin = useSignal<PluginWithVersions | null>(null);
   const error = useSignal("");
   const open = async (event: Event) => {
     if (!(event.currentTarget as HTMLDetailsElement).open) return;
     try {
-      versions.value = (await call("get", "/api/plugins/{name}", { id: name })).versions;
+      plugin.value = await call("get", "/api/plugins/{name}", { id: name });
     } catch (failure) {
       error.value = textOf(failure);
     }
@@ -93,25 +97,7 @@ function Versions({ name }: { name: string }) {
         Show<span class="visually-hidden"> the versions of {name}</span>
       </summary>
       {error.value !== "" && <p role="alert">{error.value}</p>}
-      <ul>
-        {versions.value?.map(({ version, sha256, seen_at, live_since, state, report }) => (
-          <li key={sha256}>
-            <PlainText text={version} /> <code>{sha256}</code>, {state}, first seen <Time at={seen_at} />
-            {live_since !== null && (
-              <>
-                , live since <Time at={live_since} />
-              </>
-            )}
-            {report !== null && (
-              <>
-                , proof of <Time at={report.at} />: {report.passed ? "✓ passed" : "✗ not passed"}, {report.payloads} payloads,{" "}
-                {report.same} the same, {report.changed.count} changed, {report.newly_failing.count} newly failing,{" "}
-                {report.newly_succeeding.count} newly succeeding
-              </>
-            )}
-          </li>
-        ))}
-      </ul>
+      {plugin.value && <PluginVersions plugin={plugin.value} />}
     </details>
   );
 }

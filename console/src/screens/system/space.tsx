@@ -1,8 +1,8 @@
 // The space that is used and left, and the backups.
 
-import { call } from "../../api/client";
-import { age, duration } from "../../parts/age";
-import { useLiveValue, type LiveOptions } from "../../parts/live_value";
+import { call, type ReadOptions } from "../../api/client";
+import { age, exactDuration } from "../../parts/age";
+import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { Day, Time } from "../../parts/time";
 
@@ -15,7 +15,7 @@ function size(bytes: number): string {
   return `${(bytes / 1024 ** power).toLocaleString(undefined, { maximumFractionDigits: 1 })} ${UNITS[power]}`;
 }
 
-async function read(options: LiveOptions) {
+async function read(options: ReadOptions) {
   const [storage, backups] = await Promise.all([call("get", "/api/storage", options), call("get", "/api/backups", options)]);
   return { storage, backups };
 }
@@ -68,7 +68,7 @@ export function Space() {
             </>
           ) : (
             <>
-              every {duration(schedule.every * 1000)} to <PlainText text={schedule.to} />, the newest {schedule.keep} are kept
+              every {exactDuration(schedule.every)} to <PlainText text={schedule.to} />, the newest {schedule.keep} are kept
               {next_at !== null && (
                 <>
                   , next <Time at={next_at} />
@@ -108,7 +108,7 @@ export function Space() {
                   <td>{rows.toLocaleString()}</td>
                   <td>{size(bytes)}</td>
                   <td>{oldest_day !== null && <Day at={oldest_day} />}</td>
-                  <td>{due === undefined ? "" : due.age_seconds === null ? "ever" : duration(due.age_seconds * 1000)}</td>
+                  <td>{due === undefined ? "" : due.age_seconds === null ? "ever" : exactDuration(due.age_seconds)}</td>
                   <td>{due && due.age_seconds !== null && `${due.due_rows.toLocaleString()} rows, ${size(due.due_bytes)}`}</td>
                 </tr>
               );

@@ -1,10 +1,10 @@
 // Two versions on past traffic: the newest stored payloads and the samples of the plugin.
 
 import { useSignal } from "@preact/signals";
-import { call, type PluginWithVersions, type Proof } from "../api/client";
-import { ProofReport } from "../parts/proof_report";
-import { useTask } from "../parts/task";
-import { session } from "../session";
+import { call, type PluginWithVersions, type Proof } from "../../api/client";
+import { ProofReport } from "../../parts/proof_report";
+import { useTask } from "../../parts/task";
+import { isAdmin } from "../../session";
 
 interface Props {
   plugin: PluginWithVersions;
@@ -22,7 +22,7 @@ export function Traffic({ plugin, version, against, sources }: Props) {
   const events = useSignal(EVENTS);
   const file = useSignal<File | null>(null);
   const task = useTask();
-  const canRun = session.value?.scope === "admin";
+  const canRun = isAdmin();
   const compare = (input: { file?: File }) =>
     task.run(async (signal) => {
       report.value = null;

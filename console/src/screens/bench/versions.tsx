@@ -1,14 +1,12 @@
 // The versions of a plugin with their proofs, and the choice of the live one.
 
 import { useSignal } from "@preact/signals";
-import { call, type PluginWithVersions } from "../api/client";
-import { PlainText } from "../parts/plain_text";
-import { ProofReport } from "../parts/proof_report";
-import { QuestionButton } from "../parts/question";
-import { useTask } from "../parts/task";
-import { Time } from "../parts/time";
-import { isLive, versionLabel } from "../parts/versions";
-import { session } from "../session";
+import { call, type PluginWithVersions } from "../../api/client";
+import { PlainText } from "../../parts/plain_text";
+import { PluginVersions } from "../../parts/plugin_versions";
+import { QuestionButton } from "../../parts/question";
+import { useTask } from "../../parts/task";
+import { isAdmin } from "../../session";
 
 interface Props {
   plugin: PluginWithVersions;
@@ -18,7 +16,7 @@ interface Props {
 export function Versions({ plugin, reload }: Props) {
   const done = useSignal("");
   const task = useTask();
-  const canChange = session.value?.scope === "admin";
+  const canChange = isAdmin();
   const change = (path: "/api/plugins/{name}/promote" | "/api/plugins/{name}/rollback") =>
     task.run(async () => {
       done.value = "";
@@ -63,33 +61,7 @@ export function Versions({ plugin, reload }: Props) {
         </QuestionButton>{" "}
         {!canChange && "Changes need a token of scope admin."}
       </p>
-      {plugin.versions.map((version) => (
-        <details key={version.sha256} open={version.live_since === null && !isLive(plugin, version)}>
-          <summary>
-            {versionLabel(plugin, version)}
-            {!version.available && ", its file is not there any more"}
-          </summary>
-          <dl>
-            <dt>SHA-256</dt>
-            <dd>
-              <code>{version.sha256}</code>
-            </dd>
-            <dt>First seen</dt>
-            <dd>
-              <Time at={version.seen_at} />
-            </dd>
-            {version.live_since !== null && (
-              <>
-                <dt>Live since</dt>
-                <dd>
-                  <Time at={version.live_since} />
-                </dd>
-              </>
-            )}
-          </dl>
-          {version.report ? <ProofReport report={version.report} /> : <p>It has no proof.</p>}
-        </details>
-      ))}
+      <PluginVersions plugin={plugin} />
     </section>
   );
 }

@@ -1,11 +1,11 @@
-// What to do so that the first event of the host appears.
+// Shown while the host has no event: the command that sends the first one.
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type AnySource } from "../api/client";
-import { Link } from "../router";
-import { Copyable } from "./copy";
-import { firstRequest, webhookUrl } from "./first_request";
+import { call, textOf, type AnySource } from "../../api/client";
+import { Link } from "../../router";
+import { Copyable } from "../../parts/copy";
+import { firstRequest, webhookUrl } from "../../parts/first_request";
 
 const SECRET = "SECRET";
 

@@ -2,17 +2,17 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../api/client";
-import { Copyable } from "../parts/copy";
-import { FirstEvent } from "../parts/first_event";
-import { MarkedText } from "../parts/marked_text";
-import { PlainText } from "../parts/plain_text";
-import { useTitle } from "../parts/title";
-import { Link, place, replace, replaceQuery } from "../router";
-import { session } from "../session";
+import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../../api/client";
+import { Copyable } from "../../parts/copy";
+import { FirstEvent } from "../../parts/first_event";
+import { MarkedText } from "../../parts/marked_text";
+import { PlainText } from "../../parts/plain_text";
+import { useTitle } from "../../parts/title";
+import { Link, place, replace, replaceQuery } from "../../router";
+import { isAdmin } from "../../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
-import { plugins } from "../parts/source_words";
+import { plugins } from "../../parts/source_words";
 
 // The choice of a sender that is not among the vendors.
 const OTHER = "other";
@@ -54,7 +54,7 @@ export function NewSource() {
     registered.value = made;
     replaceQuery(new URLSearchParams([[REGISTERED, made.issued.name]]));
   };
-  if (session.value?.scope !== "admin" && registered.value === null) {
+  if (!isAdmin() && registered.value === null) {
     return (
       <>
         <h1>New source</h1>
@@ -260,7 +260,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
   );
 }
 
-// What to do at the vendor, until the first event is there.
+// The work at the vendor, until the first event is there.
 function Wait({ known, registered }: { known: Known; registered: Registered }) {
   const { issued, given, header, chosen } = registered;
   const hasArrived = useSignal(false);

@@ -1,11 +1,11 @@
-// What an operator takes to the vendor after a source was registered: the URL, the secret and the vendor's own steps.
+// The URL and the secret that an operator takes to the vendor after a source was registered, and the vendor's own steps.
 
-import type { IssuedSource, Vendor, VendorWay } from "../api/client";
-import { Copyable } from "../parts/copy";
-import { firstRequest, webhookUrl } from "../parts/first_request";
-import { MarkedText } from "../parts/marked_text";
-import { ShownSecret } from "../parts/shown_secret";
-import { plugins } from "../parts/source_words";
+import type { IssuedSource, Vendor, VendorWay } from "../../api/client";
+import { Copyable } from "../../parts/copy";
+import { firstRequest, webhookUrl } from "../../parts/first_request";
+import { MarkedText } from "../../parts/marked_text";
+import { ShownSecret } from "../../parts/shown_secret";
+import { plugins } from "../../parts/source_words";
 
 interface Props {
   issued: IssuedSource;

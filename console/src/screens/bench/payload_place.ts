@@ -1,6 +1,6 @@
 // The place in a payload that a message of a mapper is about.
 
-import { TOKEN } from "./pretty_json";
+import { TOKEN } from "../../parts/pretty_json";
 
 export interface Place {
   begin: number;
