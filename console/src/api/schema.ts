@@ -3638,7 +3638,7 @@ export interface operations {
                      * Format: uuid
                      * @description The id of the newest event that is discarded, such as `newest` of the group.
                      */
-                    until?: string;
+                    until?: string | null;
                 };
             };
         };
