@@ -14,7 +14,7 @@ export function isAdmin(): boolean {
 // Whether `session` ended without the user's doing.
 export const hasEnded = signal(false);
 
-// What waits for the next session.
+// The requests that wait for the next session.
 let waiting: (() => void)[] = [];
 
 whenSessionEnds(() => {

@@ -45,7 +45,7 @@ struct FollowState {
     newest: Option<Timestamp>,
     /// The events that were printed since a connection.
     printed: HashSet<String>,
-    /// Whether events have to be read from the list.
+    /// True if events have to be read from the list.
     is_reset: bool,
     /// The events that were read from the list, with the status that was printed. The stream sends some of them, too.
     listed: HashMap<String, String>,

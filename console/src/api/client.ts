@@ -64,7 +64,7 @@ interface Options<P extends keyof paths, M extends Method> extends ReadOptions {
   body?: unknown;
   // The content of a file, in the place of `body`.
   file?: Blob;
-  // Whether numbers of vendors stay as they were written.
+  // Keeps numbers of vendors as they were written.
   isExact?: boolean;
 }
 

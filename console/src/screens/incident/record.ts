@@ -30,7 +30,7 @@ interface Trail {
   // The newest entries, the oldest first.
   entries: AuditEntry[];
   unreadable: number;
-  // Whether there are entries before or after those.
+  // True if there are entries before or after those.
   isCut: boolean;
 }
 

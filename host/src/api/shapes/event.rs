@@ -127,12 +127,12 @@ pub struct ShownVerification {
 pub struct ShownSecretUse {
     /// The index among the secrets that the source had.
     pub index: usize,
-    /// Whether another secret was replacing it.
+    /// `previous` if another secret was replacing it.
     pub state: SecretState,
 }
 
 words!(
-    /// Whether a secret was being replaced when it was used.
+    /// The state of a secret when it was used.
     SecretState {
         /// It was valid without a limit.
         Current = "current",

@@ -67,7 +67,7 @@ pub struct ShownPluginVersion {
     pub live_since: Option<Timestamp>,
     /// The decision on the version.
     pub state: VersionState,
-    /// Whether the file is there, so that the version can be called.
+    /// True if the file is there, so that the version can be called.
     pub available: bool,
     /// The newest proof.
     pub report: Option<ProofReport>,

@@ -82,7 +82,7 @@ pub struct DiscardRequest {
 pub struct DiscardedGroup {
     /// The number.
     pub discarded: usize,
-    /// Whether the group has more events, which a further request discards.
+    /// True if the group has more events, which a further request discards.
     pub has_more: bool,
 }
 

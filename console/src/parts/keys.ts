@@ -1,23 +1,10 @@
-// Keys of the console, and the dialog that lists them.
+// Keys that a screen acts on, and the move between the rows of a list.
 
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { SCREENS } from "../screens";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { hasEnded } from "../session";
 
 // Keys go to these fields, and to nothing else.
 export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
-const KEYS: [string, string][] = [
-  ["?", "show this list"],
-  ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),
-  ["j, k", "next and previous row of the list"],
-  ["Enter", "open the row"],
-  ["x", "select the incident of the row"],
-  ["c", "change the selected incidents, or the incident"],
-  ["r", "read the list again"],
-  ["/", "search"],
-  ["p", "pause or resume the list"],
-  ["Esc", "close a dialog"],
-];
 
 export function useKeys(actions: Record<string, () => void>): void {
   const newest = useRef(actions);
@@ -44,27 +31,4 @@ export function moveFocus(list: HTMLElement | null, step: number): void {
   const focused = links.findIndex((link) => link === document.activeElement);
   const next = focused === -1 ? 0 : Math.min(Math.max(focused + step, 0), links.length - 1);
   links[next]?.focus();
-}
-
-export function KeyHelp({ close }: { close: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  return (
-    <dialog ref={dialog} aria-labelledby="keys-title" onClose={close}>
-      <h2 id="keys-title">Keys</h2>
-      <dl class="keys">
-        {KEYS.map(([key, meaning]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{meaning}</dd>
-          </div>
-        ))}
-      </dl>
-      <form method="dialog">
-        <button>Close</button>
-      </form>
-    </dialog>
-  );
 }
