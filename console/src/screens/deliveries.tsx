@@ -1,7 +1,7 @@
 // Deliveries: the destinations with their queues, the dead letters by cause, and the list of deliveries.
 
 import { useEffect, useRef } from "preact/hooks";
-import { call, type DeadLetters, type Delivery, type Destination, type Notification, type ReadOptions } from "../api/client";
+import { call, type Delivery, type Destination, type ReadOptions } from "../api/client";
 import { duration } from "../parts/age";
 import { useChanges, type Act } from "../parts/changes";
 import { idTime } from "../parts/id_time";
@@ -16,6 +16,7 @@ import { Link, place, replaceQuery } from "../router";
 import { isAdmin } from "../session";
 import { DeadLetterGroups } from "./deliveries/dead_letters";
 import { Destinations } from "./deliveries/destinations";
+import type { Outbound } from "./deliveries/outbound";
 import "./deliveries.css";
 
 const STATUSES = ["pending", "delivered", "dead"] as const;
@@ -23,14 +24,6 @@ const ROWS = 50;
 const READ_EVERY_MS = 5000;
 // The time over which the rate of deliveries is taken.
 const RATE_MINUTES = 10;
-
-export interface Outbound {
-  destinations: Destination[];
-  notifications: Notification[];
-  groups: DeadLetters[];
-  // Attempts a minute by destination.
-  rates: Map<string, number>;
-}
 
 async function readOutbound(options: ReadOptions): Promise<Outbound> {
   const from = new Date(Date.now() - RATE_MINUTES * 60_000).toISOString();

@@ -9,7 +9,7 @@ import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { isAdmin } from "../../session";
-import type { Outbound } from "../deliveries";
+import type { Outbound } from "./outbound";
 
 interface Selection {
   destination?: string;

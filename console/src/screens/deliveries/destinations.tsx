@@ -7,7 +7,7 @@ import { PlainText } from "../../parts/plain_text";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { isAdmin } from "../../session";
-import type { Outbound } from "../deliveries";
+import type { Outbound } from "./outbound";
 import { TestButton } from "./send_test";
 
 export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }) {
