@@ -11,7 +11,9 @@ use super::columns::{Conditions, nanoseconds};
 use super::incidents;
 use super::key_lists::{KeyList, Scan};
 use super::pages::{Filling, listed};
-use super::search_conditions::{Check, Condition, Lists, all, class_lists, conditions, keys_of_times, of_creation};
+use super::search_conditions::{
+    Check, Condition, Lists, all, between, class_lists, conditions, keys_of_times, of_creation,
+};
 use super::walk::{Class, Walk};
 use crate::rows::{IncidentFilter, IncidentRow, Listed, Order, Page, Position};
 use anyhow::Result;
@@ -21,8 +23,6 @@ use std::ops::RangeInclusive;
 
 /// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
 const FEW: usize = 500;
-/// The incidents that are passed over in the order of a list in the time in which one is read to be sorted.
-const PASSED_OVER: usize = 8;
 
 pub(super) fn list(
     connection: &Connection,
@@ -41,6 +41,7 @@ pub(super) fn list(
     let keys = if are_alone { None } else { intersect(connection, &mut conditions, &range)? };
     let driving = if order.is_by_creation() && keys.is_none() { take_lists(&mut conditions) } else { None };
     let times_descend = order.by_update().unwrap_or_default();
+    let all_in_range = between(connection, *range.start(), *range.end())?;
     let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
     let mut search = Search { connection, order, after, scan, checks: Checks::new(connection, filter, &conditions)? };
     let mut page = Filling::new(limit);
@@ -49,8 +50,12 @@ pub(super) fn list(
         search.fill(&mut page, lists.into_iter().map(|list| (Class::default(), list)).collect(), None)?;
         return Ok(page.finish());
     }
-    if keys.as_ref().is_none_or(|keys| keys.len() > FEW) {
-        let updated_after = order.by_update().map(|_| filter.updated_after.map_or(i64::MIN, nanoseconds));
+    // To pass over an incident in the order of a list takes about the time in which one is read to be sorted.
+    let passed_over = |keys: &Vec<i64>| all_in_range.saturating_mul(limit) / keys.len().max(1);
+    if keys.as_ref().is_none_or(|keys| passed_over(keys) < keys.len()) {
+        // No incident was updated before it was created.
+        let updated_after = filter.updated_after.max(filter.created_after).map_or(i64::MIN, nanoseconds);
+        let updated_after = order.by_update().map(|_| updated_after);
         let lists = class_lists(connection, filter, updated_after)?;
         if search.fill(&mut page, lists, keys.as_deref())? {
             return Ok(page.finish());
@@ -111,7 +116,7 @@ impl Search<'_> {
     /// it is better to sort these, and returns false.
     fn fill(&mut self, page: &mut Filled, lists: Vec<(Class, KeyList)>, keys: Option<&[i64]>) -> Result<bool> {
         let mut walk = Walk::new(self.connection, self.order, self.scan.clone(), self.after, lists);
-        let mut left = keys.map_or(usize::MAX, |keys| keys.len() * PASSED_OVER);
+        let mut left = keys.map_or(usize::MAX, <[i64]>::len);
         while let Some((key, position)) = walk.next()? {
             let passes = keys.is_none_or(|keys| keys.binary_search(&key).is_ok());
             if passes && self.checks.are_passed_by(key)? && !self.add(page, key, position)? {
