@@ -20,6 +20,7 @@
 //! ```
 
 mod aws_url;
+mod body_secret;
 mod byte_order_mark;
 mod declaration;
 mod graph;
@@ -27,6 +28,7 @@ mod headers;
 mod hmac_format;
 mod hmac_key;
 mod hmac_scheme;
+mod json_member;
 mod presets;
 mod request;
 mod revealed;
@@ -34,6 +36,7 @@ mod scheme;
 mod secret;
 mod shared_secret;
 pub mod signature_items;
+mod signature_or_token;
 mod sns;
 mod standard_webhooks;
 pub mod timestamp;

@@ -146,7 +146,10 @@ pub enum SignError {
     #[error("every secret has expired")]
     Expired,
     /// The scheme puts its secret into a JSON body, and the body is not JSON of that form.
-    #[error("the scheme puts its secret into the body, which must be JSON: {{\"value\": [{{…}}]}}")]
+    #[error(
+        "the scheme puts its secret into the body, which must be JSON of the sender's form, such as an object or, for \
+         Microsoft Graph, {{\"value\": [{{…}}]}}"
+    )]
     NotJson,
     /// The secret or the id cannot be written into a header.
     #[error("the secret or the id contains characters that a header cannot carry")]

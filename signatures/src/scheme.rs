@@ -1,5 +1,6 @@
 //! One signature scheme with the secrets of one source.
 
+use crate::body_secret::BodySecret;
 use crate::declaration::{Declaration, DeclarationError};
 use crate::graph::Graph;
 use crate::hmac_format::HmacFormat;
@@ -9,6 +10,7 @@ use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verif
 use crate::revealed::RevealedSecrets;
 use crate::secret::{Secret, SharedSecrets};
 use crate::shared_secret::SharedSecretScheme;
+use crate::signature_or_token::SignatureOrToken;
 use crate::sns::{self, Sns, Subscription};
 use http::{HeaderMap, HeaderName};
 use std::fmt;
@@ -28,6 +30,8 @@ enum Kind {
     Shared(SharedSecretScheme),
     Sns(Sns),
     Graph(Graph),
+    BodySecret(BodySecret),
+    SignatureOrToken(Box<SignatureOrToken>),
 }
 
 impl Scheme {
@@ -69,6 +73,8 @@ impl Scheme {
             }
             Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
             Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
+            Family::BodySecret => Kind::BodySecret(BodySecret::new(&keys, secrets)?),
+            Family::SignatureOrToken => Kind::SignatureOrToken(Box::new(SignatureOrToken::new(&keys, secrets)?)),
         };
         let replaced = secrets.iter().map(|secret| secret.not_after_ms().is_some()).collect();
         Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), replaced })
@@ -97,6 +103,8 @@ impl Scheme {
             Kind::Hmac(scheme) => scheme.shortest_key_bytes(),
             Kind::Shared(scheme) => scheme.shortest_secret_bytes(),
             Kind::Graph(graph) => graph.secrets.shortest_bytes(),
+            Kind::BodySecret(scheme) => scheme.secrets.shortest_bytes(),
+            Kind::SignatureOrToken(scheme) => scheme.shortest_secret_bytes(),
         }
     }
 
@@ -105,16 +113,18 @@ impl Scheme {
         match &self.kind {
             Kind::Hmac(scheme) => scheme.format.is_timed().then_some(scheme.format.tolerance_s),
             Kind::Sns(sns) => Some(sns.tolerance_s),
-            Kind::None | Kind::Shared(_) | Kind::Graph(_) => None,
+            Kind::SignatureOrToken(scheme) => scheme.tolerance_s(),
+            Kind::None | Kind::Shared(_) | Kind::Graph(_) | Kind::BodySecret(_) => None,
         }
     }
 
     /// Returns whether a header carries the scheme's secret or signature, so that it must not be stored.
     pub fn is_secret_header(&self, header: &HeaderName) -> bool {
         match &self.kind {
-            Kind::None | Kind::Sns(_) | Kind::Graph(_) => false,
+            Kind::None | Kind::Sns(_) | Kind::Graph(_) | Kind::BodySecret(_) => false,
             Kind::Hmac(scheme) => scheme.format.signature_headers().any(|name| name == header),
             Kind::Shared(scheme) => scheme.header() == Some(header),
+            Kind::SignatureOrToken(scheme) => scheme.is_secret_header(header),
         }
     }
 
@@ -127,6 +137,7 @@ impl Scheme {
     pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
         match &self.kind {
             Kind::Graph(graph) => graph.without_secrets(body),
+            Kind::BodySecret(scheme) => scheme.without_secret(body, &self.revealed),
             _ => None,
         }
     }
@@ -155,6 +166,8 @@ impl Scheme {
             Kind::Shared(scheme) => scheme.verify(request),
             Kind::Sns(sns) => sns.verify(request),
             Kind::Graph(graph) => graph.verify(request),
+            Kind::BodySecret(scheme) => scheme.verify(request),
+            Kind::SignatureOrToken(scheme) => scheme.verify(request),
         }
     }
 
@@ -171,6 +184,8 @@ impl Scheme {
             Kind::Shared(scheme) => scheme.sign(&mut signed, now_ms, id)?,
             Kind::Sns(_) => return Err(SignError::NoKey),
             Kind::Graph(graph) => signed.body = graph.sign(body, now_ms)?,
+            Kind::BodySecret(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::SignatureOrToken(scheme) => scheme.sign(&mut signed, now_ms, id)?,
         }
         Ok(signed)
     }

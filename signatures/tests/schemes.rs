@@ -92,11 +92,17 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(bytes(text)).finalize().into_bytes().to_vec()
 }
 
-/// Replaces each `{hex:TEXT}`, `{b64:TEXT}` and the like in a header's value by the HMAC of the text.
+/// Replaces each `{hex:TEXT}`, `{b64:TEXT}` and the like in a header's value by the HMAC of the text. The key of
+/// `{keyhex:START|TEXT}` begins with START.
 fn with_hmacs(text: &str) -> Vec<u8> {
     let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     type Write<'a> = &'a dyn Fn(&str) -> String;
-    let kinds: [(&str, Write); 6] = [
+    let with_key = |text: &str| {
+        let (start, text) = text.split_once('|').unwrap();
+        hex::encode(hmac(format!("{start}{SECRET}").as_bytes(), text))
+    };
+    let kinds: [(&str, Write); 7] = [
+        ("{keyhex:", &with_key),
         ("{hex:", &|text| hex::encode(hmac(SECRET.as_bytes(), text))),
         ("{HEX:", &|text| hex::encode_upper(hmac(SECRET.as_bytes(), text))),
         ("{hex8:", &|text| hex::encode(&hmac(SECRET.as_bytes(), text)[..4])),
@@ -148,6 +154,7 @@ fn declarations() -> impl Iterator<Item = Declaration> {
     let complete = |name: &str| match name {
         "hmac" => Declaration::preset(name).with("signature_header", "x-sum"),
         "static-header" => Declaration::preset(name).with("header", "x-key"),
+        "body-secret" => Declaration::preset(name).with("pointer", "/auth/token"),
         _ => Declaration::preset(name),
     };
     scheme_names().filter(|name| !matches!(*name, "none" | "aws-sns")).map(complete)
@@ -164,7 +171,7 @@ fn accepts_what_it_signed_and_nothing_else() {
         let other = Scheme::declare(&declaration, &[other]).unwrap();
         for body in bodies {
             let signed = match scheme.sign(body, NOW_MS, "id-1") {
-                Err(SignError::NotJson) if name == "microsoft-graph" => continue,
+                Err(SignError::NotJson) if ["microsoft-graph", "body-secret"].contains(&&*name) => continue,
                 signed => signed.unwrap(),
             };
             let good = Request {
@@ -182,7 +189,7 @@ fn accepts_what_it_signed_and_nothing_else() {
                 "url-token" => {
                     matches!(scheme.verify(&bare), Err(VerifyError::Signature(SignatureError::TokenMissing)))
                 }
-                "microsoft-graph" => scheme.verify(&bare) == Err(SignatureError::BodyForm.into()),
+                "microsoft-graph" | "body-secret" => scheme.verify(&bare) == Err(SignatureError::BodyForm.into()),
                 _ => matches!(scheme.verify(&bare), Err(VerifyError::Signature(SignatureError::HeaderMissing(_)))),
             };
             assert!(missing, "{name}: nothing");
@@ -234,7 +241,7 @@ fn accepts_every_live_secret_and_no_expired_one() {
 #[test]
 fn the_delivery_id_identifies_a_repeat() {
     let scheme = |name| Scheme::declare(&Declaration::preset(name), &[Secret::new(SECRET.into())]).unwrap();
-    for name in ["github", "pagerduty", "standard-webhooks", "hcp-vault-radar", "gitlab"] {
+    for name in ["github", "pagerduty", "standard-webhooks", "hcp-vault-radar", "gitlab", "snyk"] {
         let signed = scheme(name).sign(b"{}", NOW_MS, "id-1").unwrap();
         let verification = scheme(name).verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
         let id = "id-1".to_owned();
@@ -255,6 +262,44 @@ fn the_delivery_id_identifies_a_repeat() {
     signed.headers.remove("x-github-delivery");
     let verification = scheme("github").verify(&request(&signed.headers, b"{}", NOW_MS)).unwrap();
     assert_eq!(verification.identity, Identity::Body);
+}
+
+/// A token of GitLab that is being replaced by a signing key.
+#[test]
+fn a_signature_is_checked_if_there_is_a_signing_key() {
+    const TOKEN: &str = "a-token-of-the-tests";
+    let scheme = |secrets: &[&str]| {
+        let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new((*text).into())).collect();
+        Scheme::declare(&Declaration::preset("gitlab"), &secrets).unwrap()
+    };
+    let (both, token, signing) = (scheme(&[TOKEN, SECRET]), scheme(&[TOKEN]), scheme(&[SECRET]));
+    let with_token = token.sign(b"{}", NOW_MS, "id-1").unwrap().headers;
+    let signed = signing.sign(b"{}", NOW_MS, "id-1").unwrap().headers;
+    let mut with_both = signed.clone();
+    with_both.extend(with_token.clone());
+    let mut forged = with_both.clone();
+    forged.insert("webhook-signature", "v1,AAAA".parse().unwrap());
+    let secret = |scheme: &Scheme, headers: &HeaderMap, body: &[u8], now_ms: i64| {
+        scheme.verify(&request(headers, body, now_ms)).map(|verification| verification.secret)
+    };
+    let wrong = Err(VerifyError::from(SignatureError::Wrong));
+    assert_eq!(secret(&both, &with_token, b"{}", NOW_MS), Ok(0));
+    assert_eq!(secret(&both, &signed, b"{}", NOW_MS), Ok(1));
+    assert_eq!(secret(&both, &with_both, b"{}", NOW_MS), Ok(1));
+    assert_eq!(secret(&both, &with_both, b"{ }", NOW_MS), wrong, "the token does not replace the signature");
+    assert_eq!(secret(&both, &forged, b"{}", NOW_MS), wrong, "the token does not replace the signature");
+    assert_eq!(secret(&token, &with_both, b"{ }", NOW_MS), Ok(0), "without a signing key");
+    let missing = |name: &str| Err(SignatureError::HeaderMissing(name.parse().unwrap()).into());
+    assert_eq!(secret(&signing, &HeaderMap::new(), b"{}", NOW_MS), missing("x-gitlab-token"));
+    assert_eq!(secret(&signing, &with_token, b"{}", NOW_MS), wrong);
+    let late = secret(&both, &signed, b"{}", NOW_MS + 301_000);
+    assert_eq!(late, Err(VerifyError::Expired { tolerance_s: 300, age_s: 301 }));
+    assert_eq!((both.tolerance_s(), token.tolerance_s()), (Some(300), None));
+    for name in ["x-gitlab-token", "webhook-signature"] {
+        assert!(both.is_secret_header(&name.parse().unwrap()), "{name}");
+    }
+    let unusable = Scheme::declare(&Declaration::preset("gitlab"), &[Secret::new("whsec_%%%".into())]);
+    assert!(unusable.unwrap_err().to_string().contains("not base64"));
 }
 
 #[test]
@@ -300,6 +345,10 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
         (preset("hmac"), &["`signature_header`", "X-Signature"]),
         (preset("static-header"), &["`header`", "X-Key"]),
         (preset("basic"), &["user:password"]),
+        (preset("body-secret"), &["`pointer`", "/auth/token"]),
+        (preset("body-secret").with("pointer", "token"), &["`pointer`", "`token`", "JSON pointer"]),
+        (preset("body-secret").with("pointer", "/a~2b"), &["`pointer`", "`/a~2b`"]),
+        (preset("body-secret").with("header", "x"), &["has no key `header`", "pointer, id_header"]),
         (with(&[("signature_header", "x y")]), &["`signature_header`", "`x y`"]),
         (with(&[("algorithm", "md5")]), &["`algorithm`", "`md5`", "sha256, sha512"]),
         (with(&[("encoding", "utf8")]), &["`encoding`", "hex, base64"]),
@@ -314,7 +363,13 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
         (with(&[("timestamp_header", "x-at")]), &["{timestamp}", "proves nothing"]),
         (with(&[("timestamp_header", "x-at"), ("timestamp_prefix", "t=")]), &["not both"]),
         (with(&[("timestamp_prefix", "t="), ("template", "{timestamp}{body}")]), &["needs a `separator`"]),
-        (with(&[("timestamp_unit", "us")]), &["`timestamp_unit`", "s, ms, rfc3339"]),
+        (with(&[("timestamp_unit", "us")]), &["`timestamp_unit`", "s, ms, rfc3339, any"]),
+        (with(&[("key_template", "{time}{secret}")]), &["`key_template`", "`{time}`", "{timestamp}, {id}, {secret}"]),
+        (with(&[("key_template", "{body}")]), &["`key_template`", "`{body}`"]),
+        (with(&[("key_template", "fixed")]), &["`key_template`", "{secret} once"]),
+        (with(&[("key_template", "{timestamp}{secret}")]), &["`timestamp_header` or `timestamp_prefix`"]),
+        (with(&[("key_template", "{id}{secret}")]), &["`id_header`"]),
+        (with(&[("template", "{secret}{body}")]), &["`template`", "`{secret}`"]),
         (with(&[("tolerance", "soon")]), &["`tolerance`", "`5m`"]),
         (with(&[("tolerance", "8d")]), &["`tolerance`", "24h"]),
         (preset("standard-webhooks").with("signature_header", "x-sum"), &["`timestamp_header` has 2 names", "1"]),
@@ -357,6 +412,8 @@ fn counts_the_secret_bytes_that_an_attacker_has_to_guess() {
         ("basic", "somebody:1234", Some(4)),
         ("url-token", "123456789", Some(9)),
         ("microsoft-graph", "1234567890", Some(10)),
+        ("gitlab", "1234567890", Some(10)),
+        ("gitlab", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Some(24)),
     ] {
         let scheme = Scheme::declare(&Declaration::preset(name), &[Secret::new(secret.into())]).unwrap();
         assert_eq!(scheme.shortest_secret_bytes(), bytes, "{name}");
