@@ -50,7 +50,7 @@ fn measure(name: &str, size: usize) -> (f64, f64, bool) {
     let body = format!("{{\"value\": [{{\"text\": \"{}\"}}]}}", "x".repeat(size - 27));
     let signed = scheme.sign(body.as_bytes(), NOW_MS, "msg_p5jXN8AQM9LWM0D4loKWxJek").unwrap();
     let token = signed.token.as_deref();
-    let request = Request { headers: &signed.headers, body: &signed.body, token, now_ms: NOW_MS, certificate: None };
+    let request = Request { headers: &signed.headers, body: &signed.body, token, now_ms: NOW_MS, fetched: None };
     // The length that the template adds to the body with a timestamp and an id.
     let added = match name {
         "hookmill" | "stripe" => 11,

@@ -17,10 +17,16 @@ pub(crate) enum Family {
     Graph,
     BodySecret,
     SignatureOrToken,
+    Jwt,
     None,
 }
 
 impl Family {
+    /// Returns whether sender and host share no secret.
+    pub fn is_keyless(self) -> bool {
+        matches!(self, Self::None | Self::Sns | Self::Jwt)
+    }
+
     /// Returns the keys that a configuration can set.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
@@ -45,6 +51,9 @@ impl Family {
             Self::BodySecret => &["pointer", "id_header"],
             Self::Basic | Self::Bearer | Self::UrlToken => &["id_header"],
             Self::Sns => &["topics", "certificate", "confirm", "tolerance"],
+            Self::Jwt => {
+                &["issuer", "audience", "email", "claims", "jwks_url", "jwks", "algorithms", "envelope", "tolerance"]
+            }
             Self::Graph | Self::None => &[],
         }
     }
@@ -246,6 +255,17 @@ pub(crate) static PRESETS: &[Preset] = &[
     generic("basic", Family::Basic, &[]),
     generic("bearer", Family::Bearer, &[]),
     generic("url-token", Family::UrlToken, &[]),
+    generic("jwt", Family::Jwt, &[]),
+    vendor(
+        "google-pubsub",
+        Family::Jwt,
+        &[
+            ("issuer", &["https://accounts.google.com", "accounts.google.com"]),
+            ("jwks_url", &["https://www.googleapis.com/oauth2/v3/certs"]),
+            ("algorithms", &["RS256"]),
+            ("envelope", &["google-pubsub"]),
+        ],
+    ),
     generic("body-secret", Family::BodySecret, &[]),
     vendor("aws-sns", Family::Sns, &[]),
     vendor("microsoft-graph", Family::Graph, &[]),

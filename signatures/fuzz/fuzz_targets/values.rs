@@ -52,6 +52,6 @@ fuzz_target!(|input: &[u8]| {
     {
         let token = signed.token.as_deref();
         let (headers, body) = (&signed.headers, &signed.body);
-        let _ = scheme.verify(&Request { headers, body, token, now_ms: NOW_MS, certificate: None });
+        let _ = scheme.verify(&Request { headers, body, token, now_ms: NOW_MS, fetched: None });
     }
 });

@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let token = (flags & 1 == 1).then_some("token");
-    let request = Request { headers: &headers, body, token, now_ms: NOW_MS, certificate: None };
+    let request = Request { headers: &headers, body, token, now_ms: NOW_MS, fetched: None };
     let accepted = scheme.verify(&request).is_ok();
     let _ = scheme.subscription(body);
     if name == "none" {
