@@ -32,6 +32,7 @@ mod event_stream;
 mod files;
 mod inbound;
 mod incidents;
+mod issuers;
 mod journey;
 mod limits;
 mod logs;

@@ -3,12 +3,13 @@
 use crate::guest::guest;
 use crate::host::{Answer, Folder, Host, SECRET, send, unix_s};
 use crate::outcome::returns;
+use crate::server::{Page, Server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hookmill_signatures::{Declaration, Scheme, Secret, Signed};
-use reqwest::RequestBuilder;
+use reqwest::{Method, RequestBuilder};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -21,6 +22,7 @@ fn scheme(name: &str, secret: &str) -> Scheme {
     let declaration = match name {
         "hmac" => Declaration::preset(name).with("signature_header", "x-sum"),
         "static-header" => Declaration::preset(name).with("header", "x-key"),
+        "body-secret" => Declaration::preset(name).with("pointer", "/auth/token"),
         _ => Declaration::preset(name),
     };
     Scheme::declare(&declaration, &[Secret::new(secret.into())]).unwrap()
@@ -51,13 +53,14 @@ async fn every_scheme_accepts_its_signature() {
         "standard-webhooks" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         name => secret_of(name),
     };
-    let names: Vec<&str> =
-        hookmill_signatures::scheme_names().filter(|name| !matches!(*name, "none" | "aws-sns")).collect();
+    let is_signed_here = |name: &&str| !matches!(*name, "none" | "aws-sns" | "jwt" | "google-pubsub");
+    let names: Vec<&str> = hookmill_signatures::scheme_names().filter(is_signed_here).collect();
     let mut config = "sources:\n".to_owned();
     for name in &names {
         let scheme = match *name {
             "hmac" => "{ type: hmac, signature_header: X-Sum }",
             "static-header" => "{ type: static-header, header: X-Key }",
+            "body-secret" => "{ type: body-secret, pointer: /auth/token }",
             name => name,
         };
         config += &format!("  {name}: {{ scheme: {scheme}, secret: \"{}\", plugin: none }}\n", written(name));
@@ -148,6 +151,136 @@ async fn handshakes_are_answered() {
     }
     assert_eq!(host.list("/api/events").await.len(), 0, "a handshake must not be stored as an event");
     host.logs("handshake answered").await;
+}
+
+/// The names are those of Event Grid. The host requests none of the URLs that it gets.
+#[tokio::test]
+async fn subscriptions_of_event_grid_and_cloud_events_are_validated() {
+    let callback = Server::start([Page::status(200, "")]).await;
+    let folder = Folder::new(&format!(
+        "sources:
+           grid: {{ scheme: azure-event-grid, secret: {SECRET}, plugin: none }}
+           events: {{ scheme: {{ type: bearer, origins: [events.example] }}, secret: {SECRET}, plugin: none, \
+                     requests_per_second: 2 }}
+           url: {{ scheme: url-token, secret: {SECRET}, plugin: none }}
+           elsewhere: {{ scheme: azure-event-grid, secret: {SECRET}, plugin: none, allow_ips: [192.0.2.0/24] }}"
+    ));
+    let host = folder.start().await;
+    let event = |kind: &str, data: Value| {
+        json!([{"id": "1", "topic": "/subscriptions/x", "subject": "", "eventType": kind, "data": data,
+            "eventTime": "2026-01-01T00:00:00Z", "metadataVersion": "1", "dataVersion": "1"}])
+        .to_string()
+    };
+    let validation = event(
+        "Microsoft.EventGrid.SubscriptionValidationEvent",
+        json!({"validationCode": "512d38b6", "validationUrl": callback.url}),
+    );
+    let grid = |path: &str, kind: &str, body: &str| {
+        send(host.webhook(path).header("aeg-event-type", kind.to_owned()).body(body.to_owned()))
+    };
+    let right = format!("grid/{SECRET}");
+    let answer = grid(&right, "SubscriptionValidation", &validation).await.unwrap();
+    assert_eq!((answer.status, &answer.body), (200, &json!({"validationResponse": "512d38b6"})));
+    for (path, status) in [
+        (format!("grid/{SECRET}x"), 401),
+        ("grid".into(), 401),
+        (format!("elsewhere/{SECRET}"), 403),
+        ("none".into(), 404),
+    ] {
+        let answer = grid(&path, "SubscriptionValidation", &validation).await.unwrap();
+        assert_eq!(answer.status, status, "{path}");
+        assert!(!answer.body.to_string().contains("512d38b6"), "{answer:?}");
+    }
+    assert_eq!(host.list("/api/events").await.len(), 0, "a handshake must not be stored as an event");
+    // Everything else is a payload, and so is the same event for a source that expects no handshake.
+    for (path, kind, body) in [
+        (&right, "Notification", &validation),
+        (&right, "SubscriptionValidation", &event("Another.Event", json!({"validationCode": "512d38b6"}))),
+        (&right, "SubscriptionValidation", &"{}".to_owned()),
+        (&format!("url/{SECRET}"), "SubscriptionValidation", &validation),
+    ] {
+        let answer = grid(path, kind, body).await.unwrap();
+        assert_eq!((answer.status, answer.status_word()), (202, "ignored"), "{kind} {body}: {answer:?}");
+    }
+    let ended = event("Microsoft.EventGrid.SubscriptionDeletedEvent", json!({}));
+    let answer = grid(&right, "SubscriptionDeletion", &ended).await.unwrap();
+    assert!(answer.body["message"].as_str().unwrap().contains("removed the subscription"), "{answer:?}");
+
+    let options = |path: &str, origin: &str| {
+        let request = host.client.request(Method::OPTIONS, format!("{}/api/webhooks/{path}", host.url));
+        let request = request.header("webhook-request-callback", format!("{}/confirm", callback.url));
+        if origin.is_empty() { request } else { request.header("webhook-request-origin", origin) }.send()
+    };
+    for (path, origin, rate) in [
+        (&*right, "eventgrid.azure.net", "*"),
+        (&right, "EventGrid.azure.net", "*"),
+        ("events", "events.example", "120"),
+    ] {
+        let answer = options(path, origin).await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(
+            (header("webhook-allowed-origin").as_str(), header("webhook-allowed-rate").as_str()),
+            (origin, rate)
+        );
+        assert_eq!(header("allow"), "POST");
+    }
+    for (path, origin) in [
+        ("grid", "eventgrid.azure.net"),
+        (&format!("grid/{SECRET}x"), "eventgrid.azure.net"),
+        (&right, "events.example"),
+        (&right, "*"),
+        (&right, ""),
+        ("events", "eventgrid.azure.net"),
+        (&format!("events/{SECRET}"), "events.example"),
+        (&format!("url/{SECRET}"), "eventgrid.azure.net"),
+        (&format!("elsewhere/{SECRET}"), "eventgrid.azure.net"),
+        ("none", "eventgrid.azure.net"),
+    ] {
+        let answer = options(path, origin).await.unwrap();
+        assert_eq!(answer.status(), 405, "{path} {origin}");
+        assert!(!answer.headers().contains_key("webhook-allowed-origin"), "{path} {origin}");
+    }
+    assert_eq!(callback.asked(0).await.len(), 0, "no URL of a request may be requested");
+    assert!(!host.log().contains(SECRET), "{}", host.log());
+}
+
+/// A payload that is mapped, one that waits in quarantine, and one that is refused.
+#[tokio::test]
+async fn a_secret_in_the_body_is_never_stored_or_logged() {
+    const CANARY: &str = "canary-in-the-body-of-a-webhook";
+    let folder = Folder::new(&format!(
+        "sources:
+           wiz: {{ scheme: {{ type: body-secret, pointer: /auth/token }}, secret: {CANARY}, plugin: none }}
+           traps: {{ scheme: {{ type: body-secret, pointer: /auth/token }}, secret: {CANARY}, plugin: traps }}"
+    ))
+    .with("traps", &guest("traps"));
+    let host = folder.start().await;
+    let body = |secret: &str, n: u32| {
+        format!(r#"{{"n": {n}, "auth": {{"token": "{secret}", "user": "wiz"}}, "url": "/x?token={secret}"}}"#)
+    };
+    let first = host.post("wiz", body(CANARY, 1)).await;
+    assert_eq!((first.status, first.status_word()), (202, "ignored"), "{first:?}");
+    assert_eq!(host.post("wiz", body(CANARY, 1)).await.body["duplicate"], true);
+    let failed = host.post("traps", body(CANARY, 2)).await;
+    assert_eq!((failed.status, failed.status_word()), (202, "queued"), "{failed:?}");
+    let refused = host.post("wiz", body(&format!("{CANARY}-not"), 3)).await;
+    assert_eq!((refused.status, refused.error_code()), (401, "invalid_signature"));
+    let event = host.get(&format!("/api/events/{}", first.event_id())).await;
+    let stars = "*".repeat(CANARY.len());
+    let expected = format!(r#"{{"n": 1, "auth": {{"user": "wiz"}}, "url": "/x?token={stars}"}}"#);
+    assert_eq!(event["body"]["data"], expected, "{event}");
+    let quarantine = host.get("/api/quarantine").await.to_string();
+    let (_, metrics) = host.get_open("/metrics").await;
+    let mut kept = [host.log(), metrics, quarantine].concat().into_bytes();
+    for entry in std::fs::read_dir(folder.path("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            kept.extend(std::fs::read(path).unwrap());
+        }
+    }
+    assert!(kept.windows(3).any(|bytes| bytes == b"wiz"));
+    assert!(!kept.windows(CANARY.len()).any(|bytes| bytes == CANARY.as_bytes()));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

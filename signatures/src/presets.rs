@@ -47,13 +47,23 @@ impl Family {
                 "template",
                 "tolerance",
             ],
-            Self::Header | Self::SignatureOrToken => &["header", "prefix", "id_header"],
+            Self::Header => &["header", "prefix", "id_header", "origins"],
+            Self::SignatureOrToken => &["header", "prefix", "id_header"],
             Self::BodySecret => &["pointer", "id_header"],
-            Self::Basic | Self::Bearer | Self::UrlToken => &["id_header"],
+            Self::Basic | Self::Bearer | Self::UrlToken => &["id_header", "origins"],
             Self::Sns => &["topics", "certificate", "confirm", "tolerance"],
-            Self::Jwt => {
-                &["issuer", "audience", "email", "claims", "jwks_url", "jwks", "algorithms", "envelope", "tolerance"]
-            }
+            Self::Jwt => &[
+                "issuer",
+                "audience",
+                "email",
+                "claims",
+                "jwks_url",
+                "jwks",
+                "algorithms",
+                "envelope",
+                "tolerance",
+                "origins",
+            ],
             Self::Graph | Self::None => &[],
         }
     }
@@ -255,6 +265,7 @@ pub(crate) static PRESETS: &[Preset] = &[
     generic("basic", Family::Basic, &[]),
     generic("bearer", Family::Bearer, &[]),
     generic("url-token", Family::UrlToken, &[]),
+    vendor("azure-event-grid", Family::UrlToken, &[("origins", &["eventgrid.azure.net"])]),
     generic("jwt", Family::Jwt, &[]),
     vendor(
         "google-pubsub",

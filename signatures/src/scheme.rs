@@ -22,6 +22,8 @@ pub struct Scheme {
     preset: &'static Preset,
     kind: Kind,
     revealed: RevealedSecrets,
+    /// The senders that may ask for permission to post, as CloudEvents defines it.
+    origins: Vec<String>,
     /// For each secret, whether it is valid for a limited time only, because another one replaces it.
     replaced: Vec<bool>,
 }
@@ -40,7 +42,8 @@ enum Kind {
 impl Scheme {
     /// Returns the scheme `none`, which checks nothing.
     pub fn none() -> Self {
-        Self { preset: &presets::NONE, kind: Kind::None, revealed: RevealedSecrets::new(&[]), replaced: Vec::new() }
+        let revealed = RevealedSecrets::new(&[]);
+        Self { preset: &presets::NONE, kind: Kind::None, revealed, origins: Vec::new(), replaced: Vec::new() }
     }
 
     /// Makes a scheme from its declaration and the secrets of a source.
@@ -80,7 +83,8 @@ impl Scheme {
             Family::SignatureOrToken => Kind::SignatureOrToken(Box::new(SignatureOrToken::new(&keys, secrets)?)),
         };
         let replaced = secrets.iter().map(|secret| secret.not_after_ms().is_some()).collect();
-        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), replaced })
+        let origins = keys.list("origins").into_iter().map(str::to_ascii_lowercase).collect();
+        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), origins, replaced })
     }
 
     /// Returns the scheme's name in a configuration.
@@ -172,7 +176,7 @@ impl Scheme {
     /// # Errors
     /// Returns an error if the request is refused, or a certificate or keys have to be fetched first.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        if request.token.is_some() && self.preset.family != Family::UrlToken {
+        if request.token.is_some() && !self.needs_url_token() {
             return Err(SignatureError::TokenUnexpected.into());
         }
         match &self.kind {
@@ -204,6 +208,16 @@ impl Scheme {
             Kind::SignatureOrToken(scheme) => scheme.sign(&mut signed, now_ms, id)?,
         }
         Ok(signed)
+    }
+
+    /// Returns whether the URL of the source ends with the secret.
+    pub fn needs_url_token(&self) -> bool {
+        self.preset.family == Family::UrlToken
+    }
+
+    /// Returns whether a sender is one that may ask for permission to post. Names of hosts are compared without case.
+    pub fn permits_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
     }
 
     /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom requests this value to

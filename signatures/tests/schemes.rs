@@ -186,7 +186,7 @@ fn accepts_what_it_signed_and_nothing_else() {
             assert_eq!(other.verify(&good), Err(SignatureError::Wrong.into()), "{name}: another secret");
             let bare = Request { headers: &HeaderMap::new(), body: &[], token: None, ..good };
             let missing = match name.as_str() {
-                "url-token" => {
+                _ if scheme.needs_url_token() => {
                     matches!(scheme.verify(&bare), Err(VerifyError::Signature(SignatureError::TokenMissing)))
                 }
                 "microsoft-graph" | "body-secret" => scheme.verify(&bare) == Err(SignatureError::BodyForm.into()),
@@ -194,8 +194,9 @@ fn accepts_what_it_signed_and_nothing_else() {
             };
             assert!(missing, "{name}: nothing");
             // A token that the scheme does not use may be a secret in the wrong place.
-            let token = Some(if name == "url-token" { "another" } else { SECRET });
-            let unexpected = if name == "url-token" { SignatureError::Wrong } else { SignatureError::TokenUnexpected };
+            let token = Some(if scheme.needs_url_token() { "another" } else { SECRET });
+            let unexpected =
+                if scheme.needs_url_token() { SignatureError::Wrong } else { SignatureError::TokenUnexpected };
             assert_eq!(scheme.verify(&Request { token, ..good }), Err(unexpected.into()), "{name}: token");
             let is_hmac = scheme.hmac(0, b"").is_some();
             if is_hmac {
@@ -340,7 +341,7 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
         (preset("hookmil"), &["`hookmil`", "expected one of hookmill, generic-body", "none"]),
         (preset("github").with("header", "x"), &["`github` has no key `header`", "algorithm, encoding"]),
         (preset("gitlab").with("template", "{body}"), &["has no key `template`", "header, prefix"]),
-        (preset("url-token").with("header", "x"), &["has no key `header`", "id_header"]),
+        (preset("url-token").with("header", "x"), &["has no key `header`", "id_header, origins"]),
         (preset("grafana").with("template_with_timestamp", "x"), &["has no key `template_with_timestamp`"]),
         (preset("hmac"), &["`signature_header`", "X-Signature"]),
         (preset("static-header"), &["`header`", "X-Key"]),
@@ -392,6 +393,25 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
     ] {
         let error = Scheme::declare(&declaration, &[]).unwrap_err().to_string();
         assert!(error.contains(words), "no `{words}` in: {error}");
+    }
+}
+
+#[test]
+fn the_senders_that_may_ask_for_permission_are_listed() {
+    let scheme = |declaration: Declaration| Scheme::declare(&declaration, &[Secret::new(SECRET.into())]).unwrap();
+    let event_grid = scheme(Declaration::preset("azure-event-grid"));
+    let bearer = scheme(Declaration::preset("bearer").with("origins", "Events.example"));
+    for (scheme, origin, expected) in [
+        (&event_grid, "eventgrid.azure.net", true),
+        (&event_grid, "EventGrid.Azure.NET", true),
+        (&event_grid, "x.eventgrid.azure.net", false),
+        (&event_grid, "*", false),
+        (&event_grid, "", false),
+        (&bearer, "events.example", true),
+        (&scheme(Declaration::preset("url-token")), "eventgrid.azure.net", false),
+        (&Scheme::none(), "eventgrid.azure.net", false),
+    ] {
+        assert_eq!(scheme.permits_origin(origin), expected, "{origin}");
     }
 }
 

@@ -27,6 +27,7 @@ export const SCHEMES = [
   "basic",
   "bearer",
   "url-token",
+  "azure-event-grid",
   "microsoft-graph",
   "none",
 ] as const;
