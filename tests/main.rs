@@ -30,6 +30,7 @@ mod destinations;
 mod durability;
 mod event_stream;
 mod files;
+mod handshakes;
 mod inbound;
 mod incidents;
 mod issuers;

@@ -196,7 +196,9 @@ impl RequiredClaim {
         let is_value = |value: &Value| match (&self.value, value) {
             (None, value) => !matches!(value, Value::Null | Value::Bool(false)),
             (Some(expected), Value::String(text)) => expected == text,
-            (Some(expected), Value::Bool(_) | Value::Number(_)) => *expected == value.to_string(),
+            (Some(expected), Value::Bool(_) | Value::Number(_)) => {
+                serde_json::from_str::<Value>(expected).is_ok_and(|expected| expected == *value)
+            }
             (Some(_), _) => false,
         };
         let fits = claims.get(&self.name).is_some_and(|value| match value {
