@@ -39,6 +39,18 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (with_secret("scheme: { type: hmac }"), &["sources.edr", "`signature_header`"]),
         (with_secret("scheme: basic"), &["sources.edr", "user:password"]),
         (source("scheme: basic, secret: \"soc:hunter2\""), &["sources.edr", "7 bytes"]),
+        (with_secret("allow_networks: [10.0.0.0/8]"), &["sources.edr", "`allow_networks`", "`allow_ips`"]),
+        (
+            source("scheme: { type: jwt, issuer: x, audience: y, jwks: none.json }"),
+            &["sources.edr", "cannot read the `jwks`", "none.json"],
+        ),
+        (
+            source("scheme: { type: jwt, issuer: x, audience: y, jwks_url: \"http://keys.example/\" }"),
+            &["sources.edr", "`jwks_url`", "https:"],
+        ),
+        (source("scheme: { type: jwt, issuer: x, audience: y }"), &["sources.edr", "`jwks_url`", "`jwks`"]),
+        (source("scheme: { type: google-pubsub, audience: y }"), &["sources.edr", "`email`"]),
+        (with_secret("scheme: body-secret"), &["sources.edr", "`pointer`", "/auth/token"]),
         (source("scheme: aws-sns"), &["sources.edr", "`topics`", "arn:aws:sns"]),
         (
             source("scheme: { type: aws-sns, topics: [\"arn:aws:sns:x:1:y\"], certificate: none.pem }"),

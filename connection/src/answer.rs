@@ -2,6 +2,7 @@
 
 use crate::retry_after::retry_after;
 use crate::{Authentication, Code, Failure};
+use anyhow::{Result, ensure};
 use hyper::ext::ReasonPhrase;
 use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode};
@@ -85,6 +86,19 @@ impl Answer {
             None => Failure::new(Code::Status, format!("the server answered {status}: {}", self.text)),
         }
     }
+}
+
+/// Reads the body of an answer, which must not be larger than this.
+///
+/// # Errors
+/// Returns an error if the body is larger, or does not arrive within the time limit of the request.
+pub async fn read_body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+        ensure!(bytes.len() <= bytes_max, "the answer is larger than {bytes_max} bytes");
+    }
+    Ok(bytes)
 }
 
 /// Returns the target of a redirect without user name, query and fragment, which may hold secrets.

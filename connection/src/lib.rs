@@ -38,7 +38,7 @@ mod jitter;
 mod retry_after;
 
 pub use address_guard::{AddressError, AddressGuard};
-pub use answer::{Answer, sanitize};
+pub use answer::{Answer, read_body, sanitize};
 pub use authentication::{Authentication, header_name, is_reserved};
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, guarded_client, require_http};

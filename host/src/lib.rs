@@ -25,6 +25,7 @@ mod handshake;
 pub mod host;
 mod housekeeping;
 mod http_error;
+pub mod issuers;
 mod loaded;
 mod maintenance;
 pub mod map;

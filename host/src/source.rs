@@ -5,6 +5,7 @@ use hookmill_incident::{Severity, words};
 use hookmill_signatures::Scheme;
 use hookmill_store::Tally;
 use ipnet::IpNet;
+use reqwest::Url;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -124,6 +125,17 @@ pub struct SourceSettings {
     pub silent_after: Option<Duration>,
     /// The kind of source.
     pub kind: SourceKind,
+    /// The place of the keys that its scheme needs.
+    pub key_server: Option<KeyServer>,
+}
+
+/// The place from which the host fetches the public keys of an issuer of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyServer {
+    /// The URL of the keys.
+    pub url: Url,
+    /// Networks that are not globally routable and may be reached nevertheless.
+    pub allow_networks: Vec<IpNet>,
 }
 
 /// The choice of the mapper for a source's payloads.
@@ -183,6 +195,7 @@ impl Source {
             on_unmappable: OnUnmappable::Reject,
             silent_after: None,
             kind: SourceKind::Webhook,
+            key_server: None,
         };
         Self::new(name, SourceOrigin::Configured, settings)
     }

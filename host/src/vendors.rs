@@ -115,6 +115,7 @@ mod tests {
     /// Replaces each reference by a value that fits its name.
     fn filled(text: &str) -> String {
         let value = |name: &str| match name {
+            "SERVICE_ACCOUNT" => "push@an-example.iam.gserviceaccount.com",
             "TOPIC_ARN" => "arn:aws:sns:eu-central-1:123456789012:example",
             name if name.ends_with("_SECRET") => "user:only-an-example-of-a-secret",
             _ => "an-example.example",

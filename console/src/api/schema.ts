@@ -29,7 +29,11 @@ export interface paths {
          */
         post: operations["receive"];
         delete?: never;
-        options?: never;
+        /**
+         * Permit a sender of CloudEvents to post
+         * @description Only for a source whose scheme has the sender among its `origins`, such as `azure-event-grid`. Nothing is stored, and no callback is requested.
+         */
+        options: operations["permit"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -53,11 +57,15 @@ export interface paths {
         put?: never;
         /**
          * Receive a payload from a sender that cannot sign
-         * @description For sources of scheme `url-token`; otherwise the same as `/api/webhooks/{source}`.
+         * @description For sources of the schemes `url-token` and `azure-event-grid`; otherwise the same as `/api/webhooks/{source}`.
          */
         post: operations["receiveWithToken"];
         delete?: never;
-        options?: never;
+        /**
+         * Permit a sender of CloudEvents that cannot sign to post
+         * @description For sources of the schemes `url-token` and `azure-event-grid`; otherwise the same as `/api/webhooks/{source}`.
+         */
+        options: operations["permitWithToken"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -2279,6 +2287,18 @@ export interface components {
         };
     };
     responses: {
+        /** @description The sender may post. */
+        Permission: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                /** @description The sender. */
+                "webhook-allowed-origin"?: string;
+                /** @description The requests that the source accepts in a minute; `*` if it has no limit. */
+                "webhook-allowed-rate"?: string;
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description The answer to a vendor's check of the endpoint. Nothing is stored. */
         Handshake: {
             headers: {
@@ -2424,6 +2444,11 @@ export interface components {
     };
     parameters: {
         /**
+         * @description The sender that asks.
+         * @example eventgrid.azure.net
+         */
+        requestOrigin: string;
+        /**
          * @description The name of a source.
          * @example edr
          */
@@ -2559,6 +2584,32 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    permit: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The sender that asks.
+                 * @example eventgrid.azure.net
+                 */
+                "WebHook-Request-Origin": components["parameters"]["requestOrigin"];
+            };
+            path: {
+                /**
+                 * @description The name of a source.
+                 * @example edr
+                 */
+                source: components["parameters"]["source"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Permission"];
+            400: components["responses"]["Error"];
+            405: components["responses"]["Error"];
+        };
+    };
     receiveWithToken: {
         parameters: {
             query?: never;
@@ -2587,6 +2638,34 @@ export interface operations {
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
+        };
+    };
+    permitWithToken: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The sender that asks.
+                 * @example eventgrid.azure.net
+                 */
+                "WebHook-Request-Origin": components["parameters"]["requestOrigin"];
+            };
+            path: {
+                /**
+                 * @description The name of a source.
+                 * @example edr
+                 */
+                source: components["parameters"]["source"];
+                /** @description The source's secret. It is never logged. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Permission"];
+            400: components["responses"]["Error"];
+            405: components["responses"]["Error"];
         };
     };
     registerSource: {

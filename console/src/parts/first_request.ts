@@ -10,8 +10,12 @@ interface Target {
   secret: string;
 }
 
+// Schemes whose secret is a part of the URL.
+const SECRET_IN_URL = ["url-token", "azure-event-grid"];
+
 // Vendors may reach the host at another address, but a page can only name its own.
-export function webhookUrl(source: string, path = ""): string {
+export function webhookUrl(source: string, scheme: unknown, secret: string): string {
+  const path = typeof scheme === "string" && SECRET_IN_URL.includes(scheme) ? `/${secret}` : "";
   return `${window.location.origin}/api/webhooks/${source}${path}`;
 }
 
@@ -33,6 +37,7 @@ export function firstRequest({ url, scheme, header, secret }: Target): string | 
     case "basic":
       return simple(`-u ${quoted(secret)} `);
     case "url-token":
+    case "azure-event-grid":
     case "none":
       return simple("");
     default:

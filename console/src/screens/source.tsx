@@ -274,7 +274,7 @@ function Settings({ source }: { source: Source }) {
   return (
     <Section title="Settings">
       <dl>
-        {source.kind === "webhook" && <Fact name="URL">{webhookUrl(source.name, source.scheme === "url-token" ? "/SECRET" : "")}</Fact>}
+        {source.kind === "webhook" && <Fact name="URL">{webhookUrl(source.name, source.scheme, "SECRET")}</Fact>}
         <Fact name={source.scheme === null ? "Kind" : "Scheme"}>{scheme(source)}</Fact>
         <Fact name="Plugin">{listed(plugins(source.plugin))}</Fact>
         <Fact name="Playbook">

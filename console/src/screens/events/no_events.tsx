@@ -43,6 +43,6 @@ export function NoEvents() {
 
 function commandFor(source: AnySource): string | null {
   if (!("scheme" in source) || typeof source.scheme !== "string") return null;
-  const url = webhookUrl(source.name, source.scheme === "url-token" ? `/${SECRET}` : "");
+  const url = webhookUrl(source.name, source.scheme, SECRET);
   return firstRequest({ url, scheme: source.scheme, header: "HEADER", secret: SECRET });
 }

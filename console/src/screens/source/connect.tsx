@@ -19,7 +19,7 @@ interface Props {
 export function Connect({ issued, given, header, hasArrived }: Props) {
   const secret = issued.secret ?? given;
   const scheme = String(issued.scheme);
-  const url = webhookUrl(issued.name, scheme === "url-token" ? `/${secret}` : "");
+  const url = webhookUrl(issued.name, scheme, secret);
   const readsGeneric = plugins(issued.plugin).some((plugin) => ["generic", "auto", "none"].includes(plugin));
   const request = readsGeneric ? firstRequest({ url, scheme, header, secret }) : null;
   return (
