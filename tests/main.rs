@@ -47,6 +47,7 @@ mod playbooks;
 mod plugin_files;
 mod pressure;
 mod pull;
+mod pull_auth;
 mod refusals;
 mod releases;
 mod reload;

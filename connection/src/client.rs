@@ -42,6 +42,19 @@ pub struct ConnectionOptions {
     pub is_stream: bool,
 }
 
+/// A request, before its authentication.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Url,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, which may be empty.
+    pub body: Vec<u8>,
+}
+
 /// An HTTP client with its address guard and its limits.
 #[derive(Debug)]
 pub struct Connection {
@@ -106,13 +119,8 @@ impl Connection {
     ///
     /// # Errors
     /// Returns an error if the guard refuses the host of the URL, or no answer arrives.
-    pub async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> Result<Response, Failure> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+        let Request { method, url, mut headers, body } = request;
         // The client resolves names only: without this check, a URL whose host is an address would pass the guard.
         self.guard.check_literal(&url)?;
         let is_tls = url.scheme() == "https";

@@ -1,6 +1,7 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
 use super::source::SourceDeclaration;
+use super::typed::TypedDeclaration;
 use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -34,8 +35,10 @@ impl SourceDeclaration {
         }
         let mut fingerprint = DefaultHasher::new();
         self.hash(&mut fingerprint);
-        for file in [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten() {
-            std::fs::read(&file.0).ok().hash(&mut fingerprint);
+        let files = [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten();
+        let of_auth = self.auth.iter().flat_map(TypedDeclaration::files).map(Path::new);
+        for file in files.map(|file| file.0.as_path()).chain(of_auth) {
+            std::fs::read(file).ok().hash(&mut fingerprint);
         }
         let text = self.url.take().context("`url` is missing")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };

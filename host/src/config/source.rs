@@ -180,6 +180,7 @@ impl SourceDeclaration {
         for path in [&mut self.ca, &mut self.client_certificate, &mut self.client_key].into_iter().flatten() {
             path.0 = folder.join(&path.0);
         }
+        self.auth = self.auth.map(|auth| auth.in_folder(folder));
         let keys = self.scheme.as_mut().map(|declared| &mut declared.0.keys);
         if let Some(OneOrMany::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
             && !certificate.trim_start().starts_with(PEM)

@@ -3,7 +3,7 @@
 //! The time up to which a source was read is taken before the query, and stored with the last items of the last page. Items
 //! that are read twice, because a poll overlaps the one before or was interrupted, are recognized by a digest of their text.
 
-use super::endpoint::{Endpoint, EndpointRequest};
+use super::endpoint::Endpoint;
 use super::item::Item;
 use super::links::next_link;
 use super::pointer::Pointer;
@@ -11,7 +11,7 @@ use super::read_error::ReadError;
 use super::since::SinceText;
 use crate::traces::Trace;
 use anyhow::{Result, anyhow, bail};
-use hookmill_connection::{Code, Failure};
+use hookmill_connection::{Code, Failure, Request};
 use hookmill_incident::Clock;
 use reqwest::header::{AGE, DATE};
 use reqwest::{Response, StatusCode, Url};
@@ -69,7 +69,7 @@ pub(super) struct PolledPage {
     /// The number of items that exceed the source's payload limit.
     pub oversized: usize,
     /// The request for the next page, if there is one.
-    pub next: Result<Option<EndpointRequest>, Failure>,
+    pub next: Result<Option<Request>, Failure>,
 }
 
 /// A poll in progress.
@@ -107,7 +107,7 @@ impl Poll {
 
 impl PollRun<'_> {
     /// Returns the request for the first page.
-    pub fn first_request(&self) -> Result<EndpointRequest, Failure> {
+    pub fn first_request(&self) -> Result<Request, Failure> {
         match &self.poll.query {
             PollQuery::Graphql(query) => Ok(self.graphql(query, None)),
             PollQuery::Rest { url, .. } => {
@@ -117,7 +117,7 @@ impl PollRun<'_> {
         }
     }
 
-    fn graphql(&self, query: &SinceText, after: Option<&str>) -> EndpointRequest {
+    fn graphql(&self, query: &SinceText, after: Option<&str>) -> Request {
         let mut body = json!({"query": query.at(self.since)});
         if let Some(after) = after {
             body["variables"] = json!({"after": after});
@@ -126,7 +126,7 @@ impl PollRun<'_> {
     }
 
     /// Requests one page.
-    pub async fn page(&mut self, request: EndpointRequest, trace: &Trace) -> Result<PolledPage, ReadError> {
+    pub async fn page(&mut self, request: Request, trace: &Trace) -> Result<PolledPage, ReadError> {
         let (asked, url) = (Instant::now(), request.url.clone());
         let response = self.endpoint.send(request, self.clock, trace).await?;
         self.reached = self.reached.min(server_time(&response, asked.elapsed(), self.began).unwrap_or(self.began));
@@ -159,7 +159,7 @@ impl PollRun<'_> {
     }
 
     /// Returns the request for the page that `next` refers to.
-    fn request_after(&mut self, url: &Url, next: String) -> Result<EndpointRequest, Failure> {
+    fn request_after(&mut self, url: &Url, next: String) -> Result<Request, Failure> {
         let wrong = |text: &str| Err(Failure::new(Code::Answer, text));
         if next.len() > NEXT_BYTES_MAX {
             return wrong("the reference to the next page is longer than 8 KiB");

@@ -1,7 +1,6 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
 use super::backoff::{Backoff, WAIT_MAX};
-use super::endpoint::EndpointRequest;
 use super::intake::Intake;
 use super::opencti::OpenctiStream;
 use super::poll::{Poll, PollRun, PolledPage};
@@ -9,6 +8,7 @@ use super::read_error::ReadError;
 use super::settings::Pull;
 use crate::source::Source;
 use crate::traces::Span;
+use hookmill_connection::Request;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ pub(super) async fn read_poll(
 async fn read_page(
     poll: &Poll,
     run: &mut PollRun<'_>,
-    request: EndpointRequest,
+    request: Request,
     intake: &Intake,
     source: &Source,
 ) -> Result<(PolledPage, Span), ReadError> {
@@ -59,7 +59,7 @@ async fn read_page(
             }
             // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries.
             Err(error)
-                if (error.asked_wait.is_some() || backoff.failures() < poll.retries)
+                if (error.failure.asked_wait.is_some() || backoff.failures() < poll.retries)
                     && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
             {
                 span.fail(error.failure.code.as_str());

@@ -10,13 +10,12 @@ pub(super) struct ReadError {
     pub failure: Failure,
     /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The wait that a busy server asks for; it takes the place of the backoff.
-    pub asked_wait: Option<Duration>,
 }
 
 impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, asked_wait: None }
+        let retry_after = failure.asked_wait;
+        Self { failure, retry_after }
     }
 }
 
