@@ -48,6 +48,7 @@ mod plugin_files;
 mod pressure;
 mod pull;
 mod pull_auth;
+mod pull_requests;
 mod refusals;
 mod releases;
 mod reload;

@@ -214,7 +214,7 @@ async fn a_client_signs_with_its_key() {
     let google = poll_of("google", &api, "/a", &auth(", grant: jwt, subject: admin@soc.example"));
     let other = poll_of("other", &api, "/b", &auth(", key_id: the-key"));
     let folder = folder(&(google + &other));
-    folder.put("client.key", key.serialize_pem().as_bytes());
+    fs::write(folder.path("client.key"), key.serialize_pem()).unwrap();
     fs::set_permissions(folder.path("client.key"), Permissions::from_mode(0o600)).unwrap();
     let host = folder.start().await;
     for name in ["google", "other"] {

@@ -66,6 +66,7 @@ mod tests {
         let asked = |wait: u64| ReadError {
             failure: Failure { asked_wait: Some(Duration::from_secs(wait)), ..Failure::new(Code::Status, "busy") },
             retry_after: Some(Duration::from_secs(wait)),
+            status: None,
         };
         assert_eq!([1, 1, 7].map(|wait| backoff.after(&asked(wait)).as_secs()), [1, 1, 7]);
         assert_eq!(backoff.failures(), 1);

@@ -100,7 +100,7 @@ impl Endpoint {
             return Ok(response);
         }
         let answer = Answer::read(response, &self.authentication.secrets(), clock.now_ms()).await;
-        Err(ReadError { failure: answer.failure(), retry_after: answer.retry_after })
+        Err(ReadError { failure: answer.failure(), retry_after: answer.retry_after, status: Some(answer.status) })
     }
 
     /// Returns the next bytes of an answer; `None` at its end.
