@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::KeyPair;
 use reqwest::{Method, Url};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use ring::{digest, hmac};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -295,4 +296,49 @@ async fn a_login_returns_a_token_or_a_cookie() {
     }
     assert!(!host.log().contains(password));
     assert_eq!(host.call(Method::GET, "/api/sources/refused", "").await.status, 200);
+}
+
+/// Darktrace's and Cortex's ways to sign, checked by the server's own calculation.
+#[tokio::test]
+async fn requests_are_signed_as_the_server_wants() {
+    let skewed = SystemTime::now() + Duration::from_secs(3600);
+    let refused = Page::status(401, "bad signature").with("date", httpdate::fmt_http_date(skewed));
+    let darktrace = Server::start([Page::json(&json!([{"pbid": 1}]))]).await;
+    let cortex = Server::start([refused, Page::json(&json!([{"incident_id": "1"}])), Page::json(&json!([]))]).await;
+    let keys = ", interval: 1h, time_format: unix_ms, headers: { DTAPI-Token: a-public-token }, auth: { type: signature, \
+                secret: a-private-token, algorithm: hmac-sha1, template: \"{target}\\na-public-token\\n{timestamp}\", \
+                signature_header: DTAPI-Signature, timestamp_header: DTAPI-Date, timestamp_unit: compact }";
+    let of_darktrace = poll_of("darktrace", &darktrace, "/modelbreaches?a=b c&starttime=LAST_POLL_TIME", keys);
+    let keys = ", interval: 1h, body: '{\"from\": NEXT_OFFSET}', headers: { x-xdr-auth-id: \"7\" }, auth: { type: signature, \
+                secret: the-advanced-key, algorithm: sha256, template: \"{secret}{nonce}{timestamp}\", \
+                signature_header: Authorization, timestamp_header: x-xdr-timestamp, timestamp_unit: ms, nonce_header: x-xdr-nonce }";
+    let folder = folder(&(of_darktrace + &poll_of("cortex", &cortex, "/incidents", keys)));
+    let host = folder.start().await;
+    for name in ["darktrace", "cortex"] {
+        source_when(&host, name, |source| source["accepted"] == 1).await;
+    }
+    let asked = &darktrace.asked(1).await[0];
+    let (line, date) = (asked.line.strip_prefix("GET ").unwrap(), asked.header("dtapi-date").unwrap());
+    assert!(line.starts_with("/modelbreaches?a=b%20c&starttime=1"), "{line}");
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"a-private-token");
+    let expected = hmac::sign(&key, format!("{line}\na-public-token\n{date}").as_bytes());
+    assert_eq!(asked.header("dtapi-signature"), Some(&*hex::encode(expected.as_ref())));
+    assert_eq!(date.len(), 15);
+
+    let asked = cortex.asked(3).await;
+    let nonces: Vec<&str> = asked.iter().map(|asked| asked.header("x-xdr-nonce").unwrap()).collect();
+    assert!(nonces[0].len() == 64 && nonces[0] != nonces[1], "{nonces:?}");
+    for asked in &asked {
+        let text = ["x-xdr-nonce", "x-xdr-timestamp"].map(|name| asked.header(name).unwrap()).concat();
+        let expected = digest::digest(&digest::SHA256, format!("the-advanced-key{text}").as_bytes());
+        assert_eq!(asked.header("authorization"), Some(&*hex::encode(expected.as_ref())));
+    }
+    assert_eq!((asked[1].body.clone(), asked[2].body.clone()), (json!({"from": 0}), json!({"from": 1})));
+    let source = host.get("/api/sources/cortex").await;
+    let message = source["last_error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("401 Unauthorized: bad signature; the server's clock is 3") && message.contains(" s ahead of"),
+        "{message}"
+    );
+    assert!(!host.log().contains("the-advanced-key") && !host.log().contains("a-private-token"));
 }

@@ -1,7 +1,7 @@
 //! The proof of Hookmill's identity at a server: a header, or a token that is requested when it is needed.
 
 use crate::client::{Connection, Request};
-use crate::header_names::header_name;
+use crate::header_names::{header_name, is_reserved};
 use crate::login::Login;
 use crate::oauth2::OAuth2;
 use crate::secrets::Secrets;
@@ -10,6 +10,7 @@ use crate::{Failure, require_http};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookmill_signatures::{RequestSignature, UnsignedRequest};
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use std::fmt;
@@ -29,6 +30,7 @@ enum Proof {
     None,
     Header(HeaderName, HeaderValue),
     Token(Arc<TokenCache>),
+    Signature(Arc<RequestSignature>),
 }
 
 impl Authentication {
@@ -79,6 +81,18 @@ impl Authentication {
         Ok(Self::token(TokenIssuer::Login(login)))
     }
 
+    /// Creates authentication by a signature of each request.
+    ///
+    /// # Errors
+    /// Returns an error if a header of the signature is reserved.
+    pub fn signature(signature: RequestSignature) -> Result<Self> {
+        for name in signature.header_names() {
+            ensure!(!is_reserved(name), "the header `{name}` is the host's own; choose another");
+        }
+        let secrets = Secrets::from([signature.secret().expose()]);
+        Ok(Self { proof: Proof::Signature(Arc::new(signature)), secrets })
+    }
+
     fn token(issuer: TokenIssuer) -> Self {
         Self { proof: Proof::Token(Arc::new(TokenCache::new(issuer))), secrets: Secrets::default() }
     }
@@ -108,6 +122,7 @@ impl Authentication {
             Proof::None => Vec::new(),
             Proof::Header(name, _) => vec![name.clone()],
             Proof::Token(cache) => vec![cache.issuer.header_name()],
+            Proof::Signature(signature) => signature.header_names().cloned().collect(),
         }
     }
 
@@ -115,7 +130,7 @@ impl Authentication {
     pub fn files(&self) -> &[PathBuf] {
         match &self.proof {
             Proof::Token(cache) => cache.issuer.files(),
-            Proof::None | Proof::Header(..) => &[],
+            Proof::None | Proof::Header(..) | Proof::Signature(_) => &[],
         }
     }
 
@@ -150,9 +165,25 @@ impl Authentication {
                 let token = cache.token(connection, Some(&token), now_ms).await?;
                 request.headers.insert(&token.name, token.value.clone());
             }
+            Proof::Signature(signature) => request.headers.extend(signed(signature, &request, now_ms)?),
         }
         connection.send(request).await
     }
+}
+
+/// Returns the headers of a signature.
+fn signed(
+    signature: &RequestSignature,
+    request: &Request,
+    now_ms: i64,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).context("there is no random nonce")?;
+    let (url, method) = (&request.url, request.method.as_str());
+    let unsigned = UnsignedRequest { method, path: url.path(), query: url.query(), body: &request.body };
+    let mut headers = signature.headers(unsigned, now_ms, &random).context("the request cannot be signed")?;
+    headers.iter_mut().for_each(|(_, value)| value.set_sensitive(true));
+    Ok(headers)
 }
 
 impl PartialEq for Proof {
@@ -163,6 +194,7 @@ impl PartialEq for Proof {
                 (name, value) == (other_name, other_value)
             }
             (Self::Token(cache), Self::Token(other)) => cache.issuer == other.issuer,
+            (Self::Signature(signature), Self::Signature(other)) => signature == other,
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url, tls};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub struct ConnectionOptions {
 }
 
 /// A request, before its authentication.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -53,6 +54,13 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, which may be empty.
     pub body: Vec<u8>,
+}
+
+/// Shows neither headers nor body, which may hold secrets.
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// An HTTP client with its address guard and its limits.

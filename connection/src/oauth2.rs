@@ -94,7 +94,9 @@ impl OAuth2 {
             }
             ClientProof::Grant(key, subject) => {
                 let mut claims = self.claims(subject.as_deref(), now_ms)?;
-                claims["scope"] = json!(self.scope);
+                if let Some(scope) = &self.scope {
+                    claims["scope"] = json!(scope);
+                }
                 assertion = key.token(&claims)?;
                 form.extend([("grant_type", JWT_GRANT), ("assertion", &assertion)]);
                 secrets.extend([assertion.clone()]);

@@ -118,9 +118,14 @@ impl TokenCache {
         if let Some(failure) = self.recent_failure() {
             return Err(failure);
         }
-        let requested = match timeout(connection.timeout(), self.request(connection, now_ms)).await {
+        // The other half of the time is for the request that needs the token.
+        let limit = connection.timeout() / 2;
+        let requested = match timeout(limit, self.request(connection, now_ms)).await {
             Ok(requested) => requested,
-            Err(_) => Err(Failure::new(Code::Timeout, "it did not answer in time")),
+            Err(_) => {
+                let text = format!("it did not answer in time ({} s, half of `timeout`)", limit.as_secs_f64());
+                Err(Failure::new(Code::Timeout, text))
+            }
         };
         let requested = requested.map_err(|failure| {
             let server = self.issuer.url().host_str().unwrap_or_default();

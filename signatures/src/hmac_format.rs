@@ -11,7 +11,7 @@
 //! | `item_prefix` | prefix of a signature; items with another prefix are ignored |
 //! | `ed25519_prefix` | prefix of an ed25519 signature over the same content; its key is a secret `whpk_…` |
 //! | `timestamp_header`, or `timestamp_prefix` of an item | position of the signing time |
-//! | `timestamp_unit` | `s` (default), `ms` or `rfc3339` |
+//! | `timestamp_unit` | `s` (default), `ms`, `rfc3339` or `compact` (20260131T080000) |
 //! | `id_header` | header of the sender's delivery id, by which repeats are recognised |
 //! | `template` | the signed content: `{timestamp}`, `{id}`, `{body}` and any text between; default `{body}` |
 //! | `tolerance` | largest difference between the signing time and now; default `5m` |
@@ -23,6 +23,7 @@
 use crate::declaration::{DeclarationError, Keys};
 use crate::request::SignatureError;
 use crate::signature_items::ItemFormat;
+use crate::template::{Segment, parse};
 use crate::timestamp::Unit;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -30,6 +31,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderName;
 
 const TOLERANCE_S: i64 = 300;
+/// The values that a template may name.
+const VALUES: &[(&str, SignedValue)] =
+    &[("timestamp", SignedValue::Timestamp), ("id", SignedValue::Id), ("body", SignedValue::Body)];
 /// Decodes base64 with or without padding, because typed secrets may lack it.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -51,14 +55,16 @@ pub(crate) enum Encoding {
     Base64,
 }
 
-/// One piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TemplateSegment {
+/// A value that a template names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedValue {
     Timestamp,
     Id,
     Body,
-    Text(String),
 }
+
+/// One piece of a template.
+pub(crate) type TemplateSegment = Segment<SignedValue>;
 
 /// Headers that belong together. Values from different sets are never combined.
 #[derive(Clone, Debug)]
@@ -126,12 +132,20 @@ impl HmacFormat {
             key_prefix: text("key_prefix")?.unwrap_or_default(),
             unit: keys.choice(
                 "timestamp_unit",
-                &[("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("rfc3339", Unit::Rfc3339)],
+                &[
+                    ("s", Unit::Seconds),
+                    ("ms", Unit::Milliseconds),
+                    ("rfc3339", Unit::Rfc3339),
+                    ("compact", Unit::Compact),
+                ],
             )?,
-            template: template(match keys.text("template_with_timestamp")? {
-                Some(template) if in_header && !keys.is_declared("template") => template,
-                _ => keys.text("template")?.unwrap_or("{body}"),
-            })?,
+            template: parse(
+                match keys.text("template_with_timestamp")? {
+                    Some(template) if in_header && !keys.is_declared("template") => template,
+                    _ => keys.text("template")?.unwrap_or("{body}"),
+                },
+                VALUES,
+            )?,
             tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
             header_sets,
             items,
@@ -141,18 +155,18 @@ impl HmacFormat {
     }
 
     fn refuse_contradictions(&self, in_header: bool) -> Result<(), DeclarationError> {
-        let count = |segment: &TemplateSegment| self.template.iter().filter(|other| *other == segment).count();
+        let count = |value| self.template.iter().filter(|segment| **segment == Segment::Value(value)).count();
         let in_value = self.items.timestamp_prefix.is_some();
         let problem = match () {
-            () if count(&TemplateSegment::Body) != 1 => "`template` must contain {body} once",
+            () if count(SignedValue::Body) != 1 => "`template` must contain {body} once",
             () if in_header && in_value => "set either `timestamp_header` or `timestamp_prefix`, not both",
-            () if (in_header || in_value) && count(&TemplateSegment::Timestamp) == 0 => {
+            () if (in_header || in_value) && count(SignedValue::Timestamp) == 0 => {
                 "`template` must contain {timestamp}: a time that is not signed proves nothing"
             }
-            () if !in_header && !in_value && count(&TemplateSegment::Timestamp) > 0 => {
+            () if !in_header && !in_value && count(SignedValue::Timestamp) > 0 => {
                 "`template` contains {timestamp}; also set `timestamp_header` or `timestamp_prefix`"
             }
-            () if count(&TemplateSegment::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
+            () if count(SignedValue::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
                 "`template` contains {id}; also set `id_header`"
             }
             () if in_value && self.items.separator.is_none() => "`timestamp_prefix` needs a `separator`",
@@ -167,12 +181,12 @@ impl HmacFormat {
 
     /// Returns whether the signing time is part of the signed content.
     pub fn is_timed(&self) -> bool {
-        self.template.contains(&TemplateSegment::Timestamp)
+        self.template.contains(&Segment::Value(SignedValue::Timestamp))
     }
 
     /// Returns whether the delivery id is part of the signed content.
     pub fn signs_id(&self) -> bool {
-        self.template.contains(&TemplateSegment::Id)
+        self.template.contains(&Segment::Value(SignedValue::Id))
     }
 }
 
@@ -202,32 +216,6 @@ fn header_sets(keys: &Keys) -> Result<Vec<HeaderSet>, DeclarationError> {
         }
     }
     Ok(sets)
-}
-
-fn template(text: &str) -> Result<Vec<TemplateSegment>, DeclarationError> {
-    let mut segments = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let start = rest.find('{').unwrap_or(rest.len());
-        if start > 0 {
-            segments.push(TemplateSegment::Text(rest[..start].to_owned()));
-            rest = &rest[start..];
-            continue;
-        }
-        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        segments.push(match &rest[..end] {
-            "{timestamp}" => TemplateSegment::Timestamp,
-            "{id}" => TemplateSegment::Id,
-            "{body}" => TemplateSegment::Body,
-            other => {
-                return Err(DeclarationError::new(format!(
-                    "`template`: `{other}` is not one of: {{timestamp}}, {{id}}, {{body}}"
-                )));
-            }
-        });
-        rest = &rest[end..];
-    }
-    Ok(segments)
 }
 
 impl Encoding {

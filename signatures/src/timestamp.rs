@@ -2,6 +2,8 @@
 
 use std::str;
 
+const COMPACT: &str = "%Y%m%dT%H%M%S";
+
 /// The unit and format of a signing time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -11,6 +13,8 @@ pub enum Unit {
     Milliseconds,
     /// RFC 3339. Plain digits are accepted as milliseconds, because vendors that document RFC 3339 have sent them.
     Rfc3339,
+    /// ISO 8601 in UTC without separators: `20260131T080000`.
+    Compact,
 }
 
 impl Unit {
@@ -23,6 +27,10 @@ impl Unit {
                 let time: jiff::Timestamp = str::from_utf8(text).ok()?.parse().ok()?;
                 Some(time.as_millisecond())
             }),
+            Self::Compact => {
+                let time = jiff::civil::DateTime::strptime(COMPACT, text).ok()?;
+                Some(jiff::tz::Offset::UTC.to_timestamp(time).ok()?.as_millisecond())
+            }
         }
     }
 
@@ -32,6 +40,10 @@ impl Unit {
             Self::Seconds => unix_ms.div_euclid(1000).to_string(),
             Self::Milliseconds => unix_ms.to_string(),
             Self::Rfc3339 => jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_string(),
+            Self::Compact => {
+                let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+                jiff::tz::Offset::UTC.to_datetime(time).strftime(COMPACT).to_string()
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use super::value::{Interpolated, read};
 use crate::deliver::Signature;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::{Authentication, ClientKey, ClientProof, Login, LoginProof, OAuth2, header_name};
+use hookmill_signatures::RequestSignature;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -51,8 +52,11 @@ impl TypedDeclaration {
             "bearer" => Authentication::bearer(&self.required("token")?)?,
             "header" => Authentication::header(&self.required("name")?, &self.required("value")?)?,
             "oauth2" => Authentication::oauth2(self.take_oauth2()?)?,
+            "signature" => Authentication::signature(RequestSignature::declare(&mut self.keys)?)?,
             "login" => Authentication::login(self.take_login()?)?,
-            kind => bail!("unknown auth type `{kind}`; expected one of: none, basic, bearer, header, oauth2, login"),
+            kind => bail!(
+                "unknown auth type `{kind}`; expected one of: none, basic, bearer, header, oauth2, login, signature"
+            ),
         };
         self.refuse_unused()?;
         Ok(authentication)
