@@ -101,6 +101,11 @@ async fn the_details_of_each_item_are_requested() {
     source_when(&host, "threats", |source| source["accepted"] == 3 && source["position"] != "1769846400000").await;
     assert_eq!(bodies(&host, "threats").await, [r#"{"id":"a/b","mails":2}"#, r#"{"id":7}"#, r#"{"id":"d"}"#]);
     let lines: Vec<String> = server.asked(7).await.iter().map(|asked| asked.line.clone()).collect();
+    let source = host.get("/api/sources/threats").await;
+    assert_eq!(
+        source["last_error"]["message"],
+        "the server does not have the details of the item \"gone\" any more; the item is passed over"
+    );
     let since = "since=2026-01-31T08:00:00.000Z";
     let expected = [
         &format!("GET /threats?{since}"),

@@ -87,7 +87,9 @@ impl SourceDeclaration {
             self.items.is_some(),
             "`items` is missing; set the position of the items in an answer, such as /data/works/edges"
         );
-        Ok(PollQuery::Graphql(RequestText::parse(&query, format, &[Placeholder::Time]).context("`query`")?))
+        Ok(PollQuery::Graphql(
+            RequestText::parse(&query, format, &[Placeholder::Time, Placeholder::Now]).context("`query`")?,
+        ))
     }
 
     fn take_rest(&mut self, url: RequestText, format: TimeFormat) -> Result<PollQuery> {

@@ -200,7 +200,7 @@ impl PollRun<'_> {
 
     fn values<'v>(&self, cursor: Option<&'v Value>) -> RequestValues<'v> {
         let page = self.pages.len() as u64 + 1;
-        RequestValues { since_ms: self.since, offset: self.offset, page, cursor, ids: &[] }
+        RequestValues { since_ms: self.since, now_ms: self.began, offset: self.offset, page, cursor, ids: &[] }
     }
 
     fn rest(&self, request: &RestRequest, cursor: Option<&Value>) -> Result<PollRequest, Failure> {

@@ -12,7 +12,6 @@ use crate::traces::Span;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::debug;
 
 /// The number of items of a poll that are mapped at the same time.
 const CONCURRENCY: usize = 10;
@@ -62,7 +61,7 @@ async fn read_details(
         refuse_oversized(&page, intake, source);
         intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
         match batch {
-            [id] if page.is_gone => debug!(source = %source.name, %id, "the server does not have this item any more"),
+            [id] if page.is_gone => intake.record_gone(source, id),
             // One of them is gone: the others are requested without it.
             _ if page.is_gone => {
                 let (first, second) = batch.split_at(batch.len() / 2);

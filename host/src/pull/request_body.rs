@@ -51,7 +51,7 @@ impl Part {
                     let bare = RequestText::parse(name, format, allowed)?;
                     let is_text = matches!(format, TimeFormat::Rfc3339 | TimeFormat::Rfc3339S);
                     ensure!(
-                        !(is_text && bare.has(Placeholder::Time)),
+                        !(is_text && (bare.has(Placeholder::Time) || bare.has(Placeholder::Now))),
                         "`{name}` is a text in this `time_format`; put it into quotes, or set `time_format`"
                     );
                     Self::Bare(bare)
@@ -124,7 +124,8 @@ mod tests {
     fn values_are_written_as_json() {
         let cursor = json!("a \"quoted\\\" cursor");
         let ids = [json!("ldt:1:2"), json!(12_345_678_901_234_567_890_u64)];
-        let first = RequestValues { since_ms: 1_700_000_000_123, offset: 100, page: 2, cursor: None, ids: &ids };
+        let first =
+            RequestValues { since_ms: 1_700_000_000_123, now_ms: 0, offset: 100, page: 2, cursor: None, ids: &ids };
         let next = RequestValues { cursor: Some(&cursor), ..first };
         for (text, at_first, then) in [
             (

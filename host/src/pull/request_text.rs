@@ -30,6 +30,8 @@ words!(
     Placeholder {
         /// The time of the last poll.
         Time = "LAST_POLL_TIME",
+        /// The time of this poll.
+        Now = "THIS_POLL_TIME",
         /// The number of items on the pages before.
         Offset = "NEXT_OFFSET",
         /// The number of the page, from 1 on.
@@ -45,13 +47,13 @@ words!(
 
 impl Placeholder {
     /// The placeholders in the address of a list.
-    pub const OF_URL: &'static [Self] = &[Self::Time, Self::Offset, Self::Page];
+    pub const OF_URL: &'static [Self] = &[Self::Time, Self::Now, Self::Offset, Self::Page];
     /// The placeholders in the body of a request for a list.
-    pub const OF_BODY: &'static [Self] = &[Self::Time, Self::Offset, Self::Page, Self::Cursor];
+    pub const OF_BODY: &'static [Self] = &[Self::Time, Self::Now, Self::Offset, Self::Page, Self::Cursor];
     /// The placeholders in the address of details.
-    pub const OF_DETAIL_URL: &'static [Self] = &[Self::Time, Self::Id];
+    pub const OF_DETAIL_URL: &'static [Self] = &[Self::Time, Self::Now, Self::Id];
     /// The placeholders in the body of a request for details.
-    pub const OF_DETAIL_BODY: &'static [Self] = &[Self::Time, Self::Id, Self::Ids];
+    pub const OF_DETAIL_BODY: &'static [Self] = &[Self::Time, Self::Now, Self::Id, Self::Ids];
 
     /// Returns the first placeholder in a text with its position. The longer of two names that begin alike is the right one.
     fn first_in(text: &str) -> Option<(usize, Self)> {
@@ -65,6 +67,7 @@ impl Placeholder {
 pub(super) struct RequestValues<'v> {
     /// Milliseconds since the Unix epoch.
     pub since_ms: i64,
+    pub now_ms: i64,
     pub offset: u64,
     pub page: u64,
     pub cursor: Option<&'v Value>,
@@ -122,7 +125,7 @@ impl RequestText {
 
     /// Returns the text with example values, for checks.
     pub fn example(&self) -> String {
-        self.url(&RequestValues { since_ms: 0, offset: 0, page: 1, cursor: None, ids: &[] })
+        self.url(&RequestValues { since_ms: 0, now_ms: 0, offset: 0, page: 1, cursor: None, ids: &[] })
     }
 
     /// Returns the text with these values.
@@ -145,7 +148,7 @@ impl RequestText {
             Placeholder::Cursor => values.cursor.cloned(),
             Placeholder::Id => values.ids.first().cloned(),
             Placeholder::Ids => Some(values.ids.to_vec().into()),
-            Placeholder::Time | Placeholder::Offset | Placeholder::Page => {
+            Placeholder::Time | Placeholder::Now | Placeholder::Offset | Placeholder::Page => {
                 let written = self.number(name, sum, values);
                 Some(written.parse::<i64>().map_or(Value::String(written), Value::from))
             }
@@ -169,6 +172,7 @@ impl RequestText {
         match name {
             Placeholder::Offset => count(values.offset),
             Placeholder::Page => count(values.page),
+            Placeholder::Now => self.time(values.now_ms.saturating_add(sum).max(0)),
             _ => self.time(values.since_ms.saturating_add(sum).max(0)),
         }
     }
@@ -189,7 +193,7 @@ impl RequestText {
 
 impl Placeholder {
     fn is_number(self) -> bool {
-        matches!(self, Self::Time | Self::Offset | Self::Page)
+        matches!(self, Self::Time | Self::Now | Self::Offset | Self::Page)
     }
 }
 
@@ -223,8 +227,14 @@ fn text_of(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    const VALUES: RequestValues<'static> =
-        RequestValues { since_ms: 1_700_000_000_123, offset: 200, page: 3, cursor: None, ids: &[] };
+    const VALUES: RequestValues<'static> = RequestValues {
+        since_ms: 1_700_000_000_123,
+        now_ms: 1_700_000_060_999,
+        offset: 200,
+        page: 3,
+        cursor: None,
+        ids: &[],
+    };
 
     #[test]
     fn placeholders_are_replaced() {
@@ -239,6 +249,7 @@ mod tests {
             ("LAST_POLL_TIME+1000", TimeFormat::Rfc3339S, "2023-11-14T22:13:21Z"),
             ("LAST_POLL_TIME-99999999999999999", TimeFormat::Rfc3339, "1970-01-01T00:00:00.000Z"),
             ("__import__('os') LAST_POLL_TIME*2", TimeFormat::UnixMs, "__import__('os') 1700000000123*2"),
+            ("LAST_POLL_TIME/THIS_POLL_TIME-1000", TimeFormat::UnixS, "1700000000/1700000059"),
             ("NEXT_OFFSET+1 to NEXT_OFFSET + 100 of NEXT_PAGE-1", TimeFormat::UnixMs, "201 to 300 of 2"),
         ] {
             let parsed = RequestText::parse(text, format, Placeholder::OF_URL).unwrap();
