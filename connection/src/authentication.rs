@@ -69,7 +69,7 @@ impl Authentication {
     /// Returns an error if the URL of the server is not an HTTP URL.
     pub fn oauth2(client: OAuth2) -> Result<Self> {
         require_http(&client.token_url, "token_url")?;
-        Ok(Self::token(TokenIssuer::OAuth2(client)))
+        Ok(Self::token(TokenIssuer::OAuth2(client.into())))
     }
 
     /// Creates authentication by the result of a login.
@@ -78,7 +78,7 @@ impl Authentication {
     /// Returns an error if the URL of the login is not an HTTP URL.
     pub fn login(login: Login) -> Result<Self> {
         require_http(&login.url, "url")?;
-        Ok(Self::token(TokenIssuer::Login(login)))
+        Ok(Self::token(TokenIssuer::Login(login.into())))
     }
 
     /// Creates authentication by a signature of each request.

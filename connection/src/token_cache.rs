@@ -22,8 +22,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// The server that issues tokens.
 #[derive(PartialEq)]
 pub(crate) enum TokenIssuer {
-    OAuth2(OAuth2),
-    Login(Login),
+    OAuth2(Box<OAuth2>),
+    Login(Box<Login>),
 }
 
 /// An issuer with its last token.
