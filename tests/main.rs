@@ -49,6 +49,8 @@ mod playbooks;
 mod plugin_files;
 mod pressure;
 mod pull;
+mod pull_auth;
+mod pull_requests;
 mod refusals;
 mod releases;
 mod reload;

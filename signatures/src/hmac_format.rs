@@ -12,7 +12,7 @@
 //! | `item_prefix` | prefix of a signature; items with another prefix are ignored |
 //! | `ed25519_prefix` | prefix of an ed25519 signature over the same content; its key is a secret `whpk_…` |
 //! | `timestamp_header`, or `timestamp_prefix` of an item | position of the signing time |
-//! | `timestamp_unit` | `s` (default), `ms`, `rfc3339`, or `any` of these |
+//! | `timestamp_unit` | `s` (default), `ms`, `rfc3339`, `compact` (20260131T080000), or `any` of the first three |
 //! | `id_header` | header of the sender's delivery id, by which repeats are recognised |
 //! | `template` | the signed content: `{timestamp}`, `{id}`, `{body}` and any text between; default `{body}` |
 //! | `tolerance` | largest difference between the signing time and now; default `5m` |
@@ -24,6 +24,7 @@
 use crate::declaration::{DeclarationError, Keys};
 use crate::request::SignatureError;
 use crate::signature_items::ItemFormat;
+use crate::template::{Segment, parse};
 use crate::timestamp::Unit;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -31,6 +32,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderName;
 
 const TOLERANCE_S: i64 = 300;
+/// The values that a template may name.
+const CONTENT: &[(&str, SignedValue)] =
+    &[("timestamp", SignedValue::Timestamp), ("id", SignedValue::Id), ("body", SignedValue::Body)];
+const KEY: &[(&str, SignedValue)] =
+    &[("timestamp", SignedValue::Timestamp), ("id", SignedValue::Id), ("secret", SignedValue::Secret)];
 /// Decodes base64 with or without padding, because typed secrets may lack it.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -52,16 +58,18 @@ pub(crate) enum Encoding {
     Base64,
 }
 
-/// One piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TemplateSegment {
+/// A value that a template names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedValue {
     Timestamp,
     Id,
     Body,
     /// The secret, in the template of a key only.
     Secret,
-    Text(String),
 }
+
+/// One piece of a template.
+pub(crate) type TemplateSegment = Segment<SignedValue>;
 
 /// Headers that belong together. Values from different sets are never combined.
 #[derive(Clone, Debug)]
@@ -131,17 +139,23 @@ impl HmacFormat {
             key_prefix: text("key_prefix")?.unwrap_or_default(),
             unit: keys.choice(
                 "timestamp_unit",
-                &[("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("rfc3339", Unit::Rfc3339), ("any", Unit::Any)],
+                &[
+                    ("s", Unit::Seconds),
+                    ("ms", Unit::Milliseconds),
+                    ("rfc3339", Unit::Rfc3339),
+                    ("compact", Unit::Compact),
+                    ("any", Unit::Any),
+                ],
             )?,
-            template: template(
+            template: parse(
                 "template",
-                CONTENT,
                 match keys.text("template_with_timestamp")? {
                     Some(template) if in_header && !keys.is_declared("template") => template,
                     _ => keys.text("template")?.unwrap_or("{body}"),
                 },
+                CONTENT,
             )?,
-            key_template: keys.text("key_template")?.map(|text| template("key_template", KEY, text)).transpose()?,
+            key_template: keys.text("key_template")?.map(|text| parse("key_template", text, KEY)).transpose()?,
             tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
             header_sets,
             items,
@@ -151,11 +165,13 @@ impl HmacFormat {
     }
 
     fn refuse_contradictions(&self, in_header: bool) -> Result<(), DeclarationError> {
-        let count = |template: &[TemplateSegment], segment| template.iter().filter(|other| **other == segment).count();
+        let count = |template: &[TemplateSegment], value| {
+            template.iter().filter(|segment| **segment == Segment::Value(value)).count()
+        };
         let in_value = self.items.timestamp_prefix.is_some();
         let problem = match () {
-            () if count(&self.template, TemplateSegment::Body) != 1 => "`template` must contain {body} once",
-            () if self.key_template.as_ref().is_some_and(|key| count(key, TemplateSegment::Secret) != 1) => {
+            () if count(&self.template, SignedValue::Body) != 1 => "`template` must contain {body} once",
+            () if self.key_template.as_ref().is_some_and(|key| count(key, SignedValue::Secret) != 1) => {
                 "`key_template` must contain {secret} once"
             }
             () if in_header && in_value => "set either `timestamp_header` or `timestamp_prefix`, not both",
@@ -180,16 +196,17 @@ impl HmacFormat {
 
     /// Returns whether the signing time is part of the signed content or of the key.
     pub fn is_timed(&self) -> bool {
-        self.signs(&TemplateSegment::Timestamp)
+        self.signs(SignedValue::Timestamp)
     }
 
     /// Returns whether the delivery id is part of the signed content or of the key.
     pub fn signs_id(&self) -> bool {
-        self.signs(&TemplateSegment::Id)
+        self.signs(SignedValue::Id)
     }
 
-    fn signs(&self, segment: &TemplateSegment) -> bool {
-        self.template.contains(segment) || self.key_template.as_ref().is_some_and(|key| key.contains(segment))
+    fn signs(&self, value: SignedValue) -> bool {
+        let segment = Segment::Value(value);
+        self.template.contains(&segment) || self.key_template.as_ref().is_some_and(|key| key.contains(&segment))
     }
 }
 
@@ -219,38 +236,6 @@ fn header_sets(keys: &Keys) -> Result<Vec<HeaderSet>, DeclarationError> {
         }
     }
     Ok(sets)
-}
-
-/// The placeholders of one template.
-type Placeholders = &'static [(&'static str, TemplateSegment)];
-
-const CONTENT: Placeholders =
-    &[("{timestamp}", TemplateSegment::Timestamp), ("{id}", TemplateSegment::Id), ("{body}", TemplateSegment::Body)];
-const KEY: Placeholders = &[
-    ("{timestamp}", TemplateSegment::Timestamp),
-    ("{id}", TemplateSegment::Id),
-    ("{secret}", TemplateSegment::Secret),
-];
-
-fn template(key: &str, placeholders: Placeholders, text: &str) -> Result<Vec<TemplateSegment>, DeclarationError> {
-    let mut segments = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let start = rest.find('{').unwrap_or(rest.len());
-        if start > 0 {
-            segments.push(TemplateSegment::Text(rest[..start].to_owned()));
-            rest = &rest[start..];
-            continue;
-        }
-        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        let found = placeholders.iter().find(|(name, _)| *name == &rest[..end]).ok_or_else(|| {
-            let names: Vec<&str> = placeholders.iter().map(|(name, _)| *name).collect();
-            DeclarationError::new(format!("`{key}`: `{}` is not one of: {}", &rest[..end], names.join(", ")))
-        })?;
-        segments.push(found.1.clone());
-        rest = &rest[end..];
-    }
-    Ok(segments)
 }
 
 impl Encoding {

@@ -1,7 +1,7 @@
 //! Keys of HMAC schemes, prepared once: the hash state has already absorbed the key.
 
 use crate::declaration::DeclarationError;
-use crate::hmac_format::{Algorithm, Encoding, HmacFormat, TemplateSegment};
+use crate::hmac_format::{Algorithm, Encoding, HmacFormat, SignedValue, TemplateSegment};
 use crate::secret::Secret;
 use constant_time_eq::constant_time_eq;
 use hmac::{Hmac, KeyInit, Mac};
@@ -113,7 +113,7 @@ impl VerifyingKey {
 impl TemplatedKey {
     fn bytes(&self, content: SignedContent) -> Vec<u8> {
         let segment_bytes = |segment| match segment {
-            &TemplateSegment::Secret => &self.secret[..],
+            &TemplateSegment::Value(SignedValue::Secret) => &self.secret[..],
             segment => content.bytes_of(segment),
         };
         self.template.iter().map(segment_bytes).collect::<Vec<_>>().concat()
@@ -124,11 +124,11 @@ impl SignedContent<'_> {
     /// Returns the bytes of a segment of a template. A template of signed content has no segment for the secret.
     pub fn bytes_of<'s>(&'s self, segment: &'s TemplateSegment) -> &'s [u8] {
         match segment {
-            TemplateSegment::Timestamp => self.timestamp,
-            TemplateSegment::Id => self.id,
-            TemplateSegment::Body => self.body,
+            TemplateSegment::Value(SignedValue::Timestamp) => self.timestamp,
+            TemplateSegment::Value(SignedValue::Id) => self.id,
+            TemplateSegment::Value(SignedValue::Body) => self.body,
             TemplateSegment::Text(text) => text.as_bytes(),
-            TemplateSegment::Secret => &[],
+            TemplateSegment::Value(SignedValue::Secret) => &[],
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::str;
 
+const COMPACT: &str = "%Y%m%dT%H%M%S";
+
 /// The unit and format of a signing time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -13,6 +15,8 @@ pub enum Unit {
     Rfc3339,
     /// Seconds, with or without a fraction, milliseconds or RFC 3339: for vendors that do not document the format.
     Any,
+    /// ISO 8601 in UTC without separators: `20260131T080000`.
+    Compact,
 }
 
 /// Larger numbers are milliseconds: as seconds they would be after the year 5000.
@@ -35,6 +39,10 @@ impl Unit {
                     (None, _) => rfc3339(text),
                 }
             }
+            Self::Compact => {
+                let time = jiff::civil::DateTime::strptime(COMPACT, text).ok()?;
+                Some(jiff::tz::Offset::UTC.to_timestamp(time).ok()?.as_millisecond())
+            }
         }
     }
 
@@ -44,6 +52,10 @@ impl Unit {
             Self::Seconds | Self::Any => unix_ms.div_euclid(1000).to_string(),
             Self::Milliseconds => unix_ms.to_string(),
             Self::Rfc3339 => jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_string(),
+            Self::Compact => {
+                let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+                jiff::tz::Offset::UTC.to_datetime(time).strftime(COMPACT).to_string()
+            }
         }
     }
 }

@@ -216,7 +216,8 @@ impl DestinationDeclaration {
     fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<HttpReceiver> {
         let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
-        let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
+        let auth = self.auth.take().map(|auth| auth.in_folder(folder).into_authentication());
+        let auth = auth.transpose().context("`auth`")?;
         let connection = self.take_connection(folder)?.build()?;
         let parsed = match literal {
             Literal::All => text.parse::<reqwest::Url>(),

@@ -6,7 +6,7 @@ use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
-use crate::pull::{Pointer, TimeFormat};
+use crate::pull::{Pointer, PollMethod, TimeFormat};
 use crate::source::{OnUnmappable, SourceKind};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_incident::Severity;
@@ -57,6 +57,9 @@ with_connection_keys! {
         pub(super) items: Option<Interpolated<Pointer>>,
         pub(super) next: Option<Interpolated<Pointer>>,
         pub(super) next_parameter: Option<Interpolated<String>>,
+        pub(super) method: Option<Interpolated<PollMethod>>,
+        pub(super) body: Option<Interpolated<String>>,
+        pub(super) detail: Option<DetailDeclaration>,
         pub(super) retries: Option<Interpolated<u32>>,
         pub(super) time_format: Option<Interpolated<TimeFormat>>,
         pub(super) ignore_duplicates: Option<Interpolated<bool>>,
@@ -75,6 +78,18 @@ with_connection_keys! {
 pub(super) struct SecretDeclaration {
     secret: Interpolated<String>,
     not_after: Option<Interpolated<Timestamp>>,
+}
+
+/// `detail`: a second request for each item of a list, or for several.
+#[derive(Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DetailDeclaration {
+    pub url: Interpolated<String>,
+    pub method: Option<Interpolated<PollMethod>>,
+    pub body: Option<Interpolated<String>>,
+    pub id: Option<Interpolated<Pointer>>,
+    pub item: Option<Interpolated<Pointer>>,
+    pub batch: Option<Interpolated<NonZeroUsize>>,
 }
 
 /// Keys that only some kinds of sources have.
@@ -115,6 +130,9 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("ignore_duplicates", |declared| declared.ignore_duplicates.is_some(), POLLED),
         ("query", |declared| declared.query.is_some(), &[GraphqlPoll]),
         ("next_parameter", |declared| declared.next_parameter.is_some(), &[HttpPoll]),
+        ("method", |declared| declared.method.is_some(), &[HttpPoll]),
+        ("body", |declared| declared.body.is_some(), &[HttpPoll]),
+        ("detail", |declared| declared.detail.is_some(), &[HttpPoll]),
         ("stream", |declared| declared.stream.is_some(), STREAMED),
         ("listen_delete", |declared| declared.listen_delete.is_some(), STREAMED),
         ("no_dependencies", |declared| declared.no_dependencies.is_some(), STREAMED),
@@ -189,6 +207,7 @@ impl SourceDeclaration {
         for path in [&mut self.ca, &mut self.client_certificate, &mut self.client_key].into_iter().flatten() {
             path.0 = folder.join(&path.0);
         }
+        self.auth = self.auth.map(|auth| auth.in_folder(folder));
         for (key, start, _) in SCHEME_FILES {
             let keys = self.scheme.as_mut().map(|declared| &mut declared.0.keys);
             if let Some(OneOrMany::One(text)) = keys.and_then(|keys| keys.get_mut(key))
