@@ -96,10 +96,15 @@ async fn no_bundled_mapper_accepts_the_payload_of_another() {
     assert!(tried > 500, "{tried}");
 }
 
-/// Mappers that contain an interpreter.
+/// Mappers that contain an interpreter, or the runtime of Go.
 #[tokio::test]
 async fn bundled_mappers_in_other_languages_map_in_a_host() {
-    let samples = [("okta", "two-events"), ("guardduty", "archived-credential-exfiltration")];
+    let samples = [
+        ("okta", "two-events"),
+        ("guardduty", "archived-credential-exfiltration"),
+        ("falco", "sensitive-file"),
+        ("sentry", "issue-created"),
+    ];
     let sources: String = samples.iter().map(|(name, _)| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
     let mut folder = Folder::new(&format!("sources:\n{sources}"));
     for (name, _) in samples {
