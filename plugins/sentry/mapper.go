@@ -20,8 +20,8 @@ var private = []string{
 	"stacktrace", "threads", "user",
 }
 
-// Further kinds of webhooks, which report nothing about incidents.
-var others = []string{"installation", "comment", "seer"}
+// Members of further kinds of webhooks, which report nothing about incidents, with the name of the kind.
+var others = [][2]string{{"installation", "installation"}, {"comment", "comment"}, {"comment_id", "comment"}}
 
 type sentry struct{}
 
@@ -61,7 +61,7 @@ func (sentry) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
 	case legacy.IsObject() && body.Text("project") != "" && body.Text("culprit")+body.Text("level") != "":
 		incident = ofPlugin(body, legacy)
 	default:
-		return other(data, cmp.Or(event.Header("sentry-hook-resource"), "webhook"))
+		return other(data, event.Header("sentry-hook-resource"))
 	}
 	if incident.SourceRef == "" {
 		return hookmill.Outcome{}, hookmill.Malformed("the webhook has no id of its issue or alert")
@@ -76,9 +76,9 @@ func (sentry) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
 }
 
 func other(data *hookmill.Value, resource string) (hookmill.Outcome, error) {
-	for _, name := range others {
-		if data.At(name) != nil || strings.HasPrefix(resource, name) && data.IsObject() {
-			return hookmill.Skip("`" + name + "` of Sentry is no alert"), nil
+	for _, other := range others {
+		if data.At(other[0]) != nil || resource == other[1] && data.IsObject() {
+			return hookmill.Skip("`" + other[1] + "` of Sentry is no alert"), nil
 		}
 	}
 	return hookmill.Outcome{}, hookmill.Unsupported("expected " + expected)

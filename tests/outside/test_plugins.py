@@ -247,6 +247,20 @@ def test_a_missing_tool_is_named_with_its_installation(tmp_path):
         assert done.returncode != 0 and advice in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("version", [None, "go1.19.8"])
+def test_a_missing_or_old_go_is_named_with_its_installation(tmp_path, version):
+    project, environment = new_project(tmp_path, "go")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if version:
+        (programs / "go").write_text(f"#!/bin/sh\necho {version}\n")
+        (programs / "go").chmod(0o755)
+    environment["PATH"] = str(programs)
+    done = subprocess.run([HOOKMILL, "plugin", "build", project], capture_output=True, text=True, env=environment)
+    expected = f"{version} is installed" if version else "https://go.dev/dl or with `apt-get install golang-go`"
+    assert done.returncode != 0 and expected in done.stderr, done.stderr
+
+
 def test_generated_types_of_the_sdks_are_current(tmp_path):
     run(ROOT / "sdk" / "generate", tmp_path)
     for generated in [path for path in tmp_path.rglob("*") if path.is_file()]:
