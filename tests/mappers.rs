@@ -5,13 +5,14 @@ use crate::host::{Folder, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 15] = [
+/// The mappers in Rust and Go, each with one of its payloads.
+const SAMPLES: [(&str, &str); 17] = [
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
+    ("falco", "sensitive-file"),
     ("generic", "seed"),
     ("github", "secret-reopened-without-header"),
     ("google-scc", "notification-new"),
@@ -19,6 +20,7 @@ const SAMPLES: [(&str, &str); 15] = [
     ("security-hub", "eventbridge-new"),
     ("sentinel", "incident-new"),
     ("sentinelone", "uam-alert"),
+    ("sentry", "issue-created"),
     ("splunk", "seed"),
     ("thehive", "seed"),
     ("wazuh", "sshd-level-10"),

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SLOW: [&str; 2] = ["guardduty", "okta"];
 
 /// The members without which a mapper may refuse a payload or an item of it: they tell its kind or identify the incident.
-const ESSENTIAL: [(&str, &[&str]); 17] = [
+const ESSENTIAL: [(&str, &[&str]); 19] = [
     (
         "cortex-xdr",
         &[
@@ -132,6 +132,20 @@ const ESSENTIAL: [(&str, &[&str]); 17] = [
             "signal.original_time",
         ],
     ),
+    (
+        "falco",
+        &[
+            "rule",
+            "priority",
+            "hostname",
+            "container.id",
+            "proc.cmdline",
+            "ka.user.name",
+            "ka.verb",
+            "ka.target.resource",
+            "ka.target.name",
+        ],
+    ),
     ("generic", &["event_type", "data", "alert_id"]),
     (
         "github",
@@ -226,6 +240,7 @@ const ESSENTIAL: [(&str, &[&str]); 17] = [
             "alertid",
         ],
     ),
+    ("sentry", &["id", "issue_id", "issue_url", "action", "project"]),
     (
         "splunk",
         &[
@@ -268,9 +283,11 @@ const ESSENTIAL: [(&str, &[&str]); 17] = [
 
 /// The members that contain the whole event: a mapper may refuse a payload if one of them is changed, but not if something
 /// in it is.
-const ENVELOPES: [(&str, &[&str]); 2] = [
+const ENVELOPES: [(&str, &[&str]); 4] = [
+    ("falco", &["output_fields"]),
     ("guardduty", &["detail", "Records", "Sns", "Message", "Findings", "scanResultDetails", "threats"]),
     ("okta", &["detail", "data", "events"]),
+    ("sentry", &["data", "issue", "event", "error", "metric_alert"]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ mod files;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use files::{JAVASCRIPT, PAYLOADS, PYTHON, ProjectFile, RUST, TYPESCRIPT};
+use files::{GO, JAVASCRIPT, PAYLOADS, PYTHON, ProjectFile, RUST, TYPESCRIPT};
 use std::path::{Path, PathBuf};
 
 /// The name of the plugin in the templates.
@@ -30,6 +30,7 @@ enum Language {
     Ts,
     #[value(alias = "py")]
     Python,
+    Go,
 }
 
 impl Language {
@@ -39,6 +40,7 @@ impl Language {
             Self::Js => JAVASCRIPT,
             Self::Ts => TYPESCRIPT,
             Self::Python => PYTHON,
+            Self::Go => GO,
         }
     }
 
@@ -49,10 +51,11 @@ impl Language {
             Self::Js => "mapper.js",
             Self::Ts => "mapper.ts",
             Self::Python => "mapper.py",
+            Self::Go => "mapper.go",
         }
     }
 
-    /// Returns the command that installs the tools of the language.
+    /// Returns the command that installs the tools of the language or, for Go, that shows its version.
     fn install(self, folder: &str) -> String {
         match self {
             Self::Rust => "rustup target add wasm32-unknown-unknown".into(),
@@ -60,6 +63,7 @@ impl Language {
             Self::Python => {
                 format!("python3 -m venv {folder}/.venv && {folder}/.venv/bin/pip install -r {folder}/requirements.txt")
             }
+            Self::Go => "go version     # 1.24 or newer, from https://go.dev/dl".into(),
         }
     }
 }
@@ -92,7 +96,7 @@ impl New {
     }
 }
 
-/// Returns whether Cargo, npm, Python and the host all accept a name.
+/// Returns whether Cargo, npm, Python, Go and the host all accept a name.
 fn is_project_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(known)
