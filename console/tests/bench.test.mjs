@@ -94,7 +94,7 @@ test("a payload of the night is run in both versions, and the difference is show
   await payload.press("Control+Enter");
   await page.getByText(/✓ mapped, incidents: 1/).waitFor();
   await page.getByText(/✗ unsupported: /).waitFor();
-  await page.getByRole("rowheader", { name: "/error" }).waitFor();
+  await page.getByRole("rowheader", { name: "error", exact: true }).waitFor();
   await page.getByText(/^Time: [\d.]+ of \d+ ms\. Memory: /).first().waitFor();
   await assertAccessible(page);
   const url = new URL(page.url());

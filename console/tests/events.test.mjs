@@ -11,6 +11,7 @@ sources:
   lab: { scheme: none, plugin: none }
   late: { scheme: none, plugin: absent }
   edr: { scheme: none, plugin: crowdstrike }
+  many: { scheme: none, plugin: none }
   signed: { scheme: github, secret: "a-secret-of-the-tests-only", plugin: none }
 `;
 const SEED = readFileSync(new URL("../../plugins/crowdstrike/payloads/seed.json", import.meta.url), "utf8");
@@ -118,6 +119,37 @@ test("selected events are replayed, with a dry run before, and exported", async 
   const reader = await signedIn(host.token("read", "reader"));
   await reader.getByText("A replay and its dry run need a token of scope admin.").waitFor();
   assertClean(reader);
+});
+
+test("events are counted, and all that match are replayed", async () => {
+  for (let number = 0; number < 60; number += 1) await host.post("many", `payload ${number}`);
+  const page = await signedIn();
+  await page.goto(`${host.url}/console/events?source=many`);
+  await page.getByText(/^60 of [\d,]+ events match$/).waitFor();
+  await page.getByRole("button", { name: "Select all or none" }).click();
+  await page.getByText("50 selected").waitFor();
+  await page.getByRole("button", { name: "Select all 60 events that match" }).press("Enter");
+  await page.getByText("all 60 events that match: selected").waitFor();
+  await assertAccessible(page);
+  await page.getByRole("button", { name: "Dry-run a replay" }).click();
+  await page.getByText("60 of 60 events tried.").waitFor();
+  assert.equal(await page.getByRole("region", { name: "Results" }).locator("tbody tr").count(), 60);
+  await page.getByRole("button", { name: "Replay…" }).click();
+  await page.getByRole("dialog", { name: "Replay all 60 events that match?" }).getByRole("button", { name: "Cancel" }).click();
+  assertClean(page);
+});
+
+test("the journey shows field by field what the event changed", async () => {
+  const payload = (severity) => JSON.stringify({ ...JSON.parse(SEED), event: { ...JSON.parse(SEED).event, DetectId: "ldt:journey", Severity: severity } });
+  const ids = [await host.post("edr", payload(3)), await host.post("edr", payload(5))];
+  const page = await signedIn();
+  await page.goto(`${host.url}/console/events/${ids[1]}`);
+  await page.getByText("medium → critical").waitFor();
+  await page.getByText(/^Changes of INC-/).waitFor();
+  await assertAccessible(page);
+  await page.goto(`${host.url}/console/events/${ids[0]}`);
+  await page.getByText("created, with the fields of the payload.").waitFor();
+  assertClean(page);
 });
 
 test("the journey shows each stage, and offers a dry run, a command and a fixture", async () => {

@@ -1,6 +1,7 @@
 // The values in which two results differ.
 
 import type { FieldChange } from "../api/client";
+import { fieldName } from "./field_name";
 import { PlainText } from "./plain_text";
 
 export function FieldChanges({ changes, caption }: { changes: FieldChange[]; caption: string }) {
@@ -19,7 +20,7 @@ export function FieldChanges({ changes, caption }: { changes: FieldChange[]; cap
           {changes.map(({ path, before, after }) => (
             <tr key={path}>
               <th scope="row" class="text">
-                <PlainText text={path} />
+                <PlainText text={fieldName(path)} />
               </th>
               <td class="text">{before === null ? <em>absent</em> : <PlainText text={before} />}</td>
               <td class="text">{after === null ? <em>absent</em> : <PlainText text={after} />}</td>

@@ -14,6 +14,7 @@ import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 import { Actions } from "./journey/actions";
+import { CausedChanges } from "./journey/caused";
 import { Runs } from "./journey/runs";
 import { Stages } from "./journey/stages";
 
@@ -239,10 +240,8 @@ function Mapped({ event }: { event: StoredEvent }) {
         <dd>
           {event.incidents.length === 0
             ? "none"
-            : event.incidents.map((of) => (
-                <div key={of.id}>
-                  <Link to={`incidents/${of.id}`}>{of.number}</Link> ({of.created ? "created" : "changed"})
-                </div>
+            : event.incidents.map((of, index) => (
+                <CausedChanges key={`${of.id} ${event.attempts}`} event={event.id} of={of} isOpen={index === 0} />
               ))}
         </dd>
       </dl>

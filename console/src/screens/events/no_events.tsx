@@ -6,6 +6,7 @@ import { call, textOf, type AnySource } from "../../api/client";
 import { Link } from "../../router";
 import { Copyable } from "../../parts/copy";
 import { firstRequest, webhookUrl } from "../../parts/first_request";
+import { useHostUrl } from "../../parts/host_url";
 
 const SECRET = "SECRET";
 
@@ -18,7 +19,8 @@ export function NoEvents() {
       (failure: unknown) => (error.value = textOf(failure)),
     );
   }, []);
-  const command = sources.value?.map(commandFor).find((found) => found !== null);
+  const host = useHostUrl();
+  const command = host && sources.value?.map((source) => commandFor(host.url, source)).find((found) => found !== null);
   return (
     <>
       <p>There is no event yet.</p>
@@ -41,8 +43,8 @@ export function NoEvents() {
   );
 }
 
-function commandFor(source: AnySource): string | null {
+function commandFor(host: string, source: AnySource): string | null {
   if (!("scheme" in source) || typeof source.scheme !== "string") return null;
-  const url = webhookUrl(source.name, source.scheme === "url-token" ? `/${SECRET}` : "");
+  const url = webhookUrl(host, source.name, source.scheme === "url-token" ? `/${SECRET}` : "");
   return firstRequest({ url, scheme: source.scheme, header: "HEADER", secret: SECRET });
 }

@@ -170,7 +170,7 @@ export function Resend({ record, incident }: Props) {
   const names = useNames(notifications).value;
   const wanted = useSignal<string | null>(null);
   const canChange = isAdmin();
-  const dead = record.deliveries.value?.filter(({ status }) => status === "dead").length ?? 0;
+  const dead = record.deliveries.value?.rows.filter(({ status }) => status === "dead").length ?? 0;
   const retry = () =>
     act(async () => {
       const { retried } = await call("post", "/api/deliveries/retry", { body: { incident: incident.id } });

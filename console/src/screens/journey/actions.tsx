@@ -3,6 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, textOf, type StoredEvent } from "../../api/client";
+import { useHostUrl } from "../../parts/host_url";
 import { PlainText } from "../../parts/plain_text";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
@@ -27,16 +28,17 @@ export function Actions({ event, change }: Props) {
   const versions = useSignal<Version[]>([]);
   const version = useSignal("");
   const result = useSignal("");
+  const host = useHostUrl();
   const canChange = isAdmin();
   const canReplay = canChange && event.status !== "discarded" && event.body !== null;
   useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
   const dryRun = async () => {
     result.value = "";
-    result.value = await replay(event.id, { isDryRun: true, version: version.value });
+    result.value = (await replay(event.id, { isDryRun: true, version: version.value })).text;
   };
   const copy = async () => {
     try {
-      await navigator.clipboard.writeText(curl(event, window.location.origin));
+      await navigator.clipboard.writeText(curl(event, host?.url ?? window.location.origin));
       result.value = "The command is copied. It has no signature, because no secret is kept with an event.";
     } catch (failure) {
       result.value = `The command cannot be copied: ${textOf(failure)}`;
