@@ -139,6 +139,24 @@ test("events are counted, and all that match are replayed", async () => {
   assertClean(page);
 });
 
+test("a long failure message keeps the table in its form", async () => {
+  const id = await host.post("lab", "long failure");
+  const page = await signedIn();
+  const message = `trapped: ${"x".repeat(5000)}\nlog: \u202e<b>second line</b>`;
+  await page.route(/\/api\/events\?/, async (route) => {
+    const response = await route.fetch();
+    const { data, next_cursor } = await response.json();
+    const failed = data.map((row) => (row.id === id ? { ...row, status: "quarantined", error: { code: "trapped", message } } : row));
+    await route.fulfill({ response, json: { data: failed, next_cursor } });
+  });
+  await page.reload();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${id}"]`) });
+  await row.getByText(/^trapped: x+…$/).waitFor();
+  assert.ok((await row.evaluate((found) => found.clientHeight)) < 250);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 1280);
+  assertClean(page);
+});
+
 test("the journey shows field by field what the event changed", async () => {
   const payload = (severity) => JSON.stringify({ ...JSON.parse(SEED), event: { ...JSON.parse(SEED).event, DetectId: "ldt:journey", Severity: severity } });
   const ids = [await host.post("edr", payload(3)), await host.post("edr", payload(5))];

@@ -10,9 +10,9 @@ interface Target {
   secret: string;
 }
 
-// Vendors may reach the host at another address, but a page can only name its own.
-export function webhookUrl(source: string, path = ""): string {
-  return `${window.location.origin}/api/webhooks/${source}${path}`;
+// Returns the URL that a source has at the URL of the host.
+export function webhookUrl(host: string, source: string, path = ""): string {
+  return `${host}/api/webhooks/${source}${path}`;
 }
 
 // Returns null for a scheme whose requests only the vendor makes.

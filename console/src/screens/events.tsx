@@ -11,6 +11,7 @@ import { NoEvents } from "./events/no_events";
 import { PlainText } from "../parts/plain_text";
 import { SourceField } from "../parts/source_field";
 import { Status } from "../parts/status";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Total, readTotals } from "../parts/total";
@@ -137,7 +138,7 @@ function List({ query }: { query: URLSearchParams }) {
         {(rows) => (
           <>
             <Selection rows={rows} selected={selected} filter={filter} matching={totals?.matching ?? null} />
-            <Table rows={rows} selected={selected} />
+            <Rows rows={rows} selected={selected} />
           </>
         )}
       </LiveList>
@@ -163,31 +164,18 @@ function Rate({ times }: { times: Signal<number[]> }) {
   return <p>{times.value.length} in the last minute</p>;
 }
 
-function Table({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
+function Rows({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of events">
-      <table class="events">
-        <caption class="visually-hidden">Events, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">
-              <span class="visually-hidden">Selected</span>
-            </th>
-            <th scope="col">Received</th>
-            <th scope="col">Source</th>
-            <th scope="col">Status</th>
-            <th scope="col">Failure</th>
-            <th scope="col">Message</th>
-            <th scope="col">Incidents</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <EventRow key={row.id} row={row} selected={selected} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of events"
+      summary="Events, newest first"
+      columns={[<span class="visually-hidden">Selected</span>, "Received", "Source", "Status", "Failure", "Message", "Incidents"]}
+      class="events"
+    >
+      {rows.map((row) => (
+        <EventRow key={row.id} row={row} selected={selected} />
+      ))}
+    </Table>
   );
 }
 

@@ -10,6 +10,7 @@ import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
 import { Section } from "../parts/section";
 import { Status } from "../parts/status";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
@@ -155,29 +156,18 @@ function Received({ event, isPulled }: Journey) {
 function NamedTexts({ title, texts }: { title: string; texts: { name: string; value: string }[] }) {
   if (texts.length === 0) return null;
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label={title}>
-      <table>
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Value</th>
-          </tr>
-        </thead>
-        <tbody>
-          {texts.map(({ name, value }, index) => (
-            <tr key={index}>
-              <th scope="row">
-                <PlainText text={name} />
-              </th>
-              <td class="text">
-                <PlainText text={value} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={title} caption={title} columns={["Name", "Value"]}>
+      {texts.map(({ name, value }, index) => (
+        <tr key={index}>
+          <th scope="row">
+            <PlainText text={name} />
+          </th>
+          <td class="text">
+            <PlainText text={value} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -7,6 +7,7 @@ import { moveFocus, useKeys } from "../parts/keys";
 import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
+import { Table } from "../parts/table";
 import { useTask } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
@@ -81,46 +82,33 @@ export function Quarantine() {
 
 function Groups({ groups }: { groups: QuarantineGroup[] }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of groups">
-      <table>
-        <caption class="visually-hidden">Groups, the one with the newest event first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Cause</th>
-            <th scope="col">Plugin</th>
-            <th scope="col">Code</th>
-            <th scope="col">Events</th>
-            <th scope="col">First</th>
-            <th scope="col">Last</th>
-            <th scope="col">Sources</th>
-            <th scope="col">Sample</th>
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => (
-            <tr key={group.id}>
-              <td class="text">
-                <Link to={`quarantine/${group.id}`}>
-                  <PlainText text={group.message === "" ? "no message" : group.message} />
-                </Link>
-              </td>
-              <td>{group.plugin}</td>
-              <td>{group.code}</td>
-              <td>{group.count}</td>
-              <td>
-                <Time at={group.first_at} />
-              </td>
-              <td>
-                <Time at={group.last_at} />
-              </td>
-              <td>{group.sources.join(", ")}</td>
-              <td>
-                <Link to={`events/${group.newest}`}>newest event</Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of groups"
+      summary="Groups, the one with the newest event first"
+      columns={["Cause", "Plugin", "Code", "Events", "First", "Last", "Sources", "Sample"]}
+    >
+      {groups.map((group) => (
+        <tr key={group.id}>
+          <td class="text">
+            <Link to={`quarantine/${group.id}`}>
+              <PlainText text={group.message === "" ? "no message" : group.message} />
+            </Link>
+          </td>
+          <td>{group.plugin}</td>
+          <td>{group.code}</td>
+          <td>{group.count}</td>
+          <td>
+            <Time at={group.first_at} />
+          </td>
+          <td>
+            <Time at={group.last_at} />
+          </td>
+          <td>{group.sources.join(", ")}</td>
+          <td>
+            <Link to={`events/${group.newest}`}>newest event</Link>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -6,7 +6,9 @@ import type { ComponentChildren } from "preact";
 import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type Source, type Vendor } from "../api/client";
 import { Copyable } from "../parts/copy";
 import { Checks, FirstEvent } from "../parts/first_event";
+import { FirstPoll } from "../parts/first_poll";
 import { webhookUrl } from "../parts/first_request";
+import { useHostUrl } from "../parts/host_url";
 import { notCurrent } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { usePoll } from "../parts/poll";
@@ -16,6 +18,7 @@ import { Refusals, readRefusals } from "../parts/refusals";
 import { Section } from "../parts/section";
 import { ShownSecret } from "../parts/shown_secret";
 import { plugins, scheme, silence } from "../parts/source_words";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
@@ -165,29 +168,17 @@ function DryRunResult({ dryRun }: { dryRun: DryRun }) {
       <p>
         {dryRun.ok ? "✓ Such a payload becomes an incident." : "✗ Such a payload does not become an incident."} Nothing was stored or delivered.
       </p>
-      <div class="wide" tabIndex={0} role="region" aria-label="Stages of the test">
-        <table>
-          <caption class="visually-hidden">Stages of the test</caption>
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col">Result</th>
-              <th scope="col">Detail</th>
-            </tr>
-          </thead>
-          <tbody>
-            {dryRun.stages.map(({ stage, ok, detail }, index) => (
-              <tr key={index}>
-                <th scope="row">{stage}</th>
-                <td>{ok ? "✓ ok" : "✗ failed"}</td>
-                <td class="text">
-                  <PlainText text={detail} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Stages of the test" columns={["Stage", "Result", "Detail"]}>
+        {dryRun.stages.map(({ stage, ok, detail }, index) => (
+          <tr key={index}>
+            <th scope="row">{stage}</th>
+            <td>{ok ? "✓ ok" : "✗ failed"}</td>
+            <td class="text">
+              <PlainText text={detail} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </Section>
   );
 }
@@ -205,13 +196,19 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
   const mappers = plugins(source.plugin).map((plugin) => (plugin === "auto" ? source.name : plugin));
   const vendor = vendors.find(({ name }) => mappers.includes(name));
   const way = vendor?.ways.find((one) => (source.kind === "webhook" ? schemeOf(one.source) === source.scheme : one.kind === source.kind));
-  const isNew = source.last_received_at === null && source.kind === "webhook";
+  const isNew = source.last_received_at === null;
   return (
     <>
       <State source={source} />
-      {isNew ? (
+      {isNew && source.kind !== "webhook" && (
+        <Section title="The first answer">
+          <FirstPoll source={source.name} checks={vendor?.checks ?? []} />
+        </Section>
+      )}
+      {isNew && source.kind === "webhook" && (
         <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
-      ) : (
+      )}
+      {!isNew && (
         <Section title="Refused">
           <p>{quantity(source.refused, "request")} refused so far. The newest ones since the start of the host have their cause here.</p>
           <Refusals refusals={refusals} />
@@ -270,11 +267,14 @@ function Events({ name }: { name: string }) {
 }
 
 function Settings({ source }: { source: Source }) {
+  const host = useHostUrl();
   const listed = (texts: string[]) => <PlainText text={texts.length === 0 ? "none" : texts.join(", ")} />;
   return (
     <Section title="Settings">
       <dl>
-        {source.kind === "webhook" && <Fact name="URL">{webhookUrl(source.name, source.scheme === "url-token" ? "/SECRET" : "")}</Fact>}
+        {source.kind === "webhook" && host && (
+          <Fact name="URL">{webhookUrl(host.url, source.name, source.scheme === "url-token" ? "/SECRET" : "")}</Fact>
+        )}
         <Fact name={source.scheme === null ? "Kind" : "Scheme"}>{scheme(source)}</Fact>
         <Fact name="Plugin">{listed(plugins(source.plugin))}</Fact>
         <Fact name="Playbook">
@@ -311,29 +311,17 @@ function Settings({ source }: { source: Source }) {
 
 function Secrets({ source }: { source: Source }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Secrets">
-      <table>
-        <caption>Secrets</caption>
-        <thead>
-          <tr>
-            <th scope="col">Number</th>
-            <th scope="col">Made</th>
-            <th scope="col">Valid until</th>
-          </tr>
-        </thead>
-        <tbody>
-          {source.secrets.map(({ id, created_at, not_after }) => (
-            <tr key={id}>
-              <th scope="row">{id}</th>
-              <td>
-                <Time at={created_at} />
-              </td>
-              <td>{not_after ? <Time at={not_after} /> : "no end"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Secrets" caption="Secrets" columns={["Number", "Made", "Valid until"]}>
+      {source.secrets.map(({ id, created_at, not_after }) => (
+        <tr key={id}>
+          <th scope="row">{id}</th>
+          <td>
+            <Time at={created_at} />
+          </td>
+          <td>{not_after ? <Time at={not_after} /> : "no end"}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -8,6 +8,7 @@ import { PlainText } from "../../parts/plain_text";
 import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { replay, type Replayed } from "../../parts/replay";
+import { Table } from "../../parts/table";
 import { useTask } from "../../parts/task";
 import { counted, type Count } from "../../parts/total";
 import { isAdmin } from "../../session";
@@ -145,29 +146,18 @@ function Results({ progress, isBusy }: { progress: Progress; isBusy: boolean }) 
         {isCut && " There are older events that match: they were not reached."}
         {results.length < done && " Not all results are listed."}
       </p>
-      <div class="wide" tabIndex={0} role="region" aria-label="Results">
-        <table>
-          <caption>Results</caption>
-          <thead>
-            <tr>
-              <th scope="col">Event</th>
-              <th scope="col">Result</th>
-            </tr>
-          </thead>
-          <tbody>
-            {results.map(({ id, text }) => (
-              <tr key={id}>
-                <th scope="row">
-                  <Link to={`events/${id}`}>{id}</Link>
-                </th>
-                <td class="text lines">
-                  <PlainText text={text} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Results" caption="Results" columns={["Event", "Result"]}>
+        {results.map(({ id, text }) => (
+          <tr key={id}>
+            <th scope="row">
+              <Link to={`events/${id}`}>{id}</Link>
+            </th>
+            <td class="text lines">
+              <PlainText text={text} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

@@ -8,6 +8,7 @@ import { prettyJson } from "../../parts/pretty_json";
 import { quantity } from "../../parts/quantity";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { others } from "./markdown";
@@ -15,26 +16,6 @@ import { PAGE_ROWS, type IncidentRecord } from "./record";
 
 // So many related incidents are shown until the user asks for all.
 const RELATED_FIRST = 10;
-
-export function Table({ label, columns, children }: { label: string; columns: string[]; children: ComponentChildren }) {
-  return (
-    <div class="wide" tabIndex={0} role="region" aria-label={label}>
-      <table>
-        <caption class="visually-hidden">{label}</caption>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
-  );
-}
 
 export function Summary({ incident }: { incident: Incident }) {
   const text = (value: string | null) => value !== null && <PlainText text={value} />;

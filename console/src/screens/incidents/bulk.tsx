@@ -7,6 +7,7 @@ import { AllMatching } from "../../parts/all_matching";
 import { PlainText } from "../../parts/plain_text";
 import { quantity } from "../../parts/quantity";
 import { Question } from "../../parts/question";
+import { Table } from "../../parts/table";
 import { useTask } from "../../parts/task";
 import { counted } from "../../parts/total";
 import { Link } from "../../router";
@@ -195,35 +196,29 @@ function Results({ outcome, isBusy, close }: { outcome: Outcome; isBusy: boolean
 function ResultRows({ results }: Pick<Outcome, "results">) {
   return (
     <>
-      <div class="wide results" tabIndex={0} role="region" aria-label="Result of each incident">
-        <table>
-          <caption class="visually-hidden">Result of each incident, failures first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Number</th>
-              <th scope="col">Result</th>
-            </tr>
-          </thead>
-          <tbody>
-            {results.map((result) => (
-              <tr key={result.incident}>
-                <th scope="row">
-                  <Link to={`incidents/${result.incident}`}>{result.number}</Link>
-                </th>
-                <td class="text">
-                  {result.error ? (
-                    <>
-                      ✗ not changed: <PlainText text={result.error.message} />
-                    </>
-                  ) : (
-                    `✓ changed, revision ${result.revision}`
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Result of each incident"
+        summary="Result of each incident, failures first"
+        columns={["Number", "Result"]}
+        frameClass="results"
+      >
+        {results.map((result) => (
+          <tr key={result.incident}>
+            <th scope="row">
+              <Link to={`incidents/${result.incident}`}>{result.number}</Link>
+            </th>
+            <td class="text">
+              {result.error ? (
+                <>
+                  ✗ not changed: <PlainText text={result.error.message} />
+                </>
+              ) : (
+                `✓ changed, revision ${result.revision}`
+              )}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

@@ -5,10 +5,11 @@ import { useSignal } from "@preact/signals";
 import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../../api/client";
 import { Copyable } from "../../parts/copy";
 import { FirstEvent } from "../../parts/first_event";
+import { FirstPoll } from "../../parts/first_poll";
 import { MarkedText } from "../../parts/marked_text";
 import { PlainText } from "../../parts/plain_text";
 import { useTitle } from "../../parts/title";
-import { Link, place, replace, replaceQuery } from "../../router";
+import { Link, place, replace, replaceQuery, useUnsaved } from "../../router";
 import { isAdmin } from "../../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
@@ -151,6 +152,7 @@ function byProduct(vendors: Vendor[]): Vendor[] {
 }
 
 function Pulled({ vendor, way }: Chosen) {
+  const name = useSignal(vendor.name);
   return (
     <>
       <VendorSteps vendor={vendor} way={way} />
@@ -158,7 +160,7 @@ function Pulled({ vendor, way }: Chosen) {
         <h2 id="file">In the configuration file</h2>
         <p>
           The host reads this source, so that it stands in the configuration file only. Add this, with the values in the environment of the
-          host, which applies the file when it changes. The source is then among the <Link to="sources">sources</Link>.
+          host, which applies the file when it changes. The page waits for the first answer below.
         </p>
         <Copyable label="YAML" text={way.yaml} />
         <ul>
@@ -169,6 +171,16 @@ function Pulled({ vendor, way }: Chosen) {
           ))}
         </ul>
       </section>
+      <section aria-labelledby="first-answer">
+        <h2 id="first-answer">The first answer</h2>
+        <p>
+          <label>
+            Name of the source in the file{" "}
+            <input value={name.value} pattern={NAME_PATTERN} autocomplete="off" onChange={(event) => (name.value = event.currentTarget.value.trim())} />
+          </label>
+        </p>
+        {name.value !== "" && <FirstPoll key={name.value} source={name.value} checks={vendor.checks} />}
+      </section>
     </>
   );
 }
@@ -178,6 +190,12 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
   const error = useSignal("");
   const isBusy = useSignal(false);
   const scheme = useSignal("hookmill");
+  const isTyped = useSignal(false);
+  useUnsaved(isTyped.value, "The source is not registered, and what you typed is not kept.");
+  const typed = () => {
+    error.value = "";
+    isTyped.value = true;
+  };
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
@@ -198,7 +216,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
   const plugin = chosen?.vendor.name;
   const hasSecret = chosen ? chosen.way.yaml.includes("\n    secret: ") : scheme.value !== "none";
   return (
-    <form class="new-source" onSubmit={(event) => void submit(event)} onInput={() => (error.value = "")}>
+    <form class="new-source" onSubmit={(event) => void submit(event)} onInput={typed}>
       {plugin !== undefined && !known.loaded.includes(plugin) && (
         <p>
           ✗ The plugin <code>{plugin}</code> is not loaded. Payloads wait until <code>{plugin}.wasm</code> is in the plugins folder of the host.

@@ -5,6 +5,7 @@ import { call, textOf, type Plugin, type PluginWithVersions } from "../../api/cl
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { PluginVersions } from "../../parts/plugin_versions";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 
@@ -26,27 +27,15 @@ export function Plugins() {
         </p>
       )}
       {value && value.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label="Table of plugins">
-          <table>
-            <caption class="visually-hidden">Plugins by name</caption>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Kind</th>
-                <th scope="col">Version</th>
-                <th scope="col">SHA-256</th>
-                <th scope="col">Loaded</th>
-                <th scope="col">State</th>
-                <th scope="col">Versions</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.map((plugin) => (
-                <Row key={plugin.name} plugin={plugin} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Table of plugins"
+          summary="Plugins by name"
+          columns={["Name", "Kind", "Version", "SHA-256", "Loaded", "State", "Versions"]}
+        >
+          {value.map((plugin) => (
+            <Row key={plugin.name} plugin={plugin} />
+          ))}
+        </Table>
       )}
     </>
   );
