@@ -1,7 +1,8 @@
 // The screens of events: what arrives and what is refused, the way of one event, and replays.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Browser, assertAccessible, assertClean } from "./browser.mjs";
 import { Host } from "./host.mjs";
@@ -10,6 +11,7 @@ const CONFIG = `
 sources:
   lab: { scheme: none, plugin: none }
   late: { scheme: none, plugin: absent }
+  later: { scheme: none, plugin: later }
   edr: { scheme: none, plugin: crowdstrike }
   many: { scheme: none, plugin: none }
   signed: { scheme: github, secret: "a-secret-of-the-tests-only", plugin: none }
@@ -206,6 +208,27 @@ test("the journey shows each stage, and offers a dry run, a command and a fixtur
   const body = execFileSync("bash", ["-c", command.replace(/^curl/, "printf '%s\\0'")]).toString().split("\0").at(-2);
   assert.equal(body, HOSTILE);
   assertClean(page);
+});
+
+test("a change of an older event reaches open pages over a restart of the host", async () => {
+  // The mapper of the event arrives while the host does not run, and newer events hide it from the newest page.
+  const older = await host.post("later", SEED);
+  for (let number = 0; number < 60; number += 1) await host.post("many", `newer ${number}`);
+  const page = await signedIn();
+  await page.getByRole("button", { name: "Older events" }).click();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${older}"]`) });
+  await row.getByText("queued").waitFor();
+  const journey = await signedIn();
+  await journey.goto(`${host.url}/console/events/${older}`);
+  await journey.getByRole("definition").getByText("queued").waitFor();
+  await host.restart(() => {
+    cpSync(new URL("../../target/plugins/crowdstrike.wasm", import.meta.url), join(host.folder, "plugins/later.wasm"));
+  });
+  await row.getByText("mapped").waitFor();
+  await row.getByRole("link", { name: /^INC-/ }).waitFor();
+  await journey.getByRole("definition").getByText("mapped").waitFor();
+  assertClean(page);
+  assertClean(journey);
 });
 
 test("both themes are readable, and a narrow page does not scroll sideways", async () => {

@@ -324,6 +324,7 @@ test("a source is tested, gets a new secret, moves to the file, and is removed",
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).press("Enter");
   assert.equal((await postSigned(url, secret, new Date())).status, 202);
   await page.getByRole("button", { name: "Remove…" }).press("Enter");
+  await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
   assert.equal((await postSigned(url, secret, new Date())).status, 202);

@@ -1,7 +1,7 @@
 // The changes that a screen makes, with the result or the failure of the newest one.
 
 import { useSignal } from "@preact/signals";
-import { textOf } from "../api/client";
+import { useTask } from "./task";
 
 // Makes a change, which returns its result as a sentence.
 export type Act = (change: () => Promise<string>) => Promise<void>;
@@ -15,14 +15,11 @@ interface Changes {
 
 export function useChanges(): Changes {
   const done = useSignal("");
-  const failure = useSignal("");
-  const act: Act = async (change) => {
-    done.value = failure.value = "";
-    try {
+  const task = useTask();
+  const act: Act = (change) =>
+    task.run(async () => {
+      done.value = "";
       done.value = await change();
-    } catch (reason) {
-      failure.value = textOf(reason);
-    }
-  };
-  return { act, done: done.value, failure: failure.value };
+    });
+  return { act, done: done.value, failure: task.error.value };
 }

@@ -1,6 +1,6 @@
 // The wait for the first answer to a source that the host reads, from the configuration file to the first event.
 
-import { ApiError, call, type AnySource, type ReadOptions } from "../api/client";
+import { ApiError, call, type AnySource, type ReadOptions, type Source } from "../api/client";
 import { Link } from "../router";
 import { FirstEvent } from "./first_event";
 import { notCurrent, useLiveValue } from "./live_value";
@@ -11,6 +11,8 @@ interface Props {
   source: string;
   // The vendor's list of checks if nothing arrives.
   checks: string[];
+  // Whether the facts about the source are shown here, because they are nowhere else on the page.
+  hasFacts: boolean;
 }
 
 // Returns null if the host does not know the source.
@@ -23,7 +25,7 @@ async function find(id: string, options: ReadOptions): Promise<AnySource | null>
   }
 }
 
-export function FirstPoll({ source: name, checks }: Props) {
+export function FirstPoll({ source: name, checks, hasFacts }: Props) {
   const { value: source, error, isRead } = useLiveValue((options) => find(name, options));
   if (!isRead) return <p role="status">{error === "" ? "Loading…" : notCurrent(error)}</p>;
   if (error !== "") return <p role="status">{notCurrent(error)}</p>;
@@ -37,7 +39,7 @@ export function FirstPoll({ source: name, checks }: Props) {
   }
   if (!("scheme" in source)) return <Failed message={source.last_error.message} />;
   if (source.kind === "webhook") return <p role="status">The source {name} is there already, and it does not read: choose another name.</p>;
-  const { last_success, last_error, position } = source;
+  const { last_success, last_error } = source;
   return (
     <>
       <p role="status">
@@ -47,36 +49,7 @@ export function FirstPoll({ source: name, checks }: Props) {
             ? "The first request failed; its cause is below. Trying again…"
             : "The source is in the configuration. Waiting for the answer to the first request…"}
       </p>
-      <dl>
-        <dt>Source</dt>
-        <dd>
-          <Link to={`sources/${name}`}>{name}</Link>
-        </dd>
-        {last_success !== null && (
-          <>
-            <dt>Newest answer</dt>
-            <dd>
-              <Time at={last_success} />
-            </dd>
-          </>
-        )}
-        {last_error && (
-          <>
-            <dt>Newest error</dt>
-            <dd>
-              {last_error.at !== null && <Time at={last_error.at} />} {last_error.code}: <PlainText text={last_error.message} />
-            </dd>
-          </>
-        )}
-        {position && (
-          <>
-            <dt>Position</dt>
-            <dd>
-              <PlainText text={position} />
-            </dd>
-          </>
-        )}
-      </dl>
+      {hasFacts && <Facts source={source} />}
       {last_success !== null && <FirstEvent source={name} since={null} checks={checks} />}
     </>
   );
@@ -87,5 +60,40 @@ function Failed({ message }: { message: string }) {
     <p role="alert">
       This source cannot be used: <PlainText text={message} />
     </p>
+  );
+}
+
+function Facts({ source: { name, last_success, last_error, position } }: { source: Source }) {
+  return (
+    <dl>
+      <dt>Source</dt>
+      <dd>
+        <Link to={`sources/${name}`}>{name}</Link>
+      </dd>
+      {last_success !== null && (
+        <>
+          <dt>Newest answer</dt>
+          <dd>
+            <Time at={last_success} />
+          </dd>
+        </>
+      )}
+      {last_error && (
+        <>
+          <dt>Newest error</dt>
+          <dd>
+            {last_error.at !== null && <Time at={last_error.at} />} {last_error.code}: <PlainText text={last_error.message} />
+          </dd>
+        </>
+      )}
+      {position && (
+        <>
+          <dt>Position</dt>
+          <dd>
+            <PlainText text={position} />
+          </dd>
+        </>
+      )}
+    </dl>
   );
 }

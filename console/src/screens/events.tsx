@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
-import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
+import { call, type Event, type ReadOptions, type RefusedRequests, type Unreadable } from "../api/client";
 import { openStream } from "../api/stream";
 import { LiveList, type Arrivals, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
@@ -95,6 +95,10 @@ async function read(query: URLSearchParams, { cursor, ...options }: PageOptions)
   return { rows: answer.data, next: answer.next_cursor };
 }
 
+async function readByIds(ids: string[], options: ReadOptions): Promise<Row[]> {
+  return (await call("get", "/api/events", { query: { id: ids, limit: ids.length }, ...options })).data;
+}
+
 function List({ query }: { query: URLSearchParams }) {
   const filter = filters(query);
   const isFiltered = Object.keys(filter).length > 0;
@@ -134,7 +138,7 @@ function List({ query }: { query: URLSearchParams }) {
       <Refused entries={refused.value} />
       <Total totals={totals} nouns="events" isFiltered={isFiltered} />
       <Rate times={times} />
-      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
+      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
         {(rows) => (
           <>
             <Selection rows={rows} selected={selected} filter={filter} matching={totals?.matching ?? null} />

@@ -1,12 +1,13 @@
 // The journey of one event: the received payload, its result, and the deliveries.
 
-import { useEffect } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentProps } from "preact";
-import { ApiError, call, textOf, type Delivery, type ReadOptions, type StoredEvent } from "../api/client";
+import { ApiError, call, type Delivery, type Event, type ReadOptions, type StoredEvent, type Unreadable } from "../api/client";
 import { Attempts } from "../parts/attempts";
+import { useChanges } from "../parts/changes";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { LongText, PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
 import { Section } from "../parts/section";
 import { Status } from "../parts/status";
@@ -61,55 +62,47 @@ async function readDeliveries(event: StoredEvent, isPulled: boolean, options: Re
   };
 }
 
+// Reads what may have changed: deliveries that wait, and the event with its body only if it was mapped again.
+async function readAgain(known: Journey, options: ReadOptions): Promise<Journey> {
+  const { event, isPulled, deliveries } = known;
+  const { data } = await call("get", "/api/events", { query: { id: [event.id] }, ...options });
+  const rows: (Event | Unreadable)[] = data;
+  const state = ({ status, attempts, incidents, message }: Event) => JSON.stringify([status, attempts, incidents, message]);
+  const hasChanged = !rows.some((row) => "source" in row && state(row) === state(event));
+  if (hasChanged) return read(event.id, options);
+  return deliveries.some(({ status }) => status === "pending") ? readDeliveries(event, isPulled, options) : known;
+}
+
 export function Journey({ id }: { id: string }) {
-  const journey = useSignal<Journey | null>(null);
-  const error = useSignal("");
-  const done = useSignal("");
-  const attempt = async (work: () => Promise<void>) => {
-    error.value = "";
-    try {
-      await work();
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
-  };
-  const load = () =>
-    attempt(async () => {
-      journey.value = await read(id);
-    });
-  const change: ComponentProps<typeof Actions>["change"] = (result, path, version) =>
-    void attempt(async () => {
-      done.value = "";
-      const state = await call("post", path, { id, ...(version ? { query: { version } } : {}) });
-      journey.value = await read(id);
-      done.value = `${result}: the event is ${state.status}.`;
-    });
-  useEffect(() => void load(), []);
-  // Until nothing more is expected. The body does not change, and is read again only with an event that waits.
-  usePoll(async (signal) => {
-    const known = journey.value;
-    if (!known) return;
-    const options = { isPoll: true, signal };
-    try {
-      if (known.event.status === "queued") journey.value = await read(id, options);
-      else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, known.isPulled, options);
-    } catch {
-      // The former state stays on the page, and the next attempt follows.
-    }
+  const known = useRef<Journey | null>(null);
+  const {
+    value: journey,
+    error,
+    refresh,
+  } = useLiveValue(async (options) => {
+    known.current = known.current && options.isPoll ? await readAgain(known.current, options) : await read(id, options);
+    return known.current;
   });
+  const { act, done, failure } = useChanges();
+  const change: ComponentProps<typeof Actions>["change"] = (result, path, version) =>
+    void act(async () => {
+      const state = await call("post", path, { id, ...(version ? { query: { version } } : {}) });
+      await refresh();
+      return `${result}: the event is ${state.status}.`;
+    });
   useTitle(`Event ${id}`);
   return (
     <>
       <h1>Event {id}</h1>
-      <p role="alert">{error.value}</p>
-      <p role="status">{done.value}</p>
-      {journey.value && (
+      <p role="alert">{failure || (journey === null ? error : "")}</p>
+      <p role="status">{journey !== null && error !== "" ? notCurrent(error) : done}</p>
+      {journey && (
         <>
-          <Actions event={journey.value.event} change={change} />
-          <Stages {...journey.value} />
-          <Received {...journey.value} />
-          <Mapped event={journey.value.event} />
-          <Delivered journey={journey.value} />
+          <Actions event={journey.event} change={change} />
+          <Stages {...journey} />
+          <Received {...journey} />
+          <Mapped event={journey.event} />
+          <Delivered journey={journey} />
         </>
       )}
     </>

@@ -1,37 +1,34 @@
 // The quarantine: groups of events that failed with the same cause.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, type QuarantineGroup, type ReadOptions } from "../api/client";
 import { moveFocus, useKeys } from "../parts/keys";
-import { notCurrent } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { Table } from "../parts/table";
-import { useTask } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 
 const GROUPS = 50;
 
+interface Page {
+  groups: QuarantineGroup[];
+  hasMore: boolean;
+}
+
 export function Quarantine() {
-  const groups = useSignal<QuarantineGroup[] | null>(null);
   const shown = useSignal(GROUPS);
-  const hasMore = useSignal(false);
   const isPaused = useSignal(false);
-  const task = useTask();
   const list = useRef<HTMLDivElement>(null);
-  const read = async (options: ReadOptions) => {
+  const read = async (options: ReadOptions): Promise<Page> => {
+    if (options.isPoll && isPaused.value && page) return page;
     const answer = await call("get", "/api/quarantine", { ...options, query: { limit: shown.value } });
-    groups.value = answer.data;
-    hasMore.value = answer.next_cursor !== null;
+    return { groups: answer.data, hasMore: answer.next_cursor !== null };
   };
+  const { value: page, error, refresh } = useLiveValue(read);
   useTitle("Quarantine");
-  useEffect(() => void task.run((signal) => read({ signal })), []);
-  usePoll(async (signal) => {
-    if (!isPaused.value) await task.run(() => read({ isPoll: true, signal }));
-  });
   useKeys({
     j: () => moveFocus(list.current, 1),
     k: () => moveFocus(list.current, -1),
@@ -39,9 +36,10 @@ export function Quarantine() {
   });
   const showMore = () => {
     shown.value += GROUPS;
-    void task.run((signal) => read({ signal }));
+    void refresh();
   };
-  const found = groups.value;
+  const found = page?.groups ?? null;
+  const hasMore = page?.hasMore ?? false;
   const sum = found?.reduce((count, group) => count + group.count, 0) ?? 0;
   return (
     <>
@@ -55,11 +53,11 @@ export function Quarantine() {
           Pause
         </button>{" "}
         <span role="status">
-          {task.error.value !== ""
-            ? notCurrent(task.error.value)
+          {error !== ""
+            ? notCurrent(error)
             : found === null
               ? "Loading…"
-              : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}
+              : `Events: ${sum}. Groups: ${found.length}${hasMore ? ", and more" : ""}.`}
         </span>
       </p>
       <div ref={list}>
@@ -71,7 +69,7 @@ export function Quarantine() {
           </p>
         )}
       </div>
-      {hasMore.value && (
+      {hasMore && (
         <button type="button" onClick={showMore}>
           More groups
         </button>

@@ -3,15 +3,15 @@
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type Source, type Vendor } from "../api/client";
+import { call, type AnySource, type DryRun, type ReadOptions, type RefusedRequests, type Source, type Vendor } from "../api/client";
+import { useChanges } from "../parts/changes";
 import { Copyable } from "../parts/copy";
 import { Checks, FirstEvent } from "../parts/first_event";
 import { FirstPoll } from "../parts/first_poll";
 import { webhookUrl } from "../parts/first_request";
 import { useHostUrl } from "../parts/host_url";
-import { notCurrent } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
@@ -36,63 +36,56 @@ interface Shown {
   refusals: RefusedRequests[];
 }
 
+async function read(id: string, { isPoll = false, ...options }: ReadOptions): Promise<Shown> {
+  const [source, refusals] = await Promise.all([
+    call("get", "/api/sources/{name}", { id, isPoll, ...options }),
+    readRefusals(id, isPoll),
+  ]);
+  return { source, refusals };
+}
+
 function OneSource({ name }: { name: string }) {
-  const shown = useSignal<Shown | null>(null);
+  const { value: shown, error, refresh } = useLiveValue((options) => read(name, options));
+  const { act, done, failure } = useChanges();
   const vendors = useSignal<Vendor[]>([]);
-  const error = useSignal("");
-  const staleness = useSignal("");
-  const done = useSignal("");
   const secret = useSignal("");
   const dryRun = useSignal<DryRun | null>(null);
-  const load = async (isPoll: boolean) => {
-    const [source, refusals] = await Promise.all([call("get", "/api/sources/{name}", { id: name, isPoll }), readRefusals(name, isPoll)]);
-    shown.value = { source, refusals };
-  };
-  const attempt = async (work: () => Promise<void>, failed = error) => {
-    try {
-      await work();
-      failed.value = "";
-    } catch (failure) {
-      failed.value = textOf(failure);
-    }
-  };
   // The result of an earlier change would look like one of this change.
-  const change = (work: () => Promise<void>) => {
-    done.value = "";
-    secret.value = "";
-    dryRun.value = null;
-    return attempt(work);
-  };
+  const change = (work: () => Promise<string>) =>
+    act(async () => {
+      secret.value = "";
+      dryRun.value = null;
+      return work();
+    });
   const test = () =>
     change(async () => {
       dryRun.value = await call("post", "/api/sources/{name}/test", { id: name });
+      return "";
     });
   const rotate = (fields: FormData) =>
     change(async () => {
       const overlap = String(fields.get("overlap") ?? "");
       const issued = await call("post", "/api/sources/{name}/rotate", { id: name, body: { overlap } });
       secret.value = issued.secret ?? "";
-      done.value = `The source has a new secret. The former one stays valid for ${overlap}.`;
-      await load(false);
+      await refresh();
+      return `The source has a new secret. The former one stays valid for ${overlap}.`;
     });
   const remove = () =>
     change(async () => {
       await call("delete", "/api/sources/{name}", { id: name });
       navigate("sources");
+      return "";
     });
   useEffect(() => {
-    void attempt(async () => {
-      vendors.value = (await call("get", "/api/vendors")).data;
-      await load(false);
-    });
+    // The page works without the vendor's steps too.
+    call("get", "/api/vendors").then(({ data }) => (vendors.value = data), () => {});
   }, []);
-  usePoll(() => attempt(() => load(true), staleness));
   useTitle(`Source ${name}`);
   return (
     <>
       <h1>Source {name}</h1>
-      <p role="alert">{error.value}</p>
-      <p role="status">{staleness.value === "" ? done.value : notCurrent(staleness.value)}</p>
+      <p role="alert">{failure || (shown === null ? error : "")}</p>
+      <p role="status">{shown !== null && error !== "" ? notCurrent(error) : done}</p>
       {secret.value !== "" && (
         <>
           <p>
@@ -101,11 +94,11 @@ function OneSource({ name }: { name: string }) {
           <ShownSecret key={secret.value} secret={secret.value} isUsed={false} />
         </>
       )}
-      {shown.value && (
+      {shown && (
         <>
-          <Actions source={shown.value.source} test={() => void test()} rotate={(fields) => void rotate(fields)} remove={() => void remove()} />
+          <Actions source={shown.source} test={() => void test()} rotate={(fields) => void rotate(fields)} remove={() => void remove()} />
           {dryRun.value && <DryRunResult dryRun={dryRun.value} />}
-          <Facts shown={shown.value} vendors={vendors.value} />
+          <Facts shown={shown} vendors={vendors.value} />
         </>
       )}
     </>
@@ -202,7 +195,7 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
       <State source={source} />
       {isNew && source.kind !== "webhook" && (
         <Section title="The first answer">
-          <FirstPoll source={source.name} checks={vendor?.checks ?? []} />
+          <FirstPoll source={source.name} checks={vendor?.checks ?? []} hasFacts={false} />
         </Section>
       )}
       {isNew && source.kind === "webhook" && (

@@ -2,7 +2,8 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type StoredEvent } from "../../api/client";
+import { call, type StoredEvent } from "../../api/client";
+import { CopyButton } from "../../parts/copy";
 import { useHostUrl } from "../../parts/host_url";
 import { PlainText } from "../../parts/plain_text";
 import { QuestionButton } from "../../parts/question";
@@ -36,14 +37,6 @@ export function Actions({ event, change }: Props) {
     result.value = "";
     result.value = (await replay(event.id, { isDryRun: true, version: version.value })).text;
   };
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(curl(event, host?.url ?? window.location.origin));
-      result.value = "The command is copied. It has no signature, because no secret is kept with an event.";
-    } catch (failure) {
-      result.value = `The command cannot be copied: ${textOf(failure)}`;
-    }
-  };
   return (
     <>
       <p>
@@ -73,9 +66,13 @@ export function Actions({ event, change }: Props) {
         >
           <p>It will not be mapped any more. This cannot be undone.</p>
         </QuestionButton>{" "}
-        <button type="button" disabled={event.body === null} onClick={() => void copy()}>
+        <CopyButton
+          text={() => curl(event, host?.url ?? window.location.origin)}
+          done="The command is copied. It has no signature, because no secret is kept with an event."
+          isDisabled={event.body === null}
+        >
           Copy as curl
-        </button>{" "}
+        </CopyButton>{" "}
         <button type="button" disabled={event.body === null} onClick={() => saveFixture(event)}>
           Save as a fixture
         </button>{" "}
