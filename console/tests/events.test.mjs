@@ -232,7 +232,7 @@ test("a change of an older event reaches open pages over a restart of the host",
 });
 
 test("both themes are readable, and a narrow page does not scroll sideways", async () => {
-  const id = await host.post("edr", SEED);
+  const id = await host.post("edr", JSON.stringify({ ...JSON.parse(SEED), themes: true }));
   for (const colorScheme of ["light", "dark"]) {
     const page = await signedIn(admin, { colorScheme, viewport: { width: 320, height: 640 } });
     await link(page, id).waitFor();

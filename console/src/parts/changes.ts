@@ -1,5 +1,6 @@
 // The changes that a screen makes, with the result or the failure of the newest one.
 
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { useTask } from "./task";
 
@@ -16,10 +17,16 @@ interface Changes {
 export function useChanges(): Changes {
   const done = useSignal("");
   const task = useTask();
-  const act: Act = (change) =>
-    task.run(async () => {
-      done.value = "";
-      done.value = await change();
-    });
+  // A change that is asked for while another goes on follows it.
+  const last = useRef(Promise.resolve());
+  const act: Act = (change) => {
+    const run = () =>
+      task.run(async () => {
+        done.value = "";
+        done.value = await change();
+      });
+    last.current = last.current.then(run);
+    return last.current;
+  };
   return { act, done: done.value, failure: task.error.value };
 }

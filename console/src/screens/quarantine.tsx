@@ -12,6 +12,8 @@ import { useTitle } from "../parts/title";
 import { Link } from "../router";
 
 const GROUPS = 50;
+// The host groups this many different messages, the newest ones.
+const GROUPED_MAX = 10_000;
 
 interface Page {
   groups: QuarantineGroup[];
@@ -41,6 +43,7 @@ export function Quarantine() {
   const found = page?.groups ?? null;
   const hasMore = page?.hasMore ?? false;
   const sum = found?.reduce((count, group) => count + group.count, 0) ?? 0;
+  const isCut = !hasMore && sum >= GROUPED_MAX;
   return (
     <>
       <h1>Quarantine</h1>
@@ -60,6 +63,7 @@ export function Quarantine() {
               : `Events: ${sum}. Groups: ${found.length}${hasMore ? ", and more" : ""}.`}
         </span>
       </p>
+      {isCut && <p>At most the newest {GROUPED_MAX.toLocaleString()} different messages are grouped. Others appear when these are healed or discarded.</p>}
       <div ref={list}>
         {found && found.length > 0 && <Groups groups={found} />}
         {found?.length === 0 && (
