@@ -253,7 +253,7 @@ test("a source that the host reads is waited for, past the failure of its first 
     await assertAccessible(page);
     const read = `  read: { kind: http-poll, url: "${url}", interval: 1s, allow_networks: [127.0.0.0/8], plugin: none }\n`;
     appendFileSync(join(host.folder, "hookmill.yaml"), read);
-    await page.getByText("The first request failed; its cause is below. Trying again…").waitFor();
+    await page.getByText("The first request failed; see the newest error. Trying again…").waitFor();
     await page.getByText(/403/).first().waitFor();
     await assertAccessible(page);
     status = 200;

@@ -68,7 +68,12 @@ export function Chart({ title, times, lines }: Props) {
       <div ref={place} class="plot" aria-hidden="true" />
       <details>
         <summary>Numbers of “{title}”</summary>
-        <Table label={`Numbers of “${title}”`} columns={["From", ...lines.map(({ name }) => name)]} frameClass="numbers">
+        <Table
+          label={`Numbers of “${title}”`}
+          summary="Counts by time"
+          columns={["From", ...lines.map(({ name }) => name)]}
+          frameClass="numbers"
+        >
           {times.map((time, index) => (
             <tr key={time}>
               <th scope="row">

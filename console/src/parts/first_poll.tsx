@@ -46,7 +46,7 @@ export function FirstPoll({ source: name, checks, hasFacts }: Props) {
         {last_success !== null
           ? "The host reads the source."
           : last_error
-            ? "The first request failed; its cause is below. Trying again…"
+            ? "The first request failed; see the newest error. Trying again…"
             : "The source is in the configuration. Waiting for the answer to the first request…"}
       </p>
       {hasFacts && <Facts source={source} />}

@@ -32,7 +32,7 @@ export function Bulk({ list }: { list: IncidentList }) {
       outcome.value = null;
       if (list.isWhole.value) {
         outcome.value = NOTHING;
-        await changeAll(list.query, wanted, signal, (so_far) => (outcome.value = so_far));
+        await changeAll(list.query, wanted, signal, (soFar) => (outcome.value = soFar));
       } else {
         outcome.value = await changeSome([...selected].map(([id, number]) => ({ id, number })), wanted);
       }
@@ -46,16 +46,18 @@ export function Bulk({ list }: { list: IncidentList }) {
   const what = whole ? `all ${counted(whole.matching)} incidents that match` : quantity(selected.size, "incident");
   return (
     <section aria-label="Change of several incidents">
-      {selected.size > 0 && !task.isBusy.value && <Form list={list} what={what} submit={(wanted) => (change.value = wanted)} />}
+      {selected.size > 0 && (
+        <div inert={task.isBusy.value}>
+          <Form list={list} what={what} submit={(wanted) => (change.value = wanted)} />
+        </div>
+      )}
       {task.error.value !== "" && (
         <p role="alert">
-          {outcome.value
-            ? "Not all incidents were reached: "
-            : "Nothing is known to be changed: "}
+          {outcome.value ? "Not all incidents were reached: " : "Nothing is known to be changed: "}
           {task.error.value}. Read the list again before you repeat the change.
         </p>
       )}
-      {task.isBusy.value && (
+      {task.isBusy.value && whole && (
         <p>
           <button type="button" onClick={task.stop}>
             Stop

@@ -49,7 +49,7 @@ export async function changeAll(
   query: URLSearchParams,
   change: IncidentPatch,
   signal: AbortSignal,
-  progress: (so_far: Outcome) => void,
+  progress: (soFar: Outcome) => void,
 ): Promise<void> {
   let sum = NOTHING;
   let cursor: string | null = null;
