@@ -31,6 +31,7 @@ mod maintenance;
 pub mod map;
 mod metrics;
 mod near_miss;
+mod negotiation;
 mod notices;
 pub mod payload_file;
 mod peer;

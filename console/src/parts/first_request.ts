@@ -13,10 +13,10 @@ interface Target {
 // Schemes whose secret is a part of the URL.
 const SECRET_IN_URL = ["url-token", "azure-event-grid"];
 
-// Vendors may reach the host at another address, but a page can only name its own.
-export function webhookUrl(source: string, scheme: unknown, secret: string): string {
+// Returns the URL that a source has at the URL of the host.
+export function webhookUrl(host: string, source: string, scheme: unknown, secret: string): string {
   const path = typeof scheme === "string" && SECRET_IN_URL.includes(scheme) ? `/${secret}` : "";
-  return `${window.location.origin}/api/webhooks/${source}${path}`;
+  return `${host}/api/webhooks/${source}${path}`;
 }
 
 // Returns null for a scheme whose requests only the vendor makes.

@@ -1,8 +1,8 @@
 // The differences between two states of an incident, as lines of text.
 
-import type { Incident } from "../../api/client";
+import type { Incident } from "../api/client";
 
-export interface FieldChange {
+export interface IncidentChange {
   field: string;
   lines: string[];
 }
@@ -29,7 +29,7 @@ const FIELDS = [
 const LINES_MAX = 10;
 const CHARS_MAX = 200;
 
-export function changesBetween(before: Incident, after: Incident): FieldChange[] {
+export function changesBetween(before: Incident, after: Incident): IncidentChange[] {
   const changes = FIELDS.map((field) => ({ field, lines: lines(before[field], after[field]) }));
   return changes.filter((change) => change.lines.length > 0);
 }
