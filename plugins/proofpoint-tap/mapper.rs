@@ -49,10 +49,14 @@ impl Kind {
         ("messagesBlocked", Self::MessageBlocked),
     ];
 
-    /// Returns the list that a forwarder names, such as `messagesBlocked` or `messages_blocked`.
-    fn named(name: &str) -> Option<Self> {
-        let name = name.replace(['_', '-', ' '], "");
-        Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, kind)| *kind)
+    /// Returns the list that a forwarder names: `messagesBlocked`, `messages_blocked`, or `message` with the status
+    /// `blocked`. Only a blocked message is in a folder of the quarantine.
+    fn of(fields: &Fields) -> Option<Self> {
+        let status =
+            fields.first(&["status"]).map(|status| format!("{}s{status}", fields.first(&["type"]).unwrap_or("")));
+        let name = fields.first(&LIST).map(|name| name.replace(['_', '-', ' '], "")).or(status).unwrap_or_default();
+        let named = Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, kind)| *kind);
+        named.or_else(|| fields.first(&["quarantineFolder"]).map(|_| Self::MessageBlocked))
     }
 
     fn name(self) -> &'static str {
@@ -116,9 +120,7 @@ fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Incident, MappingError
     let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
     let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let message: Message = json(raw.get()).ok_or_else(unsupported)?;
-    // Only a blocked message is in a folder of the quarantine.
-    let in_quarantine = || fields.first(&["quarantineFolder"]).map(|_| Kind::MessageBlocked);
-    let kind = kind.or_else(|| fields.first(&LIST).and_then(Kind::named)).or_else(in_quarantine);
+    let kind = kind.or_else(|| Kind::of(&fields));
     let is_click = fields.first(&["clickTime", "clickIP"]).is_some();
     if !is_click && message.threats_info_map.is_empty() && kind.is_none() {
         return Err(unsupported());

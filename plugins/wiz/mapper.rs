@@ -274,8 +274,8 @@ fn data_type(entity: &Fields) -> Option<&'static str> {
     let kind = entity.first(&["type"])?.to_ascii_lowercase();
     let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).collect();
     match kind.as_str() {
-        "virtualmachine" | "ec2instance" => Some("hostname"),
-        "useraccount" | "serviceaccount" => Some("user-account"),
+        "virtualmachine" | "virtualdesktop" | "virtualworkstation" | "ec2instance" => Some("hostname"),
+        "user" | "useraccount" | "serviceaccount" => Some("user-account"),
         "networkaddress" => Some("ip"),
         _ => None,
     }
