@@ -12,6 +12,12 @@ const LIST: [&str; 3] = ["eventType", "event_type", "fromArray"];
 /// The fields of a message with the addresses of its sender.
 const SENDERS: [&str; 3] = ["sender", "fromAddress", "replyToAddress"];
 
+/// The scores of a message, from 0 to 100, with their classifications. The worst comes first.
+const SCORES: [(&str, &str); 4] =
+    [("malwareScore", "malware"), ("phishScore", "phish"), ("impostorScore", "impostor"), ("spamScore", "spam")];
+/// The least score of a classification that is more likely than not.
+const LIKELY: f64 = 50.0;
+
 struct Tap;
 
 #[derive(Deserialize)]
@@ -94,13 +100,14 @@ impl Mapper for Tap {
         let lists =
             [answer.clicks_permitted, answer.clicks_blocked, answer.messages_delivered, answer.messages_blocked];
         if lists.iter().all(Option::is_none) {
-            return Ok(incident(event.json(EXPECTED)?, None)?.into());
+            let incident = incident(event.json(EXPECTED)?, None)?;
+            return Ok(incident.map_or_else(|| Outcome::skip("a message without a threat"), Outcome::from));
         }
         let mut outcome = Outcome::default();
         for ((name, kind), list) in Kind::ALL.into_iter().zip(&lists) {
             for (number, item) in (1..).zip(list.iter().flatten()) {
                 match incident(item, Some(kind)) {
-                    Ok(incident) => outcome.incidents.push(incident),
+                    Ok(incident) => outcome.incidents.extend(incident),
                     Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
                         outcome.problems.push(format!("item {number} of {name}: {text}"));
                     }
@@ -115,21 +122,28 @@ impl Mapper for Tap {
     }
 }
 
-/// Maps a click or a message of this kind, if it was in a list.
-fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Incident, MappingError> {
+/// Maps a click or a message of this kind, if it was in a list. Returns none for a message without a threat.
+fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Option<Incident>, MappingError> {
     let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
     let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let message: Message = json(raw.get()).ok_or_else(unsupported)?;
     let kind = kind.or_else(|| Kind::of(&fields));
     let is_click = fields.first(&["clickTime", "clickIP"]).is_some();
     if !is_click && message.threats_info_map.is_empty() && kind.is_none() {
-        return Err(unsupported());
+        if !is_scored(&fields) {
+            return Err(unsupported());
+        }
+        if by_score(&fields).is_none() {
+            return Ok(None);
+        }
     }
     let threats: Vec<&Fields> = if is_click { vec![&fields] } else { message.threats_info_map.iter().collect() };
     let mut incident = Incident::new(source_ref(&fields, is_click)?);
     incident.detail("list", kind.map(Kind::name));
-    incident.detail("quarantineFolder", fields.first(&["quarantineFolder"]));
-    judge(&mut incident, kind, &threats);
+    for name in SCORES.map(|(name, _)| name).into_iter().chain(["quarantineFolder"]) {
+        incident.detail(name, fields.first(&[name]));
+    }
+    judge(&mut incident, kind, &threats, by_score(&fields).filter(|_| threats.is_empty()));
     let title = fields.first(&["subject"]).map_or_else(|| title(&incident, kind, is_click, &fields), str::to_owned);
     incident.set_title(Some(&title));
     incident.occurred_at = fields.time(&["clickTime", "messageTime", "threatTime"]);
@@ -152,7 +166,18 @@ fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Incident, MappingError
     incident.observe("mail-subject", fields.first(&["subject"]), "subject");
     message.message_parts.iter().for_each(|part| observe_part(&mut incident, part));
     incident.keep_unread(&fields, "");
-    Ok(incident)
+    Ok(Some(incident))
+}
+
+fn is_scored(fields: &Fields) -> bool {
+    fields.first(&["messageTime"]).is_some() && SCORES.iter().any(|(name, _)| fields.first(&[name]).is_some())
+}
+
+/// Returns the classification with the greatest score of a message, if it is more likely than not.
+fn by_score(fields: &Fields) -> Option<&'static str> {
+    let score = |name: &str| fields.first(&[name]).and_then(|score| score.parse::<f64>().ok()).unwrap_or_default();
+    let greatest = SCORES.iter().rev().max_by(|(one, _), (other, _)| score(one).total_cmp(&score(other)))?;
+    (score(greatest.0) >= LIKELY).then_some(greatest.1)
 }
 
 fn source_ref(fields: &Fields, is_click: bool) -> Result<String, MappingError> {
@@ -167,7 +192,7 @@ fn source_ref(fields: &Fields, is_click: bool) -> Result<String, MappingError> {
 
 /// Sets the state, the severity and the classification. The vendor gives no severity; a message without active threats
 /// is informational.
-fn judge(incident: &mut Incident, kind: Option<Kind>, threats: &[&Fields]) {
+fn judge(incident: &mut Incident, kind: Option<Kind>, threats: &[&Fields], by_score: Option<&str>) {
     let is_over = !threats.is_empty() && threats.iter().all(|threat| is_active(threat) == Some(false));
     let is_open = threats.iter().any(|threat| is_active(threat) == Some(true));
     incident.state = if is_over { Some(State::Resolved) } else { is_open.then_some(State::Open) };
@@ -176,7 +201,8 @@ fn judge(incident: &mut Incident, kind: Option<Kind>, threats: &[&Fields]) {
     let names = |threats: &[&Fields]| -> Vec<String> {
         threats.iter().filter_map(|threat| threat.first(&["classification"]).map(str::to_ascii_lowercase)).collect()
     };
-    let (active, cleared) = (names(&active), names(&cleared));
+    let (mut active, cleared) = (names(&active), names(&cleared));
+    active.extend(by_score.map(str::to_owned));
     let is_spam = !active.is_empty() && active.iter().all(|name| name == "spam");
     incident.severity = if is_over { Some(Severity::Informational) } else { kind.map(|kind| kind.severity(is_spam)) };
     active.iter().chain(&cleared).for_each(|name| incident.tag(name));
