@@ -38,6 +38,13 @@ impl Fields<'_> {
         paths.iter().find_map(|path| self.all(path).next())
     }
 
+    /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
+    pub(crate) fn written(&self, path: &str) -> Option<&str> {
+        let field = self.0.iter().find(|field| field.path == path)?;
+        field.is_read.set(true);
+        Some(&field.value)
+    }
+
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))

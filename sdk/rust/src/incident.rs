@@ -123,6 +123,18 @@ impl Incident {
         self.observe(data_type, value, message)
     }
 
+    /// Adds every CVE id in `text` as an observable, at any position.
+    pub fn observe_cves(&mut self, text: &str, message: &str) {
+        let is_cve = |word: &&str| {
+            let (year, number) = word.strip_prefix("CVE-").and_then(|rest| rest.split_once('-')).unwrap_or_default();
+            let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            year.len() == 4 && number.len() >= 4 && is_number(year) && is_number(number)
+        };
+        for id in text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-').filter(is_cve) {
+            self.observe("cve", Some(id), message);
+        }
+    }
+
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
@@ -252,6 +264,15 @@ mod tests {
         }
         let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
         assert_eq!(types, ["ip", "hash", "url", "user-account", "mail"]);
+    }
+
+    #[test]
+    fn cve_ids_are_found_in_texts() {
+        let mut incident = Incident::new("x");
+        incident.observe_cves("Log4Shell (CVE-2021-44228), CVE-2026-1234567: CVE-2021-44228", "title");
+        incident.observe_cves("CVE-2021, CVE-21-44228, CVE-2021-442, CVE-2021-44228-x, XCVE-2021-44228", "title");
+        let ids: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
+        assert_eq!(ids, ["CVE-2021-44228", "CVE-2026-1234567"]);
     }
 
     #[test]

@@ -111,6 +111,7 @@ mod path;
 mod payload;
 pub mod playbook;
 mod present;
+pub mod prometheus;
 mod reading;
 mod repair;
 mod rest;
