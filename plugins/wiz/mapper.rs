@@ -263,10 +263,7 @@ fn observe(incident: &mut Incident, item: &Item, fields: &Fields) {
             incident.observe("ip", address, "actorIP").map(Observable::ioc);
         }
     }
-    let title = incident.title.clone().unwrap_or_default();
-    for word in title.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-') {
-        incident.observe("cve", Some(word).filter(|word| word.starts_with("CVE-")), "title");
-    }
+    incident.observe_cves(fields.first(&TITLE).unwrap_or_default(), "title");
 }
 
 /// Returns the type of an observable by the type of a resource or an actor, which is written in several ways.
