@@ -58,7 +58,7 @@ impl AlertGroup<'_> {
 
 /// Maps an alert. Its own status counts; that of the group around it only if it has none.
 ///
-/// The source-ref is the alert's fingerprint or, from versions before 0.16, a digest of its labels. The change of a firing
+/// The source-ref is the alert's fingerprint or, from old versions, a digest of its labels. The change of a firing
 /// alert is its start, as a later repetition must not outdate the message that it is resolved. Call
 /// [`Incident::keep_unread`] for what is not read.
 ///
