@@ -123,6 +123,18 @@ impl Incident {
         self.observe(data_type, value, message)
     }
 
+    /// Adds a user: as `mail` if the vendor names users by their address, as `ip` if there is only the address of a host,
+    /// else as `user-account`.
+    pub fn observe_user(&mut self, user: Option<&str>, message: &str) -> Option<&mut Observable> {
+        let is_ip = |user: &str| user.parse::<IpAddr>().is_ok();
+        let data_type = match user? {
+            user if user.contains('@') => "mail",
+            user if is_ip(user) => "ip",
+            _ => "user-account",
+        };
+        self.observe(data_type, user, message)
+    }
+
     /// Adds every CVE id in `text` as an observable, at any position.
     pub fn observe_cves(&mut self, text: &str, message: &str) {
         let is_cve = |word: &&str| {
@@ -264,6 +276,16 @@ mod tests {
         }
         let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
         assert_eq!(types, ["ip", "hash", "url", "user-account", "mail"]);
+    }
+
+    #[test]
+    fn users_are_addresses_of_mail_accounts_or_hosts() {
+        let mut incident = Incident::new("x");
+        for user in ["ann@example.com", "CORP\\ann", "192.0.2.7", "NT AUTHORITY\\SYSTEM", "N/A"] {
+            incident.observe_user(Some(user), "user");
+        }
+        let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
+        assert_eq!(types, ["mail", "user-account", "ip"]);
     }
 
     #[test]
