@@ -6,7 +6,6 @@ use hookmill_sdk::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::net::IpAddr;
 
 const EXPECTED: &str = "an alert of Netskope with `_id` and `alert_type`, or an incident of DLP with `dlp_incident_id` \
                         and `status`, alone or in `result` or `data`";
@@ -159,14 +158,8 @@ fn normalized(word: &str) -> String {
 fn observe(incident: &mut Incident, record: &Fields) {
     incident.observe_fields(record, &OBSERVABLES);
     incident.observe_fields(record, &[("hash", &HASHES)]);
-    for user in [record.first(&USERS), record.first(&["matched_username"])].into_iter().flatten() {
-        let data_type = match user {
-            user if user.contains('@') => "mail",
-            user if user.parse::<IpAddr>().is_ok() => "ip",
-            _ => "user-account",
-        };
-        incident.observe(data_type, Some(user), "user");
-    }
+    incident.observe_user(record.first(&USERS), "user");
+    incident.observe_user(record.first(&["matched_username"]), "matched_username");
     // The object can also be a folder, a message or a resource of a cloud.
     let is_file = record.first(&["object_type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("file"));
     for name in FILES.into_iter().filter(|name| *name != "object" || is_file) {

@@ -6,7 +6,6 @@ use hookmill_sdk::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 const EXPECTED: &str = "a webhook of Thinkst Canary with `AlertType` or `IncidentKey`, an incident of its API with `id` \
                         and `description`, or a webhook of canarytokens.org with `manage_url`";
@@ -122,14 +121,8 @@ fn webhook(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     item.first(&["MatchedAnnotations"]);
     item.all("AdditionalDetails").for_each(drop);
     let webhook: Option<Webhook> = json(raw.get());
-    let mut details: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for pair in webhook.iter().flat_map(|webhook| &webhook.details) {
-        if let Some((name, value)) = pair.first().and_then(Text::get).zip(pair.get(1).and_then(Text::get)) {
-            details.entry(name).or_default().push(value);
-        }
-    }
-    let details = serde_json::to_string(&details).unwrap_or_default();
-    let details: Fields = json(&details).unwrap_or_default();
+    let pairs = webhook.iter().flat_map(|webhook| &webhook.details);
+    let details = Fields::from_pairs(pairs.filter_map(|pair| pair.first()?.get().zip(pair.get(1)?.get())));
     incident.observe_fields(&details, &DETAILS);
     incident.keep_unread(&details, "");
     Ok(incident)
