@@ -53,6 +53,7 @@ struct CarbonBlack;
 struct Answer<'a> {
     #[serde(borrow)]
     results: Option<&'a RawValue>,
+    num_found: Option<&'a RawValue>,
     /// In a group of alerts.
     most_recent_alert: Option<&'a RawValue>,
 }
@@ -64,7 +65,9 @@ impl Mapper for CarbonBlack {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let answer: Answer = event.json(EXPECTED)?;
-        match answer.results {
+        // An empty list in `results` alone can be an answer of another API.
+        let is_page = |list: &&RawValue| answer.num_found.is_some() || list.get().contains('{');
+        match answer.results.filter(is_page) {
             Some(list) => map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 outcome.incidents.push(incident(item)?);
                 Ok(())

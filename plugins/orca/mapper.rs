@@ -66,7 +66,8 @@ impl Mapper for Orca {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let answer: Answer = event.json(EXPECTED)?;
-        if let Some(list) = answer.data.filter(|data| is_list(data)) {
+        // An empty list in `data` can be an answer of any API.
+        if let Some(list) = answer.data.filter(|data| is_list(data) && data.get().contains('{')) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 outcome.incidents.push(incident(item)?);
                 Ok(())

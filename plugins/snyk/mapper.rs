@@ -33,12 +33,14 @@ impl Mapper for Snyk {
         let payload: Payload = event.json(EXPECTED)?;
         let is_ping = event.header("x-snyk-event").is_some_and(|name| name.starts_with("ping"));
         let is_snapshot = payload.new_issues.is_some() || payload.removed_issues.is_some();
+        // An empty list in `data` can be an answer of any API.
+        let is_page = |data: &RawValue| is_list(data) && data.get().contains('{');
         match (payload.project.get(), payload.data) {
             _ if is_ping || (payload.webhook_id.is_some() && !is_snapshot) => {
                 Ok(Outcome::skip("a ping of the webhook"))
             }
             (Some(project), _) if is_snapshot => snapshot(event, &payload, project),
-            (_, Some(list)) if is_list(list) => map_list(list, EXPECTED, |item: &&RawValue, outcome| {
+            (_, Some(list)) if is_page(list) => map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 outcome.incidents.push(issue(item)?);
                 Ok(())
             }),
