@@ -173,7 +173,7 @@ fn case(mut incident: Incident, case: &Fields) -> Incident {
     }
     incident.occurred_at = case.time(&["firstObserved", "first_observed", "date_created"]);
     incident.changed_at = case.time(&["lastModifiedTime", "customerVisibleTime", "first_customer_visible_time"]);
-    incident.observe("user-account", case.first(&["affectedEmployee", "entity.identifier"]), "affectedEmployee");
+    incident.observe_user(case.first(&["affectedEmployee", "entity.identifier"]), "affectedEmployee");
     incident.observe_fields(case, &[("ip", &["eventTimeline.ip_address", "event_timeline.ip_address"])]);
     incident
 }

@@ -142,13 +142,11 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     }
     incident.observe_fields(alert, &OBSERVABLES);
     if !incident.observables.iter().any(|known| known.data_type == "user-account") {
-        incident.observe("user-account", alert.first(&["device_username"]), "device_username");
+        incident.observe_user(alert.first(&["device_username"]), "device_username");
     }
     // The value of an indicator of compromise or, without a field, a query.
     incident.observe_named(alert.first(&["ioc_field"]), alert.first(&["ioc_hit"]), "ioc_hit").map(Observable::ioc);
-    for word in alert.all("threat_name").flat_map(str::split_whitespace).filter(|word| word.starts_with("CVE-")) {
-        incident.observe("cve", Some(word), "threat_name");
-    }
+    alert.all("threat_name").for_each(|name| incident.observe_cves(name, "threat_name"));
 }
 
 fn classify(incident: &mut Incident, alert: &Fields) {

@@ -79,7 +79,7 @@ fn issue(raw: &RawValue) -> Result<Incident, MappingError> {
     incident.changed_at = issue.time(&["attributes.updated_at", "attributes.created_at"]);
     issue.all("attributes.classes.id").for_each(|class| incident.tag(class));
     incident.tag(attribute("type").unwrap_or_default());
-    observe_cves(&mut incident, issue.all("attributes.problems.id"));
+    issue.all("attributes.problems.id").for_each(|id| incident.observe_cves(id, "problems"));
     incident.observe_fields(&issue, &[("filename", &["attributes.coordinates.representations.sourceLocation.file"])]);
     incident.keep_unread(&issue, "attributes.");
     Ok(incident)
@@ -127,7 +127,7 @@ fn describe(incident: &mut Incident, issue: &Fields) {
     incident.category = issue.first(&["issueType"]).map(str::to_owned);
     incident.set_severity(data("severity"));
     issue.all("issueData.identifiers.CWE").for_each(|class| incident.tag(class));
-    observe_cves(incident, issue.all("issueData.identifiers.CVE"));
+    issue.all("issueData.identifiers.CVE").for_each(|id| incident.observe_cves(id, "identifiers"));
     incident.detail("id", issue.first(&["id", "issueData.id"]));
     incident.detail("pkgName", issue.first(&["pkgName"]));
 }
@@ -135,12 +135,6 @@ fn describe(incident: &mut Incident, issue: &Fields) {
 fn set_title(incident: &mut Incident, title: Option<&str>, package: &str) {
     let title: Vec<&str> = [title.unwrap_or_default(), package].into_iter().filter(|part| !part.is_empty()).collect();
     incident.set_title(Some(&title.join(" in ")));
-}
-
-fn observe_cves<'f>(incident: &mut Incident, ids: impl Iterator<Item = &'f str>) {
-    for id in ids.filter(|id| id.starts_with("CVE-")) {
-        incident.observe("cve", Some(id), "problem");
-    }
 }
 
 hookmill_sdk::export!(Snyk);
