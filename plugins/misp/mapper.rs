@@ -95,8 +95,8 @@ impl Mapper for Misp {
         let envelope: Envelope = event.json(EXPECTED)?;
         if let Some(list) = envelope.response.filter(|response| is_list(response)) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
-                let item: Envelope = json(item.get()).ok_or_else(unsupported)?;
-                outcome.incidents.push(incident(item.event.ok_or_else(unsupported)?, &item)?);
+                let envelope: Envelope = json(item.get()).ok_or_else(unsupported)?;
+                outcome.incidents.push(incident(envelope.event.unwrap_or(item), &envelope)?);
                 Ok(())
             });
         }
@@ -171,7 +171,8 @@ fn observe(incident: &mut Incident, attribute: &Fields) -> bool {
     let field = |name: &str| attribute.first(&[name]).unwrap_or_default();
     let (full_kind, value, category) = (field("type"), field("value"), field("category"));
     let is_ioc = is_true(attribute.first(&["to_ids"]));
-    let is_context = CONTEXT.contains(&category) && full_kind != "vulnerability";
+    // The figures of a report are attachments.
+    let is_context = full_kind == "attachment" || CONTEXT.contains(&category) && full_kind != "vulnerability";
     if RULES.contains(&full_kind) || !is_ioc && is_context {
         return false;
     }
