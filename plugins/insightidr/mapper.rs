@@ -2,8 +2,8 @@
 
 use hookmill_sdk::attack::tactic_id;
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, State, Text, file_name, is_list, json,
-    map_list,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, State, Text, file_name, has_objects,
+    json, map_list,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -71,7 +71,7 @@ impl Mapper for InsightIdr {
         let answer: Answer = event.json(EXPECTED)?;
         let is_item = answer.rrn.is_some() || answer.id.is_some();
         let lists = [answer.data, answer.alerts].into_iter().flatten().filter(|_| !is_item);
-        if let Some(list) = lists.into_iter().find(|list| is_list(list)) {
+        if let Some(list) = lists.into_iter().find(|list| has_objects(list)) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 outcome.incidents.push(incident(item)?);
                 Ok(())

@@ -2,7 +2,7 @@
 
 use hookmill_sdk::{
     Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, file_name,
-    is_list, map_list, sentence,
+    has_objects, is_list, map_list, sentence,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,6 +40,7 @@ struct Answer<'a> {
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
+    ok: Option<&'a RawValue>,
 }
 
 impl Mapper for Netskope {
@@ -49,7 +50,9 @@ impl Mapper for Netskope {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let answer: Answer = event.json(EXPECTED)?;
-        if let Some(list) = [answer.result, answer.data].into_iter().flatten().find(|value| is_list(value)) {
+        // An answer of version 2 without alerts has `ok`.
+        let is_answer = |value: &&RawValue| has_objects(value) || (answer.ok.is_some() && is_list(value));
+        if let Some(list) = [answer.result, answer.data].into_iter().flatten().find(is_answer) {
             return map_list(list, EXPECTED, map_record);
         }
         let mut outcome = Outcome::default();

@@ -2,7 +2,7 @@
 
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
-    file_name, is_list, json, map_list, sentence,
+    file_name, has_objects, is_list, json, map_list, sentence,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -117,12 +117,12 @@ fn unsupported() -> MappingError {
 fn map_value(raw: &RawValue, envelopes: usize) -> Result<Outcome, MappingError> {
     let envelope: Envelope = json(raw.get()).ok_or_else(unsupported)?;
     match envelope.data.or(envelope.results).filter(|_| envelopes < ENVELOPES_MAX) {
-        Some(list) if is_list(list) => map_list(list, EXPECTED, |alert: &&RawValue, outcome| {
+        Some(list) if has_objects(list) => map_list(list, EXPECTED, |alert: &&RawValue, outcome| {
             outcome.incidents.push(incident(alert)?);
             Ok(())
         }),
-        Some(inner) => map_value(inner, envelopes + 1),
-        None => Ok(incident(raw)?.into()),
+        Some(inner) if !is_list(inner) => map_value(inner, envelopes + 1),
+        _ => Ok(incident(raw)?.into()),
     }
 }
 

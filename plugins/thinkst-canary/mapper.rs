@@ -1,8 +1,8 @@
 //! Thinkst Canary: webhooks of Canaries and Canarytokens, and incidents of the API.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, is_list, json,
-    map_list, timestamp,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, has_objects,
+    is_list, json, map_list, timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,6 +40,7 @@ struct Payload<'a> {
     #[serde(borrow)]
     incidents: Option<&'a RawValue>,
     incident: Option<&'a RawValue>,
+    feed: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +57,8 @@ impl Mapper for ThinkstCanary {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
-        if let Some(list) = payload.incidents.filter(|list| is_list(list)) {
+        let is_feed = |list: &&RawValue| has_objects(list) || (payload.feed.is_some() && is_list(list));
+        if let Some(list) = payload.incidents.filter(is_feed) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome));
         }
         let mut outcome = Outcome::default();
@@ -75,15 +77,16 @@ fn unsupported() -> MappingError {
 fn map_item(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
     let item: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let has = |names: &[&str]| item.first(names).is_some();
+    let kind = item.first(&["AlertType"]);
     let mut incident = if item.first(&["CanaryID"]) == Some(TEST_CANARY) {
         outcome.skipped.push("a test of the webhook is not an incident".into());
         return Ok(());
     } else if item.first(&["type"]) == Some("console-audit") {
         outcome.skipped.push("an entry of the audit trail is not an incident".into());
         return Ok(());
-    } else if has(&["AlertType", "IncidentKey"]) {
+    } else if has(&["IncidentKey", "IncidentHash"]) || kind.is_some_and(|kind| kind.starts_with("Canary")) {
         webhook(&item, raw)?
-    } else if has(&["description.created", "description.description", "created"]) {
+    } else if has(&["description.created", "description.description"]) || (has(&["created"]) && has(&["src_host"])) {
         api_incident(&item)?
     } else if has(&["manage_url"]) && has(&["channel", "time"]) {
         match free_token(&item) {

@@ -125,7 +125,7 @@ pub use bindings::types::{
 };
 pub use digest::fingerprint;
 pub use fields::Fields;
-pub use items::{is_list, map_list};
+pub use items::{has_objects, is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
 pub use names::Scale;
