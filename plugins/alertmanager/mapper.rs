@@ -1,7 +1,7 @@
 //! Alertmanager of Prometheus: groups of alerts of the versions 3 and 4, and alerts of its API.
 
 use hookmill_sdk::prometheus::{AlertGroup, alert_incident};
-use hookmill_sdk::{Description, Event, Fields, Mapper, MappingError, Outcome, is_list};
+use hookmill_sdk::{Description, Event, Fields, Mapper, MappingError, Outcome, has_objects};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,7 +24,7 @@ impl Mapper for Alertmanager {
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
         let payload: Payload = event.json(EXPECTED)?;
-        if let Some(list) = payload.alerts.filter(|list| is_list(list)) {
+        if let Some(list) = payload.alerts.filter(|list| has_objects(list)) {
             let group: AlertGroup = event.json(EXPECTED)?;
             let is_of_grafana = group.version.get() == Some("1") || group.org_id.get().is_some();
             let is_group = group.version.get().is_some() || group.receiver.get().is_some();

@@ -1,7 +1,7 @@
 //! Grafana: groups of alerts of unified alerting, and messages of the alerting before Grafana 9.
 
 use hookmill_sdk::prometheus::AlertGroup;
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, is_list};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, has_objects};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -25,7 +25,7 @@ impl Mapper for Grafana {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
-        let Some(list) = payload.alerts.filter(|list| is_list(list)) else {
+        let Some(list) = payload.alerts.filter(|list| has_objects(list)) else {
             return Ok(legacy(&event.json(EXPECTED)?)?.into());
         };
         let group: AlertGroup = event.json(EXPECTED)?;

@@ -1,8 +1,8 @@
 //! ZeroFox: alerts about social networks, domains and the dark web.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, has_objects, is_list,
-    json, map_list,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, has_objects, json,
+    map_list,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,7 +20,6 @@ struct Answer<'a> {
     #[serde(borrow)]
     alerts: Option<&'a RawValue>,
     alert: Option<&'a RawValue>,
-    num_pages: Option<&'a RawValue>,
 }
 
 impl Mapper for ZeroFox {
@@ -30,8 +29,7 @@ impl Mapper for ZeroFox {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let answer: Answer = event.json(EXPECTED)?;
-        let is_page = |value: &&RawValue| has_objects(value) || (answer.num_pages.is_some() && is_list(value));
-        if let Some(list) = answer.alerts.filter(is_page) {
+        if let Some(list) = answer.alerts.filter(|list| has_objects(list)) {
             return map_list(list, EXPECTED, |alert: &Fields, outcome| {
                 outcome.incidents.push(incident(alert)?);
                 Ok(())
