@@ -1,7 +1,7 @@
 //! MISP: events, bare, in `Event`, or in the answer of a search.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome};
-use hookmill_sdk::{Part, Severity, State, Text, Tlp, WithRest, is_list, json, map_list};
+use hookmill_sdk::{Part, Severity, State, Text, Tlp, WithRest, has_objects, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::iter::once;
@@ -93,7 +93,7 @@ impl Mapper for Misp {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let envelope: Envelope = event.json(EXPECTED)?;
-        if let Some(list) = envelope.response.filter(|response| is_list(response)) {
+        if let Some(list) = envelope.response.filter(|response| has_objects(response)) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 let envelope: Envelope = json(item.get()).ok_or_else(unsupported)?;
                 outcome.incidents.push(incident(envelope.event.unwrap_or(item), &envelope)?);

@@ -2,7 +2,7 @@
 //! fields.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State};
-use hookmill_sdk::{file_name, is_list, json, map_list};
+use hookmill_sdk::{file_name, has_objects, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -46,6 +46,10 @@ struct SophosCentral;
 struct Item<'a> {
     #[serde(borrow)]
     items: Option<&'a RawValue>,
+    /// In an answer of the alert API.
+    pages: Option<&'a RawValue>,
+    /// In an answer of the SIEM API.
+    has_more: Option<&'a RawValue>,
     /// Raw, because `none` is a severity.
     severity: Option<&'a RawValue>,
     core_remedy_items: Part<Remedies<'a>>,
@@ -73,7 +77,9 @@ impl Mapper for SophosCentral {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let item: Item = event.json(EXPECTED)?;
-        if let Some(list) = item.items.filter(|items| is_list(items)) {
+        let is_answer =
+            |items: &&RawValue| has_objects(items) || (item.pages.or(item.has_more).is_some() && is_list(items));
+        if let Some(list) = item.items.filter(is_answer) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome));
         }
         let mut outcome = Outcome::default();

@@ -2,7 +2,7 @@
 //! API.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part};
-use hookmill_sdk::{Severity, State, Text, file_name, is_list, json, map_list, timestamp};
+use hookmill_sdk::{Severity, State, Text, file_name, has_objects, is_list, json, map_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -38,6 +38,8 @@ struct VisionOne;
 struct Item<'a> {
     #[serde(borrow)]
     items: Option<&'a RawValue>,
+    /// In an answer of the API.
+    total_count: Option<&'a RawValue>,
     alert: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
     impact_scope: Part<Scope<'a>>,
@@ -85,7 +87,8 @@ impl Mapper for VisionOne {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let item: Item = event.json(EXPECTED)?;
-        if let Some(list) = [item.items, item.data].into_iter().flatten().find(|value| is_list(value)) {
+        let is_answer = |value: &&RawValue| has_objects(value) || (item.total_count.is_some() && is_list(value));
+        if let Some(list) = [item.items, item.data].into_iter().flatten().find(is_answer) {
             return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
                 outcome.incidents.push(incident(item)?);
                 Ok(())

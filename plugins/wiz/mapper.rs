@@ -4,7 +4,7 @@ use hookmill_sdk::attack::{tactic_id, technique_id};
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State,
 };
-use hookmill_sdk::{file_name, is_list, json, map_list};
+use hookmill_sdk::{file_name, has_objects, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -157,6 +157,10 @@ fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(
     let inner = inner.filter(|_| envelopes < ENVELOPES_MAX).ok_or_else(unsupported)?;
     if !is_list(inner) {
         return map_item(inner, outcome, envelopes + 1);
+    }
+    // An empty `data` or `nodes` alone could be of another vendor.
+    if envelopes < 2 && !has_objects(inner) {
+        return Err(unsupported());
     }
     let more = map_list(inner, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome, envelopes + 1))?;
     outcome.incidents.extend(more.incidents);
