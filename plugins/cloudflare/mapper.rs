@@ -60,8 +60,9 @@ impl Mapper for Cloudflare {
         }
         // The logs of other data sets contain `RayID` or `Action`, too.
         let is_firewall = has(&["RayID"]) && (has(&["RuleID", "Source"]) || has(&["Action"]) && has(&["ClientIP"]));
-        let is_notification =
-            has(&["alert_type", "policy_id", "alert_correlation_id"]) || has(&["name"]) && has(&["ts"]);
+        // Other vendors' alerts contain `alert_type` or `policy_id`, too.
+        let is_sent = has(&["ts"]) && fields.iter().any(|(path, _)| path == "text" || path.starts_with("data"));
+        let is_notification = is_sent && has(&["alert_type", "policy_id", "alert_correlation_id", "name"]);
         let mut incident = match (is_firewall, is_notification) {
             (true, _) => firewall_event(&fields),
             (_, true) => notification(&fields, text),

@@ -74,7 +74,7 @@ impl Kind {
     /// Returns the kind, or none for an envelope.
     fn of(fields: &Fields) -> Option<Self> {
         let has = |prefix: &str| fields.iter().any(|(path, _)| path.starts_with(prefix));
-        if ["threatId", "tdrId", "triggeringEvent", "ruleMatch."].into_iter().any(has) {
+        if ["tdrId", "tdrSource", "triggeringEvent", "ruleMatch."].into_iter().any(has) {
             return Some(Self::Detection);
         }
         if has("threat.") {
