@@ -24,8 +24,8 @@ const SEVERITIES: [&str; 7] = [
 /// The types of alerts, in lower case and without spaces, that tell of an attack although they have no severity.
 const ATTACKS: [&str; 4] = ["malware", "malsite", "compromisedcredential", "c2"];
 
-const OBSERVABLES: [(&str, &[&str]); 4] =
-    [("ip", &["userip"]), ("hostname", &["hostname"]), ("url", &["url"]), ("user-agent", &["useragent"])];
+const OBSERVABLES: [(&str, &[&str]); 3] =
+    [("ip", &["userip"]), ("hostname", &["hostname"]), ("user-agent", &["useragent"])];
 const HASHES: [&str; 6] = ["sha256", "sha1", "md5", "local_sha256", "local_sha1", "local_md5"];
 const FILES: [&str; 4] = ["dlp_file", "file_name", "filename", "object"];
 const USERS: [&str; 3] = ["user", "ur_normalized", "userkey"];
@@ -91,6 +91,7 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
     incident.description = description.map(str::to_owned);
     incident.category = kind.map(str::to_owned);
     set_severity(&mut incident, record.first(&SEVERITIES));
+    incident.observe_cves(record.first(&["alert_name"]).unwrap_or_default(), "alert_name");
     let kind = normalized(kind.unwrap_or_default());
     if incident.vendor_severity.is_none() {
         incident.severity = match kind.as_str() {
@@ -100,7 +101,9 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
     }
     // An acknowledged alert was seen by somebody, which does not open or close it.
     incident.state = (record.first(&["acked"]) != Some("true")).then_some(State::Open);
-    incident.detail("acked", record.first(&["acked"]));
+    for name in ["acked", "access_method"] {
+        incident.detail(name, record.first(&[name]));
+    }
     let category = record.all("appcategory").chain(record.all("category")).find(|name| name.parse::<u64>().is_err());
     let types = record.all("alert_type").chain(category).chain(record.all("malsite_category"));
     types.for_each(|tag| incident.tag(tag));
@@ -110,9 +113,8 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
     }
     match kind.as_str() {
         "malsite" | "c2" => {
-            for (data_type, name) in [("url", "url"), ("domain", "domain")] {
-                incident.observe(data_type, record.first(&[name]), name).map(Observable::ioc);
-            }
+            incident.observe("url", url(record), "url").map(Observable::ioc);
+            incident.observe("domain", record.first(&["domain"]), "domain").map(Observable::ioc);
         }
         "malware" => {
             for name in HASHES {
@@ -158,13 +160,23 @@ fn normalized(word: &str) -> String {
     word.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
+/// Returns the URL, which may have no scheme. Some applications have another name in its place.
+fn url<'r>(record: &'r Fields) -> Option<&'r str> {
+    let is_url = record.iter().any(|(path, value)| path == "url" && value.contains('.'));
+    is_url.then(|| record.first(&["url"])).flatten()
+}
+
 fn observe(incident: &mut Incident, record: &Fields) {
     incident.observe_fields(record, &OBSERVABLES);
+    incident.observe("url", url(record), "url");
     incident.observe_fields(record, &[("hash", &HASHES)]);
     incident.observe_user(record.first(&USERS), "user");
     incident.observe_user(record.first(&["matched_username"]), "matched_username");
-    // The object can also be a folder, a message or a resource of a cloud.
-    let is_file = record.first(&["object_type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("file"));
+    // The object can also be a folder, a message or a resource of a cloud. Without a type, one with a hash is a file.
+    let is_file = match record.first(&["object_type"]) {
+        Some(kind) => kind.eq_ignore_ascii_case("file"),
+        None => record.first(&HASHES).is_some(),
+    };
     for name in FILES.into_iter().filter(|name| *name != "object" || is_file) {
         incident.observe("filename", record.first(&[name]).map(file_name), name);
     }
